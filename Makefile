@@ -1,0 +1,53 @@
+# make install        .venv with all that users and developers need (TORCH_INDEX=<address> for another build of torch)
+# make demo           fit, learning rate and predictions on real images, in demo-run/
+# make test           the tests
+# make check          ruff, ruff format, mypy
+# make bench          the figures of benchmarks/README.md
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+BIN := .venv/bin
+STAMP := .venv/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+TORCH := $(shell grep -E '^(torch|torchvision)==' constraints.txt)
+DEMO := demo-run
+
+.PHONY: help install demo test check bench
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON) is older than Python 3.11; give a newer one: make install PYTHON=python3.12" >&2; exit 2; }
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(if $(TORCH_INDEX),$(PIP) install --no-deps --index-url $(TORCH_INDEX) $(TORCH))
+	$(PIP) install -c constraints.txt -e '.[demo,dev]'
+	@touch $@
+	@echo "installed: $(BIN)/sightx --help"
+
+demo: install
+	mkdir -p $(DEMO)
+	test -e $(DEMO)/solar/labels.csv || $(BIN)/sightx demo $(DEMO)/solar
+	cd $(DEMO) && ../$(BIN)/sightx fit demo:solar --recipe medical-medium
+	cd $(DEMO) && ../$(BIN)/sightx lr-find demo:solar --recipe medical-medium
+	cd $(DEMO) && ../$(BIN)/sightx predict solar/images --overwrite
+	@echo
+	@echo "the run            $(DEMO)/runs/latest"
+	@echo "its predictions    $(DEMO)/predictions.csv"
+	@echo "the images         $(DEMO)/solar/ (labels.csv names their grades)"
+	@echo "now your own       $(BIN)/sightx fit FOLDER --shift different"
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install
+	$(BIN)/python benchmarks/bench.py

@@ -1,0 +1,33 @@
+"""The clock that both peers carry: seconds and images of each epoch's training part, without its validation."""
+
+import statistics
+import time
+from typing import Any
+
+from fastai.callback.core import Callback
+
+
+class EpochClock(Callback):
+    def before_fit(self) -> None:
+        self.seconds: list[float] = []
+        self.images: list[int] = []
+
+    def before_train(self) -> None:
+        self.images.append(0)
+        self.began = time.perf_counter()
+
+    def after_batch(self) -> None:
+        if self.training:
+            self.images[-1] += len(self.yb[0])
+
+    def after_train(self) -> None:
+        self.seconds.append(time.perf_counter() - self.began)
+
+    def figures(self) -> dict[str, Any]:
+        """Give the median rate of the epochs after the first, which warms up."""
+        rates = [images / seconds for images, seconds in zip(self.images, self.seconds, strict=True)]
+        return {
+            "images": self.images[-1],
+            "epoch_seconds": [round(seconds, 2) for seconds in self.seconds],
+            "images_per_second": round(statistics.median(rates[1:] or rates), 1),
+        }

@@ -1,0 +1,36 @@
+"""Time SightX's epochs alone: python sightx_epoch.py FOLDER --train last:2|all. Prints one JSON object."""
+
+import argparse
+import json
+from typing import Any
+
+from epoch_clock import EpochClock
+
+from sightx_cli.progress import Silent
+from sightx_cli.train.stages import building_learner, fit_stage
+from sightx_cli.workflows.building import build_session
+from sightx_cli.workflows.preparing import Request, prepare
+
+
+def time_epochs(folder: str, train: str, epochs: int) -> dict[str, Any]:
+    """Train one stage of `medical-medium` as `sightx fit` does; what is computed before it is told apart."""
+    settings = [f'stage=[{{train="{train}",epochs={epochs},rate=1e-4}}]', "training.views=2"]
+    preparation = prepare(Request(folder, recipe="medical-medium", settings=settings), Silent())
+    session, engine = build_session(preparation, Silent())
+    clock = EpochClock()
+    stage = preparation.recipe.stage[0]
+    with building_learner(session, stage) as (learner, groups):
+        rates = [1e-4 if group.trained else 0.0 for group in groups]
+        fit_stage(learner, stage, rates, "flat", 0, [clock])
+    kept = session.kept
+    before = {"engine": engine.name, "kept_seconds": round(kept.seconds, 2)} if kept else {}
+    return {**clock.figures(), **before}
+
+
+if __name__ == "__main__":
+    cli = argparse.ArgumentParser()
+    cli.add_argument("folder")
+    cli.add_argument("--train", default="last:2")
+    cli.add_argument("--epochs", type=int, default=3)
+    given = cli.parse_args()
+    print(json.dumps(time_epochs(given.folder, given.train, given.epochs)))

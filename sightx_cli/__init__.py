@@ -1,0 +1,28 @@
+"""SightX: fine-tune image classifiers from one command, with the strategy that the data calls for.
+
+`from sightx_cli import fit, find_lr, predict` is the Python API. The three are looked up when first used, so that
+importing the package costs nothing and never imports torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sightx_cli.workflows import find_lr, fit, predict
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "find_lr", "fit", "predict"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a workflow when it is asked for. Raises AttributeError for any other name."""
+    if name in {"find_lr", "fit", "predict"}:
+        return getattr(import_module("sightx_cli.workflows"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names, those not yet loaded included."""
+    return __all__

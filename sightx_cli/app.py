@@ -1,0 +1,126 @@
+"""The Typer app: registers the commands, and is the one place where an error becomes a line and an exit status."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from sightx_cli import __version__
+from sightx_cli.commands import cache, demo, fit, lr_find, predict, recipes
+from sightx_cli.commands.base import Commands, LightGroup
+from sightx_cli.errors import RecipeError, SightXError
+
+OUR_DEFECT, WRONG_INPUT = 1, 2
+"""Exit statuses, beside 0 for done and 130 for interrupted."""
+ROOM_ERRNOS = {errno.ENOSPC, errno.EDQUOT}
+ACCESS_ERRNOS = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+class Boundary(LightGroup):
+    """The group of all commands, with the one error boundary around them."""
+
+    def main(self, args: Sequence[str] | None = None, **how: Any) -> NoReturn:  # type: ignore[override]
+        """Run a command and exit: 0 done, 1 a defect of ours, 2 wrong input or usage, 130 interrupted."""
+        arguments = sys.argv[1:] if args is None else list(args)
+        how["standalone_mode"] = False
+        try:
+            status = super().main(arguments, **how) or 0
+        except Exception as error:
+            if "--debug" in arguments:
+                traceback.print_exception(error)
+            status = report_error(error)
+        sys.exit(status)
+
+
+def report_error(error: Exception) -> int:
+    """Say on stderr what went wrong, in a line each for the fault and for what to type next; give the exit status."""
+    from sightx_cli.console import print_error
+
+    if isinstance(error, SightXError):
+        print_error(error.message, error.hint, error.faults if isinstance(error, RecipeError) else ())
+        return error.exit_code
+    if hasattr(error, "format_message"):  # Typer's own usage errors
+        return report_usage(error)
+    if isinstance(error, OSError) and error.errno in ROOM_ERRNOS:
+        print_error(f"no room left on the disk{_name_file(error)}", "free some, or write to another disk")
+        return WRONG_INPUT
+    if isinstance(error, OSError) and error.errno in ACCESS_ERRNOS:
+        print_error(f"no permission{_name_file(error)}", f"see who may: ls -ld {error.filename or '.'}")
+        return WRONG_INPUT
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
+    print_error(
+        f"a defect of ours: {type(error).__name__} at {where}: {error}",
+        "run the same command with --debug for the traceback, and report it, please",
+    )
+    return OUR_DEFECT
+
+
+def report_usage(error: Any) -> int:
+    """Say what is wrong with the command line. A call without a command has shown its help already."""
+    from sightx_cli.console import print_error
+
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return WRONG_INPUT
+    context, cause = getattr(error, "ctx", None), error.__cause__
+    message = error.format_message().rstrip(".")
+    if hasattr(cause, "errors"):  # pydantic's words leave out the value found
+        fault, choices = cause.errors()[0], error.param.type_descriptor.choices
+        allowed = f"allowed are {', '.join(choices)}" if choices else fault["msg"].replace("Input should", "it should")
+        message = f"{error.param.opts[0]} is '{fault['input']}': {allowed}"
+    print_error(message, f"{context.command_path if context else 'sightx'} --help shows what is allowed")
+    return WRONG_INPUT
+
+
+def _name_file(error: OSError) -> str:
+    return f": {error.filename}" if error.filename else ""
+
+
+def show_version(asked: bool) -> None:
+    """Print the version and exit."""
+    if asked:
+        print(f"sightx {__version__}")
+        raise typer.Exit
+
+
+app = Commands(
+    cls=Boundary,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""\
+[bold]Start here[/]
+sightx fit scans/ --shift different   [dim]the recipe is chosen for you[/]
+sightx predict new/                   [dim]the newest run labels new images[/]
+sightx fit -h                         [dim]every option, with examples[/]""",
+)
+
+
+@app.callback()
+def sightx(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Fine-tune image classifiers from one command, on the machine you have."""
+
+
+TRAIN, TRY, KEEP = "Train and use", "Recipes and data", "Housekeeping"
+app.command("fit", rich_help_panel=TRAIN, epilog=fit.EXAMPLES)(fit.fit)
+app.command("lr-find", rich_help_panel=TRAIN, epilog=lr_find.EXAMPLES)(lr_find.lr_find)
+app.command("predict", rich_help_panel=TRAIN, epilog=predict.EXAMPLES)(predict.predict)
+app.add_typer(recipes.app, name="recipes", rich_help_panel=TRY)
+app.command("demo", rich_help_panel=TRY, epilog=demo.EXAMPLES)(demo.demo)
+app.add_typer(cache.app, name="cache", rich_help_panel=KEEP)
+
+
+def main() -> None:
+    """Run `sightx`."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a file name need not be text
+    app()

@@ -1,0 +1,34 @@
+"""`sightx fit`: train a classifier."""
+
+from __future__ import annotations
+
+import typer
+
+from sightx_cli.commands.base import INTERRUPTED
+from sightx_cli.commands.options import Data, Talk, TrainingOptions, flatten_options
+
+EXAMPLES = """\
+[bold]Examples[/]
+sightx fit scans/ --shift different          [dim]picks the recipe, says why[/]
+sightx fit scans/ --recipe medical-medium    [dim]see: sightx recipes list[/]
+sightx fit labels.csv --recipe natural-small --rate auto
+sightx fit scans/ --group-by '(person\\d+)'   [dim]no patient on both sides[/]
+sightx fit demo:solar --recipe medical-medium --set image.size_px=128"""
+
+
+@flatten_options
+def fit(data: Data, options: TrainingOptions, talk: Talk) -> None:
+    """Train a classifier on your images, and measure it.
+
+    Shows the plan first, each value with where it came from; leaves a run
+    folder that `sightx predict` reads. Ctrl-C ends training early and keeps
+    the best epoch so far.
+    """
+    from sightx_cli import workflows
+    from sightx_cli.console import show_fit
+
+    with talk.listen() as listener:
+        result = workflows.fit(data, **options.to_arguments(), listener=listener)
+    talk.answer(result, show_fit, "sightx predict FOLDER", "labels new images with this run")
+    if result.interrupted:
+        raise typer.Exit(INTERRUPTED)

@@ -1,0 +1,42 @@
+"""`sightx lr-find`: find a learning rate."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from sightx_cli.commands.options import RECIPE, Data, Talk, TrainingOptions, flatten_options
+
+EXAMPLES = """\
+[bold]Examples[/]
+sightx lr-find scans/ --recipe medical-medium
+sightx lr-find scans/ --recipe medical-medium --stage 1  [dim]a later stage[/]
+sightx fit scans/ --recipe medical-medium --rate auto    [dim]find and use it[/]"""
+
+Stage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="A stage of the recipe, by name or number. [dim](default: the first)[/]",
+        rich_help_panel=RECIPE,
+    ),
+]
+
+
+@flatten_options
+def lr_find(data: Data, options: TrainingOptions, talk: Talk, stage: Stage = None) -> None:
+    """Find a learning rate for your images.
+
+    Raises the rate step by step from a fresh head and watches the loss.
+    Suggests three rates (valley, steepest fall, minimum), draws the curve
+    here and saves it as a picture.
+    """
+    from sightx_cli import workflows
+    from sightx_cli.console import show_lr_find
+
+    with talk.listen() as listener:
+        result = workflows.find_lr(data, stage=stage, **options.to_arguments(), listener=listener)
+    then = f"sightx fit {shlex.quote(data)}{options.repeat()} --rate {result.chosen:.1e}"
+    talk.answer(result, show_lr_find, then, "trains with the rate chosen")

@@ -1,0 +1,230 @@
+"""The options that commands share, each written once.
+
+A command takes a dataclass of options as one parameter, and `@flatten_options` gives Typer its fields as options:
+
+    @flatten_options
+    def fit(data: Data, options: TrainingOptions, talk: Talk) -> None: ...
+"""
+
+from __future__ import annotations
+
+import inspect
+import shlex
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, get_type_hints
+
+import typer
+
+from sightx_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from sightx_cli.console import ConsoleListener
+
+RECIPE, MODEL, RUN, TALK = "Recipe", "Model and machine", "Run folder", "Output"
+"""Titles of the help panels."""
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder of class folders, a folder with train/ and valid/, a .csv or .parquet table, or demo:solar.",
+        show_default=False,
+    ),
+]
+
+
+def complete_recipes(incomplete: str) -> list[tuple[str, str]]:
+    """Offer the shipped recipes to the shell."""
+    from sightx_cli.plan.catalog import list_recipes
+
+    names = [("auto", "chosen from the number of images and the shift")]
+    names += [(recipe.name, recipe.summary) for recipe in list_recipes()]
+    return [item for item in names if item[0].startswith(incomplete)]
+
+
+def complete_profiles(incomplete: str) -> list[tuple[str, str]]:
+    """Offer the augmentation profiles to the shell."""
+    from sightx_cli.plan.profiles import PROFILES
+
+    return [(name, profile.meaning) for name, profile in PROFILES.items() if name.startswith(incomplete)]
+
+
+@dataclass(frozen=True)
+class Talk:
+    """How a command answers and talks."""
+
+    json: Annotated[
+        bool, typer.Option("--json", help="Answer with one JSON object on stdout.", rich_help_panel=TALK)
+    ] = False
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Say nothing but warnings and the result.", rich_help_panel=TALK),
+    ] = False
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback when something fails.", rich_help_panel=TALK)
+    ] = False
+
+    def listen(self) -> ConsoleListener:
+        """Build the listener that follows the work on stderr."""
+        from sightx_cli.console import ConsoleListener
+
+        return ConsoleListener(self.quiet)
+
+    def answer(self, result: AnyResult, show: Callable[[AnyResult], None], then: str = "", why: str = "") -> None:
+        """Print the result, as JSON or as `show` does for people; then, unless --quiet, what to type next and why."""
+        from sightx_cli.console import print_json, print_next
+
+        if self.json:
+            print_json(result.to_json())
+            return
+        show(result)
+        if then and not self.quiet:
+            print_next(then, why)
+
+
+class Result(Protocol):
+    """What every workflow returns."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the result as DESIGN's JSON contract has it."""
+
+
+AnyResult = TypeVar("AnyResult", bound=Result)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What `fit` and `lr-find` share: the recipe, what departs from it, the machine, the run folder."""
+
+    recipe: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|NAME|FILE",
+            help="A shipped recipe, a file of your own, or auto: the one that fits the images.",
+            autocompletion=complete_recipes,
+            rich_help_panel=RECIPE,
+        ),
+    ] = "auto"
+    shift: Annotated[
+        Literal["similar", "different"] | None,
+        typer.Option(help="How far the images lie from everyday photographs.", rich_help_panel=RECIPE),
+    ] = None
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which augmentations are safe here: natural, medical, retina, skin, surface, aerial, none.",
+            autocompletion=complete_profiles,
+            rich_help_panel=RECIPE,
+        ),
+    ] = None
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change one value of the recipe, such as image.size_px=384. May be given again.",
+            rich_help_panel=RECIPE,
+        ),
+    ] = None
+    rate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|NUMBER",
+            help="The learning rate of the head; auto finds one first. The other rates keep their ratio to it.",
+            rich_help_panel=RECIPE,
+        ),
+    ] = None
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|REGEX",
+            help="Keep images of one patient or part on one side of the split: a column, else a regular expression "
+            "over the file name.",
+            rich_help_panel=RECIPE,
+        ),
+    ] = None
+    backbone: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Any timm network in place of the recipe's.", rich_help_panel=MODEL),
+    ] = None
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Pretrained weights: .safetensors or .pth.", rich_help_panel=MODEL),
+    ] = None
+    device: Annotated[
+        str,
+        typer.Option(metavar="auto|cpu|cuda|mps", help="Where to train.", rich_help_panel=MODEL),
+    ] = "auto"
+    engine: Annotated[
+        Literal["auto", "openvino", "torch"],
+        typer.Option(help="What runs the frozen layers.", rich_help_panel=MODEL),
+    ] = "auto"
+    no_cache: Annotated[
+        bool,
+        typer.Option("--no-cache", help="Keep no outputs of frozen layers on disk.", rich_help_panel=MODEL),
+    ] = False
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Same seed, same machine: same numbers.", rich_help_panel=MODEL)
+    ] = 0
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="The run folder [dim](default: a new one in runs/)[/].", rich_help_panel=RUN),
+    ] = None
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what is there already.", rich_help_panel=RUN)
+    ] = False
+
+    def repeat(self) -> str:
+        """Give the options that say which recipe this was, for a command to type next."""
+        recipe = f" --recipe {shlex.quote(self.recipe)}" if self.recipe != "auto" else ""
+        settings = "".join(f" --set {shlex.quote(setting)}" for setting in self.settings or ())
+        return recipe + (f" --shift {self.shift}" if self.shift else "") + settings
+
+    def to_arguments(self) -> dict[str, Any]:
+        """Give the keyword arguments of `workflows.fit` and `workflows.find_lr`."""
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        given["cache"] = not given.pop("no_cache")
+        return given | {"settings": tuple(self.settings or ()), "rate": parse_rate(self.rate)}
+
+
+def parse_rate(text: str | None) -> float | Literal["auto"] | None:
+    """Read `--rate`. Raises UsageError for anything but auto or a number above 0."""
+    if text is None or text == "auto":
+        return text  # type: ignore[return-value]  # mypy does not narrow str to the literal
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = float("nan")
+    if not 0 < rate < float("inf"):
+        raise UsageError(f"--rate is '{text}': allowed are auto and a number above 0", "--rate 1e-3, or --rate auto")
+    return rate
+
+
+def flatten_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give Typer a command whose dataclass parameters are spread out into one option for each field."""
+    hints = get_type_hints(command, include_extras=True)
+    groups = {name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)}
+    flat: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name not in groups:
+            flat.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        types = get_type_hints(groups[name], include_extras=True)
+        for one in fields(groups[name]):
+            default = inspect.Parameter.empty if one.default is MISSING else one.default
+            flat.append(
+                inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=types[one.name])
+            )
+
+    def run(**given: Any) -> None:
+        for name, group in groups.items():
+            given[name] = group(**{one.name: given.pop(one.name) for one in fields(group)})
+        command(**given)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
+    run.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]  # what Typer reads
+    return run

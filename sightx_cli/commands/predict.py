@@ -1,0 +1,66 @@
+"""`sightx predict`: label images with a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sightx_cli.commands.options import RUN, Talk, flatten_options
+
+EXAMPLES = """\
+[bold]Examples[/]
+sightx predict new/                               [dim]with the newest run[/]
+sightx predict a.png b.jpg --model runs/latest -o labels.jsonl
+sightx predict table.csv -o out.parquet --resume  [dim]go on where it stopped[/]"""
+
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SOURCE...",
+        help="Folders (read recursively), image files, or tables with a column image.",
+        show_default=False,
+    ),
+]
+Model = Annotated[
+    Path | None,
+    typer.Option(metavar="RUN", help="A run folder [dim](default: the newest run)[/].", rich_help_panel=RUN),
+]
+Output = Annotated[
+    Path,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Where to write: .csv, .parquet or .jsonl.", rich_help_panel=RUN
+    ),
+]
+Batch = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Images that go through the network at once.", rich_help_panel=RUN)
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where an earlier call stopped.", rich_help_panel=RUN)]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output.", rich_help_panel=RUN)]
+
+
+@flatten_options
+def predict(
+    sources: Sources,
+    model: Model = None,
+    output: Output = Path("predictions.csv"),
+    batch: Batch = 32,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    *,
+    talk: Talk,
+) -> None:
+    """Label images with a trained model, one row for each.
+
+    A file that cannot be read keeps its row, with the error in it; it never
+    stops the others.
+    """
+    from sightx_cli import workflows
+    from sightx_cli.console import show_predict
+
+    with talk.listen() as listener:
+        result = workflows.predict(
+            sources, model=model, output=output, batch=batch, resume=resume, overwrite=overwrite, listener=listener
+        )
+    talk.answer(result, show_predict)

@@ -1,0 +1,118 @@
+"""`sightx recipes`: the recipes that come with SightX, which one fits, and starting one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sightx_cli.commands.base import Commands
+from sightx_cli.commands.options import Talk, flatten_options
+from sightx_cli.plan.decision import Shift
+
+
+def complete_names(incomplete: str) -> list[tuple[str, str]]:
+    """Offer the shipped recipes to the shell."""
+    from sightx_cli.plan.files import list_summaries
+
+    return [(one.name, one.summary) for one in list_summaries() if one.name.startswith(incomplete)]
+
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="A shipped recipe, or a file.", show_default=False, autocompletion=complete_names
+    ),
+]
+NewFile = Annotated[Path, typer.Argument(metavar="FILE", help="The new file, such as mine.toml.", show_default=False)]
+Files = Annotated[
+    list[str], typer.Argument(metavar="FILE…", help="Recipe files, or names of shipped ones.", show_default=False)
+]
+Images = Annotated[int, typer.Option("--images", metavar="N", help="How many labelled images there are for training.")]
+Likeness = Annotated[Shift, typer.Option("--shift", help="How the images compare with everyday photographs.")]
+
+app = Commands()
+
+
+@app.callback()
+def recipes() -> None:
+    """List, show, choose, copy and check recipes: what trains, for how long, at which rates."""
+
+
+@app.command("list")
+@flatten_options
+def list_shipped(talk: Talk) -> None:
+    """List the recipes that come with SightX, and what each is for."""
+    from sightx_cli.console import print_json, print_table
+    from sightx_cli.plan.files import list_summaries
+
+    found = list_summaries()
+    if talk.json:
+        print_json({"recipes": found})
+    else:
+        print_table("", ("recipe", "shift", "what it is for"), [(one.name, one.shift, one.summary) for one in found])
+
+
+@app.command("show")
+@flatten_options
+def show(name: Name, talk: Talk) -> None:
+    """Show a recipe whole, as its file stands; with --json every value, those left at their default too."""
+    from sightx_cli.console import print_json, print_text
+    from sightx_cli.plan.files import find_path, load_text
+
+    path = find_path(name)
+    if talk.json:
+        from sightx_cli.plan.recipe import load_recipe, recipe_to_table
+
+        print_json({"file": path, "recipe": recipe_to_table(load_recipe(path))})
+    else:
+        print_text(load_text(path).rstrip())
+
+
+@app.command("decide")
+@flatten_options
+def decide(images: Images, shift: Likeness, talk: Talk) -> None:
+    """Say which recipe fits so many images, and why."""
+    from sightx_cli.console import print_json, print_next, print_text
+    from sightx_cli.plan.decision import choose_recipe
+
+    choice = choose_recipe(images, shift)
+    if talk.json:
+        print_json(choice)
+    else:
+        print_text(f"recipe  {choice.recipe}\ntrains  {choice.strategy}\nwhy     {choice.reason}")
+        if not talk.quiet:
+            print_next(f"sightx fit DATA --recipe {choice.recipe}")
+
+
+@app.command("copy")
+@flatten_options
+def copy(name: Name, file: NewFile, talk: Talk) -> None:
+    """Copy a recipe to a new file, to start one of your own; it takes the name of the file."""
+    from sightx_cli.console import print_json, print_next, print_text
+    from sightx_cli.plan.files import copy_recipe
+
+    path = copy_recipe(name, file)
+    if talk.json:
+        print_json({"recipe": name, "file": path})
+    else:
+        print_text(str(path))
+        if not talk.quiet:
+            print_next(f"sightx recipes check {file}", "once you have changed it")
+
+
+@app.command("check")
+@flatten_options
+def check(files: Files, talk: Talk) -> None:
+    """Check recipe files: every fault at once, each with what was found and what is allowed."""
+    from sightx_cli.console import print_json, print_text
+    from sightx_cli.plan.catalog import build_check_error, check_files
+
+    checked = check_files(files)
+    if talk.json:
+        print_json({"files": [{"file": file, "valid": not found, "faults": found} for file, found in checked.items()]})
+    for path in (path for path, faults in checked.items() if not (faults or talk.json)):
+        print_text(f"{path}: right")
+    if any(checked.values()):
+        raise build_check_error(checked)

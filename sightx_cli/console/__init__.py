@@ -1,0 +1,20 @@
+"""What the user sees: data to stdout, talk to stderr; tables, progress bars, JSON."""
+
+from __future__ import annotations
+
+from sightx_cli.console.listener import ConsoleListener
+from sightx_cli.console.output import print_error, print_json, print_next, print_table, print_text
+from sightx_cli.console.summary import show_cache, show_fit, show_lr_find, show_predict
+
+__all__ = [
+    "ConsoleListener",
+    "print_error",
+    "print_json",
+    "print_next",
+    "print_table",
+    "print_text",
+    "show_cache",
+    "show_fit",
+    "show_lr_find",
+    "show_predict",
+]

@@ -1,0 +1,57 @@
+"""Epochs as lines of one aligned table while training goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from rich.text import Text
+
+from sightx_cli.console.numbers import format_figure, format_seconds
+from sightx_cli.console.output import to_line
+
+NOT_FIGURES = {"stage", "stages", "epoch", "epochs", "seconds", "metric", "value", "best"}
+ALWAYS = ("train_loss", "valid_loss", "accuracy")
+"""Columns beside the metric that chooses the best epoch; the history file has all of them, 80 columns have not."""
+HEADS = {"balanced_accuracy": "bal. accuracy", "roc_auc": "ROC AUC", "quadratic_kappa": "kappa"}
+LEAST_WIDTH = 10
+
+
+class EpochTable:
+    """Turns epoch rows into lines; a new head line stands where the stage or the columns change."""
+
+    def __init__(self) -> None:
+        self._head: tuple[object, ...] = ()
+
+    def add(self, row: Mapping[str, float | int | str]) -> Iterator[Text]:
+        """Give the lines for one epoch: its stage's title and head where they are new, then the figures."""
+        figures = choose_figures(row)
+        head = (row.get("stage"), *figures)
+        if head != self._head:
+            self._head = head
+            yield Text(f"\n{'stage ' if row.get('epochs') else ''}{to_line(row.get('stage', ''))}", "bold")
+            names = "".join(f"  {name_of(figure):>{width_of(figure)}}" for figure in figures)
+            yield Text(f"  {'epoch':>7}{names}  {'time':>10}  best", "dim")
+        count = f"{row.get('epoch')}/{row['epochs']}" if row.get("epochs") else "–"  # a head that was solved has none
+        cells = "".join(f"  {format_figure(value):>{width_of(figure)}}" for figure, value in figures.items())
+        took = format_seconds(float(row["seconds"])) if "seconds" in row else ""
+        line = Text(f"  {count:>7}{cells}  {took:>10}")
+        yield line.append("  ★", "bold green") if row.get("best") else line
+
+
+def choose_figures(row: Mapping[str, float | int | str]) -> dict[str, float | int | str]:
+    """Choose the figures to show: the losses, the accuracy and the metric where the row names one, else all."""
+    figures = {name: value for name, value in row.items() if name not in NOT_FIGURES}
+    metric = str(row.get("metric", ""))
+    if "value" in row:
+        figures[metric] = row["value"]
+    return {name: value for name, value in figures.items() if not metric or name in (*ALWAYS, metric)}
+
+
+def name_of(figure: str) -> str:
+    """Give the head of a figure's column."""
+    return HEADS.get(figure, figure.replace("_", " "))
+
+
+def width_of(figure: str) -> int:
+    """Give the width of a column: its head, and never less than a figure needs."""
+    return max(len(name_of(figure)), LEAST_WIDTH)

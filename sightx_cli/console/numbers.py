@@ -1,0 +1,43 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+
+
+def format_seconds(seconds: float) -> str:
+    """Give a duration: 0.84 s, 12.3 s, 4 min 05 s, 2 h 03 min."""
+    if seconds < 0.995:
+        return f"{seconds:.2f} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def format_bytes(bytes_on_disk: float) -> str:
+    """Give a size in decimal units, as file managers do: 512 B, 3.4 MB, 1.2 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if bytes_on_disk < 1000:
+            return f"{bytes_on_disk:.0f} B" if unit == "B" else f"{bytes_on_disk:.1f} {unit}"
+        bytes_on_disk /= 1000
+    return f"{bytes_on_disk:.1f} TB"
+
+
+def format_rate(rate: float) -> str:
+    """Give a learning rate with two significant digits: 2.0e-03."""
+    return f"{rate:.1e}"
+
+
+def format_figure(value: object) -> str:
+    """Give a figure of merit with four decimals, a count as it is, and a dash where there is none."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return "–"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def format_count(count: int, one: str, many: str = "") -> str:
+    """Give a count with its noun: 1 image, 2,624 images, 3 batches."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

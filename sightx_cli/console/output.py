@@ -1,0 +1,118 @@
+"""The two ways out: stdout carries data, stderr carries talk."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+UNBOUNDED_COLUMNS = 10_000
+"""Width of a stream that is no terminal: a log or a pipe gets whole lines, whatever reads them may wrap."""
+
+
+class PatientConsole(Console):
+    """A console that goes quiet, rather than ending the work, when its reader has left."""
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing more: hours of training must not end because `| head` did."""
+        self.quiet = True
+        drop_stream(sys.stderr if self.stderr else sys.stdout)
+
+
+def drop_stream(stream: TextIO) -> None:
+    """Send what is left for a stream whose reader has left to nowhere, so that exit is quiet too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def open_console(stderr: bool) -> Console:
+    """Build a console on one of the streams, with no interpretation of what is printed (a path may hold brackets)."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else UNBOUNDED_COLUMNS
+    return PatientConsole(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
+
+
+def to_line(text: object) -> str:
+    """Give text as one line a terminal can be trusted with: control characters and undecodable bytes as escapes."""
+    return "".join(
+        c if c.isprintable() else " " if c in "\r\n\t" else c.encode("unicode_escape").decode() for c in str(text)
+    )
+
+
+def to_plain(value: Any) -> Any:
+    """Turn a value into what JSON can hold: absolute paths, numpy scalars as numbers, not-a-number as null."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value.absolute())
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return to_plain(asdict(value))
+    if hasattr(value, "tolist"):  # numpy arrays and scalars, without importing numpy
+        return to_plain(value.tolist())
+    if isinstance(value, Sequence | set | frozenset):
+        return [to_plain(item) for item in value]
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def print_json(obj: Any) -> None:
+    """Print one JSON object, alone, on stdout: indented for a reader at a terminal, one line for a program."""
+    plain, indent = to_plain(obj), 2 if sys.stdout.isatty() else None
+    text = json.dumps(plain, ensure_ascii=False, indent=indent, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # a terminal of another encoding, or a file name that is no text
+        text = json.dumps(plain, indent=indent, allow_nan=False)
+    print_text(text)
+
+
+def print_text(text: str) -> None:
+    """Print text as it is on stdout, and flush, so that a reader who left is noticed here and not at exit."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        drop_stream(sys.stdout)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table on stdout; columns whose every value is a number or blank stand to the right."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=Text(title, "bold") if title else None, title_justify="left", box=box.SIMPLE_HEAD)
+    table.pad_edge, table.header_style = False, "bold"
+    for place, column in enumerate(columns):
+        numeric = all(isinstance(row[place], int | float) or row[place] in ("", "–") for row in rows)
+        table.add_column(column, justify="right" if rows and numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(to_line(cell)) for cell in row))
+    open_console(stderr=False).print(table)
+
+
+def print_next(command: str, why: str = "") -> None:
+    """Say on stderr which command comes next."""
+    line = Text("next  ", "dim").append(to_line(command), "bold cyan")
+    open_console(stderr=True).print(line.append(f"   {why}" if why else "", "dim"), soft_wrap=True)
+
+
+def print_error(message: str, hint: str = "", faults: Sequence[str] = ()) -> None:
+    """Print an error on stderr: one line, one line for each fault, one line on what to type next."""
+    console = open_console(stderr=True)
+    console.print(Text("error: ", "bold red").append(to_line(message), "default"), soft_wrap=True)
+    for fault in faults:
+        console.print(Text("  " + to_line(fault)), soft_wrap=True)
+    if hint:
+        console.print(Text("hint:  ", "bold cyan").append(to_line(hint), "default"), soft_wrap=True)

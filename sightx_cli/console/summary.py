@@ -1,0 +1,137 @@
+"""The end of the work: the key figures and where the result lies on stdout, what to type next on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sightx_cli.console.curve import draw_curve
+from sightx_cli.console.numbers import format_bytes, format_count, format_figure, format_rate, format_seconds
+from sightx_cli.console.output import open_console, print_table, to_line
+
+if TYPE_CHECKING:
+    from sightx_cli.workflows import CacheListing, FitResult, LrFindResult, PredictResult
+
+FIGURE_NAMES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "roc_auc": "ROC AUC",
+    "quadratic_kappa": "quadratic kappa",
+    "loss": "log loss",
+}
+CURVE_COLUMNS, CURVE_LINES, BAR_COLUMNS, UNREADABLE_SHOWN = 78, 8, 30, 5
+
+
+def show_fit(result: FitResult) -> None:
+    """Show a finished fit: figures of the valid part (and the test part), with 95 % intervals where there are."""
+    console = open_console(stderr=False)
+    images = result.images
+    done = "stopped early, best epoch kept" if result.interrupted else "done"
+    console.print()
+    console.print(
+        Text(f"{done} in {format_seconds(result.seconds['total'])}", "bold green").append(
+            f"   {result.recipe}, {images['train']:,} images to train, {images['valid']:,} to validate,"
+            f" {len(result.classes)} classes",
+            "default",
+        ),
+        soft_wrap=True,
+    )
+    console.print(_build_figures(result))
+    if result.selected_on:
+        console.print(Text("  the best epoch was chosen on these same validation images: a little flattered", "dim"))
+    _print_unreadable(console, [str(item) for item in result.unreadable], "left out")
+    console.print(Text("run   ", "dim").append(to_line(result.run)), soft_wrap=True)
+
+
+def _build_figures(result: FitResult) -> Table:
+    """Build the table of key figures: a row for each, a column for each part that was measured."""
+    parts: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {"valid": (result.metrics, result.intervals)}
+    if result.test:
+        parts["test"] = (result.test.get("metrics", result.test), result.test.get("intervals") or {})
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    table.add_column("")
+    for part, (_, intervals) in parts.items():
+        table.add_column(part, justify="right")
+        if intervals:
+            table.add_column("95 % interval")
+    for key, name in FIGURE_NAMES.items():
+        if all(figures.get(key) is None for figures, _ in parts.values()):
+            continue
+        cells = [f"  {name}"]
+        for figures, intervals in parts.values():
+            cells.append(format_figure(figures.get(key)))
+            if intervals:
+                cells.append(_format_interval(intervals.get(key)))
+        table.add_row(*cells, style="bold" if key == "accuracy" else "")
+    return table
+
+
+def _format_interval(interval: tuple[float, float] | None) -> str:
+    return f"{interval[0]:.3f} – {interval[1]:.3f}" if interval else ""
+
+
+def show_lr_find(result: LrFindResult) -> None:
+    """Show what the learning-rate finder found: the curve, its suggestions, the plot's file."""
+    console = open_console(stderr=False)
+    marks = {name: rate for name, rate in result.suggestions.items() if rate}
+    encodes_braille = "utf" in (sys.stdout.encoding or "").lower()
+    width = min(console.width, CURVE_COLUMNS)
+    console.print(Text("\nloss over learning rate", "bold"))
+    for line in draw_curve(result.rates, result.losses, marks, width, CURVE_LINES, not encodes_braille):
+        console.print(Text(line, "cyan"), soft_wrap=True)
+    console.print()
+    for name, rate in marks.items():
+        chosen = "   chosen" if rate == result.chosen else ""
+        console.print(Text(f"  {name:<8} {format_rate(rate)}").append(chosen, "bold green"))
+    console.print(Text("plot  ", "dim").append(to_line(result.plot)), soft_wrap=True)
+
+
+def show_predict(result: PredictResult) -> None:
+    """Show what was predicted: how many images, how many of each class, where the table lies."""
+    console = open_console(stderr=False)
+    speed = f"{result.images_per_second:,.0f} images/s"
+    console.print()
+    console.print(
+        Text(
+            f"{format_count(result.images, 'image')} in {format_seconds(result.seconds['total'])}", "bold green"
+        ).append(f"   {speed}", "default")
+    )
+    most, widest = max(result.counts.values(), default=0), max(map(len, result.counts), default=0)
+    for name, count in result.counts.items():
+        bar = "━" * max(round(BAR_COLUMNS * count / most), 1) if count else ""
+        console.print(Text(f"  {to_line(name):<{widest}}  {count:>7,}  ").append(bar, "cyan"), soft_wrap=True)
+    _print_unreadable(console, result.unreadable, "with an error in the table")
+    console.print(Text("table ", "dim").append(to_line(result.output)), soft_wrap=True)
+
+
+def _print_unreadable(console: Console, unreadable: int | list[str], what: str) -> None:
+    """Name the first images that could not be read, and count the rest."""
+    count = unreadable if isinstance(unreadable, int) else len(unreadable)
+    if not count:
+        return
+    console.print(Text(f"{format_count(count, 'unreadable image')}, {what}", "yellow"))
+    for line in [] if isinstance(unreadable, int) else unreadable[:UNREADABLE_SHOWN]:
+        console.print(Text(f"  {to_line(line)}"), soft_wrap=True)
+
+
+def show_cache(listing: CacheListing) -> None:
+    """Show what is kept of frozen layers' outputs, the newest first, and the room it takes."""
+    entries = sorted(listing.entries, key=lambda entry: entry.last_used, reverse=True)
+    rows = [
+        (entry.name, format_bytes(entry.bytes_on_disk), f"{entry.last_used:%Y-%m-%d %H:%M}", entry.what)
+        for entry in entries
+    ]
+    if rows:
+        print_table("", ("name", "size", "last used", "what"), rows)
+    open_console(stderr=False).print(
+        Text(f"{format_bytes(listing.total_bytes)} of {format_bytes(listing.budget_bytes)}   ", "bold").append(
+            str(Path(listing.folder)), "default"
+        ),
+        soft_wrap=True,
+    )

@@ -1,0 +1,290 @@
+"""Reads any image file as upright 8-bit RGB and keeps its range; a file that cannot be read is refused by name.
+
+The rules, each chosen so that nothing is lost in silence:
+
+- JPEG, PNG, TIFF, BMP, GIF, WebP and PBM/PGM/PPM are read; of a file with several frames, the first.
+- EXIF rotation is applied; palette, grey, 1-bit and CMYK become RGB.
+- Transparent parts lie over white, as viewers and printed reports show them.
+- Grey deeper than 8 bits (16-bit PNG, TIFF and PGM, 32-bit integer and float TIFF) is scaled to 0–255 over the range
+  that the TIFF declares (MinSampleValue and MaxSampleValue, where they say more than the type does), else between
+  the 0.5 and 99.5 percentiles of the image: 12-bit data in a 16-bit file would otherwise keep 16 grey levels.
+- Colour deeper than 8 bits is refused by name: Pillow would cut it to 8 bits without a word.
+- More than `MAX_PIXELS` is refused from the header, before anything is decoded.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import stat
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import (
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from sightx_cli.errors import DataError
+
+MAX_PIXELS = 128_000_000
+"""The largest image read, in pixels: a 100-megapixel camera passes; as RGB it takes 384 MB while it is decoded."""
+
+FORMATS = (
+    JpegImagePlugin.JpegImageFile.format,
+    PngImagePlugin.PngImageFile.format,
+    TiffImagePlugin.TiffImageFile.format,
+    BmpImagePlugin.BmpImageFile.format,
+    GifImagePlugin.GifImageFile.format,
+    WebPImagePlugin.WebPImageFile.format,
+    PpmImagePlugin.PpmImageFile.format,
+)
+"""Pillow's names of the formats read; naming the plugins loads them once, and not in each thread.
+
+Not EPS, which runs an interpreter; not AVIF and JPEG 2000, whose deep colour would be cut without a word.
+"""
+
+GREY_PERCENTILES = (0.5, 99.5)
+"""Where deep grey is cut when the file declares no range: a few dead or saturated pixels must not set the scale."""
+
+_DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "F")
+_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_WHITE_IS_ZERO = 258, 262, 0
+_TIFF_RANGE_TAGS = ((280, 281), (340, 341))  # MinSampleValue and MaxSampleValue, SMinSampleValue and SMaxSampleValue
+
+# Pillow warns of large images (refused below by their own limit), odd EXIF and odd TIFF tags: none calls for an action,
+# and one line per file would bury the lines that do. A filter at import, since `catch_warnings` is not safe in threads.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its errors, raised anyway, are printed as well
+
+
+class ImageFileError(DataError):
+    """One image file cannot be read; the message names the file, `reason` says why in a few words."""
+
+    def __init__(self, path: str | Path, reason: str, hint: str = "") -> None:
+        super().__init__(f"{path}: {reason}", hint)
+        self.reason = reason
+
+
+def read_image(path: str | Path, min_side_px: int | None = None, min_long_side_px: int | None = None) -> Image.Image:
+    """Read an image file as upright 8-bit RGB.
+
+    With `min_side_px`, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as its shorter side keeps that many
+    pixels (its longer side, with `min_long_side_px`): several times quicker. Without either, every pixel is decoded.
+
+    Raises: `ImageFileError` for whatever is missing, empty, damaged, no image, too large or 16-bit colour.
+    """
+    with _open_image(path) as image:
+        _draft(image, min_side_px, min_long_side_px)
+        image.load()
+        return _to_rgb(image, path)
+
+
+def check_image(path: str | Path) -> None:
+    """Read the file to its end, as cheaply as its format allows, and raise `ImageFileError` if it cannot be used.
+
+    A JPEG is drafted at 1/8: its whole compressed stream is still read, so a truncated file is found, but most of the
+    arithmetic of decoding is left out.
+    """
+    with _open_image(path) as image:
+        if image.format in ("JPEG", "MPO"):
+            image.draft(None, (1, 1))
+        image.load()
+        if image.mode in _DEEP_GREY:
+            _scale_deep_grey(image, path)
+
+
+def measure_header(path: str | Path) -> tuple[int, int, str, int, str]:
+    """Read (width, height, mode, bits per channel, format) from the header alone; the size is the upright one."""
+    with _open_image(path) as image:
+        width, height = image.size
+        if _orientation(image) >= 5:  # EXIF 5–8 lie on their side
+            width, height = height, width
+        bits = 1 if image.mode == "1" else 32 if image.mode == "F" else _integer_bits(image)
+        return width, height, image.mode, bits, str(image.format)
+
+
+@contextmanager
+def _open_image(path: str | Path) -> Iterator[ImageFile.ImageFile]:
+    """Open a file from its header, check what the header says, and turn what Pillow raises into `ImageFileError`."""
+    try:
+        state = Path(path).stat()
+        if not stat.S_ISREG(state.st_mode):  # a pipe named .jpg would wait for ever
+            raise ImageFileError(path, "is not a file")
+        if state.st_size == 0:
+            raise ImageFileError(path, "is empty (0 bytes)", "copy it again from its source")
+        with Image.open(path, formats=FORMATS) as image:
+            _check_size(image, path)
+            _check_colour_depth(image, path)
+            yield image
+    except ImageFileError:
+        raise
+    except Image.DecompressionBombError as error:
+        found = re.search(r"\((\d+) pixels\)", str(error))
+        raise _too_large(path, int(found[1]) if found else None) from error
+    except UnidentifiedImageError as error:
+        raise ImageFileError(path, f"is no image that can be read ({_describe_start(path)})", _FORMATS_HINT) from error
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}" if error.strerror else _plain_reason(error)
+        raise ImageFileError(path, reason) from error
+    except (SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, RuntimeError) as error:
+        raise ImageFileError(path, _plain_reason(error)) from error
+    except (struct.error, MemoryError) as error:
+        raise ImageFileError(path, _plain_reason(error)) from error
+
+
+_FORMATS_HINT = f"SightX reads {', '.join(FORMATS[:-1])} and PBM/PGM/PPM files"
+
+
+def _plain_reason(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    return "is truncated: the file ends before the image does" if "truncated" in text.lower() else f"is damaged: {text}"
+
+
+def _describe_start(path: str | Path) -> str:
+    with Path(path).open("rb") as file:
+        start = file.read(16)
+    if start.isascii() and start.decode("ascii").replace("\n", " ").replace("\r", " ").replace("\t", " ").isprintable():
+        return f"it holds text: {start.decode('ascii').split(chr(10))[0].strip()!r} …"
+    return f"its first bytes are {start[:4].hex(' ')}"
+
+
+def _too_large(path: str | Path, pixels: int | None, size: tuple[int, int] | None = None) -> ImageFileError:
+    found = f"{size[0]} × {size[1]} = " if size else ""
+    found += f"{pixels:,} pixels" if pixels else "far too many pixels"
+    return ImageFileError(
+        path, f"has {found}; at most {MAX_PIXELS:,} are read", "make it smaller, or cut it into tiles, and try again"
+    )
+
+
+def _check_size(image: Image.Image, path: str | Path) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise _too_large(path, width * height, (width, height))
+
+
+def _check_colour_depth(image: ImageFile.ImageFile, path: str | Path) -> None:
+    """Refuse colour of more than 8 bits per channel, which Pillow reads as 8-bit without a word.
+
+    The header's raw mode tells ("RGB;16B", "LA;16B"), of a TIFF its tag BitsPerSample, of a PPM its largest value.
+    """
+    if image.mode in _DEEP_GREY or not image.tile:
+        return
+    arguments: Any = image.tile[0][3]
+    items = arguments if isinstance(arguments, tuple) else (arguments,)
+    deep_mode = any(isinstance(item, str) and re.search(r";1[0-9]|;32", item) for item in items)
+    deep_ppm = image.format == "PPM" and image.mode == "RGB" and any(type(item) is int and item > 255 for item in items)
+    bits = getattr(image, "tag_v2", {}).get(_TIFF_BITS, (8,))
+    deep_tiff = max(bits if isinstance(bits, tuple) else (bits,)) > 8
+    if deep_mode or deep_tiff or deep_ppm:
+        raise ImageFileError(
+            path,
+            "has colour with 16 bits per channel; colour is read with 8 bits, grey with 8, 16 or 32",
+            "save it as 8-bit colour, or as 16-bit grey if its channels are alike",
+        )
+
+
+def _draft(image: Image.Image, min_side_px: int | None, min_long_side_px: int | None) -> None:
+    """Let a JPEG decode at a fraction of its size that still has the sides asked for."""
+    if image.format not in ("JPEG", "MPO") or (min_side_px is None and min_long_side_px is None):
+        return
+    short, long = sorted(image.size)
+    needed = max(min_side_px or 1, ceil((min_long_side_px or 1) * short / long), 1)
+    image.draft(None, (needed, needed))
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 where there is none. Pillow turns a TIFF itself, and tells its upright size."""
+    if image.format == "TIFF" or "exif" not in image.info:
+        return 1
+    value = image.getexif().get(ExifTags.Base.Orientation)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _to_rgb(image: Image.Image, path: str | Path) -> Image.Image:
+    if _orientation(image) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image.copy() if type(image) is Image.Image else _detach(image)
+    if image.mode in _DEEP_GREY:
+        return _scale_deep_grey(image, path).convert("RGB")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        white = Image.new("RGBA", layer.size, "white")
+        return Image.alpha_composite(white, layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _detach(image: Image.Image) -> Image.Image:
+    """A plain image over the same pixels, without its file."""
+    return image._new(image.im)
+
+
+def _integer_bits(image: Image.Image) -> int:
+    if image.mode.startswith("I;16"):
+        return 16
+    if image.mode == "I":
+        return int(_first_number(getattr(image, "tag_v2", {}).get(_TIFF_BITS, 16)))  # without tags it is a PGM
+    return 8
+
+
+def _scale_deep_grey(image: Image.Image, path: str | Path) -> Image.Image:
+    """Scale grey of 16 or 32 bits, or float, to 8 bits over its declared or measured range."""
+    values = np.asarray(image)
+    if values.ndim != 2 or values.size == 0:
+        raise ImageFileError(path, f"is damaged: grey pixels of shape {values.shape}")
+    low, high = _declared_range(image, values.dtype) or _measured_range(values, path)
+    tags = getattr(image, "tag_v2", {})
+    scaled = (values.astype(np.float32) - np.float32(low)) * np.float32(255.0 / (high - low) if high > low else 0.0)
+    levels = np.clip(np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0), 0, 255)
+    # Pillow inverts an 8-bit WhiteIsZero TIFF but not a 16-bit one.
+    if values.dtype.kind == "u" and tags.get(_TIFF_PHOTOMETRIC) == _TIFF_WHITE_IS_ZERO:
+        levels = 255 - levels
+    return Image.fromarray((levels + 0.5).astype(np.uint8))
+
+
+def _declared_range(image: Image.Image, dtype: np.dtype[Any]) -> tuple[float, float] | None:
+    """The range a TIFF declares, unless it is the type's whole range, which says nothing of the data."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is None:
+        return None
+    for low_tag, high_tag in _TIFF_RANGE_TAGS:
+        if high_tag not in tags:
+            continue
+        low, high = (_first_number(tags.get(tag, 0)) for tag in (low_tag, high_tag))
+        whole = dtype.kind in "iu" and high >= min(np.iinfo(dtype).max, 65535)
+        if low is not None and high is not None and low < high and not whole:
+            return low, high
+    return None
+
+
+def _first_number(value: Any) -> float:
+    return float(value[0] if isinstance(value, tuple) else value)
+
+
+def _measured_range(values: np.ndarray[Any, Any], path: str | Path) -> tuple[float, float]:
+    step = max(1, int((values.size / 1_000_000) ** 0.5))  # a million samples fix a percentile; large images stay quick
+    sample = values[::step, ::step]
+    sample = sample[np.isfinite(sample)] if values.dtype.kind == "f" else sample.ravel()
+    if sample.size == 0:
+        raise ImageFileError(path, "holds no finite value (every pixel is NaN or infinite)")
+    low, high = (float(value) for value in np.percentile(sample, GREY_PERCENTILES))
+    if low == high:  # nearly all one value, such as a few marks on black
+        low, high = float(sample.min()), float(sample.max())
+    return low, high

@@ -1,0 +1,101 @@
+"""Brings an image of any shape to the square that the network takes: crop, pad or squash.
+
+Resizing is bicubic with `reducing_gap=2`, Pillow's antialiased filter after a cheap whole-number reduction; the
+pretrained weights were made with bicubic images at a crop of 0.875 (timm's `crop_pct` for this family).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from sightx_cli.errors import DataError
+
+FITS = ("crop", "pad", "squash")
+CROP_PART = 0.875
+"""The part of the short side that a centre crop keeps: 224 of 256, as in ImageNet's own evaluation."""
+PAD_COLOUR = (0, 0, 0)
+"""Black: what lies around an X-ray or a fundus anyway, and the same for every image, so the border says nothing."""
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The rectangle that fills the square, in the image's pixels; where it reaches beyond the image, it is padded."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+def fit_image(image: Image.Image, size_px: int, fit: str) -> Pixels:
+    """Fit an RGB image into a square, the plain reading: (size_px, size_px, 3) uint8.
+
+    crop: the short side to size_px / 0.875, then the centre. pad: the whole image, black around it. squash: the whole
+    image, its sides pressed to one length.
+
+    Raises: `DataError` for any other `fit`.
+    """
+    return np.array(cut_window(image, choose_window(image.size, fit), size_px))
+
+
+def choose_window(image_size: tuple[int, int], fit: str) -> Window:
+    """The window of the plain reading of an image of (width, height) pixels."""
+    width, height = image_size
+    if fit == "squash":
+        return Window(0, 0, width, height)
+    if fit == "crop":
+        side = min(width, height) * CROP_PART
+    elif fit == "pad":
+        side = max(width, height)
+    else:
+        raise DataError(f"image.fit is {fit!r}; it can be {', '.join(FITS)}", "add --set image.fit=pad")
+    return Window((width - side) / 2, (height - side) / 2, side, side)
+
+
+def measure_needed_sides(size_px: int, fit: str, zoom: float = 1.0) -> dict[str, int]:
+    """The sides that a reading of `size_px` needs of the decoded image, as arguments of `read_image`.
+
+    `zoom` is by how much the reading may enlarge the image beyond the plain one.
+    """
+    side = int(np.ceil(size_px * zoom / (CROP_PART if fit == "crop" else 1.0)))
+    return {"min_long_side_px": side} if fit == "pad" else {"min_side_px": side}
+
+
+def cut_window(
+    image: Image.Image,
+    window: Window,
+    size_px: int,
+    light: Callable[[Image.Image], Image.Image] | None = None,
+) -> Image.Image:
+    """Resize a window of the image to a square of `size_px` in one step, black where it reaches beyond the image.
+
+    `light` changes the resized pixels of the image, but not the black around them.
+    """
+    left, top = max(window.left, 0.0), max(window.top, 0.0)
+    right = min(window.left + window.width, image.width)
+    bottom = min(window.top + window.height, image.height)
+    scale_x, scale_y = size_px / window.width, size_px / window.height
+    x0, x1 = _span((left - window.left) * scale_x, (right - window.left) * scale_x, size_px)
+    y0, y1 = _span((top - window.top) * scale_y, (bottom - window.top) * scale_y, size_px)
+    size, box = (x1 - x0, y1 - y0), (left, top, right, bottom)
+    part = image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
+    if light is not None:
+        part = light(part)
+    if size == (size_px, size_px):
+        return part
+    canvas = Image.new("RGB", (size_px, size_px), PAD_COLOUR)
+    canvas.paste(part, (x0, y0))
+    return canvas
+
+
+def _span(start: float, end: float, limit_px: int) -> tuple[int, int]:
+    """Whole pixels of a stretch, at least one: a line 4,000 px long and 3 px high still shows."""
+    first = min(round(start), limit_px - 1)
+    return first, max(round(end), first + 1)

@@ -1,0 +1,292 @@
+"""Makes one table of images from what the user has: a folder of classes, train/ and valid/ folders, a table, a demo."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sightx_cli.data.listing import Listing, is_image_name, list_folder, list_images, mark_visited, natural_key
+from sightx_cli.data.tables import TABLE_SUFFIXES, exists, find_path, is_table_name, read_table
+from sightx_cli.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "val": "valid",
+    "validation": "valid",
+    "test": "test",
+    "testing": "test",
+}
+"""What a folder or a value of the column split may be called, in any case of letters, and what it means."""
+
+DEMO_PREFIX = "demo:"
+
+_FILE = " file"  # a working column; the names of a table's own columns have no blank in front
+
+_LAYOUT_HINT = "give a folder with one subfolder of images for each class, or a CSV table with the columns image,label"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All labelled images of one source.
+
+    `frame` has `image` (as given, with its folders relative to `root`), `path` (absolute), `label`, `split` ("",
+    "train", "valid" or "test") and `group` ("" where none is set), all text, and whatever else a table brought.
+    `kind` is folder, split-folders, table or demo; `classes` are in natural order; `ordered` says whether they are
+    grades; `notes` are what the user should be told of what was left out, one line each.
+    """
+
+    frame: pd.DataFrame
+    root: Path
+    kind: str
+    classes: tuple[str, ...]
+    ordered: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def has_valid(self) -> bool:
+        """Whether the source sets images aside to check on."""
+        return bool((self.frame["split"] == "valid").any())
+
+    @property
+    def has_test(self) -> bool:
+        """Whether the source sets images aside for the last measurement."""
+        return bool((self.frame["split"] == "test").any())
+
+
+def load_manifest(source: str | Path) -> Manifest:
+    """Read the layout of a source: a folder, a table (CSV, TSV, Parquet) or `demo:solar`. No image is opened.
+
+    Raises: `DataError` for a missing path, a layout that is none of these, an empty folder, a table with faults.
+    """
+    if isinstance(source, str) and source.startswith(DEMO_PREFIX):
+        from sightx_cli.data.demo import load_demo
+
+        return load_demo(source.removeprefix(DEMO_PREFIX))
+    path = Path(source).expanduser()
+    _check_exists(path)
+    if path.is_dir():
+        return _load_folder(path.absolute())
+    if is_table_name(path):
+        return _load_table(path.absolute())
+    raise DataError(f"{path} is neither a folder nor a table ({', '.join(TABLE_SUFFIXES)})", _LAYOUT_HINT)
+
+
+def list_unlabelled(sources: Sequence[str | Path]) -> list[tuple[str, str]]:
+    """List the images to predict: folders (recursive), files, tables with a column image; each file once.
+
+    Returns pairs (image, path): the image as given (the source as typed with the folders below it, or a table's
+    value), and its absolute path. pandas is imported only for a table, so that one image is predicted at once.
+
+    Raises: `DataError` for a missing path or a source without images.
+    """
+    found: dict[str, str] = {}
+    for source in sources:
+        given = Path(source).expanduser()
+        _check_exists(given)
+        if given.is_dir():
+            listing = Listing()
+            mark_visited(given, listing)
+            images = [(str(image), str(image.absolute())) for image in list_images(given, listing)]
+            if not images:
+                raise DataError(f"{given} holds no images", "; ".join(listing.notes()) or "give a folder with images")
+        elif is_table_name(given):
+            table = read_table(given, ["image"])
+            root = given.absolute().parent
+            images = [(image, find_path(image, root)) for image in table["image"]]
+        else:
+            images = [(str(given), str(given.absolute()))]
+        for image, path in images:
+            found.setdefault(path, image)
+    if not found:
+        raise DataError("no images were given", "type sightx predict FOLDER")
+    return [(image, path) for path, image in found.items()]
+
+
+def build_manifest(frame: pd.DataFrame, root: Path, kind: str, notes: Iterable[str] = ()) -> Manifest:
+    """Bring a frame with image, path, label, split and group into a manifest: natural order, classes, their order."""
+    classes = tuple(sorted(set(frame["label"]), key=natural_key))
+    return Manifest(frame.reset_index(drop=True), root, kind, classes, have_order(classes), tuple(notes))
+
+
+def have_order(classes: Sequence[str]) -> bool:
+    """Whether the classes are grades: each begins with a number of its own, as 0_no_dr, 1_mild, or plain 0, 1, 2.
+
+    The number ends the name or is followed by a blank, `_` or `-`; three digits or more are catalogue numbers.
+    """
+    grades = [re.match(r"(\d{1,2})(?=[ _-]|$)", label) for label in classes]
+    return len(classes) > 1 and all(grades) and len({int(grade[1]) for grade in grades if grade}) == len(classes)
+
+
+def _check_exists(path: Path) -> None:
+    try:
+        path.stat()
+    except OSError as error:
+        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        parent = path.absolute().parent
+        hint = f"see what is there: ls '{parent}'" if parent.is_dir() else _LAYOUT_HINT
+        raise DataError(f"{path} {reason}", hint) from error
+
+
+def _load_folder(root: Path) -> Manifest:
+    listing = Listing()
+    mark_visited(root, listing)
+    folders, files = list_folder(root)
+    names = [entry.name for entry in folders]
+    parts = _choose_parts(root, names)
+    notes = [
+        f"left out {root.name}/{name}/, which lies beside {', '.join(parts)}" for name in names if name not in parts
+    ]
+    if parts:
+        rows = _list_classes({root / name: SPLIT_NAMES[name.lower()] for name in parts}, listing, notes)
+    else:
+        notes = []
+        rows = _list_classes({root: ""}, listing, notes)
+    notes += listing.notes()
+    if not rows:
+        tables = [entry.name for entry in files if is_table_name(Path(entry.name))]
+        raise DataError(
+            f"{root} holds no images in class folders" + "".join(f"; {note}" for note in notes),
+            f"type sightx fit '{root / tables[0]}'" if tables else _LAYOUT_HINT,
+        )
+    if {part for _, _, part in rows} == {"train"}:  # alone it is no split: a valid part is still to be set aside
+        parts = []
+        rows = [(path, label, "") for path, label, _ in rows]
+    return build_manifest(_build_frame(rows, root), root, "split-folders" if parts else "folder", notes)
+
+
+def _choose_parts(root: Path, names: Sequence[str]) -> list[str]:
+    """The folders that are parts such as train/; none where the folders are the classes themselves.
+
+    A class may be called train, too (a picture of a railway): it is a part only where it holds class folders, and where
+    another part lies beside it or no other images do.
+
+    Raises: `DataError` for parts that hold images but no class folders, and for parts without a train/.
+    """
+    parts = [name for name in names if name.lower() in SPLIT_NAMES]
+    with_classes = [name for name in parts if list_folder(root / name)[0]]
+    if not with_classes:
+        if len(parts) > 1 and len(parts) == len(names):
+            raise DataError(
+                f"{root} has {', '.join(parts)}, but no class folders in them",
+                f"put the images of each class in {parts[0]}/CLASS/",
+            )
+        return []
+    if any(SPLIT_NAMES[name.lower()] == "train" for name in with_classes):
+        others = [name for name in names if name not in parts]
+        alone = not any(next(list_images(root / name, Listing()), None) for name in others)
+        return parts if len(parts) > 1 or alone else []
+    if len(with_classes) == len(names):
+        raise DataError(
+            f"{root} has {', '.join(with_classes)} but no train", "name the folder of the images to learn from train"
+        )
+    return []
+
+
+def _list_classes(bases: Mapping[Path, str], listing: Listing, notes: list[str]) -> list[tuple[Path, str, str]]:
+    """(path, label, part) of every image in the class folders of `bases` {folder: part}; the top folder is the label.
+
+    All class folders are marked before one is read, so that a link from one class into another takes nothing from it.
+    """
+    classes: list[tuple[Path, str]] = []
+    for base, part in bases.items():
+        mark_visited(base, listing)
+        folders, files = list_folder(base)
+        loose = sum(is_image_name(entry.name) for entry in files)
+        if loose:
+            notes.append(f"left out {loose:,} images that lie directly in {base.name}/, in no class folder")
+        classes += [(base / entry.name, part) for entry in folders if mark_visited(base / entry.name, listing)]
+    rows: list[tuple[Path, str, str]] = []
+    for folder, part in classes:
+        found = [(path, folder.name, part) for path in list_images(folder, listing)]
+        if not found:
+            notes.append(f"left out the folder {folder.parent.name}/{folder.name}/, which holds no images")
+        rows += found
+    return rows
+
+
+def _build_frame(rows: list[tuple[Path, str, str]], root: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    columns = {
+        "image": [path.relative_to(root).as_posix() for path, _, _ in rows],
+        "path": [str(path) for path, _, _ in rows],
+        "label": [label for _, label, _ in rows],
+        "split": [part for _, _, part in rows],
+        "group": [""] * len(rows),
+    }
+    return pd.DataFrame(columns, dtype=str)
+
+
+def _load_table(path: Path) -> Manifest:
+    table = read_table(path, ["image", "label"])
+    for name in ("split", "group"):
+        if name not in table.columns:
+            table[name] = ""
+    for name in ("image", "label", "split", "group"):
+        table[name] = table[name].str.strip()
+    _check_filled(table, path)
+    table["split"] = _read_parts(table["split"], path)
+    notes = []
+    rows = len(table)
+    table["path"] = [find_path(image, path.parent) for image in table["image"]]
+    table[_FILE] = [os.path.normpath(file) for file in table["path"]]
+    table = table.drop_duplicates([_FILE, "label", "split", "group"])
+    if len(table) < rows:
+        notes.append(f"{rows - len(table):,} rows of {path.name} stand there twice and were read once")
+    _check_contradictions(table, path)
+    missing = [not exists(file) for file in table["path"]]
+    if all(missing):
+        raise DataError(
+            f"none of the {len(table):,} images of {path} exists; the first would be {table['path'].iloc[0]}",
+            f"write the paths relative to the table's own folder, {path.parent}",
+        )
+    first = ["image", "path", "label", "split", "group"]
+    others = [name for name in table.columns if name not in (*first, _FILE)]
+    return build_manifest(table[first + others], path.parent, "table", notes)
+
+
+def _check_filled(table: pd.DataFrame, path: Path) -> None:
+    for name in ("image", "label"):
+        lines = [str(place + 2) for place, value in enumerate(table[name]) if not value]  # line 1 is the header
+        if lines:
+            raise DataError(
+                f"{path}: {len(lines):,} rows have no {name} (line {', '.join(lines[:5] + ['…'] * (len(lines) > 5))})",
+                "fill them in, or delete these rows",
+            )
+
+
+def _read_parts(parts: pd.Series[str], path: Path) -> list[str]:
+    known = {"": "", **SPLIT_NAMES}
+    wrong = sorted({part for part in parts if part.lower() not in known})
+    if wrong:
+        raise DataError(
+            f"{path}: split is {', '.join(map(repr, wrong[:5]))}; it can be train, valid, test or empty",
+            "rename these values, or delete the column to have a valid part split off",
+        )
+    read = [known[part.lower()] for part in parts]
+    if any(read) and not set(read) & {"train", ""}:
+        raise DataError(f"{path}: no row has split train", "say train for the images to learn from")
+    return read if set(read) - {"train", ""} else [""] * len(read)
+
+
+def _check_contradictions(table: pd.DataFrame, path: Path) -> None:
+    doubled = table[table.duplicated(_FILE, keep=False)]
+    if len(doubled):
+        first = doubled[doubled[_FILE] == doubled[_FILE].iloc[0]]
+        said = " and ".join(
+            f"label {label}" + (f", split {part}" if part else "") + (f", group {group}" if group else "")
+            for label, part, group in zip(first["label"], first["split"], first["group"], strict=True)
+        )
+        raise DataError(
+            f"{path} names {first['image'].iloc[0]} more than once with different values: {said}",
+            "keep one row for each image",
+        )

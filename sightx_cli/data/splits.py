@@ -1,0 +1,155 @@
+"""Divides images into train and valid: stratified by class, seeded, and never with one group on both sides.
+
+A group is what must stay together: all images of one patient, one part, one batch. A test part is never touched.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sightx_cli.errors import DataError, RunError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPLIT_COLUMNS = ("image", "label", "split", "group", "fold")
+
+
+def split_manifest(frame: pd.DataFrame, seed: int, valid_fraction: float = 0.2) -> pd.DataFrame:
+    """Fill the column `split`, so that every row is train, valid or test; returns a new frame.
+
+    A valid part that is given is kept, and all that has no part yet becomes train. Without one, `valid_fraction` of
+    what is not test is set aside, of every class at least one image; where groups are set, whole groups are set aside,
+    and the share is as near as the groups allow.
+
+    Raises: `DataError` if `valid_fraction` is not between 0 and 1, or the groups leave a class with no training image.
+    """
+    if not 0 < valid_fraction < 1:
+        raise DataError(f"the valid part is to be {valid_fraction} of the images; it must lie between 0 and 1")
+    result = frame.copy()
+    split = result["split"].to_numpy(dtype=object).copy()
+    pool = np.flatnonzero((split == "") | (split == "train"))
+    if not (split == "valid").any():
+        labels = result["label"].to_numpy(dtype=object)[pool]
+        groups = result["group"].to_numpy(dtype=object)[pool]
+        if (groups != "").any():
+            chosen = _choose_by_group(labels, groups, seed, valid_fraction)
+        else:
+            chosen = _choose_stratified(labels, seed, valid_fraction)
+        split[pool[chosen]] = "valid"
+    split[split == ""] = "train"
+    result["split"] = split.astype(str)
+    return result
+
+
+def _choose_stratified(labels: np.ndarray[Any, Any], seed: int, fraction: float) -> np.ndarray[Any, Any]:
+    """Places of the valid part: of each class the fraction, at least one, and never the last that could train."""
+    generator = np.random.default_rng(seed)
+    chosen = []
+    for label in sorted(set(labels)):
+        places = generator.permutation(np.flatnonzero(labels == label))
+        count = min(max(1, round(len(places) * fraction)), len(places) - 1)
+        chosen.append(places[:count])
+    return np.sort(np.concatenate(chosen))
+
+
+def _choose_by_group(
+    labels: np.ndarray[Any, Any], groups: np.ndarray[Any, Any], seed: int, fraction: float
+) -> np.ndarray[Any, Any]:
+    """Places of the valid part as one fold of scikit-learn's StratifiedGroupKFold; images with no group stand alone."""
+    import warnings
+
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    alone = np.array([group or f"\0{place}" for place, group in enumerate(groups)], dtype=object)
+    _, codes = np.unique(alone.astype(str), return_inverse=True)
+    distinct = int(codes.max()) + 1
+    if distinct < 2:
+        raise DataError(
+            f"all {len(labels)} images to train on belong to one group, {groups[0]!r}; none can be set aside",
+            "give other groups with --group-by, or a valid part of your own",
+        )
+    folds = StratifiedGroupKFold(min(max(2, round(1 / fraction)), distinct), shuffle=True, random_state=seed)
+    best: tuple[tuple[int, int, float], np.ndarray[Any, Any]] | None = None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with fewer images than folds: judged below
+        for train, valid in folds.split(labels, labels.astype(str), codes):
+            lost = len(set(labels) - set(labels[train]))
+            missing = len(set(labels) - set(labels[valid]))
+            judged = (lost, missing, abs(len(valid) / len(labels) - fraction))
+            if len(valid) and (best is None or judged < best[0]):
+                best = (judged, valid)
+    if best is None or best[0][0]:
+        lonely = sorted(label for label in set(labels) if len(set(alone[labels == label])) == 1)
+        named = ", ".join(map(repr, lonely)) or "a class"
+        raise DataError(
+            f"with the groups kept together, no split leaves training images of every class: {named} "
+            "has all its images in one group",
+            "check what --group-by makes of the names, or give a valid part of your own",
+        )
+    return best[1]
+
+
+def assign_groups(frame: pd.DataFrame, group_by: str | None) -> pd.DataFrame:
+    """Fill the column `group` from a column of that name, else from a regular expression over the file name.
+
+    A column that is empty throughout does not count. The expression's first parenthesis is the group, else the whole
+    match; what does not match is a group of its own, which an empty string says. Returns a new frame; with None the
+    frame as it is.
+
+    Raises: `DataError` for an expression that cannot be read, or that matches no file name.
+    """
+    if group_by is None:
+        return frame
+    result = frame.copy()
+    own = group_by in frame.columns and group_by not in ("path", "image", "label", "split")
+    if own and (frame[group_by] != "").any():  # every frame has a column group, though it may be empty
+        result["group"] = frame[group_by].astype(str)
+        return result
+    columns = [name for name in frame.columns if name not in ("image", "path", "label", "split", "group")]
+    choices = f"the table's columns are {', '.join(columns)}" if columns else "the images come with no other columns"
+    try:
+        pattern = re.compile(group_by)
+    except re.error as error:
+        raise DataError(
+            f"--group-by {group_by!r} is neither a column nor a regular expression ({error}); {choices}",
+            r"for names such as person12_3.png type --group-by 'person\d+'",
+        ) from error
+    names = [re.split(r"[\\/]", str(image))[-1] for image in frame["image"]]
+    result["group"] = [_find_group(pattern, name) for name in names]
+    if not (result["group"] != "").any():
+        raise DataError(
+            f"--group-by {group_by!r} says nothing as a column and matches none of the {len(names):,} file names "
+            f"(the first is {names[0] if names else 'missing'!r}); {choices}",
+            r"for names such as person12_3.png type --group-by 'person\d+'",
+        )
+    return result
+
+
+def _find_group(pattern: re.Pattern[str], name: str) -> str:
+    found = pattern.search(name)
+    if found is None:
+        return ""
+    return (found[1] if pattern.groups else found[0]) or ""
+
+
+def write_split(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write image, label, split, group and fold as CSV, whole or not at all; `fold` is empty where none was made.
+
+    Raises: `RunError` if the file cannot be written, as when the disk is full.
+    """
+    target = Path(path)
+    table = frame.assign(fold=frame["fold"] if "fold" in frame.columns else "")
+    unfinished = target.with_name(f".{target.name}.part")
+    try:
+        table.loc[:, list(SPLIT_COLUMNS)].to_csv(unfinished, index=False, encoding="utf-8")
+        unfinished.replace(target)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise RunError(
+            f"cannot write {target}: {error.strerror or error}", "make room, or give another --out"
+        ) from error

@@ -1,0 +1,162 @@
+"""Reads one view of an image: decoded, perhaps augmented, fitted to the network's square. All in Pillow, one resize.
+
+A view with the same file, size, fit, profile and seed is the same to the byte, whatever else runs, so that what is
+computed from it can be kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import cos, radians, sin
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from sightx_cli.data.decode import read_image
+from sightx_cli.data.geometry import (
+    CROP_PART,
+    PAD_COLOUR,
+    Pixels,
+    Window,
+    choose_window,
+    cut_window,
+    fit_image,
+    measure_needed_sides,
+)
+
+if TYPE_CHECKING:
+    from sightx_cli.plan.profiles import Profile
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """What chance decided for one view. Every number is drawn for every profile, so that one setting moves no other."""
+
+    flip_x: bool
+    flip_y: bool
+    quarter_turns: int
+    angle_degrees: float
+    closeness: float  # 0…1: how near to the largest zoom
+    shift_x: float  # 0…1: where the window lies in the room it has
+    shift_y: float
+    brightness: float
+    contrast: float
+
+
+def read_view(path: str | Path, size_px: int, fit: str, profile: Profile | None, seed: int) -> Pixels:
+    """Read one view of an image file: (size_px, size_px, 3) uint8, RGB.
+
+    With no profile, or one that changes nothing, it is the plain reading, exactly `fit_image`. Else flips, turns,
+    zoom, brightness and contrast are drawn from `seed` within what the profile calls safe. In `pad` and `squash` the
+    window is the whole image, or at most `zoom` times closer; what a slanted view pushes out is only its corners. In
+    `crop` it is a square between the full short side and `zoom` times closer than the plain crop, anywhere in the
+    image, and where it is slanted, small enough to lie within it.
+
+    Raises: `ImageFileError` if the file cannot be read, `DataError` for an unknown `fit`.
+    """
+    if profile is None or _changes_nothing(profile):
+        return fit_image(read_image(path, **measure_needed_sides(size_px, fit)), size_px, fit)
+    closest = max(profile.zoom, CROP_PART * _spread(min(profile.rotation_degrees, 45.0)))
+    image = read_image(path, **measure_needed_sides(size_px, fit, closest if fit == "crop" else profile.zoom))
+    return augment_image(image, size_px, fit, profile, seed)
+
+
+def augment_image(image: Image.Image, size_px: int, fit: str, profile: Profile, seed: int) -> Pixels:
+    """One augmented reading of an RGB image: (size_px, size_px, 3) uint8; see `read_view`."""
+    draws = _draw(profile, seed)
+    spread = _spread(draws.angle_degrees)
+    window = _choose_view_window(image.size, fit, profile.zoom, draws, spread)
+    if draws.angle_degrees:
+        view = _cut_slanted(image, window, size_px, draws)
+    else:
+        view = cut_window(image, window, size_px, light=lambda part: _change_light(part, draws))
+    turn = _choose_turn(draws)
+    return np.array(view if turn is None else view.transpose(turn))
+
+
+def _changes_nothing(profile: Profile) -> bool:
+    """Whether every view is the plain one: not even the crop moves, then."""
+    turns = profile.horizontal_flip or profile.vertical_flip or profile.quarter_turns or profile.rotation_degrees
+    return not (turns or profile.zoom > 1 or profile.brightness or profile.contrast)
+
+
+def _draw(profile: Profile, seed: int) -> _Draws:
+    generator = np.random.default_rng(seed)
+    coins = generator.random(7)
+    angle, brightness, contrast = generator.uniform(-1, 1, 3)
+    return _Draws(
+        flip_x=bool(profile.horizontal_flip and coins[0] < 0.5),
+        flip_y=bool(profile.vertical_flip and coins[1] < 0.5),
+        quarter_turns=int(coins[2] * 4) if profile.quarter_turns else 0,
+        angle_degrees=float(angle) * profile.rotation_degrees,
+        closeness=float(coins[3]),
+        shift_x=float(coins[4]),
+        shift_y=float(coins[5]),
+        brightness=float(brightness) * profile.brightness,
+        contrast=float(contrast) * profile.contrast,
+    )
+
+
+def _choose_turn(draws: _Draws) -> Image.Transpose | None:
+    """The one of the eight symmetries of the square that does the quarter turns, then the flips."""
+    # Both flips are half a turn; a vertical flip is half a turn and a horizontal flip.
+    quarters = (draws.quarter_turns + 2 * draws.flip_y) % 4
+    turns = Image.Transpose
+    if draws.flip_x != draws.flip_y:
+        return (turns.FLIP_LEFT_RIGHT, turns.TRANSVERSE, turns.FLIP_TOP_BOTTOM, turns.TRANSPOSE)[quarters]
+    return (None, turns.ROTATE_90, turns.ROTATE_180, turns.ROTATE_270)[quarters]
+
+
+def _spread(angle_degrees: float) -> float:
+    """By how much the upright square around a slanted unit square is larger."""
+    angle = radians(angle_degrees)
+    return abs(cos(angle)) + abs(sin(angle))
+
+
+def _choose_view_window(size: tuple[int, int], fit: str, zoom: float, draws: _Draws, spread: float) -> Window:
+    plain = choose_window(size, fit)
+    width, height = size
+    if fit == "crop":
+        # Between the whole short side and `zoom` closer than the plain crop; slanted, still within the image.
+        nearest, farthest = CROP_PART / zoom, 1.0
+        side = min(width, height) * min(farthest + (nearest - farthest) * draws.closeness, 1.0 / spread)
+        room_x, room_y = width - side * spread, height - side * spread
+        border = side * (spread - 1) / 2
+        return Window(room_x * draws.shift_x + border, room_y * draws.shift_y + border, side, side)
+    factor = 1.0 / (1.0 + (zoom - 1.0) * draws.closeness)
+    window_width, window_height = plain.width * factor, plain.height * factor
+    left = plain.left + (plain.width - window_width) * draws.shift_x
+    top = plain.top + (plain.height - window_height) * draws.shift_y
+    return Window(left, top, window_width, window_height)
+
+
+def _cut_slanted(image: Image.Image, window: Window, size_px: int, draws: _Draws) -> Image.Image:
+    """Cut a slanted window with one bilinear affine, straight from the image or a whole-number reduction of it.
+
+    Nearer to a bicubic reading of 4 × the pixels than resizing first and turning then (43.8 against 41.3 dB at half
+    the size, 46.5 against 42.1 at two thirds) and twice as quick; below half a pixel per pixel bicubic is needed.
+    """
+    step_x, step_y = window.width / size_px, window.height / size_px  # pixels of the image per pixel of the view
+    reduction = (max(1, int(step_x)), max(1, int(step_y)))
+    if reduction != (1, 1):
+        image = image.reduce(reduction)
+    step_x, step_y = step_x / reduction[0], step_y / reduction[1]
+    middle_x = (window.left + window.width / 2) / reduction[0]
+    middle_y = (window.top + window.height / 2) / reduction[1]
+    angle, half = radians(draws.angle_degrees), size_px / 2
+    xx, xy, yx, yy = step_x * cos(angle), step_x * sin(angle), -step_y * sin(angle), step_y * cos(angle)
+    matrix = (xx, xy, middle_x - (xx + xy) * half, yx, yy, middle_y - (yx + yy) * half)
+    resampling = Image.Resampling.BILINEAR if min(step_x, step_y) >= 0.5 else Image.Resampling.BICUBIC
+    lit, size = _change_light(image, draws), (size_px, size_px)
+    return lit.transform(size, Image.Transform.AFFINE, matrix, resampling, fillcolor=PAD_COLOUR)
+
+
+def _change_light(part: Image.Image, draws: _Draws) -> Image.Image:
+    """Stretch the levels about their mean by the factor 1 + contrast, then multiply all by 1 + brightness."""
+    if not draws.brightness and not draws.contrast:
+        return part
+    middle = float(np.asarray(part)[::4, ::4].mean())
+    levels = ((np.arange(256) - middle) * (1 + draws.contrast) + middle) * (1 + draws.brightness)
+    return part.point(np.clip(levels + 0.5, 0, 255).astype(np.uint8).tolist() * 3)

@@ -1,0 +1,90 @@
+"""Which engine runs the compiled forward here, and why; falls back to torch where OpenVINO cannot convert."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from sightx_cli.engine.convert import convert_module, write_graph
+from sightx_cli.engine.interface import BATCH_IMAGES, Forward
+from sightx_cli.engine.openvino_forward import OpenVinoForward, find_precision, load_openvino
+from sightx_cli.engine.torch_forward import TorchForward, choose_half, name_precision
+from sightx_cli.errors import UsageError
+from sightx_cli.progress import Listener
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """The engine, its precision, its device, and why."""
+
+    name: str
+    precision: str
+    device: str
+    why: str
+
+
+def choose_device(device: str = "auto") -> str:
+    """Return the torch device: the one named, else CUDA, else MPS, else the CPU. Raises UsageError on one not there."""
+    available = ["cpu"]
+    if torch.backends.mps.is_available():
+        available.insert(0, "mps")
+    if torch.cuda.is_available():
+        available.insert(0, "cuda")
+    if device == "auto":
+        return available[0]
+    if device.split(":")[0] not in available:
+        raise UsageError(f"--device {device}: this machine has {', '.join(available)}", "leave --device out")
+    return device
+
+
+def choose_engine(engine: str, device: str) -> EngineChoice:
+    """Choose OpenVINO on CPUs and torch elsewhere; `engine` is auto, openvino or torch."""
+    if engine not in ("auto", "openvino", "torch"):
+        raise UsageError(f"--engine {engine}: unknown", "--engine auto, openvino or torch")
+    if engine == "openvino" and device != "cpu":
+        raise UsageError(
+            f"--engine openvino runs on the CPU, --device says {device}", "--engine torch, or --device cpu"
+        )
+    if engine == "openvino" or (engine == "auto" and device == "cpu"):
+        why = "named by --engine" if engine == "openvino" else "the quickest forward on a CPU"
+        return EngineChoice("openvino", find_precision(), device, why)
+    precision = name_precision(choose_half(torch.device(device)))
+    why = "named by --engine" if engine == "torch" else f"the device is {device}"
+    return EngineChoice("torch", precision, device, why)
+
+
+def build_forward(
+    engine: EngineChoice,
+    module: nn.Module,
+    output_names: Sequence[str],
+    size_px: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    graph: Path,
+    listener: Listener,
+) -> Forward:
+    """Compile a module of normalised images; the converted OpenVINO graph is kept at `graph` and found there again.
+
+    Falls back to torch, after one line, where OpenVINO cannot convert the network.
+    """
+    if engine.name == "torch":
+        return TorchForward(module, output_names, size_px, mean, std, engine.device)
+    if graph.is_file():
+        try:
+            return load_openvino(graph, batch=BATCH_IMAGES)
+        except RuntimeError:
+            listener.warn(f"the kept graph {graph.name} is damaged: converted again")
+    try:
+        converted = convert_module(module, output_names, size_px, mean, std)
+    except Exception as error:
+        # OpenVINO's converter raises what it likes, by network; torch runs them all.
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        listener.warn(f"OpenVINO cannot convert this network ({reason[:120]}): torch runs it instead, slower")
+        return TorchForward(module, output_names, size_px, mean, std, engine.device)
+    graph.parent.mkdir(parents=True, exist_ok=True)
+    write_graph(converted, graph)
+    return OpenVinoForward(converted, batch=BATCH_IMAGES)

@@ -1,0 +1,57 @@
+"""From a torch module to an OpenVINO graph with the normalisation inside. Imports torch; running the graph does not."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import openvino
+import torch
+from openvino import Layout, PartialShape, Type
+from openvino.preprocess import PrePostProcessor
+from torch import nn
+
+IMAGE_INPUT = "image"
+
+
+def convert_module(
+    module: nn.Module,
+    output_names: Sequence[str],
+    size_px: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> Any:
+    """Convert a module of normalised images (N, 3, H, W) to a graph of uint8 images (N, size_px, size_px, 3) RGB.
+
+    `mean` and `std` are those of the weights, on the 0…1 scale. Raises what OpenVINO raises when it cannot.
+    """
+    module.eval()
+    with warnings.catch_warnings(), torch.no_grad():
+        # OpenVINO traces with torch.jit, which torch 2.14 calls deprecated on every call; nothing here can act on it.
+        warnings.simplefilter("ignore")
+        graph = openvino.convert_model(module, example_input=torch.zeros(2, 3, size_px, size_px))
+    graph.reshape(PartialShape([-1, 3, size_px, size_px]))
+    for output, name in zip(graph.outputs, output_names, strict=True):
+        output.get_tensor().set_names({name})
+    graph.inputs[0].get_tensor().set_names({IMAGE_INPUT})
+    processor = PrePostProcessor(graph)
+    image = processor.input()
+    image.tensor().set_element_type(Type.u8).set_layout(Layout("NHWC"))
+    image.preprocess().convert_element_type(Type.f32)
+    image.preprocess().mean([255.0 * value for value in mean]).scale([255.0 * value for value in std])
+    image.model().set_layout(Layout("NCHW"))
+    return processor.build()
+
+
+def write_graph(graph: Any, path: Path) -> None:
+    """Write a graph as `path` (.xml) and its weights beside it (.bin), in float32 so that nothing is rounded.
+
+    The .bin comes first and both are renamed when whole: a graph that is there is complete.
+    """
+    partial = path.with_name(f".{os.getpid()}-{path.name}")
+    openvino.save_model(graph, str(partial), compress_to_fp16=False)
+    partial.with_suffix(".bin").rename(path.with_suffix(".bin"))
+    partial.rename(path)

@@ -1,0 +1,87 @@
+"""The compiled forward on CPUs: OpenVINO, several streams, an asynchronous queue. Never imports torch."""
+
+from __future__ import annotations
+
+import functools
+import queue
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+
+from sightx_cli.engine.interface import Images, Key, Outputs, ThreadBudget, measure_threads
+
+
+class OpenVinoForward:
+    """An OpenVINO graph compiled for this machine's processor (see `engine.interface.Forward`)."""
+
+    engine = "openvino"
+
+    def __init__(self, graph: Any, threads: ThreadBudget | None = None, batch: int | None = None) -> None:
+        threads = threads or measure_threads()
+        self.precision = find_precision()
+        if batch is not None:
+            # A fixed batch is quicker than a free one; a short last batch is filled up and cut again.
+            graph.reshape({0: [batch, *list(graph.inputs[0].partial_shape)[1:]]})
+        self.batch = batch
+        self.size_px = int(graph.inputs[0].partial_shape[1].get_length())
+        options = {
+            "PERFORMANCE_HINT": "THROUGHPUT" if batch != 1 else "LATENCY",
+            "NUM_STREAMS": str(threads.streams if batch != 1 else 1),
+            "INFERENCE_NUM_THREADS": threads.inference,
+            "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bfloat16" else "f32",
+        }
+        self._compiled = load_core().compile_model(graph, "CPU", options)
+        self.output_names = tuple(output.get_any_name() for output in self._compiled.outputs)
+        self._jobs = threads.streams + 1 if batch != 1 else 1
+
+    def run(self, batches: Iterable[tuple[Key, Images]]) -> Iterator[tuple[Key, Outputs]]:
+        """Run batches of uint8 images (N, H, W, 3); yield (key, outputs float32 by name) as they are done."""
+        done: queue.SimpleQueue[tuple[Key, Outputs]] = queue.SimpleQueue()
+
+        def keep(request: Any, key_and_count: tuple[Key, int]) -> None:
+            key, count = key_and_count
+            outputs = {
+                name: np.array(request.get_output_tensor(position).data[:count], dtype=np.float32)
+                for position, name in enumerate(self.output_names)
+            }
+            done.put((key, outputs))
+
+        jobs = openvino.AsyncInferQueue(self._compiled, self._jobs)
+        jobs.set_callback(keep)
+        for key, images in batches:
+            jobs.start_async({0: self._filled(images)}, (key, len(images)))
+            while not done.empty():
+                yield done.get()
+        jobs.wait_all()
+        while not done.empty():
+            yield done.get()
+
+    def _filled(self, images: Images) -> Images:
+        """Fill a short batch up to the compiled size by repeating its last image."""
+        if self.batch is None or len(images) == self.batch:
+            return np.ascontiguousarray(images)
+        return np.concatenate([images, np.repeat(images[-1:], self.batch - len(images), axis=0)])
+
+
+@functools.cache
+def load_core() -> Any:
+    """Return the process's one OpenVINO core, kept to the end.
+
+    Its threads die with the last core; were a worker the last to hold one, just after its job, that thread would wait
+    for itself and the process would abort ("Resource deadlock avoided").
+    """
+    return openvino.Core()
+
+
+def find_precision() -> str:
+    """Return what OpenVINO computes in here: bfloat16 where the processor has instructions for it, else float32."""
+    capabilities = load_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "bfloat16" if "BF16" in capabilities else "float32"
+
+
+def load_openvino(path: Path, threads: ThreadBudget | None = None, batch: int | None = None) -> OpenVinoForward:
+    """Read a graph written by `engine.convert.write_graph` and compile it."""
+    return OpenVinoForward(load_core().read_model(str(path)), threads, batch)

@@ -1,0 +1,126 @@
+"""Predict from a bundle: images in, probabilities out, in order, with constant memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli import runs
+from sightx_cli.data.decode import ImageFileError
+from sightx_cli.data.views import read_view
+from sightx_cli.engine.interface import PROBABILITIES, Images, measure_threads
+from sightx_cli.engine.openvino_forward import OpenVinoForward, load_openvino
+from sightx_cli.errors import RunError
+from sightx_cli.infer.bundle import BundleFacts, load_facts
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One image's outcome: probabilities (C,), or None and why the image could not be read."""
+
+    image: str
+    probabilities: NDArray[np.float32] | None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A loaded bundle."""
+
+    facts: BundleFacts
+    forward: OpenVinoForward
+    batch: int
+
+    def predict(self, items: Iterable[tuple[str, str]]) -> Iterator[Prediction]:
+        """Predict (image, path) pairs, in order; an unreadable image gives its error and never stops the rest.
+
+        Reading runs in threads a few batches ahead of the graph; results wait only for their turn.
+        """
+        waiting: deque[tuple[int, list[tuple[str, str]]]] = deque()
+        ready: dict[int, dict[int, NDArray[np.float32]]] = {}
+
+        def batches() -> Iterator[tuple[int, Images]]:
+            for number, (names, pixels, errors) in enumerate(self._read_batches(items)):
+                waiting.append((number, list(zip(names, errors, strict=True))))
+                good = {row: image for row, image in enumerate(pixels) if image is not None}
+                if good:
+                    rows_of[number] = list(good)
+                    yield number, np.stack(list(good.values()))
+                else:
+                    ready[number] = {}
+
+        rows_of: dict[int, list[int]] = {}
+        for number, outputs in self.forward.run(batches()):
+            ready[number] = dict(zip(rows_of.pop(number), outputs[PROBABILITIES], strict=True))
+            yield from self._in_turn(waiting, ready)
+        yield from self._in_turn(waiting, ready)
+
+    def _in_turn(
+        self, waiting: deque[tuple[int, list[tuple[str, str]]]], ready: dict[int, dict[int, NDArray[np.float32]]]
+    ) -> Iterator[Prediction]:
+        while waiting and waiting[0][0] in ready:
+            number, images = waiting.popleft()
+            probabilities = ready.pop(number)
+            for row, (image, error) in enumerate(images):
+                yield Prediction(image, probabilities.get(row), error)
+
+    def _read_batches(
+        self, items: Iterable[tuple[str, str]]
+    ) -> Iterator[tuple[list[str], list[Pixels | None], list[str]]]:
+        """Read images in threads, a few batches ahead; yield (images, pixels or None, errors) per batch."""
+        threads = measure_threads().decoding
+        queued: deque[tuple[str, Future[Pixels]]] = deque()
+        names: list[str] = []
+        pixels: list[Pixels | None] = []
+        errors: list[str] = []
+        ahead = self.batch * 2 + threads
+
+        with ThreadPoolExecutor(threads) as pool:
+            source = iter(items)
+            exhausted = False
+            while not exhausted or queued:
+                while not exhausted and len(queued) < ahead:
+                    item = next(source, None)
+                    if item is None:
+                        exhausted = True
+                        break
+                    image, path = item
+                    queued.append((image, pool.submit(read_view, path, self.facts.size_px, self.facts.fit, None, 0)))
+                if not queued:
+                    break
+                image, future = queued.popleft()
+                names.append(image)
+                try:
+                    pixels.append(future.result())
+                    errors.append("")
+                except (ImageFileError, OSError) as error:
+                    pixels.append(None)
+                    errors.append(str(error))
+                if len(names) == self.batch:
+                    yield names, pixels, errors
+                    names, pixels, errors = [], [], []
+        if names:
+            yield names, pixels, errors
+
+
+def load_predictor(run: Path, batch: int = 16, images: int | None = None) -> Predictor:
+    """Load a run's bundle and compile its graph; for a single image the graph is compiled for one.
+
+    Raises RunError when the graph is missing or damaged.
+    """
+    facts = load_facts(run)
+    graph = run / runs.BUNDLE / runs.BUNDLE_GRAPH
+    size = 1 if images == 1 else batch
+    try:
+        forward = load_openvino(graph, batch=size)
+    except RuntimeError as error:
+        raise RunError(f"{graph}: cannot be read", "fit again, or name another run with --model") from error
+    return Predictor(facts, forward, size)

@@ -1,0 +1,1 @@
+"""Every figure of merit, with its interval; scikit-learn underneath."""

@@ -1,0 +1,176 @@
+"""A backbone: a timm network without its classifier, run stage by stage, read at its taps."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from sightx_cli.errors import ModelError
+from sightx_cli.model.stages import Stage, build_stages, check_stages
+
+
+class Backbone(nn.Module):
+    """A timm network whose forward gives the features that the head reads.
+
+    `forward` takes normalised images (N, 3, H, W) float32 and returns features (N, F): for each tapped stage the mean
+    and the deviation over its positions, earliest first, then the network's own pooled output. With `pool="flatten"`
+    the last map is flattened instead of pooled.
+    """
+
+    def __init__(self, network: Any, taps: str = "last", pool: str = "avg", size_px: int = 224) -> None:
+        super().__init__()
+        self.network: Any = network
+        self.pool = pool
+        stages, self.can_be_cut = build_stages(network)
+        if self.can_be_cut and not check_stages(network, stages, size_px):
+            # The family looks known and is not: run it whole, as any unknown network. The caller says so.
+            self.can_be_cut = False
+            whole = (network.forward_features, *([_identity] * (len(stages) - 1)))
+            stages = tuple(Stage(s.name, run, s.parameters) for s, run in zip(stages, whole, strict=True))
+        self.stages: tuple[Stage, ...] = stages
+        self.tapped = choose_taps(taps, len(stages)) if self.can_be_cut else ()
+        self.widths = self._measure_widths(size_px)
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """The names of the stages, earliest first."""
+        return tuple(stage.name for stage in self.stages)
+
+    @property
+    def feature_count(self) -> int:
+        """The number of features that `forward` gives."""
+        return sum(self.widths)
+
+    def run_stages(self, features: Tensor, start: int, stop: int) -> tuple[Tensor, list[Tensor]]:
+        """Run stages `start` to `stop` - 1; return the last map and the pooled taps among them."""
+        taps = []
+        for position in range(start, stop):
+            features = self.stages[position].run(features)
+            if position in self.tapped:
+                taps.append(pool_map(features))
+        return features, taps
+
+    def pool_last(self, features: Tensor) -> Tensor:
+        """Pool the last stage's map as the network itself does, or flatten it: (N, F)."""
+        if self.pool == "flatten":
+            return features.flatten(1)
+        pooled: Tensor = self.network.forward_head(features, pre_logits=True)
+        return pooled.flatten(1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the features (N, F) of normalised images (N, 3, H, W)."""
+        features, taps = self.run_stages(images, 0, len(self.stages))
+        return torch.cat([*taps, self.pool_last(features)], dim=1)
+
+    @torch.no_grad()
+    def _measure_widths(self, size_px: int) -> tuple[int, ...]:
+        """Return how many features each tap gives, the last output last, by running one empty image."""
+        was_training = self.training
+        self.eval()
+        features, taps = self.run_stages(torch.zeros(1, 3, size_px, size_px), 0, len(self.stages))
+        widths = (*(tap.shape[1] for tap in taps), self.pool_last(features).shape[1])
+        self.train(was_training)
+        return widths
+
+
+class Suffix(nn.Module):
+    """The trained rest of a backbone behind a cut: takes the kept map and the kept taps, gives the same features."""
+
+    def __init__(self, backbone: Backbone, cut: int) -> None:
+        super().__init__()
+        self.cut = cut
+        self.backbone = backbone
+
+    def forward(self, kept_map: Tensor, kept_taps: Tensor) -> Tensor:
+        """Return features (N, F) from the map at the cut (N, C, H, W) and the frozen taps (N, T), T perhaps 0."""
+        features, taps = self.backbone.run_stages(kept_map, self.cut, len(self.backbone.stages))
+        return torch.cat([kept_taps, *taps, self.backbone.pool_last(features)], dim=1)
+
+
+class Prefix(nn.Module):
+    """The frozen part before one or more cuts: gives the map at each cut and the pooled features on the way.
+
+    Outputs, in this order: for each cut below the last boundary its map, then its taps (N, T) where it has any; then,
+    if `features` is asked for, the features (N, F) of the whole backbone.
+    """
+
+    def __init__(self, backbone: Backbone, cuts: Sequence[int], features: bool) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.cuts = tuple(sorted(cuts))
+        self.features = features
+
+    def output_names(self) -> tuple[str, ...]:
+        """Name each output of `forward`: map_<cut>, taps_<cut>, features."""
+        names = []
+        for cut in self.cuts:
+            names.append(f"map_{cut}")
+            if any(tap < cut for tap in self.backbone.tapped):
+                names.append(f"taps_{cut}")
+        return (*names, "features") if self.features else tuple(names)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return the outputs named by `output_names` for normalised images (N, 3, H, W)."""
+        outputs: list[Tensor] = []
+        taps: list[Tensor] = []
+        position, features = 0, images
+        for cut in self.cuts:
+            features, more = self.backbone.run_stages(features, position, cut)
+            taps, position = taps + more, cut
+            outputs.append(features)
+            if taps:
+                outputs.append(torch.cat(taps, dim=1))
+        if self.features:
+            features, more = self.backbone.run_stages(features, position, len(self.backbone.stages))
+            outputs.append(torch.cat([*taps, *more, self.backbone.pool_last(features)], dim=1))
+        return tuple(outputs)
+
+
+def pool_map(features: Tensor) -> Tensor:
+    """Return the mean and the deviation over positions: (N, C, H, W) or (N, tokens, C) → (N, 2C)."""
+    axes = (1,) if features.dim() == 3 else (2, 3)
+    mean = features.mean(axes)
+    deviation = (features.var(axes, unbiased=False) + 1e-6).sqrt()
+    return torch.cat([mean, deviation], dim=1)
+
+
+def choose_taps(taps: str, stages: int) -> tuple[int, ...]:
+    """Return the positions of the stages read beside the last output.
+
+    `last`: none; `all`: every earlier stage; `last:N`: the last output and the N−1 stages before it.
+    Raises ModelError when more are asked for than there are.
+    """
+    if taps == "last":
+        return ()
+    if taps == "all":
+        return tuple(range(stages - 1))
+    count = int(taps.removeprefix("last:"))
+    if not 1 <= count <= stages:
+        raise ModelError(
+            f'model.head.taps = "last:{count}": the network has {stages} stages',
+            f'give "last:N" with N from 1 to {stages}, "last" or "all"',
+        )
+    return tuple(range(stages - count, stages - 1))
+
+
+def build_network(name: str, size_px: int) -> nn.Module:
+    """Create a timm network without classifier and without weights; raises ModelError on a name timm does not know."""
+    known = timm.list_models()
+    if name.split(".")[0] not in known:
+        near = difflib.get_close_matches(name, known, n=3)
+        hint = f"the nearest names: {', '.join(near)}" if near else "see timm's list of models"
+        raise ModelError(f'backbone "{name}" is not a network that timm knows', hint)
+    config = timm.get_pretrained_cfg(name)
+    fixed = config is not None and config.fixed_input_size
+    size: dict[str, Any] = {"img_size": size_px} if fixed else {}
+    network: nn.Module = timm.create_model(name, pretrained=False, num_classes=0, **size)
+    return network
+
+
+def _identity(features: Tensor) -> Tensor:
+    return features

@@ -1,0 +1,29 @@
+"""The classifier: a backbone and a head, as fastai's `vision_learner` pairs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from sightx_cli.model.backbone import Backbone, build_network
+from sightx_cli.model.head import build_head
+from sightx_cli.model.weights import Weights, find_weights, load_weights
+from sightx_cli.plan.recipe import Recipe
+
+
+def build_backbone(recipe: Recipe, weights_file: Path | None = None) -> tuple[Backbone, Weights]:
+    """Build the recipe's backbone with the weights that can be had (see `model.weights` for the order)."""
+    network = build_network(recipe.model.backbone, recipe.image.size_px)
+    scratch = recipe.model.weights == "scratch" and weights_file is None
+    weights = find_weights(recipe.model.backbone, network, weights_file, scratch)
+    load_weights(network, weights)
+    head = recipe.model.head
+    backbone = Backbone(network, head.taps, head.pool, recipe.image.size_px)
+    return backbone.eval(), weights
+
+
+def build_classifier(backbone: Backbone, recipe: Recipe, classes: int) -> nn.Sequential:
+    """Pair a backbone with a fresh head: index 0 and 1 of the sequence, fastai's convention."""
+    head = build_head(backbone.feature_count, classes, recipe.model.head.hidden, recipe.model.head.dropout)
+    return nn.Sequential(backbone, head)

@@ -1,0 +1,60 @@
+"""The head: from the backbone's features to one logit per class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class FeatureScale(nn.Module):
+    """Standardise features with a fixed mean and deviation, part of the solved head and never trained.
+
+    Both are buffers: the identity until `set` is called with what the training images' features show.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("deviation", torch.ones(features))
+
+    def set(self, mean: Tensor, deviation: Tensor) -> None:
+        """Use this mean and deviation, each (F,)."""
+        self.mean.copy_(mean)
+        self.deviation.copy_(deviation)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (features − mean) / deviation, (N, F)."""
+        return (features - self.mean) / self.deviation
+
+
+def build_head(features: int, classes: int, hidden: Sequence[int] = (), dropout: float = 0.0) -> nn.Sequential:
+    """Build a head: scale → [linear → ReLU → dropout]… → linear.
+
+    Without hidden layers the dropout stands before the one linear layer. Dropout adds no parameters, so
+    2048 → 512 → ReLU → dropout → 5 counts 1,051,653.
+    """
+    layers: list[nn.Module] = [FeatureScale(features)]
+    width = features
+    for size in hidden:
+        layers += [nn.Linear(width, size), nn.ReLU(inplace=True), nn.Dropout(dropout)]
+        width = size
+    if not hidden:
+        layers.append(nn.Dropout(dropout))
+    layers.append(nn.Linear(width, classes))
+    return nn.Sequential(*layers)
+
+
+def set_linear_solution(head: nn.Sequential, weight: Tensor, bias: Tensor, mean: Tensor, deviation: Tensor) -> None:
+    """Put a linear probe's solution into a head without hidden layers: weight (C, F), bias (C,), scale (F,) each."""
+    scale, linear = head[0], head[-1]
+    if not isinstance(scale, FeatureScale) or not isinstance(linear, nn.Linear) or len(head) != 3:
+        raise ValueError("only a head without hidden layers can take a linear solution")
+    scale.set(mean, deviation)
+    with torch.no_grad():
+        linear.weight.copy_(weight)
+        linear.bias.copy_(bias)

@@ -1,0 +1,212 @@
+"""A timm network as an ordered sequence of stages that share the network's own modules.
+
+A *stage* is what timm's coarse `group_matcher` calls a group (stem, layer1…layer4; blocks.0…blocks.6; one transformer
+block); where its groups are single layers, as in VGG, a stage is what lies between two poolings. What a network
+computes after its last stage and before its classifier (ConvNeXt's last norm, MobileNetV3's `conv_head`) belongs to
+the last stage.
+
+Networks of the families below run stage by stage, so that they can be cut at any boundary. Any other network still has
+its stages as parameter groups, but is one step when it runs: it can be cut only behind its features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from timm.models._manipulate import group_with_matcher
+from torch import Tensor, nn
+
+Step = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One ordered part of a network: its name, how it runs, and the names of the parameters it owns."""
+
+    name: str
+    run: Step
+    parameters: tuple[str, ...]
+
+
+def build_stages(network: Any) -> tuple[tuple[Stage, ...], bool]:
+    """Split a timm network (built with `num_classes=0`) into stages, earliest first.
+
+    Returns the stages and whether they run one by one; where they do not, the first stage runs the whole network and
+    the others pass its output on.
+    """
+    steps = _steps_of_family(network)
+    if steps is None:
+        names = _group_names(network)
+        runs: list[Step] = [network.forward_features, *([_identity] * (len(names) - 1))]
+        owned = _parameters_by_group(network)
+        return tuple(Stage(n, r, tuple(p)) for n, r, p in zip(names, runs, owned, strict=True)), False
+    parameter_names = [name for name, _ in network.named_parameters()]
+    stages: list[Stage] = []
+    taken: set[str] = set()
+    for position, (name, prefixes, run) in enumerate(steps):
+        owns = [p for p in parameter_names if p not in taken and _starts_with_any(p, prefixes)]
+        taken.update(owns)
+        if position == len(steps) - 1:
+            owns += [p for p in parameter_names if p not in taken]
+        stages.append(Stage(name, run, tuple(owns)))
+    return tuple(stages), True
+
+
+def _identity(features: Tensor) -> Tensor:
+    return features
+
+
+def _starts_with_any(parameter: str, prefixes: Sequence[str]) -> bool:
+    return any(parameter == prefix or parameter.startswith(prefix + ".") for prefix in prefixes)
+
+
+def _chain(modules: Sequence[nn.Module]) -> Step:
+    def run(features: Tensor) -> Tensor:
+        for module in modules:
+            features = module(features)
+        return features
+
+    return run
+
+
+def _named(network: Any, *names: str) -> tuple[list[str], Step]:
+    """Return the parts of these names that the network has, as parameter prefixes and as one step."""
+    present = [name for name in names if hasattr(network, name)]
+    return present, _chain([network.get_submodule(name) for name in present])
+
+
+def _steps_of_family(network: Any) -> list[tuple[str, list[str], Step]] | None:
+    """Return (stage name, parameter prefixes, step) per stage for the families that can be cut anywhere."""
+    family = type(network).__name__
+    if family == "ResNet":
+        stem = ("stem", *_named(network, "conv1", "bn1", "act1", "maxpool"))
+        return [stem, *((name, *_named(network, name)) for name in ("layer1", "layer2", "layer3", "layer4"))]
+    if family in ("EfficientNet", "MobileNetV3"):
+        tail = ("conv_head", "bn2") if family == "EfficientNet" else ()
+        return _block_steps(network, ("conv_stem", "bn1"), "blocks", tail)
+    if family == "ConvNeXt":
+        return _block_steps(network, ("stem",), "stages", ("norm_pre",))
+    if family == "VGG":
+        return _vgg_steps(network)
+    if family == "DenseNet":
+        return _densenet_steps(network)
+    if family == "VisionTransformer":
+        return _transformer_steps(network)
+    return None
+
+
+def _block_steps(
+    network: Any, stem: Sequence[str], blocks: str, tail: Sequence[str]
+) -> list[tuple[str, list[str], Step]]:
+    """Return the steps of a network that is a stem, a sequence of blocks, and perhaps a tail."""
+    steps: list[tuple[str, list[str], Step]] = [("stem", *_named(network, *stem))]
+    sequence = network.get_submodule(blocks)
+    names = [f"{blocks}.{name}" for name, _ in sequence.named_children()]
+    for name in names[:-1]:
+        steps.append((name, [name], _chain([network.get_submodule(name)])))
+    present = [name for name in tail if hasattr(network, name)]
+    last = [names[-1], *present]
+    steps.append((names[-1], last, _chain([network.get_submodule(name) for name in last])))
+    return steps
+
+
+def _vgg_steps(network: Any) -> list[tuple[str, list[str], Step]]:
+    """Cut VGG's long list of layers behind each pooling."""
+    steps: list[tuple[str, list[str], Step]] = []
+    prefixes: list[str] = []
+    modules: list[nn.Module] = []
+    for name, module in network.get_submodule("features").named_children():
+        prefixes.append(f"features.{name}")
+        modules.append(module)
+        if isinstance(module, nn.MaxPool2d):
+            steps.append((f"stage{len(steps) + 1}", prefixes, _chain(modules)))
+            prefixes, modules = [], []
+    if modules:
+        steps.append((f"stage{len(steps) + 1}", prefixes, _chain(modules)))
+    return steps
+
+
+def _densenet_steps(network: Any) -> list[tuple[str, list[str], Step]]:
+    """Cut DenseNet behind each transition; the last norm belongs to the last dense block."""
+    steps: list[tuple[str, list[str], Step]] = []
+    prefixes: list[str] = []
+    modules: list[nn.Module] = []
+    name = "stem"
+    for child, module in network.get_submodule("features").named_children():
+        if child.startswith("denseblock"):
+            steps.append((name, prefixes, _chain(modules)))
+            prefixes, modules, name = [], [], child
+        prefixes.append(f"features.{child}")
+        modules.append(module)
+    steps.append((name, prefixes, _chain(modules)))
+    return steps
+
+
+def _transformer_steps(network: Any) -> list[tuple[str, list[str], Step]]:
+    """Cut a vision transformer between its blocks; positions and tokens are its stem."""
+
+    def embed(images: Tensor) -> Tensor:
+        tokens: Tensor = network.norm_pre(network.patch_drop(network._pos_embed(network.patch_embed(images))))
+        return tokens
+
+    steps = _block_steps(network, (), "blocks", ("norm",))
+    stem = ["cls_token", "reg_token", "pos_embed", "patch_embed", "norm_pre"]
+    return [("stem", stem, embed), *steps[1:]]
+
+
+def _parameters_by_group(network: Any) -> list[list[str]]:
+    """Group parameter names as timm's coarse matcher does; what it leaves unmatched joins the last group."""
+    if not hasattr(network, "group_matcher"):
+        return [[name for name, _ in network.named_parameters()]]
+    groups = group_with_matcher(network.named_parameters(), network.group_matcher(coarse=True), reverse=True)
+    unmatched = [name for name, _ in network.named_parameters() if not _is_matched(network, name)]
+    owned: dict[int, list[str]] = {}
+    for name, group in groups.items():
+        if name not in unmatched:
+            owned.setdefault(group, []).append(name)
+    ordered = [owned[group] for group in sorted(owned)]
+    ordered[-1].extend(unmatched)
+    return ordered
+
+
+def _is_matched(network: Any, name: str) -> bool:
+    """Tell whether timm's matcher knows a parameter: the unmatched ones are alone with one that nothing matches."""
+    probe = [("\0", None), (name, None)]
+    groups = group_with_matcher(iter(probe), network.group_matcher(coarse=True), reverse=True)
+    return bool(groups["\0"] != groups[name])
+
+
+def _group_names(network: Any) -> list[str]:
+    """Name each group after the longest module path that its parameters share."""
+    names: list[str] = []
+    for position, parameters in enumerate(_parameters_by_group(network)):
+        paths = [parameter.split(".")[:-1] for parameter in parameters]
+        shared: list[str] = []
+        for parts in zip(*paths, strict=False):
+            if len(set(parts)) > 1:
+                break
+            shared.append(parts[0])
+        name = ".".join(shared) or ("stem" if position == 0 else f"group{position}")
+        names.append(name if name not in names else f"{name}#{position}")
+    return names
+
+
+@torch.no_grad()
+def check_stages(network: Any, stages: Sequence[Stage], size_px: int, tolerance: float = 1e-4) -> bool:
+    """Check on random input that the stages in turn give what the network's own forward gives (float32).
+
+    The tolerance is relative to the largest output.
+    """
+    was_training = network.training
+    network.eval()
+    images = torch.randn(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0))
+    features = images
+    for stage in stages:
+        features = stage.run(features)
+    whole = network.forward_features(images)
+    network.train(was_training)
+    scale = max(1.0, float(whole.abs().max()))
+    return whole.shape == features.shape and float((whole - features).abs().max()) <= tolerance * scale

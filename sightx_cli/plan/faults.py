@@ -1,0 +1,139 @@
+"""Every fault of a recipe at once: where it is, what was found, what is allowed, and the nearest right name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from sightx_cli.errors import RecipeError
+from sightx_cli.plan.files import EXAMPLE
+from sightx_cli.plan.names import build_recipe_error, show_value
+from sightx_cli.plan.rates import HEAD, read_rate, resolve_rates
+from sightx_cli.plan.schema import (
+    describe_allowed,
+    find_field,
+    find_model,
+    find_nearest_key,
+    find_nearest_value,
+    find_part,
+)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong at a dotted key such as `stage.0.epochs`."""
+
+    key: str
+    found: str
+    allowed: str
+    nearest: str | None = None
+
+    def describe(self, origin: str) -> str:
+        """Say it in one line that begins with the file."""
+        hint = f'; did you mean "{self.nearest}"?' if self.nearest else ""
+        return f"{origin}: {self.key}: found {self.found}; allowed: {self.allowed}{hint}"
+
+
+def describe_faults(faults: Sequence[Fault], origin: str, overridden: Collection[str] = ()) -> RecipeError:
+    """Build the error that names every fault; those at keys in `overridden` are said of `--set`."""
+    lines = [fault.describe("--set" if is_within(fault.key, overridden) else origin) for fault in faults]
+    return build_recipe_error(lines, origin, EXAMPLE)
+
+
+def is_within(key: str, keys: Iterable[str]) -> bool:
+    """Whether a dotted key equals one of `keys`, lies within one, or holds one."""
+    return any(key == other or key.startswith(f"{other}.") or other.startswith(f"{key}.") for other in keys)
+
+
+def find_faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
+    """Translate what pydantic found into faults; a mistyped key stands for the missing one that it was meant to be."""
+    items = error.errors(include_url=False)
+    unknown = [item["loc"] for item in items if item["type"] == "extra_forbidden"]
+    faults = []
+    for item in items:
+        *table, name = where = item["loc"]
+        if item["type"] == "extra_forbidden":
+            allowed = ", ".join(find_model(model, table).model_fields)
+            nearest = find_nearest_key(str(name), model, table)
+            faults.append(Fault(_dot(where), f"the unknown key {show_value(name)}", allowed, nearest))
+        elif item["type"] == "missing":
+            meant = {find_nearest_key(str(other[-1]), model, other[:-1]) for other in unknown}
+            if _dot(where) not in meant:
+                faults.append(Fault(_dot(where), "nothing", _allow(model, where)))
+        else:
+            reason = item.get("ctx", {}).get("error")
+            allowed = str(reason) if reason is not None else _allow(model, where)
+            field = find_field(model, where)
+            nearest = find_nearest_value(item["input"], field) if field is not None else None
+            faults.append(Fault(_dot(where), show_value(item["input"]), allowed, nearest))
+    return faults
+
+
+def find_contradictions(table: Mapping[str, Any]) -> list[Fault]:
+    """Find keys that are each right and do not go together; looks past what is wrong elsewhere in the table."""
+    faults = []
+    pool, taps = _pick(table, "model.head.pool", str, "avg"), _pick(table, "model.head.taps", str, "last")
+    if pool == "flatten" and taps != "last":
+        faults.append(Fault("model.head.pool", '"flatten"', '"avg" where taps is not "last": taps are pooled outputs'))
+    if _pick(table, "training.metric", str, "") == "quadratic_kappa" and table.get("ordered") is False:
+        faults.append(Fault("training.metric", '"quadratic_kappa"', "another metric where ordered = false"))
+    schedule = _pick(table, "training.schedule", str, "one-cycle")
+    warmup = _pick(table, "training.warmup_epochs", int, 0)
+    if warmup > 0 and schedule != "cosine":
+        allowed = f'0 with schedule = "{schedule}": only "cosine" warms up by itself'
+        faults.append(Fault("training.warmup_epochs", str(warmup), allowed))
+    return faults + _find_stage_contradictions(table, warmup if schedule == "cosine" else 0)
+
+
+def _find_stage_contradictions(table: Mapping[str, Any], warmup: int) -> list[Fault]:
+    """Find what does not go together within and between the training stages."""
+    faults, seen = [], set()
+    is_scratch = _pick(table, "model.weights", str, "imagenet") == "scratch"
+    for place, stage in enumerate(_pick(table, "stage", list, [])):
+        key, name, train = f"stage.{place}", _pick(stage, "name", str, None), _pick(stage, "train", object, None)
+        epochs = _pick(stage, "epochs", int, 0)
+        if name is not None and name in seen:
+            faults.append(Fault(f"{key}.name", show_value(name), "a name that no other stage has"))
+        seen.add(name)
+        if 0 < epochs <= warmup:
+            faults.append(Fault(f"{key}.epochs", str(epochs), f"more than the {warmup} of training.warmup_epochs"))
+        if is_scratch and train not in (None, "all"):
+            allowed = '"all" with model.weights = "scratch": frozen random layers learn nothing'
+            faults.append(Fault(f"{key}.train", show_value(train), allowed))
+        if train == HEAD:
+            faults.extend(_check_head_rate(f"{key}.rate", stage.get("rate")))
+    return faults
+
+
+def _check_head_rate(key: str, value: object) -> list[Fault]:
+    """Check that a head-only stage names rates for nothing but the head; other stages need the network to tell."""
+    try:
+        resolve_rates(read_rate(value), [HEAD])
+    except ValueError:
+        return []  # not a rate at all: the schema says so
+    except RecipeError:
+        return [Fault(key, show_value(value), 'a rate for "head" alone where train = "head"')]
+    return []
+
+
+def _pick(table: Any, key: str, kind: type, default: Any) -> Any:
+    """Read a dotted key of a table that may have faults anywhere; the default stands for what is absent or wrong."""
+    value: Any = table
+    for step in key.split("."):
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value if isinstance(value, kind) and not isinstance(value, bool) else default
+
+
+def _allow(model: type[BaseModel], where: Sequence[int | str]) -> str:
+    """Say what is allowed at a location; an item of a list of tables is a table."""
+    field = find_field(model, where)
+    if field is None or (isinstance(where[-1], int) and find_part(field)):
+        return "a table"
+    return describe_allowed(field)
+
+
+def _dot(where: Sequence[int | str]) -> str:
+    return ".".join(map(str, where))

@@ -1,0 +1,62 @@
+"""The small grammars inside a recipe: what trains, which taps are read, the band of image counts; what a field takes.
+
+Each reader takes a value as it stands in TOML and raises ValueError with the text of what is allowed.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+ALLOWED_TRAIN = (
+    '"head", "last:N" (stages), "last-blocks:N", "last:P%" (of the leaf layers), "all", or a list of module names'
+)
+ALLOWED_TAPS = '"last", "last:N" (the last N stages) or "all"'
+ALLOWED_BAND = "[low, high], whole numbers from 0 with low below high, and inf for no upper end: [500_000, inf]"
+
+_TRAIN = re.compile(r"head|all|last:[1-9]\d*|last-blocks:[1-9]\d*")
+_PERCENT = re.compile(r"last:(\d+(?:\.\d+)?)%")
+_TAPS = re.compile(r"last|all|last:[1-9]\d*")
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What a field takes, as an error says it; fields of a `Literal` say it by themselves."""
+
+    text: str
+
+
+def read_train(value: object) -> str | tuple[str, ...]:
+    """Read what a stage trains: "head", "last:N", "last-blocks:N", "last:P%", "all", or a list of module names."""
+    if isinstance(value, str):
+        percent = _PERCENT.fullmatch(value)
+        if _TRAIN.fullmatch(value) or (percent and 0 < float(percent[1]) <= 100):
+            return value
+    elif isinstance(value, list | tuple) and value:
+        names = tuple(item for item in value if isinstance(item, str) and item.strip())
+        if len(set(names)) == len(value):
+            return names
+    raise ValueError(ALLOWED_TRAIN)
+
+
+def read_taps(value: object) -> str:
+    """Read which outputs the head sees: "last", "last:N" or "all"."""
+    if isinstance(value, str) and _TAPS.fullmatch(value):
+        return value
+    raise ValueError(ALLOWED_TAPS)
+
+
+def read_band(value: object) -> tuple[int, int | None]:
+    """Read a half-open band of image counts; `inf` in TOML is None here."""
+    if isinstance(value, list | tuple) and len(value) == 2:
+        low, high = value
+        if isinstance(high, float) and high == math.inf:
+            high = None
+        if _is_count(low) and (high is None or (_is_count(high) and low < high)):
+            return (low, high)
+    raise ValueError(ALLOWED_BAND)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

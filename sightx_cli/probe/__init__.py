@@ -1,0 +1,1 @@
+"""Quick linear heads on kept embeddings."""

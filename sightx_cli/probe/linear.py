@@ -1,0 +1,103 @@
+"""The linear probe: the head's weights solved on kept features, as the start of training (LP-FT).
+
+Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features" (arXiv:2202.10054): a head that is solved first keeps
+the first steps of fine-tuning from tearing up the backbone.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
+"""Inverse strengths of the L2 penalty that are tried (scikit-learn's C, on standardised features)."""
+
+TRIAL_IMAGES = 2000
+"""The strength is chosen on at most so many images: more of them do not change the choice."""
+
+
+@dataclass(frozen=True)
+class LinearSolution:
+    """A solved linear head: logits = weight · (features − mean) / deviation + bias."""
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    mean: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+    strength: float
+
+
+def solve_linear_head(
+    features: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    classes: int,
+    balanced: bool,
+    groups: Sequence[str] | None = None,
+    seed: int = 0,
+) -> LinearSolution:
+    """Solve a multinomial logistic regression on features (N, F) with targets (N,) of `classes` classes.
+
+    The penalty is chosen by cross-validated log loss on the training images, with groups kept together.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    mean = features.mean(0, dtype=np.float64).astype(np.float32)
+    deviation = features.std(0, dtype=np.float64).astype(np.float32)
+    deviation[deviation < 1e-6] = 1.0
+    scaled = (features - mean) / deviation
+    weights = "balanced" if balanced else None
+    strength = choose_strength(scaled, targets, weights, groups, seed)
+    with warnings.catch_warnings():
+        # An unfinished solution is a fine start for training; the judge of it is the valid part.
+        warnings.simplefilter("ignore")
+        model = LogisticRegression(C=strength, class_weight=weights, max_iter=300, tol=1e-3).fit(scaled, targets)
+    weight = np.zeros((classes, features.shape[1]), np.float32)
+    bias = np.full(classes, -10.0, np.float32)  # a class that the training part lacks
+    if classes == 2 and len(model.classes_) == 2:
+        weight[1], bias[1], bias[0] = model.coef_[0], model.intercept_[0], 0.0
+    else:
+        weight[model.classes_], bias[model.classes_] = model.coef_, model.intercept_
+    return LinearSolution(weight, bias, mean, deviation, strength)
+
+
+def choose_strength(
+    scaled: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    weights: str | None,
+    groups: Sequence[str] | None,
+    seed: int,
+) -> float:
+    """Choose the penalty with the least cross-validated log loss, on at most TRIAL_IMAGES images."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    rows = np.arange(len(targets))
+    if len(rows) > TRIAL_IMAGES:
+        rows = np.random.default_rng(seed).choice(rows, TRIAL_IMAGES, replace=False)
+    x, y = scaled[rows], targets[rows]
+    folds = min(3, int(np.bincount(y)[np.unique(y)].min()))
+    if folds < 2 or len(np.unique(y)) < 2:
+        return STRENGTHS[1]
+    if groups is not None and len(set(groups)) < len(groups):
+        chosen = np.asarray(groups)[rows]
+        splits = list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(x, y, chosen))
+    else:
+        splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y))
+    losses = []
+    labels = np.unique(y)
+    for strength in STRENGTHS:
+        total = 0.0
+        for fit, judge in splits:
+            if len(np.unique(y[fit])) < len(labels):
+                continue
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                model = LogisticRegression(C=strength, class_weight=weights, max_iter=100, tol=1e-2).fit(x[fit], y[fit])
+            total += log_loss(y[judge], model.predict_proba(x[judge]), labels=labels) * len(judge)
+        losses.append(total)
+    return STRENGTHS[int(np.argmin(losses))]

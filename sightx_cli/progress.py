@@ -1,0 +1,59 @@
+"""How long work speaks while it runs: workflows call a `Listener`, the console implements one.
+
+Workflows print nothing. They tell a listener what happens; `Silent` is the listener of the Python API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+
+class Listener(Protocol):
+    """What a workflow says while it works. Every method returns at once and never raises."""
+
+    def note(self, text: str) -> None:
+        """Say one plain line (hidden by --quiet)."""
+
+    def warn(self, text: str) -> None:
+        """Say one line that the user should act on (shown always)."""
+
+    def show_plan(self, title: str, rows: Sequence[tuple[str, str, str]], sentence: str) -> None:
+        """Show the plan before work starts: rows of (what, value, origin) and one sentence of why."""
+
+    def start(self, task: str, total: int | None, unit: str) -> None:
+        """Begin a task of `total` units (None: unknown), such as ("stage 1: head", 320, "batches")."""
+
+    def advance(self, task: str, units: int = 1, figures: Mapping[str, float] | None = None) -> None:
+        """Report `units` more done, with the figures of the moment, such as {"loss": 0.31}."""
+
+    def finish(self, task: str) -> None:
+        """End a task."""
+
+    def epoch(self, row: Mapping[str, float | int | str]) -> None:
+        """Report one finished epoch: stage, epoch, epochs, losses, `metric` (its name), its figure, seconds."""
+
+
+class Silent:
+    """A listener that says nothing."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def warn(self, text: str) -> None:
+        """Say nothing."""
+
+    def show_plan(self, title: str, rows: Sequence[tuple[str, str, str]], sentence: str) -> None:
+        """Show nothing."""
+
+    def start(self, task: str, total: int | None, unit: str) -> None:
+        """Start nothing."""
+
+    def advance(self, task: str, units: int = 1, figures: Mapping[str, float] | None = None) -> None:
+        """Count nothing."""
+
+    def finish(self, task: str) -> None:
+        """Finish nothing."""
+
+    def epoch(self, row: Mapping[str, float | int | str]) -> None:
+        """Report nothing."""

@@ -1,0 +1,94 @@
+"""The pictures of a run: its training, its confusions, the learning-rate finder's curve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+INK, MUTED, ACCENT, SECOND = "#1d2733", "#8a97a6", "#1769aa", "#d1495b"
+DPI = 120
+
+
+def plot_training(history: Sequence[Mapping[str, Any]], metric: str, path: Path) -> None:
+    """Draw losses and the choosing metric over all epochs, stages side by side, the best epoch marked."""
+    figure, (left, right) = _new_figure(2)
+    epochs = np.arange(len(history))
+    left.plot(epochs, [row["train_loss"] for row in history], color=MUTED, label="train", marker=".")
+    left.plot(epochs, [row["valid_loss"] for row in history], color=ACCENT, label="valid", marker=".")
+    left.set_title("loss", loc="left")
+    left.legend(frameon=False)
+    values = [row.get(metric, float("nan")) for row in history]
+    right.plot(epochs, values, color=ACCENT, marker=".")
+    right.set_title(f"{metric.replace('_', ' ')} (valid)", loc="left")
+    best = max((place for place, row in enumerate(history) if row.get("best")), default=None)
+    if best is not None:
+        right.plot([best], [values[best]], "o", color=SECOND, markersize=9, label="kept")
+        right.legend(frameon=False)
+    for axes in (left, right):
+        axes.set_xlabel("epoch (0: solved head)")
+        for place in range(1, len(history)):
+            if history[place]["stage"] != history[place - 1]["stage"]:
+                axes.axvline(place - 0.5, color=MUTED, linewidth=0.8, linestyle=":")
+    _save(figure, path)
+
+
+def plot_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], path: Path) -> None:
+    """Draw the confusion matrix: rows are true classes, shaded by the share of the row."""
+    import matplotlib.pyplot as plt
+
+    counts = np.array(confusion)
+    shares = counts / counts.sum(1, keepdims=True).clip(min=1)
+    side = min(2.5 + 0.55 * len(classes), 16)
+    figure, axes = plt.subplots(figsize=(side + 1, side), layout="constrained")
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if len(classes) <= 30:
+        for row, column in np.ndindex(counts.shape):
+            colour = "white" if shares[row, column] > 0.5 else INK
+            axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=colour, fontsize=9)
+    names = [name if len(name) <= 24 else name[:23] + "…" for name in classes]
+    axes.set_xticks(range(len(classes)), names, rotation=40, ha="right", parse_math=False)
+    axes.set_yticks(range(len(classes)), names, parse_math=False)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title("valid part, images", loc="left", color=INK)
+    _save(figure, path)
+
+
+def plot_rates(rates: Sequence[float], losses: Sequence[float], marks: Mapping[str, float], path: Path) -> None:
+    """Draw the finder's curve, loss over rate, with the suggestions marked."""
+    figure, (axes,) = _new_figure(1)
+    axes.plot(rates, losses, color=ACCENT)
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate of the head")
+    axes.set_ylabel("loss (smoothed)")
+    lowest = min(losses)
+    axes.set_ylim(lowest - 0.1 * (losses[0] - lowest), losses[0] * 1.3)
+    for colour, (name, rate) in zip((SECOND, "#2e8b57", "#b8860b"), marks.items(), strict=False):
+        loss = float(np.interp(np.log(rate), np.log(rates), losses))
+        axes.plot([rate], [loss], "o", color=colour, markersize=8, label=f"{name}  {rate:.1e}")
+    axes.legend(frameon=False)
+    axes.set_title("learning-rate finder", loc="left")
+    _save(figure, path)
+
+
+def _new_figure(columns: int) -> tuple[Any, Any]:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, columns, figsize=(5.2 * columns, 3.6), layout="constrained", squeeze=False)
+    for one in axes[0]:
+        one.spines[["top", "right"]].set_visible(False)
+        one.tick_params(colors=INK)
+    return figure, axes[0]
+
+
+def _save(figure: Any, path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    figure.savefig(path, dpi=DPI, format="png")
+    plt.close(figure)

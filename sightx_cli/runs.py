@@ -1,0 +1,137 @@
+"""The layout of a run folder: the only place that knows its file names.
+
+A run is made in a hidden folder beside its place and renamed when whole; files written later are written aside and
+renamed. `runs/latest` names the newest run, wherever it lies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from sightx_cli.errors import RunError
+
+RUNS = Path("runs")
+LATEST = "latest"
+RECIPE = "recipe.toml"
+PLAN = "plan.json"
+FINGERPRINT = "fingerprint.json"
+SPLIT = "split.csv"
+HISTORY = "history.csv"
+METRICS = "metrics.json"
+ENVIRONMENT = "environment.json"
+TRAINING_PLOT = "training.png"
+CONFUSION_PLOT = "confusion.png"
+BUNDLE = "bundle"
+BUNDLE_FACTS = "bundle.json"
+BUNDLE_GRAPH = "graph.xml"
+BUNDLE_WEIGHTS = "weights.safetensors"
+
+
+def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
+    """Return where the run will lie; raises RunError when `out` exists and may not be replaced.
+
+    With `overwrite` only a run (or an empty folder) is replaced, never a folder of something else.
+    """
+    if out is None:
+        name = f"{datetime.now():%Y%m%d-%H%M%S}-{re.sub(r'[^A-Za-z0-9_.-]', '-', recipe)}"
+        folder, number = RUNS / name, 2
+        while folder.exists():
+            folder, number = RUNS / f"{name}-{number}", number + 1
+        return folder.absolute()
+    out = out.absolute()
+    if out.exists() and not overwrite:
+        raise RunError(f"--out {out}: exists already", "name another folder, or add --overwrite to replace it")
+    if out.exists() and not _is_replaceable(out):
+        raise RunError(f"--out {out}: is not a run of SightX, so it is not overwritten", "name another folder")
+    return out
+
+
+def _is_replaceable(out: Path) -> bool:
+    return out.is_dir() and ((out / PLAN).exists() or not any(out.iterdir()))
+
+
+@contextlib.contextmanager
+def making_run(folder: Path) -> Iterator[Path]:
+    """Give a folder to fill; it takes the run's place when the block ends well and is removed when it does not."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written ({error.strerror})", "name another place with --out") from error
+    try:
+        yield partial
+        partial.chmod(0o755)  # mkdtemp makes it private; a run is shared like any folder
+        replaced = None
+        if folder.exists():
+            replaced = folder.with_name(f".{folder.name}-replaced-{os.getpid()}")
+            folder.rename(replaced)
+        partial.rename(folder)
+        if replaced is not None:
+            shutil.rmtree(replaced, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def name_latest(folder: Path) -> None:
+    """Let `runs/latest` of the current folder name this run: a link, or a text file where links are not allowed."""
+    RUNS.mkdir(exist_ok=True)
+    target, latest = folder.absolute(), (RUNS / LATEST)
+    aside = RUNS / f".{LATEST}-{os.getpid()}"
+    near = target.relative_to(RUNS.absolute()) if target.is_relative_to(RUNS.absolute()) else target
+    try:
+        aside.symlink_to(near, target_is_directory=True)
+    except OSError:
+        aside.write_text(str(target), encoding="utf-8")
+    aside.replace(latest)
+
+
+def find_run(model: Path | None) -> Path:
+    """Return a run's folder: the one named, else the newest; raises RunError when there is none."""
+    if model is None:
+        latest = RUNS / LATEST
+        if not latest.exists():
+            raise RunError(
+                f"no run yet: there is no {latest} in {Path.cwd()}", "sightx fit DATA makes one, or give --model RUN"
+            )
+        model = latest if latest.is_dir() else Path(latest.read_text(encoding="utf-8").strip())
+    folder = model.parent if model.name == BUNDLE and not (model / BUNDLE).exists() else model
+    if not folder.is_dir():
+        raise RunError(f"--model {model}: no such run folder", "give the folder that sightx fit named")
+    if not (folder / BUNDLE / BUNDLE_FACTS).is_file():
+        raise RunError(
+            f"{folder}: holds no {BUNDLE}/{BUNDLE_FACTS}, so it is not a finished run", "give a folder that fit made"
+        )
+    return folder.resolve()
+
+
+def write_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file aside with `write` and rename it when whole; on an error nothing of it stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        write(aside)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write a JSON file, whole or not at all; numbers of NumPy and paths become plain."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=_plain)
+    write_file(path, lambda aside: aside.write_text(text + "\n", encoding="utf-8"))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,202 @@
+"""The loaders that feed a learner: kept prefix outputs, or images read in threads through fastai's DataBlock."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from fastai.data.block import CategoryBlock, DataBlock, TransformBlock
+from fastai.data.core import DataLoaders, TfmdDL
+from fastai.data.load import DataLoader
+from fastai.data.transforms import ColReader, ColSplitter
+from fasttransform import Transform
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sightx_cli.embed.outputs import KeptOutputs, View
+from sightx_cli.engine.interface import measure_threads
+
+RELEASE_EVERY_BATCHES = 16
+"""How often the pages read from the store are given back: a map's pages count as this process's memory."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The images a learner sees: their files, digests and targets (class numbers)."""
+
+    paths: Sequence[str]
+    digests: Sequence[str]
+    targets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+class KeptLoader(DataLoader):
+    """A fastai loader over kept outputs: batches of (output tensors…, targets), float32.
+
+    With several views, image i is read in view (i + epoch) mod K: over K epochs the head sees every view of every
+    image, and each epoch mixes all views.
+    """
+
+    def __init__(
+        self,
+        views: Sequence[KeptOutputs],
+        names: Sequence[str],
+        targets: NDArray[np.int64],
+        batch: int,
+        shuffle: bool,
+        device: torch.device,
+    ) -> None:
+        super().__init__(dataset=range(len(targets)), bs=batch, shuffle=shuffle, n=len(targets), device=device)
+        self.views, self.names, self.targets = views, names, targets
+        self.passes = itertools.count()
+
+    def create_batches(self, samples: Iterable[int]) -> Iterator[tuple[Tensor, ...]]:
+        """Gather rows of the store, batch by batch, in the loader's order."""
+        epoch = next(self.passes) if self.shuffle else 0
+        order = np.fromiter(samples, dtype=np.int64)
+        for number, start in enumerate(range(0, len(order), self.bs)):
+            rows = order[start : start + self.bs]
+            yield (*self._gather(rows, epoch), torch.from_numpy(self.targets[rows]))
+            if number % RELEASE_EVERY_BATCHES == 0:
+                for view in self.views:
+                    view.release()
+
+    def _gather(self, rows: NDArray[np.int64], epoch: int) -> list[Tensor]:
+        view_of = (rows + epoch) % len(self.views)
+        inputs = []
+        for name in self.names:
+            parts: NDArray[np.float16] | None = None
+            for number in np.unique(view_of):
+                here = view_of == number
+                taken = self.views[number].take(name, rows[here])
+                if parts is None:
+                    parts = np.empty((len(rows), *taken.shape[1:]), np.float16)
+                parts[here] = taken
+            inputs.append(torch.from_numpy(parts).float())
+        return inputs
+
+
+def build_kept_loaders(
+    train: tuple[Sequence[KeptOutputs], NDArray[np.int64]],
+    valid: tuple[KeptOutputs, NDArray[np.int64]],
+    names: Sequence[str],
+    batch: int,
+    device: torch.device,
+) -> DataLoaders:
+    """Build the train and valid loaders over kept outputs; the train loader shuffles and cycles through the views."""
+    views, targets = train
+    kept, valid_targets = valid
+    return DataLoaders(
+        KeptLoader(views, names, targets, batch, True, device),
+        KeptLoader([kept], names, valid_targets, 2 * batch, False, device),
+        device=device,
+    )
+
+
+class ThreadedLoader(TfmdDL):
+    """A fastai loader that reads its items in threads, a few batches ahead: Pillow and NumPy free the interpreter.
+
+    Worker processes would each import torch (seconds, hundreds of MB) and start threads of their own.
+    """
+
+    def create_batches(self, samples: Iterable[int]) -> Iterator[Any]:
+        """Read items ahead of the batch that trains."""
+        self.it = iter(self.dataset)
+        yield from map(self.do_batch, self.chunkify(self._read_ahead(samples)))
+
+    def _read_ahead(self, samples: Iterable[int]) -> Iterator[Any]:
+        threads = measure_threads().decoding
+        with ThreadPoolExecutor(threads) as pool:
+            waiting: deque[Any] = deque()
+            for sample in samples:
+                waiting.append(pool.submit(self.do_item, sample))
+                if len(waiting) >= 2 * self.bs:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+
+class ReadImage(Transform):
+    """Read a row's image: a fresh augmented view each time for training, the plain view for validation.
+
+    `split_idx` tells fastai's parts apart, so two of these stand side by side in one block.
+    """
+
+    def __init__(self, view: Callable[[], View], split_idx: int) -> None:
+        super().__init__()
+        self.view, self.split_idx = view, split_idx
+
+    def encodes(self, item: tuple) -> Tensor:  # type: ignore[type-arg]
+        """Return the view's pixels (H, W, 3) uint8 as a tensor."""
+        path, digest = item
+        return torch.from_numpy(self.view().read(path, digest))
+
+
+class NormalisePixels(Transform):
+    """Turn a batch of uint8 images (N, H, W, 3) into the network's input (N, 3, H, W) float32."""
+
+    order = 99
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.mean = torch.tensor(mean).view(1, 3, 1, 1) * 255
+        self.std = torch.tensor(std).view(1, 3, 1, 1) * 255
+
+    def encodes(self, batch: Tensor) -> Tensor:
+        """Normalise images; targets, of one dimension, pass."""
+        if batch.dim() != 4:
+            return batch
+        pixels = batch.permute(0, 3, 1, 2).float()
+        return (pixels - self.mean.to(batch.device)) / self.std.to(batch.device)
+
+
+def build_image_loaders(
+    train: Sample,
+    valid: Sample,
+    view: View,
+    classes: Sequence[str],
+    normalisation: tuple[Sequence[float], Sequence[float]],
+    batch: int,
+    device: torch.device,
+) -> DataLoaders:
+    """Build loaders that read images, freshly augmented each epoch, through a fastai DataBlock."""
+    import pandas as pd
+
+    rows = [(p, d, classes[t], False) for p, d, t in zip(train.paths, train.digests, train.targets, strict=True)]
+    rows += [(p, d, classes[t], True) for p, d, t in zip(valid.paths, valid.digests, valid.targets, strict=True)]
+    frame = pd.DataFrame(rows, columns=["path", "digest", "label", "is_valid"])
+    fresh = itertools.count()
+    number = 1
+
+    def fresh_view() -> View:
+        return View(view.size_px, view.fit, view.profile, number, view.seed)
+
+    class CountedLoader(ThreadedLoader):
+        """Draws a new view for every pass over the training part."""
+
+        def before_iter(self) -> None:
+            nonlocal number
+            super().before_iter()
+            if self.shuffle:
+                number = next(fresh) + 1
+
+    plain = View(view.size_px, view.fit, None, 0, 0)
+    images = TransformBlock(type_tfms=[ReadImage(fresh_view, 0), ReadImage(lambda: plain, 1)])
+    block = DataBlock(
+        blocks=(images, CategoryBlock(vocab=list(classes), sort=False)),
+        get_x=lambda row: (row["path"], row["digest"]),
+        get_y=ColReader("label"),
+        splitter=ColSplitter("is_valid"),
+        batch_tfms=[NormalisePixels(*normalisation)],
+        dl_type=CountedLoader,
+    )
+    loaders: DataLoaders = block.dataloaders(frame, bs=batch, num_workers=0, device=device, drop_last=False)
+    return loaders

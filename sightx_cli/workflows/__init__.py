@@ -1,0 +1,53 @@
+"""The public Python API: each function does one job, returns a result object and prints nothing.
+
+Heavy libraries are imported when a function is called, so `import sightx_cli.workflows` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sightx_cli.workflows.caching import CacheEntry, CacheListing, clear_cache, list_cache
+    from sightx_cli.workflows.demonstrating import write_demo
+    from sightx_cli.workflows.finding import find_lr
+    from sightx_cli.workflows.fitting import fit
+    from sightx_cli.workflows.predicting import predict
+    from sightx_cli.workflows.results import FitResult, LrFindResult, PredictResult
+
+_HOMES = {
+    "CacheEntry": "caching",
+    "CacheListing": "caching",
+    "FitResult": "results",
+    "LrFindResult": "results",
+    "PredictResult": "results",
+    "clear_cache": "caching",
+    "find_lr": "finding",
+    "fit": "fitting",
+    "list_cache": "caching",
+    "predict": "predicting",
+    "write_demo": "demonstrating",
+}
+
+__all__ = [
+    "CacheEntry",
+    "CacheListing",
+    "FitResult",
+    "LrFindResult",
+    "PredictResult",
+    "clear_cache",
+    "find_lr",
+    "fit",
+    "list_cache",
+    "predict",
+    "write_demo",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a workflow when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

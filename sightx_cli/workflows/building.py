@@ -1,0 +1,100 @@
+"""From a preparation to a training session: the network with its weights, the samples, the kept prefix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sightx_cli.embed.outputs import View, digest_files
+from sightx_cli.embed.store import OutputStore
+from sightx_cli.engine.choose import EngineChoice, choose_device, choose_engine
+from sightx_cli.errors import DataError
+from sightx_cli.model.classifier import build_backbone, build_classifier
+from sightx_cli.model.groups import build_groups, find_cut
+from sightx_cli.plan.profiles import PROFILES
+from sightx_cli.progress import Listener
+from sightx_cli.train.loaders import Sample
+from sightx_cli.train.prefix import keep_prefix
+from sightx_cli.train.stages import Session, seed_everything, stage_rates
+from sightx_cli.workflows.preparing import Preparation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def build_session(
+    preparation: Preparation, listener: Listener, views: int | None = None
+) -> tuple[Session, EngineChoice]:
+    """Build the network and everything around it; computes, or finds kept, the frozen layers' outputs.
+
+    `views` takes the place of the recipe's number of readings (the finder needs one). Every stage's groups and rates
+    are resolved here, so that a recipe the network cannot follow is said before anything is computed.
+    """
+    request, recipe = preparation.request, preparation.recipe
+    device = choose_device(request.device)
+    engine = choose_engine(request.engine, device)
+    seed_everything(request.seed)
+    backbone, weights = build_backbone(recipe, request.weights)
+    if not backbone.can_be_cut:
+        listener.note(f"{recipe.model.backbone} cannot be cut between its stages: only a frozen whole is kept")
+    classes = preparation.manifest.classes
+    model = build_classifier(backbone, recipe, len(classes))
+    cuts = []
+    for stage in recipe.stage:
+        groups = build_groups(backbone, model[1], stage.train)
+        stage_rates(stage, groups)
+        cuts.append(find_cut(backbone, groups))
+    train = build_sample(preparation.part("train"), classes)
+    valid = build_sample(preparation.part("valid"), classes)
+    if len(np.unique(train.targets)) < len(classes):
+        missing = [name for number, name in enumerate(classes) if number not in set(train.targets.tolist())]
+        raise DataError(f"no image to train on in class {', '.join(missing)}", "add images to its train part")
+    view = View(recipe.image.size_px, recipe.image.fit, PROFILES[recipe.image.profile], 1, request.seed)
+    kept = None
+    frozen_somewhere = any(cut > 0 for cut in cuts)
+    if request.cache and frozen_somewhere:
+        kept = keep_prefix(
+            recipe.model.backbone,
+            backbone,
+            weights,
+            cuts,
+            list_views(view, recipe.training.views if views is None else views),
+            train,
+            valid,
+            OutputStore(),
+            engine,
+            listener,
+        )
+    groups_of_train = preparation.part("train")["group"].tolist()
+    session = Session(
+        recipe,
+        model.to(device),
+        weights,
+        train,
+        valid,
+        classes,
+        preparation.ordered,
+        preparation.metric,
+        view,
+        device,
+        listener,
+        kept,
+        groups_of_train if any(groups_of_train) else None,
+    )
+    return session, engine
+
+
+def list_views(view: View, count: int) -> list[View]:
+    """Return a stage's readings: the plain one first, then augmented ones numbered from 1."""
+    plain = View(view.size_px, view.fit, None, 0, 0)
+    return [plain, *(View(view.size_px, view.fit, view.profile, number, view.seed) for number in range(1, count))]
+
+
+def build_sample(part: pd.DataFrame, classes: tuple[str, ...]) -> Sample:
+    """Build a sample of a part's rows: files, digests of their bytes, class numbers."""
+    paths = [str(Path(path)) for path in part["path"]]
+    numbers = {name: number for number, name in enumerate(classes)}
+    targets = np.array([numbers[label] for label in part["label"]], dtype=np.int64)
+    return Sample(paths, digest_files(paths), targets)

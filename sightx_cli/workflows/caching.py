@@ -1,0 +1,57 @@
+"""`list_cache` and `clear_cache`: what the store of prefix outputs holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sightx_cli.embed.store import OutputStore
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """What one prefix and view hold on disk."""
+
+    name: str
+    bytes_on_disk: int
+    last_used: datetime
+    what: str
+
+
+@dataclass(frozen=True)
+class CacheListing:
+    """All that is kept, and the budget."""
+
+    folder: Path
+    entries: list[CacheEntry]
+    total_bytes: int
+    budget_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the listing as JSON, times in ISO form."""
+        entries = [
+            {"name": e.name, "bytes": e.bytes_on_disk, "last_used": e.last_used.isoformat(), "what": e.what}
+            for e in self.entries
+        ]
+        return {
+            "folder": str(self.folder.absolute()),
+            "total_bytes": self.total_bytes,
+            "budget_bytes": self.budget_bytes,
+            "entries": entries,
+        }
+
+
+def list_cache() -> CacheListing:
+    """List what the store holds, the newest first."""
+    store = OutputStore()
+    entries = [
+        CacheEntry(e.name, e.bytes_on_disk, datetime.fromtimestamp(e.last_used), e.what) for e in store.list_entries()
+    ]
+    return CacheListing(store.folder, entries, sum(e.bytes_on_disk for e in entries), store.budget_bytes)
+
+
+def clear_cache() -> int:
+    """Remove all that the store holds; returns the bytes freed."""
+    return OutputStore().clear()

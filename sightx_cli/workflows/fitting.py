@@ -1,0 +1,184 @@
+"""`fit`: from a folder of images to a trained, measured model in a run folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sightx_cli import runs
+from sightx_cli.plan.plan import list_rows
+from sightx_cli.progress import Listener, Silent
+from sightx_cli.workflows.preparing import Preparation, Request, prepare
+from sightx_cli.workflows.results import FitResult
+
+LOADING = "loading torch"
+
+
+def fit(
+    source: str | Path,
+    *,
+    recipe: str = "auto",
+    shift: str | None = None,
+    profile: str | None = None,
+    backbone: str | None = None,
+    weights: Path | None = None,
+    settings: Sequence[str] = (),
+    rate: float | str | None = None,
+    out: Path | None = None,
+    overwrite: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    group_by: str | None = None,
+    engine: str = "auto",
+    cache: bool = True,
+    listener: Listener | None = None,
+) -> FitResult:
+    """Train a classifier on labelled images and measure it.
+
+    `source` is a folder of class folders, a folder with train/ and valid/ (and test/), a table, or `demo:solar`.
+    `recipe` is a name, a file, or `auto` (then `shift` says "similar" or "different"); `settings` are overrides such
+    as "image.size_px=384"; `rate` is the head's peak rate in the first stage, or "auto" to find it; the other rates
+    keep their proportion. The run appears at `out`, or under `runs/`, whole or not at all.
+
+    Raises SightXError for anything wrong in the input. After Ctrl-C during training the best epoch so far is kept
+    and the result says `interrupted`.
+    """
+    request = Request(
+        source=str(source),
+        recipe=recipe,
+        shift=shift,
+        profile=profile,
+        backbone=backbone,
+        weights=weights,
+        settings=settings,
+        rate=rate,
+        out=out,
+        overwrite=overwrite,
+        seed=seed,
+        device=device,
+        group_by=group_by,
+        engine=engine,
+        cache=cache,
+    )
+    return run_fit(request, listener or Silent())
+
+
+def run_fit(request: Request, listener: Listener) -> FitResult:
+    """Do what `fit` says, for a request."""
+    began = time.perf_counter()
+    heard = _Hearing(listener)
+    if request.out is not None:
+        runs.choose_run_folder("", request.out, request.overwrite)  # refused before any work is done
+    preparation = prepare(request, heard)
+    folder = runs.choose_run_folder(preparation.recipe.name, request.out, request.overwrite)
+    with runs.making_run(folder) as partial:
+        result = _train_and_write(preparation, heard, partial, folder, began)
+    runs.name_latest(folder)
+    return result
+
+
+def _train_and_write(
+    preparation: Preparation, listener: _Hearing, partial: Path, folder: Path, began: float
+) -> FitResult:
+    """Train, measure the product, and fill the run folder."""
+    listener.show_plan(preparation.recipe.name, list_rows(preparation.plan), preparation.plan.sentence)
+    clock = time.perf_counter()
+    listener.start(LOADING, None, "")
+    # torch, timm and fastai take some seconds to import: not before the plan stands on the screen
+    from sightx_cli.workflows.building import build_session
+    from sightx_cli.workflows.proving import prove
+    from sightx_cli.workflows.writing import write_run
+
+    listener.finish(LOADING)
+    seconds = {**preparation.seconds, "import": time.perf_counter() - clock}
+    clock = time.perf_counter()
+    session, engine = build_session(preparation, listener)
+    seconds["build"] = time.perf_counter() - clock
+    if session.kept is not None:
+        seconds["prefix"] = session.kept.seconds
+        seconds["build"] -= session.kept.seconds
+    interrupted, factor = train(preparation, session, listener)
+    seconds.update(session.seconds)
+    clock = time.perf_counter()
+    proof = prove(preparation, session, partial / runs.BUNDLE, listener)
+    seconds["measure"] = time.perf_counter() - clock
+    seconds["total"] = time.perf_counter() - began
+    kept = session.kept
+    result = FitResult(
+        run=folder,
+        recipe=preparation.recipe.name,
+        reason=preparation.plan.reason,
+        images={"train": len(session.train), "valid": len(session.valid)},
+        classes=session.classes,
+        metrics=proof.valid.figures,
+        intervals=proof.valid.intervals,
+        selected_on=True,
+        test=proof.test.to_json() if proof.test else None,
+        seconds={name: round(value, 3) for name, value in seconds.items()},
+        prefix={
+            "engine": engine.name if kept else "none",
+            "precision": engine.precision if kept else None,
+            "why": engine.why if kept else "nothing is frozen, or --no-cache: every layer runs each epoch",
+            "cached": bool(kept and not kept.computed),
+            "views": len(kept.train_views) if kept else 0,
+        },
+        unreadable=tuple(f"{item.image} {item.error}" for item in preparation.unreadable),
+        warnings=tuple(listener.warnings),
+        interrupted=interrupted,
+        best={"stage": session.best.stage, "epoch": session.best.epoch, "metric": session.metric},
+    )
+    write_run(partial, preparation, session, engine, proof, result, factor)
+    return result
+
+
+def train(preparation: Preparation, session: Any, listener: Listener) -> tuple[bool, float]:
+    """Solve the head, run the stages; returns whether Ctrl-C ended it, and the factor on the recipe's rates."""
+    from sightx_cli.train.stages import run_stage, solve_head
+
+    interrupted = False
+    factor = choose_rate_factor(preparation, session, listener)
+    try:
+        solve_head(session)
+        for stage in preparation.recipe.stage:
+            run_stage(session, stage, factor)
+    except KeyboardInterrupt:
+        if not session.best.figures:
+            raise  # not one epoch is done: there is nothing to keep
+        interrupted = True
+        listener.warn("interrupted: the run is finished from the best epoch so far")
+        session.best.restore(session.model)
+    return interrupted, factor
+
+
+def choose_rate_factor(preparation: Preparation, session: Any, listener: Listener) -> float:
+    """Return what every rate of the recipe is multiplied by: 1, or what brings the first stage's head to `--rate`."""
+    from sightx_cli.model.groups import build_groups
+    from sightx_cli.train.finder import find_rates
+    from sightx_cli.train.stages import stage_rates
+
+    rate, first = preparation.request.rate, preparation.recipe.stage[0]
+    if rate is None:
+        return 1.0
+    recipe_rate = stage_rates(first, build_groups(session.backbone, session.head, first.train))[-1]
+    if rate == "auto":
+        found = find_rates(session, first)
+        rate = found.suggestions["valley"]
+        listener.note(f"learning rate found: {rate:.1e} for the first stage's head (the recipe says {recipe_rate:.1e})")
+    return float(rate) / recipe_rate
+
+
+class _Hearing:
+    """Passes all on to the listener and remembers the warnings, which belong in the result too."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+        self._listener.warn(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._listener, name)

@@ -1,0 +1,205 @@
+"""From what the user typed to everything a fit needs before training: checked images, their split, the plan."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sightx_cli.data.checks import Unreadable, check_classes, check_files
+from sightx_cli.data.fingerprint import Fingerprint, measure_fingerprint
+from sightx_cli.data.manifest import Manifest, load_manifest
+from sightx_cli.data.splits import assign_groups, split_manifest
+from sightx_cli.engine.interface import measure_threads
+from sightx_cli.errors import UsageError
+from sightx_cli.plan.catalog import find_recipe
+from sightx_cli.plan.decision import Choice, choose_recipe, describe_band
+from sightx_cli.plan.files import load_table
+from sightx_cli.plan.overrides import apply_overrides, find_overridden
+from sightx_cli.plan.plan import Plan, build_plan
+from sightx_cli.plan.recipe import Recipe, parse_recipe
+from sightx_cli.progress import Listener
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked of `fit` or `lr-find`, as typed."""
+
+    source: str
+    recipe: str = "auto"
+    shift: str | None = None
+    profile: str | None = None
+    backbone: str | None = None
+    weights: Path | None = None
+    settings: Sequence[str] = ()
+    rate: float | str | None = None
+    out: Path | None = None
+    overwrite: bool = False
+    seed: int = 0
+    device: str = "auto"
+    group_by: str | None = None
+    engine: str = "auto"
+    cache: bool = True
+
+    def overrides(self) -> list[str]:
+        """Return all that departs from the recipe, in the form of --set."""
+        named = {"image.profile": self.profile, "model.backbone": self.backbone}
+        return [f'{key}="{value}"' for key, value in named.items() if value is not None] + list(self.settings)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Everything decided before training."""
+
+    request: Request
+    manifest: Manifest
+    frame: pd.DataFrame
+    """The readable images with `split` filled."""
+    unreadable: list[Unreadable]
+    fingerprint: Fingerprint
+    recipe: Recipe
+    choice: Choice | None
+    plan: Plan
+    metric: str
+    ordered: bool
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def part(self, split: str) -> pd.DataFrame:
+        """Return the rows of one part."""
+        return self.frame[self.frame["split"] == split]
+
+
+def prepare(request: Request, listener: Listener) -> Preparation:
+    """Load and check the data, choose and resolve the recipe, split, and build the plan."""
+    began = time.perf_counter()
+    if request.recipe != "auto":
+        find_recipe(request.recipe)  # a mistyped name is said before the images are read
+    manifest = load_manifest(request.source)
+    for line in manifest.notes:
+        listener.warn(line)
+    choice = choose(request, manifest)
+    recipe, origin, overridden = resolve_recipe(request, choice)
+    threads = measure_threads().decoding
+    frame, unreadable = check_files(manifest.frame, listener, threads)
+    for item in unreadable[:3]:
+        listener.warn(f"left out: {item.image} {item.error}")
+    if len(unreadable) > 3:
+        listener.warn(f"left out: {len(unreadable) - 3} more; all {len(unreadable)} are listed in fingerprint.json")
+    check_classes(frame)
+    frame = split_manifest(assign_groups(frame, request.group_by), request.seed)
+    fingerprint = measure_fingerprint(manifest, frame, unreadable, threads)
+    ordered = manifest.ordered if recipe.ordered is None else recipe.ordered
+    metric, metric_origin = choose_metric(recipe, ordered, overridden)
+    plan = plan_fit(request, recipe, origin, overridden, choice, fingerprint, metric, metric_origin, ordered)
+    seconds = {"prepare": time.perf_counter() - began}
+    return Preparation(
+        request, manifest, frame, unreadable, fingerprint, recipe, choice, plan, metric, ordered, seconds
+    )
+
+
+def choose(request: Request, manifest: Manifest) -> Choice | None:
+    """Look the recipe up by the number of images and the shift; None where the user named a recipe.
+
+    Raises UsageError when neither a recipe nor the shift was given.
+    """
+    if request.recipe != "auto":
+        return None
+    images = count_for_decision(manifest)
+    if request.shift is None:
+        raise UsageError(
+            f"{images:,} images: which recipe fits them depends on what they show",
+            "add --shift similar (everyday photographs) or --shift different (scans, X-rays, surfaces, microscopy), "
+            "or --recipe NAME (sightx recipes list)",
+        )
+    return choose_recipe(images, request.shift)
+
+
+def count_for_decision(manifest: Manifest) -> int:
+    """Return the number the decision table goes by: the train part's where a split is given, else all images'."""
+    frame = manifest.frame
+    train = int((frame["split"] == "train").sum())
+    return train if (manifest.has_valid or manifest.has_test) and train else len(frame)
+
+
+def resolve_recipe(request: Request, choice: Choice | None) -> tuple[Recipe, Path, tuple[str, ...]]:
+    """Return the recipe with the options applied, its file, and the dotted keys that options set."""
+    _, path = find_recipe(choice.recipe if choice else request.recipe)
+    table = load_table(path)
+    settings = request.overrides()
+    overridden = find_overridden(table, settings)
+    return parse_recipe(apply_overrides(table, settings), str(path), overridden), path, overridden
+
+
+def choose_metric(recipe: Recipe, ordered: bool, overridden: Sequence[str]) -> tuple[str, str]:
+    """Return what chooses the best epoch, and where that comes from.
+
+    Where the classes are grades, quadratic kappa takes the place of ROC AUC (which knows no order) unless the user
+    set the metric.
+    """
+    if "training.metric" in overridden:
+        return recipe.training.metric, "option"
+    if ordered and recipe.training.metric == "roc_auc":
+        return "quadratic_kappa", "data"
+    return recipe.training.metric, "recipe"
+
+
+def plan_fit(
+    request: Request,
+    recipe: Recipe,
+    origin: Path,
+    overridden: Sequence[str],
+    choice: Choice | None,
+    fingerprint: Fingerprint,
+    metric: str,
+    metric_origin: str,
+    ordered: bool,
+) -> Plan:
+    """Build the plan: the recipe's values, and what the data and the options add."""
+    facts: dict[str, tuple[object, str]] = {
+        "data.images": (fingerprint.images, "data"),
+        "data.train": (fingerprint.parts.get("train", 0), "data"),
+        "data.valid": (fingerprint.parts.get("valid", 0), "data"),
+        "data.classes": (len(fingerprint.classes), "data"),
+        "data.imbalance": (fingerprint.imbalance_ratio, "data"),
+        "training.metric": (metric, metric_origin),
+        "seed": (request.seed, "option" if request.seed else "default"),
+    }
+    if fingerprint.parts.get("test"):
+        facts["data.test"] = (fingerprint.parts["test"], "data")
+    if fingerprint.groups:
+        facts["data.groups"] = (fingerprint.groups, "data")
+    if request.shift:
+        facts["data.shift"] = (request.shift, "option")
+    if request.rate is not None:
+        facts["rate"] = (request.rate, "option")
+    if request.weights is not None:
+        facts["weights"] = (str(request.weights), "option")
+    if ordered:
+        facts["data.ordered"] = (True, "data" if recipe.ordered is None else "recipe")
+    return build_plan(
+        recipe,
+        str(origin),
+        overridden,
+        facts,
+        describe_why(recipe, choice, fingerprint),
+        choice.reason if choice else f"{recipe.name} was named with --recipe",
+    )
+
+
+def describe_why(recipe: Recipe, choice: Choice | None, fingerprint: Fingerprint) -> str:
+    """Say in one sentence why this recipe, with the user's own numbers."""
+    parts = fingerprint.parts
+    numbers = (
+        f"{parts.get('train', 0):,} images to train and {parts.get('valid', 0):,} to validate "
+        f"in {len(fingerprint.classes)} classes"
+    )
+    if choice is None:
+        band = describe_band(*recipe.when.images)
+        like = "like everyday photographs" if recipe.when.shift == "similar" else "unlike everyday photographs"
+        return f"{numbers}; you named {recipe.name}, which is meant for {band} images {like}."
+    return f"{numbers}; {choice.reason}"

@@ -1,0 +1,122 @@
+"""Prove the product: the bundle's own graph predicts the valid and test parts, and those predictions are measured.
+
+What is reported is thus what `sightx predict` gives, to the image; that the exported model answers as the trained one
+is checked, not hoped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli import runs
+from sightx_cli.infer.bundle import BundleFacts, write_facts
+from sightx_cli.infer.predictor import Predictor, load_predictor
+from sightx_cli.metrics.figures import measure_classes, measure_figures, measure_intervals
+from sightx_cli.model.export import write_probabilities_graph, write_weights
+from sightx_cli.progress import Listener
+from sightx_cli.train.stages import Session
+from sightx_cli.workflows.preparing import Preparation
+from sightx_cli.workflows.results import Figures, Intervals
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NOTICEABLE = 0.02
+"""How far the bundle's accuracy may lie from that of the trained epoch (kept outputs are half precision) unsaid."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The figures of one part by the final model."""
+
+    figures: Figures
+    intervals: Intervals
+    classes: dict[str, Any]
+    targets: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures, their intervals and those of each class."""
+        return {"metrics": self.figures, "intervals": dict(self.intervals), **self.classes}
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The figures of the valid part, and of the test part where there is one."""
+
+    valid: Measured
+    test: Measured | None
+
+
+def prove(preparation: Preparation, session: Session, bundle: Path, listener: Listener) -> Proof:
+    """Write the bundle and measure it on the valid part and, once, on the test part."""
+    write_bundle(preparation, session, bundle)
+    predictor = load_predictor(bundle.parent)
+    valid = measure_part(predictor, preparation, "valid", listener)
+    trained = session.best.figures.get("accuracy")
+    measured = valid.figures["accuracy"]
+    if trained is not None and measured is not None and abs(trained - measured) > NOTICEABLE:
+        listener.warn(f"the finished model's accuracy is {measured:.3f}, that of its best epoch was {trained:.3f}")
+    has_test = len(preparation.part("test")) > 0
+    return Proof(valid, measure_part(predictor, preparation, "test", listener) if has_test else None)
+
+
+def write_bundle(preparation: Preparation, session: Session, folder: Path) -> None:
+    """Write the bundle's files: facts, weights, and the compiled form of the whole classifier."""
+    folder.mkdir(parents=True)
+    recipe = preparation.recipe
+    facts = BundleFacts(
+        classes=session.classes,
+        ordered=session.ordered,
+        size_px=recipe.image.size_px,
+        fit=recipe.image.fit,
+        mean=tuple(session.weights.mean),
+        std=tuple(session.weights.std),
+        backbone=recipe.model.backbone,
+        head=recipe.model.head.model_dump(),
+        recipe=recipe.name,
+    )
+    write_facts(folder, facts)
+    write_weights(session.model, folder / runs.BUNDLE_WEIGHTS)
+    write_probabilities_graph(session.model, facts.size_px, facts.mean, facts.std, folder / runs.BUNDLE_GRAPH)
+
+
+def measure_part(predictor: Predictor, preparation: Preparation, split: str, listener: Listener) -> Measured:
+    """Predict a part from the bundle, as `sightx predict` would, and measure it."""
+    part = preparation.part(split)
+    classes = predictor.facts.classes
+    probabilities = predict_rows(predictor, part, f"measuring the {split} part", listener)
+    targets = np.array([classes.index(label) for label in part["label"]], dtype=np.int64)
+    return measure(probabilities, targets, classes, preparation.ordered)
+
+
+def measure(
+    probabilities: NDArray[np.float32], targets: NDArray[np.int64], classes: Sequence[str], ordered: bool
+) -> Measured:
+    """Measure figures, intervals and classes of probabilities (N, C) against targets (N,)."""
+    return Measured(
+        measure_figures(probabilities, targets, classes, ordered),
+        measure_intervals(probabilities, targets, classes, ordered),
+        measure_classes(probabilities, targets, classes).to_json(),
+        targets,
+        probabilities,
+    )
+
+
+def predict_rows(predictor: Predictor, part: pd.DataFrame, task: str, listener: Listener) -> NDArray[np.float32]:
+    """Return the probabilities (N, C) of a part's images, all of which were read before."""
+    listener.start(task, len(part), "images")
+    rows = []
+    for prediction in predictor.predict(zip(part["image"], part["path"], strict=True)):
+        if prediction.probabilities is None:
+            raise OSError(f"{prediction.image}: could be read before, and now not: {prediction.error}")
+        rows.append(prediction.probabilities)
+        listener.advance(task)
+    listener.finish(task)
+    return np.stack(rows)

@@ -1,0 +1,86 @@
+"""Write all that a run folder holds beside the bundle."""
+
+from __future__ import annotations
+
+import csv
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sightx_cli import runs
+from sightx_cli.data.splits import write_split
+from sightx_cli.engine.choose import EngineChoice
+from sightx_cli.engine.interface import measure_threads
+from sightx_cli.plan.plan import PlanValue, plan_to_json
+from sightx_cli.plan.recipe import recipe_to_toml
+from sightx_cli.report.plots import plot_confusion, plot_training
+from sightx_cli.train.stages import Session
+from sightx_cli.workflows.preparing import Preparation
+from sightx_cli.workflows.proving import Proof
+from sightx_cli.workflows.results import FitResult
+
+PACKAGES = ("sightx-cli", "torch", "fastai", "timm", "openvino", "numpy", "pillow", "scikit-learn", "pandas")
+
+
+def write_run(
+    folder: Path,
+    preparation: Preparation,
+    session: Session,
+    engine: EngineChoice,
+    proof: Proof,
+    result: FitResult,
+    rate_factor: float,
+) -> None:
+    """Write recipe, plan, fingerprint, split, history, metrics, environment and plots into a run folder."""
+    (folder / runs.RECIPE).write_text(recipe_to_toml(preparation.recipe), encoding="utf-8")
+    preparation.plan.values.update(
+        {
+            "engine": PlanValue(f"{engine.name} {engine.precision}", "option" if "named" in engine.why else "default"),
+            "engine.why": PlanValue(engine.why, "default"),
+            "weights.origin": PlanValue(session.weights.origin, "option" if preparation.request.weights else "recipe"),
+            "weights.digest": PlanValue(session.weights.digest, "data"),
+            "rate.factor": PlanValue(rate_factor, "option" if preparation.request.rate else "default"),
+        }
+    )
+    runs.write_json(folder / runs.PLAN, plan_to_json(preparation.plan))
+    runs.write_json(folder / runs.FINGERPRINT, preparation.fingerprint.to_json())
+    write_split(preparation.frame, folder / runs.SPLIT)
+    write_history(folder / runs.HISTORY, session.history)
+    runs.write_json(folder / runs.METRICS, describe_metrics(proof, result))
+    runs.write_json(folder / runs.ENVIRONMENT, describe_environment(session))
+    plot_training(session.history, session.metric, folder / runs.TRAINING_PLOT)
+    plot_confusion(proof.valid.classes["confusion"], session.classes, folder / runs.CONFUSION_PLOT)
+
+
+def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
+    """Write one row per epoch, the solved head first."""
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def describe_metrics(proof: Proof, result: FitResult) -> dict[str, Any]:
+    """Return what metrics.json holds: the final model's figures by part, with intervals and by class."""
+    return {
+        "valid": proof.valid.to_json(),
+        "selected_on": result.selected_on,
+        "best": result.best,
+        **({"test": proof.test.to_json()} if proof.test else {}),
+    }
+
+
+def describe_environment(session: Session) -> dict[str, Any]:
+    """Return what environment.json holds: versions, machine, device, threads."""
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "threads": measure_threads().total,
+        "device": str(session.device),
+        "packages": {name: version(name) for name in PACKAGES},
+    }

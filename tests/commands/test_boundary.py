@@ -1,0 +1,146 @@
+"""Every way a command can fail ends in one clear line on stderr and the right exit status."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from sightx_cli.app import Boundary, app
+from sightx_cli.commands.base import Commands
+from sightx_cli.commands.options import Talk, flatten_options
+from sightx_cli.errors import DataError, RecipeError
+
+
+def fail(error: BaseException, *args: str) -> Any:
+    """Run a command that raises this error, inside the boundary."""
+    small = Commands(cls=Boundary)
+
+    @small.callback()
+    def group() -> None:
+        """Hold the command."""
+
+    @small.command("work")
+    @flatten_options
+    def work(talk: Talk) -> None:
+        """Fail."""
+        with talk.listen():
+            raise error
+
+    return CliRunner().invoke(small, ["work", *args])
+
+
+def test_an_error_of_the_user_is_one_line_and_a_hint() -> None:
+    done = fail(DataError("scans/ has no images", "sightx fit FOLDER"))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "error: scans/ has no images\nhint:  sightx fit FOLDER\n"
+
+
+def test_every_fault_of_a_recipe_has_a_line() -> None:
+    done = fail(RecipeError("mine.toml has 2 faults", "sightx recipes check mine.toml", ("stage.0: a", "image: b")))
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[1:3] == ["  stage.0: a", "  image: b"]
+
+
+def test_with_json_an_error_leaves_stdout_empty() -> None:
+    done = fail(DataError("no images"), "--json")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: no images")
+
+
+def test_a_message_of_several_lines_becomes_one() -> None:
+    assert fail(DataError("first\nsecond")).stderr == "error: first second\n"
+
+
+def test_control_characters_of_a_file_name_do_not_reach_the_terminal() -> None:
+    assert fail(DataError("cannot read \x1b[2Ja.png")).stderr == "error: cannot read \\x1b[2Ja.png\n"
+
+
+def test_brackets_in_a_message_are_no_markup() -> None:
+    assert fail(DataError("[red]scans[/red]")).stderr == "error: [red]scans[/red]\n"
+
+
+def test_a_defect_of_ours_exits_1_without_a_traceback() -> None:
+    done = fail(ZeroDivisionError("division by zero"))
+    assert done.exit_code == 1
+    assert "a defect of ours: ZeroDivisionError at test_boundary.py:" in done.stderr
+    assert "--debug" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("x"), DataError("no images")], ids=["defect", "wrong input"])
+def test_debug_shows_the_traceback(error: Exception) -> None:
+    done = fail(error, "--debug")
+    assert "Traceback (most recent call last)" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_exits_2_and_names_the_file(code: int) -> None:
+    done = fail(OSError(code, "full", "runs/x/metrics.json"))
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: no room left on the disk: runs/x/metrics.json\nhint:")
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_missing_permission_exits_2_and_names_the_folder(code: int) -> None:
+    done = fail(OSError(code, "denied", "/scans"))
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: no permission: /scans\nhint:")
+
+
+def test_ctrl_c_exits_130_with_a_word_and_no_traceback() -> None:
+    done = fail(KeyboardInterrupt())
+    assert (done.exit_code, done.stderr) == (130, "interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("args", "found"),
+    [
+        (["fti", "scans"], "Did you mean 'fit'"),
+        (["fit"], "Missing argument 'DATA'"),
+        (["fit", "scans", "--recpe", "x"], "--recpe"),
+        (["fit", "scans", "--shift", "small"], "--shift is 'small': allowed are similar, different"),
+        (["fit", "scans", "--engine", "onnx"], "--engine is 'onnx': allowed are auto, openvino, torch"),
+        (["fit", "scans", "--seed", "many"], "--seed is 'many'"),
+        (["fit", "scans", "--seed", "-1"], "--seed is '-1'"),
+        (["fit", "scans", "--rate", "-1"], "--rate is '-1'"),
+        (["predict"], "SOURCE"),
+        (["predict", "a.png", "--batch", "0"], "--batch is '0'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_exits_2_with_the_value_found(args: list[str], found: str) -> None:
+    done = CliRunner().invoke(app, [*args])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert found in done.stderr
+    assert "\nhint:  " in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize("command", [[], ["fit"], ["lr-find"], ["predict"], ["recipes"], ["demo"], ["cache"]])
+def test_h_is_help(command: list[str]) -> None:
+    short, long = (CliRunner().invoke(app, [*command, flag]) for flag in ("-h", "--help"))
+    assert (short.exit_code, long.exit_code) == (0, 0)
+    assert "Usage:" in short.stdout
+
+
+def test_without_a_command_the_help_is_shown() -> None:
+    done = CliRunner().invoke(app, [])
+    assert done.exit_code == 2
+    assert "lr-find" in done.stdout
+
+
+def test_the_shell_can_complete() -> None:
+    shell = {"_SIGHTX_COMPLETE": "complete_bash", "COMP_WORDS": "sightx pre", "COMP_CWORD": "1"}
+    done = CliRunner().invoke(app, [], prog_name="sightx", env=shell)
+    assert done.stdout.split() == ["predict"]
+
+
+def test_the_shell_completes_recipes() -> None:
+    shell = {"_SIGHTX_COMPLETE": "complete_bash", "COMP_WORDS": "sightx fit x --recipe medical-s", "COMP_CWORD": "4"}
+    done = CliRunner().invoke(app, [], prog_name="sightx", env=shell)
+    assert done.stdout.split() == ["medical-small"]

@@ -1,0 +1,180 @@
+"""The closing words: the key figures, where the result lies, the curve."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sightx_cli.console import show_cache, show_fit, show_lr_find, show_predict
+from sightx_cli.console.curve import draw_curve
+from sightx_cli.console.numbers import format_bytes, format_count, format_figure, format_seconds
+
+METRICS = {"accuracy": 0.95424, "balanced_accuracy": 0.95, "roc_auc": 0.99, "quadratic_kappa": None, "loss": 0.12}
+
+
+def build_fit(**changed: Any) -> Any:
+    values = {
+        "run": Path("/runs/a"),
+        "recipe": "natural-small",
+        "images": {"train": 243, "valid": 153},
+        "classes": ("ants", "bees"),
+        "metrics": METRICS,
+        "intervals": {},
+        "test": None,
+        "selected_on": True,
+        "seconds": {"total": 12.3},
+        "unreadable": [],
+        "interrupted": False,
+    }
+    return SimpleNamespace(**(values | changed))
+
+
+def test_a_fit_ends_with_its_figures_and_its_run(capsys: pytest.CaptureFixture[str]) -> None:
+    show_fit(build_fit())
+    found = capsys.readouterr()
+    assert "done in 12.3 s   natural-small, 243 images to train, 153 to validate, 2 classes" in found.out
+    assert re.search(r"accuracy +0\.9542", found.out)
+    assert "run   /runs/a" in found.out
+    assert found.err == ""
+
+
+def test_a_figure_that_does_not_exist_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    show_fit(build_fit())
+    assert "kappa" not in capsys.readouterr().out
+
+
+def test_intervals_stand_beside_their_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    show_fit(build_fit(intervals={"accuracy": (0.909, 0.978)}))
+    assert re.search(r"accuracy +0\.9542 +0\.909 – 0\.978", capsys.readouterr().out)
+
+
+def test_a_test_part_has_its_own_column(capsys: pytest.CaptureFixture[str]) -> None:
+    show_fit(build_fit(test={"accuracy": 0.5, "loss": 1.0}))
+    found = capsys.readouterr().out
+    assert re.search(r"valid +test", found)
+    assert re.search(r"accuracy +0\.9542 +0\.5000", found)
+
+
+def test_a_flattered_figure_is_called_so(capsys: pytest.CaptureFixture[str]) -> None:
+    show_fit(build_fit(selected_on=False))
+    assert "flattered" not in capsys.readouterr().out
+    show_fit(build_fit(selected_on=True))
+    assert "flattered" in capsys.readouterr().out
+
+
+def test_unreadable_images_are_counted_and_the_first_named(capsys: pytest.CaptureFixture[str]) -> None:
+    show_fit(build_fit(unreadable=[f"{number}.png: cut short" for number in range(9)]))
+    found = capsys.readouterr().out
+    assert "9 unreadable images, left out" in found
+    assert "4.png: cut short" in found
+    assert "5.png" not in found
+
+
+def test_an_interrupted_fit_says_that_its_best_epoch_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    show_fit(build_fit(interrupted=True))
+    assert "best epoch kept" in capsys.readouterr().out
+
+
+def test_the_finder_shows_a_curve_and_its_rates(capsys: pytest.CaptureFixture[str]) -> None:
+    rates = [10 ** (-6 + number / 20) for number in range(120)]
+    losses = [1.0 - 0.5 * (number > 60) for number in range(120)]
+    suggestions = {"valley": 1e-3, "steep": 2e-3, "minimum": 0.01}
+    show_lr_find(
+        SimpleNamespace(
+            rates=rates, losses=losses, suggestions=suggestions, chosen=1e-3, plot=Path("/a.png"), seconds=1
+        )
+    )
+    found = capsys.readouterr().out
+    assert any(0x2800 < ord(letter) <= 0x28FF for letter in found)
+    assert re.search(r"valley +1\.0e-03 +chosen", found)
+    assert "/a.png" in found
+
+
+def test_predictions_end_with_counts_and_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    show_predict(
+        SimpleNamespace(
+            images=1000,
+            unreadable=2,
+            output=Path("/p.csv"),
+            seconds={"total": 4.0},
+            images_per_second=250.0,
+            counts={"ants": 900, "bees": 98, "wasps": 0},
+        )
+    )
+    found = capsys.readouterr().out
+    assert "1,000 images in 4.0 s   250 images/s" in found
+    assert re.search(r"ants +900 +━+\n", found)
+    assert re.search(r"wasps +0 *\n", found)
+    assert "2 unreadable images" in found
+    assert "/p.csv" in found
+
+
+def test_the_cache_is_listed_newest_first(capsys: pytest.CaptureFixture[str]) -> None:
+    entries = [
+        SimpleNamespace(name=f"{day}", bytes_on_disk=2e6, last_used=datetime(2026, 1, day), what="scans")
+        for day in (1, 2)
+    ]
+    show_cache(SimpleNamespace(folder=Path("/c"), entries=entries, total_bytes=4e6, budget_bytes=2e10))
+    found = capsys.readouterr().out
+    assert found.index("2026-01-02") < found.index("2026-01-01")
+    assert "4.0 MB of 20.0 GB   /c" in found
+
+
+@pytest.mark.parametrize("width", [24, 40, 78, 200])
+def test_a_curve_keeps_to_its_width(width: int) -> None:
+    rates = [10 ** (-7 + number / 10) for number in range(80)]
+    marks = {"valley": 1e-7, "steep": 1.1e-7, "minimum": rates[-1]}
+    lines = draw_curve(rates, [number % 7 for number in range(80)], marks, width, 6, False)
+    assert max(map(len, lines)) <= width
+    assert {name for name in marks if any(name in line for line in lines)} == set(marks)
+
+
+def test_a_curve_without_braille_is_drawn_in_ascii() -> None:
+    assert "".join(draw_curve([1e-4, 1e-3, 1e-2], [1.0, 0.5, 2.0], {}, 60, 6, True)).isascii()
+
+
+def test_a_loss_that_diverges_does_not_flatten_the_curve() -> None:
+    lines = draw_curve([1e-4, 1e-3, 1e-2, 1e-1], [1.0, 0.5, 0.4, 1e6], {}, 60, 6, False)
+    assert float(lines[0].split()[0]) < 2
+
+
+@pytest.mark.parametrize("losses", [[float("nan")] * 3, [1.0, float("inf"), float("nan")]])
+def test_a_curve_of_fewer_than_two_points_is_not_drawn(losses: list[float]) -> None:
+    assert draw_curve([1e-4, 1e-3, 1e-2], losses, {}, 60, 6, False) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.084, "0.08 s"),
+        (0.999, "1.0 s"),
+        (59.94, "59.9 s"),
+        (59.97, "1 min 00 s"),
+        (3599.6, "1 h 00 min"),
+        (7380, "2 h 03 min"),
+    ],
+)
+def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_345_678, "12.3 MB"), (2e12, "2.0 TB")]
+)
+def test_sizes_read_as_people_say_them(size: float, text: str) -> None:
+    assert format_bytes(size) == text
+
+
+def test_counts_and_figures_read_as_people_say_them() -> None:
+    assert (format_count(1, "image"), format_count(2624, "image")) == ("1 image", "2,624 images")
+    assert (format_figure(0.95424), format_figure(None), format_figure(float("nan")), format_figure(3)) == (
+        "0.9542",
+        "–",
+        "–",
+        "3",
+    )

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from sightx_cli.data.checks import check_files
+from sightx_cli.data.fingerprint import Spread, measure_fingerprint
+from sightx_cli.data.manifest import load_manifest
+from sightx_cli.progress import Silent
+
+
+def test_a_fingerprint_counts_sizes_modes_depths_and_what_was_left_out(photo_folder: Callable[..., Path]) -> None:
+    root = photo_folder(["0_healthy", "1_sick"], images=4)
+    Image.fromarray(np.zeros((20, 90), np.uint16)).save(root / "0_healthy" / "deep.png")
+    (root / "1_sick" / "3.jpg").write_bytes(b"")
+    (root / "2_none").mkdir()
+    manifest = load_manifest(root)
+    good, unreadable = check_files(manifest.frame, Silent(), 2)
+    fingerprint = measure_fingerprint(manifest, good, unreadable)
+    assert fingerprint.images == 8
+    assert fingerprint.parts == {"undivided": 8}
+    assert fingerprint.classes == {"0_healthy": 5, "1_sick": 3}
+    assert fingerprint.ordered
+    assert fingerprint.imbalance_ratio == 1.667
+    assert fingerprint.width_px == Spread(40, 40, 90)
+    assert fingerprint.height_px == Spread(20, 30, 30)
+    assert fingerprint.modes == {"RGB": 7, "I;16": 1}
+    assert fingerprint.bits == {"8": 7, "16": 1}
+    assert fingerprint.formats == {"JPEG": 7, "PNG": 1}
+    assert [bad.image for bad in fingerprint.unreadable] == ["1_sick/3.jpg"]
+    assert "2_none" in fingerprint.notes[0]
+
+
+def test_a_fingerprint_is_plain_json(photo_folder: Callable[..., Path]) -> None:
+    manifest = load_manifest(photo_folder())
+    table = measure_fingerprint(manifest, manifest.frame, []).to_json()
+    assert json.loads(json.dumps(table))["width_px"] == {"min": 40, "median": 40, "max": 40}

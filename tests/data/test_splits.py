@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sightx_cli.data.splits import assign_groups, split_manifest, write_split
+from sightx_cli.errors import DataError
+
+
+def make_frame(labels: list[str], split: object = "", group: object = "") -> pd.DataFrame:
+    images = [f"{label}/{place}.png" for place, label in enumerate(labels)]
+    return pd.DataFrame({"image": images, "path": images, "label": labels, "split": split, "group": group}, dtype=str)
+
+
+@settings(max_examples=60, deadline=None)
+@given(counts=st.lists(st.integers(2, 60), min_size=2, max_size=5), seed=st.integers(0, 3), share=st.floats(0.05, 0.9))
+def test_every_class_is_divided_by_the_share_and_never_wholly(counts: list[int], seed: int, share: float) -> None:
+    frame = make_frame([str(number) for number, count in enumerate(counts) for _ in range(count)])
+    divided = split_manifest(frame, seed, share)
+    assert set(divided["split"]) == {"train", "valid"}
+    for number, count in enumerate(counts):
+        valid = int(((divided["label"] == str(number)) & (divided["split"] == "valid")).sum())
+        assert 1 <= valid < count
+        assert abs(valid - count * share) <= 1
+
+
+def test_the_same_seed_divides_alike_and_another_otherwise() -> None:
+    frame = make_frame(["a"] * 30 + ["b"] * 30)
+    first, again, other = (split_manifest(frame, seed)["split"].tolist() for seed in (0, 0, 1))
+    assert first == again
+    assert first != other
+
+
+def test_the_frame_given_is_not_changed() -> None:
+    frame = make_frame(["a"] * 5 + ["b"] * 5)
+    split_manifest(frame, 0)
+    assert set(frame["split"]) == {""}
+
+
+def test_a_valid_part_that_is_given_is_kept() -> None:
+    frame = make_frame(["a", "a", "b", "b", "a", "b"], ["train", "train", "train", "", "valid", "valid"])
+    assert split_manifest(frame, 0)["split"].tolist() == ["train"] * 4 + ["valid"] * 2
+
+
+def test_train_and_test_give_a_valid_part_off_train_and_the_test_part_is_untouched() -> None:
+    frame = make_frame(["a", "b"] * 20, ["train"] * 30 + ["test"] * 10)
+    divided = split_manifest(frame, 0)
+    assert divided["split"].tolist()[30:] == ["test"] * 10
+    assert divided["split"].tolist()[:30].count("valid") == 6
+
+
+@settings(max_examples=30, deadline=None)
+@given(patients=st.lists(st.integers(1, 8), min_size=12, max_size=40), seed=st.integers(0, 3))
+def test_no_group_stands_on_both_sides(patients: list[int], seed: int) -> None:
+    labels = [str(number % 2) for number, images in enumerate(patients) for _ in range(images)]
+    groups = [f"p{number}" for number, images in enumerate(patients) for _ in range(images)]
+    divided = split_manifest(make_frame(labels, group=groups), seed)
+    sides = divided.groupby("group")["split"].nunique()
+    assert (sides == 1).all()
+    assert set(divided.loc[divided["split"] == "train", "label"]) == {"0", "1"}
+
+
+def test_a_grouped_valid_part_is_about_a_fifth_and_holds_every_class() -> None:
+    generator = np.random.default_rng(0)
+    groups = [f"p{place // 4}" for place in range(400)]
+    labels = [str(label) for label in np.repeat(generator.integers(0, 3, 100), 4)]
+    divided = split_manifest(make_frame(labels, group=groups), 0)
+    valid = divided[divided["split"] == "valid"]
+    assert 0.17 <= len(valid) / 400 <= 0.23
+    assert set(valid["label"]) == {"0", "1", "2"}
+
+
+def test_images_without_a_group_stand_alone_beside_groups() -> None:
+    groups = ["p1"] * 4 + [""] * 36
+    divided = split_manifest(make_frame(["a", "b"] * 20, group=groups), 0)
+    assert divided["split"][:4].nunique() == 1
+    assert 4 <= (divided["split"] == "valid").sum() <= 12
+
+
+def test_groups_that_cannot_be_divided_are_named() -> None:
+    with pytest.raises(DataError, match="belong to one group, 'p1'"):
+        split_manifest(make_frame(["a", "a", "b", "b"], group="p1"), 0)
+    with pytest.raises(DataError, match="'a', 'b' has all its images in one group"):
+        split_manifest(make_frame(["a", "a", "b", "b"], group=["p1", "p1", "p2", "p2"]), 0)
+
+
+def test_groups_come_from_a_column_before_a_pattern() -> None:
+    frame = make_frame(["a", "b"]).assign(patient=["7", "8"])
+    assert assign_groups(frame, "patient")["group"].tolist() == ["7", "8"]
+    assert assign_groups(frame, None) is frame
+
+
+def test_groups_come_from_the_first_parenthesis_or_the_whole_match_of_the_file_name() -> None:
+    frame = make_frame(["a"] * 3).assign(image=["n/person12_1.png", r"x9\person7_2.png", "person/x.png"])
+    assert assign_groups(frame, r"person\d+")["group"].tolist() == ["person12", "person7", ""]
+    assert assign_groups(frame, r"person(\d+)")["group"].tolist() == ["12", "7", ""]
+
+
+def test_a_pattern_that_matches_nothing_or_cannot_be_read_is_refused() -> None:
+    frame = make_frame(["a", "b"]).assign(patient=["7", "8"])
+    with pytest.raises(DataError, match=r"matches none of the 2 file names.*columns are patient"):
+        assign_groups(frame, "patiens")
+    with pytest.raises(DataError, match="'group' says nothing as a column and matches none"):
+        assign_groups(frame, "group")
+    with pytest.raises(DataError, match="neither a column nor a regular expression"):
+        assign_groups(frame, "(")
+
+
+def test_the_split_is_written_with_its_five_columns(tmp_path: Path) -> None:
+    frame = split_manifest(make_frame(["ä, b", "ä, b", "c", "c"]), 0)
+    write_split(frame, tmp_path / "split.csv")
+    read = pd.read_csv(tmp_path / "split.csv", dtype=str, keep_default_na=False)
+    assert list(read.columns) == ["image", "label", "split", "group", "fold"]
+    assert read["label"].tolist() == frame["label"].tolist()
+    assert [path.name for path in tmp_path.iterdir()] == ["split.csv"]
+
+
+def test_a_disk_that_is_full_leaves_nothing_behind(tmp_path: Path) -> None:
+    code = (
+        "import resource, signal, pandas as pd\n"
+        "from sightx_cli.data.splits import RunError, write_split\n"
+        "frame = pd.DataFrame({c: ['x' * 50] * 9000 for c in ('image', 'label', 'split', 'group')})\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        f"try: write_split(frame, {str(tmp_path / 'split.csv')!r})\n"
+        "except RunError as error: print(error.message)\n"
+    )
+    assert resource.RLIMIT_FSIZE is not None
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.stdout.startswith("cannot write"), result.stderr
+    assert list(tmp_path.iterdir()) == []

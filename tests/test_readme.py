@@ -1,0 +1,40 @@
+"""The README's Python runs as it stands there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def write_images(folder: Path, count: int, colour: tuple[int, int, int], seed: int) -> None:
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(seed)
+    for number in range(count):
+        pixels = np.clip(random.normal(colour, 40, (48, 48, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+
+
+def test_the_python_in_the_readme_fits_and_predicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 1
+    assert len(blocks[0].split("\n\n")[-1].strip().splitlines()) <= 5
+    write_images(tmp_path / "scans/leaf", 10, (40, 160, 60), 1)
+    write_images(tmp_path / "scans/soil", 10, (150, 90, 40), 2)
+    write_images(tmp_path / "new", 3, (40, 160, 60), 3)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SIGHTX_CACHE", str(tmp_path / "cache"))
+
+    exec(compile(blocks[0], "README.md", "exec"), {})
+
+    accuracy, counts = capsys.readouterr().out.strip().splitlines()
+    assert re.fullmatch(r"(0\.\d+|1\.0) in .*runs.*natural-small.*", accuracy)
+    assert "leaf" in counts
+    assert len((tmp_path / "labels.csv").read_text().splitlines()) == 4
