@@ -34,7 +34,7 @@ def describe_fit(child: Child) -> dict[str, Any]:
 
 def fit_small(bench: Bench) -> dict[str, Any]:
     """Ants and bees, `natural-small` from a cold store, before and after fastai's `fine_tune`."""
-    folder = bench.subset("hymenoptera", 40, 20) if bench.quick else bench.data / "hymenoptera"
+    folder = bench.subset("hymenoptera", 16, 8) if bench.quick else bench.data / "hymenoptera"
     before = bench.fit(folder, "natural-small", store="before")
     peer = bench.fastai("fit", folder, "--epochs", str(bench.amount(5, 1)))
     after = bench.fit(folder, "natural-small", store="after")

@@ -17,7 +17,7 @@ from sightx_cli.errors import RecipeError, SightXError
 
 OUR_DEFECT, WRONG_INPUT = 1, 2
 """Exit statuses, beside 0 for done and 130 for interrupted."""
-ROOM_ERRNOS = {errno.ENOSPC, errno.EDQUOT}
+ROOM_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 ACCESS_ERRNOS = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 

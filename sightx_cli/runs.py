@@ -47,15 +47,17 @@ def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
             folder, number = RUNS / f"{name}-{number}", number + 1
         return folder.absolute()
     out = out.absolute()
+    if out == (RUNS / LATEST).absolute() and not out.exists():
+        raise RunError(f"--out {out}: this name is kept for the newest run", "name another folder")
     if out.exists() and not overwrite:
         raise RunError(f"--out {out}: exists already", "name another folder, or add --overwrite to replace it")
     if out.exists() and not _is_replaceable(out):
         raise RunError(f"--out {out}: is not a run of SightX, so it is not overwritten", "name another folder")
-    return out
+    return out.resolve() if out.is_symlink() else out  # of runs/latest, the run that it names is replaced
 
 
 def _is_replaceable(out: Path) -> bool:
-    return out.is_dir() and ((out / PLAN).exists() or not any(out.iterdir()))
+    return out.is_dir() and (((out / PLAN).is_file() and (out / BUNDLE).is_dir()) or not any(out.iterdir()))
 
 
 @contextlib.contextmanager
@@ -95,13 +97,13 @@ def name_latest(folder: Path) -> None:
 
 def find_run(model: Path | None) -> Path:
     """Return a run's folder: the one named, else the newest; raises RunError when there is none."""
-    if model is None:
-        latest = RUNS / LATEST
-        if not latest.exists():
-            raise RunError(
-                f"no run yet: there is no {latest} in {Path.cwd()}", "sightx fit DATA makes one, or give --model RUN"
-            )
-        model = latest if latest.is_dir() else Path(latest.read_text(encoding="utf-8").strip())
+    latest = RUNS / LATEST
+    if model is None and not latest.exists():
+        found = f"{latest} names a run that is gone" if latest.is_symlink() else f"no run yet: there is no {latest}"
+        raise RunError(f"{found} in {Path.cwd()}", "sightx fit DATA makes one, or give --model RUN")
+    model = model or latest
+    if model.name == LATEST and model.is_file():  # where links are not allowed
+        model = Path(model.read_text(encoding="utf-8").strip())
     folder = model.parent if model.name == BUNDLE and not (model / BUNDLE).exists() else model
     if not folder.is_dir():
         raise RunError(f"--model {model}: no such run folder", "give the folder that sightx fit named")

@@ -1,13 +1,24 @@
-"""Small images made on the spot, for every test that needs them."""
+"""Small images made on the spot, and one small run, for every test that needs them."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from sightx_cli.progress import Listener, Silent
+
+if TYPE_CHECKING:
+    from sightx_cli.train.stages import Session
+    from sightx_cli.workflows import FitResult
+    from sightx_cli.workflows.preparing import Preparation
+
+DIGIT_NAMES = ("nought", "one", "two")
 
 
 def _write_photo(path: Path, seed: int = 0, size: tuple[int, int] = (40, 30)) -> Path:
@@ -34,3 +45,75 @@ def photo_folder(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / under
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Keeps outputs of frozen layers in a folder of the tests, never in the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SIGHTX_CACHE", str(tmp_path_factory.mktemp("store")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """scikit-learn's handwritten digits 0, 1 and 2, 24 of each, as PNG files in class folders."""
+    from sklearn.datasets import load_digits
+
+    root, known = tmp_path_factory.mktemp("data") / "digits", load_digits()
+    for number, name in enumerate(DIGIT_NAMES):
+        (root / name).mkdir(parents=True)
+        for place, pixels in enumerate(known.images[known.target == number][:24]):
+            image = Image.fromarray((pixels * 15.9).astype(np.uint8)).resize((64, 64), Image.Resampling.BICUBIC)
+            image.save(root / name / f"{place:02}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Writes random weights of a timm network as a file for --weights: `random_weights("test_resnet")`."""
+    folder = tmp_path_factory.mktemp("weights")
+
+    def write(backbone: str) -> Path:
+        import timm
+        import torch
+        from safetensors.torch import save_file
+
+        file = folder / f"{backbone}.safetensors"
+        if not file.exists():
+            torch.manual_seed(0)
+            save_file(timm.create_model(backbone, num_classes=0).state_dict(), file)
+        return file
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def digits_run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
+    """One finished fit of the digits by natural-small at 64 px, in `runs/` of a folder of its own."""
+    from sightx_cli import fit
+
+    with contextlib.chdir(tmp_path_factory.mktemp("home")):
+        return fit(digits, recipe="natural-small", settings=("image.size_px=64", "stage.0.epochs=3"))
+
+
+@pytest.fixture
+def open_session(digits: Path, random_weights: Callable[[str], Path]) -> Callable[..., tuple[Preparation, Session]]:
+    """Prepares a training of the digits by natural-small, as `fit` does, with a small network of random weights.
+
+    `open_session("stage.0.epochs=1", cache=False)` gives the preparation and the session.
+    """
+
+    def build(
+        *settings: str, backbone: str = "test_resnet", listener: Listener | None = None, **how: Any
+    ) -> tuple[Preparation, Session]:
+        from sightx_cli.workflows.building import build_session
+        from sightx_cli.workflows.preparing import Request, prepare
+
+        weights = None if backbone == "tf_efficientnet_lite0" else random_weights(backbone)
+        asked = {"source": str(digits), "recipe": "natural-small", "backbone": backbone, "weights": weights}
+        asked |= {"engine": "torch", "settings": ("image.size_px=32", *settings), **how}  # torch converts nothing
+        preparation = prepare(Request(**asked), listener or Silent())
+        return preparation, build_session(preparation, listener or Silent())[0]
+
+    return build

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import warnings
 from collections.abc import Sequence
@@ -49,9 +50,17 @@ def convert_module(
 def write_graph(graph: Any, path: Path) -> None:
     """Write a graph as `path` (.xml) and its weights beside it (.bin), in float32 so that nothing is rounded.
 
-    The .bin comes first and both are renamed when whole: a graph that is there is complete.
+    The .bin comes first and both are renamed when whole: a graph that is there is complete. Raises OSError when the
+    disk is full.
     """
     partial = path.with_name(f".{os.getpid()}-{path.name}")
-    openvino.save_model(graph, str(partial), compress_to_fp16=False)
-    partial.with_suffix(".bin").rename(path.with_suffix(".bin"))
-    partial.rename(path)
+    weights = partial.with_suffix(".bin")
+    try:
+        openvino.save_model(graph, str(partial), compress_to_fp16=False)
+        weights.rename(path.with_suffix(".bin"))
+        partial.rename(path)
+    except RuntimeError as error:  # OpenVINO says only that its stream failed
+        raise OSError(errno.ENOSPC, "the graph could not be written", str(path)) from error
+    finally:
+        partial.unlink(missing_ok=True)
+        weights.unlink(missing_ok=True)

@@ -51,11 +51,14 @@ class OpenVinoForward:
 
         jobs = openvino.AsyncInferQueue(self._compiled, self._jobs)
         jobs.set_callback(keep)
-        for key, images in batches:
-            jobs.start_async({0: self._filled(images)}, (key, len(images)))
-            while not done.empty():
-                yield done.get()
-        jobs.wait_all()
+        try:
+            for key, images in batches:
+                jobs.start_async({0: self._filled(images)}, (key, len(images)))
+                while not done.empty():
+                    yield done.get()
+        finally:
+            # Also when the reading fails or the caller stops: a queue that is dropped with jobs under way crashes.
+            jobs.wait_all()
         while not done.empty():
             yield done.get()
 

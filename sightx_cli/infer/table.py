@@ -27,21 +27,30 @@ def check_output(output: Path, overwrite: bool) -> None:
             f"--output {output}: the ending says no known format; allowed: {', '.join(SUFFIXES)}",
             f"--output {output.stem or 'predictions'}.csv",
         )
+    if output.is_dir():
+        raise UsageError(f"--output {output}: is a folder", f"--output {output / 'predictions.csv'}")
     if output.exists() and not overwrite:
         raise UsageError(f"--output {output}: exists already", "name another file, or add --overwrite to replace it")
 
 
 def build_row(prediction: Prediction, classes: Sequence[str]) -> dict[str, Any]:
-    """Build a row: image, label, confidence, p_<class> for each class, error; empty where the image is unreadable."""
+    """Build a row: image, label, confidence, p_<class> for each class, error; empty where the image is unreadable.
+
+    A file name need not be valid text; what is not stands as an escape.
+    """
     p = prediction.probabilities
     best = None if p is None else int(p.argmax())
     return {
-        "image": prediction.image,
+        "image": _to_text(prediction.image),
         "label": "" if best is None else classes[best],
         "confidence": None if p is None or best is None else float(p[best]),
         **{f"p_{name}": None if p is None else float(p[number]) for number, name in enumerate(classes)},
-        "error": prediction.error,
+        "error": _to_text(prediction.error),
     }
+
+
+def _to_text(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class PredictionTable:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
@@ -13,8 +15,11 @@ from sightx_cli.engine.interface import PROBABILITIES
 
 
 def write_weights(model: nn.Module, path: Path) -> None:
-    """Write a model's tensors as safetensors."""
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, path)
+    """Write a model's tensors as safetensors; raises OSError when the disk is full."""
+    try:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, path)
+    except SafetensorError as error:
+        raise OSError(errno.ENOSPC, str(error), str(path)) from error
     path.chmod(0o644)  # safetensors makes it private; a run is shared like any folder
 
 

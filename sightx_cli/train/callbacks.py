@@ -70,6 +70,7 @@ class HalfPrecision(Callback):
 
     def __init__(self, device_type: str, half: torch.dtype) -> None:
         self.device_type, self.half = device_type, half
+        self.context: torch.autocast | None = None
 
     def before_batch(self) -> None:
         """Enter autocast for the forward and the loss."""
@@ -82,7 +83,13 @@ class HalfPrecision(Callback):
 
     def after_loss(self) -> None:
         """Leave autocast before the backward pass."""
-        self.context.__exit__(None, None, None)
+        self.leave()
+
+    def leave(self) -> None:
+        """Leave autocast, also where an error or Ctrl-C ended a batch halfway."""
+        if self.context is not None:
+            self.context.__exit__(None, None, None)
+            self.context = None
 
 
 @dataclass

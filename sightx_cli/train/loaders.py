@@ -80,7 +80,8 @@ class KeptLoader(DataLoader):
                 if parts is None:
                     parts = np.empty((len(rows), *taken.shape[1:]), np.float16)
                 parts[here] = taken
-            inputs.append(torch.from_numpy(parts).float())
+            tensor = torch.from_numpy(parts).float()
+            inputs.append(tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor)
         return inputs
 
 
@@ -124,6 +125,17 @@ class ThreadedLoader(TfmdDL):
                 yield waiting.popleft().result()
 
 
+@dataclass(frozen=True)
+class ImageFile:
+    """An image to read: its file, and the digest that its augmented views are drawn from.
+
+    Not a tuple: fastai applies a transform to each element of a tuple by itself.
+    """
+
+    path: str
+    digest: str
+
+
 class ReadImage(Transform):
     """Read a row's image: a fresh augmented view each time for training, the plain view for validation.
 
@@ -134,10 +146,9 @@ class ReadImage(Transform):
         super().__init__()
         self.view, self.split_idx = view, split_idx
 
-    def encodes(self, item: tuple) -> Tensor:  # type: ignore[type-arg]
+    def encodes(self, item: ImageFile) -> Tensor:
         """Return the view's pixels (H, W, 3) uint8 as a tensor."""
-        path, digest = item
-        return torch.from_numpy(self.view().read(path, digest))
+        return torch.from_numpy(self.view().read(item.path, item.digest))
 
 
 class NormalisePixels(Transform):
@@ -192,7 +203,7 @@ def build_image_loaders(
     images = TransformBlock(type_tfms=[ReadImage(fresh_view, 0), ReadImage(lambda: plain, 1)])
     block = DataBlock(
         blocks=(images, CategoryBlock(vocab=list(classes), sort=False)),
-        get_x=lambda row: (row["path"], row["digest"]),
+        get_x=lambda row: ImageFile(row["path"], row["digest"]),
         get_y=ColReader("label"),
         splitter=ColSplitter("is_valid"),
         batch_tfms=[NormalisePixels(*normalisation)],

@@ -45,8 +45,12 @@ from sightx_cli.train.callbacks import (
     Judge,
     measure_with,
 )
+from sightx_cli.train.folding import folded_norms
 from sightx_cli.train.loaders import Sample, build_image_loaders, build_kept_loaders
 from sightx_cli.train.prefix import KeptPrefix
+
+SOLVE_READINGS = 4000
+"""The head is solved on as many views of the images as stay within so many rows."""
 
 
 @dataclass
@@ -87,6 +91,10 @@ class Session:
         head: nn.Sequential = self.model[1]  # type: ignore[assignment]
         return head
 
+    def norms_train(self) -> bool:
+        """Tell whether BatchNorm's statistics move where its stage trains: with many images, or from scratch."""
+        return len(self.train) >= NORMS_TRAIN_FROM_IMAGES or self.recipe.model.weights == "scratch"
+
     def class_weights(self) -> Tensor | None:
         """Return the loss's weight per class, n / (C · n_c) as scikit-learn's "balanced"; None for "none"."""
         if self.recipe.training.class_weights == "none":
@@ -123,13 +131,17 @@ def solve_head(session: Session) -> float | None:
         return None
     began = time.perf_counter()
     rows = np.arange(len(session.train))
-    features = session.kept.train_views[0].take("features", rows).astype(np.float32)
+    # Of few images every view helps the solution; of many the plain reading says as much, sooner.
+    count = max(1, min(len(session.kept.train_views), SOLVE_READINGS // len(rows)))
+    views = session.kept.train_views[:count]
+    features = np.concatenate([view.take("features", rows).astype(np.float32) for view in views])
+    groups = session.groups_of_train or session.train.digests
     solution = solve_linear_head(
         features,
-        session.train.targets,
+        np.tile(session.train.targets, count),
         len(session.classes),
         session.recipe.training.class_weights == "balanced",
-        session.groups_of_train,
+        list(groups) * count,
     )
     tensors = (solution.weight, solution.bias, solution.mean, solution.deviation)
     set_linear_solution(session.head, *(torch.from_numpy(part) for part in tensors))
@@ -257,9 +269,32 @@ def building_learner(session: Session, stage: TrainingStage) -> Iterator[tuple[L
         for group in groups:
             for parameter in group.parameters:
                 parameter.requires_grad_(group.trained)
-        yield learner, learner_groups
-        for parameter in session.model.parameters():
-            parameter.requires_grad_(False)
+        try:
+            with folding(session, learner, kept if cut else None, cut):
+                yield learner, learner_groups
+        finally:
+            for callback in learner.cbs:
+                if isinstance(callback, HalfPrecision):
+                    callback.leave()
+            for parameter in session.model.parameters():
+                parameter.requires_grad_(False)
+
+
+@contextmanager
+def folding(session: Session, learner: Learner, kept: KeptPrefix | None, cut: int) -> Iterator[None]:
+    """Fold norms into convolutions while they keep their statistics; `kept` and `cut` are what a suffix reads."""
+    if session.norms_train():
+        yield
+        return
+    size_px = session.view.size_px
+    inputs = [torch.rand(2, 3, size_px, size_px)]
+    if kept is not None:
+        names = kept.names_at(cut, len(session.backbone.stages))
+        rows = np.arange(min(2, len(session.valid)))
+        inputs = [torch.from_numpy(kept.valid.take(name, rows).astype(np.float32)) for name in names]
+    learner.model.eval()
+    with folded_norms(learner.model, lambda: learner.model(*(one.to(session.device) for one in inputs))):
+        yield
 
 
 def _build_suffix_learner(
@@ -275,7 +310,10 @@ def _build_suffix_learner(
     model = session.head if cut == last else SuffixClassifier(Suffix(session.backbone, cut), session.head)
     mine = [list(group.parameters) for group in groups if group.stage >= cut]
     return Learner(
-        loaders, model.to(session.device), splitter=lambda _: mine, **_learner_options(session, groups, scratch)
+        loaders,
+        model.to(session.device).to(memory_format=torch.channels_last),
+        splitter=lambda _: mine,
+        **_learner_options(session, groups, scratch),
     )
 
 
@@ -304,7 +342,7 @@ def _build_whole_learner(session: Session, groups: Sequence[Group], scratch: Pat
     finally:
         del model_meta[build_body]
     session.head.load_state_dict(head_weights)  # vision_learner initialises every head afresh, a solved one too
-    learner.model.to(session.device)
+    learner.model.to(session.device).to(memory_format=torch.channels_last)
     return learner
 
 
@@ -318,8 +356,7 @@ def _learner_options(session: Session, groups: Sequence[Group], scratch: Path) -
         "sgd": SGD,
     }
     trained = [parameter for group in groups if group.trained for parameter in group.parameters]
-    norms_train = len(session.train) >= NORMS_TRAIN_FROM_IMAGES or session.recipe.model.weights == "scratch"
-    callbacks: list[Any] = [FrozenStaysFrozen(session.backbone, trained, norms_train), FiniteLoss()]
+    callbacks: list[Any] = [FrozenStaysFrozen(session.backbone, trained, session.norms_train()), FiniteLoss()]
     if training.clip is not None:
         callbacks.append(GradientClip(training.clip))
     half = choose_half(session.device)

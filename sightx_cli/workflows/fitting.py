@@ -75,7 +75,10 @@ def run_fit(request: Request, listener: Listener) -> FitResult:
     folder = runs.choose_run_folder(preparation.recipe.name, request.out, request.overwrite)
     with runs.making_run(folder) as partial:
         result = _train_and_write(preparation, heard, partial, folder, began)
-    runs.name_latest(folder)
+    try:
+        runs.name_latest(folder)
+    except OSError as error:  # the run is whole; it is only not found by default
+        heard.warn(f"{runs.RUNS / runs.LATEST} cannot name this run ({error.strerror}): give --model to predict")
     return result
 
 

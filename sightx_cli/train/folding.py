@@ -1,0 +1,113 @@
+"""Fold BatchNorm into the convolution before it while its statistics are fixed: the same function, computed quicker.
+
+With fixed statistics a norm is y = (x − μ) · γ/s + β, so convolution and norm together are one convolution with weight
+w · γ/s and bias β − μ · γ/s. Folding in each step leaves w, γ and β as the parameters that train (gradients flow
+through the product), and spares the norm's passes over the activations, forward and backward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from timm.layers.conv2d_same import Conv2dSame
+from timm.layers.padding import pad_same
+from torch import Tensor, nn
+
+Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
+
+TOLERANCE = 1e-3
+"""How far the folded network's output may lie from the unfolded one's, relative to its largest value (float32)."""
+
+
+def find_pairs(module: nn.Module, run: Callable[[], object]) -> list[Pair]:
+    """Return each convolution with the norm that reads its output, as seen while `run` runs the module once."""
+    outputs: dict[int, tuple[nn.Conv2d, Tensor]] = {}
+    pairs: list[Pair] = []
+
+    def after_convolution(convolution: nn.Module, _: object, output: Tensor) -> None:
+        assert isinstance(convolution, nn.Conv2d)
+        outputs[id(output)] = (convolution, output)  # held, so that no other tensor takes its id
+
+    def before_norm(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        found = outputs.get(id(inputs[0]))
+        if found is not None and isinstance(norm, nn.BatchNorm2d):
+            pairs.append((found[0], norm))
+
+    hooks = []
+    for child in module.modules():
+        if isinstance(child, nn.Conv2d):
+            hooks.append(child.register_forward_hook(after_convolution))
+        elif isinstance(child, nn.BatchNorm2d):
+            hooks.append(child.register_forward_pre_hook(before_norm))
+    try:
+        with torch.no_grad():
+            run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    convolutions = [id(convolution) for convolution, _ in pairs]
+    # a convolution that two norms read cannot be folded into one of them
+    return [pair for pair in pairs if convolutions.count(id(pair[0])) == 1 and _can_be_folded(*pair)]
+
+
+def _can_be_folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> bool:
+    return norm.running_mean is not None and type(convolution) in (nn.Conv2d, Conv2dSame)
+
+
+@contextmanager
+def folded_norms(module: nn.Module, run: Callable[[], Tensor]) -> Iterator[int]:
+    """Fold norms with fixed statistics for the time of the block; yields how many pairs are folded.
+
+    `run` runs the module once on some input; where the folded output differs from the unfolded one (a convolution's
+    output that something else reads too), nothing is folded.
+    """
+    pairs = find_pairs(module, run)
+    with torch.no_grad():
+        plain = run()
+    with ExitStack() as stack:
+        for convolution, norm in pairs:
+            stack.enter_context(_folded(convolution, norm))
+        with torch.no_grad():
+            folded = run()
+        scale = max(1.0, float(plain.abs().max()))
+        if float((plain - folded).abs().max()) > TOLERANCE * scale:
+            stack.close()
+            yield 0
+        else:
+            yield len(pairs)
+
+
+@contextmanager
+def _folded(convolution: Any, norm: Any) -> Iterator[None]:
+    """Let a convolution compute what it and the norm give together, and the norm only its activation, if it has one."""
+
+    def convolve(images: Tensor) -> Tensor:
+        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps) if norm.affine else None
+        if scale is None:
+            scale = torch.rsqrt(norm.running_var + norm.eps)
+        bias = (norm.bias if norm.affine else 0) - norm.running_mean * scale
+        if convolution.bias is not None:
+            bias = bias + convolution.bias * scale
+        weight = convolution.weight * scale.view(-1, 1, 1, 1)
+        if type(convolution) is Conv2dSame:  # TensorFlow's padding, which depends on the input's size
+            padded = pad_same(images, list(weight.shape[-2:]), list(convolution.stride), list(convolution.dilation))
+            return nn.functional.conv2d(
+                padded, weight, bias, convolution.stride, (0, 0), convolution.dilation, convolution.groups
+            )
+        result: Tensor = convolution._conv_forward(images, weight, bias)
+        return result
+
+    def activate(images: Tensor) -> Tensor:
+        # timm's BatchNormAct2d applies dropout and activation behind the norm; a plain BatchNorm2d has neither
+        if hasattr(norm, "act"):
+            images = norm.act(norm.drop(images))
+        return images
+
+    convolution.forward, norm.forward = convolve, activate
+    try:
+        yield
+    finally:
+        del convolution.forward, norm.forward
