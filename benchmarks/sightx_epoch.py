@@ -7,7 +7,8 @@ from typing import Any
 from epoch_clock import EpochClock
 
 from sightx_cli.progress import Silent
-from sightx_cli.train.stages import building_learner, fit_stage
+from sightx_cli.train.learners import building_learner
+from sightx_cli.train.stages import fit_stage
 from sightx_cli.workflows.building import build_session
 from sightx_cli.workflows.preparing import Request, prepare
 

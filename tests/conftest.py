@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,13 @@ from PIL import Image
 from sightx_cli.progress import Listener, Silent
 
 if TYPE_CHECKING:
-    from sightx_cli.train.stages import Session
+    from sightx_cli.train.session import Session
     from sightx_cli.workflows import FitResult
     from sightx_cli.workflows.preparing import Preparation
 
 DIGIT_NAMES = ("nought", "one", "two")
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tensors are tiny: threads would mostly wait for each other
 
 
 def _write_photo(path: Path, seed: int = 0, size: tuple[int, int] = (40, 30)) -> Path:

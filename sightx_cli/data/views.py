@@ -6,6 +6,7 @@ computed from it can be kept.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, radians, sin
 from pathlib import Path
@@ -45,7 +46,13 @@ class _Draws:
     contrast: float
 
 
-def read_view(path: str | Path, size_px: int, fit: str, profile: Profile | None, seed: int) -> Pixels:
+Reader = Callable[..., Image.Image]
+"""Reads an image file as `read_image` does, with the same arguments."""
+
+
+def read_view(
+    path: str | Path, size_px: int, fit: str, profile: Profile | None, seed: int, reader: Reader = read_image
+) -> Pixels:
     """Read one view of an image file: (size_px, size_px, 3) uint8, RGB.
 
     With no profile, or one that changes nothing, it is the plain reading, exactly `fit_image`. Else flips, turns,
@@ -57,9 +64,9 @@ def read_view(path: str | Path, size_px: int, fit: str, profile: Profile | None,
     Raises: `ImageFileError` if the file cannot be read, `DataError` for an unknown `fit`.
     """
     if profile is None or _changes_nothing(profile):
-        return fit_image(read_image(path, **measure_needed_sides(size_px, fit)), size_px, fit)
+        return fit_image(reader(path, **measure_needed_sides(size_px, fit)), size_px, fit)
     closest = max(profile.zoom, CROP_PART * _spread(min(profile.rotation_degrees, 45.0)))
-    image = read_image(path, **measure_needed_sides(size_px, fit, closest if fit == "crop" else profile.zoom))
+    image = reader(path, **measure_needed_sides(size_px, fit, closest if fit == "crop" else profile.zoom))
     return augment_image(image, size_px, fit, profile, seed)
 
 

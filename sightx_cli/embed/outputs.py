@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.data.views import read_view
+from sightx_cli.data.decode import read_image
+from sightx_cli.data.views import Reader, read_view
 from sightx_cli.embed.store import Half, OutputStore, Shard, digest_key
 from sightx_cli.engine.interface import BATCH_IMAGES, Forward, Images, measure_threads
 from sightx_cli.plan.profiles import Profile
@@ -41,10 +43,10 @@ class View:
         drawn = {"profile": asdict(self.profile), "number": self.number, "seed": self.seed} if self.profile else {}
         return digest_key({"size_px": self.size_px, "fit": self.fit, "reading": READING_VERSION, **drawn})
 
-    def read(self, path: str, digest: str) -> NDArray[np.uint8]:
+    def read(self, path: str, digest: str, reader: Reader = read_image) -> NDArray[np.uint8]:
         """Read an image's pixels (size_px, size_px, 3); what is drawn depends on the image, the view and the seed."""
         seed = (self.seed << 64) | (self.number << 48) | int(digest[:12], 16)
-        return read_view(path, self.size_px, self.fit, self.profile, seed)
+        return read_view(path, self.size_px, self.fit, self.profile, seed, reader)
 
 
 def plain_view(view: View) -> View:
@@ -142,7 +144,9 @@ def read_batches(items: Sequence[tuple[str, str]], view: View) -> Iterator[tuple
 
 
 def _locate(shards: Sequence[Shard], digests: Sequence[str]) -> KeptOutputs:
-    """Find the shard and row of every image."""
+    """Find the shard and row of every image; raises OSError when one is gone again."""
     place = {digest: (s, r) for s, shard in enumerate(shards) for r, digest in enumerate(shard.digests)}
+    if not place.keys() >= set(digests):
+        raise OSError(errno.ESTALE, "another process removed them, or their disk lost them")
     found = np.array([place[digest] for digest in digests], dtype=np.int32).reshape(-1, 2)
     return KeptOutputs(tuple(shards), found[:, 0], found[:, 1])

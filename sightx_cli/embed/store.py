@@ -28,6 +28,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sightx_cli.errors import UsageError
+
 FORMAT_VERSION = 1
 BUDGET_BYTES = 20 * 1024**3
 """How much the store may hold, `SIGHTX_CACHE_BYTES` overrides: some 600,000 maps of 80 × 14 × 14, or 4 million
@@ -42,6 +44,18 @@ def default_store_folder() -> Path:
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
     return (Path(base) if base else Path.home() / ".cache") / "sightx"
+
+
+def default_budget_bytes() -> int:
+    """Return how much the store may hold: `SIGHTX_CACHE_BYTES`, else BUDGET_BYTES; raises UsageError on no number."""
+    chosen = os.environ.get("SIGHTX_CACHE_BYTES", "").strip()
+    if not chosen:
+        return BUDGET_BYTES
+    if not chosen.isdecimal():
+        raise UsageError(
+            f'SIGHTX_CACHE_BYTES is "{chosen}": it takes a number of bytes', "such as 5000000000 for 5 GB, or unset it"
+        )
+    return int(chosen)
 
 
 def digest_key(parts: Mapping[str, object]) -> str:
@@ -81,8 +95,7 @@ class OutputStore:
 
     def __init__(self, folder: Path | None = None, budget_bytes: int | None = None) -> None:
         self.folder = folder or default_store_folder()
-        chosen = os.environ.get("SIGHTX_CACHE_BYTES")
-        self.budget_bytes = budget_bytes or (int(chosen) if chosen else BUDGET_BYTES)
+        self.budget_bytes = default_budget_bytes() if budget_bytes is None else budget_bytes
         self.dropped: list[str] = []
         """One line for each damaged shard that was dropped; the caller says them."""
 
@@ -94,20 +107,28 @@ class OutputStore:
     def find_shards(self, prefix: str, view: str) -> list[Shard]:
         """Return the sound shards of a prefix and view, marked as used now; drop those that are not sound."""
         shards = []
-        for folder in sorted((self.folder / "outputs" / prefix / view).glob("*/")):
+        for folder in _folders_in(self.folder / "outputs" / prefix / view):
             if folder.name.startswith(".") or not (folder / "shard.json").exists():
                 continue
             try:
                 shards.append(_open_shard(folder))
                 os.utime(folder / "shard.json")
-            except (ValueError, KeyError, TypeError, OSError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+                if not (folder / "shard.json").exists():
+                    continue  # not damaged: another process made room
                 self.dropped.append(f"kept outputs {folder.name} are damaged ({error}): dropped, computed again")
                 shutil.rmtree(folder, ignore_errors=True)
         return shards
 
     def has_room(self, needed_bytes: int) -> bool:
-        """Tell whether so many more bytes fit the budget (older shards may go) and the disk, a tenth to spare."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Tell whether so many more bytes fit the budget (older shards may go) and the disk, a tenth to spare.
+
+        A folder that cannot be made has room for nothing.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return False
         return needed_bytes <= self.budget_bytes and needed_bytes * 1.1 <= shutil.disk_usage(self.folder).free
 
     @contextlib.contextmanager
@@ -133,25 +154,24 @@ class OutputStore:
 
     def make_room(self, needed_bytes: int) -> None:
         """Remove the shards least recently used until this many more bytes fit the budget."""
-        shards = sorted(self._shard_folders(), key=lambda folder: (folder / "shard.json").stat().st_mtime)
-        total = sum(_bytes_under(folder) for folder in shards)
-        for folder in shards:
+        shards = sorted((_last_used(folder), _bytes_under(folder), folder) for folder in self._shard_folders())
+        total = sum(size for _, size, _ in shards)
+        for _, size, folder in shards:
             if total + needed_bytes <= self.budget_bytes:
                 return
-            total -= _bytes_under(folder)
+            total -= size
             shutil.rmtree(folder, ignore_errors=True)
 
     def list_entries(self) -> list[StoreEntry]:
         """List what is kept, one entry per prefix and view, the newest first."""
         entries = []
-        for view in (self.folder / "outputs").glob("*/*/"):
-            folders = [f for f in view.glob("*/") if (f / "shard.json").exists()]
-            if folders:
-                headers = [folder / "shard.json" for folder in folders]
-                what = json.loads(headers[0].read_text()).get("what", "")
-                used = max(header.stat().st_mtime for header in headers)
-                name = f"{view.parent.name[:8]}/{view.name[:8]}"
-                entries.append(StoreEntry(name, sum(map(_bytes_under, folders)), used, what))
+        by_view: dict[Path, list[Path]] = {}
+        for folder in self._shard_folders():
+            by_view.setdefault(folder.parent, []).append(folder)
+        for view, folders in by_view.items():
+            used = max(map(_last_used, folders))
+            name = f"{view.parent.name[:8]}/{view.name[:8]}"
+            entries.append(StoreEntry(name, sum(map(_bytes_under, folders)), used, _describe(folders[0])))
         graphs = _bytes_under(self.graphs)
         if graphs:
             entries.append(StoreEntry("graphs", graphs, self.graphs.stat().st_mtime, "converted graphs"))
@@ -166,12 +186,14 @@ class OutputStore:
         return freed
 
     def _shard_folders(self) -> list[Path]:
-        folders = list((self.folder / "outputs").glob("*/*/*/"))
+        """Return the folders of all whole shards; remove what killed processes left half-written."""
+        views = [view for prefix in _folders_in(self.folder / "outputs") for view in _folders_in(prefix)]
+        folders = [folder for view in views for folder in _folders_in(view)]
         for folder in folders:
-            # What a killed process left half-written: an hour is longer than any shard takes.
-            if folder.name.startswith(".writing-") and time.time() - folder.stat().st_mtime > 3600:
+            # Untouched for an hour: longer than any batch takes.
+            if folder.name.startswith(".writing-") and 0 < _last_written(folder) < time.time() - 3600:
                 shutil.rmtree(folder, ignore_errors=True)
-        return [folder for folder in folders if (folder / "shard.json").exists()]
+        return [f for f in folders if not f.name.startswith(".") and (f / "shard.json").exists()]
 
 
 class ShardWriter:
@@ -234,10 +256,48 @@ def _open_shard(folder: Path) -> Shard:
     return Shard(folder, tuple(header["digests"]), arrays)
 
 
+def _last_used(folder: Path) -> float:
+    """Return when a shard was last used, in seconds since the epoch."""
+    return _modified(folder / "shard.json")
+
+
+def _modified(path: Path) -> float:
+    """Return when a path was last changed, in seconds since the epoch; 0 when another process removed it."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _describe(folder: Path) -> str:
+    """Return what a shard says of itself; a damaged one, which its next reader drops, says nothing."""
+    try:
+        return str(json.loads((folder / "shard.json").read_text())["what"])
+    except (ValueError, KeyError, TypeError, OSError):
+        return "damaged"
+
+
+def _last_written(folder: Path) -> float:
+    """Return when a folder or a file in it was last changed, in seconds since the epoch."""
+    try:
+        return max(map(_modified, [folder, *folder.iterdir()]))
+    except OSError:
+        return 0.0
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    """Return the folders in a folder, sorted; none where it is not there (any more)."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir())
+    except OSError:
+        return []
+
+
 def _bytes_under(folder: Path) -> int:
     """Return the size of the files below a folder; files that vanish meanwhile (another process) count nothing."""
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            total += path.stat().st_size if path.is_file() else 0
+    for base, _, names in os.walk(folder):  # not rglob, which raises when a folder vanishes
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += (Path(base) / name).stat().st_size
     return total

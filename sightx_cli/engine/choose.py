@@ -64,16 +64,16 @@ def build_forward(
     size_px: int,
     mean: Sequence[float],
     std: Sequence[float],
-    graph: Path,
+    graph: Path | None,
     listener: Listener,
 ) -> Forward:
-    """Compile a module of normalised images; the converted OpenVINO graph is kept at `graph` and found there again.
+    """Compile a module of normalised images; the converted graph is kept at `graph`, if given, and found there again.
 
     Falls back to torch, after one line, where OpenVINO cannot convert the network.
     """
     if engine.name == "torch":
         return TorchForward(module, output_names, size_px, mean, std, engine.device)
-    if graph.is_file():
+    if graph is not None and graph.is_file():
         try:
             return load_openvino(graph, batch=BATCH_IMAGES)
         except RuntimeError:
@@ -85,6 +85,7 @@ def build_forward(
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         listener.warn(f"OpenVINO cannot convert this network ({reason[:120]}): torch runs it instead, slower")
         return TorchForward(module, output_names, size_px, mean, std, engine.device)
-    graph.parent.mkdir(parents=True, exist_ok=True)
-    write_graph(converted, graph)
+    if graph is not None:
+        graph.parent.mkdir(parents=True, exist_ok=True)
+        write_graph(converted, graph)
     return OpenVinoForward(converted, batch=BATCH_IMAGES)

@@ -15,6 +15,8 @@ from openvino import Layout, PartialShape, Type
 from openvino.preprocess import PrePostProcessor
 from torch import nn
 
+from sightx_cli.engine.graph_files import seal_graph
+
 IMAGE_INPUT = "image"
 
 
@@ -50,13 +52,14 @@ def convert_module(
 def write_graph(graph: Any, path: Path) -> None:
     """Write a graph as `path` (.xml) and its weights beside it (.bin), in float32 so that nothing is rounded.
 
-    The .bin comes first and both are renamed when whole: a graph that is there is complete. Raises OSError when the
-    disk is full.
+    The .bin comes first and both are renamed when whole; checksums tell one that is not what was written. Raises
+    OSError when the disk is full.
     """
     partial = path.with_name(f".{os.getpid()}-{path.name}")
     weights = partial.with_suffix(".bin")
     try:
         openvino.save_model(graph, str(partial), compress_to_fp16=False)
+        seal_graph(partial)
         weights.rename(path.with_suffix(".bin"))
         partial.rename(path)
     except RuntimeError as error:  # OpenVINO says only that its stream failed

@@ -1,9 +1,9 @@
-"""The compiled forward on CPUs: OpenVINO, several streams, an asynchronous queue. Never imports torch."""
+"""The compiled forward on CPUs: OpenVINO, several streams, requests in flight. Never imports torch."""
 
 from __future__ import annotations
 
 import functools
-import queue
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import openvino
 
+from sightx_cli.engine.graph_files import check_graph
 from sightx_cli.engine.interface import Images, Key, Outputs, ThreadBudget, measure_threads
 
 
@@ -38,29 +39,37 @@ class OpenVinoForward:
         self._jobs = threads.streams + 1 if batch != 1 else 1
 
     def run(self, batches: Iterable[tuple[Key, Images]]) -> Iterator[tuple[Key, Outputs]]:
-        """Run batches of uint8 images (N, H, W, 3); yield (key, outputs float32 by name) as they are done."""
-        done: queue.SimpleQueue[tuple[Key, Outputs]] = queue.SimpleQueue()
+        """Run batches of uint8 images (N, H, W, 3); yield (key, outputs float32 by name), in order.
 
-        def keep(request: Any, key_and_count: tuple[Key, int]) -> None:
-            key, count = key_and_count
-            outputs = {
-                name: np.array(request.get_output_tensor(position).data[:count], dtype=np.float32)
-                for position, name in enumerate(self.output_names)
-            }
-            done.put((key, outputs))
-
-        jobs = openvino.AsyncInferQueue(self._compiled, self._jobs)
-        jobs.set_callback(keep)
+        Results are fetched here and not in a callback: that would run Python in OpenVINO's threads, and one that is
+        still at it when the program ends aborts it.
+        """
+        idle = [self._compiled.create_infer_request() for _ in range(self._jobs)]
+        running: deque[tuple[Any, Key, int]] = deque()
         try:
             for key, images in batches:
-                jobs.start_async({0: self._filled(images)}, (key, len(images)))
-                while not done.empty():
-                    yield done.get()
+                if not idle:
+                    yield self._fetch(running, idle)
+                request = idle.pop()
+                request.start_async({0: self._filled(images)})
+                running.append((request, key, len(images)))
+            while running:
+                yield self._fetch(running, idle)
         finally:
-            # Also when the reading fails or the caller stops: a queue that is dropped with jobs under way crashes.
-            jobs.wait_all()
-        while not done.empty():
-            yield done.get()
+            # Also when the reading fails or the caller stops: a request dropped under way brings the process down.
+            for request, _, _ in running:
+                request.wait()
+
+    def _fetch(self, running: deque[tuple[Any, Key, int]], idle: list[Any]) -> tuple[Key, Outputs]:
+        """Wait for the oldest request, copy its outputs out, and make it idle."""
+        request, key, count = running.popleft()
+        request.wait()
+        outputs = {
+            name: np.array(request.get_output_tensor(position).data[:count], dtype=np.float32)
+            for position, name in enumerate(self.output_names)
+        }
+        idle.append(request)
+        return key, outputs
 
     def _filled(self, images: Images) -> Images:
         """Fill a short batch up to the compiled size by repeating its last image."""
@@ -85,6 +94,12 @@ def find_precision() -> str:
     return "bfloat16" if "BF16" in capabilities else "float32"
 
 
+def read_graph(path: Path) -> Any:
+    """Read a graph written by `engine.convert.write_graph`; raises RuntimeError when it is missing or damaged."""
+    check_graph(path)
+    return load_core().read_model(str(path))
+
+
 def load_openvino(path: Path, threads: ThreadBudget | None = None, batch: int | None = None) -> OpenVinoForward:
-    """Read a graph written by `engine.convert.write_graph` and compile it."""
-    return OpenVinoForward(load_core().read_model(str(path)), threads, batch)
+    """Read a graph and compile it; raises RuntimeError when it is missing or damaged."""
+    return OpenVinoForward(read_graph(path), threads, batch)

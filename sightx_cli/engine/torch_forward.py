@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -41,7 +42,7 @@ class TorchForward:
 
     @torch.inference_mode()
     def _compute(self, images: Images) -> Sequence[torch.Tensor]:
-        pixels = torch.from_numpy(images)
+        pixels = torch.from_numpy(np.require(images, requirements=["C", "W"]))
         if self.device.type == "cuda":
             pixels = pixels.pin_memory().to(self.device, non_blocking=True)
         normalised = (pixels.to(self.device).permute(0, 3, 1, 2).float() - self._mean) / self._std

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from sightx_cli.errors import ModelError
 from sightx_cli.model.stages import Stage, build_stages, check_stages
 
+FEATURES = "features"
+"""The name of the prefix's output that is the whole backbone's: what the head reads."""
+
 
 class Backbone(nn.Module):
     """A timm network whose forward gives the features that the head reads.
@@ -112,7 +115,7 @@ class Prefix(nn.Module):
             names.append(f"map_{cut}")
             if any(tap < cut for tap in self.backbone.tapped):
                 names.append(f"taps_{cut}")
-        return (*names, "features") if self.features else tuple(names)
+        return (*names, FEATURES) if self.features else tuple(names)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs named by `output_names` for normalised images (N, 3, H, W)."""
@@ -161,10 +164,17 @@ def choose_taps(taps: str, stages: int) -> tuple[int, ...]:
 def build_network(name: str, size_px: int) -> nn.Module:
     """Create a timm network without classifier and without weights; raises ModelError on a name timm does not know."""
     known = timm.list_models()
-    if name.split(".")[0] not in known:
+    architecture, _, tag = name.partition(".")
+    if architecture not in known:
         near = difflib.get_close_matches(name, known, n=3)
         hint = f"the nearest names: {', '.join(near)}" if near else "see timm's list of models"
         raise ModelError(f'backbone "{name}" is not a network that timm knows', hint)
+    tagged = timm.list_pretrained(f"{architecture}.*")
+    if tag and name not in tagged:
+        raise ModelError(
+            f'backbone "{name}": timm knows no weights "{tag}" of {architecture}',
+            f"one of {', '.join(tagged)}, or {architecture} alone" if tagged else f"give {architecture} alone",
+        )
     config = timm.get_pretrained_cfg(name)
     fixed = config is not None and config.fixed_input_size
     size: dict[str, Any] = {"img_size": size_px} if fixed else {}

@@ -10,8 +10,12 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
+from sightx_cli.engine.compose import append_linear_head
 from sightx_cli.engine.convert import convert_module, write_graph
 from sightx_cli.engine.interface import PROBABILITIES
+from sightx_cli.engine.openvino_forward import read_graph
+from sightx_cli.model.backbone import FEATURES
+from sightx_cli.model.head import FeatureScale
 
 
 def write_weights(model: nn.Module, path: Path) -> None:
@@ -29,3 +33,21 @@ def write_probabilities_graph(
     """Write the graph from uint8 images (N, size_px, size_px, 3) to probabilities (N, classes)."""
     whole = nn.Sequential(model.cpu().eval(), nn.Softmax(1))
     write_graph(convert_module(whole, [PROBABILITIES], size_px, mean, std), path)
+
+
+def write_headed_graph(features_graph: Path, head: nn.Sequential, path: Path) -> bool:
+    """Write the graph to probabilities from a kept graph to features and a linear head: no conversion is needed.
+
+    Returns whether it did: not when the kept graph is missing or damaged.
+    """
+    try:
+        graph = read_graph(features_graph)
+    except RuntimeError:
+        return False
+    scale, linear = head[0], head[-1]
+    assert isinstance(scale, FeatureScale)
+    assert isinstance(linear, nn.Linear)
+    tensors = (linear.weight, linear.bias, scale.mean, scale.deviation)
+    weight, bias, mean, deviation = (tensor.detach().cpu().numpy() for tensor in tensors)
+    write_graph(append_linear_head(graph, FEATURES, weight, bias, mean, deviation), path)
+    return True

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from timm.models._manipulate import group_with_matcher
 from torch import nn
@@ -18,6 +19,9 @@ from sightx_cli.errors import ModelError
 from sightx_cli.model.backbone import Backbone
 
 HEAD = "head"
+
+LAST_CONVOLUTION = ("conv_head.", "bn2.", "norm_head.")
+"""What timm's EfficientNets and MobileNets name their 1×1 convolution before the pooling, and its norm."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def choose_parameters(backbone: Backbone, train: str | Sequence[str]) -> frozens
         return frozenset(name for stage in backbone.stages for name in stage.parameters)
     if match := re.fullmatch(r"last:(\d+)", train):
         count, stages = int(match[1]), backbone.stages
-        if count > len(stages):
+        if not 1 <= count <= len(stages):
             raise ModelError(
                 f'train = "{train}": the network has {len(stages)} stages ({", ".join(backbone.stage_names)})',
                 f'give "last:N" with N from 1 to {len(stages)}, or "all"',
@@ -102,17 +106,37 @@ def _parameters_of_modules(backbone: Backbone, names: Sequence[str]) -> frozense
 
 
 def _last_blocks(backbone: Backbone, count: int) -> frozenset[str]:
-    """Return the parameters of the last N blocks (timm's fine groups) and of all that stands behind them."""
-    network = backbone.network
-    groups = group_with_matcher(network.named_parameters(), network.group_matcher(coarse=False), reverse=True)
-    ordered = sorted(set(groups.values()))
-    if count > len(ordered):
+    """Return the parameters of the last N blocks."""
+    blocks = list_blocks(backbone.network)
+    if not 1 <= count <= len(blocks):
         raise ModelError(
-            f'train = "last-blocks:{count}": the network has {len(ordered)} blocks',
-            f'give "last-blocks:N" with N from 1 to {len(ordered)}, or "all"',
+            f'train = "last-blocks:{count}": the network has {len(blocks)} blocks',
+            f'give "last-blocks:N" with N from 1 to {len(blocks)}, or "all"',
         )
-    last = set(ordered[-count:])
-    return frozenset(name for name, group in groups.items() if group in last)
+    return frozenset(name for block in blocks[-count:] for name in block)
+
+
+def list_blocks(network: Any) -> list[list[str]]:
+    """Return the parameter names of each block of a network, earliest first.
+
+    Blocks are timm's fine groups, with two differences: the 1×1 convolution before the pooling is a block of its own
+    in every family, as the papers count it (timm adds it to the last block, but not in MobileNetV3), and a group that
+    holds no weight matrix (a last norm, VGG's BatchNorms) belongs to the block before it.
+    """
+    if not hasattr(network, "group_matcher"):
+        return [[name for name, _ in network.named_parameters()]]
+    groups = group_with_matcher(network.named_parameters(), network.group_matcher(coarse=False), reverse=True)
+    by_place: dict[tuple[bool, int], list[str]] = {}
+    for name, group in groups.items():
+        by_place.setdefault((name.startswith(LAST_CONVOLUTION), group), []).append(name)
+    dimensions = {name: parameter.dim() for name, parameter in network.named_parameters()}
+    blocks: list[list[str]] = []
+    for place in sorted(by_place):
+        if blocks and all(dimensions[name] < 2 for name in by_place[place]):
+            blocks[-1].extend(by_place[place])
+        else:
+            blocks.append(by_place[place])
+    return blocks
 
 
 def _last_share(backbone: Backbone, share: float) -> frozenset[str]:

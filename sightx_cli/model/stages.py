@@ -39,9 +39,10 @@ def build_stages(network: Any) -> tuple[tuple[Stage, ...], bool]:
     """
     steps = _steps_of_family(network)
     if steps is None:
-        names = _group_names(network)
+        owned, unmatched = _parameters_by_group(network)
+        names = _name_groups(owned)
+        owned[-1] += unmatched  # what stands between the last group and the classifier, such as a norm
         runs: list[Step] = [network.forward_features, *([_identity] * (len(names) - 1))]
-        owned = _parameters_by_group(network)
         return tuple(Stage(n, r, tuple(p)) for n, r, p in zip(names, runs, owned, strict=True)), False
     parameter_names = [name for name, _ in network.named_parameters()]
     stages: list[Stage] = []
@@ -157,19 +158,18 @@ def _transformer_steps(network: Any) -> list[tuple[str, list[str], Step]]:
     return [("stem", stem, embed), *steps[1:]]
 
 
-def _parameters_by_group(network: Any) -> list[list[str]]:
-    """Group parameter names as timm's coarse matcher does; what it leaves unmatched joins the last group."""
+def _parameters_by_group(network: Any) -> tuple[list[list[str]], list[str]]:
+    """Group parameter names as timm's coarse matcher does; return also what it leaves unmatched."""
+    names = [name for name, _ in network.named_parameters()]
     if not hasattr(network, "group_matcher"):
-        return [[name for name, _ in network.named_parameters()]]
+        return [names], []
     groups = group_with_matcher(network.named_parameters(), network.group_matcher(coarse=True), reverse=True)
-    unmatched = [name for name, _ in network.named_parameters() if not _is_matched(network, name)]
+    unmatched = [name for name in names if not _is_matched(network, name)]
     owned: dict[int, list[str]] = {}
     for name, group in groups.items():
         if name not in unmatched:
             owned.setdefault(group, []).append(name)
-    ordered = [owned[group] for group in sorted(owned)]
-    ordered[-1].extend(unmatched)
-    return ordered
+    return [owned[group] for group in sorted(owned)], unmatched
 
 
 def _is_matched(network: Any, name: str) -> bool:
@@ -179,19 +179,26 @@ def _is_matched(network: Any, name: str) -> bool:
     return bool(groups["\0"] != groups[name])
 
 
-def _group_names(network: Any) -> list[str]:
-    """Name each group after the longest module path that its parameters share."""
+def _name_groups(groups: Sequence[Sequence[str]]) -> list[str]:
+    """Name each group after the shortest module path that holds all its parameters and no other group's."""
     names: list[str] = []
-    for position, parameters in enumerate(_parameters_by_group(network)):
-        paths = [parameter.split(".")[:-1] for parameter in parameters]
-        shared: list[str] = []
-        for parts in zip(*paths, strict=False):
-            if len(set(parts)) > 1:
-                break
-            shared.append(parts[0])
-        name = ".".join(shared) or ("stem" if position == 0 else f"group{position}")
-        names.append(name if name not in names else f"{name}#{position}")
+    for position, parameters in enumerate(groups):
+        others = [name for place, other in enumerate(groups) if place != position for name in other]
+        parts = parameters[0].split(".")[:-1]
+        paths = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+        own = (path for path in paths if _holds_all(path, parameters) and not _holds_any(path, others))
+        # "head" is the classifier's, wherever a network calls its own last part so
+        name = next((path for path in own if path != "head"), "stem" if position == 0 else f"group{position}")
+        names.append(name)
     return names
+
+
+def _holds_all(path: str, parameters: Sequence[str]) -> bool:
+    return all(_starts_with_any(parameter, [path]) for parameter in parameters)
+
+
+def _holds_any(path: str, parameters: Sequence[str]) -> bool:
+    return any(_starts_with_any(parameter, [path]) for parameter in parameters)
 
 
 @torch.no_grad()

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -30,6 +34,10 @@ CLASSIFIER_SHARE_MATCHED = 0.9
 
 HUB_SECONDS = 10.0
 """How long the hub may take to answer before it counts as out of reach."""
+
+
+Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
+"""A mean and a deviation per channel, on the 0…1 scale."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +62,10 @@ def find_weights(backbone: str, network: nn.Module, file: Path | None = None, sc
     if scratch:
         return Weights("random (the recipe trains from scratch)", "scratch", mean, std, None)
     if file is not None:
-        tensors = fit_tensors(read_tensors(file), network, str(file))
-        return Weights(str(file.resolve()), digest_file(file), mean, std, tensors)
+        tensors, normalisation = read_weights(file)
+        mean, std = normalisation or (mean, std)
+        fitting = fit_tensors(adapt_tensors(tensors, network), network, str(file))
+        return Weights(str(file.resolve()), digest_file(file), mean, std, fitting)
     packaged = _packaged_file(backbone)
     if packaged is not None:
         path, package = packaged
@@ -76,26 +86,61 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def read_tensors(file: Path) -> dict[str, Tensor]:
-    """Read a state dict from safetensors, or from a .pth or .bin with `weights_only=True` (no code runs)."""
+def read_weights(file: Path) -> tuple[dict[str, Tensor], Normalisation | None]:
+    """Read a state dict from safetensors, or from a .pth or .bin with `weights_only=True` (no code runs).
+
+    Returns with it the mean and deviation that the file says its network expects: the entries `mean` and `std`,
+    three numbers each on the 0…1 scale, beside the state dict or, as JSON, in the metadata of safetensors.
+    """
     if not file.is_file():
         raise WeightsError(f"--weights {file}: no such file", "give a .safetensors or .pth file of this backbone")
     try:
         if file.suffix == ".safetensors":
-            return load_file(file)
+            with safe_open(file, "pt") as opened:
+                metadata = opened.metadata() or {}
+            said = {key: json.loads(metadata[key]) for key in ("mean", "std") if key in metadata}
+            return load_file(file), _read_normalisation(said, file)
         loaded = torch.load(file, map_location="cpu", weights_only=True)
+    except WeightsError:
+        raise
     except Exception as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(
             f"--weights {file}: cannot be read as plain weights ({reason})",
             "give a .safetensors file, or a .pth that holds tensors only",
         ) from error
+    normalisation = _read_normalisation(loaded, file) if isinstance(loaded, dict) else None
     for key in ("state_dict", "model"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
     if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise WeightsError(f"--weights {file}: holds no state dict", "give a file with named tensors")
-    return {name.removeprefix("module."): tensor for name, tensor in loaded.items()}
+    return {name.removeprefix("module."): tensor for name, tensor in loaded.items()}, normalisation
+
+
+def _read_normalisation(said: dict[str, Any], file: Path) -> Normalisation | None:
+    """Return the `mean` and `std` that a file says; None without them, WeightsError on one alone or odd ones."""
+    mean, std = (torch.as_tensor(said[key]).flatten().tolist() if key in said else [] for key in ("mean", "std"))
+    if not mean and not std:
+        return None
+    if len(mean) != 3 or len(std) != 3 or not all(0 <= m <= 1 and 0 < s <= 1 for m, s in zip(mean, std, strict=True)):
+        raise WeightsError(
+            f"--weights {file}: says mean {mean} and std {std}",
+            "it takes both or none, three numbers each on the 0 to 1 scale",
+        )
+    return tuple(mean), tuple(std)
+
+
+def adapt_tensors(found: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Rename and resize tensors as timm does for its own files: old names, a ViT's positions at another size."""
+    adapt = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
+    if adapt is None:
+        return found
+    try:
+        adapted: dict[str, Tensor] = adapt(dict(found), network)
+    except Exception:  # what it raises on another network's tensors is no concern: they will not fit
+        return found
+    return adapted
 
 
 def fit_tensors(found: dict[str, Tensor], network: nn.Module, origin: str) -> dict[str, Tensor]:
@@ -145,7 +190,7 @@ def _hub_file(backbone: str) -> Path:
     # Read by huggingface_hub when it is imported: without it, a machine with no network waits for minutes.
     os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", str(int(HUB_SECONDS)))
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import constants, get_session, hf_hub_download, try_to_load_from_cache
 
     config = timm.get_pretrained_cfg(backbone)
     repository = config.hf_hub_id if config else None
@@ -160,6 +205,8 @@ def _hub_file(backbone: str) -> Path:
     try:
         if constants.HF_HUB_OFFLINE:
             raise ConnectionError("HF_HUB_OFFLINE is set")
+        # Asked once first: where there is no network, the download itself tries six times and logs each.
+        get_session().head(constants.ENDPOINT, timeout=HUB_SECONDS)
         return Path(hf_hub_download(repository, "model.safetensors", etag_timeout=HUB_SECONDS))
     except Exception as error:
         raise WeightsError(
@@ -175,5 +222,12 @@ def _hub_tensors(backbone: str, file: Path, network: nn.Module) -> dict[str, Ten
     size = getattr(getattr(network, "patch_embed", None), "img_size", None)
     extra = {"img_size": size} if size is not None else {}
     overlay = {"file": str(file), "hf_hub_id": None}
-    loaded = timm.create_model(backbone, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay, **extra)
+    try:
+        loaded = timm.create_model(backbone, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay, **extra)
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise WeightsError(
+            f"{file}: cannot be read ({reason})",
+            "remove it from the local cache to fetch it anew, or give --weights FILE",
+        ) from error
     return dict(loaded.state_dict())

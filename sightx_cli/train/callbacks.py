@@ -101,18 +101,24 @@ class Best:
     epoch: int = 0
     figures: dict[str, float | None] = field(default_factory=dict)
     weights: dict[str, Tensor] = field(default_factory=dict)
+    backbone_trains: bool = False
+    """Whether the stage that runs now, or one before it, trains the backbone: set by who runs the stages."""
+    backbone_trained: bool = False
+    """The same at the best epoch: False means that its backbone is the pretrained one."""
 
     def offer(self, model: nn.Module, stage: str, epoch: int, figures: dict[str, float | None]) -> bool:
         """Keep this epoch if it is better by the metric; between equals the lower loss. Returns whether it was kept."""
         if self.figures and not self._is_better(figures):
             return False
         self.stage, self.epoch, self.figures = stage, epoch, figures
+        self.backbone_trained = self.backbone_trains
         self.weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
         return True
 
     def _is_better(self, figures: dict[str, float | None]) -> bool:
-        metric = self.metric if figures.get(self.metric) is not None else "loss"
-        new, old = figures[metric], self.figures[metric]
+        neither = figures.get(self.metric) is None and self.figures.get(self.metric) is None
+        metric = "loss" if neither else self.metric
+        new, old = figures.get(metric), self.figures.get(metric)
         if new is None or old is None:
             return new is not None
         if new == old:

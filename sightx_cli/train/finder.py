@@ -11,7 +11,8 @@ from fastai.callback.schedule import SuggestionMethod
 from sightx_cli.errors import TrainingError
 from sightx_cli.plan.recipe import TrainingStage
 from sightx_cli.train.callbacks import FiniteLoss, copy_weights
-from sightx_cli.train.stages import Session, building_learner, stage_rates
+from sightx_cli.train.learners import building_learner, stage_rates
+from sightx_cli.train.session import Session
 
 STEPS = 100
 LOWEST_RATE, HIGHEST_RATE = 1e-7, 10.0

@@ -19,6 +19,7 @@ from fasttransform import Transform
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sightx_cli.data.decoded import DecodedImages
 from sightx_cli.embed.outputs import KeptOutputs, View
 from sightx_cli.engine.interface import measure_threads
 
@@ -142,13 +143,13 @@ class ReadImage(Transform):
     `split_idx` tells fastai's parts apart, so two of these stand side by side in one block.
     """
 
-    def __init__(self, view: Callable[[], View], split_idx: int) -> None:
+    def __init__(self, view: Callable[[], View], split_idx: int, images: DecodedImages) -> None:
         super().__init__()
-        self.view, self.split_idx = view, split_idx
+        self.view, self.split_idx, self.images = view, split_idx, images
 
     def encodes(self, item: ImageFile) -> Tensor:
         """Return the view's pixels (H, W, 3) uint8 as a tensor."""
-        return torch.from_numpy(self.view().read(item.path, item.digest))
+        return torch.from_numpy(self.view().read(item.path, item.digest, self.images.read))
 
 
 class NormalisePixels(Transform):
@@ -199,8 +200,9 @@ def build_image_loaders(
             if self.shuffle:
                 number = next(fresh) + 1
 
+    decoded = DecodedImages()
     plain = View(view.size_px, view.fit, None, 0, 0)
-    images = TransformBlock(type_tfms=[ReadImage(fresh_view, 0), ReadImage(lambda: plain, 1)])
+    images = TransformBlock(type_tfms=[ReadImage(fresh_view, 0, decoded), ReadImage(lambda: plain, 1, decoded)])
     block = DataBlock(
         blocks=(images, CategoryBlock(vocab=list(classes), sort=False)),
         get_x=lambda row: ImageFile(row["path"], row["digest"]),

@@ -32,6 +32,8 @@ class KeptPrefix:
     taps_before: dict[int, bool]
     engine: EngineChoice
     computed: bool
+    graph: Path | None
+    """The converted graph whose output `features` are the whole backbone's; None where torch runs the prefix."""
     seconds: float
 
     def names_at(self, cut: int, last: int) -> tuple[str, ...]:
@@ -97,11 +99,11 @@ def keep_prefix(
         )
         return None
     address = address_prefix(backbone_name, backbone, weights, prefix, f"{engine.name} {engine.precision}")
+    graph = store.graphs / f"{address}-{size_px}.xml"
     built: list[Forward] = []
 
     def forward() -> Forward:
         if not built:
-            graph: Path = store.graphs / f"{address}-{size_px}.xml"
             built.append(
                 build_forward(
                     engine, prefix, prefix.output_names(), size_px, weights.mean, weights.std, graph, listener
@@ -131,5 +133,12 @@ def keep_prefix(
         return None
     taps_before = {cut: any(tap < cut for tap in backbone.tapped) for cut in inner}
     return KeptPrefix(
-        (*inner, last), kept_views, kept_valid, taps_before, engine, bool(built), time.perf_counter() - began
+        cuts=(*inner, last),
+        train_views=kept_views,
+        valid=kept_valid,
+        taps_before=taps_before,
+        engine=engine,
+        computed=bool(built),
+        graph=graph if graph.is_file() else None,
+        seconds=time.perf_counter() - began,
     )

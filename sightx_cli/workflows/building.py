@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,26 +12,32 @@ from sightx_cli.embed.outputs import View, digest_files
 from sightx_cli.embed.store import OutputStore
 from sightx_cli.engine.choose import EngineChoice, choose_device, choose_engine
 from sightx_cli.errors import DataError
+from sightx_cli.model.backbone import Backbone
 from sightx_cli.model.classifier import build_backbone, build_classifier
 from sightx_cli.model.groups import build_groups, find_cut
 from sightx_cli.plan.profiles import PROFILES
 from sightx_cli.progress import Listener
+from sightx_cli.train.learners import stage_rates
 from sightx_cli.train.loaders import Sample
 from sightx_cli.train.prefix import keep_prefix
-from sightx_cli.train.stages import Session, seed_everything, stage_rates
+from sightx_cli.train.session import Session, seed_everything
+from sightx_cli.train.solving import compute_features
 from sightx_cli.workflows.preparing import Preparation
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import nn
+
+    from sightx_cli.plan.recipe import Recipe
 
 
 def build_session(
-    preparation: Preparation, listener: Listener, views: int | None = None
+    preparation: Preparation, listener: Listener, views: int | None = None, solving: bool = True
 ) -> tuple[Session, EngineChoice]:
     """Build the network and everything around it; computes, or finds kept, the frozen layers' outputs.
 
-    `views` takes the place of the recipe's number of readings (the finder needs one). Every stage's groups and rates
-    are resolved here, so that a recipe the network cannot follow is said before anything is computed.
+    The finder wants one of the views and no `solving`: it starts from a fresh head. Every stage's groups and rates are
+    resolved here, so that a recipe the network cannot follow is said before anything is computed.
     """
     request, recipe = preparation.request, preparation.recipe
     device = choose_device(request.device)
@@ -41,49 +48,56 @@ def build_session(
         listener.note(f"{recipe.model.backbone} cannot be cut between its stages: only a frozen whole is kept")
     classes = preparation.manifest.classes
     model = build_classifier(backbone, recipe, len(classes))
+    cuts = find_cuts(backbone, model, recipe)
+    train = build_sample(preparation.part("train"), classes)
+    valid = build_sample(preparation.part("valid"), classes)
+    check_train_classes(train, classes)
+    view = View(recipe.image.size_px, recipe.image.fit, PROFILES[recipe.image.profile], 1, request.seed)
+    readings = list_views(view, recipe.training.views if views is None else views)
+    kept, features = None, None
+    if request.cache and any(cuts):
+        kept = keep_prefix(
+            recipe.model.backbone, backbone, weights, cuts, readings, train, valid, OutputStore(), engine, listener
+        )
+    if kept is None and solving and not recipe.model.head.hidden and recipe.model.weights != "scratch":
+        # A head is solved also where nothing is kept, or the recipe's gentle rates would start from nothing.
+        features = compute_features(backbone, weights, readings[0], train, valid, engine, listener)
+    groups_of_train = preparation.part("train")["group"].tolist()
+    session = Session(
+        recipe=recipe,
+        model=model.to(device),
+        weights=weights,
+        train=train,
+        valid=valid,
+        classes=classes,
+        ordered=preparation.ordered,
+        metric=preparation.metric,
+        view=view,
+        device_name=device,
+        listener=listener,
+        kept=kept,
+        groups_of_train=groups_of_train if any(groups_of_train) else None,
+        features=features,
+    )
+    return session, engine
+
+
+def find_cuts(backbone: Backbone, model: nn.Sequential, recipe: Recipe) -> list[int]:
+    """Return where each stage of the recipe cuts the network; its groups and rates are resolved, and refused, here."""
     cuts = []
     for stage in recipe.stage:
         groups = build_groups(backbone, model[1], stage.train)
         stage_rates(stage, groups)
         cuts.append(find_cut(backbone, groups))
-    train = build_sample(preparation.part("train"), classes)
-    valid = build_sample(preparation.part("valid"), classes)
-    if len(np.unique(train.targets)) < len(classes):
-        missing = [name for number, name in enumerate(classes) if number not in set(train.targets.tolist())]
+    return cuts
+
+
+def check_train_classes(train: Sample, classes: Sequence[str]) -> None:
+    """Raise DataError when a class has no image to train on."""
+    present = set(train.targets.tolist())
+    missing = [name for number, name in enumerate(classes) if number not in present]
+    if missing:
         raise DataError(f"no image to train on in class {', '.join(missing)}", "add images to its train part")
-    view = View(recipe.image.size_px, recipe.image.fit, PROFILES[recipe.image.profile], 1, request.seed)
-    kept = None
-    frozen_somewhere = any(cut > 0 for cut in cuts)
-    if request.cache and frozen_somewhere:
-        kept = keep_prefix(
-            recipe.model.backbone,
-            backbone,
-            weights,
-            cuts,
-            list_views(view, recipe.training.views if views is None else views),
-            train,
-            valid,
-            OutputStore(),
-            engine,
-            listener,
-        )
-    groups_of_train = preparation.part("train")["group"].tolist()
-    session = Session(
-        recipe,
-        model.to(device),
-        weights,
-        train,
-        valid,
-        classes,
-        preparation.ordered,
-        preparation.metric,
-        view,
-        device,
-        listener,
-        kept,
-        groups_of_train if any(groups_of_train) else None,
-    )
-    return session, engine
 
 
 def list_views(view: View, count: int) -> list[View]:

@@ -68,7 +68,7 @@ def find_lr(
     from sightx_cli.workflows.building import build_session
 
     listener.finish(LOADING)
-    session, _ = build_session(preparation, listener, views=1)
+    session, _ = build_session(preparation, listener, views=1, solving=False)
     clock = time.perf_counter()
     found = find_rates(session, chosen)
     finder_seconds = time.perf_counter() - clock

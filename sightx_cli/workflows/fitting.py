@@ -138,7 +138,8 @@ def _train_and_write(
 
 def train(preparation: Preparation, session: Any, listener: Listener) -> tuple[bool, float]:
     """Solve the head, run the stages; returns whether Ctrl-C ended it, and the factor on the recipe's rates."""
-    from sightx_cli.train.stages import run_stage, solve_head
+    from sightx_cli.train.solving import solve_head
+    from sightx_cli.train.stages import run_stage
 
     interrupted = False
     factor = choose_rate_factor(preparation, session, listener)
@@ -159,7 +160,7 @@ def choose_rate_factor(preparation: Preparation, session: Any, listener: Listene
     """Return what every rate of the recipe is multiplied by: 1, or what brings the first stage's head to `--rate`."""
     from sightx_cli.model.groups import build_groups
     from sightx_cli.train.finder import find_rates
-    from sightx_cli.train.stages import stage_rates
+    from sightx_cli.train.learners import stage_rates
 
     rate, first = preparation.request.rate, preparation.recipe.stage[0]
     if rate is None:

@@ -18,9 +18,9 @@ from sightx_cli import runs
 from sightx_cli.infer.bundle import BundleFacts, write_facts
 from sightx_cli.infer.predictor import Predictor, load_predictor
 from sightx_cli.metrics.figures import measure_classes, measure_figures, measure_intervals
-from sightx_cli.model.export import write_probabilities_graph, write_weights
+from sightx_cli.model.export import write_headed_graph, write_probabilities_graph, write_weights
 from sightx_cli.progress import Listener
-from sightx_cli.train.stages import Session
+from sightx_cli.train.session import Session
 from sightx_cli.workflows.preparing import Preparation
 from sightx_cli.workflows.results import Figures, Intervals
 
@@ -84,7 +84,10 @@ def write_bundle(preparation: Preparation, session: Session, folder: Path) -> No
     )
     write_facts(folder, facts)
     write_weights(session.model, folder / runs.BUNDLE_WEIGHTS)
-    write_probabilities_graph(session.model, facts.size_px, facts.mean, facts.std, folder / runs.BUNDLE_GRAPH)
+    graph, kept = folder / runs.BUNDLE_GRAPH, session.kept
+    features = kept.graph if kept and not session.best.backbone_trained and not facts.head["hidden"] else None
+    if features is None or not write_headed_graph(features, session.head, graph):
+        write_probabilities_graph(session.model, facts.size_px, facts.mean, facts.std, graph)
 
 
 def measure_part(predictor: Predictor, preparation: Preparation, split: str, listener: Listener) -> Measured:

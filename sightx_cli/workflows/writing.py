@@ -17,7 +17,7 @@ from sightx_cli.engine.interface import measure_threads
 from sightx_cli.plan.plan import PlanValue, plan_to_json
 from sightx_cli.plan.recipe import recipe_to_toml
 from sightx_cli.report.plots import plot_confusion, plot_training
-from sightx_cli.train.stages import Session
+from sightx_cli.train.session import Session
 from sightx_cli.workflows.preparing import Preparation
 from sightx_cli.workflows.proving import Proof
 from sightx_cli.workflows.results import FitResult

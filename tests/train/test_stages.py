@@ -16,15 +16,11 @@ from sightx_cli.errors import RecipeError, TrainingError
 from sightx_cli.metrics.figures import measure_figures
 from sightx_cli.plan.rates import read_rate
 from sightx_cli.plan.recipe import TrainingStage
+from sightx_cli.train.learners import building_learner, stage_rates
 from sightx_cli.train.loaders import Sample
-from sightx_cli.train.stages import (
-    Session,
-    building_learner,
-    fit_stage,
-    run_stage,
-    solve_head,
-    stage_rates,
-)
+from sightx_cli.train.session import Session
+from sightx_cli.train.solving import solve_head
+from sightx_cli.train.stages import fit_stage, run_stage
 
 Open = Callable[..., tuple[Any, Session]]
 LITE0 = "tf_efficientnet_lite0"
@@ -377,12 +373,12 @@ def test_without_class_weights_every_image_counts_the_same(open_session: Open) -
 
 
 def test_the_best_epoch_is_kept_and_not_the_last(open_session: Open) -> None:
-    preparation, session = open_session('training.metric="loss"', "stage.0.rate=5.0", "stage.0.epochs=4")
-    for stage in preparation.recipe.stage:
-        run_stage(session, stage)
+    settings = ("stage.0.rate=1.0", "stage.0.epochs=6", 'training.schedule="flat"')  # too high: the loss swings
+    preparation, session = open_session('training.metric="loss"', *settings)
+    run_stage(session, preparation.recipe.stage[0])
     losses = [float(row["valid_loss"]) for row in session.history]
     best = int(np.argmin(losses))
-    assert best < len(losses) - 1, "the rate is meant to be too high"
+    assert 0 < best < len(losses) - 1
     assert session.best.epoch == session.history[best]["epoch"]
     assert [row["epoch"] for row in session.history if row["best"]][-1] == session.best.epoch
     assert measure_whole(session)["loss"] == pytest.approx(losses[best], rel=0.02)
@@ -423,8 +419,8 @@ def test_a_loss_that_is_not_finite_stops_with_what_to_try(open_session: Open, ca
     preparation, session = open_session("stage.0.epochs=9", "training.batch=8", cache=cache)
     with pytest.raises(TrainingError) as caught:
         run_stage(session, preparation.recipe.stage[0], rate_factor=1e12)
-    assert "not" in caught.value.message or "no longer" in caught.value.message
-    assert caught.value.hint
+    assert "finite" in caught.value.message
+    assert "rate" in caught.value.hint
 
 
 def test_a_batch_of_one_image_trains(open_session: Open) -> None:

@@ -1,0 +1,68 @@
+"""Decoded images kept in memory, so that an epoch that reads them anew does not decode them anew."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+from PIL import Image
+
+from sightx_cli.data.decode import read_image
+
+SHARE_OF_FREE_MEMORY = 0.25
+LARGEST_BUDGET_BYTES = 2 * 1024**3
+UNKNOWN_BUDGET_BYTES = 512 * 1024**2
+"""Where the system does not tell how much memory is free."""
+
+
+def measure_budget() -> int:
+    """Return how many bytes decoded images may take: a quarter of the free memory, 2 GiB at the most."""
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return UNKNOWN_BUDGET_BYTES
+    return min(int(free * SHARE_OF_FREE_MEMORY), LARGEST_BUDGET_BYTES)
+
+
+class DecodedImages:
+    """Reads images as `read_image` does and keeps what it decoded, at no more than the size asked for, in a budget.
+
+    What no longer fits is decoded each time; nothing is dropped for it, since every epoch reads every image once.
+    """
+
+    def __init__(self, budget_bytes: int | None = None) -> None:
+        self._left = measure_budget() if budget_bytes is None else budget_bytes
+        self._kept: dict[tuple[str, int | None, int | None], Image.Image] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def read(
+        self, path: str | Path, min_side_px: int | None = None, min_long_side_px: int | None = None
+    ) -> Image.Image:
+        """Return an image, from memory where it is kept; raises what `read_image` raises."""
+        key = (str(path), min_side_px, min_long_side_px)
+        kept = self._kept.get(key)
+        if kept is not None:
+            return kept
+        image = shrink(read_image(path, min_side_px, min_long_side_px), min_side_px, min_long_side_px)
+        cost = 4 * image.width * image.height  # Pillow keeps RGB in four bytes
+        with self._lock:
+            if cost <= self._left and key not in self._kept:
+                self._left -= cost
+                self._kept[key] = image
+        return image
+
+
+def shrink(image: Image.Image, min_side_px: int | None, min_long_side_px: int | None) -> Image.Image:
+    """Reduce an image by a whole factor, as JPEG's draft does, to no less than the sides asked for."""
+    short, long = sorted(image.size)
+    factors = []
+    if min_side_px is not None:
+        factors.append(short // min_side_px)
+    if min_long_side_px is not None:
+        factors.append(long // min_long_side_px)
+    factor = min(factors, default=1)
+    return image.reduce(factor) if factor >= 2 else image

@@ -1,0 +1,192 @@
+"""The fastai learner of one training stage: one parameter group per stage of the network, frozen means frozen.
+
+A stage whose first network stages are frozen trains an ordinary `Learner` over the suffix, on kept prefix outputs; a
+stage with nothing frozen, or without kept outputs, trains `vision_learner`'s whole network on images read anew. Both
+train the same weights.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from fastai.callback.training import GradientClip
+from fastai.learner import Learner
+from fastai.optimizer import SGD, Adam
+from fastai.vision.learner import model_meta, vision_learner
+from torch import Tensor, nn
+
+from sightx_cli.engine.torch_forward import choose_half
+from sightx_cli.model.backbone import Suffix
+from sightx_cli.model.groups import Group, build_groups, find_cut
+from sightx_cli.plan.rates import resolve_rates
+from sightx_cli.plan.recipe import TrainingStage
+from sightx_cli.train.callbacks import (
+    FiniteLoss,
+    FrozenStaysFrozen,
+    HalfPrecision,
+)
+from sightx_cli.train.folding import folded_norms
+from sightx_cli.train.loaders import build_image_loaders, build_kept_loaders
+from sightx_cli.train.prefix import KeptPrefix
+from sightx_cli.train.session import Session
+
+
+class SuffixClassifier(nn.Module):
+    """The trained rest of a classifier: suffix and head, on the kept map and taps."""
+
+    def __init__(self, suffix: Suffix, head: nn.Module) -> None:
+        super().__init__()
+        self.suffix, self.head = suffix, head
+
+    def forward(self, kept_map: Tensor, kept_taps: Tensor | None = None) -> Tensor:
+        """Return logits (N, classes)."""
+        taps = kept_map.new_zeros((len(kept_map), 0)) if kept_taps is None else kept_taps
+        logits: Tensor = self.head(self.suffix(kept_map, taps))
+        return logits
+
+
+def stage_rates(stage: TrainingStage, groups: Sequence[Group]) -> list[float]:
+    """Return the rate of each of the learner's groups, 0 where it is frozen."""
+    rates = resolve_rates(stage.rate, [group.name for group in groups if group.trained])
+    return [rates[group.name] if group.trained else 0.0 for group in groups]
+
+
+@contextmanager
+def building_learner(session: Session, stage: TrainingStage) -> Iterator[tuple[Learner, tuple[Group, ...]]]:
+    """Build the stage's learner with one parameter group per stage of the network; frozen means frozen.
+
+    Yields the learner and the groups that its optimizer has, in order.
+    """
+    groups = build_groups(session.backbone, session.head, stage.train)
+    last = len(session.backbone.stages)
+    cut = min(find_cut(session.backbone, groups), max(session.trained_from, 0))
+    kept = session.kept
+    if kept is not None:
+        # The deepest kept boundary that lies before everything that trains or has been trained.
+        usable = [kept_cut for kept_cut in kept.cuts if kept_cut <= cut]
+        cut = max(usable, default=0)
+    else:
+        cut = 0
+    session.trained_from = min(session.trained_from, find_cut(session.backbone, groups))
+    session.best.backbone_trains = session.trained_from < last
+    with tempfile.TemporaryDirectory() as scratch:
+        if kept is None or cut == 0:
+            learner = _build_whole_learner(session, groups, Path(scratch))
+            learner_groups = groups
+        else:
+            learner = _build_suffix_learner(session, groups, kept, cut, last, Path(scratch))
+            learner_groups = tuple(group for group in groups if group.stage >= cut)
+        learner.create_opt()
+        first_trained = next(i for i, group in enumerate(learner_groups) if group.trained)
+        learner.freeze_to(first_trained)
+        for group in groups:
+            for parameter in group.parameters:
+                parameter.requires_grad_(group.trained)
+        try:
+            with folding(session, learner, kept if cut else None, cut):
+                yield learner, learner_groups
+        finally:
+            for callback in learner.cbs:
+                if isinstance(callback, HalfPrecision):
+                    callback.leave()
+            for parameter in session.model.parameters():
+                parameter.requires_grad_(False)
+
+
+@contextmanager
+def folding(session: Session, learner: Learner, kept: KeptPrefix | None, cut: int) -> Iterator[None]:
+    """Fold norms into convolutions while they keep their statistics; `kept` and `cut` are what a suffix reads."""
+    if session.norms_train():
+        yield
+        return
+    size_px = session.view.size_px
+    inputs = [torch.rand(2, 3, size_px, size_px)]
+    if kept is not None:
+        names = kept.names_at(cut, len(session.backbone.stages))
+        rows = np.arange(min(2, len(session.valid)))
+        inputs = [torch.from_numpy(kept.valid.take(name, rows).astype(np.float32)) for name in names]
+    learner.model.eval()
+    with folded_norms(learner.model, lambda: learner.model(*(one.to(session.device) for one in inputs))):
+        yield
+
+
+def _build_suffix_learner(
+    session: Session, groups: Sequence[Group], kept: KeptPrefix, cut: int, last: int, scratch: Path
+) -> Learner:
+    loaders = build_kept_loaders(
+        (kept.train_views, session.train.targets),
+        (kept.valid, session.valid.targets),
+        kept.names_at(cut, last),
+        session.recipe.training.batch,
+        session.device,
+    )
+    model = session.head if cut == last else SuffixClassifier(Suffix(session.backbone, cut), session.head)
+    mine = [list(group.parameters) for group in groups if group.stage >= cut]
+    return Learner(
+        loaders,
+        model.to(session.device).to(memory_format=torch.channels_last),
+        splitter=lambda _: mine,
+        **_learner_options(session, groups, scratch),
+    )
+
+
+def _build_whole_learner(session: Session, groups: Sequence[Group], scratch: Path) -> Learner:
+    loaders = build_image_loaders(
+        session.train,
+        session.valid,
+        session.view,
+        session.classes,
+        (session.weights.mean, session.weights.std),
+        session.recipe.training.batch,
+        session.device,
+    )
+    mine = [list(group.parameters) for group in groups]
+
+    def build_body(pretrained: bool) -> nn.Module:  # noqa: ARG001 (fastai passes it; the weights are loaded)
+        return session.backbone
+
+    head_weights = {name: tensor.clone() for name, tensor in session.head.state_dict().items()}
+    # vision_learner takes a function that builds the body; how to cut it and split it, it looks up in this table.
+    model_meta[build_body] = {"cut": lambda body: body, "split": lambda _: mine}
+    try:
+        learner = vision_learner(
+            loaders, build_body, custom_head=session.head, normalize=False, **_learner_options(session, groups, scratch)
+        )
+    finally:
+        del model_meta[build_body]
+    session.head.load_state_dict(head_weights)  # vision_learner initialises every head afresh, a solved one too
+    learner.model.to(session.device).to(memory_format=torch.channels_last)
+    return learner
+
+
+def _learner_options(session: Session, groups: Sequence[Group], scratch: Path) -> dict[str, Any]:
+    """Return what both learners share: loss, optimizer, decay, and the callbacks that keep frozen frozen."""
+    training = session.recipe.training
+    loss = nn.CrossEntropyLoss(weight=session.class_weights(), label_smoothing=training.label_smoothing)
+    optimizers = {
+        "adamw": Adam,
+        "adam": partial(Adam, decouple_wd=False),
+        "sgd": SGD,
+    }
+    trained = [parameter for group in groups if group.trained for parameter in group.parameters]
+    callbacks: list[Any] = [FrozenStaysFrozen(session.backbone, trained, session.norms_train()), FiniteLoss()]
+    if training.clip is not None:
+        callbacks.append(GradientClip(training.clip))
+    half = choose_half(session.device)
+    if half is not None:
+        callbacks.append(HalfPrecision(session.device.type, half))
+    return {
+        "loss_func": loss,
+        "opt_func": optimizers[training.optimizer],
+        "wd": training.weight_decay,
+        "train_bn": False,
+        "cbs": callbacks,
+        "path": scratch,
+    }

@@ -1,0 +1,118 @@
+"""The head's start: solved as a linear probe on the backbone's features, kept or computed for it (LP-FT)."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sightx_cli.embed.outputs import View, read_batches
+from sightx_cli.engine.choose import EngineChoice, build_forward
+from sightx_cli.model.backbone import FEATURES, Backbone, Prefix
+from sightx_cli.model.head import set_linear_solution
+from sightx_cli.model.weights import Weights
+from sightx_cli.probe.linear import solve_linear_head
+from sightx_cli.progress import Listener
+from sightx_cli.train.callbacks import (
+    measure_with,
+)
+from sightx_cli.train.loaders import Sample
+from sightx_cli.train.prefix import KeptPrefix
+from sightx_cli.train.session import Features, Session
+
+SOLVE_READINGS = 4000
+"""The head is solved on as many views of the images as stay within so many rows."""
+
+
+SOLVED = "solved head"
+"""What the history calls the head before it trains."""
+
+
+def read_features(kept: KeptPrefix, train_images: int, valid_images: int) -> Features:
+    """Read from the store what the head is solved and judged on.
+
+    Of few images every view helps the solution; of many the plain reading says as much, sooner.
+    """
+    rows = np.arange(train_images)
+    count = max(1, min(len(kept.train_views), SOLVE_READINGS // train_images))
+    train = [view.take(FEATURES, rows).astype(np.float32) for view in kept.train_views[:count]]
+    valid = kept.valid.take(FEATURES, np.arange(valid_images)).astype(np.float32)
+    return Features(np.concatenate(train), count, valid)
+
+
+def compute_features(
+    backbone: Backbone,
+    weights: Weights,
+    view: View,
+    train: Sample,
+    valid: Sample,
+    engine: EngineChoice,
+    listener: Listener,
+) -> Features:
+    """Compute what the head is solved and judged on, in memory, where nothing is kept: one plain view of each image."""
+    prefix = Prefix(backbone, [], features=True)
+    names = prefix.output_names()
+    forward = build_forward(engine, prefix, names, view.size_px, weights.mean, weights.std, None, listener)
+
+    def run(sample: Sample, task: str) -> NDArray[np.float32]:
+        features = np.empty((len(sample), backbone.feature_count), np.float32)
+        listener.start(task, len(sample), "images")
+        for first, outputs in forward.run(read_batches(list(zip(sample.digests, sample.paths, strict=True)), view)):
+            rows = outputs[FEATURES]
+            features[first : first + len(rows)] = rows
+            listener.advance(task, len(rows))
+        listener.finish(task)
+        return features
+
+    return Features(run(train, "features of the train part"), 1, run(valid, "features of the valid part"))
+
+
+def solve_head(session: Session) -> float | None:
+    """Start the head from the linear probe's solution; returns the penalty chosen.
+
+    None where the head has hidden layers, or nothing was computed to solve it on. The solved head is judged on the
+    valid features, as epoch 0, and offered as the best.
+    """
+    features = session.features
+    if features is None and session.kept is not None:
+        features = read_features(session.kept, len(session.train), len(session.valid))
+    if features is None or session.recipe.model.head.hidden:
+        return None
+    began = time.perf_counter()
+    groups = session.groups_of_train or session.train.digests
+    solution = solve_linear_head(
+        features.train,
+        np.tile(session.train.targets, features.views),
+        len(session.classes),
+        session.recipe.training.class_weights == "balanced",
+        list(groups) * features.views,
+    )
+    tensors = (solution.weight, solution.bias, solution.mean, solution.deviation)
+    set_linear_solution(session.head, *(torch.from_numpy(part) for part in tensors))
+    session.seconds["solve"] = time.perf_counter() - began
+    judge_head(session, features.valid)
+    return solution.strength
+
+
+@torch.no_grad()
+def judge_head(session: Session, valid_features: NDArray[np.float32]) -> None:
+    """Measure the solved head on the valid part's features (N, F), as epoch 0, and offer it as the best."""
+    head = session.head.cpu().eval()
+    probabilities = head(torch.from_numpy(valid_features)).softmax(1).numpy()
+    head.to(session.device)
+    figures = measure_with(session.classes, session.ordered)(probabilities, session.valid.targets)
+    session.best.offer(session.model, SOLVED, 0, figures)
+    row: dict[str, float | int | str] = {
+        "stage": SOLVED,
+        "epoch": 0,
+        "epochs": 0,
+        "train_loss": float("nan"),
+        "valid_loss": figures["loss"] or 0.0,
+        **{key: value for key, value in figures.items() if key != "loss" and value is not None},
+        "seconds": round(session.seconds["solve"], 3),
+        "best": "yes",
+    }
+    session.history.append(row)
+    session.listener.epoch({**row, "metric": session.metric})

@@ -1,0 +1,220 @@
+"""A run folder: where it lies, that it appears whole or not at all, and how it is found again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sightx_cli import runs
+from sightx_cli.errors import RunError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, in which `runs/` is."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.chdir(tmp_path / "home")
+    return tmp_path / "home"
+
+
+def make_run(folder: Path) -> Path:
+    """The least that a finished run has."""
+    (folder / "bundle").mkdir(parents=True)
+    for name in ("plan.json", "bundle/bundle.json"):
+        (folder / name).write_text("{}")
+    return folder
+
+
+def list_names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# --- where a run lies ---
+
+
+def test_without_out_a_run_lies_under_runs_by_time_and_recipe(home: Path) -> None:
+    folder = runs.choose_run_folder("natural-small", None, False)
+    assert folder.parent == home / "runs"
+    assert re.fullmatch(r"\d{8}-\d{6}-natural-small", folder.name)
+
+
+def test_a_second_run_in_the_same_second_has_a_name_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = runs.choose_run_folder("a", None, False)
+    first.mkdir(parents=True)
+    names = {first.name}
+    for _ in range(3):  # within one second, or the next: never a name that is there
+        folder = runs.choose_run_folder("a", None, False)
+        folder.mkdir()
+        names.add(folder.name)
+    assert len(names) == 4
+
+
+def test_a_recipe_of_an_odd_name_makes_a_plain_folder() -> None:
+    assert re.fullmatch(r"[\w.-]+", runs.choose_run_folder("my/é recipe", None, False).name)
+
+
+def test_out_that_exists_is_refused(home: Path) -> None:
+    make_run(home / "mine")
+    with pytest.raises(RunError, match="exists already") as caught:
+        runs.choose_run_folder("a", Path("mine"), False)
+    assert "--overwrite" in caught.value.hint
+
+
+def test_overwrite_takes_a_run_or_an_empty_folder(home: Path) -> None:
+    make_run(home / "mine")
+    (home / "empty").mkdir()
+    for name in ("mine", "empty", "new"):
+        assert runs.choose_run_folder("a", Path(name), True) == home / name
+
+
+@pytest.mark.parametrize("kind", ["images", "a plan of something else", "a file"])
+def test_overwrite_never_takes_what_is_no_run(home: Path, kind: str) -> None:
+    if kind == "a file":
+        (home / "mine").write_text("mine")
+    else:
+        (home / "mine").mkdir()
+        (home / "mine" / ("plan.json" if kind.startswith("a plan") else "a.png")).write_text("mine")
+    with pytest.raises(RunError, match="not a run"):
+        runs.choose_run_folder("a", Path("mine"), True)
+
+
+def test_overwriting_latest_takes_the_run_that_it_names(home: Path) -> None:
+    runs.name_latest(make_run(home / "runs" / "first"))
+    assert runs.choose_run_folder("a", Path("runs/latest"), True) == home / "runs" / "first"
+
+
+def test_a_run_cannot_be_named_latest(home: Path) -> None:
+    with pytest.raises(RunError, match="kept for the newest run"):
+        runs.choose_run_folder("a", Path("runs/latest"), False)
+
+
+# --- whole or not at all ---
+
+
+def test_a_run_appears_whole_and_can_be_read_by_others(home: Path) -> None:
+    folder = home / "deep" / "run"
+    with runs.making_run(folder) as partial:
+        (partial / "plan.json").write_text("{}")
+        assert not folder.exists()
+    assert list_names(folder) == ["plan.json"]
+    assert folder.stat().st_mode & 0o777 == 0o755
+    assert list_names(home / "deep") == ["run"]
+
+
+@pytest.mark.parametrize("error", [OSError("full"), KeyboardInterrupt()])
+def test_a_run_that_fails_leaves_nothing(home: Path, error: BaseException) -> None:
+    with pytest.raises(type(error)), runs.making_run(home / "runs" / "run") as partial:
+        (partial / "plan.json").write_text("{}")
+        raise error
+    assert list_names(home / "runs") == []
+
+
+def test_a_run_replaces_another_whole(home: Path) -> None:
+    old = make_run(home / "run")
+    with runs.making_run(old) as partial:
+        (partial / "new.txt").write_text("new")
+        assert (old / "plan.json").exists(), "the old run stays until the new one is whole"
+    assert list_names(old) == ["new.txt"]
+    assert list_names(home) == ["run"]
+
+
+def test_a_failed_run_leaves_the_one_it_was_to_replace(home: Path) -> None:
+    old = make_run(home / "run")
+    with pytest.raises(ValueError, match="no"), runs.making_run(old):
+        raise ValueError("no")
+    assert list_names(old) == ["bundle", "plan.json"]
+
+
+def test_a_place_that_cannot_be_written_is_refused_with_its_name(home: Path) -> None:
+    (home / "file").write_text("")
+    with pytest.raises(RunError, match=r"file/run: cannot be written"), runs.making_run(home / "file" / "run"):
+        pass
+
+
+@pytest.mark.parametrize("before", [None, "old"])
+def test_a_file_that_fails_halfway_leaves_what_was_there(home: Path, before: str | None) -> None:
+    file = home / "a.json"
+    if before:
+        file.write_text(before)
+
+    def fail(aside: Path) -> None:
+        aside.write_text("half")
+        raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        runs.write_file(file, fail)
+    assert list_names(home) == (["a.json"] if before else [])
+    assert not before or file.read_text() == before
+
+
+def test_json_takes_paths_and_numbers_of_numpy(home: Path) -> None:
+    content = {"path": Path("/a/b"), "count": np.int64(3), "rate": np.float32(0.5), "row": np.arange(2), "ä": "é"}
+    runs.write_json(home / "a.json", content)
+    text = (home / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {"path": "/a/b", "count": 3, "rate": 0.5, "row": [0, 1], "ä": "é"}
+    assert "é" in text
+
+
+def test_json_of_something_else_is_a_defect_said_by_its_type(home: Path) -> None:
+    with pytest.raises(TypeError, match="set has no JSON form"):
+        runs.write_json(home / "a.json", {"a": {1, 2}})
+
+
+# --- found again ---
+
+
+def test_latest_names_the_newest_run_under_runs_by_a_link_that_can_move(home: Path, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        runs.name_latest(make_run(home / "runs" / name))
+    assert os.readlink("runs/latest") == "second"
+    home.rename(tmp_path / "moved")
+    os.chdir(tmp_path / "moved")
+    assert runs.find_run(None) == tmp_path / "moved" / "runs" / "second"
+
+
+def test_latest_names_a_run_wherever_it_lies(home: Path, tmp_path: Path) -> None:
+    elsewhere = make_run(tmp_path / "elsewhere")
+    runs.name_latest(elsewhere)
+    assert runs.find_run(None) == elsewhere
+    assert list_names(home / "runs") == ["latest"]
+
+
+@pytest.mark.parametrize("model", [None, Path("runs/latest")])
+def test_latest_may_be_a_text_file_where_links_are_not_allowed(home: Path, model: Path | None) -> None:
+    run = make_run(home / "elsewhere")
+    (home / "runs").mkdir()
+    (home / "runs" / "latest").write_text(f"{run}\n")
+    assert runs.find_run(model) == run
+
+
+@pytest.mark.parametrize("given", ["run", "run/bundle", "runs/latest", "runs/latest/bundle"])
+def test_a_run_is_found_by_its_folder_its_bundle_or_latest(home: Path, given: str) -> None:
+    run = make_run(home / "run")
+    runs.name_latest(run)
+    assert runs.find_run(Path(given)) == run
+
+
+def test_without_any_run_it_says_how_to_make_one(home: Path) -> None:
+    with pytest.raises(RunError, match=r"no run yet.*runs/latest") as caught:
+        runs.find_run(None)
+    assert "sightx fit" in caught.value.hint
+
+
+def test_a_newest_run_that_was_deleted_is_said_so(home: Path) -> None:
+    run = make_run(home / "runs" / "run")
+    runs.name_latest(run)
+    run.rename(home / "away")
+    with pytest.raises(RunError, match="gone"):
+        runs.find_run(None)
+
+
+@pytest.mark.parametrize(("given", "words"), [("nowhere", "no such run folder"), ("images", "not a finished run")])
+def test_a_folder_that_is_no_run_is_refused_by_name(home: Path, given: str, words: str) -> None:
+    (home / "images").mkdir()
+    with pytest.raises(RunError, match=f"{given}.*{words}"):
+        runs.find_run(Path(given))

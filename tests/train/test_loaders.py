@@ -1,0 +1,133 @@
+"""What a learner is fed: kept outputs with their views in turn, or images read anew, each with its own target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sightx_cli.embed.outputs import KeptOutputs, View, digest_files
+from sightx_cli.embed.store import Shard
+from sightx_cli.errors import DataError
+from sightx_cli.plan.profiles import PROFILES
+from sightx_cli.train.loaders import KeptLoader, NormalisePixels, Sample, build_image_loaders, build_kept_loaders
+
+CPU = torch.device("cpu")
+COUNT = 10
+
+
+def keep(view: int, offset: int = 0) -> KeptOutputs:
+    """Outputs that say which image and which view they are, in two shards, stored in reverse order."""
+    rows = np.array([[offset + place, view] for place in range(COUNT)], dtype=np.float16)[::-1]
+    shards = tuple(Shard(Path(), (), {"features": part}) for part in (rows[:4], rows[4:]))
+    places = np.arange(COUNT)[::-1]
+    return KeptOutputs(shards, np.int32(places >= 4), np.where(places >= 4, places - 4, places).astype(np.int32))
+
+
+def read_pass(loader: KeptLoader) -> list[tuple[int, int, int]]:
+    """Each row of one pass: image, view, target."""
+    batches = [(features, targets) for features, targets in loader]
+    return [
+        (int(f[0]), int(f[1]), int(t)) for features, targets in batches for f, t in zip(features, targets, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("views", [1, 2, 3])
+def test_each_epoch_reads_every_image_once_and_its_views_in_turn(views: int) -> None:
+    targets = np.arange(COUNT) * 7
+    loader = KeptLoader([keep(view) for view in range(views)], ["features"], targets, 4, True, CPU)
+    for epoch in range(4):
+        rows = sorted(read_pass(loader))
+        assert rows == [(image, (image + epoch) % views, 7 * image) for image in range(COUNT)]
+
+
+def test_the_order_is_shuffled_for_training_and_kept_for_validation() -> None:
+    torch.manual_seed(0)
+    targets = np.arange(COUNT)
+    loaders = build_kept_loaders(([keep(0)], targets), (keep(0, 100), targets), ["features"], 4, CPU)
+    first, second = read_pass(loaders.train), read_pass(loaders.train)
+    assert first != second
+    assert sorted(first) == sorted(second)
+    assert [image for image, _, _ in read_pass(loaders.valid)] == list(range(100, 100 + COUNT))
+
+
+def test_the_last_batch_may_be_short() -> None:
+    loader = KeptLoader([keep(0)], ["features"], np.arange(COUNT), 4, False, CPU)
+    assert [len(targets) for _, targets in loader] == [4, 4, 2]
+    assert len(loader) == 3
+
+
+def test_kept_outputs_arrive_in_full_precision() -> None:
+    features, targets = next(iter(KeptLoader([keep(0)], ["features"], np.arange(COUNT), 4, False, CPU)))
+    assert (features.dtype, targets.dtype) == (torch.float32, torch.int64)
+
+
+@pytest.fixture
+def coloured(tmp_path: Path) -> Sample:
+    """Twelve images; how dark each is says its class."""
+    generator = np.random.default_rng(0)
+    paths = []
+    for place in range(12):
+        pixels = generator.integers(0, 60, (20, 24, 3)) + 90 * (place % 3)
+        paths.append(str(tmp_path / f"{place}.png"))
+        Image.fromarray(pixels.astype(np.uint8)).save(paths[-1])
+    return Sample(paths, digest_files(paths), np.arange(12) % 3)
+
+
+def open_loaders(sample: Sample, profile: str = "natural", seed: int = 0):
+    view = View(16, "squash", PROFILES[profile], 1, seed)
+    normalisation = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    return build_image_loaders(sample, sample, view, ("a", "b", "c"), normalisation, 5, CPU)
+
+
+def read_images(loader: object) -> tuple[torch.Tensor, torch.Tensor]:
+    images, targets = zip(*loader, strict=True)
+    return torch.cat(images), torch.cat(targets)
+
+
+def test_every_image_comes_with_its_own_class(coloured: Sample) -> None:
+    loaders = open_loaders(coloured)
+    for loader in (loaders.train, loaders.valid):
+        images, targets = read_images(loader)
+        assert sorted(targets.tolist()) == [0] * 4 + [1] * 4 + [2] * 4
+        brightness = images.mean((1, 2, 3)) * 255
+        assert torch.equal((brightness / 90).floor().long().clamp(max=2), targets)
+
+
+def test_images_are_augmented_afresh_each_epoch_and_never_for_validation(coloured: Sample) -> None:
+    loaders = open_loaders(coloured)
+    first, second = (sorted(read_images(loaders.train)[0].sum((1, 2, 3)).tolist()) for _ in range(2))
+    assert first != second
+    plain = [read_images(loaders.valid)[0] for _ in range(2)]
+    assert torch.equal(*plain)
+    expected = View(16, "squash", None, 0, 0).read(coloured.paths[0], coloured.digests[0])
+    np.testing.assert_allclose(plain[0][0].numpy(), expected.transpose(2, 0, 1) / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize(("seeds", "same"), [((0, 0), True), ((0, 1), False)])
+def test_the_seed_decides_the_augmentation(coloured: Sample, seeds: tuple[int, int], same: bool) -> None:
+    sums = [sorted(read_images(open_loaders(coloured, seed=seed).train)[0].sum((1, 2, 3)).tolist()) for seed in seeds]
+    assert (sums[0] == sums[1]) is same
+
+
+def test_without_a_profile_training_reads_the_plain_view(coloured: Sample) -> None:
+    loaders = open_loaders(coloured, "none")
+    assert {round(float(x), 4) for x in read_images(loaders.train)[0].mean((1, 2, 3))} == {
+        round(float(x), 4) for x in read_images(loaders.valid)[0].mean((1, 2, 3))
+    }
+
+
+def test_pixels_are_normalised_by_the_weights_own_mean_and_deviation() -> None:
+    pixels = torch.full((2, 4, 4, 3), 51, dtype=torch.uint8)
+    images = NormalisePixels((0.1, 0.2, 0.3), (0.5, 0.25, 0.1))(pixels)
+    assert images.shape == (2, 3, 4, 4)
+    torch.testing.assert_close(images[0, :, 0, 0], torch.tensor([0.2, 0.0, -1.0]))
+
+
+def test_a_file_that_vanishes_is_named(coloured: Sample) -> None:
+    Path(coloured.paths[3]).unlink()
+    with pytest.raises(DataError, match=r"3\.png: cannot be read"):
+        read_images(open_loaders(coloured).valid)

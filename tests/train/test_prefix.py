@@ -1,0 +1,116 @@
+"""The frozen prefix of a fit: computed once, found again, and done without when it cannot be kept."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sightx_cli.progress import Silent
+from sightx_cli.train.session import Session
+from sightx_cli.train.stages import run_stage
+
+Open = Callable[..., tuple[Any, Session]]
+
+
+class Heard(Silent):
+    """Remembers what was said."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.notes: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@contextmanager
+def full_disk(largest_file: int) -> Iterator[None]:
+    """Let no file grow beyond so many bytes, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture
+def cold_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store of its own, empty."""
+    monkeypatch.setenv("SIGHTX_CACHE", str(tmp_path / "store"))
+    return tmp_path / "store"
+
+
+def test_the_second_fit_computes_nothing(open_session: Open, cold_store: Path) -> None:
+    assert [open_session()[1].kept.computed for _ in range(2)] == [True, False]
+
+
+def test_another_seed_shares_the_plain_view_and_computes_its_own_augmented_one(
+    open_session: Open, cold_store: Path
+) -> None:
+    open_session("training.views=1", seed=0)
+    first = len(list(cold_store.glob("outputs/*/*")))
+    open_session("training.views=2", seed=0)
+    assert len(list(cold_store.glob("outputs/*/*"))) == first + 1
+
+
+def test_nothing_frozen_keeps_nothing(open_session: Open, cold_store: Path) -> None:
+    _, session = open_session('stage=[{train="all",epochs=1,rate=1e-3}]')
+    assert session.kept is None
+    assert not list(cold_store.glob("outputs/*"))
+
+
+def test_a_deeper_stage_keeps_its_cut_beside_the_features(open_session: Open) -> None:
+    stages = 'stage=[{train="head",epochs=1,rate=1e-3},{train="last:2",epochs=1,rate=1e-3}]'
+    _, session = open_session(stages)
+    assert session.kept.cuts == (3, 5)
+    assert session.kept.names_at(3, 5) == ("map_3",)
+    assert open_session(stages, 'model.head.taps="all"')[1].kept.names_at(3, 5) == ("map_3", "taps_3")
+
+
+def test_outputs_beyond_the_budget_are_computed_anew_each_epoch_after_one_line(
+    open_session: Open, cold_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGHTX_CACHE_BYTES", "1000")
+    heard = Heard()
+    preparation, session = open_session("stage.0.epochs=1", listener=heard)
+    assert session.kept is None
+    assert len(heard.warnings) == 1
+    assert "SIGHTX_CACHE" in heard.warnings[0]
+    run_stage(session, preparation.recipe.stage[0])
+    assert len(session.history) == 1
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_on_a_full_disk_nothing_is_kept_and_training_goes_on_after_one_line(
+    open_session: Open, cold_store: Path, engine: str
+) -> None:
+    heard = Heard()
+    with full_disk(2_000):
+        preparation, session = open_session("stage.0.epochs=1", listener=heard, engine=engine)
+        run_stage(session, preparation.recipe.stage[0])
+    assert len(heard.warnings) == 1
+    assert "cannot be kept" in heard.warnings[0]
+    assert [path for path in cold_store.rglob("*") if path.is_file()] == []
+
+
+def test_a_network_that_cannot_be_cut_says_so_and_keeps_its_frozen_whole(open_session: Open) -> None:
+    heard = Heard()
+    _, session = open_session(backbone="test_byobnet", listener=heard)
+    assert "cannot be cut" in heard.notes[0]
+    assert session.kept.cuts == (len(session.backbone.stages),)
+
+
+def test_a_network_that_cannot_be_cut_trains_its_last_stage_on_images(open_session: Open) -> None:
+    preparation, session = open_session('stage=[{train="last:1",epochs=1,rate=1e-3}]', backbone="test_byobnet")
+    assert session.kept is None
+    run_stage(session, preparation.recipe.stage[0])
+    assert len(session.history) == 1
