@@ -112,12 +112,14 @@ class OutputStore:
                 continue
             try:
                 shards.append(_open_shard(folder))
-                os.utime(folder / "shard.json")
             except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
                 if not (folder / "shard.json").exists():
                     continue  # not damaged: another process made room
                 self.dropped.append(f"kept outputs {folder.name} are damaged ({error}): dropped, computed again")
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
+                continue
+            with contextlib.suppress(OSError):  # a store that may only be read serves too
+                os.utime(folder / "shard.json")
         return shards
 
     def has_room(self, needed_bytes: int) -> bool:
@@ -141,15 +143,14 @@ class OutputStore:
         needed = sum(2 * len(digests) * int(np.prod(shape)) for shape in shapes.values())
         self.make_room(needed)
         temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
-        writer = ShardWriter(temporary, len(digests), shapes)
         try:
-            yield writer
-            table = {name: writer.close(name) for name in shapes}
-            header = {"format": FORMAT_VERSION, "digests": list(digests), "arrays": table, "what": what}
-            (temporary / "shard.json").write_text(json.dumps(header))
-            temporary.rename(parent / temporary.name.removeprefix(".writing-"))
+            with contextlib.closing(ShardWriter(temporary, len(digests), shapes)) as writer:
+                yield writer
+                table = {name: writer.finish(name) for name in shapes}
+                header = {"format": FORMAT_VERSION, "digests": list(digests), "arrays": table, "what": what}
+                (temporary / "shard.json").write_text(json.dumps(header))
+                temporary.rename(parent / temporary.name.removeprefix(".writing-"))
         finally:
-            writer.abandon()
             shutil.rmtree(temporary, ignore_errors=True)
 
     def make_room(self, needed_bytes: int) -> None:
@@ -160,7 +161,7 @@ class OutputStore:
             if total + needed_bytes <= self.budget_bytes:
                 return
             total -= size
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
 
     def list_entries(self) -> list[StoreEntry]:
         """List what is kept, one entry per prefix and view, the newest first."""
@@ -216,7 +217,7 @@ class ShardWriter:
             file.seek(start * 2 * int(np.prod(self._shapes[name])))
             file.write(rows.tobytes())
 
-    def close(self, name: str) -> dict[str, Any]:
+    def finish(self, name: str) -> dict[str, Any]:
         """Finish one array; return its entry in the header: shape, length in bytes, checksum."""
         file = self._files[name]
         file.flush()
@@ -228,7 +229,7 @@ class ShardWriter:
         file.close()
         return {"shape": [self._rows, *self._shapes[name]], "bytes": length, "crc32": checksum}
 
-    def abandon(self) -> None:
+    def close(self) -> None:
         """Close what is still open."""
         for file in self._files.values():
             with contextlib.suppress(OSError):
@@ -244,6 +245,8 @@ def _open_shard(folder: Path) -> Shard:
     for name, entry in header["arrays"].items():
         file = folder / f"{name}.f16"
         shape = tuple(entry["shape"])
+        if shape[0] != len(header["digests"]):
+            raise ValueError(f"{name} has {shape[0]} rows for {len(header['digests'])} images")
         if file.stat().st_size != entry["bytes"] or entry["bytes"] != 2 * int(np.prod(shape)):
             raise ValueError(f"{name} has {file.stat().st_size} bytes, {entry['bytes']} were written")
         with file.open("rb") as stream:
@@ -254,6 +257,13 @@ def _open_shard(folder: Path) -> Shard:
             raise ValueError(f"{name} has another checksum than was written")
         arrays[name] = np.memmap(file, dtype=np.float16, mode="r", shape=shape)
     return Shard(folder, tuple(header["digests"]), arrays)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a shard, its header first: without it, nobody takes the rest for a shard."""
+    with contextlib.suppress(OSError):
+        (folder / "shard.json").unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _last_used(folder: Path) -> float:

@@ -82,7 +82,8 @@ def build_forward(
         converted = convert_module(module, output_names, size_px, mean, std)
     except Exception as error:
         # OpenVINO's converter raises what it likes, by network; torch runs them all.
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")] or [type(error).__name__]
+        reason = next((line for line in lines if line.startswith("No conversion rule")), lines[0])
         listener.warn(f"OpenVINO cannot convert this network ({reason[:120]}): torch runs it instead, slower")
         return TorchForward(module, output_names, size_px, mean, std, engine.device)
     if graph is not None:

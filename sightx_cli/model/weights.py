@@ -12,6 +12,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import timm
@@ -104,7 +105,11 @@ def read_weights(file: Path) -> tuple[dict[str, Tensor], Normalisation | None]:
     except WeightsError:
         raise
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        # torch's own words on a pickle recommend to load it all the same.
+        own = (
+            "it holds more than tensors, and code in a file is never run" if isinstance(error, UnpicklingError) else ""
+        )
+        reason = own or (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(
             f"--weights {file}: cannot be read as plain weights ({reason})",
             "give a .safetensors file, or a .pth that holds tensors only",

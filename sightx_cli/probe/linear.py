@@ -41,7 +41,8 @@ def solve_linear_head(
 ) -> LinearSolution:
     """Solve a multinomial logistic regression on features (N, F) with targets (N,) of `classes` classes.
 
-    The penalty is chosen by cross-validated log loss on the training images, with groups kept together.
+    The penalty is chosen by cross-validated log loss on the training images, with groups kept together. There must be
+    images of two classes at least; a class without any is given no chance.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -57,8 +58,9 @@ def solve_linear_head(
         model = LogisticRegression(C=strength, class_weight=weights, max_iter=300, tol=1e-3).fit(scaled, targets)
     weight = np.zeros((classes, features.shape[1]), np.float32)
     bias = np.full(classes, -10.0, np.float32)  # a class that the training part lacks
-    if classes == 2 and len(model.classes_) == 2:
-        weight[1], bias[1], bias[0] = model.coef_[0], model.intercept_[0], 0.0
+    if len(model.classes_) == 2:  # scikit-learn gives one row: the second class against the first
+        first, second = model.classes_
+        weight[second], bias[second], bias[first] = model.coef_[0], model.intercept_[0], 0.0
     else:
         weight[model.classes_], bias[model.classes_] = model.coef_, model.intercept_
     return LinearSolution(weight, bias, mean, deviation, strength)
@@ -80,21 +82,26 @@ def choose_strength(
     if len(rows) > TRIAL_IMAGES:
         rows = np.random.default_rng(seed).choice(rows, TRIAL_IMAGES, replace=False)
     x, y = scaled[rows], targets[rows]
-    folds = min(3, int(np.bincount(y)[np.unique(y)].min()))
-    if folds < 2 or len(np.unique(y)) < 2:
+    labels = np.unique(y)
+    # An empty name is no group: that image stands alone (see data.splits).
+    named = [group or f"\0{place}" for place, group in enumerate([""] * len(targets) if groups is None else groups)]
+    chosen = np.asarray(named)[rows]
+    apart = len(np.unique(chosen))
+    folds = min(3, int(np.bincount(y)[labels].min()), apart)
+    if folds < 2 or len(labels) < 2:
         return STRENGTHS[1]
-    if groups is not None and len(set(groups)) < len(groups):
-        chosen = np.asarray(groups)[rows]
+    if apart < len(y):
         splits = list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(x, y, chosen))
     else:
         splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y))
+    # A fold without a class to learn from, or with nothing to judge on, says nothing of the penalty.
+    splits = [(fit, judge) for fit, judge in splits if len(judge) and len(np.unique(y[fit])) == len(labels)]
+    if not splits:
+        return STRENGTHS[1]
     losses = []
-    labels = np.unique(y)
     for strength in STRENGTHS:
         total = 0.0
         for fit, judge in splits:
-            if len(np.unique(y[fit])) < len(labels):
-                continue
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 model = LogisticRegression(C=strength, class_weight=weights, max_iter=100, tol=1e-2).fit(x[fit], y[fit])
