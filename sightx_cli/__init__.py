@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from sightx_cli.workflows import find_lr, fit, predict
 
 # OpenMP's threads otherwise spin while they wait for each other. Where anything else wants the processor (another
-# program, our own decoding threads) a spinning thread keeps it from the one that has work: a training step was measured
-# three times slower. It is read when torch is loaded, so it is set before anything can load it; a value set outside wins.
+# program, our own decoding threads) a spinning thread keeps it from the one that has work: a training step was
+# measured three times slower. Read when torch is loaded, so set before anything can load it; a value set outside wins.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"

@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -42,10 +43,7 @@ def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
     """
     if out is None:
         name = f"{datetime.now():%Y%m%d-%H%M%S}-{re.sub(r'[^A-Za-z0-9_.-]', '-', recipe)}"
-        folder, number = RUNS / name, 2
-        while folder.exists():
-            folder, number = RUNS / f"{name}-{number}", number + 1
-        return folder.absolute()
+        return _find_free((RUNS / name).absolute())
     out = out.absolute()
     if out == (RUNS / LATEST).absolute() and not out.exists():
         raise RunError(f"--out {out}: this name is kept for the newest run", "name another folder")
@@ -56,21 +54,41 @@ def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
     return out.resolve() if out.is_symlink() else out  # of runs/latest, the run that it names is replaced
 
 
+def _find_free(folder: Path) -> Path:
+    free, number = folder, 2
+    while free.exists():
+        free, number = folder.with_name(f"{folder.name}-{number}"), number + 1
+    return free
+
+
 def _is_replaceable(out: Path) -> bool:
     return out.is_dir() and (((out / PLAN).is_file() and (out / BUNDLE).is_dir()) or not any(out.iterdir()))
 
 
+@dataclass
+class RunInMaking:
+    """A run that is not whole yet: the folder to fill, and where it will lie."""
+
+    partial: Path
+    folder: Path
+
+
 @contextlib.contextmanager
-def making_run(folder: Path) -> Iterator[Path]:
-    """Give a folder to fill; it takes the run's place when the block ends well and is removed when it does not."""
+def making_run(folder: Path, overwrite: bool = False) -> Iterator[RunInMaking]:
+    """Give a folder to fill; it takes the run's place when the block ends well and is removed when it does not.
+
+    Without `overwrite` a run that took the place meanwhile is not touched: this one lies beside it, under a number.
+    """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     except OSError as error:
         raise RunError(f"{folder}: cannot be written ({error.strerror})", "name another place with --out") from error
+    making = RunInMaking(partial, folder)
     try:
-        yield partial
+        yield making
         partial.chmod(0o755)  # mkdtemp makes it private; a run is shared like any folder
+        folder = making.folder = folder if overwrite else _find_free(folder)
         replaced = None
         if folder.exists():
             replaced = folder.with_name(f".{folder.name}-replaced-{os.getpid()}")

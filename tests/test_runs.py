@@ -98,8 +98,8 @@ def test_a_run_cannot_be_named_latest(home: Path) -> None:
 
 def test_a_run_appears_whole_and_can_be_read_by_others(home: Path) -> None:
     folder = home / "deep" / "run"
-    with runs.making_run(folder) as partial:
-        (partial / "plan.json").write_text("{}")
+    with runs.making_run(folder) as making:
+        (making.partial / "plan.json").write_text("{}")
         assert not folder.exists()
     assert list_names(folder) == ["plan.json"]
     assert folder.stat().st_mode & 0o777 == 0o755
@@ -108,24 +108,37 @@ def test_a_run_appears_whole_and_can_be_read_by_others(home: Path) -> None:
 
 @pytest.mark.parametrize("error", [OSError("full"), KeyboardInterrupt()])
 def test_a_run_that_fails_leaves_nothing(home: Path, error: BaseException) -> None:
-    with pytest.raises(type(error)), runs.making_run(home / "runs" / "run") as partial:
-        (partial / "plan.json").write_text("{}")
-        raise error
+    def fail() -> None:
+        with runs.making_run(home / "runs" / "run") as making:
+            (making.partial / "plan.json").write_text("{}")
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
     assert list_names(home / "runs") == []
 
 
 def test_a_run_replaces_another_whole(home: Path) -> None:
     old = make_run(home / "run")
-    with runs.making_run(old) as partial:
-        (partial / "new.txt").write_text("new")
+    with runs.making_run(old, overwrite=True) as making:
+        (making.partial / "new.txt").write_text("new")
         assert (old / "plan.json").exists(), "the old run stays until the new one is whole"
     assert list_names(old) == ["new.txt"]
     assert list_names(home) == ["run"]
 
 
+def test_a_run_that_was_made_meanwhile_under_the_same_name_is_not_lost(home: Path) -> None:
+    with runs.making_run(home / "run") as making:
+        make_run(home / "run")  # two fits that began in the same second
+        (making.partial / "new.txt").write_text("new")
+    assert making.folder == home / "run-2"
+    assert list_names(home) == ["run", "run-2"]
+    assert (list_names(home / "run"), list_names(home / "run-2")) == (["bundle", "plan.json"], ["new.txt"])
+
+
 def test_a_failed_run_leaves_the_one_it_was_to_replace(home: Path) -> None:
     old = make_run(home / "run")
-    with pytest.raises(ValueError, match="no"), runs.making_run(old):
+    with pytest.raises(ValueError, match="no"), runs.making_run(old, overwrite=True):
         raise ValueError("no")
     assert list_names(old) == ["bundle", "plan.json"]
 
@@ -171,7 +184,7 @@ def test_json_of_something_else_is_a_defect_said_by_its_type(home: Path) -> None
 def test_latest_names_the_newest_run_under_runs_by_a_link_that_can_move(home: Path, tmp_path: Path) -> None:
     for name in ("first", "second"):
         runs.name_latest(make_run(home / "runs" / name))
-    assert os.readlink("runs/latest") == "second"
+    assert Path("runs/latest").readlink() == Path("second")
     home.rename(tmp_path / "moved")
     os.chdir(tmp_path / "moved")
     assert runs.find_run(None) == tmp_path / "moved" / "runs" / "second"

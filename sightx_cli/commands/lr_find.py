@@ -39,4 +39,5 @@ def lr_find(data: Data, options: TrainingOptions, talk: Talk, stage: Stage = Non
     with talk.listen() as listener:
         result = workflows.find_lr(data, stage=stage, **options.to_arguments(), listener=listener)
     then = f"sightx fit {shlex.quote(data)}{options.repeat()} --rate {result.chosen:.1e}"
-    talk.answer(result, show_lr_find, then, "trains with the rate chosen")
+    # --rate is the first stage's: what was found for another belongs into the recipe
+    talk.answer(result, show_lr_find, then if stage is None else "", "trains with the rate chosen")

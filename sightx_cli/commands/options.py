@@ -178,10 +178,17 @@ class TrainingOptions:
     ] = False
 
     def repeat(self) -> str:
-        """Give the options that say which recipe this was, for a command to type next."""
-        recipe = f" --recipe {shlex.quote(self.recipe)}" if self.recipe != "auto" else ""
-        settings = "".join(f" --set {shlex.quote(setting)}" for setting in self.settings or ())
-        return recipe + (f" --shift {self.shift}" if self.shift else "") + settings
+        """Give the options that say what is trained on what, for a command to type next."""
+        given = (
+            ("--recipe", self.recipe if self.recipe != "auto" else None),
+            ("--shift", self.shift),
+            ("--profile", self.profile),
+            ("--backbone", self.backbone),
+            ("--weights", self.weights),
+            ("--group-by", self.group_by),
+            *(("--set", setting) for setting in self.settings or ()),
+        )
+        return "".join(f" {flag} {shlex.quote(str(value))}" for flag, value in given if value is not None)
 
     def to_arguments(self) -> dict[str, Any]:
         """Give the keyword arguments of `workflows.fit` and `workflows.find_lr`."""

@@ -45,7 +45,7 @@ def predict(
     sources: Sources,
     model: Model = None,
     output: Output = Path("predictions.csv"),
-    batch: Batch = 32,
+    batch: Batch = 16,
     resume: Resume = False,
     overwrite: Overwrite = False,
     *,

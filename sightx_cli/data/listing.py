@@ -85,12 +85,12 @@ def list_images(folder: Path, listing: Listing) -> Iterator[Path]:
             suffix = Path(entry.name).suffix.lower()
             if suffix in _OTHER_IMAGES:
                 listing.other_images[suffix] += 1
-        elif not _is_valid_text(entry.name):
+        elif not is_valid_text(entry.name):
             listing.misnamed += 1
         elif entry.is_file() or entry.is_symlink():
             yield folder / entry.name
     for entry in folders:
-        if not _is_valid_text(entry.name):
+        if not is_valid_text(entry.name):
             listing.misnamed += 1
         elif mark_visited(folder / entry.name, listing):
             yield from list_images(folder / entry.name, listing)
@@ -125,7 +125,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _is_valid_text(name: str) -> bool:
+def is_valid_text(name: str) -> bool:
+    """Whether a name is valid UTF-8: a file's need not be."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:

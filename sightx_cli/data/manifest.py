@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.listing import Listing, is_image_name, list_folder, list_images, mark_visited, natural_key
+from sightx_cli.data.listing import (
+    Listing,
+    is_image_name,
+    is_valid_text,
+    list_folder,
+    list_images,
+    mark_visited,
+    natural_key,
+)
 from sightx_cli.data.tables import TABLE_SUFFIXES, exists, find_path, is_table_name, read_table
 from sightx_cli.errors import DataError
 
@@ -73,6 +81,8 @@ def load_manifest(source: str | Path) -> Manifest:
         return load_demo(source.removeprefix(DEMO_PREFIX))
     path = Path(source).expanduser()
     _check_exists(path)
+    if not is_valid_text(str(path.absolute())):
+        raise DataError(f"{path}: its path is not valid UTF-8 text", "rename the folder that is not, and try again")
     if path.is_dir():
         return _load_folder(path.absolute())
     if is_table_name(path):

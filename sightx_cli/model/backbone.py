@@ -30,9 +30,10 @@ class Backbone(nn.Module):
         self.network: Any = network
         self.pool = pool
         stages, self.can_be_cut = build_stages(network)
-        if self.can_be_cut and not check_stages(network, stages, size_px):
-            # The family looks known and is not: run it whole, as any unknown network. The caller says so.
-            self.can_be_cut = False
+        self.failed_its_check = self.can_be_cut and not check_stages(network, stages, size_px)
+        """Whether the family looks known and is not: the stages in turn do not give what the network gives."""
+        if self.failed_its_check:
+            self.can_be_cut = False  # it runs whole, as any unknown network
             whole = (network.forward_features, *([_identity] * (len(stages) - 1)))
             stages = tuple(Stage(s.name, run, s.parameters) for s, run in zip(stages, whole, strict=True))
         self.stages: tuple[Stage, ...] = stages

@@ -38,11 +38,13 @@ def solve_linear_head(
     balanced: bool,
     groups: Sequence[str] | None = None,
     seed: int = 0,
+    views: int = 1,
 ) -> LinearSolution:
     """Solve a multinomial logistic regression on features (N, F) with targets (N,) of `classes` classes.
 
     The penalty is chosen by cross-validated log loss on the training images, with groups kept together. There must be
-    images of two classes at least; a class without any is given no chance.
+    images of two classes at least; a class without any is given no chance. With several views the rows hold every
+    image once per view, view after view: the penalty is chosen on the first view, and weighs as much per image on all.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -51,7 +53,9 @@ def solve_linear_head(
     deviation[deviation < 1e-6] = 1.0
     scaled = (features - mean) / deviation
     weights = "balanced" if balanced else None
-    strength = choose_strength(scaled, targets, weights, groups, seed)
+    first = len(targets) // views
+    first_groups = None if groups is None else list(groups)[:first]
+    strength = choose_strength(scaled[:first], targets[:first], weights, first_groups, seed) / views
     with warnings.catch_warnings():
         # An unfinished solution is a fine start for training; the judge of it is the valid part.
         warnings.simplefilter("ignore")
@@ -64,6 +68,17 @@ def solve_linear_head(
     else:
         weight[model.classes_], bias[model.classes_] = model.coef_, model.intercept_
     return LinearSolution(weight, bias, mean, deviation, strength)
+
+
+def rotate(scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Turn features (N, F) so that N columns hold all of them, where there are fewer rows than columns: (N, min(N, F)).
+
+    Distances stay, and so does the loss of every L2-penalised linear model: the same solutions, found quicker.
+    """
+    if len(scaled) >= scaled.shape[1]:
+        return scaled
+    left, size, _ = np.linalg.svd(scaled, full_matrices=False)
+    return np.ascontiguousarray(left * size)
 
 
 def choose_strength(
@@ -81,7 +96,7 @@ def choose_strength(
     rows = np.arange(len(targets))
     if len(rows) > TRIAL_IMAGES:
         rows = np.random.default_rng(seed).choice(rows, TRIAL_IMAGES, replace=False)
-    x, y = scaled[rows], targets[rows]
+    x, y = rotate(scaled[rows]), targets[rows]
     labels = np.unique(y)
     # An empty name is no group: that image stands alone (see data.splits).
     named = [group or f"\0{place}" for place, group in enumerate([""] * len(targets) if groups is None else groups)]

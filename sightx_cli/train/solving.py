@@ -88,6 +88,7 @@ def solve_head(session: Session) -> float | None:
         len(session.classes),
         session.recipe.training.class_weights == "balanced",
         list(groups) * features.views,
+        views=features.views,
     )
     tensors = (solution.weight, solution.bias, solution.mean, solution.deviation)
     set_linear_solution(session.head, *(torch.from_numpy(part) for part in tensors))

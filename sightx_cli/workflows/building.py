@@ -44,7 +44,12 @@ def build_session(
     engine = choose_engine(request.engine, device)
     seed_everything(request.seed)
     backbone, weights = build_backbone(recipe, request.weights)
-    if not backbone.can_be_cut:
+    listener.note(f"weights: {weights.origin}")
+    listener.note(f"engine: {engine.name} {engine.precision} ({engine.why})")
+    if backbone.failed_its_check:
+        name = recipe.model.backbone
+        listener.warn(f"{name}: its stages in turn do not give what the whole gives, so only a frozen whole is kept")
+    elif not backbone.can_be_cut:
         listener.note(f"{recipe.model.backbone} cannot be cut between its stages: only a frozen whole is kept")
     classes = preparation.manifest.classes
     model = build_classifier(backbone, recipe, len(classes))

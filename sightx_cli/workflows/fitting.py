@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +74,11 @@ def run_fit(request: Request, listener: Listener) -> FitResult:
         runs.choose_run_folder("", request.out, request.overwrite)  # refused before any work is done
     preparation = prepare(request, heard)
     folder = runs.choose_run_folder(preparation.recipe.name, request.out, request.overwrite)
-    with runs.making_run(folder) as partial:
-        result = _train_and_write(preparation, heard, partial, folder, began)
+    with runs.making_run(folder, request.overwrite) as making:
+        result = _train_and_write(preparation, heard, making.partial, folder, began)
+    result = replace(result, run=making.folder)
     try:
-        runs.name_latest(folder)
+        runs.name_latest(result.run)
     except OSError as error:  # the run is whole; it is only not found by default
         heard.warn(f"{runs.RUNS / runs.LATEST} cannot name this run ({error.strerror}): give --model to predict")
     return result

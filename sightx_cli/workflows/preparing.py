@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+HIGHEST_SEED = 2**32 - 1
+"""What NumPy takes."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What the user asked of `fit` or `lr-find`, as typed."""
@@ -77,6 +81,8 @@ class Preparation:
 def prepare(request: Request, listener: Listener) -> Preparation:
     """Load and check the data, choose and resolve the recipe, split, and build the plan."""
     began = time.perf_counter()
+    if not 0 <= request.seed <= HIGHEST_SEED:
+        raise UsageError(f"--seed {request.seed}: allowed are whole numbers from 0 to {HIGHEST_SEED}", "--seed 0")
     if request.recipe != "auto":
         find_recipe(request.recipe)  # a mistyped name is said before the images are read
     manifest = load_manifest(request.source)

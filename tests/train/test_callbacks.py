@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from fastai.callback.core import Callback
 from fastai.learner import Learner
 from torch import nn
 
 from sightx_cli.errors import TrainingError
 from sightx_cli.train.callbacks import Best, FiniteLoss, FrozenStaysFrozen, HalfPrecision
+from sightx_cli.train.learners import building_learner
 
 
 def make_model(value: float) -> nn.Module:
@@ -89,6 +93,29 @@ def test_a_loss_that_is_not_finite_stops_before_it_is_learned_from(value: float)
     with learner.no_bar(), learner.no_logging(), pytest.raises(TrainingError, match="epoch 1"):
         learner.fit(1, lr=1e-3)
     assert torch.equal(learner.model.weight, before)
+
+
+class PressCtrlC(Callback):
+    """Presses Ctrl-C in the middle of a batch."""
+
+    order = 8
+
+    def after_pred(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_within_a_batch_leaves_half_precision(open_session: Callable[..., tuple[Any, Any]]) -> None:
+    preparation, session = open_session()
+
+    def train() -> None:
+        with building_learner(session, preparation.recipe.stage[0]) as (learner, _):
+            learner.add_cbs([HalfPrecision("cpu", torch.bfloat16), PressCtrlC()])
+            with learner.no_bar(), learner.no_logging():
+                learner.fit(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        train()
+    assert not torch.is_autocast_enabled("cpu")
 
 
 def test_half_precision_computes_the_forward_and_keeps_the_weights_whole() -> None:

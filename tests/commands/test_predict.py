@@ -1,0 +1,126 @@
+"""`sightx predict`, as typed: its JSON, its exit statuses, and that it never waits for torch."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from sightx_cli.app import app
+
+if TYPE_CHECKING:
+    from sightx_cli.workflows import FitResult
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: Path) -> Path:
+    """The current folder, with four new images."""
+    (tmp_path / "new").mkdir()
+    for number, name in enumerate(("nought", "one", "two", "two")):
+        shutil.copy(digits / name / f"{number:02}.png", tmp_path / "new" / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def predict(digits_run: FitResult, *args: str) -> Any:
+    return CliRunner().invoke(app, ["predict", *args, "--model", str(digits_run.run)])
+
+
+def check_refused(done: Any, *words: str) -> None:
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) <= 2
+    for word in words:
+        assert word in done.stderr.splitlines()[0]
+
+
+def test_json_is_alone_on_stdout_with_the_keys_of_the_contract(digits_run: FitResult, home: Path) -> None:
+    (home / "new" / "bad.png").write_text("text")
+    done = predict(digits_run, "new", "--json")
+    answer = json.loads(done.stdout)
+    assert (done.exit_code, len(done.stdout.splitlines())) == (0, 1)
+    assert {"images", "unreadable", "output", "seconds", "images_per_second"} <= set(answer)
+    assert (answer["images"], answer["unreadable"]) == (5, 1)
+    assert answer["output"] == str(home / "predictions.csv")
+    assert len(pd.read_csv(answer["output"])) == 5
+
+
+def test_people_read_how_many_of_each_class_and_where_the_table_lies(digits_run: FitResult, home: Path) -> None:
+    (home / "new" / "bad.png").write_text("text")
+    done = predict(digits_run, "new", "-o", "out/table.parquet")
+    assert done.exit_code == 0, done.stderr
+    for words in ("5 images", "nought", "two", "1 unreadable image", "out/table.parquet"):
+        assert words in done.stdout
+
+
+def test_an_output_that_exists_is_refused_and_kept(digits_run: FitResult, home: Path) -> None:
+    (home / "predictions.csv").write_text("mine")
+    check_refused(predict(digits_run, "new"), "predictions.csv: exists already")
+    assert (home / "predictions.csv").read_text() == "mine"
+    assert predict(digits_run, "new", "--overwrite").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["nowhere"], "nowhere does not exist"),
+        (["new", "-o", "out.txt"], "allowed: .csv, .parquet, .jsonl"),
+        (["new", "-o", "new.csv/"], ""),
+        (["new", "-o", "new/0.png/out.csv"], "cannot be written"),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_exit_2(digits_run: FitResult, home: Path, args: list[str], words: str) -> None:
+    (home / "new.csv").mkdir()
+    check_refused(predict(digits_run, *args), words)
+
+
+def test_without_a_run_it_says_what_makes_one(home: Path) -> None:
+    done = CliRunner().invoke(app, ["predict", "new"])
+    check_refused(done, "no run yet")
+    assert "sightx fit" in done.stderr
+    check_refused(CliRunner().invoke(app, ["predict", "new", "--model", "new"]), "not a finished run")
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_table(digits_run: FitResult, home: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, hard))
+    try:
+        done = predict(digits_run, "new")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    check_refused(done, "no room left on the disk")
+    assert not (home / "predictions.csv").exists()
+    assert predict(digits_run, "new", "--resume").exit_code == 0
+    assert [path.name for path in home.iterdir() if path.name.startswith(".")] == []
+
+
+HEAVY = ("torch", "timm", "fastai", "torchvision", "sklearn", "matplotlib")
+CODE = """
+import atexit, sys
+heavy = {heavy!r}
+atexit.register(lambda: print("loaded:", *(name for name in heavy if name in sys.modules), file=sys.stderr))
+sys.argv = ["sightx", "predict", {image!r}, "--model", {run!r}, "--json"]
+from sightx_cli.app import main
+main()
+"""
+
+
+def test_a_single_image_is_predicted_without_importing_torch(digits_run: FitResult, home: Path) -> None:
+    code = CODE.format(heavy=HEAVY, image="new/2.png", run=str(digits_run.run))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.rpartition("loaded:")[2].strip() == ""
+    assert json.loads(done.stdout)["images"] == 1
+    alone = pd.read_csv("predictions.csv").iloc[0]
+    predict(digits_run, "new", "--overwrite")
+    among = pd.read_csv("predictions.csv").iloc[2]
+    assert (alone["image"], alone["label"]) == (among["image"], among["label"]) == ("new/2.png", "two")
+    assert alone["confidence"] == pytest.approx(among["confidence"], abs=1e-5)
