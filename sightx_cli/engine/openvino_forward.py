@@ -41,24 +41,19 @@ class OpenVinoForward:
     def run(self, batches: Iterable[tuple[Key, Images]]) -> Iterator[tuple[Key, Outputs]]:
         """Run batches of uint8 images (N, H, W, 3); yield (key, outputs float32 by name), in order.
 
-        Results are fetched here and not in a callback: that would run Python in OpenVINO's threads, and one that is
-        still at it when the program ends aborts it.
+        Results are fetched here and not in a callback of an `AsyncInferQueue`: that runs Python in OpenVINO's threads,
+        and one still at it when the caller stops, the reading fails or the program ends brings the process down.
         """
         idle = [self._compiled.create_infer_request() for _ in range(self._jobs)]
         running: deque[tuple[Any, Key, int]] = deque()
-        try:
-            for key, images in batches:
-                if not idle:
-                    yield self._fetch(running, idle)
-                request = idle.pop()
-                request.start_async({0: self._filled(images)})
-                running.append((request, key, len(images)))
-            while running:
+        for key, images in batches:
+            if not idle:
                 yield self._fetch(running, idle)
-        finally:
-            # Also when the reading fails or the caller stops: a request dropped under way brings the process down.
-            for request, _, _ in running:
-                request.wait()
+            request = idle.pop()
+            request.start_async({0: self._filled(images)})
+            running.append((request, key, len(images)))
+        while running:
+            yield self._fetch(running, idle)
 
     def _fetch(self, running: deque[tuple[Any, Key, int]], idle: list[Any]) -> tuple[Key, Outputs]:
         """Wait for the oldest request, copy its outputs out, and make it idle."""

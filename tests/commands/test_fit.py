@@ -35,9 +35,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def small(random_weights: Callable[[str], Path]) -> list[str]:
-    """Options for a fit in seconds: a small network of random weights, one epoch, torch as the engine."""
+    """Options for a fit in seconds: a small network of random weights, one epoch."""
     weights = str(random_weights("test_resnet"))
-    options = ["--recipe", "natural-small", "--backbone", "test_resnet", "--weights", weights, "--engine", "torch"]
+    options = ["--recipe", "natural-small", "--backbone", "test_resnet", "--weights", weights]
     return [*options, "--set", "image.size_px=32", "--set", "stage.0.epochs=1"]
 
 

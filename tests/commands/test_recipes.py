@@ -117,7 +117,7 @@ def test_check_reports_every_fault_of_every_file_and_fails(tmp_path):
     bad, worse = tmp_path / "bad.toml", tmp_path / "worse.toml"
     text = (find_folder() / "medical-small.toml").read_text(encoding="utf-8")
     bad.write_text(text.replace("size_px", "sizepx"), encoding="utf-8")
-    worse.write_text(text.replace("epochs = 15", "epochs = 0").replace("384", "3"), encoding="utf-8")
+    worse.write_text(text.replace("epochs = 3", "epochs = 0", 1).replace("384", "3"), encoding="utf-8")
     result = run(app, ["check", str(bad), "natural-small", str(worse), "--json"])
     assert isinstance(result.exception, RecipeError)
     assert len(result.exception.faults) == 3

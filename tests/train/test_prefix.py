@@ -95,7 +95,7 @@ def test_on_a_full_disk_nothing_is_kept_and_training_goes_on_after_one_line(
 ) -> None:
     heard = Heard()
     with full_disk(2_000):
-        preparation, session = open_session("stage.0.epochs=1", listener=heard, engine=engine)
+        preparation, session = open_session("model.head.hidden=[8]", "stage.0.epochs=1", listener=heard, engine=engine)
         run_stage(session, preparation.recipe.stage[0])
     assert len(heard.warnings) == 1
     assert "cannot be kept" in heard.warnings[0]
@@ -105,7 +105,7 @@ def test_on_a_full_disk_nothing_is_kept_and_training_goes_on_after_one_line(
 def test_a_network_that_cannot_be_cut_says_so_and_keeps_its_frozen_whole(open_session: Open) -> None:
     heard = Heard()
     _, session = open_session(backbone="test_byobnet", listener=heard)
-    assert "cannot be cut" in heard.notes[0]
+    assert any("cannot be cut" in note for note in heard.notes)
     assert session.kept.cuts == (len(session.backbone.stages),)
 
 

@@ -115,7 +115,8 @@ def short_session(request: pytest.FixtureRequest, digits: Any) -> Session:
     settings = ["image.size_px=32", 'stage=[{train="all",epochs=1,rate=1e-3}]']
     if request.param == "resnet18":
         settings.append('model.weights="scratch"')
-    asked = Request(str(digits), "natural-small", backbone=request.param, settings=settings, cache=False)
+    how = {"backbone": request.param, "cache": False, "engine": "torch"}
+    asked = Request(str(digits), "natural-small", settings=settings, **how)
     session, _ = build_session(prepare(asked, Silent()), Silent())
     few = [0, 1, 20, 21, 40, 41]
     paths, digests = ([column[place] for place in few] for column in (session.train.paths, session.train.digests))
