@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -22,10 +23,16 @@ class FeatureScale(nn.Module):
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("deviation", torch.ones(features))
 
-    def set(self, mean: Tensor, deviation: Tensor) -> None:
-        """Use this mean and deviation, each (F,)."""
+    def set(self, mean: Tensor, deviation: Tensor) -> float:
+        """Use this mean and deviation, each (F,), such that whole feature vectors have length 1; returns √F.
+
+        Not each feature alone: Adam moves every weight by its rate in each step, whatever the weight's size. On F
+        features of deviation 1 that moves a logit √F times as far, and a solved head is gone after a few steps.
+        """
+        length = math.sqrt(len(mean))
         self.mean.copy_(mean)
-        self.deviation.copy_(deviation)
+        self.deviation.copy_(deviation * length)
+        return length
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (features − mean) / deviation, (N, F)."""
@@ -54,7 +61,7 @@ def set_linear_solution(head: nn.Sequential, weight: Tensor, bias: Tensor, mean:
     scale, linear = head[0], head[-1]
     if not isinstance(scale, FeatureScale) or not isinstance(linear, nn.Linear) or len(head) != 3:
         raise ValueError("only a head without hidden layers can take a linear solution")
-    scale.set(mean, deviation)
+    length = scale.set(mean, deviation)
     with torch.no_grad():
-        linear.weight.copy_(weight)
+        linear.weight.copy_(weight * length)
         linear.bias.copy_(bias)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 """Inverse strengths of the L2 penalty that are tried (scikit-learn's C, on standardised features)."""
 
-TRIAL_IMAGES = 2000
+TRIAL_IMAGES = 1000
 """The strength is chosen on at most so many images: more of them do not change the choice."""
 
 
@@ -48,9 +48,7 @@ def solve_linear_head(
     """
     from sklearn.linear_model import LogisticRegression
 
-    mean = features.mean(0, dtype=np.float64).astype(np.float32)
-    deviation = features.std(0, dtype=np.float64).astype(np.float32)
-    deviation[deviation < 1e-6] = 1.0
+    mean, deviation = measure_scale(features)
     scaled = (features - mean) / deviation
     weights = "balanced" if balanced else None
     first = len(targets) // views
@@ -59,7 +57,7 @@ def solve_linear_head(
     with warnings.catch_warnings():
         # An unfinished solution is a fine start for training; the judge of it is the valid part.
         warnings.simplefilter("ignore")
-        model = LogisticRegression(C=strength, class_weight=weights, max_iter=300, tol=1e-3).fit(scaled, targets)
+        model = LogisticRegression(C=strength, class_weight=weights, max_iter=100, tol=1e-3).fit(scaled, targets)
     weight = np.zeros((classes, features.shape[1]), np.float32)
     bias = np.full(classes, -10.0, np.float32)  # a class that the training part lacks
     if len(model.classes_) == 2:  # scikit-learn gives one row: the second class against the first
@@ -68,6 +66,14 @@ def solve_linear_head(
     else:
         weight[model.classes_], bias[model.classes_] = model.coef_, model.intercept_
     return LinearSolution(weight, bias, mean, deviation, strength)
+
+
+def measure_scale(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the mean and the deviation of each feature, (F,) each; a constant feature's deviation counts as 1."""
+    mean = features.mean(0, dtype=np.float64).astype(np.float32)
+    deviation = features.std(0, dtype=np.float64).astype(np.float32)
+    deviation[deviation < 1e-6] = 1.0
+    return mean, deviation
 
 
 def rotate(scaled: NDArray[np.float32]) -> NDArray[np.float32]:

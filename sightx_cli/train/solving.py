@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sightx_cli.embed.outputs import View, read_batches
 from sightx_cli.engine.choose import EngineChoice, build_forward
 from sightx_cli.model.backbone import FEATURES, Backbone, Prefix
-from sightx_cli.model.head import set_linear_solution
+from sightx_cli.model.head import FeatureScale, set_linear_solution
 from sightx_cli.model.weights import Weights
-from sightx_cli.probe.linear import solve_linear_head
+from sightx_cli.probe.linear import measure_scale, solve_linear_head
 from sightx_cli.progress import Listener
 from sightx_cli.train.callbacks import (
     measure_with,
@@ -22,7 +22,7 @@ from sightx_cli.train.loaders import Sample
 from sightx_cli.train.prefix import KeptPrefix
 from sightx_cli.train.session import Features, Session
 
-SOLVE_READINGS = 4000
+SOLVE_READINGS = 2000
 """The head is solved on as many views of the images as stay within so many rows."""
 
 
@@ -67,6 +67,20 @@ def compute_features(
         return features
 
     return Features(run(train, "features of the train part"), 1, run(valid, "features of the valid part"))
+
+
+def scale_head(session: Session) -> None:
+    """Let a fresh head standardise its inputs as a solved one does, by the kept features of the train part.
+
+    Taps of early stages are many times larger than the last output: unscaled, the finder's loss explodes at once.
+    """
+    if session.kept is None:
+        return
+    features = read_features(session.kept, len(session.train), 1).train
+    mean, deviation = measure_scale(features)
+    scale = session.head[0]
+    assert isinstance(scale, FeatureScale)
+    scale.set(torch.from_numpy(mean), torch.from_numpy(deviation))
 
 
 def solve_head(session: Session) -> float | None:

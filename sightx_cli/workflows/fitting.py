@@ -163,12 +163,14 @@ def choose_rate_factor(preparation: Preparation, session: Any, listener: Listene
     from sightx_cli.model.groups import build_groups
     from sightx_cli.train.finder import find_rates
     from sightx_cli.train.learners import stage_rates
+    from sightx_cli.train.solving import scale_head
 
     rate, first = preparation.request.rate, preparation.recipe.stage[0]
     if rate is None:
         return 1.0
     recipe_rate = stage_rates(first, build_groups(session.backbone, session.head, first.train))[-1]
     if rate == "auto":
+        scale_head(session)
         found = find_rates(session, first)
         rate = found.suggestions["valley"]
         listener.note(f"learning rate found: {rate:.1e} for the first stage's head (the recipe says {recipe_rate:.1e})")

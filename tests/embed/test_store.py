@@ -173,6 +173,13 @@ def test_a_kill_in_the_middle_leaves_nothing_that_is_found(store: OutputStore) -
     assert not left.exists()
 
 
+def test_a_shard_whose_writer_was_killed_before_the_last_step_is_not_found(store: OutputStore) -> None:
+    shard = keep(store, name_images(2))
+    shard.rename(shard.with_name(".writing-abc"))
+    assert find(store) == []
+    assert store.list_entries() == []
+
+
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path

@@ -30,7 +30,9 @@ def test_the_scale_travels_with_the_weights_and_never_trains() -> None:
     fresh.load_state_dict(head.state_dict())
     scale = fresh[0]
     assert isinstance(scale, FeatureScale)
-    torch.testing.assert_close(scale(torch.full((1, 4), 5.0)), torch.ones(1, 4))
+    # one deviation above the mean in each of four features: a vector of length 1
+    torch.testing.assert_close(scale(torch.full((1, 4), 5.0)), torch.full((1, 4), 0.5))
+    torch.testing.assert_close(fresh(torch.full((1, 4), 5.0)), torch.full((1, 2), 4.0))
 
 
 def test_a_head_with_hidden_layers_takes_no_linear_solution() -> None:

@@ -226,7 +226,7 @@ def test_what_a_stage_may_train(train):
         (["model.head.pool=flatten"], "model.head.pool"),
         (["training.metric=quadratic_kappa", "ordered=false"], "training.metric"),
         (["training.warmup_epochs=1"], "training.warmup_epochs"),
-        (["training.schedule=cosine", "training.warmup_epochs=3"], "stage.0.epochs"),
+        (["training.schedule=cosine", "training.warmup_epochs=2"], "stage.0.epochs"),
         (["stage.0.name=a", "stage.1.name=a"], "stage.1.name"),
         (["model.weights=scratch", "stage.0.train=all"], "stage.1.train"),
     ],

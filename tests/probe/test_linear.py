@@ -12,7 +12,14 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from sightx_cli.probe.linear import STRENGTHS, TRIAL_IMAGES, LinearSolution, choose_strength, solve_linear_head
+from sightx_cli.probe.linear import (
+    STRENGTHS,
+    TRIAL_IMAGES,
+    LinearSolution,
+    choose_strength,
+    rotate,
+    solve_linear_head,
+)
 
 
 def load(classes: int, images: int = 300) -> tuple[Any, Any]:
@@ -140,3 +147,19 @@ def test_the_strength_is_tried_on_a_part_of_many_images() -> None:
     groups = [str(place // 3) for place in range(len(targets))]
     solution = solve_linear_head(features, targets, 2, balanced=True, groups=groups)
     assert (predict(solution, features).argmax(1) == targets).mean() > 0.75
+
+
+def test_readings_of_the_same_images_weigh_as_much_as_the_images_alone() -> None:
+    features, targets = load(3, images=120)
+    alone = solve_linear_head(features, targets, 3, balanced=True)
+    twice = solve_linear_head(np.tile(features, (2, 1)), np.tile(targets, 2), 3, balanced=True, views=2)
+    np.testing.assert_allclose(predict(twice, features), predict(alone, features), atol=5e-3)
+    assert twice.strength == alone.strength / 2
+
+
+@pytest.mark.parametrize("shape", [(10, 40), (40, 40), (40, 10)])
+def test_turned_features_have_the_same_products_in_no_more_columns_than_rows(shape: tuple[int, int]) -> None:
+    features = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    turned = rotate(features)
+    assert turned.shape == (shape[0], min(shape))
+    np.testing.assert_allclose(turned @ turned.T, features @ features.T, atol=1e-3)

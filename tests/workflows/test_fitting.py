@@ -214,11 +214,13 @@ def test_a_rate_is_the_heads_in_the_first_stage_and_the_others_keep_their_ratio(
 
 def test_rate_auto_takes_the_finders_valley(open_session: Open) -> None:
     from sightx_cli.train.finder import find_rates
+    from sightx_cli.train.solving import scale_head
     from sightx_cli.workflows.fitting import choose_rate_factor
 
     preparation, session = open_session("stage.0.rate=2e-3", rate="auto")
     factor = choose_rate_factor(preparation, session, Silent())
     preparation, session = open_session("stage.0.rate=2e-3", rate="auto")
+    scale_head(session)
     found = find_rates(session, preparation.recipe.stage[0])
     assert factor * 2e-3 == pytest.approx(found.suggestions["valley"])
 
