@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sightx_cli import runs
 from sightx_cli.data.decode import ImageFileError
 from sightx_cli.data.views import read_view
-from sightx_cli.engine.interface import PROBABILITIES, Images, measure_threads
+from sightx_cli.engine.interface import PROBABILITIES, Images, choose_batch, measure_threads
 from sightx_cli.engine.openvino_forward import OpenVinoForward, load_openvino
 from sightx_cli.errors import RunError
 from sightx_cli.infer.bundle import BundleFacts, load_facts
@@ -111,14 +111,14 @@ class Predictor:
             yield names, pixels, errors
 
 
-def load_predictor(run: Path, batch: int = 16, images: int | None = None) -> Predictor:
-    """Load a run's bundle and compile its graph; for a single image the graph is compiled for one.
+def load_predictor(run: Path, batch: int | None = None) -> Predictor:
+    """Load a run's bundle and compile its graph for batches of a size (None: what suits the images' size).
 
     Raises RunError when the graph is missing or damaged.
     """
     facts = load_facts(run)
     graph = run / runs.BUNDLE / runs.BUNDLE_GRAPH
-    size = 1 if images == 1 else batch
+    size = choose_batch(facts.size_px) if batch is None else batch
     try:
         forward = load_openvino(graph, batch=size)
     except RuntimeError as error:
