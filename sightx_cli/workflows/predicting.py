@@ -73,8 +73,8 @@ def predict(
 
 def identify(images: Sequence[tuple[str, str]], run: Path) -> str:
     """Return what must be the same for a prediction to go on: the images in their order, and the model."""
-    graph = run / runs.BUNDLE / runs.BUNDLE_GRAPH
-    digest = hashlib.sha256(f"{run}\n{graph.stat().st_mtime_ns}\n".encode())
+    weights = run / runs.BUNDLE / runs.BUNDLE_WEIGHTS
+    digest = hashlib.sha256(f"{run}\n{weights.stat().st_mtime_ns}\n".encode())
     for image, path in images:
         digest.update(f"{image}\0{path}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
