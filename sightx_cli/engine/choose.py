@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +78,10 @@ def build_forward(
         return TorchForward(module, output_names, size_px, mean, std, engine.device)
     if graph is not None and graph.is_file():
         try:
-            return load_openvino(graph, batch=choose_batch(size_px))
+            forward = load_openvino(graph, batch=choose_batch(size_px))
+            with contextlib.suppress(OSError):  # marks it as used; a store that may only be read serves too
+                os.utime(graph)
+            return forward
         except RuntimeError:
             listener.warn(f"the kept graph {graph.name} is damaged: converted again")
     converted, reason = try_to_convert(module, output_names, size_px, mean, std)
