@@ -75,7 +75,7 @@ def build_forward(
         return TorchForward(module, output_names, size_px, mean, std, engine.device)
     if graph is not None and graph.is_file():
         try:
-            return load_openvino(graph, batch=BATCH_IMAGES)
+            return load_openvino(graph, batch=BATCH_IMAGES, precision=engine.precision)
         except RuntimeError:
             listener.warn(f"the kept graph {graph.name} is damaged: converted again")
     try:
@@ -89,4 +89,4 @@ def build_forward(
     if graph is not None:
         graph.parent.mkdir(parents=True, exist_ok=True)
         write_graph(converted, graph)
-    return OpenVinoForward(converted, batch=BATCH_IMAGES)
+    return OpenVinoForward(converted, batch=BATCH_IMAGES, precision=engine.precision)
