@@ -117,7 +117,7 @@ def describe_doubts(score: float, edge: float, images: int, size_px: float, enla
         if edge > EDGE:
             doubts.append(f"{said}: the edge for such is {edge:.2f}, not {EDGE}.")
         else:
-            doubts.append(f"{said}; so far the edge holds.")
+            doubts.append(f"{said}; up to {ENLARGED_FAIRLY:.0f} times the edge holds.")
     if enlarged > ENLARGED_AT_MOST:
         doubts.append("So small, photographs can hardly be told from other images.")
     if images < FEW_IMAGES:

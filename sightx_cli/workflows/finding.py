@@ -63,13 +63,14 @@ def find_lr(
     preparation = prepare(request, listener)
     chosen = choose_stage(preparation.recipe, stage)
     listener.start(LOADING, None, "")
-    from sightx_cli.report.plots import plot_rates
-    from sightx_cli.train.finder import find_rates
-    from sightx_cli.train.solving import scale_head
     from sightx_cli.workflows.building import build_session
 
     listener.finish(LOADING)
     session, _ = build_session(preparation, listener, views=1, solving=False)
+    from sightx_cli.report.plots import plot_rates
+    from sightx_cli.train.finder import find_rates
+    from sightx_cli.train.solving import scale_head
+
     scale_head(session)
     clock = time.perf_counter()
     found = find_rates(session, chosen)
@@ -100,7 +101,7 @@ def choose_stage(recipe: Recipe, stage: str | None) -> TrainingStage:
 def choose_plot(out: Path | None, overwrite: bool) -> Path:
     """Return where the picture will lie; refuses one that exists unless it may be replaced."""
     if out is None:
-        return (runs.RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-lr-find.png").absolute()
+        return runs.find_free((runs.RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-lr-find.png").absolute())
     plot = out if out.suffix.lower() == ".png" else out / "lr-find.png"
     if plot.exists() and not overwrite:
         raise UsageError(f"--out {plot}: exists already", "name another file, or add --overwrite")
