@@ -107,8 +107,10 @@ def measure_shift(paths: Sequence[str], listener: Listener, keep_graph: bool = T
     task = "measuring the shift"
     listener.start(task, min(SHIFT_IMAGES, len(paths)), "images")
     try:
-        forward = load_forward(listener, keep_graph)
-        images, enlargements = read_sample(paths)
+        with ThreadPoolExecutor(1) as pool:  # read meanwhile: loading the network keeps but one core busy
+            sample = pool.submit(read_sample, paths)
+            forward = load_forward(listener, keep_graph)
+            images, enlargements = sample.result()
         moments = run_forward(forward, images, listener, task)
     finally:
         listener.finish(task)

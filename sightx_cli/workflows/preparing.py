@@ -13,9 +13,9 @@ from sightx_cli.data.fingerprint import Fingerprint, measure_fingerprint
 from sightx_cli.data.manifest import Manifest, load_manifest
 from sightx_cli.data.splits import assign_groups, split_manifest
 from sightx_cli.engine.interface import measure_threads
-from sightx_cli.errors import UsageError
+from sightx_cli.errors import RecipeError, UsageError
 from sightx_cli.plan.catalog import find_recipe
-from sightx_cli.plan.decision import Choice, describe_band
+from sightx_cli.plan.decision import SHIFTS, Choice, describe_band
 from sightx_cli.plan.faults import is_within
 from sightx_cli.plan.files import load_table
 from sightx_cli.plan.overrides import apply_overrides, find_overridden
@@ -127,8 +127,19 @@ def measure(request: Request, frame: pd.DataFrame, listener: Listener) -> Shift 
     """Measure the shift where nothing else decides; never on a valid or test part that is given."""
     if request.recipe != "auto" or request.shift is not None:
         return None
+    if request.overrides():
+        check_overrides(request, len(frame))
     paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"]
     return measure_manifest_shift([str(path) for path in paths], listener, request.cache)
+
+
+def check_overrides(request: Request, images: int) -> None:
+    """Raise RecipeError for options that suit neither of the recipes that may be chosen, before any image is read."""
+    similar, different = (choose_by_shift(images, verdict) for verdict in SHIFTS)
+    try:
+        resolve_recipe(request, similar)
+    except RecipeError:
+        resolve_recipe(request, different)
 
 
 def choose(request: Request, manifest: Manifest, frame: pd.DataFrame, shift: Shift | None) -> Choice | None:

@@ -62,13 +62,16 @@ def describe_alternatives(images: int, verdict: str) -> str:
     cell = find_cell(images, verdict)
     ways = []
     if cell.high is not None:
-        ways.append(f"with {cell.high - images:,} more images it would be {find_cell(cell.high, verdict).recipe}")
+        more = cell.high - images
+        count = "1 more image" if more == 1 else f"{more:,} more images"
+        ways.append(f"with {count} it would be {find_cell(cell.high, verdict).recipe}")
     fewer = images - cell.low + 1
     if cell.low and fewer <= NEAR_SHARE * images:
         ways.append(f"with {fewer:,} fewer, {find_cell(cell.low - 1, verdict).recipe}")
     other = "different" if verdict == "similar" else "similar"
     kind = "scans or surfaces" if other == "different" else "everyday photographs"
-    ways.append(f"were they {kind} (--shift {other}), {find_cell(images, other).recipe}")
+    would = "" if ways else " it would be"
+    ways.append(f"were they {kind} (--shift {other}),{would} {find_cell(images, other).recipe}")
     text = "; ".join(ways)
     return f"{text[0].upper()}{text[1:]}."
 
