@@ -9,8 +9,8 @@ from sightx_cli.commands.options import Data, Talk, TrainingOptions, flatten_opt
 
 EXAMPLES = """\
 [bold]Examples[/]
-sightx fit scans/ --shift different          [dim]picks the recipe, says why[/]
-sightx fit scans/ --recipe medical-medium    [dim]see: sightx recipes list[/]
+sightx fit scans/                            [dim]measures the images, picks the recipe, says why[/]
+sightx fit scans/ --recipe medical-medium    [dim]your choice: sightx recipes list[/]
 sightx fit labels.csv --recipe natural-small --rate auto
 sightx fit scans/ --group-by '(person\\d+)'   [dim]no patient on both sides[/]
 sightx fit demo:solar --recipe medical-medium --set image.size_px=128"""

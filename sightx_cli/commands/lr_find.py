@@ -11,7 +11,7 @@ from sightx_cli.commands.options import RECIPE, Data, Talk, TrainingOptions, fla
 
 EXAMPLES = """\
 [bold]Examples[/]
-sightx lr-find scans/ --recipe medical-medium
+sightx lr-find scans/                                    [dim]for the recipe that fits the images[/]
 sightx lr-find scans/ --recipe medical-medium --stage 1  [dim]a later stage[/]
 sightx fit scans/ --recipe medical-medium --rate auto    [dim]find and use it[/]"""
 

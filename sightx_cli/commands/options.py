@@ -39,7 +39,7 @@ def complete_recipes(incomplete: str) -> list[tuple[str, str]]:
     """Offer the shipped recipes to the shell."""
     from sightx_cli.plan.catalog import list_recipes
 
-    names = [("auto", "chosen from the number of images and the shift")]
+    names = [("auto", "chosen from the number of images and the measured shift")]
     names += [(recipe.name, recipe.summary) for recipe in list_recipes()]
     return [item for item in names if item[0].startswith(incomplete)]
 
@@ -109,7 +109,9 @@ class TrainingOptions:
     ] = "auto"
     shift: Annotated[
         Literal["similar", "different"] | None,
-        typer.Option(help="How far the images lie from everyday photographs.", rich_help_panel=RECIPE),
+        typer.Option(
+            help="Whether the images are like everyday photographs [dim](default: measured)[/].", rich_help_panel=RECIPE
+        ),
     ] = None
     profile: Annotated[
         str | None,

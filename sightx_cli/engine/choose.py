@@ -78,7 +78,7 @@ def build_forward(
         return TorchForward(module, output_names, size_px, mean, std, engine.device)
     if graph is not None and graph.is_file():
         try:
-            forward = load_openvino(graph, batch=choose_batch(size_px))
+            forward = load_openvino(graph, batch=choose_batch(size_px), precision=engine.precision)
             with contextlib.suppress(OSError):  # marks it as used; a store that may only be read serves too
                 os.utime(graph)
             return forward
@@ -91,7 +91,7 @@ def build_forward(
     if graph is not None:
         graph.parent.mkdir(parents=True, exist_ok=True)
         write_graph(converted, graph)
-    return OpenVinoForward(converted, batch=choose_batch(size_px))
+    return OpenVinoForward(converted, batch=choose_batch(size_px), precision=engine.precision)
 
 
 def try_to_convert(

@@ -20,9 +20,11 @@ class OpenVinoForward:
 
     engine = "openvino"
 
-    def __init__(self, graph: Any, threads: ThreadBudget | None = None, batch: int | None = None) -> None:
+    def __init__(
+        self, graph: Any, threads: ThreadBudget | None = None, batch: int | None = None, precision: str = ""
+    ) -> None:
         threads = threads or measure_threads()
-        self.precision = find_precision()
+        self.precision = precision or find_precision()
         if batch is not None:
             # A fixed batch is quicker than a free one; a short last batch is filled up and cut again.
             graph.reshape({0: [batch, *list(graph.inputs[0].partial_shape)[1:]]})
@@ -96,6 +98,8 @@ def read_graph(path: Path) -> Any:
     return load_core().read_model(str(path))
 
 
-def load_openvino(path: Path, threads: ThreadBudget | None = None, batch: int | None = None) -> OpenVinoForward:
+def load_openvino(
+    path: Path, threads: ThreadBudget | None = None, batch: int | None = None, precision: str = ""
+) -> OpenVinoForward:
     """Read a graph and compile it; raises RuntimeError when it is missing or damaged."""
-    return OpenVinoForward(read_graph(path), threads, batch)
+    return OpenVinoForward(read_graph(path), threads, batch, precision)

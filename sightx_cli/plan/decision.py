@@ -102,10 +102,15 @@ def choose_recipe(images: int, shift: str) -> Choice:
             "use --shift similar for images like ImageNet's (things, animals, food), --shift different for scans, "
             "X-rays, microscopy or surfaces",
         )
-    cell = next(c for c in TABLE if c.shift == shift and c.low <= images and (c.high is None or images < c.high))
+    cell = find_cell(images, shift)
     likeness = "similar to ImageNet" if shift == "similar" else "different from ImageNet"
     count = "1 image" if images == 1 else f"{images:,} images"
     return Choice(cell.recipe, cell.strategy, f"{count} ({describe_band(cell.low, cell.high)}), {likeness}: {cell.why}")
+
+
+def find_cell(images: int, shift: str) -> Cell:
+    """Find the table's cell for so many images, 1 or more, and a shift that is one of SHIFTS."""
+    return next(c for c in TABLE if c.shift == shift and c.low <= images and (c.high is None or images < c.high))
 
 
 def describe_band(low: int, high: int | None) -> str:

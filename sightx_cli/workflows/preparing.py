@@ -13,17 +13,21 @@ from sightx_cli.data.fingerprint import Fingerprint, measure_fingerprint
 from sightx_cli.data.manifest import Manifest, load_manifest
 from sightx_cli.data.splits import assign_groups, split_manifest
 from sightx_cli.engine.interface import measure_threads
-from sightx_cli.errors import UsageError
+from sightx_cli.errors import RecipeError, UsageError
 from sightx_cli.plan.catalog import find_recipe
-from sightx_cli.plan.decision import Choice, choose_recipe, describe_band
+from sightx_cli.plan.decision import SHIFTS, Choice, describe_band
+from sightx_cli.plan.faults import is_within
 from sightx_cli.plan.files import load_table
 from sightx_cli.plan.overrides import apply_overrides, find_overridden
 from sightx_cli.plan.plan import Plan, build_plan
 from sightx_cli.plan.recipe import Recipe, parse_recipe
 from sightx_cli.progress import Listener
+from sightx_cli.workflows.shifting import choose_by_shift, describe_profile, guess_profile, measure_manifest_shift
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from sightx_cli.embed.shift import Shift
 
 
 HIGHEST_SEED = 2**32 - 1
@@ -72,6 +76,8 @@ class Preparation:
     metric: str
     ordered: bool
     seconds: dict[str, float] = field(default_factory=dict)
+    shift: Shift | None = None
+    """As measured; None where the user named a recipe or the shift."""
 
     def part(self, split: str) -> pd.DataFrame:
         """Return the rows of one part."""
@@ -88,8 +94,10 @@ def prepare(request: Request, listener: Listener) -> Preparation:
     manifest = load_manifest(request.source)
     for line in manifest.notes:
         listener.warn(line)
-    choice = choose(request, manifest)
-    recipe, origin, overridden = resolve_recipe(request, choice)
+    check_classes(manifest.frame)  # said before anything is measured, again once the unreadable files are out
+    shift = measure(request, manifest.frame, listener)
+    choice = choose(request, manifest, manifest.frame, shift)
+    recipe, origin, overridden = resolve_recipe(request, choice, shift)
     threads = measure_threads().decoding
     frame, unreadable = check_files(manifest.frame, listener, threads)
     for item in unreadable[:3]:
@@ -97,48 +105,73 @@ def prepare(request: Request, listener: Listener) -> Preparation:
     if len(unreadable) > 3:
         listener.warn(f"left out: {len(unreadable) - 3} more; all {len(unreadable)} are listed in fingerprint.json")
     check_classes(frame)
+    if unreadable:
+        choice = choose(request, manifest, frame, shift)
+        recipe, origin, overridden = resolve_recipe(request, choice, shift)
     frame = split_manifest(assign_groups(frame, request.group_by), request.seed)
     fingerprint = measure_fingerprint(manifest, frame, unreadable, threads)
     ordered = manifest.ordered if recipe.ordered is None else recipe.ordered
     metric, metric_origin = choose_metric(recipe, ordered, overridden)
-    plan = plan_fit(request, recipe, origin, overridden, choice, fingerprint, metric, metric_origin, ordered)
+    plan = plan_fit(request, recipe, origin, overridden, choice, fingerprint, metric, metric_origin, ordered, shift)
     seconds = {"prepare": time.perf_counter() - began}
+    if shift is not None:
+        seconds = {"prepare": seconds["prepare"] - shift.seconds, "shift": shift.seconds}
+        if not is_within("image.profile", overridden) and (said := describe_profile(shift, recipe.image.profile)):
+            listener.note(said)
     return Preparation(
-        request, manifest, frame, unreadable, fingerprint, recipe, choice, plan, metric, ordered, seconds
+        request, manifest, frame, unreadable, fingerprint, recipe, choice, plan, metric, ordered, seconds, shift
     )
 
 
-def choose(request: Request, manifest: Manifest) -> Choice | None:
-    """Look the recipe up by the number of images and the shift; None where the user named a recipe.
-
-    Raises UsageError when neither a recipe nor the shift was given.
-    """
-    if request.recipe != "auto":
+def measure(request: Request, frame: pd.DataFrame, listener: Listener) -> Shift | None:
+    """Measure the shift where nothing else decides; never on a valid or test part that is given."""
+    if request.recipe != "auto" or request.shift is not None:
         return None
-    images = count_for_decision(manifest)
-    if request.shift is None:
-        raise UsageError(
-            f"{images:,} images: which recipe fits them depends on what they show",
-            "add --shift similar (everyday photographs) or --shift different (scans, X-rays, surfaces, microscopy), "
-            "or --recipe NAME (sightx recipes list)",
-        )
-    return choose_recipe(images, request.shift)
+    if request.overrides():
+        check_overrides(request, len(frame))
+    paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"]
+    return measure_manifest_shift([str(path) for path in paths], listener, request.cache)
 
 
-def count_for_decision(manifest: Manifest) -> int:
+def check_overrides(request: Request, images: int) -> None:
+    """Raise RecipeError for options that suit neither of the recipes that may be chosen, before any image is read."""
+    similar, different = (choose_by_shift(images, verdict) for verdict in SHIFTS)
+    try:
+        resolve_recipe(request, similar)
+    except RecipeError:
+        resolve_recipe(request, different)
+
+
+def choose(request: Request, manifest: Manifest, frame: pd.DataFrame, shift: Shift | None) -> Choice | None:
+    """Look the recipe up by the number of images and the shift; None where the user named a recipe."""
+    given = request.shift or shift
+    if request.recipe != "auto" or given is None:
+        return None
+    return choose_by_shift(count_for_decision(manifest, frame), given)
+
+
+def count_for_decision(manifest: Manifest, frame: pd.DataFrame) -> int:
     """Return the number the decision table goes by: the train part's where a split is given, else all images'."""
-    frame = manifest.frame
     train = int((frame["split"] == "train").sum())
     return train if (manifest.has_valid or manifest.has_test) and train else len(frame)
 
 
-def resolve_recipe(request: Request, choice: Choice | None) -> tuple[Recipe, Path, tuple[str, ...]]:
-    """Return the recipe with the options applied, its file, and the dotted keys that options set."""
+def resolve_recipe(
+    request: Request, choice: Choice | None, shift: Shift | None = None
+) -> tuple[Recipe, Path, tuple[str, ...]]:
+    """Return the recipe with the options applied, its file, and the dotted keys that options set.
+
+    A profile guessed from the images takes the place of the recipe's, never that of an option.
+    """
     _, path = find_recipe(choice.recipe if choice else request.recipe)
     table = load_table(path)
     settings = request.overrides()
     overridden = find_overridden(table, settings)
-    return parse_recipe(apply_overrides(table, settings), str(path), overridden), path, overridden
+    recipe = parse_recipe(apply_overrides(table, settings), str(path), overridden)
+    guessed = guess_profile(shift) if shift is not None else None
+    if guessed is not None and not is_within("image.profile", overridden):
+        recipe = recipe.model_copy(update={"image": recipe.image.model_copy(update={"profile": guessed})})
+    return recipe, path, overridden
 
 
 def choose_metric(recipe: Recipe, ordered: bool, overridden: Sequence[str]) -> tuple[str, str]:
@@ -164,6 +197,7 @@ def plan_fit(
     metric: str,
     metric_origin: str,
     ordered: bool,
+    shift: Shift | None = None,
 ) -> Plan:
     """Build the plan: the recipe's values, and what the data and the options add."""
     facts: dict[str, tuple[object, str]] = {
@@ -181,6 +215,11 @@ def plan_fit(
         facts["data.groups"] = (fingerprint.groups, "data")
     if request.shift:
         facts["data.shift"] = (request.shift, "option")
+    if shift is not None:
+        facts["data.shift"] = (shift.verdict, "data")
+        facts["data.shift_score"] = (round(shift.score, 3), "data")
+        if guess_profile(shift) is not None and not is_within("image.profile", overridden):
+            facts["image.profile"] = (recipe.image.profile, "data")
     if request.rate is not None:
         facts["rate"] = (request.rate, "option")
     if request.weights is not None:
@@ -198,7 +237,7 @@ def plan_fit(
 
 
 def describe_why(recipe: Recipe, choice: Choice | None, fingerprint: Fingerprint) -> str:
-    """Say in one sentence why this recipe, with the user's own numbers."""
+    """Say why this recipe, with the user's own numbers: in one sentence, or in the paragraph of the choice."""
     parts = fingerprint.parts
     numbers = (
         f"{parts.get('train', 0):,} images to train and {parts.get('valid', 0):,} to validate "
@@ -208,4 +247,4 @@ def describe_why(recipe: Recipe, choice: Choice | None, fingerprint: Fingerprint
         band = describe_band(*recipe.when.images)
         like = "like everyday photographs" if recipe.when.shift == "similar" else "unlike everyday photographs"
         return f"{numbers}; you named {recipe.name}, which is meant for {band} images {like}."
-    return f"{numbers}; {choice.reason}"
+    return f"{numbers}. {choice.reason}"

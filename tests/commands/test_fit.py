@@ -139,15 +139,22 @@ def test_without_json_the_figures_stand_on_stdout_and_the_talk_on_stderr(
     assert "accuracy" in quiet.stdout
 
 
+def test_without_options_the_recipe_is_picked_and_the_reason_told(digits: Path, small: list[str], home: Path) -> None:
+    done = CliRunner().invoke(
+        app, ["fit", str(digits), *small[2:], "--set", "stage=[{train='head', epochs=1}]", "--json"]
+    )
+    assert done.exit_code == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["recipe"] == "medical-small"
+    for words in ("72 images", "the shift is", "beyond the edge of 0.37", "--shift similar"):
+        assert words in answer["reason"]
+    plan = json.loads((Path(answer["run"]) / "plan.json").read_text())
+    assert plan["reason"] == answer["reason"]
+    assert plan["values"]["data.shift"] == {"value": "different", "origin": "data"}
+    assert "measured" in done.stderr.lower()
+
+
 # --- what is refused ---
-
-
-def test_without_a_recipe_or_a_shift_one_line_names_both(digits: Path, home: Path) -> None:
-    done = CliRunner().invoke(app, ["fit", str(digits)])
-    check_refused(done, "72 images")
-    assert "--shift similar" in done.stderr
-    assert "--recipe NAME" in done.stderr
-    assert len(done.stderr.splitlines()) == 2
 
 
 @pytest.mark.parametrize(

@@ -280,17 +280,6 @@ def test_a_loss_that_is_not_finite_leaves_no_run(fit_small: Callable[..., FitRes
     assert list_all(home) == ["runs"]
 
 
-def test_auto_without_a_shift_names_both_options_before_an_image_is_read(digits: Path, home: Path) -> None:
-    heard = Heard()
-    with pytest.raises(UsageError) as caught:
-        fit(digits, listener=heard)
-    assert "72 images" in caught.value.message
-    assert "--shift" in caught.value.hint
-    assert "--recipe" in caught.value.hint
-    assert heard.tasks == []
-    assert list_all(home) == []
-
-
 @pytest.mark.parametrize(("shift", "recipe"), [("similar", "natural-small"), ("different", "medical-small")])
 def test_auto_with_a_shift_takes_the_tables_recipe_and_says_why(digits: Path, shift: str, recipe: str) -> None:
     from sightx_cli.workflows.preparing import Request, prepare
