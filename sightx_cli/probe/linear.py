@@ -30,6 +30,12 @@ class LinearSolution:
     deviation: NDArray[np.float32]
     strength: float
 
+    def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probabilities (N, C) of features (N, F)."""
+        logits = (features - self.mean) / self.deviation @ self.weight.T + self.bias
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        return np.asarray(powers / powers.sum(1, keepdims=True), np.float32)
+
 
 def solve_linear_head(
     features: NDArray[np.float32],
