@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sightx_cli.data.decode import read_image
 from sightx_cli.data.views import Reader, read_view
 from sightx_cli.embed.store import Half, OutputStore, Shard, digest_key
-from sightx_cli.engine.interface import BATCH_IMAGES, Forward, Images, measure_threads
+from sightx_cli.engine.interface import Forward, Images, measure_threads
 from sightx_cli.plan.profiles import Profile
 from sightx_cli.progress import Listener
 
@@ -121,20 +121,20 @@ def keep_outputs(
         for start in range(0, len(items), SHARD_IMAGES):
             part = items[start : start + SHARD_IMAGES]
             with store.write_shard(prefix, view.key, [digest for digest, _ in part], shapes, what) as writer:
-                for first, outputs in compiled.run(read_batches(part, view)):
+                for first, outputs in compiled.run(read_batches(part, view, compiled.batch_images)):
                     writer.put(first, outputs)
                     listener.advance(task, len(next(iter(outputs.values()))))
         listener.finish(task)
     return _locate(store.find_shards(prefix, view.key), digests)
 
 
-def read_batches(items: Sequence[tuple[str, str]], view: View) -> Iterator[tuple[int, Images]]:
+def read_batches(items: Sequence[tuple[str, str]], view: View, batch: int) -> Iterator[tuple[int, Images]]:
     """Read (digest, path) pairs in threads, a few batches ahead; yield (position of the first, pixels (N, H, W, 3))."""
     threads = measure_threads().decoding
     waiting: deque[tuple[int, list[Future[NDArray[np.uint8]]]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(items), BATCH_IMAGES):
-            part = items[start : start + BATCH_IMAGES]
+        for start in range(0, len(items), batch):
+            part = items[start : start + batch]
             waiting.append((start, [pool.submit(view.read, path, digest) for digest, path in part]))
             if len(waiting) > threads + 1:
                 first, futures = waiting.popleft()

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sightx_cli.engine.convert import convert_module, write_graph
-from sightx_cli.engine.interface import BATCH_IMAGES, Forward
+from sightx_cli.engine.interface import Forward, choose_batch
 from sightx_cli.engine.openvino_forward import OpenVinoForward, find_precision, load_openvino
 from sightx_cli.engine.torch_forward import TorchForward, choose_half, name_precision
 from sightx_cli.errors import UsageError
@@ -75,7 +75,7 @@ def build_forward(
         return TorchForward(module, output_names, size_px, mean, std, engine.device)
     if graph is not None and graph.is_file():
         try:
-            return load_openvino(graph, batch=BATCH_IMAGES)
+            return load_openvino(graph, batch=choose_batch(size_px))
         except RuntimeError:
             listener.warn(f"the kept graph {graph.name} is damaged: converted again")
     try:
@@ -89,4 +89,4 @@ def build_forward(
     if graph is not None:
         graph.parent.mkdir(parents=True, exist_ok=True)
         write_graph(converted, graph)
-    return OpenVinoForward(converted, batch=BATCH_IMAGES)
+    return OpenVinoForward(converted, batch=choose_batch(size_px))

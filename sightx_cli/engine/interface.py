@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,16 @@ Images = NDArray[np.uint8]
 Outputs = dict[str, NDArray[np.float32]]
 
 BATCH_IMAGES = 16
-"""Images per call: of 1, 8, 16 and 32, the quickest on two cores for tf_efficientnet_lite0 (benchmarks/README.md)."""
+"""Images of 224 px per call: of 1, 8, 16 and 32, the quickest on two cores for tf_efficientnet_lite0."""
+
+
+def choose_batch(size_px: int) -> int:
+    """Return how many images of a size go into one call: as many pixels as BATCH_IMAGES of 224 px, a power of two.
+
+    The maps of a batch, not the weights, are what a forward needs memory for: they grow with the pixels.
+    """
+    images = BATCH_IMAGES * (224 / size_px) ** 2
+    return max(1, min(BATCH_IMAGES, int(2 ** math.floor(math.log2(max(images, 1.0))))))
 
 
 PROBABILITIES = "probabilities"
@@ -30,6 +40,8 @@ class Forward(Protocol):
     precision: str
     """`float32`, `bfloat16` or `float16`: what it computes in."""
     size_px: int
+    batch_images: int
+    """Images per call; the last batch may have fewer."""
 
     def run(self, batches: Iterable[tuple[Key, Images]]) -> Iterator[tuple[Key, Outputs]]:
         """Run batches; yield (key, outputs) as they are done, in any order."""

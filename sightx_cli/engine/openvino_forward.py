@@ -12,7 +12,7 @@ import numpy as np
 import openvino
 
 from sightx_cli.engine.graph_files import check_graph
-from sightx_cli.engine.interface import Images, Key, Outputs, ThreadBudget, measure_threads
+from sightx_cli.engine.interface import Images, Key, Outputs, ThreadBudget, choose_batch, measure_threads
 
 
 class OpenVinoForward:
@@ -28,6 +28,7 @@ class OpenVinoForward:
             graph.reshape({0: [batch, *list(graph.inputs[0].partial_shape)[1:]]})
         self.batch = batch
         self.size_px = int(graph.inputs[0].partial_shape[1].get_length())
+        self.batch_images = batch or choose_batch(self.size_px)
         options = {
             "PERFORMANCE_HINT": "THROUGHPUT" if batch != 1 else "LATENCY",
             "NUM_STREAMS": str(threads.streams if batch != 1 else 1),

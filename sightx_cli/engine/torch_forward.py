@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sightx_cli.engine.interface import Images, Key, Outputs
+from sightx_cli.engine.interface import Images, Key, Outputs, choose_batch
 
 
 class TorchForward:
@@ -27,6 +27,7 @@ class TorchForward:
     ) -> None:
         self.device = torch.device(device)
         self.size_px = size_px
+        self.batch_images = choose_batch(size_px)
         self.output_names = tuple(output_names)
         self._module = module.to(self.device).eval()
         self._mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1) * 255

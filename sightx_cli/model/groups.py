@@ -17,6 +17,8 @@ from torch import nn
 
 from sightx_cli.errors import ModelError
 from sightx_cli.model.backbone import Backbone
+from sightx_cli.plan.rates import resolve_rates
+from sightx_cli.plan.recipe import Recipe, TrainingStage
 
 HEAD = "head"
 
@@ -47,6 +49,22 @@ def build_groups(backbone: Backbone, head: nn.Module, train: str | Sequence[str]
         if trained:
             groups.append(Group(stage.name, position, trained, True))
     return (*groups, Group(HEAD, len(backbone.stages), tuple(head.parameters()), True))
+
+
+def find_cuts(backbone: Backbone, head: nn.Module, recipe: Recipe) -> list[int]:
+    """Return where each stage of the recipe cuts the network; its groups and rates are resolved, and refused, here."""
+    cuts = []
+    for stage in recipe.stage:
+        groups = build_groups(backbone, head, stage.train)
+        stage_rates(stage, groups)
+        cuts.append(find_cut(backbone, groups))
+    return cuts
+
+
+def stage_rates(stage: TrainingStage, groups: Sequence[Group]) -> list[float]:
+    """Return the rate of each of the learner's groups, 0 where it is frozen."""
+    rates = resolve_rates(stage.rate, [group.name for group in groups if group.trained])
+    return [rates[group.name] if group.trained else 0.0 for group in groups]
 
 
 def find_cut(backbone: Backbone, groups: Sequence[Group]) -> int:

@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from sightx_cli.engine.torch_forward import choose_half
 from sightx_cli.model.backbone import Suffix
 from sightx_cli.model.groups import Group, build_groups, find_cut
-from sightx_cli.plan.rates import resolve_rates
 from sightx_cli.plan.recipe import TrainingStage
 from sightx_cli.train.callbacks import (
     FiniteLoss,
@@ -50,12 +49,6 @@ class SuffixClassifier(nn.Module):
         taps = kept_map.new_zeros((len(kept_map), 0)) if kept_taps is None else kept_taps
         logits: Tensor = self.head(self.suffix(kept_map, taps))
         return logits
-
-
-def stage_rates(stage: TrainingStage, groups: Sequence[Group]) -> list[float]:
-    """Return the rate of each of the learner's groups, 0 where it is frozen."""
-    rates = resolve_rates(stage.rate, [group.name for group in groups if group.trained])
-    return [rates[group.name] if group.trained else 0.0 for group in groups]
 
 
 @contextmanager

@@ -22,21 +22,10 @@ from torch import Tensor
 from sightx_cli.data.decoded import DecodedImages
 from sightx_cli.embed.outputs import KeptOutputs, View
 from sightx_cli.engine.interface import measure_threads
+from sightx_cli.train.samples import Sample
 
 RELEASE_EVERY_BATCHES = 16
 """How often the pages read from the store are given back: a map's pages count as this process's memory."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The images a learner sees: their files, digests and targets (class numbers)."""
-
-    paths: Sequence[str]
-    digests: Sequence[str]
-    targets: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.targets)
 
 
 class KeptLoader(DataLoader):

@@ -16,7 +16,7 @@ from sightx_cli.engine.interface import Forward
 from sightx_cli.model.backbone import Backbone, Prefix
 from sightx_cli.model.weights import Weights
 from sightx_cli.progress import Listener
-from sightx_cli.train.loaders import Sample
+from sightx_cli.train.samples import Sample
 
 GRAPH_VERSION = 1
 """Part of every address: raised when the same network and cut are computed another way than before."""
@@ -68,77 +68,114 @@ def address_prefix(backbone_name: str, backbone: Backbone, weights: Weights, pre
     )
 
 
-def keep_prefix(
-    backbone_name: str,
-    backbone: Backbone,
-    weights: Weights,
-    cuts: Sequence[int],
-    views: Sequence[View],
-    train: Sample,
-    valid: Sample,
-    store: OutputStore,
-    engine: EngineChoice,
-    listener: Listener,
-) -> KeptPrefix | None:
-    """Compute and keep the prefix's outputs, or find them kept; None, after one line, when they do not fit.
+class FrozenPrefix:
+    """A network's frozen part with its place in the store: computes what the store lacks, view by view.
 
-    The outputs are the map at each cut below the last boundary, and always the whole backbone's features, on which
-    the head is solved.
+    It gives the map at each cut below the last boundary, and always the whole backbone's features, on which the head is
+    solved. It is converted and compiled only when something is to be computed.
     """
+
+    def __init__(
+        self,
+        backbone_name: str,
+        backbone: Backbone,
+        weights: Weights,
+        cuts: Sequence[int],
+        size_px: int,
+        store: OutputStore,
+        engine: EngineChoice,
+        listener: Listener,
+    ) -> None:
+        self.cuts = [cut for cut in cuts if 0 < cut < len(backbone.stages)]
+        self.store, self.engine = store, engine
+        self._prefix = Prefix(backbone, self.cuts, features=True)
+        self._weights, self._size_px, self._listener = weights, size_px, listener
+        self._what = f"{backbone_name}, {size_px} px, cut {self.cuts or len(backbone.stages)}"
+        self._shapes = describe_outputs(self._prefix, size_px)
+        self._address = address_prefix(
+            backbone_name, backbone, weights, self._prefix, f"{engine.name} {engine.precision}"
+        )
+        self.graph = store.graphs / f"{self._address}-{size_px}.xml"
+        self._built: Forward | None = None
+
+    @property
+    def computed(self) -> bool:
+        """Whether anything had to be computed so far."""
+        return self._built is not None
+
+    def estimate_bytes(self, readings: int) -> int:
+        """Return what keeping so many readings takes on disk."""
+        return estimate_bytes(readings, self._shapes)
+
+    def keep(self, paths: Sequence[str], digests: Sequence[str], view: View, task: str) -> KeptOutputs:
+        """Return the outputs of the images in a view, from the store or computed now; raises OSError on a full disk."""
+        what = f"{self._what}, {view.fit}, " + (
+            f"view {view.number} of {view.profile.name}" if view.profile else "as is"
+        )
+        kept = keep_outputs(
+            self.store,
+            self._address,
+            view,
+            paths,
+            digests,
+            self._shapes,
+            self.build_forward,
+            self._listener,
+            task,
+            what,
+        )
+        for line in self.store.dropped:
+            self._listener.warn(line)
+        self.store.dropped.clear()
+        return kept
+
+    def build_forward(self) -> Forward:
+        """Convert and compile the prefix, once."""
+        if self._built is None:
+            names, weights = self._prefix.output_names(), self._weights
+            self._built = build_forward(
+                self.engine,
+                self._prefix,
+                names,
+                self._size_px,
+                weights.mean,
+                weights.std,
+                self.graph,
+                self._listener,
+            )
+        return self._built
+
+
+def keep_prefix(
+    frozen: FrozenPrefix, backbone: Backbone, views: Sequence[View], train: Sample, valid: Sample, listener: Listener
+) -> KeptPrefix | None:
+    """Compute and keep the prefix's outputs, or find them kept; None, after one line, when they do not fit."""
     began = time.perf_counter()
-    last = len(backbone.stages)
-    inner = [cut for cut in cuts if 0 < cut < last]
-    prefix = Prefix(backbone, inner, features=True)
-    size_px = views[0].size_px
-    shapes = describe_outputs(prefix, size_px)
-    needed = estimate_bytes(len(train) * len(views) + len(valid), shapes)
-    if not store.has_room(needed):
+    needed = frozen.estimate_bytes(len(train) * len(views) + len(valid))
+    if not frozen.store.has_room(needed):
         listener.warn(
             f"the frozen layers' outputs would take {needed / 1e9:.1f} GB, more than the store's budget or the disk "
             "leaves: they are computed anew each epoch (SIGHTX_CACHE moves the store, SIGHTX_CACHE_BYTES widens it)"
         )
         return None
-    address = address_prefix(backbone_name, backbone, weights, prefix, f"{engine.name} {engine.precision}")
-    graph = store.graphs / f"{address}-{size_px}.xml"
-    built: list[Forward] = []
-
-    def forward() -> Forward:
-        if not built:
-            built.append(
-                build_forward(
-                    engine, prefix, prefix.output_names(), size_px, weights.mean, weights.std, graph, listener
-                )
-            )
-        return built[0]
-
-    def keep(sample: Sample, view: View, task: str) -> KeptOutputs:
-        what = f"{backbone_name}, {size_px} px, {view.fit}, cut {inner or last}, " + (
-            f"view {view.number} of {view.profile.name}" if view.profile else "as is"
-        )
-        kept = keep_outputs(store, address, view, sample.paths, sample.digests, shapes, forward, listener, task, what)
-        for line in store.dropped:
-            listener.warn(line)
-        store.dropped.clear()
-        return kept
-
     try:
-        kept_valid = keep(valid, plain_view(views[0]), "frozen layers, valid part")
+        kept_valid = frozen.keep(valid.paths, valid.digests, plain_view(views[0]), "frozen layers, valid part")
         kept_views = tuple(
-            keep(train, view, f"frozen layers, view {number + 1} of {len(views)}") for number, view in enumerate(views)
+            frozen.keep(train.paths, train.digests, view, f"frozen layers, view {number + 1} of {len(views)}")
+            for number, view in enumerate(views)
         )
     except OSError as error:
         listener.warn(
             f"the frozen layers' outputs cannot be kept ({error.strerror}): they are computed anew each epoch"
         )
         return None
-    taps_before = {cut: any(tap < cut for tap in backbone.tapped) for cut in inner}
     return KeptPrefix(
-        cuts=(*inner, last),
+        cuts=(*frozen.cuts, len(backbone.stages)),
         train_views=kept_views,
         valid=kept_valid,
-        taps_before=taps_before,
-        engine=engine,
-        computed=bool(built),
-        graph=graph if graph.is_file() else None,
+        taps_before={cut: any(tap < cut for tap in backbone.tapped) for cut in frozen.cuts},
+        engine=frozen.engine,
+        computed=frozen.computed,
+        graph=frozen.graph if frozen.graph.is_file() else None,
         seconds=time.perf_counter() - began,
     )

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from fastai.torch_core import set_seed
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sightx_cli.embed.outputs import View
@@ -20,20 +18,9 @@ from sightx_cli.train.callbacks import (
     NORMS_TRAIN_FROM_IMAGES,
     Best,
 )
-from sightx_cli.train.loaders import Sample
+from sightx_cli.train.features import Features
 from sightx_cli.train.prefix import KeptPrefix
-
-
-@dataclass(frozen=True)
-class Features:
-    """What the head is solved and judged on: the whole backbone's outputs, (rows, F) float32.
-
-    The train rows hold every image once per view, view after view.
-    """
-
-    train: NDArray[np.float32]
-    views: int
-    valid: NDArray[np.float32]
+from sightx_cli.train.samples import Sample
 
 
 @dataclass
@@ -86,8 +73,3 @@ class Session:
             return None
         counts = np.bincount(self.train.targets, minlength=len(self.classes)).clip(min=1)
         return torch.tensor(counts.sum() / (len(self.classes) * counts), dtype=torch.float32, device=self.device)
-
-
-def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and torch, and let torch use only what repeats: same seed, same machine, same numbers."""
-    set_seed(seed, reproducible=True)

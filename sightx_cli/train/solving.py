@@ -8,65 +8,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sightx_cli.embed.outputs import View, read_batches
-from sightx_cli.engine.choose import EngineChoice, build_forward
-from sightx_cli.model.backbone import FEATURES, Backbone, Prefix
 from sightx_cli.model.head import FeatureScale, set_linear_solution
-from sightx_cli.model.weights import Weights
 from sightx_cli.probe.linear import measure_scale, solve_linear_head
-from sightx_cli.progress import Listener
 from sightx_cli.train.callbacks import (
     measure_with,
 )
-from sightx_cli.train.loaders import Sample
-from sightx_cli.train.prefix import KeptPrefix
-from sightx_cli.train.session import Features, Session
-
-SOLVE_READINGS = 2000
-"""The head is solved on as many views of the images as stay within so many rows."""
-
+from sightx_cli.train.features import read_features
+from sightx_cli.train.session import Session
 
 SOLVED = "solved head"
 """What the history calls the head before it trains."""
-
-
-def read_features(kept: KeptPrefix, train_images: int, valid_images: int) -> Features:
-    """Read from the store what the head is solved and judged on.
-
-    Of few images every view helps the solution; of many the plain reading says as much, sooner.
-    """
-    rows = np.arange(train_images)
-    count = max(1, min(len(kept.train_views), SOLVE_READINGS // train_images))
-    train = [view.take(FEATURES, rows).astype(np.float32) for view in kept.train_views[:count]]
-    valid = kept.valid.take(FEATURES, np.arange(valid_images)).astype(np.float32)
-    return Features(np.concatenate(train), count, valid)
-
-
-def compute_features(
-    backbone: Backbone,
-    weights: Weights,
-    view: View,
-    train: Sample,
-    valid: Sample,
-    engine: EngineChoice,
-    listener: Listener,
-) -> Features:
-    """Compute what the head is solved and judged on, in memory, where nothing is kept: one plain view of each image."""
-    prefix = Prefix(backbone, [], features=True)
-    names = prefix.output_names()
-    forward = build_forward(engine, prefix, names, view.size_px, weights.mean, weights.std, None, listener)
-
-    def run(sample: Sample, task: str) -> NDArray[np.float32]:
-        features = np.empty((len(sample), backbone.feature_count), np.float32)
-        listener.start(task, len(sample), "images")
-        for first, outputs in forward.run(read_batches(list(zip(sample.digests, sample.paths, strict=True)), view)):
-            rows = outputs[FEATURES]
-            features[first : first + len(rows)] = rows
-            listener.advance(task, len(rows))
-        listener.finish(task)
-        return features
-
-    return Features(run(train, "features of the train part"), 1, run(valid, "features of the valid part"))
 
 
 def scale_head(session: Session) -> None:

@@ -10,12 +10,13 @@ import numpy as np
 from fastai.callback.schedule import ParamScheduler, combine_scheds
 from fastai.learner import Learner
 
+from sightx_cli.model.groups import stage_rates
 from sightx_cli.plan.recipe import TrainingStage
 from sightx_cli.train.callbacks import (
     Judge,
     measure_with,
 )
-from sightx_cli.train.learners import building_learner, stage_rates
+from sightx_cli.train.learners import building_learner
 from sightx_cli.train.session import Session
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,23 +15,31 @@ from sightx_cli.embed.outputs import View, digest_files
 from sightx_cli.embed.store import OutputStore
 from sightx_cli.engine.choose import EngineChoice, choose_device, choose_engine
 from sightx_cli.errors import DataError
-from sightx_cli.model.backbone import Backbone
 from sightx_cli.model.classifier import build_backbone, build_classifier
-from sightx_cli.model.groups import build_groups, find_cut
+from sightx_cli.model.groups import find_cuts
 from sightx_cli.plan.profiles import PROFILES
 from sightx_cli.progress import Listener
-from sightx_cli.train.learners import stage_rates
-from sightx_cli.train.loaders import Sample
-from sightx_cli.train.prefix import keep_prefix
-from sightx_cli.train.session import Session, seed_everything
-from sightx_cli.train.solving import compute_features
+from sightx_cli.train.features import compute_features
+from sightx_cli.train.prefix import FrozenPrefix, keep_prefix
+from sightx_cli.train.samples import Sample, seed_everything
 from sightx_cli.workflows.preparing import Preparation
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import nn
 
-    from sightx_cli.plan.recipe import Recipe
+    from sightx_cli.train.session import Session
+
+TRAINING = "sightx_cli.train.stages"
+"""The module that imports fastai, and with it matplotlib and scikit-learn: two to four seconds."""
+
+
+@contextmanager
+def importing_training() -> Iterator[None]:
+    """Import what training needs beside the frozen layers' forward, which leaves the interpreter idle."""
+    with ThreadPoolExecutor(1) as pool:
+        imported = pool.submit(importlib.import_module, TRAINING)
+        yield
+        imported.result()
 
 
 def build_session(
@@ -53,20 +64,23 @@ def build_session(
         listener.note(f"{recipe.model.backbone} cannot be cut between its stages: only a frozen whole is kept")
     classes = preparation.manifest.classes
     model = build_classifier(backbone, recipe, len(classes))
-    cuts = find_cuts(backbone, model, recipe)
+    cuts = find_cuts(backbone, model[1], recipe)
     train = build_sample(preparation.part("train"), classes)
     valid = build_sample(preparation.part("valid"), classes)
     check_train_classes(train, classes)
     view = View(recipe.image.size_px, recipe.image.fit, PROFILES[recipe.image.profile], 1, request.seed)
     readings = list_views(view, recipe.training.views if views is None else views)
     kept, features = None, None
-    if request.cache and any(cuts):
-        kept = keep_prefix(
-            recipe.model.backbone, backbone, weights, cuts, readings, train, valid, OutputStore(), engine, listener
-        )
-    if kept is None and solving and not recipe.model.head.hidden and recipe.model.weights != "scratch":
-        # A head is solved also where nothing is kept, or the recipe's gentle rates would start from nothing.
-        features = compute_features(backbone, weights, readings[0], train, valid, engine, listener)
+    with importing_training():
+        if request.cache and any(cuts):
+            name, store = recipe.model.backbone, OutputStore()
+            frozen = FrozenPrefix(name, backbone, weights, cuts, recipe.image.size_px, store, engine, listener)
+            kept = keep_prefix(frozen, backbone, readings, train, valid, listener)
+        if kept is None and solving and not recipe.model.head.hidden and recipe.model.weights != "scratch":
+            # A head is solved also where nothing is kept, or the recipe's gentle rates would start from nothing.
+            features = compute_features(backbone, weights, readings[0], train, valid, engine, listener)
+    from sightx_cli.train.session import Session
+
     groups_of_train = preparation.part("train")["group"].tolist()
     session = Session(
         recipe=recipe,
@@ -85,16 +99,6 @@ def build_session(
         features=features,
     )
     return session, engine
-
-
-def find_cuts(backbone: Backbone, model: nn.Sequential, recipe: Recipe) -> list[int]:
-    """Return where each stage of the recipe cuts the network; its groups and rates are resolved, and refused, here."""
-    cuts = []
-    for stage in recipe.stage:
-        groups = build_groups(backbone, model[1], stage.train)
-        stage_rates(stage, groups)
-        cuts.append(find_cut(backbone, groups))
-    return cuts
 
 
 def check_train_classes(train: Sample, classes: Sequence[str]) -> None:

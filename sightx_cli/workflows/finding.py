@@ -63,13 +63,14 @@ def find_lr(
     preparation = prepare(request, listener)
     chosen = choose_stage(preparation.recipe, stage)
     listener.start(LOADING, None, "")
-    from sightx_cli.report.plots import plot_rates
-    from sightx_cli.train.finder import find_rates
-    from sightx_cli.train.solving import scale_head
     from sightx_cli.workflows.building import build_session
 
     listener.finish(LOADING)
     session, _ = build_session(preparation, listener, views=1, solving=False)
+    from sightx_cli.report.plots import plot_rates
+    from sightx_cli.train.finder import find_rates
+    from sightx_cli.train.solving import scale_head
+
     scale_head(session)
     clock = time.perf_counter()
     found = find_rates(session, chosen)

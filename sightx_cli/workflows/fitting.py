@@ -91,10 +91,8 @@ def _train_and_write(
     listener.show_plan(preparation.recipe.name, list_rows(preparation.plan), preparation.plan.sentence)
     clock = time.perf_counter()
     listener.start(LOADING, None, "")
-    # torch, timm and fastai take some seconds to import: not before the plan stands on the screen
+    # torch and timm take some seconds to import: not before the plan stands on the screen
     from sightx_cli.workflows.building import build_session
-    from sightx_cli.workflows.proving import prove
-    from sightx_cli.workflows.writing import write_run
 
     listener.finish(LOADING)
     seconds = {**preparation.seconds, "import": time.perf_counter() - clock}
@@ -106,6 +104,9 @@ def _train_and_write(
         seconds["build"] -= session.kept.seconds
     interrupted, factor = train(preparation, session, listener)
     seconds.update(session.seconds)
+    from sightx_cli.workflows.proving import prove
+    from sightx_cli.workflows.writing import write_run
+
     clock = time.perf_counter()
     proof = prove(preparation, session, partial / runs.BUNDLE, listener)
     seconds["measure"] = time.perf_counter() - clock
@@ -160,9 +161,8 @@ def train(preparation: Preparation, session: Any, listener: Listener) -> tuple[b
 
 def choose_rate_factor(preparation: Preparation, session: Any, listener: Listener) -> float:
     """Return what every rate of the recipe is multiplied by: 1, or what brings the first stage's head to `--rate`."""
-    from sightx_cli.model.groups import build_groups
+    from sightx_cli.model.groups import build_groups, stage_rates
     from sightx_cli.train.finder import find_rates
-    from sightx_cli.train.learners import stage_rates
     from sightx_cli.train.solving import scale_head
 
     rate, first = preparation.request.rate, preparation.recipe.stage[0]

@@ -20,12 +20,13 @@ from sightx_cli.infer.predictor import Predictor, load_predictor
 from sightx_cli.metrics.figures import measure_classes, measure_figures, measure_intervals
 from sightx_cli.model.export import write_headed_graph, write_probabilities_graph, write_weights
 from sightx_cli.progress import Listener
-from sightx_cli.train.session import Session
 from sightx_cli.workflows.preparing import Preparation
 from sightx_cli.workflows.results import Figures, Intervals
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from sightx_cli.train.session import Session
 
 NOTICEABLE = 0.02
 """How far the bundle's accuracy may lie from that of the trained epoch (kept outputs are half precision) unsaid."""

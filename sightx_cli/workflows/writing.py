@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sightx_cli import runs
 from sightx_cli.data.splits import write_split
@@ -17,10 +17,12 @@ from sightx_cli.engine.interface import measure_threads
 from sightx_cli.plan.plan import PlanValue, plan_to_json
 from sightx_cli.plan.recipe import recipe_to_toml
 from sightx_cli.report.plots import plot_confusion, plot_training
-from sightx_cli.train.session import Session
 from sightx_cli.workflows.preparing import Preparation
 from sightx_cli.workflows.proving import Proof
 from sightx_cli.workflows.results import FitResult
+
+if TYPE_CHECKING:
+    from sightx_cli.train.session import Session
 
 PACKAGES = ("sightx-cli", "torch", "fastai", "timm", "openvino", "numpy", "pillow", "scikit-learn", "pandas")
 

@@ -177,8 +177,8 @@ def test_the_plain_view_is_one_for_all_profiles_and_seeds() -> None:
 
 def test_a_view_draws_the_same_for_an_image_whatever_else_is_read(photos: list[str]) -> None:
     items = [(digest, path) for digest, path in zip(digest_files(photos), photos, strict=True)]
-    together = np.concatenate([pixels for _, pixels in read_batches(items, DRAWN)])
-    alone = np.concatenate([pixels for item in reversed(items) for _, pixels in read_batches([item], DRAWN)])[::-1]
+    together = np.concatenate([pixels for _, pixels in read_batches(items, DRAWN, 16)])
+    alone = np.concatenate([pixels for item in reversed(items) for _, pixels in read_batches([item], DRAWN, 16)])[::-1]
     np.testing.assert_array_equal(together, alone)
 
 
@@ -190,7 +190,7 @@ def test_views_and_images_are_drawn_apart(photos: list[str], tmp_path: Path) -> 
 
 def test_images_are_read_in_order_a_batch_at_a_time(photos: list[str]) -> None:
     items = [(digest, path) for digest, path in zip(digest_files(photos), photos, strict=True)]
-    batches = list(read_batches(items, PLAIN))
+    batches = list(read_batches(items, PLAIN, BATCH_IMAGES))
     assert [(first, len(pixels)) for first, pixels in batches] == [(0, BATCH_IMAGES), (BATCH_IMAGES, 5)]
     expected = np.stack([PLAIN.read(path, digest) for digest, path in items])
     np.testing.assert_array_equal(np.concatenate([pixels for _, pixels in batches]), expected)

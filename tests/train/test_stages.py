@@ -14,10 +14,11 @@ from torch import Tensor
 from sightx_cli.embed.outputs import View
 from sightx_cli.errors import RecipeError, TrainingError
 from sightx_cli.metrics.figures import measure_figures
+from sightx_cli.model.groups import stage_rates
 from sightx_cli.plan.rates import read_rate
 from sightx_cli.plan.recipe import TrainingStage
-from sightx_cli.train.learners import building_learner, stage_rates
-from sightx_cli.train.loaders import Sample
+from sightx_cli.train.learners import building_learner
+from sightx_cli.train.samples import Sample
 from sightx_cli.train.session import Session
 from sightx_cli.train.solving import solve_head
 from sightx_cli.train.stages import fit_stage, run_stage
