@@ -49,6 +49,11 @@ class Leaks:
         """Whether anything leaks."""
         return bool(self.files or self.groups)
 
+    def to_json(self, allowed: bool) -> dict[str, object]:
+        """Return the JSON contract of `leaks`; `group_by` is the expression where file names were guessed from."""
+        guessed = {"group_by": self.expression} if self.expression and self.groups else {}
+        return {"files": self.files, "groups": self.groups, "allowed": allowed, **guessed}
+
     def describe(self) -> list[str]:
         """Say each leak in one line, without what to do."""
         lines = []
@@ -61,7 +66,9 @@ class Leaks:
                 )
             if leak.files:
                 files = "1 file" if leak.files == 1 else f"{leak.files:,} files"
-                lines.append(f"{files} of {leak.part} stand{'s' * (leak.files == 1)} in {leak.other} too, byte for byte")
+                lines.append(
+                    f"{files} of {leak.part} stand{'s' * (leak.files == 1)} in {leak.other} too, byte for byte"
+                )
         return lines
 
 

@@ -74,7 +74,9 @@ def resample_folds(
         return {name: np.nanmean(rows, axis=0) if rows else np.empty(0) for name, rows in found.items()}
 
 
-def measure_fold_intervals(resampled: dict[str, Floats], right: int, units: int, images: int) -> dict[str, Interval | None]:
+def measure_fold_intervals(
+    resampled: dict[str, Floats], right: int, units: int, images: int
+) -> dict[str, Interval | None]:
     """Measure the 95 % interval of each mean over folds from `resample_folds`.
 
     Where all images are right (or all wrong) resampling says nothing: accuracy then has Wilson's interval, by the

@@ -45,9 +45,7 @@ class CrossValidation:
         return {"folds": self.folds, "model": MODEL, "metrics": self.metrics, "intervals": self.intervals}
 
 
-def choose_fold_count(
-    asked: int | None, labels: Sequence[str], together: Sequence[str], given_valid: bool
-) -> int:
+def choose_fold_count(asked: int | None, labels: Sequence[str], together: Sequence[str], given_valid: bool) -> int:
     """Return the number of folds, 0 for no cross-validation.
 
     Without `asked`: DEFAULT_FOLDS for fewer than FEW_IMAGES images of whose parts none was given to check on, fewer
@@ -61,7 +59,9 @@ def choose_fold_count(
     if asked is None:
         if given_valid or len(labels) >= FEW_IMAGES:
             return 0
-        apart = min(len({name or f"\0{p}" for p, name in enumerate(together) if labels[p] == label}) for label in counts)
+        apart = min(
+            len({name or f"\0{p}" for p, name in enumerate(together) if labels[p] == label}) for label in counts
+        )
         return max(2, min(DEFAULT_FOLDS, apart)) if min(fewest, len(units)) >= 2 else 0
     if asked == 0:
         return 0
@@ -77,9 +77,7 @@ def choose_fold_count(
     return asked
 
 
-def assign_folds(
-    targets: NDArray[np.int64], together: Sequence[str], folds: int, seed: int
-) -> NDArray[np.int64]:
+def assign_folds(targets: NDArray[np.int64], together: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
     """Assign each image a fold from 1 to `folds`: classes in equal shares, what belongs together in one.
 
     `together` names what belongs together, "" for an image that stands alone (scikit-learn's StratifiedGroupKFold).

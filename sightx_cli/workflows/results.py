@@ -32,6 +32,10 @@ class FitResult:
     warnings: tuple[str, ...] = ()
     interrupted: bool = False
     best: dict[str, Any] = field(default_factory=dict)
+    leaks: dict[str, Any] | None = None
+    """What the split given has on both sides: {files, groups, allowed}; None where it has nothing."""
+    cross_validation: dict[str, Any] | None = None
+    """Folds, what was validated, means over the folds and their intervals; None where there was none."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `fit`; paths absolute."""
@@ -45,6 +49,8 @@ class FitResult:
             "intervals": dict(self.intervals),
             "selected_on": self.selected_on,
             **({"test": self.test} if self.test is not None else {}),
+            **({"cross_validation": self.cross_validation} if self.cross_validation is not None else {}),
+            **({"leaks": self.leaks} if self.leaks is not None else {}),
             "seconds": self.seconds,
             "prefix": self.prefix,
             "best": self.best,

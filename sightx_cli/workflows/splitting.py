@@ -98,6 +98,11 @@ def split_images(request: Request, manifest: Manifest, frame: pd.DataFrame, list
         names = np.full(len(frame), "", dtype=object)
         names[pool] = assign_folds(codes, together, folds, request.seed).astype(str)
         frame = frame.assign(fold=names.astype(str))
+        if request.folds is None:
+            listener.note(
+                f"few images and no valid part given: {folds}-fold cross-validation of the head too "
+                "(--folds 0 turns it off)"
+            )
         facts["cross_validation.folds"] = (folds, "default" if request.folds is None else "option")
     return Split(frame, leaks, folds, facts)
 
