@@ -27,7 +27,8 @@ def split_manifest(frame: pd.DataFrame, seed: int, valid_fraction: float = 0.2) 
 
     A valid part that is given is kept, and all that has no part yet becomes train. Without one, `valid_fraction` of
     what is not test is set aside, of every class at least one image; where groups are set, whole groups are set aside,
-    and the share is as near as the groups allow. Rows with the same `digest`, where there is that column, stay together.
+    and the share is as near as the groups allow. Rows with the same `digest`, where there is that column, stay
+    together.
 
     Raises: `DataError` if `valid_fraction` is not between 0 and 1, or the groups leave a class with no training image.
     """

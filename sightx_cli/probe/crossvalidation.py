@@ -59,10 +59,7 @@ def choose_fold_count(asked: int | None, labels: Sequence[str], together: Sequen
     if asked is None:
         if given_valid or len(labels) >= FEW_IMAGES:
             return 0
-        apart = min(
-            len({name or f"\0{p}" for p, name in enumerate(together) if labels[p] == label}) for label in counts
-        )
-        return max(2, min(DEFAULT_FOLDS, apart)) if min(fewest, len(units)) >= 2 else 0
+        return shrink_folds(DEFAULT_FOLDS, labels, together)
     if asked == 0:
         return 0
     if asked < 2:
@@ -75,6 +72,18 @@ def choose_fold_count(asked: int | None, labels: Sequence[str], together: Sequen
     if asked > len(units):
         raise UsageError(f"--folds {asked}: there are only {len(units)} groups to divide", f"--folds {len(units)}")
     return asked
+
+
+def shrink_folds(folds: int, labels: Sequence[str], together: Sequence[str]) -> int:
+    """Return the number of folds that the smallest class allows, by images or groups; 0 where there cannot be two."""
+    units: dict[str, set[str]] = {}
+    for place, (name, label) in enumerate(zip(together, labels, strict=True)):
+        units.setdefault(label, set()).add(name or f"\0{place}")
+    distinct = len(set().union(*units.values()))
+    fewest = min(Counter(labels).values())
+    if min(fewest, distinct) < 2:
+        return 0
+    return max(2, min(folds, min(map(len, units.values()))))
 
 
 def assign_folds(targets: NDArray[np.int64], together: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:

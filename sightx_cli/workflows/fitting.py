@@ -47,7 +47,8 @@ def fit(
     `recipe` is a name, a file, or `auto` (then `shift` says "similar" or "different"); `settings` are overrides such
     as "image.size_px=384"; `rate` is the head's peak rate in the first stage, or "auto" to find it; the other rates
     keep their proportion. `exclude` is a table of images to leave out; `resplit` divides anew what train and valid were
-    given; `folds` is the number of the cross-validation (0 for none). The run appears at `out`, or under `runs/`, whole or not at all.
+    given; `folds` is the number of the cross-validation (0 for none); `probe` measures the table's choices first. The
+    run appears at `out`, or under `runs/`, whole or not at all.
 
     Raises SightXError for anything wrong in the input. After Ctrl-C during training the best epoch so far is kept
     and the result says `interrupted`.
@@ -84,6 +85,10 @@ def run_fit(request: Request, listener: Listener) -> FitResult:
     if request.out is not None:
         runs.choose_run_folder("", request.out, request.overwrite)  # refused before any work is done
     preparation = prepare(request, heard)
+    if request.recipe == "auto" and request.probe:
+        from sightx_cli.workflows.probing import probe_recipe
+
+        preparation = probe_recipe(preparation, heard)
     folder = runs.choose_run_folder(preparation.recipe.name, request.out, request.overwrite)
     with runs.making_run(folder, request.overwrite) as making:
         result = _train_and_write(preparation, heard, making.partial, folder, began)
@@ -150,6 +155,7 @@ def _train_and_write(
         warnings=tuple(listener.warnings),
         interrupted=interrupted,
         best={"stage": session.best.stage, "epoch": session.best.epoch, "metric": session.metric},
+        probe=preparation.probed,
         leaks=preparation.leaks.to_json(preparation.request.allow_leaks) if preparation.leaks else None,
         cross_validation=validated.to_json() if validated else None,
     )

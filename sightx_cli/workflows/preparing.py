@@ -80,6 +80,8 @@ class Preparation:
     ordered: bool
     leaks: Leaks = field(default_factory=lambda: Leaks(()))
     folds: int = 0
+    probed: dict[str, object] | None = None
+    """What the probe measured and chose; None where it did not run."""
     seconds: dict[str, float] = field(default_factory=dict)
 
     def part(self, split: str) -> pd.DataFrame:
@@ -129,7 +131,7 @@ def prepare(request: Request, listener: Listener) -> Preparation:
         ordered,
         split.leaks,
         split.folds,
-        seconds,
+        seconds=seconds,
     )
 
 
