@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sightx_cli.metrics.figures import LOWER_IS_BETTER
 from sightx_cli.probe.crossvalidation import CrossValidation, measure_folds
-from sightx_cli.probe.linear import STRENGTHS, measure_scale
+from sightx_cli.probe.linear import STRENGTHS, calm_threads, measure_scale
 
 PROBE_IMAGES = 1_000
 """At most so many images of the train part are looked at."""
@@ -185,6 +185,19 @@ def measure_head(
     The penalty of the four with the least out-of-fold log loss serves all folds. That flatters a little, every value
     of a setting alike, at a quarter of the time.
     """
+    with calm_threads(len(targets)):
+        found = _find_probabilities(features, targets, fold_of, len(classes), balanced)
+    return measure_folds(found, targets, fold_of, classes, ordered, together, seed)
+
+
+def _find_probabilities(
+    features: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    fold_of: NDArray[np.int64],
+    classes: int,
+    balanced: bool,
+) -> NDArray[np.float32]:
+    """Return the out-of-fold probabilities (N, C) of the penalty with the least log loss."""
     from sklearn.linear_model import LogisticRegression
 
     mean, deviation = measure_scale(features)
@@ -192,7 +205,7 @@ def measure_head(
     best: tuple[float, NDArray[np.float32]] | None = None
     models: dict[int, LogisticRegression] = {}
     for strength in STRENGTHS:
-        found = np.full((len(targets), len(classes)), 0.0, np.float32)
+        found = np.full((len(targets), classes), 0.0, np.float32)
         for fold in np.unique(fold_of):
             out = fold_of == fold
             model = models.get(fold) or LogisticRegression(
@@ -211,7 +224,7 @@ def measure_head(
             break  # the loss over the penalty has one valley: what follows is worse
         best = (loss, found)
     assert best is not None
-    return measure_folds(best[1], targets, fold_of, classes, ordered, together, seed)
+    return best[1]
 
 
 def turn(scaled: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from sightx_cli.errors import UsageError
 from sightx_cli.metrics.figures import measure_figures
 from sightx_cli.metrics.intervals import Interval, measure_fold_intervals, resample_folds
 from sightx_cli.metrics.scores import METRICS
-from sightx_cli.probe.linear import solve_linear_head
+from sightx_cli.probe.linear import calm_threads, solve_linear_head
 
 DEFAULT_FOLDS = 5
 FEW_IMAGES = 1_000
@@ -122,13 +122,14 @@ def cross_validate(
     The penalty of each head is chosen within its own training images.
     """
     probabilities = np.zeros((len(targets), len(classes)), np.float32)
-    for fold in np.unique(fold_of):
-        held_out = fold_of == fold
-        groups = [name for name, out in zip(together, held_out, strict=True) if not out]
-        solution = solve_linear_head(
-            features[~held_out], targets[~held_out], len(classes), balanced, groups if any(groups) else None, seed
-        )
-        probabilities[held_out] = solution.predict(features[held_out])
+    with calm_threads(len(targets)):
+        for fold in np.unique(fold_of):
+            held_out = fold_of == fold
+            groups = [name for name, out in zip(together, held_out, strict=True) if not out]
+            solution = solve_linear_head(
+                features[~held_out], targets[~held_out], len(classes), balanced, groups if any(groups) else None, seed
+            )
+            probabilities[held_out] = solution.predict(features[held_out])
     return measure_folds(probabilities, targets, fold_of, classes, ordered, together, seed)
 
 
