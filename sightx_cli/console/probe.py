@@ -54,6 +54,7 @@ def show_probe(result: ProbeResult) -> None:
             for stage in result.depth
         ]
         print_table("a head on the output of each stage", ("stage", f"{metric}, alone", "all up to it"), stages)
+        console.print(Text(f"  {to_line(result.freezing)}"), soft_wrap=True)
     if not result.chosen:
         console.print(Text("the recipe stands as it is", "bold"))
     console.print(Text("plot  ", "dim").append(to_line(result.picture)), soft_wrap=True)

@@ -125,9 +125,12 @@ def choose_weights_metric(metric: str) -> str:
 
 
 def list_taps(taps: str, stages: int) -> list[str]:
-    """List the taps to compare, the simplest first, the recipe's own among them."""
-    known = ["last", *(["last:3"] if stages > 3 else []), "all"]
-    return known if taps in known else sorted([*known, taps], key=lambda one: count_taps(one, stages))
+    """List the taps to compare: the recipe's own, then the others by how many outputs they read.
+
+    The recipe's own counts as the simplest: all taps come out of one forward, so fewer of them save nothing.
+    """
+    others = {"last", "all"} | ({"last:3"} if stages > 3 else set())
+    return [taps, *sorted(others - {taps}, key=lambda one: count_taps(one, stages))]
 
 
 def count_taps(taps: str, stages: int) -> int:

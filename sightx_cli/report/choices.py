@@ -16,7 +16,8 @@ def plot_probe(
 ) -> None:
     """Draw on the left every value that was measured, the chosen ones marked; on the right the figure by depth."""
     figure, (left, right) = _new_figure(2)
-    rows = list(reversed(choices))
+    # One axis bears one kind of figure: class weights may be judged by another.
+    rows = [trial for trial in reversed(choices) if (trial["metric"] == "loss") == (metric == "loss")]
     for place, trial in enumerate(rows):
         colour = SECOND if trial["chosen"] else ACCENT
         left.errorbar(trial["mean"], place, xerr=trial["standard_error"], fmt="o", color=colour, capsize=3)

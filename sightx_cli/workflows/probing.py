@@ -13,10 +13,14 @@ import numpy as np
 
 from sightx_cli import runs
 from sightx_cli.errors import UsageError
+from sightx_cli.metrics.figures import LOWER_IS_BETTER
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.workflows.choosing import Chooser, apply_probe, describe_probe, open_probe
 from sightx_cli.workflows.preparing import Preparation, Request, prepare
 from sightx_cli.workflows.results import ProbeResult
+
+PROBING = "probe: measuring the recipe's choices"
+"""The task as the user sees it."""
 
 
 def probe(
@@ -98,6 +102,7 @@ def probe(
         evidence=found["evidence"],
         skipped=found["skipped"],
         depth=depth,
+        freezing=describe_depth(depth, probe.metric),
         picture=picture,
         budget_seconds=found["budget_seconds"],
         seconds={"probe": found["seconds"], "total": round(time.perf_counter() - began, 3)},
@@ -122,12 +127,19 @@ def probe_recipe(preparation: Preparation, listener: Listener) -> Preparation:
         listener.note(f"no probe: {why}")
         return preparation
     clock = time.perf_counter()
+    listener.start(PROBING, None, "")
     chooser = Chooser(probe, preparation, listener)
     recipe = chooser.run(preparation.metric)
+    listener.finish(PROBING)
     probed = apply_probe(preparation, probe, recipe)
-    for line in probe.evidence.values():
-        listener.note(f"probe: {line}")
-    return replace(probed, seconds={**preparation.seconds, "probe": time.perf_counter() - clock})
+    taken = time.perf_counter() - clock
+    for key in probe.chosen:
+        listener.note(f"probe: {probe.evidence[key]}")
+    if not probe.chosen:
+        listener.note(
+            f"probe: {len(probe.trials)} heads compared in {taken:.0f} s, the recipe stands (plan.json says why)"
+        )
+    return replace(probed, seconds={**preparation.seconds, "probe": taken})
 
 
 def measure_depth(chooser: Chooser, preparation: Preparation) -> list[dict[str, Any]]:
@@ -155,6 +167,23 @@ def measure_depth(chooser: Chooser, preparation: Preparation) -> list[dict[str, 
             }
         )
     return stages
+
+
+def describe_depth(depth: Sequence[dict[str, Any]], metric: str) -> str:
+    """Say where freezing pays: from which stage on the network adds nothing that these images show."""
+    known = [stage for stage in depth if stage["up_to"] is not None]
+    if not known:
+        return ""
+    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    best = max(known, key=lambda stage: sign * stage["up_to"])
+    edge = sign * best["up_to"] - best["up_to_error"]
+    first = next(stage for stage in known if sign * stage["up_to"] >= edge)
+    if first is depth[-1]:
+        return "every stage adds to what the earlier ones say: keep them all"
+    return (
+        f"the stages up to {first['stage']} already say what all say, within one standard error: freezing them costs "
+        "nothing, the stages behind are the ones to train"
+    )
 
 
 def choose_picture(out: Path | None, overwrite: bool) -> Path:

@@ -102,6 +102,8 @@ class ProbeResult:
     skipped: list[str]
     depth: list[dict[str, Any]]
     """Of each stage, earliest first: the figure of a head on its output alone, and on all outputs up to it."""
+    freezing: str
+    """In one line, where freezing pays."""
     picture: Path
     budget_seconds: float
     seconds: dict[str, float]
