@@ -3,8 +3,8 @@
 The simplest value within one standard error of the best is taken (Breiman et al. 1984, "Classification and Regression
 Trees", the one-standard-error rule): a gain that may be chance is not worth a larger input or a wider head. A kappa of
 a few hundred images is coarse, its error wide; so a value also counts as worse where its log loss, compared image by
-image, lies behind by more than one standard error of that difference (two for the table's own value, which rests on
-more than these images).
+image, lies behind by more than one standard error of that difference. The table's own value rests on more than these
+images: it may lie two behind, and a simpler one takes its place only where neither figure is worse.
 """
 
 from __future__ import annotations
@@ -82,8 +82,11 @@ def choose_simplest(trials: Sequence[Trial], own: str) -> list[Trial]:
     sign = -1.0 if trials[0].metric in LOWER_IS_BETTER else 1.0
     best = max(trials, key=lambda trial: sign * trial.mean)
     edge = sign * best.mean - best.standard_error
-    level = [not _is_behind(trial, 2.0 if trial.value == own else 1.0) for trial in trials]
-    good = [even and sign * trial.mean >= edge for trial, even in zip(trials, level, strict=True)]
+    at = [trial.value for trial in trials].index(own)
+    margins = [0.0 if place < at else 2.0 if place == at else 1.0 for place in range(len(trials))]
+    level = [not _is_behind(trial, margin) for trial, margin in zip(trials, margins, strict=True)]
+    edges = [max(edge, sign * trials[at].mean) if place < at else edge for place in range(len(trials))]
+    good = [even and sign * trial.mean >= low for trial, even, low in zip(trials, level, edges, strict=True)]
     place = (good if any(good) else level).index(True)
     return [replace(trial, chosen=number == place) for number, trial in enumerate(trials)]
 

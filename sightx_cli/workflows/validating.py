@@ -43,7 +43,8 @@ def validate_head(preparation: Preparation, session: Session, listener: Listener
     train, valid = preparation.part("train"), preparation.part("valid")
     features = read_plain_features(session, len(train), len(valid))
     if features is None:
-        listener.warn("no cross-validation: it needs the outputs of frozen layers, and this recipe trains them all")
+        say = listener.note if preparation.request.folds is None else listener.warn
+        say("no cross-validation: it needs the outputs of a pretrained network, and this fit computes none")
         return None
     import pandas as pd
 

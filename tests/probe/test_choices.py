@@ -43,12 +43,17 @@ def test_of_a_loss_the_lowest_is_the_best() -> None:
 
 @pytest.mark.parametrize(
     ("own", "behind", "taken"),
-    [("b", 0.5, "a"), ("b", 1.5, "b"), ("a", 1.5, "a"), ("a", 2.5, "b")],
+    [("b", 0.0, "a"), ("b", 0.1, "b"), ("a", 1.5, "a"), ("a", 2.5, "b")],
     ids=["even", "behind", "the table's own may be a little behind", "not far"],
 )
 def test_what_falls_behind_in_log_loss_is_no_tie(own: str, behind: float, taken: str) -> None:
-    trials = make_trials(("a", 0.80, 0.03), ("b", 0.81, 0.03), a=(behind * 0.02, 0.02), b=(0.0, 0.01))
+    trials = make_trials(("a", 0.81, 0.03), ("b", 0.81, 0.03), a=(behind * 0.02, 0.02), b=(0.0, 0.01))
     assert take(trials, own) == taken
+
+
+@pytest.mark.parametrize(("simple", "taken"), [(0.79, "b"), (0.80, "a")])
+def test_a_simpler_value_takes_the_tables_place_only_where_it_is_no_worse(simple: float, taken: str) -> None:
+    assert take(make_trials(("a", simple, 0.03), ("b", 0.80, 0.03), ("c", 0.81, 0.03)), "b") == taken
 
 
 def test_losses_are_compared_image_by_image_and_groups_count_once() -> None:
