@@ -44,7 +44,7 @@ def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
     """
     if out is None:
         name = f"{datetime.now():%Y%m%d-%H%M%S}-{re.sub(r'[^A-Za-z0-9_.-]', '-', recipe)}"
-        return _find_free((RUNS / name).absolute())
+        return find_free((RUNS / name).absolute())
     out = out.absolute()
     if out == (RUNS / LATEST).absolute() and not out.exists():
         raise RunError(f"--out {out}: this name is kept for the newest run", "name another folder")
@@ -55,10 +55,11 @@ def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
     return out.resolve() if out.is_symlink() else out  # of runs/latest, the run that it names is replaced
 
 
-def _find_free(folder: Path) -> Path:
-    free, number = folder, 2
+def find_free(path: Path) -> Path:
+    """Return the path, or where that is taken the first free one of <name>-2, <name>-3 … (a suffix stays the end)."""
+    free, number = path, 2
     while free.exists():
-        free, number = folder.with_name(f"{folder.name}-{number}"), number + 1
+        free, number = path.with_name(f"{path.stem}-{number}{path.suffix}"), number + 1
     return free
 
 
@@ -89,7 +90,7 @@ def making_run(folder: Path, overwrite: bool = False) -> Iterator[RunInMaking]:
     try:
         yield making
         partial.chmod(0o755)  # mkdtemp makes it private; a run is shared like any folder
-        folder = making.folder = folder if overwrite else _find_free(folder)
+        folder = making.folder = folder if overwrite else find_free(folder)
         replaced = None
         if folder.exists():
             replaced = folder.with_name(f".{folder.name}-replaced-{os.getpid()}")

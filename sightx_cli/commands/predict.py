@@ -34,7 +34,13 @@ Output = Annotated[
     ),
 ]
 Batch = Annotated[
-    int, typer.Option(metavar="N", min=1, help="Images that go through the network at once.", rich_help_panel=RUN)
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Images that go through the network at once [dim](default: by their size)[/].",
+        rich_help_panel=RUN,
+    ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an earlier call stopped.", rich_help_panel=RUN)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output.", rich_help_panel=RUN)]
@@ -45,7 +51,7 @@ def predict(
     sources: Sources,
     model: Model = None,
     output: Output = Path("predictions.csv"),
-    batch: Batch = 16,
+    batch: Batch = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
     *,

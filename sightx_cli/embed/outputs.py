@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from sightx_cli.data.decode import read_image
 from sightx_cli.data.views import Reader, read_view
-from sightx_cli.embed.store import Half, OutputStore, Shard, digest_key
+from sightx_cli.embed.shards import Half, Shard
+from sightx_cli.embed.store import OutputStore, digest_key
 from sightx_cli.engine.interface import Forward, Images, measure_threads
 from sightx_cli.plan.profiles import Profile
 from sightx_cli.progress import Listener

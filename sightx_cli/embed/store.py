@@ -14,28 +14,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import mmap
 import os
 import shutil
 import tempfile
 import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sightx_cli.embed.shards import FORMAT_VERSION, HEADER, Shard, ShardWriter, open_shard
 from sightx_cli.errors import UsageError
 
-FORMAT_VERSION = 1
 BUDGET_BYTES = 20 * 1024**3
 """How much the store may hold, `SIGHTX_CACHE_BYTES` overrides: some 600,000 maps of 80 × 14 × 14, or 4 million
 embeddings."""
-
-Half = NDArray[np.float16]
 
 
 def default_store_folder() -> Path:
@@ -62,22 +56,6 @@ def digest_key(parts: Mapping[str, object]) -> str:
     """Return a short hexadecimal address of a JSON-able description."""
     text = json.dumps({"format": FORMAT_VERSION, **parts}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One verified shard: its folder, the images it holds in row order, and its arrays, memory-mapped."""
-
-    folder: Path
-    digests: tuple[str, ...]
-    arrays: Mapping[str, Half]
-
-    def release(self) -> None:
-        """Give the pages read so far back to the system: they stay in its file cache, not in this process."""
-        for array in self.arrays.values():
-            mapped = getattr(array, "_mmap", None)
-            if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-                mapped.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True)
@@ -108,18 +86,18 @@ class OutputStore:
         """Return the sound shards of a prefix and view, marked as used now; drop those that are not sound."""
         shards = []
         for folder in _folders_in(self.folder / "outputs" / prefix / view):
-            if folder.name.startswith(".") or not (folder / "shard.json").exists():
+            if folder.name.startswith(".") or not (folder / HEADER).exists():
                 continue
             try:
-                shards.append(_open_shard(folder))
+                shards.append(open_shard(folder))
             except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-                if not (folder / "shard.json").exists():
+                if not (folder / HEADER).exists():
                     continue  # not damaged: another process made room
                 self.dropped.append(f"kept outputs {folder.name} are damaged ({error}): dropped, computed again")
                 _remove(folder)
                 continue
             with contextlib.suppress(OSError):  # a store that may only be read serves too
-                os.utime(folder / "shard.json")
+                os.utime(folder / HEADER)
         return shards
 
     def has_room(self, needed_bytes: int) -> bool:
@@ -148,20 +126,21 @@ class OutputStore:
                 yield writer
                 table = {name: writer.finish(name) for name in shapes}
                 header = {"format": FORMAT_VERSION, "digests": list(digests), "arrays": table, "what": what}
-                (temporary / "shard.json").write_text(json.dumps(header))
+                (temporary / HEADER).write_text(json.dumps(header))
                 temporary.rename(parent / temporary.name.removeprefix(".writing-"))
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
     def make_room(self, needed_bytes: int) -> None:
-        """Remove the shards least recently used until this many more bytes fit the budget."""
-        shards = sorted((_last_used(folder), _bytes_under(folder), folder) for folder in self._shard_folders())
-        total = sum(size for _, size, _ in shards)
-        for _, size, folder in shards:
+        """Remove the shards and graphs least recently used until this many more bytes fit the budget."""
+        units = [(_last_used(folder), _bytes_under(folder), folder) for folder in self._shard_folders()]
+        units += [(_modified(graph), _graph_bytes(graph), graph) for graph in self._graph_files()]
+        total = sum(size for _, size, _ in units)
+        for _, size, path in sorted(units):
             if total + needed_bytes <= self.budget_bytes:
                 return
             total -= size
-            _remove(folder)
+            _remove(path)
 
     def list_entries(self) -> list[StoreEntry]:
         """List what is kept, one entry per prefix and view, the newest first."""
@@ -191,84 +170,50 @@ class OutputStore:
         views = [view for prefix in _folders_in(self.folder / "outputs") for view in _folders_in(prefix)]
         folders = [folder for view in views for folder in _folders_in(view)]
         for folder in folders:
-            # Untouched for an hour: longer than any batch takes.
-            if folder.name.startswith(".writing-") and 0 < _last_written(folder) < time.time() - 3600:
+            if folder.name.startswith(".writing-") and _is_abandoned(_last_written(folder)):
                 shutil.rmtree(folder, ignore_errors=True)
-        return [f for f in folders if not f.name.startswith(".") and (f / "shard.json").exists()]
+        return [f for f in folders if not f.name.startswith(".") and (f / HEADER).exists()]
+
+    def _graph_files(self) -> list[Path]:
+        """Return the converted graphs (.xml); remove what killed processes left half-written."""
+        try:
+            files = sorted(self.graphs.iterdir())
+        except OSError:
+            return []
+        for file in files:
+            if file.name.startswith(".") and _is_abandoned(_modified(file)):
+                file.unlink(missing_ok=True)
+        return [file for file in files if file.suffix == ".xml" and not file.name.startswith(".")]
 
 
-class ShardWriter:
-    """Writes rows of a shard's arrays by position, in half precision, through plain files.
-
-    Not through a memory map: on a full disk a write to a map kills the process, a plain write raises OSError.
-    """
-
-    def __init__(self, folder: Path, rows: int, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        self._folder = folder
-        self._rows = rows
-        self._shapes = dict(shapes)
-        self._files = {name: (folder / f"{name}.f16").open("wb+") for name in shapes}
-
-    def put(self, start: int, outputs: Mapping[str, NDArray[np.float32]]) -> None:
-        """Write the outputs of images `start` … as rows, clipped to what half precision holds."""
-        for name, file in self._files.items():
-            limit = float(np.finfo(np.float16).max)
-            rows = np.clip(outputs[name], -limit, limit).astype(np.float16)
-            file.seek(start * 2 * int(np.prod(self._shapes[name])))
-            file.write(rows.tobytes())
-
-    def finish(self, name: str) -> dict[str, Any]:
-        """Finish one array; return its entry in the header: shape, length in bytes, checksum."""
-        file = self._files[name]
-        file.flush()
-        os.fsync(file.fileno())
-        file.seek(0)
-        checksum, length = 0, 0
-        while chunk := file.read(1 << 22):
-            checksum, length = zlib.crc32(chunk, checksum), length + len(chunk)
-        file.close()
-        return {"shape": [self._rows, *self._shapes[name]], "bytes": length, "crc32": checksum}
-
-    def close(self) -> None:
-        """Close what is still open."""
-        for file in self._files.values():
-            with contextlib.suppress(OSError):
-                file.close()
-
-
-def _open_shard(folder: Path) -> Shard:
-    """Open and verify a shard; raises ValueError, KeyError, TypeError or OSError when it is not sound."""
-    header = json.loads((folder / "shard.json").read_text())
-    if header["format"] != FORMAT_VERSION:
-        raise ValueError(f"format {header['format']}, this version reads {FORMAT_VERSION}")
-    arrays: dict[str, Half] = {}
-    for name, entry in header["arrays"].items():
-        file = folder / f"{name}.f16"
-        shape = tuple(entry["shape"])
-        if shape[0] != len(header["digests"]):
-            raise ValueError(f"{name} has {shape[0]} rows for {len(header['digests'])} images")
-        if file.stat().st_size != entry["bytes"] or entry["bytes"] != 2 * int(np.prod(shape)):
-            raise ValueError(f"{name} has {file.stat().st_size} bytes, {entry['bytes']} were written")
-        with file.open("rb") as stream:
-            checksum = 0
-            while chunk := stream.read(1 << 22):
-                checksum = zlib.crc32(chunk, checksum)
-        if checksum != entry["crc32"]:
-            raise ValueError(f"{name} has another checksum than was written")
-        arrays[name] = np.memmap(file, dtype=np.float16, mode="r", shape=shape)
-    return Shard(folder, tuple(header["digests"]), arrays)
-
-
-def _remove(folder: Path) -> None:
-    """Remove a shard, its header first: without it, nobody takes the rest for a shard."""
+def _remove(path: Path) -> None:
+    """Remove a shard or a graph, its header first: without it, nobody takes the rest for whole."""
+    if path.suffix == ".xml":
+        for file in (path, path.with_suffix(".bin")):
+            file.unlink(missing_ok=True)
+        return
     with contextlib.suppress(OSError):
-        (folder / "shard.json").unlink()
-    shutil.rmtree(folder, ignore_errors=True)
+        (path / HEADER).unlink()
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _graph_bytes(graph: Path) -> int:
+    """Return the size of a graph's two files."""
+    total = 0
+    for file in (graph, graph.with_suffix(".bin")):
+        with contextlib.suppress(OSError):
+            total += file.stat().st_size
+    return total
+
+
+def _is_abandoned(last_written: float) -> bool:
+    """Tell whether something half-written was untouched for an hour: longer than any batch takes."""
+    return 0 < last_written < time.time() - 3600
 
 
 def _last_used(folder: Path) -> float:
     """Return when a shard was last used, in seconds since the epoch."""
-    return _modified(folder / "shard.json")
+    return _modified(folder / HEADER)
 
 
 def _modified(path: Path) -> float:
@@ -282,7 +227,7 @@ def _modified(path: Path) -> float:
 def _describe(folder: Path) -> str:
     """Return what a shard says of itself; a damaged one, which its next reader drops, says nothing."""
     try:
-        return str(json.loads((folder / "shard.json").read_text())["what"])
+        return str(json.loads((folder / HEADER).read_text())["what"])
     except (ValueError, KeyError, TypeError, OSError):
         return "damaged"
 

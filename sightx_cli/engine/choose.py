@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -75,18 +78,29 @@ def build_forward(
         return TorchForward(module, output_names, size_px, mean, std, engine.device)
     if graph is not None and graph.is_file():
         try:
-            return load_openvino(graph, batch=choose_batch(size_px))
+            forward = load_openvino(graph, batch=choose_batch(size_px))
+            with contextlib.suppress(OSError):  # marks it as used; a store that may only be read serves too
+                os.utime(graph)
+            return forward
         except RuntimeError:
             listener.warn(f"the kept graph {graph.name} is damaged: converted again")
-    try:
-        converted = convert_module(module, output_names, size_px, mean, std)
-    except Exception as error:
-        # OpenVINO's converter raises what it likes, by network; torch runs them all.
-        lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")] or [type(error).__name__]
-        reason = next((line for line in lines if line.startswith("No conversion rule")), lines[0])
-        listener.warn(f"OpenVINO cannot convert this network ({reason[:120]}): torch runs it instead, slower")
+    converted, reason = try_to_convert(module, output_names, size_px, mean, std)
+    if converted is None:
+        listener.warn(f"OpenVINO cannot convert this network ({reason}): torch runs it instead, slower")
         return TorchForward(module, output_names, size_px, mean, std, engine.device)
     if graph is not None:
         graph.parent.mkdir(parents=True, exist_ok=True)
         write_graph(converted, graph)
     return OpenVinoForward(converted, batch=choose_batch(size_px))
+
+
+def try_to_convert(
+    module: nn.Module, output_names: Sequence[str], size_px: int, mean: Sequence[float], std: Sequence[float]
+) -> tuple[Any, str]:
+    """Return the OpenVINO graph of a module of normalised images, or None and why it cannot be converted."""
+    try:
+        return convert_module(module, output_names, size_px, mean, std), ""
+    except Exception as error:
+        # OpenVINO's converter raises what it likes, by network; torch runs them all.
+        lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")] or [type(error).__name__]
+        return None, next((line for line in lines if line.startswith("No conversion rule")), lines[0])[:120]

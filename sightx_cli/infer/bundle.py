@@ -1,7 +1,8 @@
 """The bundle: the files of a trained model that are enough to predict, on any machine, without torch.
 
 `bundle.json` holds classes, preprocessing, backbone and head; `graph.xml` and `.bin` the compiled form, uint8 images
-in, probabilities out; `weights.safetensors` the same weights for further training. Nothing in it is a pickle.
+in, probabilities out; `weights.safetensors` the same weights for further training. Nothing in it is a pickle. Where
+OpenVINO cannot convert the network there is no graph, and torch predicts from the weights.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class BundleFacts:
     recipe: str
     temperature: float = 1.0
     thresholds: dict[str, float] | None = None
+    graph: bool = True
+    """False where OpenVINO cannot convert the network: torch predicts from the weights."""
     format: int = FORMAT_VERSION
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from sightx_cli import runs
 from sightx_cli.data.decode import ImageFileError
 from sightx_cli.data.views import read_view
-from sightx_cli.engine.interface import PROBABILITIES, Images, measure_threads
-from sightx_cli.engine.openvino_forward import OpenVinoForward, load_openvino
+from sightx_cli.engine.interface import PROBABILITIES, Forward, Images, choose_batch, measure_threads
+from sightx_cli.engine.openvino_forward import load_openvino
 from sightx_cli.errors import RunError
 from sightx_cli.infer.bundle import BundleFacts, load_facts
 
@@ -36,7 +36,7 @@ class Predictor:
     """A loaded bundle."""
 
     facts: BundleFacts
-    forward: OpenVinoForward
+    forward: Forward
     batch: int
 
     def predict(self, items: Iterable[tuple[str, str]]) -> Iterator[Prediction]:
@@ -111,16 +111,28 @@ class Predictor:
             yield names, pixels, errors
 
 
-def load_predictor(run: Path, batch: int = 16, images: int | None = None) -> Predictor:
-    """Load a run's bundle and compile its graph; for a single image the graph is compiled for one.
+def load_predictor(run: Path, batch: int | None = None) -> Predictor:
+    """Load a run's bundle and compile its graph for batches of a size (None: what suits the images' size).
 
     Raises RunError when the graph is missing or damaged.
     """
     facts = load_facts(run)
+    size = choose_batch(facts.size_px) if batch is None else batch
+    if not facts.graph:
+        return Predictor(facts, load_torch_forward(run, facts), size)
     graph = run / runs.BUNDLE / runs.BUNDLE_GRAPH
-    size = 1 if images == 1 else batch
     try:
         forward = load_openvino(graph, batch=size)
     except RuntimeError as error:
         raise RunError(f"{graph}: cannot be read", "fit again, or name another run with --model") from error
     return Predictor(facts, forward, size)
+
+
+def load_torch_forward(run: Path, facts: BundleFacts) -> Forward:
+    """Load the classifier's weights for torch to run: only of networks that OpenVINO cannot convert."""
+    from sightx_cli.engine.torch_forward import TorchForward
+    from sightx_cli.model.classifier import load_classifier, with_softmax
+
+    weights = run / runs.BUNDLE / runs.BUNDLE_WEIGHTS
+    model = load_classifier(facts.backbone, facts.head, len(facts.classes), facts.size_px, weights)
+    return TorchForward(with_softmax(model), [PROBABILITIES], facts.size_px, facts.mean, facts.std)

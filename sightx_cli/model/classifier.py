@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 
+from sightx_cli.errors import RunError
 from sightx_cli.model.backbone import Backbone, build_network
 from sightx_cli.model.head import build_head
 from sightx_cli.model.weights import Weights, find_weights, load_weights
@@ -27,3 +32,21 @@ def build_classifier(backbone: Backbone, recipe: Recipe, classes: int) -> nn.Seq
     """Pair a backbone with a fresh head: index 0 and 1 of the sequence, fastai's convention."""
     head = build_head(backbone.feature_count, classes, recipe.model.head.hidden, recipe.model.head.dropout)
     return nn.Sequential(backbone, head)
+
+
+def with_softmax(model: nn.Module) -> nn.Sequential:
+    """Return the classifier, on the CPU, that gives probabilities (N, classes) in place of logits."""
+    return nn.Sequential(model.cpu().eval(), nn.Softmax(1))
+
+
+def load_classifier(backbone_name: str, head: Mapping[str, Any], classes: int, size_px: int, file: Path) -> nn.Module:
+    """Build a trained classifier again from its weights (safetensors); raises RunError when they do not fit it."""
+    backbone = Backbone(build_network(backbone_name, size_px), head["taps"], head["pool"], size_px)
+    model = nn.Sequential(
+        backbone, build_head(backbone.feature_count, classes, tuple(head["hidden"]), float(head["dropout"]))
+    )
+    try:
+        model.load_state_dict(load_file(file))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise RunError(f"{file}: cannot be read", "fit again, or name another run with --model") from error
+    return model.eval()

@@ -10,11 +10,13 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
+from sightx_cli.engine.choose import try_to_convert
 from sightx_cli.engine.compose import append_linear_head
-from sightx_cli.engine.convert import convert_module, write_graph
+from sightx_cli.engine.convert import write_graph
 from sightx_cli.engine.interface import PROBABILITIES
 from sightx_cli.engine.openvino_forward import read_graph
 from sightx_cli.model.backbone import FEATURES
+from sightx_cli.model.classifier import with_softmax
 from sightx_cli.model.head import FeatureScale
 
 
@@ -29,10 +31,15 @@ def write_weights(model: nn.Module, path: Path) -> None:
 
 def write_probabilities_graph(
     model: nn.Module, size_px: int, mean: Sequence[float], std: Sequence[float], path: Path
-) -> None:
-    """Write the graph from uint8 images (N, size_px, size_px, 3) to probabilities (N, classes)."""
-    whole = nn.Sequential(model.cpu().eval(), nn.Softmax(1))
-    write_graph(convert_module(whole, [PROBABILITIES], size_px, mean, std), path)
+) -> str:
+    """Write the graph from uint8 images (N, size_px, size_px, 3) to probabilities (N, classes).
+
+    Returns why there is none where OpenVINO cannot convert the network, else an empty text.
+    """
+    graph, reason = try_to_convert(with_softmax(model), [PROBABILITIES], size_px, mean, std)
+    if graph is not None:
+        write_graph(graph, path)
+    return reason
 
 
 def write_headed_graph(features_graph: Path, head: nn.Sequential, path: Path) -> bool:

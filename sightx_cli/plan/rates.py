@@ -49,6 +49,19 @@ def read_rate(value: object) -> Rate:
     }
 
 
+def scale_rate(rate: Rate, factor: float) -> Rate:
+    """Return a stage's rate in the same form with every rate multiplied; a decay is a ratio and stays."""
+    if isinstance(rate, dict):
+        return {key: value if key == "decay" else _round(value * factor) for key, value in rate.items()}
+    if isinstance(rate, tuple):
+        return (_round(rate[0] * factor), _round(rate[1] * factor))
+    return _round(rate * factor)
+
+
+def _round(rate: float) -> float:
+    return float(f"{rate:.6g}")
+
+
 def resolve_rates(rate: Rate, trained: Sequence[str]) -> dict[str, float]:
     """Give each trained parameter group its rate.
 

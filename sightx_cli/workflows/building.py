@@ -62,6 +62,8 @@ def build_session(
         listener.warn(f"{name}: its stages in turn do not give what the whole gives, so only a frozen whole is kept")
     elif not backbone.can_be_cut:
         listener.note(f"{recipe.model.backbone} cannot be cut between its stages: only a frozen whole is kept")
+    if not backbone.can_be_cut and recipe.model.head.taps != "last":
+        listener.warn(f'{recipe.model.backbone} has no stages to tap: its head reads the last output, as taps = "last"')
     classes = preparation.manifest.classes
     model = build_classifier(backbone, recipe, len(classes))
     cuts = find_cuts(backbone, model[1], recipe)

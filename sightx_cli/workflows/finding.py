@@ -108,7 +108,7 @@ def choose_stage(recipe: Recipe, stage: str | None) -> TrainingStage:
 def choose_plot(out: Path | None, overwrite: bool) -> Path:
     """Return where the picture will lie; refuses one that exists unless it may be replaced."""
     if out is None:
-        return (runs.RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-lr-find.png").absolute()
+        return runs.find_free((runs.RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-lr-find.png").absolute())
     plot = out if out.suffix.lower() == ".png" else out / "lr-find.png"
     if plot.exists() and not overwrite:
         raise UsageError(f"--out {plot}: exists already", "name another file, or add --overwrite")

@@ -23,7 +23,7 @@ def predict(
     *,
     model: Path | None = None,
     output: Path = Path("predictions.csv"),
-    batch: int = 16,
+    batch: int | None = None,
     overwrite: bool = False,
     resume: bool = False,
     listener: Listener | None = None,
@@ -32,18 +32,19 @@ def predict(
 
     The table at `output` is CSV, Parquet or JSON lines by its name, and appears whole. Rows are in the order of the
     sources; an unreadable image has its row, with the reason in `error`. With `resume` an interrupted prediction of
-    the same images goes on where it stopped. Raises SightXError for anything wrong in the input.
+    the same images goes on where it stopped. `batch` images go through the network at once, by default as many as suit
+    their size. Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
     listener = listener or Silent()
     output = Path(output)
-    if batch < 1:
+    if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: at least 1", "--batch 16")
     check_output(output, overwrite)
     run = runs.find_run(model)
     given = [sources] if isinstance(sources, (str, Path)) else list(sources)
     images = list_unlabelled(given)
-    predictor = load_predictor(run, batch, len(images))
+    predictor = load_predictor(run, 1 if len(images) == 1 else batch)
     classes = predictor.facts.classes
     counts, unreadable = dict.fromkeys(classes, 0), 0
     listener.start(TASK, len(images), "images")
@@ -72,8 +73,8 @@ def predict(
 
 def identify(images: Sequence[tuple[str, str]], run: Path) -> str:
     """Return what must be the same for a prediction to go on: the images in their order, and the model."""
-    graph = run / runs.BUNDLE / runs.BUNDLE_GRAPH
-    digest = hashlib.sha256(f"{run}\n{graph.stat().st_mtime_ns}\n".encode())
+    weights = run / runs.BUNDLE / runs.BUNDLE_WEIGHTS
+    digest = hashlib.sha256(f"{run}\n{weights.stat().st_mtime_ns}\n".encode())
     for image, path in images:
         digest.update(f"{image}\0{path}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()

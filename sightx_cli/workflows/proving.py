@@ -7,7 +7,7 @@ is checked, not hoped.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ class Proof:
 
 def prove(preparation: Preparation, session: Session, bundle: Path, listener: Listener) -> Proof:
     """Write the bundle and measure it on the valid part and, once, on the test part."""
-    write_bundle(preparation, session, bundle)
+    write_bundle(preparation, session, bundle, listener)
     predictor = load_predictor(bundle.parent)
     valid = measure_part(predictor, preparation, "valid", listener)
     trained = session.best.figures.get("accuracy")
@@ -68,7 +68,7 @@ def prove(preparation: Preparation, session: Session, bundle: Path, listener: Li
     return Proof(valid, measure_part(predictor, preparation, "test", listener) if has_test else None)
 
 
-def write_bundle(preparation: Preparation, session: Session, folder: Path) -> None:
+def write_bundle(preparation: Preparation, session: Session, folder: Path, listener: Listener) -> None:
     """Write the bundle's files: facts, weights, and the compiled form of the whole classifier."""
     folder.mkdir(parents=True)
     recipe = preparation.recipe
@@ -83,12 +83,15 @@ def write_bundle(preparation: Preparation, session: Session, folder: Path) -> No
         head=recipe.model.head.model_dump(),
         recipe=recipe.name,
     )
-    write_facts(folder, facts)
     write_weights(session.model, folder / runs.BUNDLE_WEIGHTS)
     graph, kept = folder / runs.BUNDLE_GRAPH, session.kept
     features = kept.graph if kept and not session.best.backbone_trained and not facts.head["hidden"] else None
     if features is None or not write_headed_graph(features, session.head, graph):
-        write_probabilities_graph(session.model, facts.size_px, facts.mean, facts.std, graph)
+        reason = write_probabilities_graph(session.model, facts.size_px, facts.mean, facts.std, graph)
+        if reason:
+            listener.warn(f"OpenVINO cannot convert this network ({reason}): predict runs it with torch, slower")
+            facts = replace(facts, graph=False)
+    write_facts(folder, facts)
 
 
 def measure_part(predictor: Predictor, preparation: Preparation, split: str, listener: Listener) -> Measured:

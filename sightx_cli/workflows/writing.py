@@ -15,7 +15,8 @@ from sightx_cli.data.splits import write_split
 from sightx_cli.engine.choose import EngineChoice
 from sightx_cli.engine.interface import measure_threads
 from sightx_cli.plan.plan import PlanValue, plan_to_json
-from sightx_cli.plan.recipe import recipe_to_toml
+from sightx_cli.plan.rates import scale_rate
+from sightx_cli.plan.recipe import Recipe, recipe_to_toml
 from sightx_cli.report.plots import plot_confusion, plot_training
 from sightx_cli.workflows.preparing import Preparation
 from sightx_cli.workflows.proving import Proof
@@ -39,7 +40,8 @@ def write_run(
     validated: Validated | None = None,
 ) -> None:
     """Write recipe, plan, fingerprint, split, history, metrics, environment and plots into a run folder."""
-    (folder / runs.RECIPE).write_text(recipe_to_toml(preparation.recipe), encoding="utf-8")
+    trained = scale_recipe(preparation.recipe, rate_factor)
+    (folder / runs.RECIPE).write_text(recipe_to_toml(trained), encoding="utf-8")
     preparation.plan.values.update(
         {
             "engine": PlanValue(f"{engine.name} {engine.precision}", "option" if "named" in engine.why else "default"),
@@ -59,6 +61,14 @@ def write_run(
         write_out_of_fold(validated, session.classes, folder / runs.OUT_OF_FOLD)
     plot_training(session.history, session.metric, folder / runs.TRAINING_PLOT)
     plot_confusion(proof.valid.classes["confusion"], session.classes, folder / runs.CONFUSION_PLOT)
+
+
+def scale_recipe(recipe: Recipe, factor: float) -> Recipe:
+    """Return the recipe with the rates that were trained with: `--rate` multiplies them all."""
+    if factor == 1.0:
+        return recipe
+    stages = tuple(stage.model_copy(update={"rate": scale_rate(stage.rate, factor)}) for stage in recipe.stage)
+    return recipe.model_copy(update={"stage": stages})
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:

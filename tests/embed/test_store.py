@@ -232,6 +232,37 @@ def test_the_least_recently_used_shards_go_when_the_budget_is_full(tmp_path: Pat
     assert store.dropped == []
 
 
+def keep_graph(store: OutputStore, name: str, size: int, used: float) -> Path:
+    store.graphs.mkdir(parents=True, exist_ok=True)
+    graph = store.graphs / f"{name}.xml"
+    graph.write_bytes(b"x" * size)
+    graph.with_suffix(".bin").write_bytes(b"x" * size)
+    os.utime(graph, (used, used))
+    return graph
+
+
+def test_graphs_count_against_the_budget_and_go_when_they_are_the_oldest(tmp_path: Path) -> None:
+    store = OutputStore(tmp_path)
+    old, new = keep_graph(store, "old", 5000, 1000), keep_graph(store, "new", 5000, 9000)
+    shard = keep(store, name_images(10))
+    os.utime(shard / "shard.json", (5000, 5000))
+    store = OutputStore(tmp_path, budget_bytes=sum(entry.bytes_on_disk for entry in store.list_entries()))
+    store.make_room(1)
+    assert [file.exists() for file in (old, old.with_suffix(".bin"), new, shard)] == [False, False, True, True]
+    store.make_room(store.budget_bytes - 10_000)
+    assert [file.exists() for file in (new, shard)] == [True, False]
+
+
+def test_a_graph_that_a_killed_process_left_half_written_goes_after_an_hour(store: OutputStore) -> None:
+    keep_graph(store, "whole", 10, 1000)
+    left, young = store.graphs / ".123-left.xml", store.graphs / ".456-young.bin"
+    left.write_text("half")
+    young.write_text("half")
+    os.utime(left, (1000, 1000))
+    store.make_room(0)
+    assert [file.name for file in sorted(store.graphs.iterdir())] == [".456-young.bin", "whole.bin", "whole.xml"]
+
+
 def test_there_is_room_up_to_the_budget_and_the_disk(tmp_path: Path) -> None:
     store = OutputStore(tmp_path / "new" / "store", budget_bytes=1000)
     assert [store.has_room(needed) for needed in (999, 1000, 1001)] == [True, True, False]

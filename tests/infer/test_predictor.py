@@ -75,7 +75,7 @@ def test_the_size_of_the_batch_changes_no_label(digits_run: FitResult, digits: P
 
 def test_a_single_image_gets_what_it_gets_among_many(digits_run: FitResult, digits: Path) -> None:
     items = list_items(digits, 5)
-    alone = next(load_predictor(digits_run.run, images=1).predict(items[2:3]))
+    alone = next(load_predictor(digits_run.run, batch=1).predict(items[2:3]))
     among = list(load_predictor(digits_run.run).predict(items))[2]
     np.testing.assert_allclose(alone.probabilities, among.probabilities, atol=1e-5)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from sightx_cli.errors import RecipeError
-from sightx_cli.plan.rates import read_rate, resolve_rates
+from sightx_cli.plan.rates import Rate, read_rate, resolve_rates, scale_rate
 
 GROUPS = ["stem", "blocks.5", "blocks.6", "head"]
 rates = some.floats(1e-7, 1.0)
@@ -112,3 +112,16 @@ def test_every_form_gives_every_trained_group_one_rate_in_order(rate, groups):
 def test_what_is_no_rate_is_refused(value):
     with pytest.raises(ValueError, match=r"number|low|keys"):
         read_rate(value)
+
+
+@pytest.mark.parametrize(
+    ("rate", "scaled"),
+    [
+        (1e-3, 2e-3),
+        ((1e-5, 1e-3), (2e-5, 2e-3)),
+        ({"head": 5e-4, "backbone": 5e-5}, {"head": 1e-3, "backbone": 1e-4}),
+        ({"head": 1e-3, "decay": 0.1}, {"head": 2e-3, "decay": 0.1}),
+    ],
+)
+def test_every_form_of_a_rate_scales_and_a_decay_stays(rate: Rate, scaled: Rate) -> None:
+    assert scale_rate(rate, 2.0) == scaled

@@ -107,6 +107,13 @@ def test_a_network_that_cannot_be_cut_says_so_and_keeps_its_frozen_whole(open_se
     _, session = open_session(backbone="test_byobnet", listener=heard)
     assert any("cannot be cut" in note for note in heard.notes)
     assert session.kept.cuts == (len(session.backbone.stages),)
+    assert heard.warnings == []
+
+
+def test_taps_of_a_network_that_cannot_be_cut_are_said_to_be_its_last_output(open_session: Open) -> None:
+    heard = Heard()
+    open_session('model.head.taps="all"', backbone="test_byobnet", listener=heard)
+    assert ["has no stages to tap" in line for line in heard.warnings] == [True]
 
 
 def test_a_network_that_cannot_be_cut_trains_its_last_stage_on_images(open_session: Open) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -226,9 +227,12 @@ def test_rate_auto_takes_the_finders_valley(open_session: Open) -> None:
 
 
 def test_the_rate_stands_in_the_plan(fit_small: Callable[..., FitResult]) -> None:
-    plan = json.loads((fit_small("stage.0.rate=2e-3", rate=4e-3).run / "plan.json").read_text())["values"]
+    run = fit_small("stage.0.rate=2e-3", rate=4e-3).run
+    plan = json.loads((run / "plan.json").read_text())["values"]
     assert plan["rate"] == {"value": 4e-3, "origin": "option"}
     assert plan["rate.factor"] == {"value": pytest.approx(2.0), "origin": "option"}
+    # Who fits again with the run's recipe trains at the same rate.
+    assert tomllib.loads((run / "recipe.toml").read_text())["stage"][0]["rate"] == pytest.approx(4e-3)
 
 
 # --- interrupted, refused, failed ---
