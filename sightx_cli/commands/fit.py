@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from sightx_cli.commands.base import INTERRUPTED
-from sightx_cli.commands.options import Data, Talk, TrainingOptions, flatten_options
+from sightx_cli.commands.options import Data, MeasuringOptions, SplitOptions, Talk, TrainingOptions, flatten_options
 
 EXAMPLES = """\
 [bold]Examples[/]
@@ -17,7 +17,7 @@ sightx fit demo:solar --recipe medical-medium --set image.size_px=128"""
 
 
 @flatten_options
-def fit(data: Data, options: TrainingOptions, talk: Talk) -> None:
+def fit(data: Data, options: TrainingOptions, split: SplitOptions, measuring: MeasuringOptions, talk: Talk) -> None:
     """Train a classifier on your images, and measure it.
 
     Shows the plan first, each value with where it came from; leaves a run
@@ -28,7 +28,8 @@ def fit(data: Data, options: TrainingOptions, talk: Talk) -> None:
     from sightx_cli.console import show_fit
 
     with talk.listen() as listener:
-        result = workflows.fit(data, **options.to_arguments(), listener=listener)
+        given = options.to_arguments() | split.to_arguments() | measuring.to_arguments()
+        result = workflows.fit(data, **given, listener=listener)
     talk.answer(result, show_fit, "sightx predict FOLDER", "labels new images with this run")
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sightx_cli.commands.options import RECIPE, Data, Talk, TrainingOptions, flatten_options
+from sightx_cli.commands.options import RECIPE, Data, SplitOptions, Talk, TrainingOptions, flatten_options
 
 EXAMPLES = """\
 [bold]Examples[/]
@@ -26,7 +26,7 @@ Stage = Annotated[
 
 
 @flatten_options
-def lr_find(data: Data, options: TrainingOptions, talk: Talk, stage: Stage = None) -> None:
+def lr_find(data: Data, options: TrainingOptions, split: SplitOptions, talk: Talk, stage: Stage = None) -> None:
     """Find a learning rate for your images.
 
     Raises the rate step by step from a fresh head and watches the loss.
@@ -37,7 +37,9 @@ def lr_find(data: Data, options: TrainingOptions, talk: Talk, stage: Stage = Non
     from sightx_cli.console import show_lr_find
 
     with talk.listen() as listener:
-        result = workflows.find_lr(data, stage=stage, **options.to_arguments(), listener=listener)
-    then = f"sightx fit {shlex.quote(data)}{options.repeat()} --rate {result.chosen:.1e}"
+        result = workflows.find_lr(
+            data, stage=stage, **options.to_arguments(), **split.to_arguments(), listener=listener
+        )
+    then = f"sightx fit {shlex.quote(data)}{options.repeat()}{split.repeat()} --rate {result.chosen:.1e}"
     # --rate is the first stage's: what was found for another belongs into the recipe
     talk.answer(result, show_lr_find, then if stage is None else "", "trains with the rate chosen")

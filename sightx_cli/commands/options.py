@@ -22,7 +22,7 @@ from sightx_cli.errors import UsageError
 if TYPE_CHECKING:
     from sightx_cli.console import ConsoleListener
 
-RECIPE, MODEL, RUN, TALK = "Recipe", "Model and machine", "Run folder", "Output"
+RECIPE, IMAGES, MODEL, RUN, TALK = "Recipe", "Images and their split", "Model and machine", "Run folder", "Output"
 """Titles of the help panels."""
 
 Data = Annotated[
@@ -197,6 +197,66 @@ class TrainingOptions:
         given = {one.name: getattr(self, one.name) for one in fields(self)}
         given["cache"] = not given.pop("no_cache")
         return given | {"settings": tuple(self.settings or ()), "rate": parse_rate(self.rate)}
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """Which images count, and on which side."""
+
+    exclude: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Leave out the images that this table names (column image), such as inspect --fix writes.",
+            rich_help_panel=IMAGES,
+        ),
+    ] = None
+    resplit: Annotated[
+        bool,
+        typer.Option(
+            "--resplit", help="Divide train and valid anew; a test part stays as it is.", rich_help_panel=IMAGES
+        ),
+    ] = False
+    allow_leaks: Annotated[
+        bool,
+        typer.Option(
+            "--allow-leaks", help="Images or groups on both sides are meant: no warning.", rich_help_panel=IMAGES
+        ),
+    ] = False
+
+    def to_arguments(self) -> dict[str, Any]:
+        """Give the keyword arguments of the workflows."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    def repeat(self) -> str:
+        """Give the options again, for a command to type next."""
+        exclude = f" --exclude {shlex.quote(str(self.exclude))}" if self.exclude is not None else ""
+        return exclude + " --resplit" * self.resplit + " --allow-leaks" * self.allow_leaks
+
+
+@dataclass(frozen=True)
+class MeasuringOptions:
+    """What `fit` measures beside the training."""
+
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="Cross-validate the head in K folds; 0 for none. [dim](default: 5 for fewer than 1,000 images without "
+            "a valid part)[/]",
+            rich_help_panel=IMAGES,
+        ),
+    ] = None
+    no_probe: Annotated[
+        bool,
+        typer.Option(
+            "--no-probe", help="Take the table's recipe as it is, measure no choices.", rich_help_panel=RECIPE
+        ),
+    ] = False
+
+    def to_arguments(self) -> dict[str, Any]:
+        """Give the keyword arguments of `workflows.fit`."""
+        return {"folds": self.folds, "probe": not self.no_probe}
 
 
 def parse_rate(text: str | None) -> float | Literal["auto"] | None:

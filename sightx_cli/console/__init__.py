@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sightx_cli.console.listener import ConsoleListener
 from sightx_cli.console.output import print_error, print_json, print_next, print_table, print_text
+from sightx_cli.console.probe import show_probe
 from sightx_cli.console.summary import show_cache, show_fit, show_lr_find, show_predict
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "show_fit",
     "show_lr_find",
     "show_predict",
+    "show_probe",
 ]

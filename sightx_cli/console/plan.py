@@ -12,7 +12,7 @@ from rich.text import Text
 
 from sightx_cli.console.output import to_line
 
-ORIGIN_STYLES = {"option": "bold cyan", "data": "green"}
+ORIGIN_STYLES = {"option": "bold cyan", "data": "green", "probe": "bold green"}
 """What the user or the images decided stands out; recipe and default stay quiet."""
 
 

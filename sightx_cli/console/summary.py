@@ -45,6 +45,12 @@ def show_fit(result: FitResult) -> None:
     console.print(_build_figures(result))
     if result.selected_on:
         console.print(Text("  the best epoch was chosen on these same validation images: a little flattered", "dim"))
+    leaks = getattr(result, "leaks", None)
+    if leaks:
+        found = f"{format_count(leaks['groups'], 'group')} and {format_count(leaks['files'], 'file')}"
+        console.print(Text(f"  {found} on both sides of the split: the figures are flattered", "yellow"))
+    if getattr(result, "cross_validation", None):
+        console.print(_build_validation(result.cross_validation or {}))
     _print_unreadable(console, [str(item) for item in result.unreadable], "left out")
     console.print(Text("run   ", "dim").append(to_line(result.run)), soft_wrap=True)
 
@@ -69,6 +75,19 @@ def _build_figures(result: FitResult) -> Table:
             if intervals:
                 cells.append(_format_interval(intervals.get(key)))
         table.add_row(*cells, style="bold" if key == "accuracy" else "")
+    return table
+
+
+def _build_validation(validation: Mapping[str, Any]) -> Table:
+    """Build the table of the cross-validated figures: the mean over the folds of each."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    table.add_column(f"{validation['folds']}-fold cross-validation, {validation['model']}", header_style="")
+    table.add_column("mean", justify="right")
+    table.add_column("95 % interval")
+    for key, name in FIGURE_NAMES.items():
+        if validation["metrics"].get(key) is not None:
+            interval = _format_interval(validation["intervals"].get(key))
+            table.add_row(f"  {name}", format_figure(validation["metrics"][key]), interval)
     return table
 
 

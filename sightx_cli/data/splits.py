@@ -6,11 +6,14 @@ A group is what must stay together: all images of one patient, one part, one bat
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sightx_cli.data.groups import find_names
 from sightx_cli.errors import DataError, RunError
 
 if TYPE_CHECKING:
@@ -24,7 +27,8 @@ def split_manifest(frame: pd.DataFrame, seed: int, valid_fraction: float = 0.2) 
 
     A valid part that is given is kept, and all that has no part yet becomes train. Without one, `valid_fraction` of
     what is not test is set aside, of every class at least one image; where groups are set, whole groups are set aside,
-    and the share is as near as the groups allow.
+    and the share is as near as the groups allow. Rows with the same `digest`, where there is that column, stay
+    together.
 
     Raises: `DataError` if `valid_fraction` is not between 0 and 1, or the groups leave a class with no training image.
     """
@@ -36,14 +40,61 @@ def split_manifest(frame: pd.DataFrame, seed: int, valid_fraction: float = 0.2) 
     if not (split == "valid").any():
         labels = result["label"].to_numpy(dtype=object)[pool]
         groups = result["group"].to_numpy(dtype=object)[pool]
+        digests = result["digest"].tolist() if "digest" in result.columns else [""] * len(result)
+        together = join_groups(groups.tolist(), [digests[place] for place in pool])
         if (groups != "").any():
-            chosen = _choose_by_group(labels, groups, seed, valid_fraction)
+            chosen = _choose_by_group(labels, np.array(together, dtype=object), seed, valid_fraction)
         else:
-            chosen = _choose_stratified(labels, seed, valid_fraction)
+            chosen = _choose_copies_together(labels, together, seed, valid_fraction)
         split[pool[chosen]] = "valid"
     split[split == ""] = "train"
     result["split"] = split.astype(str)
     return result
+
+
+def join_groups(groups: Sequence[str], digests: Sequence[str]) -> list[str]:
+    """Join what must stay together: images of one group, and images with the same bytes, which join their groups.
+
+    Both belong to the images in their order, "" for none. Returns a name for each image: its group's, or that of the
+    first group it is joined to, or what names the bytes it shares; "" for an image that stands alone.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    count = len(groups)
+    links: dict[tuple[str, str], list[int]] = {}
+    for place, (group, digest) in enumerate(zip(groups, digests, strict=True)):
+        for kind, key in (("group", group), ("bytes", digest)):
+            if key:
+                links.setdefault((kind, key), []).append(place)
+    pairs = [(places[0], place) for places in links.values() for place in places[1:]]
+    first, second = zip(*pairs, strict=True) if pairs else ((), ())
+    _, joined = connected_components(coo_array((np.ones(len(pairs)), (first, second)), shape=(count, count)))
+    sizes = np.bincount(joined, minlength=1)
+    names: dict[int, str] = {}
+    for component, group in zip(joined.tolist(), groups, strict=True):
+        if group:
+            names.setdefault(component, group)
+    return [
+        names.get(part) or (f"identical {digest[:12]}" if sizes[part] > 1 else "")
+        for part, digest in zip(joined.tolist(), digests, strict=True)
+    ]
+
+
+def _choose_copies_together(
+    labels: np.ndarray[Any, Any], together: Sequence[str], seed: int, fraction: float
+) -> np.ndarray[Any, Any]:
+    """Choose as if of each set of copies there were one image, of the rarest of its labels; the others follow it."""
+    counts = Counter(labels.tolist())
+    first: dict[str, int] = {}
+    for place, name in enumerate(together):
+        key = name or f"\0{place}"
+        if key not in first or counts[labels[place]] < counts[labels[first[key]]]:
+            first[key] = place
+    stands = np.array(sorted(first.values()))
+    chosen = set(stands[_choose_stratified(labels[stands], seed, fraction)].tolist())
+    names = {together[place] for place in chosen} - {""}
+    return np.array([place for place, name in enumerate(together) if place in chosen or name in names], dtype=int)
 
 
 def _choose_stratified(labels: np.ndarray[Any, Any], seed: int, fraction: float) -> np.ndarray[Any, Any]:
@@ -113,14 +164,14 @@ def assign_groups(frame: pd.DataFrame, group_by: str | None) -> pd.DataFrame:
     columns = [name for name in frame.columns if name not in ("image", "path", "label", "split", "group")]
     choices = f"the table's columns are {', '.join(columns)}" if columns else "the images come with no other columns"
     try:
-        pattern = re.compile(group_by)
+        re.compile(group_by)
     except re.error as error:
         raise DataError(
             f"--group-by {group_by!r} is neither a column nor a regular expression ({error}); {choices}",
             r"for names such as person12_3.png type --group-by 'person\d+'",
         ) from error
     names = [re.split(r"[\\/]", str(image))[-1] for image in frame["image"]]
-    result["group"] = [_find_group(pattern, name) for name in names]
+    result["group"] = find_names(group_by, names)
     if not (result["group"] != "").any():
         raise DataError(
             f"--group-by {group_by!r} says nothing as a column and matches none of the {len(names):,} file names "
@@ -128,13 +179,6 @@ def assign_groups(frame: pd.DataFrame, group_by: str | None) -> pd.DataFrame:
             r"for names such as person12_3.png type --group-by 'person\d+'",
         )
     return result
-
-
-def _find_group(pattern: re.Pattern[str], name: str) -> str:
-    found = pattern.search(name)
-    if found is None:
-        return ""
-    return (found[1] if pattern.groups else found[0]) or ""
 
 
 def write_split(frame: pd.DataFrame, path: str | Path) -> None:

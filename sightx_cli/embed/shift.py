@@ -9,6 +9,8 @@ reads the kept graph and never imports torch.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -144,7 +146,10 @@ def load_forward(listener: Listener, keep_graph: bool) -> Forward:
     graph = store.graphs / f"shift-{address}.xml"
     if graph.is_file():
         try:
-            return load_openvino(graph, batch=BATCH_IMAGES, precision="float32")
+            forward = load_openvino(graph, batch=BATCH_IMAGES, precision="float32")
+            with contextlib.suppress(OSError):  # marks it as used; a store that may only be read serves too
+                os.utime(graph)
+            return forward
         except RuntimeError:
             pass  # damaged: `build_forward` says so and converts again
     from sightx_cli.engine.choose import EngineChoice, build_forward

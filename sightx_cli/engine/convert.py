@@ -12,6 +12,9 @@ from typing import Any
 import openvino
 import torch
 from openvino import Layout, PartialShape, Type
+from openvino._offline_transformations import apply_moc_transformations
+from openvino.frontend import FrontEndManager
+from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from openvino.preprocess import PrePostProcessor
 from torch import nn
 
@@ -35,11 +38,15 @@ def convert_module(
     with warnings.catch_warnings(), torch.no_grad():
         # OpenVINO traces with torch.jit, which torch 2.14 calls deprecated on every call; nothing here can act on it.
         warnings.simplefilter("ignore")
-        # Traced here: OpenVINO's own call has torch run and trace everything once more to check the trace (1.4 s for
-        # tf_efficientnet_lite0). What a cut gives is checked by `model.stages`, the product by `workflows.proving`.
+        # torch's own check would run and trace everything once more. What a cut gives is checked by `model.stages`,
+        # the product by `workflows.proving`.
         example = torch.zeros(2, 3, size_px, size_px)
         traced = torch.jit.trace(module, example, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
-        graph = openvino.convert_model(traced)
+        # Not `openvino.convert_model`: it takes several times as long, and reports its use to its makers' servers.
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        decoder = TorchScriptPythonDecoder(traced)  # named, for it must live as long as the conversion
+        graph = frontend.convert(frontend.load(decoder))
+    apply_moc_transformations(graph, cf=False, smart_reshape=True)
     graph.reshape(PartialShape([-1, 3, size_px, size_px]))
     for output, name in zip(graph.outputs, output_names, strict=True):
         output.get_tensor().set_names({name})

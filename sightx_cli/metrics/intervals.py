@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,23 +32,89 @@ def measure_intervals(
     Arguments and errors as in `measure_figures`.
     """
     scores, truth = check_scores(probabilities, targets, classes)
+    drawn = _resample(scores, truth, np.arange(len(truth)), ordered, np.random.default_rng(seed))
     right = scores.argmax(axis=1) == truth
-    count = len(classes)
-    resamples = int(np.clip(MAX_WORK // (scores.size or 1), MIN_RESAMPLES, RESAMPLES))
-    ranked = 2 <= count == len(np.unique(truth))
-    drawn: dict[str, list[Floats]] = {name: [] for name in METRICS if name != "accuracy"}
+    intervals = {name: _take_percentiles(values) for name, values in drawn.items()}
+    return intervals | {"accuracy": measure_wilson(int(right.sum()), len(right))}
+
+
+def resample_folds(
+    probabilities: object,
+    targets: object,
+    folds: object,
+    classes: Sequence[str],
+    ordered: bool,
+    groups: Sequence[str] | None = None,
+    seed: int = 0,
+) -> dict[str, Floats]:
+    """Resample the mean over the folds of every figure: (resamples,) each, empty where the figure has no meaning.
+
+    `folds` says of each image in which fold it was predicted. Within each fold images are drawn with replacement, or
+    whole groups of them ("" is a group of its own): images of one patient are no independent evidence.
+
+    Arguments and errors as in `measure_figures`.
+    """
+    scores, truth = check_scores(probabilities, targets, classes)
+    fold_of = np.asarray(folds)
+    units = np.arange(len(truth))
+    if groups is not None:
+        named = [group or f"\0{place}" for place, group in enumerate(groups)]
+        units = np.unique(np.array(named, dtype=object).astype(str), return_inverse=True)[1].astype(np.int64)
     generator = np.random.default_rng(seed)
-    for start in range(0, resamples, _BLOCK):
-        weights = _draw_weights(generator, len(truth), min(_BLOCK, resamples - start))
+    found: dict[str, list[Floats]] = {name: [] for name in METRICS}
+    resamples = _count_resamples(scores)
+    for fold in np.unique(fold_of):
+        here = fold_of == fold
+        own = np.unique(units[here], return_inverse=True)[1]
+        for name, values in _resample(scores[here], truth[here], own, ordered, generator, resamples).items():
+            if len(values):
+                found[name].append(values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a resample in which no fold has the figure
+        return {name: np.nanmean(rows, axis=0) if rows else np.empty(0) for name, rows in found.items()}
+
+
+def measure_fold_intervals(
+    resampled: dict[str, Floats], right: int, units: int, images: int
+) -> dict[str, Interval | None]:
+    """Measure the 95 % interval of each mean over folds from `resample_folds`.
+
+    Where all images are right (or all wrong) resampling says nothing: accuracy then has Wilson's interval, by the
+    number of independent `units` (images, or groups of them).
+    """
+    intervals = {name: _take_percentiles(values) for name, values in resampled.items()}
+    if right in (0, images):
+        intervals["accuracy"] = measure_wilson(units if right else 0, units)
+    return intervals
+
+
+def _count_resamples(scores: Floats) -> int:
+    return int(np.clip(MAX_WORK // (scores.size or 1), MIN_RESAMPLES, RESAMPLES))
+
+
+def _resample(
+    scores: Floats,
+    truth: Integers,
+    units: Integers,
+    ordered: bool,
+    generator: np.random.Generator,
+    resamples: int | None = None,
+) -> dict[str, Floats]:
+    """Draw units (0 … their number − 1, of each image) with replacement; the figures of each resample, (resamples,)."""
+    right, count = scores.argmax(axis=1) == truth, scores.shape[1]
+    ranked = 2 <= count == len(np.unique(truth))
+    drawn: dict[str, list[Floats]] = {name: [] for name in METRICS}
+    total = resamples or _count_resamples(scores)
+    for start in range(0, total, _BLOCK):
+        weights = _draw_weights(generator, int(units.max()) + 1, min(_BLOCK, total - start))[:, units]
+        drawn["accuracy"].append(np.asarray(weights @ right / weights.sum(axis=1)))
         drawn["balanced_accuracy"].append(_resample_balanced_accuracy(weights, truth, right, count))
         drawn["loss"].append(_resample_loss(weights, scores, truth))
         if ranked:
             drawn["roc_auc"].append(_resample_roc_auc(weights, scores, truth))
         if ordered:
             drawn["quadratic_kappa"].append(_resample_kappa(weights, truth, scores.argmax(axis=1), count))
-    intervals: dict[str, Interval | None] = {"accuracy": measure_wilson(int(right.sum()), len(right))}
-    intervals.update({name: _take_percentiles(values) for name, values in drawn.items()})
-    return {name: intervals[name] for name in METRICS}
+    return {name: np.concatenate(values) if values else np.empty(0) for name, values in drawn.items()}
 
 
 def measure_wilson(right: int, total: int) -> Interval:
@@ -117,8 +184,7 @@ def _resample_kappa(weights: Floats, truth: Integers, predicted: Integers, count
     return np.asarray(1 - np.divide(observed, expected, out=np.full(len(weights), np.nan), where=expected > 0))
 
 
-def _take_percentiles(blocks: list[Floats]) -> Interval | None:
-    values = np.concatenate(blocks) if blocks else np.empty(0)
+def _take_percentiles(values: Floats) -> Interval | None:
     values = values[~np.isnan(values)]
     if not len(values):
         return None

@@ -12,7 +12,7 @@ from sightx_cli.plan.faults import is_within
 from sightx_cli.plan.names import show_value
 from sightx_cli.plan.recipe import Recipe
 
-Origin = Literal["recipe", "data", "option", "default"]
+Origin = Literal["recipe", "data", "option", "default", "probe"]
 ORIGINS: tuple[Origin, ...] = get_args(Origin)
 
 # Prose and the band that the recipe is for: in the file, not in the short table.
@@ -21,10 +21,14 @@ UNSHOWN = ("name", "summary", "explanation", "when")
 
 @dataclass(frozen=True)
 class PlanValue:
-    """One value and where it came from: the recipe's file, the data, an option, or a default of the schema."""
+    """One value and where it came from: the recipe's file, the data, an option, a default of the schema, the probe.
+
+    `evidence` is what was measured for it, in one line; empty where nothing was.
+    """
 
     value: object
     origin: Origin
+    evidence: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,10 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "recipe_origin": plan.recipe_origin,
         "sentence": plan.sentence,
         "reason": plan.reason,
-        "values": {key: {"value": item.value, "origin": item.origin} for key, item in plan.values.items()},
+        "values": {
+            key: {"value": item.value, "origin": item.origin} | ({"evidence": item.evidence} if item.evidence else {})
+            for key, item in plan.values.items()
+        },
     }
 
 

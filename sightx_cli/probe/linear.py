@@ -7,7 +7,8 @@ the first steps of fine-tuning from tearing up the backbone.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +17,23 @@ from numpy.typing import NDArray
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 """Inverse strengths of the L2 penalty that are tried (scikit-learn's C, on standardised features)."""
 
+SMALL_IMAGES = 2000
+"""Up to so many images a solver's matrices are so small that its threads mostly wait for each other."""
+
 TRIAL_IMAGES = 1000
 """The strength is chosen on at most so many images: more of them do not change the choice."""
+
+
+@contextmanager
+def calm_threads(images: int) -> Iterator[None]:
+    """Let linear algebra run on one thread while heads of few images are solved: five times quicker beside other work.
+
+    Many images keep all threads.
+    """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    with threadpool_limits(1, user_api="blas") if images <= SMALL_IMAGES else nullcontext():
+        yield
 
 
 @dataclass(frozen=True)
@@ -29,6 +45,12 @@ class LinearSolution:
     mean: NDArray[np.float32]
     deviation: NDArray[np.float32]
     strength: float
+
+    def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probabilities (N, C) of features (N, F)."""
+        logits = (features - self.mean) / self.deviation @ self.weight.T + self.bias
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        return np.asarray(powers / powers.sum(1, keepdims=True), np.float32)
 
 
 def solve_linear_head(

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from sightx_cli.workflows.finding import find_lr
     from sightx_cli.workflows.fitting import fit
     from sightx_cli.workflows.predicting import predict
-    from sightx_cli.workflows.results import FitResult, LrFindResult, PredictResult
+    from sightx_cli.workflows.probing import probe
+    from sightx_cli.workflows.results import FitResult, LrFindResult, PredictResult, ProbeResult
 
 _HOMES = {
     "CacheEntry": "caching",
@@ -21,11 +22,13 @@ _HOMES = {
     "FitResult": "results",
     "LrFindResult": "results",
     "PredictResult": "results",
+    "ProbeResult": "results",
     "clear_cache": "caching",
     "find_lr": "finding",
     "fit": "fitting",
     "list_cache": "caching",
     "predict": "predicting",
+    "probe": "probing",
     "write_demo": "demonstrating",
 }
 
@@ -35,11 +38,13 @@ __all__ = [
     "FitResult",
     "LrFindResult",
     "PredictResult",
+    "ProbeResult",
     "clear_cache",
     "find_lr",
     "fit",
     "list_cache",
     "predict",
+    "probe",
     "write_demo",
 ]
 

@@ -122,4 +122,4 @@ def build_sample(part: pd.DataFrame, classes: tuple[str, ...]) -> Sample:
     paths = [str(Path(path)) for path in part["path"]]
     numbers = {name: number for number, name in enumerate(classes)}
     targets = np.array([numbers[label] for label in part["label"]], dtype=np.int64)
-    return Sample(paths, digest_files(paths), targets)
+    return Sample(paths, part["digest"].tolist() if "digest" in part.columns else digest_files(paths), targets)

@@ -34,6 +34,9 @@ def find_lr(
     group_by: str | None = None,
     engine: str = "auto",
     cache: bool = True,
+    exclude: Path | None = None,
+    resplit: bool = False,
+    allow_leaks: bool = False,
     listener: Listener | None = None,
 ) -> LrFindResult:
     """Find a learning rate for a stage of the recipe (its name or number; the first by default).
@@ -58,6 +61,10 @@ def find_lr(
         group_by=group_by,
         engine=engine,
         cache=cache,
+        exclude=exclude,
+        resplit=resplit,
+        allow_leaks=allow_leaks,
+        folds=0,
     )
     plot = choose_plot(out, overwrite)
     preparation = prepare(request, listener)

@@ -34,6 +34,11 @@ def fit(
     group_by: str | None = None,
     engine: str = "auto",
     cache: bool = True,
+    exclude: Path | None = None,
+    resplit: bool = False,
+    allow_leaks: bool = False,
+    folds: int | None = None,
+    probe: bool = True,
     listener: Listener | None = None,
 ) -> FitResult:
     """Train a classifier on labelled images and measure it.
@@ -41,7 +46,9 @@ def fit(
     `source` is a folder of class folders, a folder with train/ and valid/ (and test/), a table, or `demo:solar`.
     `recipe` is a name, a file, or `auto` (then `shift` says "similar" or "different"); `settings` are overrides such
     as "image.size_px=384"; `rate` is the head's peak rate in the first stage, or "auto" to find it; the other rates
-    keep their proportion. The run appears at `out`, or under `runs/`, whole or not at all.
+    keep their proportion. `exclude` is a table of images to leave out; `resplit` divides anew what train and valid were
+    given; `folds` is the number of the cross-validation (0 for none); `probe` measures the table's choices first. The
+    run appears at `out`, or under `runs/`, whole or not at all.
 
     Raises SightXError for anything wrong in the input. After Ctrl-C during training the best epoch so far is kept
     and the result says `interrupted`.
@@ -62,6 +69,11 @@ def fit(
         group_by=group_by,
         engine=engine,
         cache=cache,
+        exclude=exclude,
+        resplit=resplit,
+        allow_leaks=allow_leaks,
+        folds=folds,
+        probe=probe,
     )
     return run_fit(request, listener or Silent())
 
@@ -73,6 +85,10 @@ def run_fit(request: Request, listener: Listener) -> FitResult:
     if request.out is not None:
         runs.choose_run_folder("", request.out, request.overwrite)  # refused before any work is done
     preparation = prepare(request, heard)
+    if request.recipe == "auto" and request.probe:
+        from sightx_cli.workflows.probing import probe_recipe
+
+        preparation = probe_recipe(preparation, heard)
     folder = runs.choose_run_folder(preparation.recipe.name, request.out, request.overwrite)
     with runs.making_run(folder, request.overwrite) as making:
         result = _train_and_write(preparation, heard, making.partial, folder, began)
@@ -102,6 +118,11 @@ def _train_and_write(
     if session.kept is not None:
         seconds["prefix"] = session.kept.seconds
         seconds["build"] -= session.kept.seconds
+    from sightx_cli.workflows.validating import validate_head
+
+    validated = validate_head(preparation, session, listener)
+    if validated is not None:
+        seconds["cross_validation"] = validated.seconds
     interrupted, factor = train(preparation, session, listener)
     seconds.update(session.seconds)
     from sightx_cli.workflows.proving import prove
@@ -134,8 +155,11 @@ def _train_and_write(
         warnings=tuple(listener.warnings),
         interrupted=interrupted,
         best={"stage": session.best.stage, "epoch": session.best.epoch, "metric": session.metric},
+        probe=preparation.probed,
+        leaks=preparation.leaks.to_json(preparation.request.allow_leaks) if preparation.leaks else None,
+        cross_validation=validated.to_json() if validated else None,
     )
-    write_run(partial, preparation, session, engine, proof, result, factor)
+    write_run(partial, preparation, session, engine, proof, result, factor, validated)
     return result
 
 

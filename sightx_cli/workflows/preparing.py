@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from sightx_cli.data.checks import Unreadable, check_classes, check_files
 from sightx_cli.data.fingerprint import Fingerprint, measure_fingerprint
+from sightx_cli.data.leaks import Leaks
 from sightx_cli.data.manifest import Manifest, load_manifest
-from sightx_cli.data.splits import assign_groups, split_manifest
 from sightx_cli.engine.interface import measure_threads
 from sightx_cli.errors import RecipeError, UsageError
 from sightx_cli.plan.catalog import find_recipe
@@ -23,6 +23,7 @@ from sightx_cli.plan.plan import Plan, build_plan
 from sightx_cli.plan.recipe import Recipe, parse_recipe
 from sightx_cli.progress import Listener
 from sightx_cli.workflows.shifting import choose_by_shift, describe_profile, guess_profile, measure_manifest_shift
+from sightx_cli.workflows.splitting import Facts, adjust_manifest, split_images
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +54,12 @@ class Request:
     group_by: str | None = None
     engine: str = "auto"
     cache: bool = True
+    exclude: Path | None = None
+    resplit: bool = False
+    allow_leaks: bool = False
+    folds: int | None = None
+    """Of the cross-validation; None for what the number of images asks for, 0 for none."""
+    probe: bool = True
 
     def overrides(self) -> list[str]:
         """Return all that departs from the recipe, in the form of --set."""
@@ -75,6 +82,10 @@ class Preparation:
     plan: Plan
     metric: str
     ordered: bool
+    leaks: Leaks = field(default_factory=lambda: Leaks(()))
+    folds: int = 0
+    probed: dict[str, object] | None = None
+    """What the probe measured and chose; None where it did not run."""
     seconds: dict[str, float] = field(default_factory=dict)
     shift: Shift | None = None
     """As measured; None where the user named a recipe or the shift."""
@@ -91,7 +102,9 @@ def prepare(request: Request, listener: Listener) -> Preparation:
         raise UsageError(f"--seed {request.seed}: allowed are whole numbers from 0 to {HIGHEST_SEED}", "--seed 0")
     if request.recipe != "auto":
         find_recipe(request.recipe)  # a mistyped name is said before the images are read
-    manifest = load_manifest(request.source)
+    if request.folds is not None and (request.folds < 0 or request.folds == 1):
+        raise UsageError(f"--folds {request.folds}: allowed are 0 (none) and 2 or more", "--folds 5")
+    manifest, adjusted = adjust_manifest(request, load_manifest(request.source), listener)
     for line in manifest.notes:
         listener.warn(line)
     check_classes(manifest.frame)  # said before anything is measured, again once the unreadable files are out
@@ -108,18 +121,44 @@ def prepare(request: Request, listener: Listener) -> Preparation:
     if unreadable:
         choice = choose(request, manifest, frame, shift)
         recipe, origin, overridden = resolve_recipe(request, choice, shift)
-    frame = split_manifest(assign_groups(frame, request.group_by), request.seed)
+    split = split_images(request, manifest, frame, listener)
+    frame = split.frame
     fingerprint = measure_fingerprint(manifest, frame, unreadable, threads)
     ordered = manifest.ordered if recipe.ordered is None else recipe.ordered
     metric, metric_origin = choose_metric(recipe, ordered, overridden)
-    plan = plan_fit(request, recipe, origin, overridden, choice, fingerprint, metric, metric_origin, ordered, shift)
+    plan = plan_fit(
+        request,
+        recipe,
+        origin,
+        overridden,
+        choice,
+        fingerprint,
+        metric,
+        metric_origin,
+        ordered,
+        adjusted | split.facts,
+        shift,
+    )
     seconds = {"prepare": time.perf_counter() - began}
     if shift is not None:
         seconds = {"prepare": seconds["prepare"] - shift.seconds, "shift": shift.seconds}
         if not is_within("image.profile", overridden) and (said := describe_profile(shift, recipe.image.profile)):
             listener.note(said)
     return Preparation(
-        request, manifest, frame, unreadable, fingerprint, recipe, choice, plan, metric, ordered, seconds, shift
+        request,
+        manifest,
+        frame,
+        unreadable,
+        fingerprint,
+        recipe,
+        choice,
+        plan,
+        metric,
+        ordered,
+        split.leaks,
+        split.folds,
+        seconds=seconds,
+        shift=shift,
     )
 
 
@@ -197,9 +236,10 @@ def plan_fit(
     metric: str,
     metric_origin: str,
     ordered: bool,
+    split_facts: Facts,
     shift: Shift | None = None,
 ) -> Plan:
-    """Build the plan: the recipe's values, and what the data and the options add."""
+    """Build the plan: the recipe's values, and what the data, their split and the options add."""
     facts: dict[str, tuple[object, str]] = {
         "data.images": (fingerprint.images, "data"),
         "data.train": (fingerprint.parts.get("train", 0), "data"),
@@ -208,6 +248,7 @@ def plan_fit(
         "data.imbalance": (fingerprint.imbalance_ratio, "data"),
         "training.metric": (metric, metric_origin),
         "seed": (request.seed, "option" if request.seed else "default"),
+        **split_facts,
     }
     if fingerprint.parts.get("test"):
         facts["data.test"] = (fingerprint.parts["test"], "data")

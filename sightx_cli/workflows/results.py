@@ -32,6 +32,12 @@ class FitResult:
     warnings: tuple[str, ...] = ()
     interrupted: bool = False
     best: dict[str, Any] = field(default_factory=dict)
+    leaks: dict[str, Any] | None = None
+    """What the split given has on both sides: {files, groups, allowed}; None where it has nothing."""
+    probe: dict[str, Any] | None = None
+    """What the probe measured and chose before training; None where it did not run."""
+    cross_validation: dict[str, Any] | None = None
+    """Folds, what was validated, means over the folds and their intervals; None where there was none."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `fit`; paths absolute."""
@@ -45,6 +51,9 @@ class FitResult:
             "intervals": dict(self.intervals),
             "selected_on": self.selected_on,
             **({"test": self.test} if self.test is not None else {}),
+            **({"cross_validation": self.cross_validation} if self.cross_validation is not None else {}),
+            **({"probe": self.probe} if self.probe is not None else {}),
+            **({"leaks": self.leaks} if self.leaks is not None else {}),
             "seconds": self.seconds,
             "prefix": self.prefix,
             "best": self.best,
@@ -77,6 +86,31 @@ class LrFindResult:
             "rates": self.rates,
             "losses": self.losses,
         }
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What quick heads on kept outputs say of a recipe's choices, and of the network's stages."""
+
+    recipe: str
+    metric: str
+    images: int
+    choices: list[dict[str, Any]]
+    chosen: dict[str, Any]
+    """What departs from the recipe, by its dotted key."""
+    evidence: list[str]
+    skipped: list[str]
+    depth: list[dict[str, Any]]
+    """Of each stage, earliest first: the figure of a head on its output alone, and on all outputs up to it."""
+    freezing: str
+    """In one line, where freezing pays."""
+    picture: Path
+    budget_seconds: float
+    seconds: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON contract of `probe`."""
+        return {**vars(self), "picture": str(self.picture.absolute())}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from sightx_cli.report.plots import plot_confusion, plot_training
 from sightx_cli.workflows.preparing import Preparation
 from sightx_cli.workflows.proving import Proof
 from sightx_cli.workflows.results import FitResult
+from sightx_cli.workflows.validating import Validated, write_out_of_fold
 
 if TYPE_CHECKING:
     from sightx_cli.train.session import Session
@@ -36,6 +37,7 @@ def write_run(
     proof: Proof,
     result: FitResult,
     rate_factor: float,
+    validated: Validated | None = None,
 ) -> None:
     """Write recipe, plan, fingerprint, split, history, metrics, environment and plots into a run folder."""
     trained = scale_recipe(preparation.recipe, rate_factor)
@@ -55,6 +57,8 @@ def write_run(
     write_history(folder / runs.HISTORY, session.history)
     runs.write_json(folder / runs.METRICS, describe_metrics(proof, result))
     runs.write_json(folder / runs.ENVIRONMENT, describe_environment(session))
+    if validated is not None:
+        write_out_of_fold(validated, session.classes, folder / runs.OUT_OF_FOLD)
     plot_training(session.history, session.metric, folder / runs.TRAINING_PLOT)
     plot_confusion(proof.valid.classes["confusion"], session.classes, folder / runs.CONFUSION_PLOT)
 
@@ -83,6 +87,8 @@ def describe_metrics(proof: Proof, result: FitResult) -> dict[str, Any]:
         "selected_on": result.selected_on,
         "best": result.best,
         **({"test": proof.test.to_json()} if proof.test else {}),
+        **({"cross_validation": result.cross_validation} if result.cross_validation else {}),
+        **({"leaks": result.leaks} if result.leaks else {}),
     }
 
 

@@ -140,9 +140,8 @@ def test_without_json_the_figures_stand_on_stdout_and_the_talk_on_stderr(
 
 
 def test_without_options_the_recipe_is_picked_and_the_reason_told(digits: Path, small: list[str], home: Path) -> None:
-    done = CliRunner().invoke(
-        app, ["fit", str(digits), *small[2:], "--set", "stage=[{train='head', epochs=1}]", "--json"]
-    )
+    stage = "stage=[{train='head', epochs=1, rate=1e-3}]"
+    done = CliRunner().invoke(app, ["fit", str(digits), *small[2:], "--set", stage, "--json"])
     assert done.exit_code == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["recipe"] == "medical-small"
@@ -151,7 +150,6 @@ def test_without_options_the_recipe_is_picked_and_the_reason_told(digits: Path, 
     plan = json.loads((Path(answer["run"]) / "plan.json").read_text())
     assert plan["reason"] == answer["reason"]
     assert plan["values"]["data.shift"] == {"value": "different", "origin": "data"}
-    assert "measured" in done.stderr.lower()
 
 
 # --- what is refused ---

@@ -62,7 +62,6 @@ def test_the_rate_of_a_later_stage_is_not_offered_for_the_first(find: Callable[.
     [
         (["--recipe", "natural-small", "--stage", "tail"], "--stage tail"),
         (["--recipe", "natural-small", "--rate", "1e-3"], "--rate"),
-        ([], "72 images"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_exit_2_and_leaves_nothing(

@@ -75,6 +75,19 @@ def test_unreadable_images_are_counted_and_the_first_named(capsys: pytest.Captur
     assert "5.png" not in found
 
 
+def test_cross_validated_figures_stand_apart_and_say_what_was_validated(capsys: pytest.CaptureFixture[str]) -> None:
+    validation = {"folds": 5, "model": "linear head", "metrics": METRICS, "intervals": {"accuracy": (0.92, 0.97)}}
+    show_fit(build_fit(cross_validation=validation))
+    found = capsys.readouterr().out
+    assert re.search(r"5-fold cross-validation, linear head +mean", found)
+    assert re.search(r"accuracy +0\.9542 +0\.920 – 0\.970", found)
+
+
+def test_leaks_are_repeated_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    show_fit(build_fit(leaks={"files": 4, "groups": 661, "allowed": False}))
+    assert "661 groups and 4 files on both sides of the split" in capsys.readouterr().out
+
+
 def test_an_interrupted_fit_says_that_its_best_epoch_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     show_fit(build_fit(interrupted=True))
     assert "best epoch kept" in capsys.readouterr().out

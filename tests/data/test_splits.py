@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightx_cli.data.splits import assign_groups, split_manifest, write_split
+from sightx_cli.data.splits import assign_groups, join_groups, split_manifest, write_split
 from sightx_cli.errors import DataError
 
 
@@ -137,3 +137,41 @@ def test_a_disk_that_is_full_leaves_nothing_behind(tmp_path: Path) -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert result.stdout.startswith("cannot write"), result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+# --- images with the same bytes ---
+
+
+def test_what_belongs_together_is_joined_over_groups_and_bytes() -> None:
+    joined = join_groups(["p1", "p2", "", "", "", "p3"], ["a", "a", "a", "b", "b", "c"])
+    assert joined == ["p1", "p1", "p1", "identical b", "identical b", "p3"]
+    assert join_groups(["", ""], ["a", "b"]) == ["", ""]
+    assert join_groups([], []) == []
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("xyz"), st.integers(0, 30), st.sampled_from(["", "", "p", "q", "r"])), min_size=40
+    ),
+    st.integers(0, 5),
+)
+@settings(max_examples=20, deadline=None)
+def test_a_split_made_here_never_has_the_same_bytes_on_both_sides(rows: list[tuple[str, int, str]], seed: int) -> None:
+    labels, digests, groups = zip(*rows, strict=True)
+    frame = pd.DataFrame({"label": labels, "split": "", "group": groups, "digest": [f"d{n}" for n in digests]})
+    try:
+        split = split_manifest(frame, seed)
+    except DataError:
+        return  # the groups leave no split
+    for column in ("digest", "group"):
+        sides = split[split[column] != ""].groupby(column)["split"].nunique()
+        assert (sides == 1).all()
+    assert set(split["split"]) <= {"train", "valid"}
+
+
+def test_a_few_copies_leave_every_class_its_share() -> None:
+    digests = [str(n) for n in range(98)] + ["0", "1"]
+    frame = pd.DataFrame({"label": ["a"] * 60 + ["b"] * 40, "split": "", "group": "", "digest": digests})
+    valid = split_manifest(frame, 0)["split"] == "valid"
+    assert abs(valid[:60].sum() - 12) <= 2
+    assert abs(valid[60:].sum() - 8) <= 2

@@ -50,9 +50,9 @@ def test_the_reason_gives_the_number_the_score_the_recipe_and_what_would_change_
     choice = choose_by_shift(243, NEAR)
     assert choice.recipe == "natural-small"
     assert choice.reason == (
-        "243 images (fewer than 1,000), similar to ImageNet: too few to move the backbone without overfitting, and what "
-        "it learned from ImageNet already serves. Measured on 128 of them, the shift is 0.17, well below the edge of "
-        "0.37: they are like everyday photographs. So natural-small: head only. With 757 more images it would be "
+        "243 images (fewer than 1,000), similar to ImageNet: too few to move the backbone without overfitting, and "
+        "what it learned from ImageNet already serves. Measured on 128 of them, the shift is 0.17, well below the edge "
+        "of 0.37: they are like everyday photographs. So natural-small: head only. With 757 more images it would be "
         "natural-medium; were they scans or surfaces (--shift different), medical-small."
     )
 

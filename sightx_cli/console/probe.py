@@ -1,0 +1,60 @@
+"""The end of a probe: what was measured, what was taken, where freezing pays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from sightx_cli.console.numbers import format_count, format_seconds
+from sightx_cli.console.output import open_console, print_table, to_line
+
+if TYPE_CHECKING:
+    from sightx_cli.workflows import ProbeResult
+
+
+def show_probe(result: ProbeResult) -> None:
+    """Show a probe's choices as a table, its evidence in words, and the figure of each stage."""
+    console = open_console(stderr=False)
+    console.print()
+    console.print(
+        Text(f"measured in {format_seconds(result.seconds['probe'])}", "bold green").append(
+            f"   {result.recipe}, {format_count(result.images, 'image')} of the train part, "
+            f"budget {format_seconds(result.budget_seconds)}",
+            "default",
+        ),
+        soft_wrap=True,
+    )
+    columns = ("choice", "value", "metric", "mean", "± error", "time", "taken")
+    rows = [
+        (
+            trial["setting"],
+            trial["value"],
+            trial["metric"].replace("_", " "),
+            f"{trial['mean']:.3f}",
+            f"{trial['standard_error']:.3f}",
+            format_seconds(trial["seconds"]),
+            "★" if trial["chosen"] else "",
+        )
+        for trial in result.choices
+    ]
+    if rows:
+        print_table("", columns, rows)
+    for line in result.evidence:
+        console.print(Text(f"  {to_line(line)}"), soft_wrap=True)
+    for line in result.skipped:
+        console.print(Text(f"  not tried: {to_line(line)} (--budget gives more)", "yellow"), soft_wrap=True)
+    if result.depth:
+        metric = result.metric.replace("_", " ")
+        stages = [
+            (
+                stage["stage"],
+                *(f"{value:.3f}" if (value := stage[key]) is not None else "–" for key in ("alone", "up_to")),
+            )
+            for stage in result.depth
+        ]
+        print_table("a head on the output of each stage", ("stage", f"{metric}, alone", "all up to it"), stages)
+        console.print(Text(f"  {to_line(result.freezing)}"), soft_wrap=True)
+    if not result.chosen:
+        console.print(Text("the recipe stands as it is", "bold"))
+    console.print(Text("plot  ", "dim").append(to_line(result.picture)), soft_wrap=True)

@@ -1,0 +1,56 @@
+"""Reads a list of images to leave out, as `sightx inspect --fix` writes it, and takes them out of a manifest."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sightx_cli.data.manifest import Manifest
+from sightx_cli.data.tables import read_table
+from sightx_cli.errors import DataError
+
+LEAVE_OUT = "leave out"
+"""The value of the column `action` that counts; a table without that column leaves out every row."""
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """A manifest without the images that a list names, how many those were, and the names that matched nothing."""
+
+    manifest: Manifest
+    excluded: int
+    unmatched: tuple[str, ...]
+
+
+def exclude_images(manifest: Manifest, table: Path) -> Exclusion:
+    """Leave out the images that a table's column `image` names, as the manifest does or by absolute path.
+
+    Where the table has a column `action`, only its rows with "leave out" count.
+
+    Raises: `DataError` if the table is missing, cannot be read, lacks the column, or names every image.
+    """
+    table = table.expanduser()
+    if not table.is_file():
+        raise DataError(f"--exclude {table}: no such file", "sightx inspect DATA --fix list.csv writes one")
+    rows = read_table(table, ["image"])
+    if "action" in rows.columns:
+        rows = rows[rows["action"].str.strip().str.lower() == LEAVE_OUT]
+    named = {name.strip() for name in rows["image"] if name.strip()}
+    frame = manifest.frame
+    by_path = {os.path.normpath(path): image for image, path in zip(frame["image"], frame["path"], strict=True)}
+    known = set(frame["image"])
+    matched = {name: name if name in known else _find_image(name, manifest.root, by_path) for name in named}
+    found = {image for image in matched.values() if image}
+    kept = frame[~frame["image"].isin(found)].reset_index(drop=True)
+    excluded = len(frame) - len(kept)
+    if not len(kept):
+        raise DataError(f"--exclude {table}: it leaves out all {len(frame):,} images", "take rows out of it")
+    notes = (*manifest.notes, f"left out {excluded:,} images that {table.name} names")
+    unmatched = tuple(sorted(name for name, image in matched.items() if not image))
+    return Exclusion(replace(manifest, frame=kept, notes=notes if excluded else manifest.notes), excluded, unmatched)
+
+
+def _find_image(name: str, root: Path, by_path: dict[str, str]) -> str:
+    """Return the manifest's name of an image that is named by a path, absolute or below the source's folder, or ""."""
+    return by_path.get(os.path.normpath(root / name.replace("\\", os.sep)), "")

@@ -1,0 +1,124 @@
+r"""Guesses from file names which images belong together, such as `person12_bacteria_3.jpeg`, for the user to confirm.
+
+A guess is proposed with the option to type, and never applied: only the user knows what a name means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+MIN_SHARE = 0.2
+"""Of all images, so many must share their group with another, or the names say nothing worth typing."""
+
+MIN_SHARE_OF_KIND = 0.1
+"""Of the images that one kind of name matches, so many must share their group: fewer is chance."""
+
+FEW = 4
+"""A group of so many images is never too large a share, however few images there are."""
+
+MAX_WORDS = 6
+"""More words than these before the numbers are names, not a system."""
+
+_WORDS = (
+    "person|patient|pat|pt|subject|subj|sub|participant|volunteer|donor|child|case|study|animal|mouse|specimen|sample|"
+    "slide|lesion|plate|wafer|tree|plot|cow|fish"
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way of naming: what is looked for in a name (its group `word` is kept as found), and what to type for it."""
+
+    finds: str
+    each: str = ""
+    """What to type for each word found, as `{word}\\d+`; several are joined by |."""
+    whole: str = ""
+    """What to type for all words at once, as `^.+(?={words})`."""
+    most: float = 0.2
+    """The largest share of the images that one group may hold."""
+
+
+KINDS = (
+    Kind(rf"(?i)(?<![a-z])(?P<word>(?:{_WORDS})[-_ ]?)\d+", each=r"{word}\d+", most=0.5),
+    Kind(r"(?<![A-Za-z])(?P<word>[A-Za-z]{1,12}-)\d+(?=-\d+)", each=r"{word}\d+"),  # IM-0115-0001
+    Kind(r"(?i)^.+(?P<word>[-_ ](?:left|right|od|os|l|r))(?=[-_ .]|$)", whole="^.+(?={words})"),  # 10_left
+    Kind(r"^.+(?P<word>\.rf\.)", whole="^.+(?={words})"),  # Roboflow's exports: several of one photograph
+    Kind(r"(?i)^.+(?P<word>[-_ ](?:slice|frame|view|aug|crop|patch|tile|z|t)[-_ ]?)(?=\d+)", whole="^.+(?={words})"),
+    Kind(r"^\d+(?=_\d{1,4}\.)", whole=r"^\d+(?=_)"),  # NIH: 00000013_005.png; not a date and a time
+)
+"""The ways of naming that are known, tried in this order; an image counts for the first that matches its name."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What the file names say: what to type after --group-by, how many groups that makes, of how many images.
+
+    `images` counts those that share their group with another; `example` is one of their names.
+    """
+
+    expression: str
+    groups: int
+    images: int
+    example: str
+
+
+def guess_groups(images: Sequence[str], labels: Sequence[str]) -> Guess | None:
+    """Guess whether file names look like groups; None where they do not.
+
+    `images` are names with or without folders, `labels` the class of each. What makes one group of all, or as few
+    groups as there are classes, is no group: it is a name that all share, or the class.
+    """
+    names = [re.split(r"[\\/]", image)[-1] for image in images]
+    left = list(range(len(names)))
+    expressions = []
+    for kind in KINDS:
+        pattern = re.compile(kind.finds)
+        found = {place: match for place in left if (match := pattern.search(names[place]))}
+        expression = _write_expression(kind, found.values())
+        if expression and _makes_groups(expression, [names[place] for place in found], len(names), kind.most):
+            expressions.append(expression)
+            left = [place for place in left if place not in found]
+    if not expressions:
+        return None
+    joined = "|".join(expressions)
+    groups = find_names(joined, names)
+    sizes = Counter(group for group in groups if group)
+    shared = [place for place, group in enumerate(groups) if sizes[group] > 1]
+    if len(sizes) <= len(set(labels)) or len(shared) < MIN_SHARE * len(names):
+        return None
+    return Guess(joined, len(sizes), len(shared), names[shared[0]])
+
+
+def find_names(expression: str, names: Sequence[str]) -> list[str]:
+    """Return each name's group by a regular expression: its first parenthesis or the whole match; "" for no match."""
+    pattern = re.compile(expression)
+    found = [pattern.search(name) for name in names]
+    return ["" if match is None else (match[1] if pattern.groups else match[0]) or "" for match in found]
+
+
+def _write_expression(kind: Kind, matches: Iterable[re.Match[str]]) -> str:
+    """Write what to type for the words that a kind found; empty where there are none, or too many."""
+    found = list(matches)
+    if not found:
+        return ""
+    words = sorted({match["word"] for match in found}) if "(?P<word>" in kind.finds else [""]
+    if len(words) > MAX_WORDS:
+        return ""
+    escaped = [re.escape(word).replace(r"\-", "-").replace(r"\ ", " ") for word in words]
+    if kind.each:
+        return "|".join(kind.each.format(word=word) for word in escaped)
+    return kind.whole.format(words="|".join(escaped))
+
+
+def _makes_groups(expression: str, names: Sequence[str], total: int, most: float) -> bool:
+    sizes = Counter(group for group in find_names(expression, names) if group)
+    shared = sum(size for size in sizes.values() if size > 1)
+    return (
+        len(sizes) > 1
+        and sum(size > 1 for size in sizes.values()) > 1
+        and shared >= MIN_SHARE_OF_KIND * len(names)
+        and max(sizes.values()) <= max(most * total, FEW)
+    )
