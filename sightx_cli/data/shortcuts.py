@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sightx_cli.data.fingerprint import Header
+
 TELLING = 0.85
 """From this balanced accuracy on, of the best rule "this class or not" by one property alone, a class stands out."""
 LEAST_IMAGES = 10
 """Classes with fewer images are not judged: chance tells them apart."""
 
-Header = tuple[int, int, str, int, str]
 NUMBERS = {"size": "{:,.2f} megapixels", "aspect": "{:.2f} wide to high"}
 KINDS = {"format": 4, "mode": 2, "bits": 3}
 """Where these properties stand in a header."""
@@ -64,7 +65,7 @@ def find_shortcuts(headers: Sequence[Header], labels: Sequence[str]) -> list[Sho
     return found
 
 
-def measure_threshold(here: np.ndarray, others: np.ndarray) -> float:  # type: ignore[type-arg]
+def measure_threshold(here: np.ndarray, others: np.ndarray) -> float:
     """Return the balanced accuracy of the best threshold: (1 + the Kolmogorov–Smirnov distance) / 2."""
     from scipy.stats import ks_2samp
 

@@ -20,6 +20,7 @@ from PIL import Image
 
 from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.decode import FORMATS, ImageFileError, measure_header, read_image
+from sightx_cli.data.fingerprint import Header
 from sightx_cli.embed.outputs import READING_VERSION
 from sightx_cli.embed.registration import SIDE_PX
 from sightx_cli.embed.store import OutputStore, digest_key
@@ -29,9 +30,6 @@ from sightx_cli.progress import Listener
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Header = tuple[int, int, str, int, str]
-"""Width and height in pixels, Pillow's mode, bits per channel, format."""
 
 EXAMINATION_VERSION = 1
 """Part of the address in the store: raised when anything here gives other values than before."""
@@ -135,9 +133,7 @@ def _divide(missing: Mapping[str, str]) -> Iterator[list[tuple[str, str]]]:
         yield part
 
 
-def _look_at(
-    part: Sequence[tuple[str, str]], listener: Listener, task: str
-) -> tuple[dict[str, _Look], dict[str, str]]:
+def _look_at(part: Sequence[tuple[str, str]], listener: Listener, task: str) -> tuple[dict[str, _Look], dict[str, str]]:
     """Look at (digest, path) pairs in threads; return what was seen, and why the others cannot be read."""
 
     def look(path: str) -> _Look | str:

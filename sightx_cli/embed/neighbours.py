@@ -43,9 +43,7 @@ def reduce_features(features: Rows, about_mean: bool = True, seed: int = 0) -> R
     rows = np.random.default_rng(seed).permutation(len(features))[:SAMPLE_IMAGES]
     mean = features[rows].mean(0, dtype=np.float64).astype(np.float32) * np.float32(about_mean)
     if features.shape[1] > DIRECTIONS:
-        sample = features[rows] - mean
-        _, vectors = np.linalg.eigh(sample.T @ sample)
-        directions = vectors[:, ::-1][:, :DIRECTIONS].astype(np.float32)
+        directions = find_directions(features[rows] - mean, DIRECTIONS, seed)
     else:
         directions = np.eye(features.shape[1], dtype=np.float32)
     reduced = np.empty((len(features), directions.shape[1]), np.float32)
@@ -53,6 +51,17 @@ def reduce_features(features: Rows, about_mean: bool = True, seed: int = 0) -> R
         block = (features[start : start + BLOCK_IMAGES] - mean) @ directions
         reduced[start : start + BLOCK_IMAGES] = block / np.linalg.norm(block, axis=1, keepdims=True).clip(1e-6)
     return reduced
+
+
+def find_directions(sample: Rows, count: int, seed: int = 0) -> Rows:
+    """Find the `count` principal directions of a sample (N, F) about zero: (F, count), fewer where it has fewer rows.
+
+    By random projections (Halko et al. 2011), in a tenth of the time of all directions.
+    """
+    from sklearn.utils.extmath import randomized_svd
+
+    _, _, directions = randomized_svd(sample, min(count, *sample.shape), n_iter=3, random_state=seed)
+    return directions.T.astype(np.float32)  # type: ignore[no-any-return]
 
 
 def find_neighbours(rows: Rows, count: int = 10, queries: Rows | None = None, seed: int = 0) -> Neighbours:

@@ -28,7 +28,7 @@ def measure_remoteness(neighbours: Neighbours) -> NDArray[np.float32]:
     size = np.log(distance.clip(0) + LEAST_DISTANCE)
     middle = np.median(size)
     spread = 1.4826 * np.median(np.abs(size - middle))
-    return ((size - middle) / max(float(spread), 1e-3)).astype(np.float32)
+    return ((size - middle) / max(float(spread), 1e-3)).astype(np.float32)  # type: ignore[no-any-return]
 
 
 def find_outliers(neighbours: Neighbours) -> list[tuple[int, float]]:

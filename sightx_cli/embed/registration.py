@@ -1,9 +1,9 @@
-"""Says whether two small grey pictures show the same photograph: register one on the other, then compare place by place.
+"""Says whether two small grey pictures show the same photograph: registers one on the other, then compares windows.
 
-A copy may have been re-encoded, resized, brightened or cropped by some percent on each side. In each case one picture
-is the other under a scale and a shift per axis, and a gain and an offset of its grey. These six numbers are solved by
-Gauss-Newton steps (Lucas and Kanade 1981; the gain and offset as in Evangelidis and Psarakis 2008, ECC), coarse to fine.
-Then small windows all over the picture must agree: a whole picture's correlation is blind, since two retinas, or two
+A copy may have been re-encoded, resized, brightened or cropped by some percent on each side. Then one picture is the
+other under a scale and a shift per axis, and a gain and an offset of its grey. These six numbers are solved by
+Gauss-Newton steps (Lucas and Kanade 1981; gain and offset as in Evangelidis and Psarakis 2008), coarse to fine. Then
+small windows all over the picture must agree: a whole picture's correlation is blind, since two retinas, or two
 chests, agree in all but the small structure.
 """
 
@@ -59,7 +59,10 @@ def measure_agreement(pictures: NDArray[np.uint8], left: NDArray[np.int64], righ
 def _measure_batch(pictures: NDArray[np.uint8], left: NDArray[np.int64], right: NDArray[np.int64]) -> Pictures:
     fixed, moving = pictures[left].astype(np.float32), pictures[right].astype(np.float32)
     agreement = np.full(len(left), -1.0, np.float32)
-    going, placing = np.arange(len(left)), _start(shrink_pictures(fixed, LEVELS_PX[0]), shrink_pictures(moving, LEVELS_PX[0]))
+    going, placing = (
+        np.arange(len(left)),
+        _start(shrink_pictures(fixed, LEVELS_PX[0]), shrink_pictures(moving, LEVELS_PX[0])),
+    )
     for side, steps, least in zip(LEVELS_PX, STEPS, COARSE_AGREEMENT, strict=True):
         a, b = shrink_pictures(fixed[going], side), shrink_pictures(moving[going], side)
         found = placing[going]
@@ -109,7 +112,8 @@ def _average(pictures: NDArray[Any], window: int, stride: int) -> Pictures:
     starts = np.arange(0, pictures.shape[1] - window + 1, stride)
     place = np.arange(pictures.shape[1]) - starts[:, None]
     weights = ((place >= 0) & (place < window)).astype(np.float32) / window
-    return weights @ (pictures.astype(np.float32, copy=False) @ weights.T)  # type: ignore[no-any-return]
+    rows = pictures.astype(np.float32, copy=False) @ weights.T
+    return np.asarray(weights @ rows, np.float32)
 
 
 def crop_pictures(pictures: Pictures, share: float) -> Pictures:
@@ -121,7 +125,7 @@ def crop_pictures(pictures: Pictures, share: float) -> Pictures:
 
 
 def _warp(pictures: Pictures, placing: Pictures) -> tuple[Pictures, Pictures]:
-    """Read each picture at scale · u + shift per axis, u from −1 to 1; return it and where that lies inside (0 or 1)."""
+    """Read each picture at scale · u + shift per axis, u from −1 to 1; return it, and where it is inside (1 or 0)."""
     side = pictures.shape[1]
     centres = ((2 * np.arange(side) + 1) / side - 1).astype(np.float32)
     weights, inside = [], []
@@ -131,7 +135,7 @@ def _warp(pictures: Pictures, placing: Pictures) -> tuple[Pictures, Pictures]:
         weights.append(_interpolate(places, side))
         inside.append((np.abs(at) <= 1).astype(np.float32))
     wide, high = weights
-    warped = high @ pictures @ wide.transpose(0, 2, 1)
+    warped: Pictures = np.asarray(high @ pictures @ wide.transpose(0, 2, 1), np.float32)
     return warped, inside[1][:, :, None] * inside[0][:, None, :]
 
 

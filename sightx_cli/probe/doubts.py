@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.probe.linear import choose_strength, measure_scale
+from sightx_cli.embed.neighbours import find_directions
+from sightx_cli.probe.linear import calm_threads, choose_strength, measure_scale
 
 FOLDS = 5
 DIRECTIONS = 256
@@ -40,7 +41,7 @@ class Doubts:
 
     found: tuple[Doubt, ...]
     agreement: float | None
-    """None where there were too few images of a class, or too few groups, to judge any."""
+    """None where there were too few images, or groups, to judge any."""
 
 
 def find_doubts(
@@ -48,13 +49,16 @@ def find_doubts(
 ) -> Doubts:
     """Find the doubtful labels of images with features (N, F) and class numbers `targets` (N,).
 
-    Images of one group (a name; "" stands alone) are judged together by a head that saw none of them.
+    Images of one group (a name; "" stands alone) are judged together by a head that saw none of them. Classes with
+    fewer than FOLDS groups or images of their own are not judged.
     """
-    present, labels = np.unique(targets, return_inverse=True)
-    named = [group or f"\0{place}" for place, group in enumerate(groups or [""] * len(targets))]
-    probabilities = predict_out_of_fold(features, labels, named, seed)
-    if probabilities is None:
+    named = np.array([group or f"\0{place}" for place, group in enumerate(groups or [""] * len(targets))])
+    counts = {label: len(set(named[targets == label].tolist())) for label in np.unique(targets).tolist()}
+    rows = np.flatnonzero([counts[label] >= FOLDS for label in targets.tolist()])
+    present, labels = np.unique(targets[rows], return_inverse=True)
+    if len(present) < 2:
         return Doubts((), None)
+    probabilities = predict_out_of_fold(features[rows], labels, named[rows].tolist(), seed)
     from cleanlab.filter import find_label_issues
 
     with warnings.catch_warnings():
@@ -65,7 +69,7 @@ def find_doubts(
     suggested = probabilities.argmax(1)
     found = tuple(
         Doubt(
-            int(place),
+            int(rows[place]),
             int(present[suggested[place]]),
             float(probabilities[place, suggested[place]]),
             float(probabilities[place, labels[place]]),
@@ -78,34 +82,25 @@ def find_doubts(
 
 def predict_out_of_fold(
     features: NDArray[np.float32], labels: NDArray[np.int64], groups: Sequence[str], seed: int
-) -> NDArray[np.float64] | None:
+) -> NDArray[np.float64]:
     """Return each image's class probabilities, (N, classes), by a head that saw nothing of its group.
 
-    None where some class has too few images or groups to be in two folds.
+    Every class has images in FOLDS groups at least.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold
-    from threadpoolctl import threadpool_limits
 
     classes = int(labels.max()) + 1
     codes = np.unique(np.asarray(groups), return_inverse=True)[1]
-    apart = min(len(set(codes[labels == label].tolist())) for label in range(classes))
-    folds = min(FOLDS, apart)
-    if folds < 2 or classes < 2:
-        return None
     probabilities = np.full((len(labels), classes), 1e-6)
     rows = _reduce(features, seed)
-    with threadpool_limits(1), warnings.catch_warnings():  # matrices this small lose more by sharing than they gain
+    with calm_threads(len(rows)), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a head that is not quite solved judges as well
         strength = choose_strength(rows, labels, None, groups, seed)
-        for fit, judge in StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(rows, labels, codes):
-            if len(np.unique(labels[fit])) < 2:
-                return None
+        for fit, judge in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(rows, labels, codes):
             model = LogisticRegression(C=strength, max_iter=100, tol=1e-3).fit(rows[fit], labels[fit])
             probabilities[np.ix_(judge, model.classes_)] = model.predict_proba(rows[judge])
-    return probabilities / probabilities.sum(1, keepdims=True)
+    return probabilities / probabilities.sum(1, keepdims=True)  # type: ignore[no-any-return]
 
 
 def _reduce(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
@@ -113,6 +108,5 @@ def _reduce(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     mean, deviation = measure_scale(features)
     places = np.random.default_rng(seed).permutation(len(features))[:SAMPLE_IMAGES]
     sample = (features[places] - mean) / deviation
-    _, directions = np.linalg.eigh(sample.T @ sample)
-    wanted = directions[:, ::-1][:, :DIRECTIONS] / deviation[:, None]
+    wanted = find_directions(sample, DIRECTIONS, seed) / deviation[:, None]
     return (features @ wanted - mean @ wanted).astype(np.float32)

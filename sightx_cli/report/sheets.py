@@ -1,4 +1,4 @@
-"""Contact sheets: the images of a finding side by side, each with its name and label, as one JPEG to look at or send."""
+"""Contact sheets: the images of a finding side by side with names and labels, one JPEG to look at or send."""
 
 from __future__ import annotations
 
