@@ -19,7 +19,7 @@ from sightx_cli.embed.registration import crop_pictures, measure_agreement, shri
 
 Kind = Literal["bytes", "pixels", "near"]
 
-CANDIDATES, LEAST_SIMILARITY = 3, 0.45
+CANDIDATES, LEAST_SIMILARITY = 2, 0.45
 """So many nearest neighbours of each image among the embeddings are looked at, down to this cosine about the mean."""
 PICTURE_CANDIDATES, LEAST_LIKENESS = 3, 0.85
 """So many nearest neighbours of each small picture, down to this cosine; planted copies, cropped alike, have 0.94."""

@@ -60,7 +60,9 @@ def find_directions(sample: Rows, count: int, seed: int = 0) -> Rows:
     """
     from sklearn.utils.extmath import randomized_svd
 
-    _, _, directions = randomized_svd(sample, min(count, *sample.shape), n_iter=3, random_state=seed)
+    count = min(count, *sample.shape)
+    how = {"n_oversamples": 32, "n_iter": 1, "power_iteration_normalizer": "QR"}
+    _, _, directions = randomized_svd(sample, count, random_state=seed, **how)
     return directions.T.astype(np.float32)  # type: ignore[no-any-return]
 
 

@@ -93,10 +93,28 @@ class Describer:
         return Finding(
             "leaks",
             f"{_count(len(found), 'photograph')} in more than one part of the split",
-            "A model recognises what it has seen in training, so these make its figures look better than they will be.",
+            "A model recognises what it has seen in training, so these make its figures look better than they will be."
+            + self._count_known(found),
             f"Leave the copies in train out: {self._fix}",
             self._show_copies(found),
         )
+
+    def _count_known(self, leaks: Sequence[Duplicate]) -> str:
+        """Say how many of the images that are measured on stand in train too: " Of the 782 in valid, 782 do."."""
+        said = []
+        for part in ("valid", "test"):
+            total = self._splits.count(part)
+            known = sum(
+                self._splits[place] == part
+                for one in leaks
+                for place in one.places
+                if any(self._splits[other] != part for other in one.places)
+            )
+            if known:
+                said.append(
+                    f" Of the {total:,} images in {part}, {'all' if known == total else f'{known:,}'} are known."
+                )
+        return "".join(said)
 
     def _describe_groups(self, groups: Sequence[dict[str, Any]]) -> Finding | None:
         if not groups:
@@ -196,13 +214,12 @@ class Describer:
             else f" It gives {100 * share:.0f} % of the labels as they are."
         )
         rows = tuple(
-            (self.show(one.place, f"looks like {one.suggested} ({100 * one.confidence:.0f} %)"),)
-            for one in analysis.doubts
+            (self.show(one.place, f"{one.suggested}? {100 * one.confidence:.0f} %"),) for one in analysis.doubts
         )
         return Finding(
             "doubts",
             f"{_count(len(rows), 'label')} to look at",
-            f"A quick model that saw all other images would give them another label.{weak}",
+            f"A quick model that saw the other images would give them another label, as sure of it as it says.{weak}",
             "Look at the first of them, the most doubtful stand first, and correct those that are wrong. None is left "
             "out by --fix.",
             rows,
