@@ -19,6 +19,8 @@ TELLING = 0.85
 LEAST_IMAGES = 10
 """Classes with fewer images are not judged: chance tells them apart."""
 
+LEAST_RATIO = 1.05
+"""Sizes and shapes whose middle values differ by less are the same to a network: it sees them resized."""
 NUMBERS = {"size": "{:,.2f} megapixels", "aspect": "{:.2f} wide to high"}
 KINDS = {"format": 4, "mode": 2, "bits": 3}
 """Where these properties stand in a header."""
@@ -53,15 +55,16 @@ def find_shortcuts(headers: Sequence[Header], labels: Sequence[str]) -> list[Sho
             continue
         for what, values in numbers.items():
             share = measure_threshold(values[here], values[~here])
-            if share >= TELLING:
-                middle, other = (NUMBERS[what].format(np.median(values[side])) for side in (here, ~here))
-                found.append(Shortcut(label, what, share, middle, other))
+            middles = [float(np.median(values[side])) for side in (here, ~here)]
+            if share >= TELLING and max(middles) >= LEAST_RATIO * min(middles):
+                usual, others = (NUMBERS[what].format(middle) for middle in middles)
+                found.append(Shortcut(label, what, share, usual, others))
         for what, place in KINDS.items():
             values = np.array([str(header[place]) for header in headers])
             share = measure_kinds(values[here].tolist(), values[~here].tolist())
             if share >= TELLING:
-                middle, other = (_name_most(values[side].tolist()) for side in (here, ~here))
-                found.append(Shortcut(label, what, share, middle, other))
+                usual, others = (_name_most(values[side].tolist()) for side in (here, ~here))
+                found.append(Shortcut(label, what, share, usual, others))
     return found
 
 
