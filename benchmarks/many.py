@@ -90,8 +90,9 @@ def measure(data: Path, count: int) -> dict[str, object]:
     rows = reduce_features(features)
     neighbours = find_neighbours(rows)
     searched = time.perf_counter()
-    pairs = confirm_pairs(grey, neighbours)
+    pairs = confirm_pairs(grey, np.full(count, 32), neighbours)
     done = time.perf_counter()
+    peak = peak_bytes()
     found = {tuple(pair) for pair in pairs.tolist()}
     checked = np.random.default_rng(0).choice(count, min(CHECKED, count), replace=False)
     similar = rows[checked] @ rows.T
@@ -100,7 +101,7 @@ def measure(data: Path, count: int) -> dict[str, object]:
     return {
         "images": count,
         "seconds": {"search": round(searched - began, 1), "confirm": round(done - searched, 1)},
-        "peak_bytes": {"inputs": before, "whole": peak_bytes()},
+        "peak_bytes": {"inputs": before, "whole": peak},
         "found": round(sum(tuple(pair) in found for pair in planted.tolist()) / len(planted), 4),
         "pairs": len(found),
         "exact": round(exact, 4),

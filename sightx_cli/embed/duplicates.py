@@ -27,6 +27,7 @@ CROPS = (0.0, 0.05, 0.08)
 """Parts cut off each side of a picture before its neighbours are looked for: a network's word of a grey X-ray changes
 more with a crop of 5 % than from child to child, the picture cropped alike finds the copy."""
 LIKENESS_SIDE_PX, LIKENESS_DIRECTIONS = 16, 64
+BLOCK_IMAGES = 4096
 COPY_AGREEMENT = 0.9
 """Pixels that agree so far are a copy's. The same planted copies have 0.97 and more; other pairs of neighbours 0.45 at
 the most among photographs, 0.78 among retinas, 0.82 among chest X-rays."""
@@ -60,7 +61,8 @@ def find_duplicates(
     `twins` are those of `find_twins`; `neighbours` are among its distinct values in order, one row for each.
     """
     alone = np.unique(twins)
-    near = confirm_pairs(examination.pictures[alone], neighbours)
+    sides = np.array([min(width, height) for width, height, *_ in examination.headers])
+    near = confirm_pairs(examination.pictures[alone], sides[alone], neighbours)
     joined = _join(len(alone), near)
     groups: dict[int, list[int]] = defaultdict(list)
     for place, row in enumerate(np.searchsorted(alone, twins)):
@@ -72,10 +74,11 @@ def find_duplicates(
     return tuple(sorted(found, key=lambda duplicate: duplicate.places))
 
 
-def confirm_pairs(pictures: NDArray[np.uint8], neighbours: Neighbours) -> NDArray[np.int64]:
+def confirm_pairs(pictures: NDArray[np.uint8], sides: NDArray[np.int64], neighbours: Neighbours) -> NDArray[np.int64]:
     """Return the pairs (P, 2) of near neighbours whose pictures agree as those of copies do.
 
-    Neighbours are those given, of the embeddings, and those among the small pictures themselves.
+    `sides` are the images' shorter sides in pixels. Neighbours are those given, of the embeddings, and those among the
+    small pictures themselves.
     """
     pairs = [_list_pairs(neighbours, CANDIDATES, LEAST_SIMILARITY)]
     rows = describe_pictures(pictures, CROPS)
@@ -83,7 +86,7 @@ def confirm_pairs(pictures: NDArray[np.uint8], neighbours: Neighbours) -> NDArra
         found = find_neighbours(rows[0], PICTURE_CANDIDATES, cropped)
         pairs.append(_list_pairs(found, PICTURE_CANDIDATES, LEAST_LIKENESS))
     candidates = np.unique(np.concatenate(pairs), axis=0)
-    agreement = measure_agreement(pictures, candidates[:, 0], candidates[:, 1])
+    agreement = measure_agreement(pictures, candidates[:, 0], candidates[:, 1], sides)
     return candidates[agreement >= COPY_AGREEMENT]
 
 
@@ -92,23 +95,23 @@ def describe_pictures(pictures: NDArray[np.uint8], crops: Sequence[float]) -> li
 
     They are the principal directions of the pictures at LIKENESS_SIDE_PX, the common ones weighed down.
     """
-    small = shrink_pictures(pictures, 2 * LIKENESS_SIDE_PX)
-    whole = shrink_pictures(small, LIKENESS_SIDE_PX).reshape(len(small), -1)
-    whole = _standardise(whole)
+    blocks = [pictures[start : start + BLOCK_IMAGES] for start in range(0, len(pictures), BLOCK_IMAGES)]
+    whole = np.concatenate([_list_greys(block, 0) for block in blocks])
     middle = whole.mean(0)
     spread, directions = np.linalg.eigh((whole - middle).T @ (whole - middle) / len(whole))
     spread, directions = spread[::-1][:LIKENESS_DIRECTIONS], directions[:, ::-1][:, :LIKENESS_DIRECTIONS]
     weights = (directions / (spread + 1e-4 * spread[0] + 1e-9) ** 0.25).astype(np.float32)
     rows = []
     for crop in crops:
-        cut = shrink_pictures(crop_pictures(small, crop), LIKENESS_SIDE_PX).reshape(len(small), -1)
-        row = (_standardise(cut) - middle) @ weights
+        row = np.concatenate([(_list_greys(block, crop) - middle) @ weights for block in blocks])
         rows.append((row / np.linalg.norm(row, axis=1, keepdims=True).clip(1e-6)).astype(np.float32))
     return rows
 
 
-def _standardise(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bring each row of greys to mean 0 and deviation 1, nearly: what is flat stays small."""
+def _list_greys(pictures: NDArray[np.uint8], crop: float) -> NDArray[np.float32]:
+    """Crop and shrink pictures to LIKENESS_SIDE_PX: rows of greys of mean 0 and deviation 1; flat ones stay small."""
+    small = crop_pictures(shrink_pictures(pictures, 2 * LIKENESS_SIDE_PX), crop)
+    rows = shrink_pictures(small, LIKENESS_SIDE_PX).reshape(len(small), -1)
     return (rows - rows.mean(1, keepdims=True)) / (rows.std(1, keepdims=True) + 1)  # type: ignore[no-any-return]
 
 

@@ -37,27 +37,36 @@ WINDOW_PX = 8
 """Windows of the largest level; half of a window lies between one and the next."""
 FLAT = 2.0
 """Windows whose grey varies less than this standard deviation, in grey levels, in both pictures say nothing."""
+BLUR = 0.5
+"""How much of its pixel's side the Gaussian is wide (one standard deviation) that evens out a small image."""
 LEAST_WINDOWS = 8
 """So many windows with structure are needed to call anything a copy."""
 BATCH_PAIRS = 128
 
 
-def measure_agreement(pictures: NDArray[np.uint8], left: NDArray[np.int64], right: NDArray[np.int64]) -> Pictures:
+def measure_agreement(
+    pictures: NDArray[np.uint8], left: NDArray[np.int64], right: NDArray[np.int64], sides: NDArray[np.int64]
+) -> Pictures:
     """Return how well pairs of pictures agree, (P,) in −1 … 1, after registration.
 
-    `pictures` are (N, SIDE_PX, SIDE_PX) uint8; `left` and `right` (P,) are the places of each pair in them. It is the
-    lower quartile of the correlations of all windows that show structure; −1 where the pictures cannot be registered.
+    `pictures` are (N, SIDE_PX, SIDE_PX) uint8, `sides` (N,) the shorter side in pixels of the image that each was made
+    from; `left` and `right` (P,) are the places of each pair. It is the lower quartile of the correlations of all
+    windows that show structure; −1 where the pictures cannot be registered. What the smaller image of a pair is too
+    small to show is blurred away in both.
     """
     if not len(left):
         return np.empty(0, np.float32)
     batches = [slice(start, start + BATCH_PAIRS) for start in range(0, len(left), BATCH_PAIRS)]
     with ThreadPoolExecutor(measure_threads().inference) as pool:
-        parts = pool.map(lambda batch: _measure_batch(pictures, left[batch], right[batch]), batches)
+        parts = pool.map(lambda batch: _measure_batch(pictures, left[batch], right[batch], sides), batches)
         return np.concatenate(list(parts))
 
 
-def _measure_batch(pictures: NDArray[np.uint8], left: NDArray[np.int64], right: NDArray[np.int64]) -> Pictures:
-    fixed, moving = pictures[left].astype(np.float32), pictures[right].astype(np.float32)
+def _measure_batch(
+    pictures: NDArray[np.uint8], left: NDArray[np.int64], right: NDArray[np.int64], sides: NDArray[np.int64]
+) -> Pictures:
+    smaller = np.minimum(sides[left], sides[right])
+    fixed, moving = (_blur(pictures[places].astype(np.float32), smaller) for places in (left, right))
     agreement = np.full(len(left), -1.0, np.float32)
     going, placing = (
         np.arange(len(left)),
@@ -114,6 +123,21 @@ def _average(pictures: NDArray[Any], window: int, stride: int) -> Pictures:
     weights = ((place >= 0) & (place < window)).astype(np.float32) / window
     rows = pictures.astype(np.float32, copy=False) @ weights.T
     return np.asarray(weights @ rows, np.float32)
+
+
+def _blur(pictures: Pictures, sides: NDArray[np.int64]) -> Pictures:
+    """Blur pictures (P, S, S) that stand for images of fewer pixels, by a Gaussian of BLUR of such a pixel."""
+    small = np.flatnonzero(sides < pictures.shape[1])
+    if not len(small):
+        return pictures
+    side = pictures.shape[1]
+    spread = (BLUR * side / sides[small].clip(1)).astype(np.float32)[:, None, None]
+    steps = np.arange(side, dtype=np.float32)
+    weights = np.exp(-(((steps[:, None] - steps) / spread) ** 2) / 2)
+    weights /= weights.sum(2, keepdims=True)
+    result = pictures.copy()
+    result[small] = weights @ pictures[small] @ weights.transpose(0, 2, 1)
+    return result
 
 
 def crop_pictures(pictures: Pictures, share: float) -> Pictures:

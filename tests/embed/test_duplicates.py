@@ -17,6 +17,9 @@ from sightx_cli.embed.store import OutputStore
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Silent
 
+LARGE = np.full(100, 240)
+"""The shorter side of images larger than the pictures that are compared."""
+
 Change = Callable[[Image.Image], Image.Image]
 
 
@@ -63,8 +66,21 @@ def test_a_changed_copy_agrees_with_its_original(change: str) -> None:
     for seed in range(8):
         scene = draw_scene(seed)
         pictures += [shrink(scene), shrink(CHANGES[change](scene))]
-    agreement = measure_agreement(np.stack(pictures), np.arange(0, 16, 2), np.arange(1, 16, 2))
+    agreement = measure_agreement(np.stack(pictures), np.arange(0, 16, 2), np.arange(1, 16, 2), LARGE)
     assert agreement.min() > 0.9
+
+
+def test_copies_of_tiny_images_agree_though_little_of_them_is_left() -> None:
+    pictures, sides = [], []
+    for seed in range(8):
+        tiny = draw_scene(seed, (200, 150)).resize((32, 32), Image.Resampling.BICUBIC)
+        for image in (tiny, tiny.resize((22, 22), Image.Resampling.BICUBIC), tiny.crop((1, 1, 31, 31))):
+            pictures.append(shrink(image))
+            sides.append(image.height)
+    first, made = np.arange(0, 24, 3), np.stack(pictures)
+    assert measure_agreement(made, first, first + 1, np.array(sides)).min() > 0.9
+    assert measure_agreement(made, first, first + 2, np.array(sides)).min() > 0.9
+    assert measure_agreement(made, first, (first + 3) % 24, np.array(sides)).max() < 0.85
 
 
 def test_other_pictures_do_not_agree_even_in_the_same_frame() -> None:
@@ -75,21 +91,21 @@ def test_other_pictures_do_not_agree_even_in_the_same_frame() -> None:
     for seed in range(12):
         inside = 120 + (np.asarray(draw_scene(seed), float) - 128) * 0.3
         pictures.append(shrink(Image.fromarray((inside * disk).clip(0, 255).astype(np.uint8))))
-    agreement = measure_agreement(np.stack(pictures), np.arange(0, 12, 2), np.arange(1, 12, 2))
+    agreement = measure_agreement(np.stack(pictures), np.arange(0, 12, 2), np.arange(1, 12, 2), LARGE)
     assert agreement.max() < 0.85
 
 
 def test_flat_pictures_say_nothing() -> None:
     flat = np.full((2, SIDE_PX, SIDE_PX), 90, np.uint8)
     flat[1] += np.random.default_rng(0).integers(0, 2, flat[1].shape, dtype=np.uint8)
-    assert measure_agreement(flat, np.array([0]), np.array([1])).tolist() == [-1]
+    assert measure_agreement(flat, np.array([0]), np.array([1]), LARGE).tolist() == [-1]
 
 
 def test_copies_are_found_by_their_pictures_where_the_network_is_blind() -> None:
     scenes = [draw_scene(seed) for seed in range(40)]
     pictures = np.stack([shrink(scene) for scene in scenes] + [shrink(cut(0.05, 0.05, 0.05, 0.05)(scenes[7]))])
     blind = Neighbours(np.full((41, 3), -1), np.full((41, 3), -1, np.float32))
-    assert confirm_pairs(pictures, blind).tolist() == [[7, 40]]
+    assert confirm_pairs(pictures, LARGE, blind).tolist() == [[7, 40]]
 
 
 def test_twins_share_bytes_or_pixels() -> None:

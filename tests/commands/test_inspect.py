@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sightx_cli.app import app
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["inspect", *arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture
+def twice(photo_folder: Callable[..., Path]) -> Path:
+    root = photo_folder(["cat", "dog"], 4)
+    (root / "dog" / "copy.jpg").write_bytes((root / "cat" / "0.jpg").read_bytes())
+    return root
+
+
+def test_the_answer_is_one_json_object_alone(twice: Path, tmp_path: Path) -> None:
+    status, out, _ = run(str(twice), "--json", "--out", str(tmp_path / "seen"), "--fix", str(tmp_path / "fix.csv"))
+    answer = json.loads(out)
+    assert status == 0
+    assert answer["folder"] == str(tmp_path / "seen")
+    assert [one["kind"] for one in answer["duplicates"]] == ["bytes"]
+    assert answer["left_out"] == 2
+    assert (tmp_path / "fix.csv").read_text().startswith("image,reason,action\n")
+
+
+def test_people_are_told_what_was_found_and_what_to_type(twice: Path, tmp_path: Path) -> None:
+    status, out, err = run(str(twice), "--out", str(tmp_path / "seen"), "--fix", str(tmp_path / "fix.csv"))
+    assert status == 0
+    assert "1 photograph with different labels" in out
+    assert "cat/0.jpg (cat) = dog/copy.jpg (dog): the same file" in out
+    assert f"sightx inspect {twice} --fix leave-out.csv" in out
+    assert str(tmp_path / "seen" / "index.html") in out
+    assert f"sightx fit {twice} --exclude {tmp_path / 'fix.csv'}" in err
+
+
+def test_only_the_shift_shows_the_recipe_and_why(twice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = run(str(twice), "--only", "shift")
+    assert status == 0
+    assert "recipe" in out
+    assert not (tmp_path / "inspections").exists()
+
+
+def test_a_folder_that_exists_is_refused_before_any_work(twice: Path, tmp_path: Path) -> None:
+    (tmp_path / "seen").mkdir()
+    status, out, err = run(str(twice), "--out", str(tmp_path / "seen"))
+    assert (status, out) == (2, "")
+    assert "exists already" in err
+    assert "--overwrite" in err
