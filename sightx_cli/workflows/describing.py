@@ -26,8 +26,9 @@ SIZE_WORDS = {"size": "its size", "aspect": "its shape", "format": "its file for
 class Describer:
     """Turns what was found into findings, for one data set: `source` is what the user typed."""
 
-    def __init__(self, source: str, frame: pd.DataFrame) -> None:
+    def __init__(self, source: str, frame: pd.DataFrame, group_by: str | None = None) -> None:
         self._source = shlex.quote(source)
+        self._group_by = f" --group-by {shlex.quote(group_by)}" if group_by else ""
         self._paths, self._images = frame["path"].tolist(), frame["image"].tolist()
         self._labels, self._splits = frame["label"].tolist(), frame["split"].tolist()
 
@@ -128,7 +129,7 @@ class Describer:
             f"{_count(len(groups), 'group')} in more than one part of the split",
             "Images of one patient (or part, or batch) resemble each other. With some in train and some in valid, the "
             "figures say how well the model knows these patients, not how it will do on new ones.",
-            f"Divide anew, groups kept together: sightx fit {self._source} --group-by … --resplit",
+            f"Divide anew, groups kept together: sightx fit {self._source}{self._group_by} --resplit",
             tuple(rows),
         )
 
@@ -219,7 +220,7 @@ class Describer:
         return Finding(
             "doubts",
             f"{_count(len(rows), 'label')} to look at",
-            f"A quick model that saw the other images would give them another label, as sure of it as it says.{weak}",
+            f"A quick model that saw the other images would give them another label, with the probability that stands there.{weak}",
             "Look at the first of them, the most doubtful stand first, and correct those that are wrong. None is left "
             "out by --fix.",
             rows,

@@ -73,7 +73,7 @@ def inspect(
     analysis = analyse(manifest, frame, examination, listener)
     analysed = time.perf_counter()
     fingerprint = build_fingerprint(manifest, frame, unreadable, examination.headers)
-    result = _gather(str(source), manifest, frame, examination, fingerprint, unreadable, analysis, group_by is None)
+    result = _gather(str(source), manifest, frame, examination, fingerprint, unreadable, analysis, group_by)
     rows = choose_rows(frame, examination.headers, analysis, unreadable)
     left_out = sum(row.action == LEAVE_OUT for row in rows)
     with runs.making_run(folder, overwrite) as making:
@@ -138,14 +138,14 @@ def _gather(
     fingerprint: Fingerprint,
     unreadable: Sequence[Unreadable],
     analysis: Analysis,
-    guess: bool,
+    group_by: str | None,
 ) -> InspectResult:
     """Put all that was found together, with the names of the files and in words."""
     paths = make_absolute(frame["path"].tolist())
     labels, splits = frame["label"].tolist(), frame["split"].tolist()
     lost = dict(zip(manifest.frame["image"], make_absolute(manifest.frame["path"].tolist()), strict=True))
     groups = find_split_groups(frame["group"].tolist(), splits)
-    likely = guess_likely_groups(frame) if guess and not (frame["group"] != "").any() else None
+    likely = guess_likely_groups(frame) if group_by is None and not (frame["group"] != "").any() else None
     shortcuts = find_shortcuts(examination.headers, labels)
     return InspectResult(
         images=len(frame),
@@ -191,7 +191,7 @@ def _gather(
         shift=analysis.advice.shift,
         recipe=analysis.advice.recipe,
         reason=analysis.advice.reason,
-        findings=Describer(source, frame).describe(analysis, unreadable, groups, likely, shortcuts),
+        findings=Describer(source, frame, group_by).describe(analysis, unreadable, groups, likely, shortcuts),
         folder=None,
         fix=None,
         left_out=0,
