@@ -220,7 +220,7 @@ class Describer:
         return Finding(
             "doubts",
             f"{_count(len(rows), 'label')} to look at",
-            f"A quick model that saw the other images would give them another label, with the probability that stands there.{weak}",
+            "A quick model that saw the other images would give them another label, with the probability shown." + weak,
             "Look at the first of them, the most doubtful stand first, and correct those that are wrong. None is left "
             "out by --fix.",
             rows,
