@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from sightx_cli import __version__
-from sightx_cli.commands import cache, demo, fit, lr_find, predict, probe, recipes
+from sightx_cli.commands import cache, demo, fit, inspect, lr_find, predict, probe, recipes
 from sightx_cli.commands.base import Commands, LightGroup
 from sightx_cli.errors import RecipeError, SightXError
 
@@ -115,6 +115,7 @@ TRAIN, TRY, KEEP = "Train and use", "Recipes and data", "Housekeeping"
 app.command("fit", rich_help_panel=TRAIN, epilog=fit.EXAMPLES)(fit.fit)
 app.command("lr-find", rich_help_panel=TRAIN, epilog=lr_find.EXAMPLES)(lr_find.lr_find)
 app.command("predict", rich_help_panel=TRAIN, epilog=predict.EXAMPLES)(predict.predict)
+app.command("inspect", rich_help_panel=TRY, epilog=inspect.EXAMPLES)(inspect.inspect)
 app.command("probe", rich_help_panel=TRY, epilog=probe.EXAMPLES)(probe.probe)
 app.add_typer(recipes.app, name="recipes", rich_help_panel=TRY)
 app.command("demo", rich_help_panel=TRY, epilog=demo.EXAMPLES)(demo.demo)

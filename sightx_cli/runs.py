@@ -20,6 +20,7 @@ from pathlib import Path
 from sightx_cli.errors import RunError
 
 RUNS = Path("runs")
+INSPECTIONS = Path("inspections")
 LATEST = "latest"
 RECIPE = "recipe.toml"
 PLAN = "plan.json"
@@ -31,6 +32,8 @@ METRICS = "metrics.json"
 ENVIRONMENT = "environment.json"
 TRAINING_PLOT = "training.png"
 CONFUSION_PLOT = "confusion.png"
+FINDINGS = "findings.json"
+PAGE = "index.html"
 BUNDLE = "bundle"
 BUNDLE_FACTS = "bundle.json"
 BUNDLE_GRAPH = "graph.xml"
@@ -53,6 +56,19 @@ def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
     if out.exists() and not _is_replaceable(out):
         raise RunError(f"--out {out}: is not a run of SightX, so it is not overwritten", "name another folder")
     return out.resolve() if out.is_symlink() else out  # of runs/latest, the run that it names is replaced
+
+
+def choose_inspection_folder(name: str, out: Path | None, overwrite: bool) -> Path:
+    """Return where an inspection will lie; raises RunError when `out` exists and may not be replaced."""
+    if out is None:
+        named = f"{datetime.now():%Y%m%d-%H%M%S}-{re.sub(r'[^A-Za-z0-9_.-]', '-', name)}"
+        return find_free((INSPECTIONS / named).absolute())
+    out = out.absolute()
+    if out.exists() and not overwrite:
+        raise RunError(f"--out {out}: exists already", "name another folder, or add --overwrite to replace it")
+    if out.exists() and not (out.is_dir() and ((out / FINDINGS).is_file() or not any(out.iterdir()))):
+        raise RunError(f"--out {out}: is not an inspection of SightX, so it is not overwritten", "name another folder")
+    return out
 
 
 def find_free(path: Path) -> Path:

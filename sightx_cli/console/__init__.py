@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sightx_cli.console.inspection import show_inspection
 from sightx_cli.console.listener import ConsoleListener
 from sightx_cli.console.output import print_error, print_json, print_next, print_table, print_text
 from sightx_cli.console.probe import show_probe
@@ -16,6 +17,7 @@ __all__ = [
     "print_text",
     "show_cache",
     "show_fit",
+    "show_inspection",
     "show_lr_find",
     "show_predict",
     "show_probe",

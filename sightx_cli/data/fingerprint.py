@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+Header = tuple[int, int, str, int, str]
+"""Width and height in pixels, Pillow's mode, bits per channel, format: what `measure_header` gives."""
+
+
 @dataclass(frozen=True)
 class Spread:
     """The smallest, middle and largest of a size in pixels."""
@@ -25,6 +29,15 @@ class Spread:
     min: int
     median: int
     max: int
+
+
+@dataclass(frozen=True)
+class AspectSpread:
+    """The smallest, middle and largest of width ÷ height."""
+
+    min: float
+    median: float
+    max: float
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,7 @@ class Fingerprint:
     groups: int
     width_px: Spread
     height_px: Spread
+    aspect: AspectSpread
     modes: dict[str, int]
     bits: dict[str, int]
     formats: dict[str, int]
@@ -53,6 +67,28 @@ class Fingerprint:
     def to_json(self) -> dict[str, object]:
         """The fingerprint as plain dictionaries, lists and numbers."""
         return asdict(self)
+
+    def describe(self) -> list[tuple[str, str]]:
+        """Return rows of (what, value) for people."""
+        size = f"{self.width_px.median:,} × {self.height_px.median:,} px in the middle, "
+        wide, high = self.width_px, self.height_px
+        rows = [
+            ("images", f"{self.images:,}"),
+            ("parts", ", ".join(f"{part} {count:,}" for part, count in self.parts.items())),
+            ("classes", f"{len(self.classes):,}" + ", in order" * self.ordered),
+            ("imbalance", f"the largest class is {self.imbalance_ratio:,.1f} times the smallest"),
+            ("size", f"{size}{wide.min:,} to {wide.max:,} wide, {high.min:,} to {high.max:,} high"),
+            (
+                "shape",
+                f"width ÷ height {self.aspect.min:.2f} to {self.aspect.max:.2f}, {self.aspect.median:.2f} middle",
+            ),
+            ("colour mode", _join(self.modes)),
+            ("bits", _join(self.bits)),
+            ("format", _join(self.formats)),
+        ]
+        if set(self.parts) == {"undivided"}:
+            del rows[1]
+        return rows + ([("groups", f"{self.groups:,}")] if self.groups else [])
 
 
 def measure_fingerprint(
@@ -64,6 +100,13 @@ def measure_fingerprint(
     """
     with ThreadPoolExecutor(threads) as pool:
         headers = [header for header in pool.map(_read_header, frame["path"], chunksize=64) if header is not None]
+    return build_fingerprint(manifest, frame, unreadable, headers)
+
+
+def build_fingerprint(
+    manifest: Manifest, frame: pd.DataFrame, unreadable: Sequence[Unreadable], headers: Sequence[Header]
+) -> Fingerprint:
+    """Build the fingerprint of the readable images in `frame` from headers that were read already."""
     widths, heights = [header[0] for header in headers], [header[1] for header in headers]
     counts = {label: int((frame["label"] == label).sum()) for label in manifest.classes}
     present = [count for count in counts.values() if count]
@@ -78,6 +121,7 @@ def measure_fingerprint(
         groups=len(groups),
         width_px=_measure_spread(widths),
         height_px=_measure_spread(heights),
+        aspect=_measure_aspect(widths, heights),
         modes=_count(header[2] for header in headers),
         bits=_count(str(header[3]) for header in headers),
         formats=_count(header[4] for header in headers),
@@ -86,7 +130,7 @@ def measure_fingerprint(
     )
 
 
-def _read_header(path: str) -> tuple[int, int, str, int, str] | None:
+def _read_header(path: str) -> Header | None:
     try:
         return measure_header(path)
     except ImageFileError:
@@ -101,3 +145,14 @@ def _measure_spread(sizes: Sequence[int]) -> Spread:
     if not sizes:
         return Spread(0, 0, 0)
     return Spread(min(sizes), int(np.median(sizes)), max(sizes))
+
+
+def _measure_aspect(widths: Sequence[int], heights: Sequence[int]) -> AspectSpread:
+    if not widths:
+        return AspectSpread(0.0, 0.0, 0.0)
+    aspects = np.array(widths) / np.array(heights)
+    return AspectSpread(*(round(float(value), 3) for value in (aspects.min(), np.median(aspects), aspects.max())))
+
+
+def _join(counts: dict[str, int]) -> str:
+    return ", ".join(f"{value} ({count:,})" for value, count in counts.items())

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from sightx_cli.workflows.demonstrating import write_demo
     from sightx_cli.workflows.finding import find_lr
     from sightx_cli.workflows.fitting import fit
+    from sightx_cli.workflows.inspecting import inspect
+    from sightx_cli.workflows.inspection import InspectResult
     from sightx_cli.workflows.predicting import predict
     from sightx_cli.workflows.probing import probe
     from sightx_cli.workflows.results import FitResult, LrFindResult, PredictResult, ProbeResult
@@ -20,12 +22,14 @@ _HOMES = {
     "CacheEntry": "caching",
     "CacheListing": "caching",
     "FitResult": "results",
+    "InspectResult": "inspection",
     "LrFindResult": "results",
     "PredictResult": "results",
     "ProbeResult": "results",
     "clear_cache": "caching",
     "find_lr": "finding",
     "fit": "fitting",
+    "inspect": "inspecting",
     "list_cache": "caching",
     "predict": "predicting",
     "probe": "probing",
@@ -36,12 +40,14 @@ __all__ = [
     "CacheEntry",
     "CacheListing",
     "FitResult",
+    "InspectResult",
     "LrFindResult",
     "PredictResult",
     "ProbeResult",
     "clear_cache",
     "find_lr",
     "fit",
+    "inspect",
     "list_cache",
     "predict",
     "probe",

@@ -1,0 +1,113 @@
+"""Contact sheets: the images of a finding side by side with names and labels, one JPEG to look at or send."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+from sightx_cli.data.decode import ImageFileError, read_image
+from sightx_cli.report.findings import Finding, Picture, take_rows
+
+TILE_PX = 160
+LIMIT = 40
+"""Images on one sheet and in one section of the page, about: the rest is in findings.json."""
+_GAP_PX, _CAPTION_PX, _COLUMNS, _HEAD_PX = 12, 52, 6, 64
+_INK, _MUTED, _PAPER, _FRAME, _BLANK = "#1d2733", "#5b6b7b", "#ffffff", "#c9d3dd", "#eef2f5"
+
+
+def load_tiles(pictures: Iterable[Picture], threads: int) -> dict[str, Image.Image]:
+    """Read the files of pictures as small RGB images, at most TILE_PX long; one that cannot be read is left out."""
+    paths = list(dict.fromkeys(picture.path for picture in pictures))
+
+    def load(path: str) -> Image.Image | None:
+        try:
+            image = read_image(path, min_long_side_px=TILE_PX)
+        except ImageFileError:
+            return None
+        image.thumbnail((TILE_PX, TILE_PX))
+        return image
+
+    with ThreadPoolExecutor(threads) as pool:
+        tiles = zip(paths, pool.map(load, paths), strict=True)
+        return {path: tile for path, tile in tiles if tile is not None}
+
+
+def draw_sheet(finding: Finding, tiles: Mapping[str, Image.Image], path: Path) -> None:
+    """Draw one finding's contact sheet; images that belong together stand in one frame."""
+    rows = take_rows(finding, LIMIT)
+    places, height = _lay_out([len(row) for row in rows])
+    width = _GAP_PX + _COLUMNS * (TILE_PX + _GAP_PX)
+    sheet = Image.new("RGB", (width, height + _HEAD_PX), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    shown = sum(map(len, rows))
+    more = f"   {finding.pictures - shown:,} more images in findings.json" if finding.pictures > shown else ""
+    draw.text((_GAP_PX, 12), _cut(draw, finding.title, _load_font(20), width - 24), _INK, _load_font(20))
+    draw.text((_GAP_PX, 38), f"{shown:,} shown{more}", _MUTED, _load_font(13))
+    for row, spots in zip(rows, places, strict=True):
+        _draw_frame(draw, spots, together=len(row) > 1)
+        for picture, (left, top) in zip(row, spots, strict=True):
+            _draw_tile(sheet, draw, picture, tiles.get(picture.path), left, top + _HEAD_PX)
+    sheet.save(path, format="JPEG", quality=85)
+
+
+def _lay_out(sizes: Sequence[int]) -> tuple[list[list[tuple[int, int]]], int]:
+    """Place rows of tiles one after the other; a row that does not fit the rest of a line begins the next."""
+    places, column, line = [], 0, 0
+    for size in sizes:
+        if column and column + size > _COLUMNS:
+            column, line = 0, line + 1
+        spots = []
+        for _ in range(size):
+            if column == _COLUMNS:
+                column, line = 0, line + 1
+            spots.append((_GAP_PX + column * (TILE_PX + _GAP_PX), line * (TILE_PX + _CAPTION_PX + _GAP_PX)))
+            column += 1
+        places.append(spots)
+    return places, (line + 1) * (TILE_PX + _CAPTION_PX + _GAP_PX)
+
+
+def _draw_frame(draw: Any, spots: Sequence[tuple[int, int]], together: bool) -> None:
+    if not together:
+        return
+    for top in sorted({top for _, top in spots}):
+        lefts = [left for left, here in spots if here == top]
+        box = (min(lefts) - 5, top + _HEAD_PX - 5, max(lefts) + TILE_PX + 5, top + _HEAD_PX + TILE_PX + _CAPTION_PX)
+        draw.rounded_rectangle(box, 6, outline=_FRAME, width=2)
+
+
+def _draw_tile(sheet: Any, draw: Any, picture: Picture, tile: Image.Image | None, left: int, top: int) -> None:
+    draw.rectangle((left, top, left + TILE_PX - 1, top + TILE_PX - 1), fill=_BLANK)
+    if tile is not None:
+        sheet.paste(tile, (left + (TILE_PX - tile.width) // 2, top + (TILE_PX - tile.height) // 2))
+    said = " · ".join(part for part in (picture.label, picture.split) if part)
+    for number, (text, colour) in enumerate(((picture.name, _INK), (said, _MUTED), (picture.remark, _MUTED))):
+        font = _load_font(12)
+        cut = _cut(draw, text, font, TILE_PX, from_end=number == 0)
+        draw.text((left, top + TILE_PX + 2 + 15 * number), cut, colour, font)
+
+
+def _cut(draw: Any, text: str, font: Any, width: float, from_end: bool = False) -> str:
+    """Cut text to a width, marked with …; of a name, whose end tells it apart, the beginning goes."""
+    text = "".join(c if c.isprintable() else "·" for c in text)
+    if draw.textlength(text, font) <= width:
+        return text
+    while text and draw.textlength("…" + text, font) > width:
+        text = text[1:] if from_end else text[:-1]
+    return "…" + text if from_end else text + "…"
+
+
+def _load_font(size_px: int) -> Any:
+    """Load the font that matplotlib ships: Pillow's own knows Latin letters only."""
+    if size_px not in _FONTS:
+        import matplotlib as mpl
+
+        file = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+        _FONTS[size_px] = ImageFont.truetype(str(file), size_px)
+    return _FONTS[size_px]
+
+
+_FONTS: dict[int, Any] = {}

@@ -1,0 +1,165 @@
+"""What the images of a data set say of it beyond their files: shift and recipe, duplicates, outliers, label doubts.
+
+All of it is kept in the store under what it was computed from, so that a second look at the same images is quick and
+never imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sightx_cli import __version__
+from sightx_cli.data.manifest import Manifest
+from sightx_cli.data.splits import join_groups
+from sightx_cli.embed.duplicates import Duplicate, find_duplicates, find_twins
+from sightx_cli.embed.examination import EXAMINATION_VERSION, Examination
+from sightx_cli.embed.kept_text import find_text, keep_text
+from sightx_cli.embed.neighbours import find_neighbours, reduce_features
+from sightx_cli.embed.outliers import NEIGHBOUR, find_outliers
+from sightx_cli.embed.store import OutputStore, digest_key
+from sightx_cli.plan.catalog import find_recipe
+from sightx_cli.progress import Listener
+from sightx_cli.workflows.preparing import count_for_decision
+from sightx_cli.workflows.shifting import choose_by_shift, measure_manifest_shift
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sightx_cli.plan.recipe import Recipe
+    from sightx_cli.probe.doubts import Doubts
+
+ANALYSIS_VERSION = 1
+"""Part of the address: raised when any finding is made in another way than before."""
+COMPARING, DOUBTING = "comparing the images", "weighing the labels"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The measured shift (as its JSON), the recipe that it and the number of images call for, and why."""
+
+    shift: dict[str, Any]
+    recipe: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Doubted:
+    """One image whose label the quick head doubts: its place, the class it suggests, its probability of both."""
+
+    place: int
+    suggested: str
+    confidence: float
+    confidence_given: float
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What was found; images by their places among those that can be read."""
+
+    advice: Advice
+    duplicates: tuple[Duplicate, ...]
+    outliers: tuple[tuple[int, float], ...]
+    """The place of each image far from all others, and how far, in robust standard deviations; the farthest first."""
+    doubts: tuple[Doubted, ...]
+    agreement: float | None
+    """The share of labels that the quick head gives as they are; None where it could not be tried."""
+
+
+def advise(manifest: Manifest, frame: pd.DataFrame, listener: Listener) -> Advice:
+    """Measure the shift of the images to train on, and choose the recipe."""
+    paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"]
+    shift = measure_manifest_shift([str(path) for path in paths], listener)
+    choice = choose_by_shift(count_for_decision(manifest, frame), shift)
+    return Advice(shift.to_json(), choice.recipe, choice.reason)
+
+
+def analyse(manifest: Manifest, frame: pd.DataFrame, examination: Examination, listener: Listener) -> Analysis:
+    """Find all that needs the network, or find it kept.
+
+    Raises WeightsError when the network's weights cannot be had.
+    """
+    store = OutputStore()
+    address = _address(manifest, frame, examination)
+    kept = find_text(store, address)
+    if kept is not None:
+        return _read(kept)
+    advice = advise(manifest, frame, listener)
+    analysis = _compute(advice, frame, examination, listener)
+    try:
+        keep_text(store, address, json.dumps(asdict(analysis)), f"what inspect found among {len(frame):,} images")
+    except OSError as error:
+        listener.warn(f"what was found cannot be kept ({error.strerror}): it is computed again next time")
+    return analysis
+
+
+def _compute(advice: Advice, frame: pd.DataFrame, examination: Examination, listener: Listener) -> Analysis:
+    from sightx_cli.probe.doubts import find_doubts
+    from sightx_cli.train.embedding import embed_images
+
+    paths = [str(path) for path in frame["path"]]
+    embedding = embed_images(choose_reader(advice.recipe), None, paths, examination.digests, listener)
+    features, last = embedding.features, embedding.features[:, -embedding.widths[-1] :]
+    listener.start(COMPARING, None, "")
+    twins = find_twins(examination.digests, examination.pixel_digests)
+    alone = np.unique(twins)
+    near = find_neighbours(reduce_features(last[alone]))
+    duplicates = find_duplicates(examination, twins, near)
+    as_they_are = find_neighbours(reduce_features(last[alone], about_mean=False), NEIGHBOUR)
+    outliers = tuple((int(alone[row]), remoteness) for row, remoteness in find_outliers(as_they_are))
+    listener.finish(COMPARING)
+    listener.start(DOUBTING, None, "")
+    names, targets = np.unique(frame["label"].to_numpy().astype(str), return_inverse=True)
+    copies = [""] * len(frame)
+    for number, duplicate in enumerate(duplicates):
+        for place in duplicate.places:
+            copies[place] = str(number)
+    doubts: Doubts = find_doubts(features, targets, join_groups(frame["group"].tolist(), copies))
+    listener.finish(DOUBTING)
+    doubted = tuple(
+        Doubted(doubt.place, str(names[doubt.suggested]), round(doubt.confidence, 4), round(doubt.confidence_given, 4))
+        for doubt in doubts.found
+    )
+    return Analysis(advice, duplicates, outliers, doubted, doubts.agreement)
+
+
+def choose_reader(name: str) -> Recipe:
+    """Return the recipe whose frozen network looks at the images: the one chosen, so that a fit finds what is kept.
+
+    One that trains from random weights looks with the pretrained ones.
+    """
+    recipe, _ = find_recipe(name)
+    if recipe.model.weights != "scratch":
+        return recipe
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"weights": "imagenet"})})
+
+
+def _address(manifest: Manifest, frame: pd.DataFrame, examination: Examination) -> str:
+    """Return the address of an analysis: all that it depends on."""
+    packages = ("cleanlab", "scikit-learn", "openvino", "torch", "timm")
+    return digest_key(
+        {
+            "analysis": ANALYSIS_VERSION,
+            "examination": EXAMINATION_VERSION,
+            "version": __version__,
+            "packages": {name: version(name) for name in packages},
+            "digests": examination.digests,
+            "columns": {name: frame[name].tolist() for name in ("label", "split", "group")},
+            "kind": manifest.kind,
+        }
+    )
+
+
+def _read(text: str) -> Analysis:
+    kept = json.loads(text)
+    return Analysis(
+        Advice(**kept["advice"]),
+        tuple(Duplicate(tuple(one["places"]), one["kind"]) for one in kept["duplicates"]),
+        tuple((place, remoteness) for place, remoteness in kept["outliers"]),
+        tuple(Doubted(**one) for one in kept["doubts"]),
+        kept["agreement"],
+    )
