@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
-from openvino import opset13 as op
 
 from sightx_cli.engine.interface import PROBABILITIES
+from sightx_cli.engine.light import openvino
+
+# isort: split
+from openvino import opset13 as op
 
 Vector = NDArray[np.float32]
 

@@ -9,16 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import openvino
 import torch
+from torch import nn
+
+from sightx_cli.engine.graph_files import seal_graph
+from sightx_cli.engine.light import openvino
+
+# isort: split
 from openvino import Layout, PartialShape, Type
 from openvino._offline_transformations import apply_moc_transformations
 from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from openvino.preprocess import PrePostProcessor
-from torch import nn
-
-from sightx_cli.engine.graph_files import seal_graph
 
 IMAGE_INPUT = "image"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 
 from sightx_cli.engine.graph_files import check_graph
 from sightx_cli.engine.interface import Images, Key, Outputs, ThreadBudget, choose_batch, measure_threads
+from sightx_cli.engine.light import openvino
 
 
 class OpenVinoForward:

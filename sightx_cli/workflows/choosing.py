@@ -179,10 +179,11 @@ class Chooser:
             forward = choices.estimate_forward_seconds(len(probe.paths), changed.image.size_px) if again else 0.0
             width = choices.select_taps(self.embedding.features[:1], self.embedding.widths, changed.model.head.taps)
             heads = choices.estimate_head_seconds(len(probe.paths), width.shape[1], len(probe.classes))
-            if value != own and forward + heads > probe.left_seconds:
+            # What needs no other reading is all but free: it is tried even where the first reading took the budget.
+            room = probe.left_seconds if forward else probe.budget_seconds
+            if value != own and forward + heads > room:
                 probe.skipped.append(
-                    f"{describe_value(key, value)}: would take {forward + heads:.0f} s, "
-                    f"{max(0.0, probe.left_seconds):.0f} s are left"
+                    f"{describe_value(key, value)}: would take {forward + heads:.0f} s, {max(0.0, room):.0f} s are left"
                 )
                 continue
             clock = time.perf_counter()
