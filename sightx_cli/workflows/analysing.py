@@ -98,28 +98,33 @@ def analyse(manifest: Manifest, frame: pd.DataFrame, examination: Examination, l
 
 
 def _compute(advice: Advice, frame: pd.DataFrame, examination: Examination, listener: Listener) -> Analysis:
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     from sightx_cli.probe.doubts import find_doubts
     from sightx_cli.train.embedding import embed_images
 
     paths = [str(path) for path in frame["path"]]
     embedding = embed_images(choose_reader(advice.recipe), None, paths, examination.digests, listener)
     features, last = embedding.features, embedding.features[:, -embedding.widths[-1] :]
-    listener.start(COMPARING, None, "")
-    twins = find_twins(examination.digests, examination.pixel_digests)
-    alone = np.unique(twins)
-    near = find_neighbours(reduce_features(last[alone]))
-    duplicates = find_duplicates(examination, twins, near)
-    as_they_are = find_neighbours(reduce_features(last[alone], about_mean=False), NEIGHBOUR)
-    outliers = tuple((int(alone[row]), remoteness) for row, remoteness in find_outliers(as_they_are))
-    listener.finish(COMPARING)
-    listener.start(DOUBTING, None, "")
-    names, targets = np.unique(frame["label"].to_numpy().astype(str), return_inverse=True)
-    copies = [""] * len(frame)
-    for number, duplicate in enumerate(duplicates):
-        for place in duplicate.places:
-            copies[place] = str(number)
-    doubts: Doubts = find_doubts(features, targets, join_groups(frame["group"].tolist(), copies))
-    listener.finish(DOUBTING)
+    # One thread of linear algebra: its threads wait for each other by spinning, which beside other work costs several
+    # times what they gain on matrices this small; pixels are compared in threads of their own.
+    with threadpool_limits(1, user_api="blas"):
+        listener.start(COMPARING, None, "")
+        twins = find_twins(examination.digests, examination.pixel_digests)
+        alone = np.unique(twins)
+        near = find_neighbours(reduce_features(last[alone]))
+        duplicates = find_duplicates(examination, twins, near)
+        as_they_are = find_neighbours(reduce_features(last[alone], about_mean=False), NEIGHBOUR)
+        outliers = tuple((int(alone[row]), remoteness) for row, remoteness in find_outliers(as_they_are))
+        listener.finish(COMPARING)
+        listener.start(DOUBTING, None, "")
+        names, targets = np.unique(frame["label"].to_numpy().astype(str), return_inverse=True)
+        copies = [""] * len(frame)
+        for number, duplicate in enumerate(duplicates):
+            for place in duplicate.places:
+                copies[place] = str(number)
+        doubts: Doubts = find_doubts(features, targets, join_groups(frame["group"].tolist(), copies))
+        listener.finish(DOUBTING)
     doubted = tuple(
         Doubted(doubt.place, str(names[doubt.suggested]), round(doubt.confidence, 4), round(doubt.confidence_given, 4))
         for doubt in doubts.found
