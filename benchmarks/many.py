@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from sightx_cli.embed.duplicates import confirm_pairs
 from sightx_cli.embed.neighbours import find_neighbours, reduce_features
@@ -119,7 +120,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", default=[25_000, 50_000, 100_000])
     options = parser.parse_args()
     if len(options.images) == 1:
-        print(json.dumps(measure(options.data, options.images[0])))
+        with threadpool_limits(1, user_api="blas"):  # as inspect does
+            print(json.dumps(measure(options.data, options.images[0])))
         return
     for count in options.images:
         command = [sys.executable, __file__, "--data", str(options.data), "--images", str(count)]
