@@ -39,7 +39,7 @@ demo: install
 	@echo "the run            $(DEMO)/runs/latest"
 	@echo "its predictions    $(DEMO)/predictions.csv"
 	@echo "the images         $(DEMO)/solar/ (labels.csv names their grades)"
-	@echo "now your own       $(BIN)/sightx fit FOLDER --shift different"
+	@echo "now your own       $(BIN)/sightx fit FOLDER"
 
 test: install
 	$(BIN)/python -m pytest
