@@ -17,7 +17,9 @@ def load(args: list[str], start: str = START, heavy: tuple[str, ...] = HEAVY) ->
     """Run Python in a process of its own; its exit status and the heavy packages that were loaded."""
     code = RUN.format(report=REPORT.format(heavy=heavy), args=args, start=start)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    return done.returncode, done.stderr.rpartition("loaded:")[2].strip()
+    _, told, loaded = done.stderr.rpartition("loaded:")
+    assert told, done.stderr
+    return done.returncode, loaded.strip()
 
 
 @pytest.mark.parametrize(
