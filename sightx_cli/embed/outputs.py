@@ -108,13 +108,21 @@ def keep_outputs(
     listener: Listener,
     task: str,
     what: str,
+    wider: str | None = None,
 ) -> KeptOutputs:
     """Return the outputs of the images under a prefix and view; compute and keep those the store lacks.
 
     `shapes` names each output and its shape per image. `forward` builds the compiled forward, only when it is needed.
-    Raises OSError when the disk is full; nothing half-written stays.
+    `wider` is the address of the same prefix with more taps: what is kept there serves too, narrowed. Raises OSError
+    when the disk is full; nothing half-written stays.
     """
-    known = {digest for shard in store.find_shards(prefix, view.key) for digest in shard.digests}
+
+    def find() -> list[Shard]:
+        others = store.find_shards(wider, view.key) if wider else []
+        return [*store.find_shards(prefix, view.key), *(shard.narrow(shapes) for shard in others)]
+
+    shards = find()
+    known = {digest for shard in shards for digest in shard.digests}
     missing = {digest: path for digest, path in zip(digests, paths, strict=True) if digest not in known}
     if missing:
         compiled, items = forward(), list(missing.items())
@@ -126,7 +134,8 @@ def keep_outputs(
                     writer.put(first, outputs)
                     listener.advance(task, len(next(iter(outputs.values()))))
         listener.finish(task)
-    return _locate(store.find_shards(prefix, view.key), digests)
+        shards = find()
+    return _locate(shards, digests)
 
 
 def read_batches(items: Sequence[tuple[str, str]], view: View, batch: int) -> Iterator[tuple[int, Images]]:

@@ -29,6 +29,12 @@ class Shard:
     digests: tuple[str, ...]
     arrays: Mapping[str, Half]
 
+    def narrow(self, shapes: Mapping[str, tuple[int, ...]]) -> Shard:
+        """Return the shard as one of fewer taps sees it: the last columns of each output that is a row of features."""
+        arrays = {name: self.arrays[name] for name in shapes}
+        arrays |= {name: arrays[name][:, -shape[0] :] for name, shape in shapes.items() if len(shape) == 1}
+        return Shard(self.folder, self.digests, arrays)
+
     def release(self) -> None:
         """Give the pages read so far back to the system: they stay in its file cache, not in this process."""
         for array in self.arrays.values():

@@ -50,7 +50,9 @@ def describe_outputs(prefix: Prefix, size_px: int) -> dict[str, tuple[int, ...]]
     return {name: tuple(o.shape[1:]) for name, o in zip(prefix.output_names(), outputs, strict=True)}
 
 
-def address_prefix(backbone_name: str, backbone: Backbone, weights: Weights, prefix: Prefix, engine: str) -> str:
+def address_prefix(
+    backbone_name: str, backbone: Backbone, weights: Weights, prefix: Prefix, tapped: Sequence[int], engine: str
+) -> str:
     """Return the prefix's address in the store: network, weights, cuts, taps, normalisation, engine."""
     return digest_key(
         {
@@ -61,7 +63,7 @@ def address_prefix(backbone_name: str, backbone: Backbone, weights: Weights, pre
             "std": weights.std,
             "cuts": prefix.cuts,
             "features": prefix.features,
-            "taps": backbone.tapped,
+            "taps": tapped,
             "pool": backbone.pool,
             "engine": engine,
         }
@@ -92,9 +94,12 @@ class FrozenPrefix:
         self._weights, self._size_px, self._listener = weights, size_px, listener
         self._what = f"{backbone_name}, {size_px} px, cut {self.cuts or len(backbone.stages)}"
         self._shapes = describe_outputs(self._prefix, size_px)
-        self._address = address_prefix(
-            backbone_name, backbone, weights, self._prefix, f"{engine.name} {engine.precision}"
-        )
+        runs_on = f"{engine.name} {engine.precision}"
+        tapped, every = backbone.tapped, tuple(range(len(backbone.stages) - 1)) if backbone.can_be_cut else ()
+        self._address = address_prefix(backbone_name, backbone, weights, self._prefix, tapped, runs_on)
+        # A look or a probe that read all taps has kept what a head with fewer needs: its last columns.
+        wide = address_prefix(backbone_name, backbone, weights, self._prefix, every, runs_on)
+        self._wider = wide if wide != self._address else None
         self.graph = store.graphs / f"{self._address}-{size_px}.xml"
         self._built: Forward | None = None
 
@@ -123,6 +128,7 @@ class FrozenPrefix:
             self._listener,
             task,
             what,
+            self._wider,
         )
         for line in self.store.dropped:
             self._listener.warn(line)

@@ -23,6 +23,8 @@ from sightx_cli.embed.neighbours import find_neighbours, reduce_features
 from sightx_cli.embed.outliers import NEIGHBOUR, find_outliers
 from sightx_cli.embed.store import OutputStore, digest_key
 from sightx_cli.plan.catalog import find_recipe
+from sightx_cli.plan.settings import TAPS, change_setting
+from sightx_cli.probe.choices import select_taps
 from sightx_cli.progress import Listener
 from sightx_cli.workflows.preparing import count_for_decision
 from sightx_cli.workflows.shifting import choose_by_shift, measure_manifest_shift
@@ -104,8 +106,11 @@ def _compute(advice: Advice, frame: pd.DataFrame, examination: Examination, list
     from sightx_cli.train.embedding import embed_images
 
     paths = [str(path) for path in frame["path"]]
-    embedding = embed_images(choose_reader(advice.recipe), None, paths, examination.digests, listener)
-    features, last = embedding.features, embedding.features[:, -embedding.widths[-1] :]
+    recipe = choose_reader(advice.recipe)
+    # All taps, as the probe reads them: one reading of the images serves both, and the fit.
+    embedding = embed_images(change_setting(recipe, TAPS, "all"), None, paths, examination.digests, listener)
+    features = select_taps(embedding.features, embedding.widths, recipe.model.head.taps)
+    last = embedding.features[:, -embedding.widths[-1] :]
     # One thread of linear algebra: its threads wait for each other by spinning, which beside other work costs several
     # times what they gain on matrices this small; pixels are compared in threads of their own.
     with threadpool_limits(1, user_api="blas"):
@@ -140,7 +145,7 @@ def choose_reader(name: str) -> Recipe:
     recipe, _ = find_recipe(name)
     if recipe.model.weights != "scratch":
         return recipe
-    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"weights": "imagenet"})})
+    return change_setting(recipe, "model.weights", "imagenet")
 
 
 def _address(manifest: Manifest, frame: pd.DataFrame, examination: Examination) -> str:

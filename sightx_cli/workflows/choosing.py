@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sightx_cli.data.splits import join_groups
 from sightx_cli.metrics.scores import measure_losses
 from sightx_cli.plan.recipe import Recipe
+from sightx_cli.plan.settings import BACKBONE, FIT, SIZE, TAPS, WEIGHTS, change_setting, read_setting
 from sightx_cli.probe import choices
 from sightx_cli.probe.choices import Trial
 from sightx_cli.probe.crossvalidation import CrossValidation, assign_folds, shrink_folds
@@ -21,17 +22,8 @@ from sightx_cli.progress import Listener
 from sightx_cli.workflows.preparing import Preparation
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from sightx_cli.train.embedding import Embedding
 
-TAPS, WEIGHTS, SIZE, FIT, BACKBONE = (
-    "model.head.taps",
-    "training.class_weights",
-    "image.size_px",
-    "image.fit",
-    "model.backbone",
-)
 IMBALANCED = 1.5
 """Classes of more even sizes than this ratio leave class weights nothing to do."""
 
@@ -135,6 +127,7 @@ class Chooser:
         self.short_side_px = min(print_.width_px.median, print_.height_px.median)
         self.square = print_.width_px == print_.height_px and print_.width_px.min == print_.width_px.max
         self.embedding = self._embed(self.recipe)
+        self.first_reading_seconds = self.embedding.seconds
 
     def run(self, metric: str) -> Recipe:
         """Measure the recipe as it is, then each change that the budget allows; return the recipe chosen."""
@@ -161,7 +154,7 @@ class Chooser:
         there = [name for name, package in PACKAGED_BACKBONES.items() if importlib.util.find_spec(package)]
         if self.request.weights is None and recipe.model.backbone == "tf_efficientnet_lite0":
             self._compare(BACKBONE, [recipe.model.backbone, *there])
-        probe.seconds = time.perf_counter() - began + self.embedding_seconds
+        probe.seconds = time.perf_counter() - began + self.first_reading_seconds
         return self.recipe
 
     def _compare(self, key: str, values: Sequence[Any], metric: str = "") -> None:
@@ -220,7 +213,7 @@ class Chooser:
 
         asked = change_setting(recipe, TAPS, "all") if recipe.model.head.pool == "avg" else recipe
         task = f"probe: {recipe.image.size_px} px, {recipe.image.fit}, {recipe.model.backbone}"
-        embedding = embed_images(
+        return embed_images(
             asked,
             self.request.weights,
             self.probe.paths,
@@ -230,28 +223,6 @@ class Chooser:
             self.request.device,
             self.request.engine,
         )
-        self.embedding_seconds = getattr(self, "embedding_seconds", embedding.seconds)
-        return embedding
-
-
-def read_setting(recipe: Recipe, key: str) -> Any:
-    """Return a recipe's value by its dotted key."""
-    part: Any = recipe
-    for name in key.split("."):
-        part = getattr(part, name)
-    return part
-
-
-def change_setting(recipe: Recipe, key: str, value: Any) -> Recipe:
-    """Return the recipe with another value at a dotted key."""
-
-    def change(part: BaseModel, names: list[str]) -> BaseModel:
-        name, *rest = names
-        return part.model_copy(update={name: change(getattr(part, name), rest) if rest else value})
-
-    changed = change(recipe, key.split("."))
-    assert isinstance(changed, Recipe)
-    return changed
 
 
 def describe_value(key: str, value: object) -> str:

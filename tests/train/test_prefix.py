@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import resource
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from sightx_cli.plan.settings import TAPS, change_setting
 from sightx_cli.progress import Silent
+from sightx_cli.train.embedding import embed_images
 from sightx_cli.train.session import Session
 from sightx_cli.train.stages import run_stage
 
@@ -51,6 +56,46 @@ def cold_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_second_fit_computes_nothing(open_session: Open, cold_store: Path) -> None:
     assert [open_session()[1].kept.computed for _ in range(2)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "stage",
+    ['stage=[{train="head",epochs=1,rate=1e-3}]', 'stage=[{train="last:2",epochs=1,rate=1e-3}]'],
+    ids=["head", "last:2"],
+)
+@pytest.mark.parametrize("taps", ["last", "last:2"])
+def test_what_was_read_with_all_taps_serves_a_head_with_fewer(
+    open_session: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, taps: str
+) -> None:
+    def read(*settings: str) -> Session:
+        return open_session(stage, "training.views=1", *settings)[1]
+
+    monkeypatch.setenv("SIGHTX_CACHE", str(tmp_path / "own"))
+    own = read(f'model.head.taps="{taps}"')
+    monkeypatch.setenv("SIGHTX_CACHE", str(tmp_path / "shared"))
+    wide = read('model.head.taps="all"')
+    shared = read(f'model.head.taps="{taps}"')
+    assert [one.kept.computed for one in (own, wide, shared)] == [True, True, False]
+    rows = np.arange(len(own.train))
+    names = {name for cut in own.kept.cuts for name in own.kept.names_at(cut, len(own.backbone.stages))} | {"features"}
+    for name in names:
+        taken = shared.kept.train_views[0].take(name, rows)
+        np.testing.assert_array_equal(taken, own.kept.train_views[0].take(name, rows))
+    assert wide.kept.train_views[0].take("features", rows).shape[1] > taken.shape[1]
+
+
+def test_a_wider_reading_of_some_images_leaves_only_the_others_to_compute(
+    open_session: Open, random_weights: Callable[[str], Path], cold_store: Path
+) -> None:
+    preparation, whole = open_session("training.views=1")
+    shutil.rmtree(cold_store)
+    some = slice(0, 20)
+    paths, digests = whole.train.paths[some], whole.train.digests[some]
+    recipe = change_setting(preparation.recipe, TAPS, "all")
+    embed_images(recipe, random_weights("test_resnet"), paths, digests, Silent(), engine="torch")
+    assert open_session("training.views=1")[1].kept.computed
+    kept = [json.loads(file.read_text())["digests"] for file in cold_store.glob("outputs/*/*/*/shard.json")]
+    assert sorted(digest for shard in kept for digest in shard) == sorted([*whole.train.digests, *whole.valid.digests])
 
 
 def test_another_seed_shares_the_plain_view_and_computes_its_own_augmented_one(
