@@ -30,6 +30,9 @@ def compare_epochs(bench: Bench, train: str) -> dict[str, Any]:
 def compare(children: dict[str, Child], rate: str) -> dict[str, Any]:
     """Put what two children printed side by side, with the ratio of their rates."""
     told = {name: {**child.json(), "process_seconds": child.seconds} for name, child in children.items()}
+    for one in told.values():  # where this machine's temporary files lay says nothing
+        one.pop("output", None)
+        one.pop("run", None)
     first, second = told.values()
     return {**told, "ratio": round(first[rate] / second[rate], 2)}
 

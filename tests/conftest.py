@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 DIGIT_NAMES = ("nought", "one", "two")
 
+# A shell starts what runs in its background with Ctrl-C ignored, and the tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tensors are tiny: threads would mostly wait for each other
 
 

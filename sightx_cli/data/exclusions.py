@@ -46,7 +46,7 @@ def exclude_images(manifest: Manifest, table: Path) -> Exclusion:
     excluded = len(frame) - len(kept)
     if not len(kept):
         raise DataError(f"--exclude {table}: it leaves out all {len(frame):,} images", "take rows out of it")
-    notes = (*manifest.notes, f"left out {excluded:,} images that {table.name} names")
+    notes = (*manifest.notes, f"left out {excluded:,} image{'s' * (excluded != 1)} that {table.name} names")
     unmatched = tuple(sorted(name for name, image in matched.items() if not image))
     return Exclusion(replace(manifest, frame=kept, notes=notes if excluded else manifest.notes), excluded, unmatched)
 

@@ -70,18 +70,13 @@ class Fingerprint:
 
     def describe(self) -> list[tuple[str, str]]:
         """Return rows of (what, value) for people."""
-        size = f"{self.width_px.median:,} × {self.height_px.median:,} px in the middle, "
-        wide, high = self.width_px, self.height_px
         rows = [
             ("images", f"{self.images:,}"),
             ("parts", ", ".join(f"{part} {count:,}" for part, count in self.parts.items())),
             ("classes", f"{len(self.classes):,}" + ", in order" * self.ordered),
-            ("imbalance", f"the largest class is {self.imbalance_ratio:,.1f} times the smallest"),
-            ("size", f"{size}{wide.min:,} to {wide.max:,} wide, {high.min:,} to {high.max:,} high"),
-            (
-                "shape",
-                f"width ÷ height {self.aspect.min:.2f} to {self.aspect.max:.2f}, {self.aspect.median:.2f} middle",
-            ),
+            ("imbalance", _describe_imbalance(self.imbalance_ratio)),
+            ("size", _describe_size(self.width_px, self.height_px)),
+            ("shape", f"width ÷ height {_describe_range(self.aspect)}"),
             ("colour mode", _join(self.modes)),
             ("bits", _join(self.bits)),
             ("format", _join(self.formats)),
@@ -139,6 +134,22 @@ def _read_header(path: str) -> Header | None:
 
 def _count(values: Iterable[str]) -> dict[str, int]:
     return dict(Counter(values).most_common())
+
+
+def _describe_imbalance(ratio: float) -> str:
+    return "the classes are of one size" if ratio == 1 else f"the largest class is {ratio:,.1f} times the smallest"
+
+
+def _describe_size(wide: Spread, high: Spread) -> str:
+    if wide.min == wide.max and high.min == high.max:
+        return f"{wide.min:,} × {high.min:,} px, all of them"
+    middle = f"{wide.median:,} × {high.median:,} px in the middle"
+    return f"{middle}, {wide.min:,} to {wide.max:,} wide, {high.min:,} to {high.max:,} high"
+
+
+def _describe_range(aspect: AspectSpread) -> str:
+    low, middle, high = (f"{value:.2f}" for value in (aspect.min, aspect.median, aspect.max))
+    return low if low == high else f"{low} to {high}, {middle} in the middle"
 
 
 def _measure_spread(sizes: Sequence[int]) -> Spread:

@@ -20,7 +20,10 @@ _INK, _MUTED, _PAPER, _FRAME, _BLANK = "#1d2733", "#5b6b7b", "#ffffff", "#c9d3dd
 
 
 def load_tiles(pictures: Iterable[Picture], threads: int) -> dict[str, Image.Image]:
-    """Read the files of pictures as small RGB images, at most TILE_PX long; one that cannot be read is left out."""
+    """Read the files of pictures as small RGB images, at most TILE_PX long; one that cannot be read is left out.
+
+    Images smaller than that are enlarged by a whole number, pixel by pixel, so that there is something to see.
+    """
     paths = list(dict.fromkeys(picture.path for picture in pictures))
 
     def load(path: str) -> Image.Image | None:
@@ -29,7 +32,8 @@ def load_tiles(pictures: Iterable[Picture], threads: int) -> dict[str, Image.Ima
         except ImageFileError:
             return None
         image.thumbnail((TILE_PX, TILE_PX))
-        return image
+        times = max(1, TILE_PX // max(image.size))
+        return image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
 
     with ThreadPoolExecutor(threads) as pool:
         tiles = zip(paths, pool.map(load, paths), strict=True)

@@ -35,6 +35,23 @@ def test_a_fingerprint_counts_sizes_modes_depths_and_what_was_left_out(photo_fol
     assert "2_none" in fingerprint.notes[0]
 
 
+def test_a_fingerprint_is_told_in_words_that_fit_one_size_and_many(photo_folder: Callable[..., Path]) -> None:
+    def tell(root: Path) -> dict[str, str]:
+        manifest = load_manifest(root)
+        return dict(measure_fingerprint(manifest, manifest.frame, []).describe())
+
+    root = photo_folder(["cat", "dog"], images=3)
+    told = tell(root)
+    assert told["size"] == "40 × 30 px, all of them"
+    assert told["shape"] == "width ÷ height 1.33"
+    assert told["imbalance"] == "the classes are of one size"
+    Image.new("RGB", (90, 20)).save(root / "cat" / "wide.png")
+    told = tell(root)
+    assert told["size"] == "40 × 30 px in the middle, 40 to 90 wide, 20 to 30 high"
+    assert told["shape"] == "width ÷ height 1.33 to 4.50, 1.33 in the middle"
+    assert told["imbalance"] == "the largest class is 1.3 times the smallest"
+
+
 def test_a_fingerprint_is_plain_json(photo_folder: Callable[..., Path]) -> None:
     manifest = load_manifest(photo_folder())
     table = measure_fingerprint(manifest, manifest.frame, []).to_json()

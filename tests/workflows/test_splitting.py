@@ -122,7 +122,7 @@ def test_excluded_images_are_gone_and_counted(digits: Path, tmp_path: Path) -> N
     assert len(preparation.frame) == 71
     excluded = preparation.plan.values["data.excluded"]
     assert (excluded.value, excluded.origin) == (1, "option")
-    assert preparation.fingerprint.notes == ("left out 1 images that out.csv names",)
+    assert preparation.fingerprint.notes == ("left out 1 image that out.csv names",)
     assert any("1 of its names match no image (the first: ten/00.png)" in line for line in heard.warnings)
 
 
