@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sightx_cli.data.labelled import SPLIT_NAMES, load_labelled_table
 from sightx_cli.data.listing import (
     Listing,
     is_image_name,
@@ -18,26 +18,13 @@ from sightx_cli.data.listing import (
     mark_visited,
     natural_key,
 )
-from sightx_cli.data.tables import TABLE_SUFFIXES, exists, find_path, is_table_name, read_table
+from sightx_cli.data.tables import TABLE_SUFFIXES, find_path, is_table_name, read_table
 from sightx_cli.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "test": "test",
-    "testing": "test",
-}
-"""What a folder or a value of the column split may be called, in any case of letters, and what it means."""
-
 DEMO_PREFIX = "demo:"
-
-_FILE = " file"  # a working column; the names of a table's own columns have no blank in front
 
 _LAYOUT_HINT = "give a folder with one subfolder of images for each class, or a CSV table with the columns image,label"
 
@@ -86,7 +73,8 @@ def load_manifest(source: str | Path) -> Manifest:
     if path.is_dir():
         return _load_folder(path.absolute())
     if is_table_name(path):
-        return _load_table(path.absolute())
+        table, notes = load_labelled_table(path.absolute())
+        return build_manifest(table, path.absolute().parent, "table", notes)
     raise DataError(f"{path} is neither a folder nor a table ({', '.join(TABLE_SUFFIXES)})", _LAYOUT_HINT)
 
 
@@ -234,69 +222,3 @@ def _build_frame(rows: list[tuple[Path, str, str]], root: Path) -> pd.DataFrame:
         "group": [""] * len(rows),
     }
     return pd.DataFrame(columns, dtype=str)
-
-
-def _load_table(path: Path) -> Manifest:
-    table = read_table(path, ["image", "label"])
-    for name in ("split", "group"):
-        if name not in table.columns:
-            table[name] = ""
-    for name in ("image", "label", "split", "group"):
-        table[name] = table[name].str.strip()
-    _check_filled(table, path)
-    table["split"] = _read_parts(table["split"], path)
-    notes = []
-    rows = len(table)
-    table["path"] = [find_path(image, path.parent) for image in table["image"]]
-    table[_FILE] = [os.path.normpath(file) for file in table["path"]]
-    table = table.drop_duplicates([_FILE, "label", "split", "group"])
-    if len(table) < rows:
-        notes.append(f"{rows - len(table):,} rows of {path.name} stand there twice and were read once")
-    _check_contradictions(table, path)
-    missing = [not exists(file) for file in table["path"]]
-    if all(missing):
-        raise DataError(
-            f"none of the {len(table):,} images of {path} exists; the first would be {table['path'].iloc[0]}",
-            f"write the paths relative to the table's own folder, {path.parent}",
-        )
-    first = ["image", "path", "label", "split", "group"]
-    others = [name for name in table.columns if name not in (*first, _FILE)]
-    return build_manifest(table[first + others], path.parent, "table", notes)
-
-
-def _check_filled(table: pd.DataFrame, path: Path) -> None:
-    for name in ("image", "label"):
-        lines = [str(place + 2) for place, value in enumerate(table[name]) if not value]  # line 1 is the header
-        if lines:
-            raise DataError(
-                f"{path}: {len(lines):,} rows have no {name} (line {', '.join(lines[:5] + ['…'] * (len(lines) > 5))})",
-                "fill them in, or delete these rows",
-            )
-
-
-def _read_parts(parts: pd.Series[str], path: Path) -> list[str]:
-    known = {"": "", **SPLIT_NAMES}
-    wrong = sorted({part for part in parts if part.lower() not in known})
-    if wrong:
-        raise DataError(
-            f"{path}: split is {', '.join(map(repr, wrong[:5]))}; it can be train, valid, test or empty",
-            "rename these values, or delete the column to have a valid part split off",
-        )
-    read = [known[part.lower()] for part in parts]
-    if any(read) and not set(read) & {"train", ""}:
-        raise DataError(f"{path}: no row has split train", "say train for the images to learn from")
-    return read if set(read) - {"train", ""} else [""] * len(read)
-
-
-def _check_contradictions(table: pd.DataFrame, path: Path) -> None:
-    doubled = table[table.duplicated(_FILE, keep=False)]
-    if len(doubled):
-        first = doubled[doubled[_FILE] == doubled[_FILE].iloc[0]]
-        said = " and ".join(
-            f"label {label}" + (f", split {part}" if part else "") + (f", group {group}" if group else "")
-            for label, part, group in zip(first["label"], first["split"], first["group"], strict=True)
-        )
-        raise DataError(
-            f"{path} names {first['image'].iloc[0]} more than once with different values: {said}",
-            "keep one row for each image",
-        )

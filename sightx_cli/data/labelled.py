@@ -1,0 +1,96 @@
+"""A table of labelled images as the user wrote it: read, completed, and checked row against row."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sightx_cli.data.tables import exists, find_path, read_table
+from sightx_cli.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "val": "valid",
+    "validation": "valid",
+    "test": "test",
+    "testing": "test",
+}
+"""What a folder or a value of the column split may be called, in any case of letters, and what it means."""
+
+_FILE = " file"  # a working column; the names of a table's own columns have no blank in front
+
+
+def load_labelled_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Read a table of labelled images: image, path, label, split, group, then its other columns; and what to tell.
+
+    Raises: `DataError` for a table that is not one, with empty or contradictory rows, or of which no image exists.
+    """
+    table = read_table(path, ["image", "label"])
+    for name in ("split", "group"):
+        if name not in table.columns:
+            table[name] = ""
+    for name in ("image", "label", "split", "group"):
+        table[name] = table[name].str.strip()
+    _check_filled(table, path)
+    table["split"] = _read_parts(table["split"], path)
+    notes: list[str] = []
+    rows = len(table)
+    table["path"] = [find_path(image, path.parent) for image in table["image"]]
+    table[_FILE] = [os.path.normpath(file) for file in table["path"]]
+    table = table.drop_duplicates([_FILE, "label", "split", "group"])
+    if len(table) < rows:
+        notes.append(f"{rows - len(table):,} rows of {path.name} stand there twice and were read once")
+    _check_contradictions(table, path)
+    missing = [not exists(file) for file in table["path"]]
+    if all(missing):
+        raise DataError(
+            f"none of the {len(table):,} images of {path} exists; the first would be {table['path'].iloc[0]}",
+            f"write the paths relative to the table's own folder, {path.parent}",
+        )
+    first = ["image", "path", "label", "split", "group"]
+    others = [name for name in table.columns if name not in (*first, _FILE)]
+    return table[first + others], notes
+
+
+def _check_filled(table: pd.DataFrame, path: Path) -> None:
+    for name in ("image", "label"):
+        lines = [str(place + 2) for place, value in enumerate(table[name]) if not value]  # line 1 is the header
+        if lines:
+            raise DataError(
+                f"{path}: {len(lines):,} rows have no {name} (line {', '.join(lines[:5] + ['…'] * (len(lines) > 5))})",
+                "fill them in, or delete these rows",
+            )
+
+
+def _read_parts(parts: pd.Series[str], path: Path) -> list[str]:
+    known = {"": "", **SPLIT_NAMES}
+    wrong = sorted({part for part in parts if part.lower() not in known})
+    if wrong:
+        raise DataError(
+            f"{path}: split is {', '.join(map(repr, wrong[:5]))}; it can be train, valid, test or empty",
+            "rename these values, or delete the column to have a valid part split off",
+        )
+    read = [known[part.lower()] for part in parts]
+    if any(read) and not set(read) & {"train", ""}:
+        raise DataError(f"{path}: no row has split train", "say train for the images to learn from")
+    return read if set(read) - {"train", ""} else [""] * len(read)
+
+
+def _check_contradictions(table: pd.DataFrame, path: Path) -> None:
+    doubled = table[table.duplicated(_FILE, keep=False)]
+    if len(doubled):
+        first = doubled[doubled[_FILE] == doubled[_FILE].iloc[0]]
+        said = " and ".join(
+            f"label {label}" + (f", split {part}" if part else "") + (f", group {group}" if group else "")
+            for label, part, group in zip(first["label"], first["split"], first["group"], strict=True)
+        )
+        raise DataError(
+            f"{path} names {first['image'].iloc[0]} more than once with different values: {said}",
+            "keep one row for each image",
+        )
