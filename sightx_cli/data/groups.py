@@ -71,7 +71,7 @@ def guess_groups(images: Sequence[str], labels: Sequence[str]) -> Guess | None:
     `images` are names with or without folders, `labels` the class of each. What makes one group of all, or as few
     groups as there are classes, is no group: it is a name that all share, or the class.
     """
-    names = [re.split(r"[\\/]", image)[-1] for image in images]
+    names = name_files(images)
     left = list(range(len(names)))
     expressions = []
     for kind in KINDS:
@@ -90,6 +90,11 @@ def guess_groups(images: Sequence[str], labels: Sequence[str]) -> Guess | None:
     if len(sizes) <= len(set(labels)) or len(shared) < MIN_SHARE * len(names):
         return None
     return Guess(joined, len(sizes), len(shared), names[shared[0]])
+
+
+def name_files(images: Iterable[str]) -> list[str]:
+    """Return the file names of images that are named with their folders, in the way of any system."""
+    return [re.split(r"[\\/]", str(image))[-1] for image in images]
 
 
 def find_names(expression: str, names: Sequence[str]) -> list[str]:

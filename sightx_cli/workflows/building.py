@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sightx_cli.embed.outputs import View, digest_files
+from sightx_cli.embed.outputs import View
 from sightx_cli.embed.store import OutputStore
 from sightx_cli.engine.choose import EngineChoice, choose_device, choose_engine
 from sightx_cli.errors import DataError
@@ -122,4 +122,4 @@ def build_sample(part: pd.DataFrame, classes: tuple[str, ...]) -> Sample:
     paths = [str(Path(path)) for path in part["path"]]
     numbers = {name: number for number, name in enumerate(classes)}
     targets = np.array([numbers[label] for label in part["label"]], dtype=np.int64)
-    return Sample(paths, part["digest"].tolist() if "digest" in part.columns else digest_files(paths), targets)
+    return Sample(paths, part["digest"].tolist(), targets)

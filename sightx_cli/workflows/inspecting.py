@@ -13,7 +13,7 @@ from sightx_cli import runs
 from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.exclusions import LEAVE_OUT
 from sightx_cli.data.fingerprint import Fingerprint, build_fingerprint
-from sightx_cli.data.groups import find_names, guess_groups
+from sightx_cli.data.groups import find_names, guess_groups, name_files
 from sightx_cli.data.manifest import Manifest, load_manifest
 from sightx_cli.data.shortcuts import find_shortcuts
 from sightx_cli.data.splits import assign_groups
@@ -217,8 +217,8 @@ def guess_likely_groups(frame: pd.DataFrame) -> dict[str, Any] | None:
     guess = guess_groups(frame["image"].tolist(), frame["label"].tolist())
     if guess is None:
         return None
-    names = [image.replace("\\", "/").rpartition("/")[2] for image in frame["image"]]
-    across = find_split_groups(find_names(guess.expression, names), frame["split"].tolist())
+    groups = find_names(guess.expression, name_files(frame["image"]))
+    across = find_split_groups(groups, frame["split"].tolist())
     return {**vars(guess), "across_parts": len(across)}
 
 

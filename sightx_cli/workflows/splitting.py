@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sightx_cli.data.exclusions import exclude_images
-from sightx_cli.data.groups import Guess, find_names, guess_groups
+from sightx_cli.data.groups import Guess, find_names, guess_groups, name_files
 from sightx_cli.data.leaks import Leaks, find_leaks
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.splits import assign_groups, join_groups, split_manifest
@@ -112,8 +112,8 @@ def find_given_leaks(frame: pd.DataFrame, guess: Guess | None) -> Leaks:
     digests = frame["digest"].tolist()
     if guess is None:
         return find_leaks(frame, digests, frame["group"].tolist())
-    names = [image.replace("\\", "/").rpartition("/")[2] for image in frame["image"]]
-    return find_leaks(frame, digests, find_names(guess.expression, names), guess.expression)
+    groups = find_names(guess.expression, name_files(frame["image"]))
+    return find_leaks(frame, digests, groups, guess.expression)
 
 
 def say_leaks(leaks: Leaks, request: Request, listener: Listener) -> None:
