@@ -17,6 +17,7 @@ from sightx_cli.train.callbacks import (
     measure_with,
 )
 from sightx_cli.train.learners import building_learner
+from sightx_cli.train.memory import keeping_memory
 from sightx_cli.train.session import Session
 
 
@@ -26,7 +27,7 @@ def run_stage(session: Session, stage: TrainingStage, rate_factor: float = 1.0) 
     `rate_factor` scales the stage's rates (`--rate`). Raises TrainingError when the loss is no longer finite.
     """
     began = time.perf_counter()
-    with building_learner(session, stage) as (learner, groups):
+    with keeping_memory(), building_learner(session, stage) as (learner, groups):
         rates = [rate_factor * rate for rate in stage_rates(stage, groups)]
         training = session.recipe.training
         judge = Judge(

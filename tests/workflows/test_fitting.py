@@ -148,6 +148,27 @@ def test_the_bundle_gives_the_accuracy_reported_to_the_image(digits_run: FitResu
     assert right / total == reported == digits_run.metrics["accuracy"]
 
 
+def test_a_large_valid_part_of_a_trained_head_is_measured_on_kept_outputs_and_the_bundle_gives_the_same_labels(
+    fit_small: Callable[..., FitResult], digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sightx_cli.workflows.proving.CHECKED_IMAGES", 3)
+    result = fit_small('stage=[{train="head",epochs=1,rate=1e-4}]')
+    valid = json.loads((result.run / "metrics.json").read_text())["valid"]
+    assert 3 <= valid["predicted_by_bundle"] < valid["images"] == result.images["valid"]
+    right, total = count_right(result.run, digits, "valid", 16)
+    assert right / total == result.metrics["accuracy"]
+
+
+def test_a_bundle_that_answers_otherwise_than_the_kept_outputs_is_measured_on_every_image(
+    fit_small: Callable[..., FitResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sightx_cli.workflows.proving.CHECKED_IMAGES", 3)
+    monkeypatch.setattr("sightx_cli.workflows.proving.SAME", -1.0)  # nothing is as near as that
+    result = fit_small('stage=[{train="head",epochs=1,rate=1e-4}]')
+    valid = json.loads((result.run / "metrics.json").read_text())["valid"]
+    assert valid["predicted_by_bundle"] == valid["images"]
+
+
 @pytest.mark.parametrize(
     ("settings", "how"),
     [

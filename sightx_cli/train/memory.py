@@ -1,0 +1,34 @@
+"""Let the C library keep the memory of a training step for the next one, where that library is glibc.
+
+Each step allocates the same activations again. glibc maps large ones anew and gives them back each time, and the kernel
+clears every page of them: measured on two cores, a fifth of an unfrozen step's time and a tenth of a suffix's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# Numbers and defaults as in glibc's malloc.h and mallopt(3).
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+DEFAULT_TRIM_BYTES, DEFAULT_MMAPS = 128 * 1024, 65_536
+NEVER_TRIM = 2**31 - 1
+
+
+@contextmanager
+def keeping_memory() -> Iterator[bool]:
+    """Keep freed memory within the block, and give it back at its end; yields whether the C library can."""
+    if platform.libc_ver()[0] != "glibc":
+        yield False
+        return
+    library = ctypes.CDLL(None)
+    library.mallopt(M_MMAP_MAX, 0)
+    library.mallopt(M_TRIM_THRESHOLD, NEVER_TRIM)
+    try:
+        yield True
+    finally:
+        library.mallopt(M_MMAP_MAX, DEFAULT_MMAPS)
+        library.mallopt(M_TRIM_THRESHOLD, DEFAULT_TRIM_BYTES)
+        library.malloc_trim(0)
