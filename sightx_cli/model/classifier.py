@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
@@ -15,6 +17,7 @@ from sightx_cli.model.backbone import Backbone, build_network
 from sightx_cli.model.head import build_head
 from sightx_cli.model.weights import Weights, find_weights, load_weights
 from sightx_cli.plan.recipe import Recipe
+from sightx_cli.plan.settings import change_setting
 
 
 def build_backbone(recipe: Recipe, weights_file: Path | None = None) -> tuple[Backbone, Weights]:
@@ -34,12 +37,25 @@ def build_classifier(backbone: Backbone, recipe: Recipe, classes: int) -> nn.Seq
     return nn.Sequential(backbone, head)
 
 
+def build_untrained(recipe: Recipe, classes: int, shapes_only: bool = False) -> nn.Sequential:
+    """Build the recipe's classifier with random weights, to be counted: no weights are looked for.
+
+    With `shapes_only` it lies on torch's meta device, which holds no numbers and computes none.
+    """
+    random = change_setting(recipe, "model.weights", "scratch")
+    with torch.device("meta") if shapes_only else nullcontext():
+        backbone, _ = build_backbone(random)
+        return build_classifier(backbone, random, classes).eval()
+
+
 def with_softmax(model: nn.Module) -> nn.Sequential:
     """Return the classifier, on the CPU, that gives probabilities (N, classes) in place of logits."""
     return nn.Sequential(model.cpu().eval(), nn.Softmax(1))
 
 
-def load_classifier(backbone_name: str, head: Mapping[str, Any], classes: int, size_px: int, file: Path) -> nn.Module:
+def load_classifier(
+    backbone_name: str, head: Mapping[str, Any], classes: int, size_px: int, file: Path
+) -> nn.Sequential:
     """Build a trained classifier again from its weights (safetensors); raises RunError when they do not fit it."""
     backbone = Backbone(build_network(backbone_name, size_px), head["taps"], head["pool"], size_px)
     model = nn.Sequential(

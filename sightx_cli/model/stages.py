@@ -205,15 +205,18 @@ def _holds_any(path: str, parameters: Sequence[str]) -> bool:
 def check_stages(network: Any, stages: Sequence[Stage], size_px: int, tolerance: float = 1e-4) -> bool:
     """Check on random input that the stages in turn give what the network's own forward gives (float32).
 
-    The tolerance is relative to the largest output.
+    The tolerance is relative to the largest output. On torch's meta device, which has shapes only, these must agree.
     """
     was_training = network.training
     network.eval()
     images = torch.randn(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0))
+    images = images.to(next(network.parameters()).device)
     features = images
     for stage in stages:
         features = stage.run(features)
     whole = network.forward_features(images)
     network.train(was_training)
+    if whole.is_meta or whole.shape != features.shape:
+        return bool(whole.shape == features.shape)
     scale = max(1.0, float(whole.abs().max()))
-    return whole.shape == features.shape and float((whole - features).abs().max()) <= tolerance * scale
+    return float((whole - features).abs().max()) <= tolerance * scale
