@@ -39,6 +39,10 @@ def show_audit(result: AuditResult) -> None:
     console.print(Padding(table, (0, 0, 0, 2), expand=False))
     if len(result.training) > 1:
         console.print(Padding(_build_training(result), (0, 0, 0, 2), expand=False))
+    if result.cost.unused:
+        layers = ", ".join(dict.fromkeys(name.rpartition(".")[0] or name for name in result.cost.unused))
+        said = f"{result.cost.unused_count:,} of the parameters: this head goes around {layers}"
+        _print_paragraph(console, "idle  ", said, "yellow")
     _print_kept(console, result)
     if result.why:
         _print_paragraph(console, "why   ", result.why)
@@ -54,7 +58,7 @@ def _print_heading(console: Console, result: AuditResult) -> None:
     """Print what was audited, how much of it trains, and the forward check."""
     cost = result.cost
     assumed = "" if result.is_classes_given else ", --classes N for yours"
-    what = f"   {result.backbone}, {result.size_px} px, {result.classes} classes{assumed}"
+    what = f"   {result.backbone}, {result.size_px} px, {result.classes:,} classes{assumed}"
     name = result.recipe or result.backbone
     what = what if result.recipe else what.replace(f"{result.backbone}, ", "", 1)
     console.print(Text(to_line(name), "bold green").append(to_line(what), "default"), soft_wrap=True)

@@ -45,6 +45,9 @@ class NetworkCost:
     is_finite: bool
     """Whether a random image gave finite logits; False too on torch's meta device, which has no numbers."""
     can_be_cut: bool
+    unused: tuple[str, ...] = ()
+    """Parameters that no operation read: layers that the network has and this head goes around."""
+    unused_count: int = 0
 
     @property
     def total(self) -> int:
@@ -115,8 +118,16 @@ def measure_cost(model: nn.Sequential, size_px: int) -> NetworkCost:
         )
     )
     is_finite = not logits.is_meta and bool(logits.isfinite().all())
+    unused = {name: one.numel() for name, one in backbone.network.named_parameters() if id(one) not in counts.read}
     return NetworkCost(
-        stages, tuple(images.shape), tuple(logits.shape), backbone.feature_count, is_finite, backbone.can_be_cut
+        stages,
+        tuple(images.shape),
+        tuple(logits.shape),
+        backbone.feature_count,
+        is_finite,
+        backbone.can_be_cut,
+        tuple(unused),
+        sum(unused.values()),
     )
 
 

@@ -168,18 +168,22 @@ def choose_taps(taps: str, stages: int) -> tuple[int, ...]:
 
 def check_names(names: Sequence[str]) -> None:
     """Raise ModelError, with the nearest right ones, for names that timm does not know, or no weights of."""
-    known, faults = timm.list_models(), []
+    known = timm.list_models()
+    faults: dict[str, tuple[str, str]] = {}
     for name in names:
         architecture, _, tag = name.partition(".")
         if architecture not in known:
             near = difflib.get_close_matches(name, known, n=3)
             hint = f"the nearest names: {', '.join(near)}" if near else "see timm's list of models"
-            faults.append((f'backbone "{name}" is not a network that timm knows', hint))
+            faults[name] = (f'backbone "{name}" is not a network that timm knows', hint)
         elif tag and name not in (tagged := timm.list_pretrained(f"{architecture}.*")):
             hint = f"one of {', '.join(tagged)}, or {architecture} alone" if tagged else f"give {architecture} alone"
-            faults.append((f'backbone "{name}": timm knows no weights "{tag}" of {architecture}', hint))
+            faults[name] = (f'backbone "{name}": timm knows no weights "{tag}" of {architecture}', hint)
+    if len(faults) == 1:
+        raise ModelError(*faults.popitem()[1])
     if faults:
-        raise ModelError("; ".join(fault for fault, _ in faults), "; ".join(hint for _, hint in faults))
+        hints = (f"for {name} {hint}" for name, (_, hint) in faults.items())
+        raise ModelError("; ".join(fault for fault, _ in faults.values()), "; ".join(hints))
 
 
 def find_own_size(name: str) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 aten = torch.ops.aten
 
@@ -24,10 +25,12 @@ COPIES = (aten._unsafe_view, aten.detach, aten.lift_fresh)
 
 @dataclass
 class Counts:
-    """What a forward cost, by position of the stage: multiply-adds, and bytes of activations."""
+    """What a forward cost, by position of the stage: multiply-adds, and bytes of activations; and what it read."""
 
     macs: dict[int, int] = field(default_factory=dict)
     activation_bytes: dict[int, int] = field(default_factory=dict)
+    read: set[int] = field(default_factory=set)
+    """The `id` of every tensor that an operation took."""
 
 
 @contextmanager
@@ -66,6 +69,7 @@ class _OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         macs, made = self.counts.macs, self.counts.activation_bytes
+        self.counts.read.update(id(leaf) for leaf in tree_leaves(args) if isinstance(leaf, Tensor))
         macs[self._position] = macs.get(self._position, 0) + count_macs(func, args, result)
         made[self._position] = made.get(self._position, 0) + _count_bytes(func, result)
         return result
@@ -92,5 +96,6 @@ def _count_bytes(func: Any, result: Any) -> int:
     """Return the bytes of the numbers an operation makes; none for a view and for one that works in place."""
     if func.overloadpacket in COPIES or any(made.alias_info is not None for made in func._schema.returns):
         return 0
-    made = result if isinstance(result, tuple | list) else (result,)
-    return sum(one.numel() * one.element_size() for one in made if isinstance(one, Tensor) and one.is_floating_point())
+    made = result[0] if isinstance(result, tuple) else result  # behind it stand a norm's moments, a pooling's places
+    is_numbers = isinstance(made, Tensor) and made.is_floating_point()
+    return int(made.numel() * made.element_size()) if is_numbers else 0

@@ -22,8 +22,14 @@ GENTLE_STAGES = 2
 UNEVEN = 1.5
 """A stage with so many times the mean stage's parameters counts as wide, and is why the share is high."""
 
-WIDE = "a layer's parameters grow with the product of its channels in and out, and the last stages have the most"
+WIDE = "a layer's parameters grow with the product of its channels in and out, and later stages have more channels"
 MEMORISING = "the ratio alone decides nothing (Zhang et al. 2017, arXiv:1611.03530): the valid part tells"
+
+
+FROM_SCRATCH = (
+    f"From random weights every layer has to be learned: the decision table does so from {max(c.low for c in TABLE):,} "
+    "images on, with networks of ImageNet's size; a small network for small images asks for fewer"
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,13 @@ def find_least_images(trained_stages: int, stages: int, shift: str) -> int:
 
 
 def judge_capacity(
-    parts: Sequence[Share], images: tuple[int, int | None], shift: str, is_run: bool, is_scratch: bool
+    parts: Sequence[Share],
+    images: tuple[int, int | None],
+    shift: str,
+    *,
+    is_run: bool = False,
+    is_scratch: bool = False,
+    has_hidden_layers: bool = False,
 ) -> Capacity:
     """Compare what trains with the images: of a run its own number, of a recipe the band that it is meant for.
 
@@ -75,7 +87,8 @@ def judge_capacity(
     most = round(trainable / max(low, 1), 1)
     least = most if is_run else round(trainable / (high - 1), 1) if high is not None else None
     trained = sum(part.trainable > 0 for part in parts[:-1])
-    needed = None if is_scratch else find_least_images(trained, len(parts) - 1, shift)
+    is_wide_head = has_hidden_layers and parts[-1].trainable > trainable / 2
+    needed = None if is_scratch or is_wide_head else find_least_images(trained, len(parts) - 1, shift)
     is_enough = _is_enough(images, needed)
     like = "like everyday photographs" if shift == "similar" else "unlike everyday photographs"
     if is_run:
@@ -85,7 +98,10 @@ def judge_capacity(
         if least is not None:
             ends.append(f"{least:,.0f} at the high end" if low else f"{_per_image(least)} for each at the high end")
         ratio = f"Meant for {describe_band(low, high)} images {like}: {', '.join(ends) or 'any number'}"
-    rule = _describe_rule(needed, is_enough, trained, len(parts) - 1)
+    if needed is None:
+        rule = FROM_SCRATCH if is_scratch else _describe_head(parts[-1])
+    else:
+        rule = _describe_rule(needed, is_enough, trained, len(parts) - 1)
     if is_run and is_enough is False:
         rule += f" (sightx recipes decide --images {low} --shift {shift})"
     return Capacity(images, (most, least), needed, is_enough, ratio, f"{rule}.")
@@ -100,24 +116,26 @@ def _is_enough(images: tuple[int, int | None], needed: int | None) -> bool | Non
 
 
 def _per_image(ratio: float) -> str:
-    return f"{ratio:,.0f} trainable parameters" if ratio >= 10 else f"{ratio:,.1f} trainable parameters"
+    return f"{ratio:,.0f} trainable parameters" if ratio >= 100 else f"{ratio:,.1f} trainable parameters"
 
 
-def _describe_rule(needed: int | None, is_enough: bool | None, trained: int, stages: int) -> str:
+def _describe_head(head: Share) -> str:
+    return (
+        f"The decision table has heads without hidden layers in mind: for one of {head.trainable:,} parameters that "
+        "begins at random it says nothing"
+    )
+
+
+def _describe_rule(needed: int, is_enough: bool | None, trained: int, stages: int) -> str:
     """Say what the decision table, as a rule of thumb, does with as many images."""
-    if needed is None:
-        begin = max(cell.low for cell in TABLE)
-        return (
-            f"From random weights every layer has to be learned: the decision table does so from {begin:,} images on, "
-            "with networks of ImageNet's size; a small network for small images asks for fewer"
-        )
     what = "the head alone" if not trained else "every stage" if trained == stages else f"{trained} of {stages} stages"
     said = f"The decision table, a rule of thumb, trains {what}"
     if is_enough:
         gentle = ", at a tenth of the head's rate where they are few" if trained and not needed else ""
         onset = f"from {needed:,} images on" if needed else "with any number of images"
         return f"{said} {onset}{gentle}: the images carry it"
-    return f"{said} only from {needed:,} images on: fewer do not carry it, so train fewer stages"
+    end = "these are too few for it" if is_enough is False else "with fewer it trains fewer stages"
+    return f"{said} only from {needed:,} images on: {end}"
 
 
 def explain_share(parts: Sequence[Share]) -> str | None:
@@ -150,7 +168,7 @@ def _explain_widest(stages: Sequence[Share], trained: Sequence[Share], backbone:
     what += f"({100 * widest.trainable / backbone:.0f} %)"
     if widest.trainable == widest.parameters and macs and widest.macs / macs < widest.parameters / backbone:
         what += f" for {100 * widest.macs / macs:.0f} % of its multiply-adds"
-    if widest is stages[-1] and widest.parameters >= UNEVEN * backbone / len(stages):
+    if widest in stages[len(stages) // 2 :] and widest.parameters >= UNEVEN * backbone / len(stages):
         what += f": {WIDE}"
     if len(trained) > 1:
         rest = sum(stage.trainable for stage in trained) - widest.trainable

@@ -11,7 +11,7 @@ from sightx_cli import runs
 from sightx_cli.errors import RunError, UsageError
 from sightx_cli.plan.capacity import Capacity, Share, explain_share, judge_capacity
 from sightx_cli.plan.catalog import find_recipe
-from sightx_cli.plan.files import list_names, load_table
+from sightx_cli.plan.files import list_files, load_table
 from sightx_cli.plan.overrides import apply_overrides, find_overridden
 from sightx_cli.plan.recipe import Recipe, load_recipe, parse_recipe
 from sightx_cli.progress import Listener, Silent
@@ -61,6 +61,8 @@ def audit(
         raise UsageError(f"{given[0]} needs a recipe or a backbone that it holds for", WAYS)
     if classes is not None and classes < 2:
         raise UsageError(f"--classes {classes}: allowed are 2 and more", "--classes 5")
+    if recipe is not None:
+        resolve_recipe(recipe, backbone, settings)  # its faults are said before torch is loaded
     _load_torch(listener)
     from sightx_cli.model.classifier import build_untrained
 
@@ -83,7 +85,7 @@ def _find_run(run: Path | None) -> Path:
         raise RunError(f"nothing to audit: none was named, and there is no run in {Path.cwd()}", WAYS)
     if run is not None and not run.exists():
         name = str(run)
-        hint = f"sightx audit --recipe {name}" if name in list_names() else WAYS
+        hint = f"sightx audit --recipe {name}" if name in list_files() else WAYS
         raise RunError(f"{name}: no such run folder", hint)
     return runs.find_run(run)
 
@@ -166,9 +168,14 @@ def _describe(
 
 
 def _judge(shares: Sequence[Share], recipe: Recipe, images: int | None) -> Capacity:
-    is_scratch = recipe.model.weights == "scratch"
-    band = recipe.when.images if images is None else (images, images)
-    return judge_capacity(shares, band, recipe.when.shift, images is not None, is_scratch)
+    return judge_capacity(
+        shares,
+        recipe.when.images if images is None else (images, images),
+        recipe.when.shift,
+        is_run=images is not None,
+        is_scratch=recipe.model.weights == "scratch",
+        has_hidden_layers=bool(recipe.model.head.hidden),
+    )
 
 
 def compare_backbones(
