@@ -37,12 +37,8 @@ def show_audit(result: AuditResult) -> None:
         if console.measure(table, options=unbounded).maximum + 2 > console.width:
             table = _build_stages(result, DISPENSABLE[: place + 1])
     console.print(Padding(table, (0, 0, 0, 2), expand=False))
-    if len(result.training) > 1:
+    if len(result.training) > 1 or len(result.final.trainable_after) > 1:
         console.print(Padding(_build_training(result), (0, 0, 0, 2), expand=False))
-    if result.cost.unused:
-        layers = ", ".join(dict.fromkeys(name.rpartition(".")[0] or name for name in result.cost.unused))
-        said = f"{result.cost.unused_count:,} of the parameters: this head goes around {layers}"
-        _print_paragraph(console, "idle  ", said, "yellow")
     _print_kept(console, result)
     if result.why:
         _print_paragraph(console, "why   ", result.why)
@@ -130,9 +126,13 @@ def _build_training(result: AuditResult) -> Table:
     for stage in result.training:
         rates = sorted({rate for found in stage.rates_of for rate in found})
         span = " to ".join(map(format_short_rate, dict.fromkeys((rates[0], rates[-1]))))
-        shown = Text("shown above", "green") if stage is result.final else Text("")
-        share = f"{result.percent(stage.trainable):.2f} %"
-        table.add_row(Text(to_line(stage.title)), f"{stage.epochs:,}", f"{stage.trainable:,}", share, span, shown)
+        for after, trainable in stage.trainable_after:
+            title = f"  {format_count(after, 'epoch')} in" if after else to_line(stage.title)
+            epochs, rate = ("", "") if after else (f"{stage.epochs:,}", span)
+            is_shown = stage is result.final and after == stage.trainable_after[-1][0]
+            shown = Text("shown above", "green") if is_shown else Text("")
+            share = f"{result.percent(trainable):.2f} %"
+            table.add_row(Text(title), epochs, f"{trainable:,}", share, rate, shown)
     return table
 
 

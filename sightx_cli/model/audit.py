@@ -12,7 +12,7 @@ from torch import nn
 from sightx_cli.model.backbone import Backbone
 from sightx_cli.model.counting import counting_operations
 from sightx_cli.model.forward_check import evaluating
-from sightx_cli.model.groups import HEAD, build_groups, find_cut, stage_rates
+from sightx_cli.model.groups import HEAD, build_stage_groups, find_cut, stage_rates
 from sightx_cli.plan.recipe import TrainingStage
 
 HALF_BYTES = 2
@@ -45,9 +45,6 @@ class NetworkCost:
     is_finite: bool
     """Whether a random image gave finite logits; False too on torch's meta device, which has no numbers."""
     can_be_cut: bool
-    unused: tuple[str, ...] = ()
-    """Parameters that no operation read: layers that the network has and this head goes around."""
-    unused_count: int = 0
 
     @property
     def total(self) -> int:
@@ -69,7 +66,8 @@ class NetworkCost:
 class TrainingAudit:
     """One training stage of a recipe: for each stage of the network, the head last, how much trains and at which rates.
 
-    `cut` is the boundary behind which something trains.
+    With what joins on the way: `trainable_of` and `rates_of` are those of its end. A stage of the network has several
+    rates where its parts learn at different ones. `cut` is the boundary behind which something trains.
     """
 
     title: str
@@ -77,6 +75,8 @@ class TrainingAudit:
     trainable_of: tuple[int, ...]
     rates_of: tuple[tuple[float, ...], ...]
     cut: int
+    trainable_after: tuple[tuple[int, int], ...]
+    """(epochs done, parameters that train from then on): at the stage's start, and whenever something joins."""
 
     @property
     def trainable(self) -> int:
@@ -118,16 +118,8 @@ def measure_cost(model: nn.Sequential, size_px: int) -> NetworkCost:
         )
     )
     is_finite = not logits.is_meta and bool(logits.isfinite().all())
-    unused = {name: one.numel() for name, one in backbone.network.named_parameters() if id(one) not in counts.read}
     return NetworkCost(
-        stages,
-        tuple(images.shape),
-        tuple(logits.shape),
-        backbone.feature_count,
-        is_finite,
-        backbone.can_be_cut,
-        tuple(unused),
-        sum(unused.values()),
+        stages, tuple(images.shape), tuple(logits.shape), backbone.feature_count, is_finite, backbone.can_be_cut
     )
 
 
@@ -153,15 +145,27 @@ def audit_training(model: nn.Sequential, stage: TrainingStage) -> TrainingAudit:
     Raises ModelError or RecipeError when the network does not have what the recipe names.
     """
     backbone, head = _parts(model)
-    groups = build_groups(backbone, head, stage.train)
+    groups = build_stage_groups(backbone, head, stage)
+    named = dict(backbone.network.named_parameters())
+    place_of = {id(named[name]): place for place, part in enumerate(backbone.stages) for name in part.parameters}
     trainable = [0] * (len(backbone.stages) + 1)
     rates: list[dict[float, None]] = [{} for _ in trainable]
+    joined: dict[int, int] = {}
     for group, rate in zip(groups, stage_rates(stage, groups), strict=True):
-        if group.trained:
-            trainable[group.stage] += sum(parameter.numel() for parameter in group.parameters)
-            rates[group.stage][rate] = None
-    cut = find_cut(backbone, groups)
-    return TrainingAudit(stage.title, stage.epochs, tuple(trainable), tuple(tuple(r) for r in rates), cut)
+        for parameter in group.parameters if group.trained else ():
+            place = place_of.get(id(parameter), len(backbone.stages))  # a share of the layers may span stages
+            trainable[place] += parameter.numel()
+            rates[place][rate] = None
+            joined[group.joins_after] = joined.get(group.joins_after, 0) + parameter.numel()
+    times = sorted(joined)
+    return TrainingAudit(
+        stage.title,
+        stage.epochs,
+        tuple(trainable),
+        tuple(tuple(found) for found in rates),
+        find_cut(backbone, groups),
+        tuple((after, sum(joined[time] for time in times if time <= after)) for after in times),
+    )
 
 
 def list_kept(model: nn.Sequential, cost: NetworkCost, cuts: Sequence[int]) -> tuple[KeptOutput, ...]:

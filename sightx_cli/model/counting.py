@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 aten = torch.ops.aten
 
@@ -25,12 +24,10 @@ COPIES = (aten._unsafe_view, aten.detach, aten.lift_fresh)
 
 @dataclass
 class Counts:
-    """What a forward cost, by position of the stage: multiply-adds, and bytes of activations; and what it read."""
+    """What a forward cost, by position of the stage: multiply-adds, and bytes of activations."""
 
     macs: dict[int, int] = field(default_factory=dict)
     activation_bytes: dict[int, int] = field(default_factory=dict)
-    read: set[int] = field(default_factory=set)
-    """The `id` of every tensor that an operation took."""
 
 
 @contextmanager
@@ -69,7 +66,6 @@ class _OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         macs, made = self.counts.macs, self.counts.activation_bytes
-        self.counts.read.update(id(leaf) for leaf in tree_leaves(args) if isinstance(leaf, Tensor))
         macs[self._position] = macs.get(self._position, 0) + count_macs(func, args, result)
         made[self._position] = made.get(self._position, 0) + _count_bytes(func, result)
         return result

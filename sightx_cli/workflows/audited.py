@@ -70,7 +70,6 @@ class AuditResult:
             "input_shape": list(cost.input_shape),
             "output_shape": list(cost.output_shape),
             "finite": cost.is_finite,
-            "unused_parameters": cost.unused_count,
             "training_stage": self.final.title if named else None,
             "stages": [
                 {
@@ -104,6 +103,7 @@ class AuditResult:
             "epochs": stage.epochs,
             "trainable": stage.trainable,
             "trainable_percent": round(self.percent(stage.trainable), 2),
+            "joins": [{"after": after, "trainable": trainable} for after, trainable in stage.trainable_after[1:]],
             "rates": rates,
             "frozen_stages": stage.cut,
         }

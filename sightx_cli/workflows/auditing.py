@@ -103,8 +103,9 @@ def _audit_run(folder: Path, listener: Listener) -> AuditResult:
     from sightx_cli.model.classifier import load_classifier
 
     weights = folder / runs.BUNDLE / runs.BUNDLE_WEIGHTS
-    model = load_classifier(facts.backbone, facts.head, len(facts.classes), facts.size_px, weights)
-    return _describe(model, recipe, True, len(facts.classes), True, folder, images)
+    classes, size_px = len(facts.classes), facts.size_px
+    model = load_classifier(facts.backbone, facts.head, classes, size_px, weights, facts.grey)
+    return _describe(model, recipe, True, classes, True, folder, images)
 
 
 def resolve_recipe(recipe: str | None, backbone: str | None, settings: Sequence[str]) -> Recipe:
