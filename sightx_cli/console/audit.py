@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console, JustifyMethod
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -34,11 +33,11 @@ def show_audit(result: AuditResult) -> None:
     table = _build_stages(result)
     unbounded = console.options.update(max_width=UNBOUNDED_COLUMNS)
     for place in range(len(DISPENSABLE)):
-        if console.measure(table, options=unbounded).maximum + 2 > console.width:
+        if console.measure(table, options=unbounded).maximum > console.width:
             table = _build_stages(result, DISPENSABLE[: place + 1])
-    console.print(Padding(table, (0, 0, 0, 2), expand=False))
+    console.print(table)
     if len(result.training) > 1 or len(result.final.trainable_after) > 1:
-        console.print(Padding(_build_training(result), (0, 0, 0, 2), expand=False))
+        console.print(_build_training(result))
     _print_kept(console, result)
     if result.why:
         _print_paragraph(console, "why   ", result.why)
@@ -59,7 +58,7 @@ def _print_heading(console: Console, result: AuditResult) -> None:
     what = what if result.recipe else what.replace(f"{result.backbone}, ", "", 1)
     console.print(Text(to_line(name), "bold green").append(to_line(what), "default"), soft_wrap=True)
     trains = f"  {cost.total:,} parameters, {result.final.trainable:,} of them "
-    trains += "train" if result.recipe else "the head's"
+    trains += "the head's" if not result.recipe else "train" + " in the end" * (len(result.training) > 1)
     macs = f" ({result.trainable_percent:.2f} %), {format_large(cost.macs)} multiply-adds for one image"
     console.print(Text(trains).append(macs), soft_wrap=True)
     finite = Text("finite", "green") if cost.is_finite else Text("NOT finite", "bold red")

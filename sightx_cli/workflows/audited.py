@@ -92,9 +92,13 @@ class AuditResult:
                 "views": self.views,
                 "bytes_per_image": self.views * self.bytes_per_reading,
             },
-            "data": asdict(self.capacity) if self.capacity else None,
+            "data": self._capacity_to_json(),
             "why": self.why,
         }
+
+    def _capacity_to_json(self) -> dict[str, Any] | None:
+        facts = asdict(self.capacity) if self.capacity else None
+        return facts and {key: list(value) if isinstance(value, tuple) else value for key, value in facts.items()}
 
     def _stage_to_json(self, stage: TrainingAudit) -> dict[str, Any]:
         rates = {one.name: to_rate(found) for one, found in zip(self.cost.stages, stage.rates_of, strict=True) if found}

@@ -15,7 +15,7 @@ from sightx_cli.model.backbone import Backbone, Prefix, check_names, find_own_si
 from sightx_cli.model.classifier import build_untrained
 from sightx_cli.model.head import build_head
 from sightx_cli.plan.catalog import find_recipe
-from sightx_cli.plan.recipe import Recipe, TrainingStage
+from sightx_cli.plan.recipe import Joining, Recipe, TrainingStage
 from sightx_cli.plan.settings import change_setting
 from sightx_cli.train.prefix import describe_outputs
 
@@ -99,6 +99,25 @@ def test_of_a_stage_that_trains_in_part_only_that_part_counts(open_backbone: Ope
     assert audited.trainable_of == (0, 0, 0, 0, trained, head)
     assert audited.rates_of == ((), (), (), (), (1e-3,), (1e-3,))
     assert audited.cut == 4
+
+
+def test_a_stage_of_the_network_has_the_rates_of_all_the_shares_it_holds(open_backbone: Open) -> None:
+    model = classify(open_backbone("resnet18", 64, "last"))
+    rate = {"0-40%": 1e-6, "40-100%": 1e-4, "head": 1e-3}  # of 40 layers 16: stem 2, layer1 8, and 6 of layer2's 10
+    audited = audit_training(model, TrainingStage(train="all", epochs=1, rate=rate))
+    assert audited.rates_of == ((1e-6,), (1e-6,), (1e-6, 1e-4), (1e-4,), (1e-4,), (1e-3,))
+    held = [stage.parameters for stage in measure_cost(model, 64).stages]
+    assert list(audited.trainable_of) == held
+
+
+def test_what_joins_within_a_stage_counts_from_then_on(open_backbone: Open) -> None:
+    model = classify(open_backbone("resnet18", 64, "last"))
+    joining = Joining(after=2, train="last:1", rate=1e-4)
+    audited = audit_training(model, TrainingStage(train="head", epochs=5, rate=1e-3, join=(joining,)))
+    layer4, head = (sum(p.numel() for p in part.parameters()) for part in (model[0].network.layer4, model[1]))
+    assert audited.trainable_after == ((0, head), (2, head + layer4))
+    assert audited.rates_of == ((), (), (), (), (1e-4,), (1e-3,))
+    assert (audited.trainable, audited.cut) == (head + layer4, 4)
 
 
 @pytest.mark.parametrize(
