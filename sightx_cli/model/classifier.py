@@ -14,10 +14,11 @@ from sightx_cli.errors import RunError
 from sightx_cli.model.backbone import Backbone, build_network
 from sightx_cli.model.head import build_head
 from sightx_cli.model.weights import Weights, find_weights, load_weights
+from sightx_cli.model.weights_file import WeightsFile
 from sightx_cli.plan.recipe import Recipe
 
 
-def build_backbone(recipe: Recipe, weights_file: Path | None = None) -> tuple[Backbone, Weights]:
+def build_backbone(recipe: Recipe, weights_file: WeightsFile | None = None) -> tuple[Backbone, Weights]:
     """Build the recipe's backbone with the weights that can be had (see `model.weights` for the order)."""
     network = build_network(recipe.model.backbone, recipe.image.size_px)
     scratch = recipe.model.weights == "scratch" and weights_file is None
