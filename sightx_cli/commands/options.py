@@ -37,11 +37,16 @@ Data = Annotated[
 
 def complete_recipes(incomplete: str) -> list[tuple[str, str]]:
     """Offer the shipped recipes to the shell."""
-    from sightx_cli.plan.catalog import list_recipes
-
-    names = [("auto", "chosen from the number of images and the measured shift")]
-    names += [(recipe.name, recipe.summary) for recipe in list_recipes()]
+    names = [("auto", "chosen from the number of images and the measured shift"), *complete_names("")]
     return [item for item in names if item[0].startswith(incomplete)]
+
+
+def complete_names(incomplete: str) -> list[tuple[str, str]]:
+    """Offer the shipped recipes to the shell, the reference recipes last."""
+    from sightx_cli.plan.files import list_reference_summaries, list_summaries
+
+    shipped = [*list_summaries(), *list_reference_summaries()]
+    return [(one.name, one.summary) for one in shipped if one.name.startswith(incomplete)]
 
 
 def complete_profiles(incomplete: str) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sightx_cli.errors import ModelError
 from sightx_cli.model import mini  # noqa: F401 (registers its networks with timm)
+from sightx_cli.model.grey import read_grey
 from sightx_cli.model.stages import Stage, build_stages, check_stages
 
 FEATURES = "features"
@@ -30,6 +31,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.network: Any = network
         self.pool = pool
+        self.grey = read_grey(network)
         stages, self.can_be_cut = build_stages(network)
         self.failed_its_check = self.can_be_cut and not check_stages(network, stages, size_px)
         """Whether the family looks known and is not: the stages in turn do not give what the network gives."""

@@ -12,7 +12,9 @@ from torch import nn
 
 from sightx_cli.errors import RunError
 from sightx_cli.model.backbone import Backbone, build_network
+from sightx_cli.model.grey import make_grey
 from sightx_cli.model.head import build_head
+from sightx_cli.model.trimming import drop_behind_map
 from sightx_cli.model.weights import Weights, find_weights, load_weights
 from sightx_cli.model.weights_file import WeightsFile
 from sightx_cli.plan.recipe import Recipe
@@ -20,12 +22,16 @@ from sightx_cli.plan.recipe import Recipe
 
 def build_backbone(recipe: Recipe, weights_file: WeightsFile | None = None) -> tuple[Backbone, Weights]:
     """Build the recipe's backbone with the weights that can be had (see `model.weights` for the order)."""
-    network = build_network(recipe.model.backbone, recipe.image.size_px)
+    head, size_px = recipe.model.head, recipe.image.size_px
+    network = build_network(recipe.model.backbone, size_px)
+    if head.pool == "flatten":
+        drop_behind_map(network, size_px)
     scratch = recipe.model.weights == "scratch" and weights_file is None
     weights = find_weights(recipe.model.backbone, network, weights_file, scratch)
     load_weights(network, weights)
-    head = recipe.model.head
-    backbone = Backbone(network, head.taps, head.pool, recipe.image.size_px)
+    if recipe.model.grey is not None:
+        make_grey(network, recipe.model.grey, weights.mean, weights.std)
+    backbone = Backbone(network, head.taps, head.pool, size_px)
     return backbone.eval(), weights
 
 
@@ -40,9 +46,16 @@ def with_softmax(model: nn.Module) -> nn.Sequential:
     return nn.Sequential(model.cpu().eval(), nn.Softmax(1))
 
 
-def load_classifier(backbone_name: str, head: Mapping[str, Any], classes: int, size_px: int, file: Path) -> nn.Module:
+def load_classifier(
+    backbone_name: str, head: Mapping[str, Any], classes: int, size_px: int, file: Path, grey: str | None = None
+) -> nn.Module:
     """Build a trained classifier again from its weights (safetensors); raises RunError when they do not fit it."""
-    backbone = Backbone(build_network(backbone_name, size_px), head["taps"], head["pool"], size_px)
+    network = build_network(backbone_name, size_px)
+    if head["pool"] == "flatten":
+        drop_behind_map(network, size_px)
+    if grey is not None:
+        make_grey(network, grey, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # the file holds what the real ones gave
+    backbone = Backbone(network, head["taps"], head["pool"], size_px)
     model = nn.Sequential(
         backbone, build_head(backbone.feature_count, classes, tuple(head["hidden"]), float(head["dropout"]))
     )

@@ -160,12 +160,12 @@ def widen_stem(found: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[s
 
     For grey as RGB that is the same function, where one mean and deviation serve all three channels.
     """
-    return {
-        name: tensor.repeat(1, 3, 1, 1) / 3
-        if tensor.dim() == 4 and name in wanted and (tensor.shape[1], wanted[name].shape[1]) == (1, 3)
-        else tensor
-        for name, tensor in found.items()
-    }
+
+    def is_grey_stem(name: str, tensor: Tensor) -> bool:
+        shape = wanted[name].shape if name in wanted else ()
+        return len(shape) == tensor.dim() == 4 and (tensor.shape[1], shape[1]) == (1, 3)
+
+    return {n: t.repeat(1, 3, 1, 1) / 3 if is_grey_stem(n, t) else t for n, t in found.items()}
 
 
 def _name_by_position(name: str, network: nn.Module) -> str:

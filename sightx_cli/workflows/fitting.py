@@ -194,14 +194,14 @@ def train(preparation: Preparation, session: Any, listener: Listener) -> tuple[b
 
 def choose_rate_factor(preparation: Preparation, session: Any, listener: Listener) -> float:
     """Return what every rate of the recipe is multiplied by: 1, or what brings the first stage's head to `--rate`."""
-    from sightx_cli.model.groups import build_groups, stage_rates
+    from sightx_cli.model.groups import build_stage_groups, stage_rates
     from sightx_cli.train.finder import find_rates
     from sightx_cli.train.solving import scale_head
 
     rate, first = preparation.request.rate, preparation.recipe.stage[0]
     if rate is None:
         return 1.0
-    recipe_rate = stage_rates(first, build_groups(session.backbone, session.head, first.train))[-1]
+    recipe_rate = stage_rates(first, build_stage_groups(session.backbone, session.head, first))[-1]
     if rate == "auto":
         scale_head(session)
         found = find_rates(session, first)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sightx_cli import runs
 from sightx_cli.data.splits import write_split
@@ -16,7 +16,7 @@ from sightx_cli.engine.choose import EngineChoice
 from sightx_cli.engine.interface import measure_threads
 from sightx_cli.plan.plan import Origin, PlanValue, plan_to_json
 from sightx_cli.plan.rates import scale_rate
-from sightx_cli.plan.recipe import Recipe, recipe_to_toml
+from sightx_cli.plan.recipe import Joining, Recipe, TrainingStage, recipe_to_toml
 from sightx_cli.report.plots import plot_confusion, plot_training
 from sightx_cli.workflows.preparing import Preparation
 from sightx_cli.workflows.proving import Proof
@@ -26,6 +26,8 @@ from sightx_cli.workflows.validating import Validated, write_out_of_fold
 if TYPE_CHECKING:
     from sightx_cli.model.weights import Weights
     from sightx_cli.train.session import Session
+
+Scaled = TypeVar("Scaled", TrainingStage, Joining)
 
 PACKAGES = ("sightx-cli", "torch", "fastai", "timm", "openvino", "numpy", "pillow", "scikit-learn", "pandas")
 
@@ -91,8 +93,12 @@ def scale_recipe(recipe: Recipe, factor: float) -> Recipe:
     """Return the recipe with the rates that were trained with: `--rate` multiplies them all."""
     if factor == 1.0:
         return recipe
-    stages = tuple(stage.model_copy(update={"rate": scale_rate(stage.rate, factor)}) for stage in recipe.stage)
-    return recipe.model_copy(update={"stage": stages})
+
+    def scale(part: Scaled) -> Scaled:
+        return part.model_copy(update={"rate": scale_rate(part.rate, factor)})
+
+    stages = (scale(stage).model_copy(update={"join": tuple(map(scale, stage.join))}) for stage in recipe.stage)
+    return recipe.model_copy(update={"stage": tuple(stages)})
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
