@@ -21,6 +21,7 @@ from sightx_cli.plan.files import load_table
 from sightx_cli.plan.overrides import apply_overrides, find_overridden
 from sightx_cli.plan.plan import Plan, build_plan
 from sightx_cli.plan.recipe import Recipe, parse_recipe
+from sightx_cli.plan.values import SCRATCH
 from sightx_cli.progress import Listener
 from sightx_cli.workflows.request import Request
 from sightx_cli.workflows.shifting import choose_by_shift, describe_profile, guess_profile, measure_manifest_shift
@@ -199,6 +200,11 @@ def start_from_file(recipe: Recipe, request: Request, overridden: Sequence[str])
     if "model.weights" in overridden and recipe.model.weights != "file":
         raise UsageError(
             f"--weights and --set model.weights={recipe.model.weights} contradict each other", "leave one of them out"
+        )
+    if any(stage.train == SCRATCH for stage in recipe.stage):
+        raise UsageError(
+            f'{recipe.name} trains "scratch", from random weights: --weights would be thrown away',
+            "leave --weights out, or start from them: --set stage.0.train=all --set model.weights=file",
         )
     return recipe.model_copy(update={"model": recipe.model.model_copy(update={"weights": "file"})})
 
