@@ -111,6 +111,17 @@ def test_a_grey_stem_reads_one_channel() -> None:
     assert answer["input_shape"] == [1, 3, 64, 64]
 
 
+def test_the_mini_networks_have_the_parameters_of_their_blocks() -> None:
+    answer = audit(recipe="mini-resnet", classes=10).to_json()
+    assert (answer["input_shape"], answer["output_shape"]) == ([1, 3, 32, 32], [1, 10])
+    held = {stage["name"]: stage["parameters"] for stage in answer["stages"]}
+    assert (held["layer1"], held["layer2"], held["layer3"]) == (18_560, 57_728, 73_984)
+    assert (answer["trainable_percent"], answer["store"]["bytes_per_reading"]) == (100, 0)
+    full, separable = compare_backbones(["mini_resnet", "mini_separable"], classes=10).backbones
+    assert (full.size_px, full.parameters, full.weights) == (32, answer["total"], "none")
+    assert separable.macs < full.macs / 4
+
+
 def test_random_weights_are_said_to_need_images_that_the_table_cannot_number() -> None:
     answer = audit_small("medical-huge", backbone="test_resnet")
     assert answer["trainable_percent"] == 100
