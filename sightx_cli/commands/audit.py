@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sightx_cli.commands.options import MODEL, RECIPE, Talk, complete_recipes, flatten_options
+from sightx_cli.commands.options import MODEL, RECIPE, Talk, complete_names, flatten_options
 from sightx_cli.errors import UsageError
 
 EXAMPLES = """\
@@ -40,7 +40,7 @@ class AuditOptions:
         typer.Option(
             metavar="NAME|FILE",
             help="A shipped recipe, or a file of your own.",
-            autocompletion=complete_recipes,
+            autocompletion=complete_names,
             rich_help_panel=RECIPE,
         ),
     ] = None

@@ -22,6 +22,7 @@ BAR_COLUMNS = 16
 DISPENSABLE = ("share", "activations", "output", "mult-adds")
 """Columns that a narrow terminal goes without, in this order."""
 
+UNCUT = "this network cannot be cut between its stages, so only a backbone that is frozen whole is kept"
 EXAMPLE_IMAGES = 1000
 
 
@@ -138,7 +139,8 @@ def _build_training(result: AuditResult) -> Table:
 def _print_kept(console: Console, result: AuditResult) -> None:
     """Print what the store keeps of each image."""
     if not result.kept:
-        _print_paragraph(console, "kept  ", "nothing: no training stage has a frozen part")
+        cuttable = "no training stage has a frozen part" if result.cost.can_be_cut else UNCUT
+        _print_paragraph(console, "kept  ", f"nothing: {cuttable}")
         return
     outputs = ", ".join(f"{one.name} {format_shape(one.shape)} ({format_bytes(one.bytes)})" for one in result.kept)
     each = result.bytes_per_reading

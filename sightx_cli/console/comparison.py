@@ -37,7 +37,7 @@ def show_comparison(result: BackboneComparison) -> None:
     console.print(
         Text(f"{len(result.backbones)} backbones", "bold green").append(
             f", each with a linear head for {result.classes:,} classes"
-            + (" (ImageNet's: its published figures)" if result.is_original else ""),
+            + (" (ImageNet's, as published figures count)" if result.is_original else ""),
             "default",
         ),
         soft_wrap=True,

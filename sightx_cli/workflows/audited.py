@@ -70,6 +70,7 @@ class AuditResult:
             "input_shape": list(cost.input_shape),
             "output_shape": list(cost.output_shape),
             "finite": cost.is_finite,
+            "can_be_cut": cost.can_be_cut,
             "training_stage": self.final.title if named else None,
             "stages": [
                 {

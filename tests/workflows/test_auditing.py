@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import sightx_cli
 from sightx_cli.errors import ModelError, RecipeError, RunError, UsageError
 from sightx_cli.workflows import AuditResult, FitResult, audit, compare_backbones
 
@@ -151,6 +152,16 @@ def test_a_run_is_audited_as_it_was_trained(digits_run: FitResult) -> None:
     images = digits_run.images["train"]
     assert answer["data"]["images"] == [images, images]
     assert answer["data"]["parameters_per_image"][0] == round(3843 / images, 1)
+
+
+def test_a_network_that_cannot_be_cut_is_said_to_keep_nothing_once_a_part_of_it_trains() -> None:
+    answer = audit_small("natural-small", "stage.0.train=last:1", backbone="regnetx_002")
+    assert (answer["can_be_cut"], answer["store"]["bytes_per_reading"]) == (False, 0)
+    assert audit_small("natural-small", backbone="regnetx_002")["store"]["bytes_per_reading"] == 736
+
+
+def test_the_package_offers_it_to_python() -> None:
+    assert sightx_cli.audit is audit
 
 
 def test_without_anything_it_is_the_newest_run(digits_run: FitResult, monkeypatch: pytest.MonkeyPatch) -> None:
