@@ -88,27 +88,30 @@ def make_grey(network: Any, grey: str, mean: Sequence[float], std: Sequence[floa
     `mean` and `std` are those of the weights. Raises ModelError where the network does not begin with a convolution
     on three channels.
     """
-    name = find_first_layer(network)
-    layer = network.get_submodule(name)
+    names = find_first_layers(network)
+    name, layer = names[0], network.get_submodule(names[0])
     is_plain = type(layer) in (nn.Conv2d, Conv2dSame) and layer.padding_mode == "zeros" and layer.groups == 1
-    if not is_plain or layer.in_channels != 3:
-        found = f"{type(layer).__name__} on {layer.in_channels} channels" if hasattr(layer, "in_channels") else layer
+    if not is_plain or layer.in_channels != 3 or len(names) > 1:
+        kinds = (network.get_submodule(one) for one in names)
+        found = ", ".join(f"{one} ({type(kind).__name__})" for one, kind in zip(names, kinds, strict=True))
+        channels = f" on {layer.in_channels} channels" if getattr(layer, "in_channels", 3) != 3 else ""
         raise ModelError(
-            f'model.grey = "{grey}": this network begins with {name} ({found}), not with a plain convolution on three '
-            "channels",
+            f'model.grey = "{grey}": this network begins with {found}{channels}, not with one plain convolution on '
+            "three channels",
             "leave model.grey out (grey images are then read as RGB), or give a network that does: resnet50, vgg16, "
             "mobilenetv2_100, tf_efficientnet_lite0, densenet121, convnext_tiny",
         )
     network.set_submodule(name, GreyStem(layer, grey, mean, std))
 
 
-def find_first_layer(network: Any) -> str:
-    """Return the name of the layer that reads the image: timm's own word, else the first that holds weights."""
-    named = (getattr(network, "pretrained_cfg", None) or {}).get("first_conv")
+def find_first_layers(network: Any) -> tuple[str, ...]:
+    """Return the names of the layers that read the image: timm's own word, else the first that holds weights."""
+    said = (getattr(network, "pretrained_cfg", None) or {}).get("first_conv")
     modules: dict[str, nn.Module] = dict(network.named_modules())
-    if isinstance(named, str) and named in modules:
+    named = (said,) if isinstance(said, str) else tuple(said or ())
+    if named and all(name in modules for name in named):
         return named
-    return next(name for name, module in modules.items() if name and list(module.parameters(recurse=False)))
+    return (next(name for name, module in modules.items() if name and list(module.parameters(recurse=False))),)
 
 
 def read_grey(network: nn.Module) -> str | None:

@@ -95,7 +95,7 @@ def match_tensors(found: Mapping[str, Tensor], network: nn.Module, origin: str, 
         )
     trials = [_try_prefix(found, meant, network, wanted, one) for one in list_prefixes(meant, network, needed)]
     best = max(trials, key=lambda trial: sum(name in trial.fitting for name in needed))
-    _refuse_missing(best, wanted, needed, origin)
+    _refuse_missing(best, wanted, needed, origin, list(found))
     _refuse_other_variant(best, wanted, origin)
     _refuse_rivals(best, trials, needed, origin)
     inside = [f"{best.prefix}{name}" for name in best.found if name not in best.fitting]
@@ -203,21 +203,23 @@ def _try_prefix(
     return _Trial(prefix, widened, fitting, tuple(changes), one_channel)
 
 
-def _refuse_missing(trial: _Trial, wanted: Mapping[str, Tensor], needed: Sequence[str], origin: str) -> None:
+def _refuse_missing(
+    trial: _Trial, wanted: Mapping[str, Tensor], needed: Sequence[str], origin: str, names: Sequence[str]
+) -> None:
     missing = [name for name in needed if name not in trial.fitting]
     if not missing:
         return
     first = missing[0]
-    if first in trial.found:
-        shapes = (tuple(trial.found[first].shape), tuple(wanted[first].shape))
-        first = f"{first}, of shape {shapes[0]} in the file and {shapes[1]} in the network"
     if len(missing) > (1 - LEAST_SHARE) * len(needed):
         raise WeightsError(
             f"{origin}: only {len(needed) - len(missing)} of the network's {len(needed)} tensors are in it "
             f"(missing, for one: {first})",
             "these are another network's weights: name theirs with --backbone, or give this network's file. "
-            f"Its names: {', '.join(list(trial.found)[:2])}, …",
+            f"Its names: {', '.join(names[:2])}, …",
         )
+    if first in trial.found:
+        shapes = (tuple(trial.found[first].shape), tuple(wanted[first].shape))
+        first = f"{first}, of shape {shapes[0]} in the file and {shapes[1]} in the network"
     raise WeightsError(
         f"{origin}: {len(missing)} of the network's {len(needed)} tensors are missing, such as {first}",
         "give a complete file: the rest would stay random",

@@ -62,7 +62,7 @@ def _read_normalisation(
         if len(values) != CHANNELS:
             raise WeightsError(f"--weights-{name} has {len(values)} numbers", f"give {SCALE}: 0.485,0.456,0.406")
     if max(*means, *deviations) > 1:
-        scaled = [",".join(f"{value / 255:.6g}" for value in values) for values in (means, deviations)]
+        scaled = [_show([v / 255 for v in values] if max(values) > 1 else values) for values in (means, deviations)]
         raise WeightsError(
             f"--weights-mean {_show(means)} and --weights-std {_show(deviations)} look like the 0 to 255 scale",
             f"divide by 255: --weights-mean {scaled[0]} --weights-std {scaled[1]}",
@@ -87,4 +87,4 @@ def _spread(values: float | Sequence[float]) -> tuple[float, ...]:
 
 
 def _show(values: Sequence[float]) -> str:
-    return ",".join(f"{value:g}" for value in values)
+    return ",".join(f"{value:.6g}" for value in values)

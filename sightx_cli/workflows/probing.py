@@ -152,16 +152,18 @@ def probe_recipe(preparation: Preparation, listener: Listener) -> Preparation:
 def measure_depth(chooser: Chooser, preparation: Preparation) -> list[dict[str, Any]]:
     """Measure a head on each stage's output alone, and on all outputs up to it: where the network has said it all."""
     from sightx_cli.model.classifier import build_backbone
+    from sightx_cli.workflows.building import say_weights
 
     probe, embedding = chooser.probe, chooser.embedding
     widths = embedding.widths
     if len(widths) < 2:
         return []
-    names = build_backbone(chooser.recipe, preparation.request.weights_file())[0].stage_names
+    backbone, weights = build_backbone(chooser.recipe, preparation.request.weights_file())
+    say_weights(weights, chooser.recipe.model.backbone, chooser.listener)
     balanced = chooser.recipe.training.class_weights == "balanced"
     ends = np.cumsum(widths)
     stages = []
-    for name, width, end in zip((*names[: len(widths) - 1], "last output"), widths, ends, strict=True):
+    for name, width, end in zip((*backbone.stage_names[: len(widths) - 1], "last output"), widths, ends, strict=True):
         alone = probe.measure(embedding.features[:, end - width : end], balanced)
         up_to = probe.measure(embedding.features[:, :end], balanced)
         stages.append(

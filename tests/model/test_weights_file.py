@@ -64,3 +64,9 @@ def test_saying_how_to_read_no_file_is_refused(given: dict[str, object]) -> None
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no such file"):
         build_weights_file(tmp_path / "absent.pth")
+
+
+def test_of_one_on_each_scale_only_the_large_one_is_divided(file: Path) -> None:
+    with pytest.raises(WeightsError, match="0 to 255 scale") as caught:
+        build_weights_file(file, mean=127.5, std=0.5)
+    assert "--weights-mean 0.5,0.5,0.5 --weights-std 0.5,0.5,0.5" in caught.value.hint

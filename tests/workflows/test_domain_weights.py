@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from sightx_cli import runs
 from sightx_cli.errors import RecipeError, UsageError, WeightsError
@@ -121,9 +121,18 @@ def test_a_normalisation_given_is_no_reason_to_warn(run: tuple[FitResult, Heard]
     assert run[0].warnings == ()
 
 
-def test_a_normalisation_that_nobody_gives_is_warned_of(open_session: Callable[..., Any]) -> None:
+def test_a_normalisation_that_the_file_says_is_no_reason_to_warn(open_session: Callable[..., Any]) -> None:
     heard = Heard()
-    open_session(listener=heard)  # a file of random weights, and nothing said of it
+    open_session(listener=heard)
+    assert heard.warnings == []
+
+
+def test_a_normalisation_that_nobody_gives_is_warned_of(
+    open_session: Callable[..., Any], random_weights: Callable[[str], Path], tmp_path: Path
+) -> None:
+    heard, silent = Heard(), tmp_path / "silent.safetensors"
+    save_file(load_file(random_weights("test_resnet")), silent)
+    open_session(listener=heard, weights=silent)
     (warning,) = [line for line in heard.warnings if "normalised" in line]
     assert "timm's for test_resnet is assumed: mean 0.5,0.5,0.5, std 0.5,0.5,0.5" in warning
     assert "--weights-mean" in warning
