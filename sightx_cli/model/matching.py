@@ -246,10 +246,15 @@ def _refuse_other_variant(trial: _Trial, wanted: Mapping[str, Tensor], origin: s
 def _refuse_rivals(best: _Trial, trials: Sequence[_Trial], needed: Sequence[str], origin: str) -> None:
     """Refuse to choose between parts that fit equally and differ, such as DINO's student and teacher."""
     whole = [trial for trial in trials if all(name in trial.fitting for name in needed)]
-    rivals = [t for t in whole if any(not torch.equal(t.fitting[name], best.fitting[name]) for name in needed)]
+    rivals = [t for t in whole if any(not _are_same(t.fitting[name], best.fitting[name]) for name in needed)]
     if rivals:
         shown = [trial.prefix.rstrip(".") for trial in (best, *rivals)]
         raise WeightsError(
             f"{origin}: {len(shown)} parts of it fit equally: {', '.join(name or 'the bare names' for name in shown)}",
             f"say which is meant: --weights-prefix {next(name for name in shown[::-1] if name)}",
         )
+
+
+def _are_same(one: Tensor, other: Tensor) -> bool:
+    """Tell whether two tensors hold the same, "not a number" at the same places included."""
+    return torch.equal(one, other) or torch.equal(one.nan_to_num(), other.nan_to_num())
