@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from sightx_cli import __version__
-from sightx_cli.commands import cache, demo, fit, inspect, lr_find, predict, probe, recipes
+from sightx_cli.commands import audit, cache, demo, fit, inspect, lr_find, predict, probe, recipes
 from sightx_cli.commands.base import Commands, LightGroup
 from sightx_cli.errors import RecipeError, SightXError
 
@@ -120,6 +120,7 @@ app.command("lr-find", rich_help_panel=TRAIN, epilog=lr_find.EXAMPLES)(lr_find.l
 app.command("predict", rich_help_panel=TRAIN, epilog=predict.EXAMPLES)(predict.predict)
 app.command("inspect", rich_help_panel=TRY, epilog=inspect.EXAMPLES)(inspect.inspect)
 app.command("probe", rich_help_panel=TRY, epilog=probe.EXAMPLES)(probe.probe)
+app.command("audit", rich_help_panel=TRY, epilog=audit.EXAMPLES)(audit.audit)
 app.add_typer(recipes.app, name="recipes", rich_help_panel=TRY)
 app.command("demo", rich_help_panel=TRY, epilog=demo.EXAMPLES)(demo.demo)
 app.add_typer(cache.app, name="cache", rich_help_panel=KEEP)

@@ -8,16 +8,8 @@ from typing import Annotated
 import typer
 
 from sightx_cli.commands.base import Commands
-from sightx_cli.commands.options import Talk, flatten_options
+from sightx_cli.commands.options import Talk, complete_names, flatten_options
 from sightx_cli.plan.decision import Shift
-
-
-def complete_names(incomplete: str) -> list[tuple[str, str]]:
-    """Offer the shipped recipes to the shell."""
-    from sightx_cli.plan.files import list_summaries
-
-    return [(one.name, one.summary) for one in list_summaries() if one.name.startswith(incomplete)]
-
 
 Name = Annotated[
     str,
@@ -30,6 +22,10 @@ Files = Annotated[
     list[str], typer.Argument(metavar="FILE…", help="Recipe files, or names of shipped ones.", show_default=False)
 ]
 Images = Annotated[int, typer.Option("--images", metavar="N", help="How many labelled images there are for training.")]
+Reference = Annotated[
+    bool,
+    typer.Option("--reference", help="The reference recipes: designs that the field teaches, each as it is taught."),
+]
 Likeness = Annotated[Shift, typer.Option("--shift", help="How the images compare with everyday photographs.")]
 
 app = Commands()
@@ -42,16 +38,19 @@ def recipes() -> None:
 
 @app.command("list")
 @flatten_options
-def list_shipped(talk: Talk) -> None:
+def list_shipped(talk: Talk, reference: Reference = False) -> None:
     """List the recipes that come with SightX, and what each is for."""
-    from sightx_cli.console import print_json, print_table
-    from sightx_cli.plan.files import list_summaries
+    from sightx_cli.console import print_json, print_next, print_table
+    from sightx_cli.plan.files import list_files, list_reference_summaries, list_summaries
 
-    found = list_summaries()
+    found = list_reference_summaries() if reference else list_summaries()
     if talk.json:
         print_json({"recipes": found})
-    else:
-        print_table("", ("recipe", "shift", "what it is for"), [(one.name, one.shift, one.summary) for one in found])
+        return
+    print_table("", ("recipe", "shift", "what it is for"), [(one.name, one.shift, one.summary) for one in found])
+    if not talk.quiet:
+        more = f"{len(list_files()) - len(found)} more, the designs that the field teaches"
+        print_next(*(("sightx recipes show NAME",) if reference else ("sightx recipes list --reference", more)))
 
 
 @app.command("show")

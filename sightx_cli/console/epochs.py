@@ -9,7 +9,7 @@ from rich.text import Text
 from sightx_cli.console.numbers import format_figure, format_seconds
 from sightx_cli.console.output import to_line
 
-NOT_FIGURES = {"stage", "stages", "epoch", "epochs", "seconds", "metric", "value", "best"}
+NOT_FIGURES = {"stage", "stages", "epoch", "epochs", "seconds", "metric", "value", "best", "joined"}
 ALWAYS = ("train_loss", "valid_loss", "accuracy")
 """Columns beside the metric that chooses the best epoch; the history file has all of them, 80 columns have not."""
 HEADS = {"balanced_accuracy": "bal. accuracy", "roc_auc": "ROC AUC", "quadratic_kappa": "kappa"}

@@ -41,3 +41,26 @@ def format_figure(value: object) -> str:
 def format_count(count: int, one: str, many: str = "") -> str:
     """Give a count with its noun: 1 image, 2,624 images, 3 batches."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def format_large(count: float) -> str:
+    """Give a large number with three significant digits: 4.09 G, 301 M, 5.12 k, 64."""
+    if count < 1000:
+        return f"{count:.0f}"
+    for unit in ("k", "M", "G"):
+        count /= 1000
+        if count < 999.5 or unit == "G":
+            break
+    digits = 2 if count < 9.995 else 1 if count < 99.95 else 0
+    return f"{count:,.{digits}f} {unit}"
+
+
+def format_shape(shape: tuple[int, ...]) -> str:
+    """Give the shape of a map, or how many features there are: 2048×7×7, 2,048."""
+    return f"{shape[0]:,}" if len(shape) == 1 else "×".join(map(str, shape))
+
+
+def format_short_rate(rate: float) -> str:
+    """Give a learning rate as people type it: 1e-3, 2.25e-4."""
+    mantissa, _, exponent = f"{rate:.2e}".partition("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"

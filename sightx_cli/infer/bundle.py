@@ -33,6 +33,8 @@ class BundleFacts:
     recipe: str
     temperature: float = 1.0
     thresholds: dict[str, float] | None = None
+    grey: str | None = None
+    """How the stem was made for one channel, "mean" or "sum"; images go in as RGB all the same."""
     graph: bool = True
     """False where OpenVINO cannot convert the network: torch predicts from the weights."""
     format: int = FORMAT_VERSION

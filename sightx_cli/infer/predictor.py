@@ -134,5 +134,5 @@ def load_torch_forward(run: Path, facts: BundleFacts) -> Forward:
     from sightx_cli.model.classifier import load_classifier, with_softmax
 
     weights = run / runs.BUNDLE / runs.BUNDLE_WEIGHTS
-    model = load_classifier(facts.backbone, facts.head, len(facts.classes), facts.size_px, weights)
+    model = load_classifier(facts.backbone, facts.head, len(facts.classes), facts.size_px, weights, facts.grey)
     return TorchForward(with_softmax(model), [PROBABILITIES], facts.size_px, facts.mean, facts.std)

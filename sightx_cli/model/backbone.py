@@ -11,10 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from sightx_cli.errors import ModelError
+from sightx_cli.model import mini  # noqa: F401 (registers its networks with timm)
+from sightx_cli.model.grey import read_grey
 from sightx_cli.model.stages import Stage, build_stages, check_stages
 
 FEATURES = "features"
 """The name of the prefix's output that is the whole backbone's: what the head reads."""
+
+DEFAULT_SIZE_PX = 224
+"""Of networks that timm says no size of."""
 
 
 class Backbone(nn.Module):
@@ -29,6 +34,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.network: Any = network
         self.pool = pool
+        self.grey = read_grey(network)
         stages, self.can_be_cut = build_stages(network)
         self.failed_its_check = self.can_be_cut and not check_stages(network, stages, size_px)
         """Whether the family looks known and is not: the stages in turn do not give what the network gives."""
@@ -76,7 +82,8 @@ class Backbone(nn.Module):
         """Return how many features each tap gives, the last output last, by running one empty image."""
         was_training = self.training
         self.eval()
-        features, taps = self.run_stages(torch.zeros(1, 3, size_px, size_px), 0, len(self.stages))
+        device = next(self.network.parameters()).device  # an audit counts on torch's meta device
+        features, taps = self.run_stages(torch.zeros(1, 3, size_px, size_px, device=device), 0, len(self.stages))
         widths = (*(tap.shape[1] for tap in taps), self.pool_last(features).shape[1])
         self.train(was_training)
         return widths
@@ -162,20 +169,36 @@ def choose_taps(taps: str, stages: int) -> tuple[int, ...]:
     return tuple(range(stages - count, stages - 1))
 
 
+def check_names(names: Sequence[str]) -> None:
+    """Raise ModelError, with the nearest right ones, for names that timm does not know, or no weights of."""
+    known = timm.list_models()
+    faults: dict[str, tuple[str, str]] = {}
+    for name in names:
+        architecture, _, tag = name.partition(".")
+        if architecture not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            hint = f"the nearest names: {', '.join(near)}" if near else "see timm's list of models"
+            faults[name] = (f'backbone "{name}" is not a network that timm knows', hint)
+        elif tag and name not in (tagged := timm.list_pretrained(f"{architecture}.*")):
+            hint = f"one of {', '.join(tagged)}, or {architecture} alone" if tagged else f"give {architecture} alone"
+            faults[name] = (f'backbone "{name}": timm knows no weights "{tag}" of {architecture}', hint)
+    if len(faults) == 1:
+        raise ModelError(*faults.popitem()[1])
+    if faults:
+        hints = (f"for {name} {hint}" for name, (_, hint) in faults.items())
+        raise ModelError("; ".join(fault for fault, _ in faults.values()), "; ".join(hints))
+
+
+def find_own_size(name: str) -> int:
+    """Return the side in pixels that a network's weights were made for; raises ModelError on an unknown name."""
+    check_names([name])
+    config = timm.get_pretrained_cfg(name)
+    return int(config.input_size[-1]) if config is not None and config.input_size else DEFAULT_SIZE_PX
+
+
 def build_network(name: str, size_px: int) -> nn.Module:
     """Create a timm network without classifier and without weights; raises ModelError on a name timm does not know."""
-    known = timm.list_models()
-    architecture, _, tag = name.partition(".")
-    if architecture not in known:
-        near = difflib.get_close_matches(name, known, n=3)
-        hint = f"the nearest names: {', '.join(near)}" if near else "see timm's list of models"
-        raise ModelError(f'backbone "{name}" is not a network that timm knows', hint)
-    tagged = timm.list_pretrained(f"{architecture}.*")
-    if tag and name not in tagged:
-        raise ModelError(
-            f'backbone "{name}": timm knows no weights "{tag}" of {architecture}',
-            f"one of {', '.join(tagged)}, or {architecture} alone" if tagged else f"give {architecture} alone",
-        )
+    check_names([name])
     config = timm.get_pretrained_cfg(name)
     fixed = config is not None and config.fixed_input_size
     size: dict[str, Any] = {"img_size": size_px} if fixed else {}

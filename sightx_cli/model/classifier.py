@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from sightx_cli.errors import RunError
 from sightx_cli.model.backbone import Backbone, build_network
+from sightx_cli.model.grey import make_grey
 from sightx_cli.model.head import build_head
+from sightx_cli.model.trimming import drop_behind_map
 from sightx_cli.model.weights import Weights, find_weights, load_weights
+from sightx_cli.model.weights_file import WeightsFile
 from sightx_cli.plan.recipe import Recipe
+from sightx_cli.plan.settings import change_setting
 
 
-def build_backbone(recipe: Recipe, weights_file: Path | None = None) -> tuple[Backbone, Weights]:
+def build_backbone(recipe: Recipe, weights_file: WeightsFile | None = None) -> tuple[Backbone, Weights]:
     """Build the recipe's backbone with the weights that can be had (see `model.weights` for the order)."""
-    network = build_network(recipe.model.backbone, recipe.image.size_px)
+    head, size_px = recipe.model.head, recipe.image.size_px
+    network = build_network(recipe.model.backbone, size_px)
+    if head.pool == "flatten":
+        drop_behind_map(network, size_px)
     scratch = recipe.model.weights == "scratch" and weights_file is None
     weights = find_weights(recipe.model.backbone, network, weights_file, scratch)
     load_weights(network, weights)
-    head = recipe.model.head
-    backbone = Backbone(network, head.taps, head.pool, recipe.image.size_px)
+    if recipe.model.grey is not None:
+        make_grey(network, recipe.model.grey, weights.mean, weights.std)
+    backbone = Backbone(network, head.taps, head.pool, size_px)
     return backbone.eval(), weights
 
 
@@ -34,14 +44,32 @@ def build_classifier(backbone: Backbone, recipe: Recipe, classes: int) -> nn.Seq
     return nn.Sequential(backbone, head)
 
 
+def build_untrained(recipe: Recipe, classes: int, shapes_only: bool = False) -> nn.Sequential:
+    """Build the recipe's classifier with random weights, to be counted: no weights are looked for.
+
+    With `shapes_only` it lies on torch's meta device, which holds no numbers and computes none.
+    """
+    random = change_setting(recipe, "model.weights", "scratch")
+    with torch.device("meta") if shapes_only else nullcontext():
+        backbone, _ = build_backbone(random)
+        return build_classifier(backbone, random, classes).eval()
+
+
 def with_softmax(model: nn.Module) -> nn.Sequential:
     """Return the classifier, on the CPU, that gives probabilities (N, classes) in place of logits."""
     return nn.Sequential(model.cpu().eval(), nn.Softmax(1))
 
 
-def load_classifier(backbone_name: str, head: Mapping[str, Any], classes: int, size_px: int, file: Path) -> nn.Module:
+def load_classifier(
+    backbone_name: str, head: Mapping[str, Any], classes: int, size_px: int, file: Path, grey: str | None = None
+) -> nn.Sequential:
     """Build a trained classifier again from its weights (safetensors); raises RunError when they do not fit it."""
-    backbone = Backbone(build_network(backbone_name, size_px), head["taps"], head["pool"], size_px)
+    network = build_network(backbone_name, size_px)
+    if head["pool"] == "flatten":
+        drop_behind_map(network, size_px)
+    if grey is not None:
+        make_grey(network, grey, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # the file holds what the real ones gave
+    backbone = Backbone(network, head["taps"], head["pool"], size_px)
     model = nn.Sequential(
         backbone, build_head(backbone.feature_count, classes, tuple(head["hidden"]), float(head["dropout"]))
     )

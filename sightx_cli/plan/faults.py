@@ -20,6 +20,11 @@ from sightx_cli.plan.schema import (
     find_nearest_value,
     find_part,
 )
+from sightx_cli.plan.shares import cover_all, read_shares
+from sightx_cli.plan.values import SCRATCH
+
+WHOLE = ("all", SCRATCH)
+"""What `train` says where every layer trains."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def find_contradictions(table: Mapping[str, Any]) -> list[Fault]:
 def _find_stage_contradictions(table: Mapping[str, Any], warmup: int) -> list[Fault]:
     """Find what does not go together within and between the training stages."""
     faults, seen = [], set()
-    is_scratch = _pick(table, "model.weights", str, "imagenet") == "scratch"
+    weights = _pick(table, "model.weights", str, "imagenet")
     for place, stage in enumerate(_pick(table, "stage", list, [])):
         key, name, train = f"stage.{place}", _pick(stage, "name", str, None), _pick(stage, "train", object, None)
         epochs = _pick(stage, "epochs", int, 0)
@@ -100,12 +105,56 @@ def _find_stage_contradictions(table: Mapping[str, Any], warmup: int) -> list[Fa
         seen.add(name)
         if 0 < epochs <= warmup:
             faults.append(Fault(f"{key}.epochs", str(epochs), f"more than the {warmup} of training.warmup_epochs"))
-        if is_scratch and train not in (None, "all"):
+        if weights == SCRATCH and train not in (None, *WHOLE):
             allowed = '"all" with model.weights = "scratch": frozen random layers learn nothing'
             faults.append(Fault(f"{key}.train", show_value(train), allowed))
+        if train == SCRATCH and place:
+            allowed = '"all" behind the first stage: "scratch" would throw away what was learned'
+            faults.append(Fault(f"{key}.train", show_value(train), allowed))
+        elif train == SCRATCH and weights != SCRATCH:
+            allowed = f'"scratch", or the key left out, where {key}.train = "scratch": --set model.weights=scratch'
+            faults.append(Fault("model.weights", show_value(weights), allowed))
         if train == HEAD:
             faults.extend(_check_head_rate(f"{key}.rate", stage.get("rate")))
+        if train in WHOLE:
+            faults.extend(_check_shares(f"{key}.rate", stage.get("rate")))
+        faults.extend(_find_joining_contradictions(key, stage, train, epochs, warmup))
     return faults
+
+
+def _find_joining_contradictions(key: str, stage: Any, train: Any, epochs: int, warmup: int) -> list[Fault]:
+    """Find what does not go together in what joins within a stage."""
+    joins, faults, before = _pick(stage, "join", list, []), [], 0
+    if joins and train in WHOLE:
+        faults.append(Fault(f"{key}.join", show_value(joins), f"nothing where train = {show_value(train)}: all trains"))
+    for place, join in enumerate(joins):
+        own, after = f"{key}.join.{place}", _pick(join, "after", int, 0)
+        if 0 < epochs <= after:
+            faults.append(Fault(f"{own}.after", str(after), f"fewer epochs than the stage has, {epochs}"))
+        elif 0 < epochs - after <= warmup and after > 0:
+            allowed = f"more epochs left of the stage's {epochs} than the {warmup} of training.warmup_epochs"
+            faults.append(Fault(f"{own}.after", str(after), allowed))
+        if 0 < after <= before:
+            faults.append(Fault(f"{own}.after", str(after), f"more than the {before} of what joins before it"))
+        if _pick(join, "train", str, "") in (HEAD, SCRATCH):
+            faults.append(Fault(f"{own}.train", show_value(join["train"]), "a part of the network beside the head"))
+        rate = _pick(join, "rate", dict, {})
+        if HEAD in rate or any("%" in str(name) for name in rate):
+            allowed = "a number, [low, high], or a rate for each group that joins: the head trains already"
+            faults.append(Fault(f"{own}.rate", show_value(rate), allowed))
+        before = max(before, after)
+    return faults
+
+
+def _check_shares(key: str, value: object) -> list[Fault]:
+    """Check that shares of the layers cover them all where all of them train."""
+    try:
+        shares = read_shares(map(str, value)) if isinstance(value, Mapping) else ()
+    except ValueError:
+        return []  # malformed: the schema says so
+    if not shares or cover_all(shares):
+        return []
+    return [Fault(key, show_value(value), "shares from 0 to 100 % without a gap where all layers train")]
 
 
 def _check_head_rate(key: str, value: object) -> list[Fault]:

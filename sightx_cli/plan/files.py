@@ -36,9 +36,15 @@ def find_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "recipes"
 
 
-def list_names() -> tuple[str, ...]:
-    """List the names of the shipped recipes without reading them."""
-    return tuple(sorted(file.stem for file in find_folder().glob("*.toml")))
+def find_reference_folder() -> Path:
+    """Find the folder of the reference recipes: designs the field teaches, which the decision table never picks."""
+    return find_folder() / "reference"
+
+
+def list_files() -> dict[str, Path]:
+    """List the files of all shipped recipes by name, without reading them: the table's first, then the references."""
+    folders = (find_folder(), find_reference_folder())
+    return {file.stem: file for folder in folders for file in sorted(folder.glob("*.toml"))}
 
 
 def list_summaries() -> list[Summary]:
@@ -49,6 +55,15 @@ def list_summaries() -> list[Summary]:
     """
     summaries = [load_summary(file) for file in sorted(find_folder().glob("*.toml"))]
     return sorted(summaries, key=lambda one: (SHIFTS.index(one.shift), one.images[0], one.name))
+
+
+def list_reference_summaries() -> list[Summary]:
+    """List the reference recipes by name, read and not checked.
+
+    Raises:
+        RecipeError: a file has faults that keep even its summary from being read.
+    """
+    return [load_summary(file) for file in sorted(find_reference_folder().glob("*.toml"))]
 
 
 def load_summary(file: Path) -> Summary:
@@ -102,9 +117,10 @@ def find_path(name_or_file: str | Path) -> Path:
         RecipeError: it is neither a shipped name nor a file.
     """
     text = str(name_or_file)
-    names = list_names()
-    if text in names:
-        return find_folder() / f"{text}.toml"
+    shipped = list_files()
+    if text in shipped:
+        return shipped[text]
+    names = tuple(shipped)
     path = Path(text).expanduser()
     if path.is_file():
         return path.resolve()

@@ -76,8 +76,8 @@ def _find_place(table: Mapping[str, Any], key: str) -> tuple[int | str, ...]:
         step = steps.pop(0)
         field = find_field(Recipe, where) if where else None
         if field is not None and is_list(field) and not isinstance(where[-1], int):
-            where.append(_find_stage(table, step))
-        elif len(where) == 3 and where[0] == "stage" and where[-1] == "rate":
+            where.append(_find_stage(table, step) if len(where) == 1 else _find_joining(table, where, step))
+        elif where and where[0] == "stage" and where[-1] == "rate":
             return (*where, ".".join((step, *steps)))
         elif field is not None and find_part(field) is None:
             raise ValueError(f'{key}: found "{step}" within a plain value; allowed: {".".join(map(str, where))}=value')
@@ -109,6 +109,18 @@ def _find_stage(table: Mapping[str, Any], step: str) -> int:
     titles = [str(title) for stage in stages if isinstance(title := stage.get("name", stage.get("train")), str)]
     allowed = join_choices([*numbers, *titles]) if numbers else "stage=[{…}], since the recipe has no stages"
     raise ValueError(f"stage.{step}: found no such stage; allowed: {allowed}{suggest_nearest(step, titles)}")
+
+
+def _find_joining(table: Mapping[str, Any], where: Sequence[int | str], step: str) -> int:
+    """Find one of what joins within a stage, by its number."""
+    stage = table["stage"][where[1]]
+    joins = stage.get("join", []) if isinstance(stage, dict) else []
+    numbers = [str(place) for place in range(len(joins))] if isinstance(joins, list) else []
+    if step in numbers:
+        return int(step)
+    key = ".".join(map(str, where))
+    allowed = join_choices(numbers) if numbers else f"{key}=[{{…}}], since nothing joins in this stage"
+    raise ValueError(f"{key}.{step}: found nothing there; allowed: {allowed}")
 
 
 def _put(table: dict[str, Any], where: Sequence[int | str], value: Any, text: str) -> None:

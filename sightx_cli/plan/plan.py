@@ -108,8 +108,8 @@ def _walk(part: BaseModel, prefix: str = "", given: bool = True) -> Iterator[tup
         key = f"{prefix}{name}"
         if isinstance(value, BaseModel):
             yield from _walk(value, f"{key}.", is_given)
-        elif name == "stage":
-            for place, stage in enumerate(value):
-                yield from _walk(stage, f"{key}.{place}.", is_given)
+        elif isinstance(value, tuple) and any(isinstance(item, BaseModel) for item in value):
+            for place, item in enumerate(value):
+                yield from _walk(item, f"{key}.{place}.", is_given)
         else:
             yield key, value, is_given

@@ -11,15 +11,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sightx_cli.plan.names import build_recipe_error, join_choices, show_value, suggest_nearest
+from sightx_cli.plan.shares import read_shares
 
-# A number, [low, high], { head, backbone }, { head, decay }, or { group: rate, … }.
+# A number, [low, high], { head, backbone }, { head, decay }, { group: rate, … }, or { "0-50%": rate, …, head }.
 Rate = float | tuple[float, float] | dict[str, float]
 
 HEAD = "head"
 HIGHEST_RATE = 10.0
 ALLOWED_RATE = (
     f"a number above 0 and at most {HIGHEST_RATE:g}, [low, high], {{ head = …, backbone = … }}, "
-    "{ head = …, decay = … } with decay above 0 and at most 1, or a rate for each trained group"
+    "{ head = …, decay = … } with decay above 0 and at most 1, a rate for each trained group, or for shares of the "
+    'layers: { "0-50%" = …, "50-100%" = …, head = … }'
 )
 
 
@@ -44,6 +46,7 @@ def read_rate(value: object) -> Rate:
         raise ValueError(ALLOWED_RATE)
     if "decay" in value and set(value) != {HEAD, "decay"}:
         raise ValueError("{ head = …, decay = … } with these two keys only")
+    read_shares(map(str, value))
     return {
         str(key): _read_number(item, 1.0 if key == "decay" else HIGHEST_RATE, str(key)) for key, item in value.items()
     }
@@ -68,7 +71,7 @@ def resolve_rates(rate: Rate, trained: Sequence[str]) -> dict[str, float]:
     Args:
         rate: a number (the same for each); [low, high] (geometric steps, the last group high; a single group high);
             { head, backbone }; { head, decay }; or by group, where a key may also be a prefix, such as `blocks` for
-            all of `blocks.0`, `blocks.1`, … (the longest matching key counts).
+            all of `blocks.0`, `blocks.1`, … (the longest matching key counts), or a share of the layers.
         trained: the names of the trained groups, earliest first, "head" last.
 
     Raises:

@@ -19,7 +19,16 @@ from sightx_cli.plan.files import load_table
 from sightx_cli.plan.names import join_choices
 from sightx_cli.plan.profiles import PROFILES
 from sightx_cli.plan.rates import ALLOWED_RATE, Rate, read_rate
-from sightx_cli.plan.values import ALLOWED_BAND, ALLOWED_TAPS, ALLOWED_TRAIN, Allowed, read_band, read_taps, read_train
+from sightx_cli.plan.values import (
+    ALLOWED_BAND,
+    ALLOWED_TAPS,
+    ALLOWED_TRAIN,
+    SCRATCH,
+    Allowed,
+    read_band,
+    read_taps,
+    read_train,
+)
 
 Metric = Literal["accuracy", "balanced_accuracy", "roc_auc", "quadratic_kappa", "loss"]
 
@@ -80,9 +89,17 @@ class Network(_Part):
 
     backbone: Annotated[Text, Field(description="any timm name")]
     weights: Annotated[
-        Literal["imagenet", "scratch"],
-        Field(description="what training starts from; a weights file given on the command line comes before it"),
+        Literal["imagenet", "scratch", "file"],
+        Field(description="what training starts from; --weights FILE comes before it, and makes it `file`"),
     ] = "imagenet"
+    grey: Annotated[
+        Literal["mean", "sum"] | None,
+        Field(
+            description="one input channel, the stem's RGB filters averaged or summed into it; a colour image is made "
+            "grey by its luminance (0.299 R + 0.587 G + 0.114 B). Left out: three channels"
+        ),
+        Allowed('"mean" or "sum" (of the RGB filters), or leave the key out for three channels'),
+    ] = None
     head: Head = Head()
 
 
@@ -101,6 +118,28 @@ class ImageInput(_Part):
         Field(description="which augmentations keep the meaning of these images"),
         BeforeValidator(lambda value: _known_profile(value) if isinstance(value, str) else value),
         Allowed(join_choices(tuple(PROFILES))),
+    ]
+
+
+class Joining(_Part):
+    """What joins the training of a stage after some of its epochs; what trained before goes on."""
+
+    after: Annotated[
+        int,
+        Field(ge=1, description="epochs of the stage before it joins"),
+        Allowed("a whole number from 1, below the stage's epochs"),
+    ]
+    train: Annotated[
+        str | tuple[str, ...],
+        PlainValidator(read_train),
+        Field(description="which part of the network trains from then on, beside what trained before"),
+        Allowed(ALLOWED_TRAIN),
+    ]
+    rate: Annotated[
+        Rate,
+        PlainValidator(read_rate),
+        Field(description="the peak learning rate of what joins; its schedule runs over the epochs that are left"),
+        Allowed("a number, [low, high], or a rate for each group that joins"),
     ]
 
 
@@ -130,6 +169,13 @@ class TrainingStage(_Part):
         Allowed("a letter, then letters, digits, - and _"),
     ] = None
 
+    join: Annotated[
+        tuple[Joining, ...],
+        BeforeValidator(_as_tuple),
+        Field(description="what joins within the stage, in turn (Howard & Ruder 2018: gradual unfreezing)"),
+        Allowed("a list of { after = …, train = …, rate = … }"),
+    ] = ()
+
     @property
     def title(self) -> str:
         """The name, or else what trains."""
@@ -150,7 +196,10 @@ class Training(_Part):
     class_weights: Annotated[
         Literal["balanced", "none"], Field(description="whether rare classes weigh more in the loss")
     ] = "none"
-    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    optimizer: Annotated[
+        Literal["adamw", "adam", "sgd"],
+        Field(description="adamw decays weights apart from the gradient, adam within it; sgd has no momentum"),
+    ] = "adamw"
     weight_decay: Annotated[float, Field(ge=0, le=1), Allowed("a number from 0 to 1")] = 0.01
     clip: Annotated[
         float | None,
@@ -227,6 +276,7 @@ def parse_recipe(table: Mapping[str, Any], origin: str, overridden: Collection[s
     """
     from sightx_cli.plan.faults import describe_faults, find_contradictions, find_faults
 
+    table = settle_weights(table)
     faults = find_contradictions(table)
     try:
         recipe = Recipe.model_validate(dict(table))
@@ -235,6 +285,15 @@ def parse_recipe(table: Mapping[str, Any], origin: str, overridden: Collection[s
     if faults:
         raise describe_faults(faults, origin, overridden)
     return recipe
+
+
+def settle_weights(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Let `model.weights`, where it is left out, be "scratch" when the first stage trains "scratch"."""
+    stages, model = table.get("stage"), table.get("model")
+    first = stages[0] if isinstance(stages, list | tuple) and stages else None
+    if isinstance(first, Mapping) and first.get("train") == SCRATCH and isinstance(model, Mapping):
+        return {**table, "model": {"weights": SCRATCH, **model}}
+    return table
 
 
 def recipe_to_table(recipe: Recipe) -> dict[str, Any]:

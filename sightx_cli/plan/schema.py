@@ -87,7 +87,8 @@ def find_nearest_key(name: str, model: type[BaseModel], where: Sequence[int | st
 
 def find_nearest_value(value: object, field: FieldInfo) -> str | None:
     """Find the named choice nearest to a mistyped one, where the field is a choice among names."""
-    choices = tuple(map(str, get_args(field.annotation))) if get_origin(field.annotation) is Literal else ()
+    literals = [kind for kind in (field.annotation, *get_args(field.annotation)) if get_origin(kind) is Literal]
+    choices = tuple(str(choice) for kind in literals for choice in get_args(kind))
     if describe_allowed(field) == join_choices(tuple(PROFILES)):
         choices = tuple(PROFILES)
     return find_nearest(value, choices) if isinstance(value, str) else None

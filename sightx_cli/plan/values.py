@@ -10,12 +10,16 @@ import re
 from dataclasses import dataclass
 
 ALLOWED_TRAIN = (
-    '"head", "last:N" (stages), "last-blocks:N", "last:P%" (of the leaf layers), "all", or a list of module names'
+    '"head", "last:N" (stages), "last-blocks:N", "last:P%" (of the leaf layers), "all", "scratch" (all, from random '
+    "weights), or a list of module names"
 )
 ALLOWED_TAPS = '"last", "last:N" (the last N stages) or "all"'
 ALLOWED_BAND = "[low, high], whole numbers from 0 with low below high, and inf for no upper end: [500_000, inf]"
 
-_TRAIN = re.compile(r"head|all|last:[1-9]\d*|last-blocks:[1-9]\d*")
+SCRATCH = "scratch"
+"""Of `train`: all of the network, from random weights; of `model.weights`: random ones."""
+
+_TRAIN = re.compile(r"head|all|scratch|last:[1-9]\d*|last-blocks:[1-9]\d*")
 _PERCENT = re.compile(r"last:(\d+(?:\.\d+)?)%")
 _TAPS = re.compile(r"last|all|last:[1-9]\d*")
 
@@ -28,7 +32,7 @@ class Allowed:
 
 
 def read_train(value: object) -> str | tuple[str, ...]:
-    """Read what a stage trains: "head", "last:N", "last-blocks:N", "last:P%", "all", or a list of module names."""
+    """Read what a stage trains: "head", "last:N", "last-blocks:N", "last:P%", "all", "scratch", or module names."""
     if isinstance(value, str):
         percent = _PERCENT.fullmatch(value)
         if _TRAIN.fullmatch(value) or (percent and 0 < float(percent[1]) <= 100):

@@ -32,13 +32,18 @@ class FrozenStaysFrozen(Callback):
     order = 5
 
     def __init__(self, backbone: nn.Module, trained: Sequence[nn.Parameter], norms_train: bool) -> None:
+        self.backbone, self.norms_train = backbone, norms_train
+        self.live: list[nn.Module] = []
+        self.thaw(trained)
+
+    def thaw(self, trained: Sequence[nn.Parameter]) -> None:
+        """Let the modules of these parameters train too, from the next epoch on."""
         parameters = {id(parameter) for parameter in trained}
-        self.backbone = backbone
-        self.live = [
+        self.live += [
             module
-            for module in backbone.modules()
+            for module in self.backbone.modules()
             if any(id(p) in parameters for p in module.parameters())
-            and (norms_train or not isinstance(module, nn.modules.batchnorm._BatchNorm))
+            and (self.norms_train or not isinstance(module, nn.modules.batchnorm._BatchNorm))
         ]
 
     def before_train(self) -> None:
@@ -56,7 +61,7 @@ class FiniteLoss(Callback):
     def after_loss(self) -> None:
         """Look at the batch's loss before anything is learned from it."""
         if self.training and not math.isfinite(self.learn.loss.item()):
-            rate = self.learn.opt.hypers[-1]["lr"]
+            rate = max(hyper["lr"] for hyper in self.learn.opt.hypers)
             raise TrainingError(
                 f"the loss is no longer finite (epoch {self.learn.epoch + 1}, rate {rate:.1e})",
                 "try a tenth of the rate (sightx lr-find shows where it diverges), or --set training.clip=1.0",
@@ -152,6 +157,11 @@ class Judge(Callback):
         self.measure, self.history, self.listener, self.early_stop = measure, history, listener, early_stop
         self.task = f"stage {stage}"
         self.stale = 0
+        self.joined = ""
+
+    def hear_of(self, joined: str) -> None:
+        """Be told what trains from this epoch on: the next row says so, and patience starts anew."""
+        self.joined, self.stale = joined, 0
 
     def before_fit(self) -> None:
         """Open the progress bar."""
@@ -191,9 +201,14 @@ class Judge(Callback):
             **{key: value for key, value in figures.items() if key != "loss" and value is not None},
             "seconds": round(time.perf_counter() - self.began, 3),
             "best": "yes" if kept else "",
+            **({"joined": self.joined} if self.joined else {}),
         }
         self.history.append(row)
         self.listener.epoch({**row, "metric": name})
+        if self.joined:
+            before, after = self.history[-2]["accuracy"], row["accuracy"]
+            self.listener.note(f"joined: {self.joined}; accuracy {before:.3f} before, {after:.3f} after an epoch of it")
+            self.joined = ""
         if self.early_stop is not None and self.stale >= self.early_stop:
             raise CancelFitException
 

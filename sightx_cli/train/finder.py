@@ -53,7 +53,8 @@ def find_rates(session: Session, stage: TrainingStage) -> FoundRates:
     with building_learner(session, stage) as (learner, groups):
         # The loss is meant to explode here: fastai ends the search by itself.
         learner.remove_cbs([callback for callback in learner.cbs if isinstance(callback, FiniteLoss)])
-        shape = np.array(stage_rates(stage, groups))
+        rates = zip(groups, stage_rates(stage, groups), strict=True)
+        shape = np.array([rate for group, rate in rates if not group.joins_after])  # what joins later is not there yet
         shape = np.maximum(shape / shape[-1], 1e-9)  # frozen groups: the schedule divides by the start
         found = None
         try:
@@ -72,8 +73,8 @@ def find_rates(session: Session, stage: TrainingStage) -> FoundRates:
             ) from error
         finally:
             session.listener.finish("learning-rate finder")
-        rates, losses = learner.recorder.lrs, learner.recorder.losses
+        tried, losses = learner.recorder.lrs, learner.recorder.losses
     session.model.load_state_dict(before)
     session.trained_from = trained_from
     suggestions = {name: float(getattr(found, name)) for name in ("valley", "steep", "minimum")}
-    return FoundRates(tuple(map(float, rates)), tuple(map(float, losses)), suggestions)
+    return FoundRates(tuple(map(float, tried)), tuple(map(float, losses)), suggestions)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from sightx_cli.engine.torch_forward import choose_half
 from sightx_cli.model.backbone import Suffix
-from sightx_cli.model.groups import Group, build_groups, find_cut
+from sightx_cli.model.groups import Group, build_stage_groups, find_cut
 from sightx_cli.plan.recipe import TrainingStage
 from sightx_cli.train.callbacks import (
     FiniteLoss,
@@ -55,9 +55,10 @@ class SuffixClassifier(nn.Module):
 def building_learner(session: Session, stage: TrainingStage) -> Iterator[tuple[Learner, tuple[Group, ...]]]:
     """Build the stage's learner with one parameter group per stage of the network; frozen means frozen.
 
-    Yields the learner and the groups that its optimizer has, in order.
+    Yields the learner and the groups that its optimizer has, in order; those that join later stand last, and are not
+    in it yet.
     """
-    groups = build_groups(session.backbone, session.head, stage.train)
+    groups = build_stage_groups(session.backbone, session.head, stage)
     last = len(session.backbone.stages)
     cut = min(find_cut(session.backbone, groups), max(session.trained_from, 0))
     kept = session.kept
@@ -76,12 +77,13 @@ def building_learner(session: Session, stage: TrainingStage) -> Iterator[tuple[L
         else:
             learner = _build_suffix_learner(session, groups, kept, cut, last, Path(scratch))
             learner_groups = tuple(group for group in groups if group.stage >= cut)
+        learner_groups = tuple(sorted(learner_groups, key=lambda group: group.joins_after))
         learner.create_opt()
         first_trained = next(i for i, group in enumerate(learner_groups) if group.trained)
         learner.freeze_to(first_trained)
         for group in groups:
             for parameter in group.parameters:
-                parameter.requires_grad_(group.trained)
+                parameter.requires_grad_(group.trained and not group.joins_after)
         try:
             with folding(session, learner, kept if cut else None, cut):
                 yield learner, learner_groups
@@ -121,7 +123,7 @@ def _build_suffix_learner(
         session.device,
     )
     model = session.head if cut == last else SuffixClassifier(Suffix(session.backbone, cut), session.head)
-    mine = [list(group.parameters) for group in groups if group.stage >= cut]
+    mine = [list(group.parameters) for group in groups if group.stage >= cut and not group.joins_after]
     return Learner(
         loaders,
         model.to(session.device).to(memory_format=torch.channels_last),
@@ -140,7 +142,7 @@ def _build_whole_learner(session: Session, groups: Sequence[Group], scratch: Pat
         session.recipe.training.batch,
         session.device,
     )
-    mine = [list(group.parameters) for group in groups]
+    mine = [list(group.parameters) for group in groups if not group.joins_after]
 
     def build_body(pretrained: bool) -> nn.Module:  # noqa: ARG001 (fastai passes it; the weights are loaded)
         return session.backbone
@@ -168,7 +170,8 @@ def _learner_options(session: Session, groups: Sequence[Group], scratch: Path) -
         "adam": partial(Adam, decouple_wd=False),
         "sgd": SGD,
     }
-    trained = [parameter for group in groups if group.trained for parameter in group.parameters]
+    starting = [group for group in groups if group.trained and not group.joins_after]
+    trained = [parameter for group in starting for parameter in group.parameters]
     callbacks: list[Any] = [FrozenStaysFrozen(session.backbone, trained, session.norms_train()), FiniteLoss()]
     if training.clip is not None:
         callbacks.append(GradientClip(training.clip))

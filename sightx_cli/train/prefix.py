@@ -66,6 +66,7 @@ def address_prefix(
             "taps": tapped,
             "pool": backbone.pool,
             "engine": engine,
+            **({"grey": backbone.grey} if backbone.grey else {}),
         }
     )
 

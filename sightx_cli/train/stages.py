@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from fastai.callback.schedule import ParamScheduler, combine_scheds
+from fastai.callback.schedule import ParamScheduler
 from fastai.learner import Learner
 
-from sightx_cli.model.groups import stage_rates
+from sightx_cli.model.groups import Group, stage_rates
 from sightx_cli.plan.recipe import TrainingStage
 from sightx_cli.train.callbacks import (
     Judge,
     measure_with,
 )
+from sightx_cli.train.courses import build_warm_cosine
+from sightx_cli.train.joining import fit_joining
 from sightx_cli.train.learners import building_learner
 from sightx_cli.train.memory import keeping_memory
 from sightx_cli.train.session import Session
@@ -41,7 +43,7 @@ def run_stage(session: Session, stage: TrainingStage, rate_factor: float = 1.0) 
             training.early_stop,
         )
         try:
-            fit_stage(learner, stage, rates, training.schedule, training.warmup_epochs, [judge])
+            fit_stage(learner, stage, groups, rates, training.schedule, training.warmup_epochs, [judge])
         finally:
             session.listener.finish(judge.task)
             session.best.restore(session.model)
@@ -51,6 +53,7 @@ def run_stage(session: Session, stage: TrainingStage, rate_factor: float = 1.0) 
 def fit_stage(
     learner: Learner,
     stage: TrainingStage,
+    groups: Sequence[Group],
     rates: Sequence[float],
     schedule: str,
     warmup_epochs: int,
@@ -58,21 +61,15 @@ def fit_stage(
 ) -> None:
     """Fit with a rate per group under the recipe's schedule: one-cycle, cosine (with warm-up), or flat."""
     with learner.no_bar(), learner.no_logging():
+        if stage.join:
+            fit_joining(learner, stage, groups, rates, schedule, warmup_epochs, callbacks)
+            return
         if schedule == "one-cycle":
             learner.fit_one_cycle(stage.epochs, lr_max=np.array(rates), cbs=list(callbacks))
             return
         if schedule == "cosine":
             share = warmup_epochs / stage.epochs
-            course = {"lr": _warm_cosine(np.array(rates), share)}
+            course = {"lr": build_warm_cosine(np.array(rates), share)}
             learner.fit(stage.epochs, lr=np.array(rates), cbs=[ParamScheduler(course), *callbacks])
         else:
             learner.fit(stage.epochs, lr=np.array(rates), cbs=list(callbacks))
-
-
-def _warm_cosine(rates: Any, warmup_share: float) -> Callable[[float], Any]:
-    from fastai.callback.schedule import SchedCos, SchedLin
-
-    if warmup_share == 0:
-        return SchedCos(rates, rates * 0)  # type: ignore[no-any-return]
-    parts = [SchedLin(rates * 0.01, rates), SchedCos(rates, rates * 0)]
-    return combine_scheds([warmup_share, 1 - warmup_share], parts)  # type: ignore[no-any-return]

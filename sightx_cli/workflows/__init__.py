@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sightx_cli.workflows.audited import AuditResult, BackboneComparison
+    from sightx_cli.workflows.auditing import audit, compare_backbones
     from sightx_cli.workflows.caching import CacheEntry, CacheListing, clear_cache, list_cache
     from sightx_cli.workflows.demonstrating import write_demo
     from sightx_cli.workflows.finding import find_lr
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from sightx_cli.workflows.results import FitResult, LrFindResult, PredictResult, ProbeResult
 
 _HOMES = {
+    "AuditResult": "audited",
+    "BackboneComparison": "audited",
     "CacheEntry": "caching",
     "CacheListing": "caching",
     "FitResult": "results",
@@ -26,7 +30,9 @@ _HOMES = {
     "LrFindResult": "results",
     "PredictResult": "results",
     "ProbeResult": "results",
+    "audit": "auditing",
     "clear_cache": "caching",
+    "compare_backbones": "auditing",
     "find_lr": "finding",
     "fit": "fitting",
     "inspect": "inspecting",
@@ -37,6 +43,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "AuditResult",
+    "BackboneComparison",
     "CacheEntry",
     "CacheListing",
     "FitResult",
@@ -44,7 +52,9 @@ __all__ = [
     "LrFindResult",
     "PredictResult",
     "ProbeResult",
+    "audit",
     "clear_cache",
+    "compare_backbones",
     "find_lr",
     "fit",
     "inspect",

@@ -16,6 +16,7 @@ from sightx_cli.embed.store import OutputStore
 from sightx_cli.engine.choose import EngineChoice, choose_device, choose_engine
 from sightx_cli.errors import DataError
 from sightx_cli.model.classifier import build_backbone, build_classifier
+from sightx_cli.model.forward_check import check_forward
 from sightx_cli.model.groups import find_cuts
 from sightx_cli.plan.profiles import PROFILES
 from sightx_cli.progress import Listener
@@ -27,6 +28,7 @@ from sightx_cli.workflows.preparing import Preparation
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sightx_cli.model.weights import Weights
     from sightx_cli.train.session import Session
 
 TRAINING = "sightx_cli.train.stages"
@@ -48,14 +50,18 @@ def build_session(
     """Build the network and everything around it; computes, or finds kept, the frozen layers' outputs.
 
     The finder wants one of the views and no `solving`: it starts from a fresh head. Every stage's groups and rates are
-    resolved here, so that a recipe the network cannot follow is said before anything is computed.
+    resolved here, so that a recipe the network cannot follow is said before anything is computed, and a random image
+    has gone through backbone and head.
     """
     request, recipe = preparation.request, preparation.recipe
     device = choose_device(request.device)
     engine = choose_engine(request.engine, device)
     seed_everything(request.seed)
-    backbone, weights = build_backbone(recipe, request.weights)
-    listener.note(f"weights: {weights.origin}")
+    backbone, weights = build_backbone(recipe, request.weights_file())
+    classes = preparation.manifest.classes
+    model = build_classifier(backbone, recipe, len(classes))
+    check_forward(model, len(classes), recipe.image.size_px, f"weights ({weights.origin})")
+    say_weights(weights, recipe.model.backbone, listener)
     listener.note(f"engine: {engine.name} {engine.precision} ({engine.why})")
     if backbone.failed_its_check:
         name = recipe.model.backbone
@@ -64,8 +70,6 @@ def build_session(
         listener.note(f"{recipe.model.backbone} cannot be cut between its stages: only a frozen whole is kept")
     if not backbone.can_be_cut and recipe.model.head.taps != "last":
         listener.warn(f'{recipe.model.backbone} has no stages to tap: its head reads the last output, as taps = "last"')
-    classes = preparation.manifest.classes
-    model = build_classifier(backbone, recipe, len(classes))
     cuts = find_cuts(backbone, model[1], recipe)
     train = build_sample(preparation.part("train"), classes)
     valid = build_sample(preparation.part("valid"), classes)
@@ -101,6 +105,19 @@ def build_session(
         features=features,
     )
     return session, engine
+
+
+def say_weights(weights: Weights, backbone: str, listener: Listener) -> None:
+    """Say where the weights come from, how a file of the user's fitted, and what is only assumed of it."""
+    said = f": {weights.match.describe()}" if weights.match is not None else ""
+    listener.note(f"weights: {weights.origin}{said}")
+    if weights.unsure:
+        mean, std = (",".join(f"{value:g}" for value in values) for values in (weights.mean, weights.std))
+        listener.warn(
+            f"nobody says what these weights' input was normalised with; timm's for {backbone} is assumed: mean "
+            f"{mean}, std {std}. A wrong one ruins domain weights: --weights-mean, --weights-std "
+            "(docs/domain-weights.md)"
+        )
 
 
 def check_train_classes(train: Sample, classes: Sequence[str]) -> None:

@@ -109,8 +109,8 @@ def choose_budget(recipe: Recipe, images: int) -> float:
     area = (recipe.image.size_px / 224) ** 2
     seconds = choices.estimate_forward_seconds(images * recipe.training.views, recipe.image.size_px)
     for stage in recipe.stage:
-        kind = stage.train if stage.train in ("head", "all") else "last"
-        speed = TRAINING_IMAGES_PER_SECOND[str(kind)] / (1.0 if kind == "head" else area)
+        kind = {"head": "head", "all": "all", "scratch": "all"}.get(str(stage.train), "last")
+        speed = TRAINING_IMAGES_PER_SECOND[kind] / (1.0 if kind == "head" else area)
         seconds += images * stage.epochs / speed
     return max(choices.MIN_BUDGET_SECONDS, choices.BUDGET_SHARE * seconds)
 
@@ -215,7 +215,7 @@ class Chooser:
         task = f"probe: {recipe.image.size_px} px, {recipe.image.fit}, {recipe.model.backbone}"
         return embed_images(
             asked,
-            self.request.weights,
+            self.request.weights_file(),
             self.probe.paths,
             self.probe.digests,
             self.listener,

@@ -94,6 +94,7 @@ def write_bundle(preparation: Preparation, session: Session, folder: Path, liste
         backbone=recipe.model.backbone,
         head=recipe.model.head.model_dump(),
         recipe=recipe.name,
+        grey=recipe.model.grey,
     )
     write_weights(session.model, folder / runs.BUNDLE_WEIGHTS)
     graph, kept = folder / runs.BUNDLE_GRAPH, session.kept

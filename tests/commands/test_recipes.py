@@ -9,6 +9,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from sightx_cli.commands.options import complete_names, complete_recipes
 from sightx_cli.commands.recipes import app
 from sightx_cli.errors import RecipeError, RunError, UsageError
 from sightx_cli.plan.decision import TABLE
@@ -33,6 +34,30 @@ def test_list_names_every_recipe_for_people_and_programs():
     names = [cell.recipe for cell in TABLE]
     assert [one["name"] for one in answer("list")["recipes"]] == names
     assert all(name in run(app, ["list"]).stdout for name in names)
+
+
+def test_list_reference_names_the_reference_recipes_and_the_plain_list_counts_them():
+    names = [one["name"] for one in answer("list", "--reference")["recipes"]]
+    assert {"sightx-dr", "resnet50-frozen", "mobilenetv2-partial"} <= set(names)
+    assert all(name in run(app, ["list", "--reference"]).stdout for name in names)
+    plain = run(app, ["list"])
+    assert "sightx-dr" not in plain.stdout
+    assert f"{len(names)} more" in plain.stderr
+
+
+def test_a_reference_recipe_is_shown_copied_and_checked_by_its_name(tmp_path):
+    file = tmp_path / "mine.toml"
+    assert answer("show", "sightx-dr")["recipe"]["model"]["backbone"] == "resnet50"
+    assert answer("copy", "sightx-dr", str(file))["file"] == str(file)
+    assert run(app, ["check", "sightx-dr", str(file)]).stdout.count(": right\n") == 2
+    error = refused("show", "sightxdr")
+    assert '"sightx-dr"' in error.message
+    assert "sightx recipes show sightx-dr" in error.hint
+
+
+def test_the_shell_is_offered_the_reference_recipes_too():
+    assert [name for name, _ in complete_names("sightx")] == ["sightx-dr"]
+    assert {"auto", "natural-small", "sightx-dr"} <= {name for name, _ in complete_recipes("")}
 
 
 def test_list_gives_the_band_with_null_for_no_upper_end():
@@ -100,6 +125,7 @@ def test_copy_refuses_a_file_that_is_there(tmp_path):
 def test_a_quick_command_imports_nothing_heavy(arguments):
     code = f"""
 import sys
+from sightx_cli.commands.options import complete_names, complete_recipes
 from sightx_cli.commands.recipes import app
 app({arguments!r}, standalone_mode=False)
 heavy = {{"numpy", "pandas", "sklearn", "torch", "fastai", "timm", "PIL"}} & set(sys.modules)

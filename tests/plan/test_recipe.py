@@ -197,6 +197,12 @@ def test_a_mistyped_choice_is_reported_with_the_nearest_right_one(setting, neare
         "stage.0.rate={head=1e-3, decay=2}",
         "stage.0.rate={head=1e-3, blocks=1e-4}",
         "stage.0.name='0'",
+        "stage.0.rate={'0-60%'=1e-5, '50-100%'=1e-4, head=1e-3}",
+        "stage.0.rate={'60-50%'=1e-5, head=1e-3}",
+        "stage.0.rate={'50-101%'=1e-5, head=1e-3}",
+        "stage.0.rate={'50%'=1e-5, head=1e-3}",
+        "stage.0.rate={'0-100%'=1e-5, layer4=1e-4, head=1e-3}",
+        "model.grey=luminance",
         "training.views=0",
         "training.class_weights=auto",
         "training.weight_decay=nan",
@@ -229,11 +235,61 @@ def test_what_a_stage_may_train(train):
         (["training.schedule=cosine", "training.warmup_epochs=2"], "stage.0.epochs"),
         (["stage.0.name=a", "stage.1.name=a"], "stage.1.name"),
         (["model.weights=scratch", "stage.0.train=all"], "stage.1.train"),
+        (["stage.0.train=scratch"], "model.weights"),
+        (["stage.1.train=scratch"], "stage.1.train"),
+        (["stage.1.train=all", "stage.1.rate={'0-25%'=1e-5, '50-100%'=1e-4, head=1e-3}"], "stage.1.rate"),
+        (["stage.0.rate={'0-100%'=1e-5, head=1e-3}"], "stage.0.rate"),
+        (["stage.0.join=[{after=2, train='last:1', rate=1e-4}]"], "stage.0.join.0.after"),
+        (["stage.1.train=all", "stage.1.join=[{after=1, train='last:1', rate=1e-4}]"], "stage.1.join"),
+        (["stage.1.join=[{after=1, train='head', rate=1e-4}]"], "stage.1.join.0.train"),
+        (["stage.1.join=[{after=1, train='last:3', rate={head=1e-3, backbone=1e-4}}]"], "stage.1.join.0.rate"),
+        (
+            ["stage.1.join=[{after=2, train='last:3', rate=1e-4}, {after=2, train='last:4', rate=1e-4}]"],
+            "stage.1.join.1.after",
+        ),
+        (
+            [
+                "training.schedule=cosine",
+                "training.warmup_epochs=1",
+                "stage.1.join=[{after=2, train='last:3', rate=1e-4}]",
+            ],
+            "stage.1.join.0.after",
+        ),
     ],
 )
 def test_values_that_do_not_go_together_are_a_fault(settings, key):
     (fault,) = faults_of(*settings)
     assert fault.startswith(f"mine.toml: {key}: found ")
+
+
+def test_a_stage_from_scratch_needs_no_word_on_the_weights():
+    table = load_table(MEDIUM)
+    del table["model"]["weights"]
+    table["stage"] = [{"train": "scratch", "epochs": 5, "rate": 1e-3}, {"train": "all", "epochs": 1, "rate": 1e-4}]
+    recipe = parse_recipe(table, "mine.toml")
+    assert recipe.model.weights == "scratch"
+    assert parse_recipe(tomllib.loads(recipe_to_toml(recipe)), "copy.toml") == recipe
+
+
+def test_what_joins_within_a_stage_is_read_and_changed_by_its_number():
+    table = apply_overrides(
+        load_table(MEDIUM),
+        ["stage.1.join=[{after=1, train='last:3', rate=1e-5}]", "stage.1.join.0.after=2"],
+    )
+    (join,) = parse_recipe(table, "mine.toml").stage[1].join
+    assert (join.after, join.train, join.rate) == (2, "last:3", 1e-5)
+    with pytest.raises(RecipeError, match=r'stage\.1\.join\.1: found nothing there; allowed: "0"'):
+        apply_overrides(table, ["stage.1.join.1.after=2"])
+    with pytest.raises(RecipeError, match="nothing joins in this stage"):
+        apply_overrides(table, ["stage.0.join.0.after=2"])
+
+
+def test_the_plan_shows_what_joins_value_by_value():
+    from sightx_cli.plan.plan import build_plan
+
+    table = apply_overrides(load_table(MEDIUM), ["stage.1.join=[{after=1, train='last:3', rate=1e-5}]"])
+    values = build_plan(parse_recipe(table, "mine.toml"), "mine.toml", ["stage.1.join"], {}, "").values
+    assert (values["stage.1.join.0.train"].value, values["stage.1.join.0.train"].origin) == ("last:3", "option")
 
 
 def test_a_value_given_as_an_option_is_not_blamed_on_the_file():

@@ -8,11 +8,12 @@ import pytest
 
 from sightx_cli.plan.catalog import list_recipes
 from sightx_cli.plan.decision import TABLE
-from sightx_cli.plan.files import find_folder
+from sightx_cli.plan.files import find_folder, list_files, list_reference_summaries
 from sightx_cli.plan.recipe import load_recipe, parse_recipe, recipe_to_toml
 
 FILES = sorted(find_folder().glob("*.toml"))
-every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+every_file = pytest.mark.parametrize("file", list_files().values(), ids=lambda file: file.stem)
+every_table_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 every_medical = pytest.mark.parametrize("name", [cell.recipe for cell in TABLE if cell.shift == "different"])
 
 
@@ -41,7 +42,7 @@ def test_a_shipped_recipe_survives_being_written_and_read_again(file):
     assert parse_recipe(tomllib.loads(recipe_to_toml(recipe)), "copy.toml") == recipe
 
 
-@every_file
+@every_table_file
 def test_after_a_head_stage_the_backbone_starts_low(file):
     """A head that starts from a solved linear probe is destroyed by a peak of 9e-4 and backbone 3e-4."""
     stages = load_recipe(file).stage
@@ -49,6 +50,13 @@ def test_after_a_head_stage_the_backbone_starts_low(file):
         assert isinstance(stage.rate, dict)
         assert stage.rate["head"] <= 5e-4 or stage.train == "all"
         assert stage.rate.get("backbone", 0) <= 5e-5
+
+
+def test_the_decision_table_picks_no_reference_recipe_and_no_two_recipes_share_a_name():
+    references = [one.name for one in list_reference_summaries()]
+    assert references
+    assert not set(references) & ({cell.recipe for cell in TABLE} | {recipe.name for recipe in list_recipes()})
+    assert list(list_files()) == [file.stem for file in FILES] + references
 
 
 def test_every_cell_of_the_table_has_its_recipe_and_the_list_is_in_its_order():

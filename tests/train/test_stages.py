@@ -51,7 +51,7 @@ def train_raw(
 ) -> Any:
     """Train a stage without going back to the best epoch; gives the learner and its groups."""
     with building_learner(session, stage) as (learner, groups):
-        fit_stage(learner, stage, stage_rates(stage, groups), schedule, warmup, list(watch))
+        fit_stage(learner, stage, groups, stage_rates(stage, groups), schedule, warmup, list(watch))
     return learner, groups
 
 

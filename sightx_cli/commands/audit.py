@@ -1,0 +1,119 @@
+"""`sightx audit`: what a network holds and costs, and what of it trains, before any training."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sightx_cli.commands.options import MODEL, RECIPE, Talk, complete_names, flatten_options
+from sightx_cli.errors import UsageError
+
+EXAMPLES = """\
+[bold]Examples[/]
+sightx audit --recipe medical-medium --classes 3
+sightx audit --recipe medical-medium --backbone resnet50
+sightx audit runs/latest   [dim]what a fit trained (without RUN the newest)[/]
+sightx audit --compare resnet50,mobilenetv2_100,tf_efficientnet_lite0"""
+
+Run = Annotated[
+    Path | None,
+    typer.Argument(metavar="RUN", help="A finished run [dim](default: the newest)[/].", show_default=False),
+]
+Compare = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B,…", help="Put timm networks side by side, each with a linear head.", rich_help_panel=MODEL
+    ),
+]
+
+
+@dataclass(frozen=True)
+class AuditOptions:
+    """What to audit, where it is no run."""
+
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="A shipped recipe, or a file of your own.",
+            autocompletion=complete_names,
+            rich_help_panel=RECIPE,
+        ),
+    ] = None
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change one value of the recipe, such as image.size_px=384. May be given again.",
+            rich_help_panel=RECIPE,
+        ),
+    ] = None
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Any timm network: in place of the recipe's, or by itself with a linear head.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    classes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="How many classes the head tells apart. [dim](default: 5; with --compare ImageNet's 1,000)[/]",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+
+    def to_arguments(self) -> dict[str, Any]:
+        """Give the keyword arguments of the workflows."""
+        return {**vars(self), "settings": tuple(self.settings or ())}
+
+    def to_comparison(self, run: Path | None) -> dict[str, Any]:
+        """Give the keyword arguments of a comparison. Raises UsageError for what it has no use for."""
+        for flag, value in (("RUN", run), ("--recipe", self.recipe), ("--backbone", self.backbone)):
+            if value is not None:
+                raise UsageError(f"--compare and {flag} do not go together", f"leave one out: --compare or {flag}")
+        return {"classes": self.classes, "settings": tuple(self.settings or ())}
+
+    def suggest(self, run: Path | None) -> str:
+        """Give the command that trains what was audited; nothing where it has been trained."""
+        if run is not None:
+            return ""
+        given = (
+            ("--recipe", self.recipe),
+            ("--backbone", self.backbone),
+            *(("--set", setting) for setting in self.settings or ()),
+        )
+        return "sightx fit DATA" + "".join(
+            f" {flag} {shlex.quote(value)}" for flag, value in given if value is not None
+        )
+
+
+@flatten_options
+def audit(options: AuditOptions, run: Run = None, compare: Compare = None, *, talk: Talk) -> None:
+    """Count what a network holds and costs, and what of it trains.
+
+    Stage by stage: parameters, what is frozen, rates, output shapes,
+    multiply-adds, activations, and what the frozen part keeps of each
+    image. Reads no images, and needs no weights.
+    """
+    from sightx_cli import workflows
+    from sightx_cli.console import show_audit, show_comparison
+
+    with talk.listen() as listener:
+        if compare is not None:
+            side_by_side = workflows.compare_backbones(
+                compare.split(","), **options.to_comparison(run), listener=listener
+            )
+        else:
+            audited = workflows.audit(run, **options.to_arguments(), listener=listener)
+    if compare is not None:
+        talk.answer(side_by_side, show_comparison)
+    else:
+        talk.answer(audited, show_audit, options.suggest(audited.run))

@@ -1,0 +1,24 @@
+"""Where a network's pretrained weights would come from on this machine, found out without touching the network."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import timm
+
+from sightx_cli.model.packaged import find_packaged_file
+
+AtHand = Literal["packaged", "cached", "network", "none"]
+
+
+def find_weights_at_hand(backbone: str) -> AtHand:
+    """Say where a fit would find a timm network's weights: a package, the local cache, the network, or nowhere."""
+    if find_packaged_file(backbone) is not None:
+        return "packaged"
+    from huggingface_hub import try_to_load_from_cache
+
+    config = timm.get_pretrained_cfg(backbone)
+    repository = config.hf_hub_id if config else None
+    if not repository:
+        return "none"
+    return "cached" if isinstance(try_to_load_from_cache(repository, "model.safetensors"), str) else "network"

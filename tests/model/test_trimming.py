@@ -1,0 +1,25 @@
+"""With `pool = "flatten"` nothing is kept of what a network computes behind its last map."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sightx_cli.model.backbone import Backbone, build_network
+from sightx_cli.model.trimming import drop_behind_map
+
+
+@pytest.mark.parametrize(
+    ("name", "gone", "maps"),
+    [("mobilenetv3_small_050", {"conv_head"}, 288), ("resnet18", set(), 512)],
+)
+def test_what_stands_behind_the_last_map_is_dropped_and_the_map_stays(name: str, gone: set[str], maps: int) -> None:
+    network = build_network(name, 64)
+    before = {parameter.partition(".")[0] for parameter, _ in network.named_parameters()}
+    expected = network.eval().forward_features(torch.ones(1, 3, 64, 64))
+    drop_behind_map(network, 64)
+    after = {parameter.partition(".")[0] for parameter, _ in network.named_parameters()}
+    assert before - after == gone
+    backbone = Backbone(network, pool="flatten", size_px=64).eval()
+    assert backbone.feature_count == maps * 2 * 2
+    torch.testing.assert_close(backbone(torch.ones(1, 3, 64, 64)), expected.flatten(1))

@@ -1,0 +1,158 @@
+"""Every reference recipe fits, from images to a product that predicts: a file in the folder is tested by being there.
+
+The weights are random, since the real ones of these networks need a network connection. In place of ResNet50, VGG16
+and EfficientNet-B0 stands a small cousin of the same family, whose stages bear the same names; the published figures of
+the real ones are in `tests/model/test_reference.py`, and one recipe fits on its real ResNet50 here.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sightx_cli import fit
+from sightx_cli.infer.predictor import load_predictor
+from sightx_cli.plan.files import list_reference_summaries
+from sightx_cli.plan.recipe import Recipe, load_recipe
+from sightx_cli.progress import Silent
+
+if TYPE_CHECKING:
+    from sightx_cli.workflows import FitResult
+
+COUSINS = {"resnet50": "test_resnet", "vgg16": "vgg11", "efficientnet_b0": "test_efficientnet"}
+SIZE_PX = 32
+
+
+@pytest.fixture(scope="module")
+def few(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six digits of each of three classes to train on, three to validate."""
+    root = tmp_path_factory.mktemp("few")
+    for part, places in {"train": range(6), "valid": range(6, 9)}.items():
+        for folder in sorted(digits.iterdir()):
+            (root / part / folder.name).mkdir(parents=True)
+            for place in places:
+                (root / part / folder.name / f"{place}.png").symlink_to(folder / f"{place:02}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def write_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Recipe, str], Path | None]:
+    """Writes random weights of what a recipe reads of a network, once; None where it trains from random ones anyway."""
+    folder = tmp_path_factory.mktemp("weights")
+
+    def write(recipe: Recipe, backbone: str) -> Path | None:
+        import torch
+        from safetensors.torch import save_file
+
+        from sightx_cli.model.backbone import build_network
+        from sightx_cli.model.trimming import drop_behind_map
+
+        file = folder / f"{backbone}-{recipe.model.head.pool}.safetensors"
+        if recipe.model.weights == "scratch":
+            return None
+        if not file.exists():
+            torch.manual_seed(0)
+            network = build_network(backbone, SIZE_PX)
+            if recipe.model.head.pool == "flatten":
+                drop_behind_map(network, SIZE_PX)
+            save_file(network.state_dict(), file)
+        return file
+
+    return write
+
+
+class Heard(Silent):
+    """Remembers what was warned of."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+def shorten(recipe: Recipe) -> list[str]:
+    """One epoch for each stage, and one more for each part that joins in it."""
+    joins = [
+        f"stage.{n}.join.{k}.after={k + 1}" for n, stage in enumerate(recipe.stage) for k in range(len(stage.join))
+    ]
+    epochs = [f"stage.{number}.epochs={1 + len(stage.join)}" for number, stage in enumerate(recipe.stage)]
+    return [
+        f"image.size_px={SIZE_PX}",
+        "training.batch=9",
+        "training.warmup_epochs=0",
+        "training.views=1",
+        *epochs,
+        *joins,
+    ]
+
+
+def fit_few(name: str, few: Path, out: Path, write_weights: Any, real: bool = False) -> tuple[FitResult, list[str]]:
+    recipe = load_recipe(next(one.file for one in list_reference_summaries() if one.name == name))
+    backbone = recipe.model.backbone if real else COUSINS.get(recipe.model.backbone, recipe.model.backbone)
+    how: dict[str, Any] = {"backbone": backbone, "weights": write_weights(recipe, backbone), "engine": "torch"}
+    heard = Heard()
+    return fit(few, recipe=name, settings=shorten(recipe), out=out, listener=heard, **how), heard.warnings
+
+
+def check_product(result: FitResult, few: Path) -> None:
+    """Every stage trained, and what is reported is what the bundle's own graph says of the valid images."""
+    recipe = load_recipe(result.run / "recipe.toml")
+    with (result.run / "history.csv").open(encoding="utf-8") as file:
+        trained = {row["stage"] for row in csv.DictReader(file)}
+    assert {stage.title for stage in recipe.stage} <= trained
+    files = sorted((few / "valid").rglob("*.png"))
+    predictor = load_predictor(result.run)
+    right = [
+        result.classes[int(np.argmax(one.probabilities))] == Path(one.image).parent.name
+        for one in predictor.predict((str(file), str(file)) for file in files)
+        if one.probabilities is not None
+    ]
+    assert len(right) == len(files) == 9
+    assert sum(right) / len(right) == pytest.approx(result.metrics["accuracy"])
+
+
+@pytest.mark.parametrize("name", [one.name for one in list_reference_summaries()])
+def test_a_reference_recipe_fits_from_images_to_a_product(
+    name: str, few: Path, tmp_path: Path, write_weights: Callable[[Recipe, str], Path | None], home: Path
+) -> None:
+    result, warnings = fit_few(name, few, tmp_path / "run", write_weights)
+    assert warnings == []
+    check_product(result, few)
+
+
+def test_sightx_dr_fits_on_its_real_resnet50(
+    few: Path, tmp_path: Path, write_weights: Callable[[Recipe, str], Path | None], home: Path
+) -> None:
+    result, _ = fit_few("sightx-dr", few, tmp_path / "run", write_weights, real=True)
+    check_product(result, few)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, in which `runs/latest` appears."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.chdir(tmp_path / "home")
+    return tmp_path / "home"
+
+
+def test_the_product_of_a_grey_recipe_reads_a_grey_image_as_the_trained_network_does(
+    few: Path, tmp_path: Path, write_weights: Callable[[Recipe, str], Path | None], home: Path
+) -> None:
+    """And a colour image by its luminance: of the same grey, the same answer, through the bundle's graph."""
+    result, _ = fit_few("xray-grey", few, tmp_path / "run", write_weights)
+    grey = Image.open(next((few / "valid").rglob("*.png"))).convert("L")
+    red = np.stack([np.array(grey) * (plane == 0) for plane in range(3)], -1).astype(np.uint8)
+    Image.fromarray(red).save(tmp_path / "red.png")
+    Image.fromarray(np.round(np.array(grey) * 0.299).astype(np.uint8)).save(tmp_path / "dim.png")
+    predictor = load_predictor(result.run)
+    assert predictor.facts.grey == "sum"
+    red_says, dim_says = predictor.predict((f"{name}.png", str(tmp_path / f"{name}.png")) for name in ("red", "dim"))
+    assert red_says.probabilities is not None
+    assert red_says.probabilities == pytest.approx(dim_says.probabilities, abs=0.02)
