@@ -207,6 +207,14 @@ class Training(_Part):
         Allowed("a number above 0, or leave the key out for no clipping"),
     ] = None
     label_smoothing: Annotated[float, Field(ge=0, lt=1), Share] = 0.0
+    soft_grades: Annotated[
+        bool,
+        Field(
+            description="whether a grade's neighbours share an eighth of its target, where three or more classes are "
+            "grades in order (Díaz & Marathe 2019)"
+        ),
+        Allowed("true or false"),
+    ] = True
     batch: Annotated[
         int, Field(ge=1, le=4096, description="images per step"), Allowed("a whole number from 1 to 4,096")
     ] = 32

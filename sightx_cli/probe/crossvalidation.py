@@ -116,10 +116,12 @@ def cross_validate(
     balanced: bool,
     together: Sequence[str],
     seed: int = 0,
+    graded: bool = False,
 ) -> CrossValidation:
     """Solve a head on all folds but one, in turn, and predict that one: features (N, F), targets and folds (N,).
 
-    The penalty of each head is chosen within its own training images.
+    The penalty of each head is chosen within its own training images. Where the classes are `graded`, neighbouring
+    ones share their targets.
     """
     probabilities = np.zeros((len(targets), len(classes)), np.float32)
     with calm_threads(len(targets)):
@@ -127,7 +129,13 @@ def cross_validate(
             held_out = fold_of == fold
             groups = [name for name, out in zip(together, held_out, strict=True) if not out]
             solution = solve_linear_head(
-                features[~held_out], targets[~held_out], len(classes), balanced, groups if any(groups) else None, seed
+                features[~held_out],
+                targets[~held_out],
+                len(classes),
+                balanced,
+                groups if any(groups) else None,
+                seed,
+                graded=graded,
             )
             probabilities[held_out] = solution.predict(features[held_out])
     return measure_folds(probabilities, targets, fold_of, classes, ordered, together, seed)

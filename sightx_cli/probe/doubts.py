@@ -96,7 +96,7 @@ def predict_out_of_fold(
     rows = _reduce(features, seed)
     with calm_threads(len(rows)), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a head that is not quite solved judges as well
-        strength = choose_strength(rows, labels, None, groups, seed)
+        strength = choose_strength(rows, labels, False, groups, seed)
         for fit, judge in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(rows, labels, codes):
             model = LogisticRegression(C=strength, max_iter=100, tol=1e-3).fit(rows[fit], labels[fit])
             probabilities[np.ix_(judge, model.classes_)] = model.predict_proba(rows[judge])

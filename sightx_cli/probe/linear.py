@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,25 +62,26 @@ def solve_linear_head(
     groups: Sequence[str] | None = None,
     seed: int = 0,
     views: int = 1,
+    graded: bool = False,
 ) -> LinearSolution:
     """Solve a multinomial logistic regression on features (N, F) with targets (N,) of `classes` classes.
+
+    Where they are `graded`, neighbouring grades share their targets (see `probe.grades`).
 
     The penalty is chosen by cross-validated log loss on the training images, with groups kept together. There must be
     images of two classes at least; a class without any is given no chance. With several views the rows hold every
     image once per view, view after view: the penalty is chosen on the first view, and weighs as much per image on all.
     """
-    from sklearn.linear_model import LogisticRegression
-
     mean, deviation = measure_scale(features)
     scaled = (features - mean) / deviation
-    weights = "balanced" if balanced else None
     first = len(targets) // views
     first_groups = None if groups is None else list(groups)[:first]
-    strength = choose_strength(scaled[:first], targets[:first], weights, first_groups, seed) / views
+    grades = classes if graded else 0
+    strength = choose_strength(scaled[:first], targets[:first], balanced, first_groups, seed, grades) / views
     with warnings.catch_warnings():
         # An unfinished solution is a fine start for training; the judge of it is the valid part.
         warnings.simplefilter("ignore")
-        model = LogisticRegression(C=strength, class_weight=weights, max_iter=100, tol=1e-3).fit(scaled, targets)
+        model = build_regression(strength, balanced, grades, 1e-3).fit(scaled, targets)
     weight = np.zeros((classes, features.shape[1]), np.float32)
     bias = np.full(classes, -10.0, np.float32)  # a class that the training part lacks
     if len(model.classes_) == 2:  # scikit-learn gives one row: the second class against the first
@@ -88,6 +90,18 @@ def solve_linear_head(
     else:
         weight[model.classes_], bias[model.classes_] = model.coef_, model.intercept_
     return LinearSolution(weight, bias, mean, deviation, strength)
+
+
+def build_regression(strength: float, balanced: bool, grades: int, tolerance: float, warm_start: bool = False) -> Any:
+    """Build the regression to fit: scikit-learn's, or the one of so many grades, which share their targets."""
+    if grades:
+        from sightx_cli.probe.grades import GradeRegression
+
+        return GradeRegression(grades, strength, balanced, tol=tolerance, warm_start=warm_start)
+    from sklearn.linear_model import LogisticRegression
+
+    weights = "balanced" if balanced else None
+    return LogisticRegression(C=strength, class_weight=weights, max_iter=100, tol=tolerance, warm_start=warm_start)
 
 
 def measure_scale(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -112,12 +126,15 @@ def rotate(scaled: NDArray[np.float32]) -> NDArray[np.float32]:
 def choose_strength(
     scaled: NDArray[np.float32],
     targets: NDArray[np.int64],
-    weights: str | None,
+    balanced: bool,
     groups: Sequence[str] | None,
     seed: int,
+    grades: int = 0,
 ) -> float:
-    """Choose the penalty with the least cross-validated log loss, on at most TRIAL_IMAGES images."""
-    from sklearn.linear_model import LogisticRegression
+    """Choose the penalty with the least cross-validated log loss, on at most TRIAL_IMAGES images.
+
+    `grades` is the number of classes where they share their targets, 0 where they do not.
+    """
     from sklearn.metrics import log_loss
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
@@ -147,7 +164,7 @@ def choose_strength(
         for fit, judge in splits:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                model = LogisticRegression(C=strength, class_weight=weights, max_iter=100, tol=1e-2).fit(x[fit], y[fit])
-            total += log_loss(y[judge], model.predict_proba(x[judge]), labels=labels) * len(judge)
+                model = build_regression(strength, balanced, grades, 1e-2).fit(x[fit], y[fit])
+            total += log_loss(y[judge], model.predict_proba(x[judge]), labels=model.classes_) * len(judge)
         losses.append(total)
     return STRENGTHS[int(np.argmin(losses))]

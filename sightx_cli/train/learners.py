@@ -33,6 +33,7 @@ from sightx_cli.train.callbacks import (
 )
 from sightx_cli.train.folding import folded_norms
 from sightx_cli.train.loaders import build_image_loaders, build_kept_loaders
+from sightx_cli.train.losses import build_loss
 from sightx_cli.train.prefix import KeptPrefix
 from sightx_cli.train.session import Session
 
@@ -164,7 +165,7 @@ def _build_whole_learner(session: Session, groups: Sequence[Group], scratch: Pat
 def _learner_options(session: Session, groups: Sequence[Group], scratch: Path) -> dict[str, Any]:
     """Return what both learners share: loss, optimizer, decay, and the callbacks that keep frozen frozen."""
     training = session.recipe.training
-    loss = nn.CrossEntropyLoss(weight=session.class_weights(), label_smoothing=training.label_smoothing)
+    loss = build_loss(session.class_weights(), training.label_smoothing, len(session.classes) * session.graded())
     optimizers = {
         "adamw": Adam,
         "adam": partial(Adam, decouple_wd=False),

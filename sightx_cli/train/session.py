@@ -13,6 +13,7 @@ from sightx_cli.embed.outputs import View
 from sightx_cli.model.backbone import Backbone
 from sightx_cli.model.weights import Weights
 from sightx_cli.plan.recipe import Recipe
+from sightx_cli.probe.grades import is_graded
 from sightx_cli.progress import Listener
 from sightx_cli.train.callbacks import (
     NORMS_TRAIN_FROM_IMAGES,
@@ -66,6 +67,10 @@ class Session:
     def norms_train(self) -> bool:
         """Tell whether BatchNorm's statistics move where its stage trains: with many images, or from scratch."""
         return len(self.train) >= NORMS_TRAIN_FROM_IMAGES or self.recipe.model.weights == "scratch"
+
+    def graded(self) -> bool:
+        """Tell whether neighbouring classes share their targets: grades in order, unless the recipe says no."""
+        return is_graded(self.ordered, self.recipe.training.soft_grades, len(self.classes))
 
     def class_weights(self) -> Tensor | None:
         """Return the loss's weight per class, n / (C · n_c) as scikit-learn's "balanced"; None for "none"."""

@@ -54,6 +54,7 @@ def solve_head(session: Session) -> float | None:
         session.recipe.training.class_weights == "balanced",
         list(groups) * features.views,
         views=features.views,
+        graded=session.graded(),
     )
     tensors = (solution.weight, solution.bias, solution.mean, solution.deviation)
     set_linear_solution(session.head, *(torch.from_numpy(part) for part in tensors))
@@ -63,11 +64,17 @@ def solve_head(session: Session) -> float | None:
 
 
 @torch.no_grad()
+def predict_features(session: Session, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the probabilities (N, C) that the head gives for features (N, F)."""
+    head = session.head.cpu().eval()
+    probabilities: NDArray[np.float32] = head(torch.from_numpy(features)).softmax(1).numpy()
+    head.to(session.device)
+    return probabilities
+
+
 def judge_head(session: Session, valid_features: NDArray[np.float32]) -> None:
     """Measure the solved head on the valid part's features (N, F), as epoch 0, and offer it as the best."""
-    head = session.head.cpu().eval()
-    probabilities = head(torch.from_numpy(valid_features)).softmax(1).numpy()
-    head.to(session.device)
+    probabilities = predict_features(session, valid_features)
     figures = measure_with(session.classes, session.ordered)(probabilities, session.valid.targets)
     session.best.offer(session.model, SOLVED, 0, figures)
     row: dict[str, float | int | str] = {

@@ -51,6 +51,8 @@ class Probe:
     seed: int
     budget_seconds: float
     train_images: int
+    graded: bool = False
+    """Whether the heads are taught that neighbouring grades are less wrong, as that of the fit."""
     trials: list[Trial] = field(default_factory=list)
     chosen: dict[str, Any] = field(default_factory=dict)
     evidence: dict[str, str] = field(default_factory=dict)
@@ -74,12 +76,22 @@ class Probe:
     def measure(self, features: NDArray[np.float32], balanced: bool) -> CrossValidation:
         """Cross-validate a quick head on features (N, F)."""
         return choices.measure_head(
-            features, self.targets, self.fold_of, self.classes, self.ordered, balanced, self.together, self.seed
+            features,
+            self.targets,
+            self.fold_of,
+            self.classes,
+            self.ordered,
+            balanced,
+            self.together,
+            self.seed,
+            self.graded,
         )
 
 
 def open_probe(preparation: Preparation, budget_seconds: float | None) -> Probe | None:
     """Take the images to look at from the train part; None where its classes are too small to be divided."""
+    from sightx_cli.probe.grades import is_graded
+
     rows = preparation.part("train")
     names = {name: number for number, name in enumerate(preparation.manifest.classes)}
     targets = np.array([names[label] for label in rows["label"]], dtype=np.int64)
@@ -101,6 +113,7 @@ def open_probe(preparation: Preparation, budget_seconds: float | None) -> Probe 
         preparation.request.seed,
         budget,
         len(rows),
+        is_graded(preparation.ordered, preparation.recipe.training.soft_grades, len(preparation.manifest.classes)),
     )
 
 

@@ -22,6 +22,7 @@ from sightx_cli.metrics.figures import measure_classes, measure_figures, measure
 from sightx_cli.model.backbone import FEATURES
 from sightx_cli.model.export import write_headed_graph, write_probabilities_graph, write_weights
 from sightx_cli.progress import Listener
+from sightx_cli.train.solving import predict_features
 from sightx_cli.workflows.preparing import Preparation
 from sightx_cli.workflows.results import Figures, Intervals
 
@@ -119,11 +120,8 @@ def measure_kept(
     part, kept = preparation.part("valid"), session.kept
     if kept is None or session.best.backbone_trained or len(part) <= CHECKED_IMAGES:
         return None
-    import torch
-
-    features = torch.from_numpy(kept.valid.take(FEATURES, np.arange(len(part))).astype(np.float32))
-    with torch.no_grad():
-        probabilities = session.head.cpu().eval()(features).softmax(1).numpy()
+    features = kept.valid.take(FEATURES, np.arange(len(part))).astype(np.float32)
+    probabilities = predict_features(session, features)
     second, first = np.sort(probabilities, axis=1)[:, -2:].T
     spread = np.linspace(0, len(part) - 1, CHECKED_IMAGES).astype(np.int64)
     rows = np.union1d(spread, np.flatnonzero(first - second <= 2 * SAME))

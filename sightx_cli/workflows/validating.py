@@ -62,6 +62,7 @@ def validate_head(preparation: Preparation, session: Session, listener: Listener
         session.recipe.training.class_weights == "balanced",
         join_groups(rows["group"].tolist(), rows["digest"].tolist()),
         preparation.request.seed,
+        session.graded(),
     )
     return Validated(rows, cross, time.perf_counter() - began)
 

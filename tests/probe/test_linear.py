@@ -98,8 +98,8 @@ def draw_patients() -> tuple[Any, Any, list[str]]:
 
 def test_groups_kept_together_tell_that_nothing_was_learned() -> None:
     features, targets, patients = draw_patients()
-    apart = choose_strength(features, targets, None, None, 0)
-    together = choose_strength(features, targets, None, patients, 0)
+    apart = choose_strength(features, targets, False, None, 0)
+    together = choose_strength(features, targets, False, patients, 0)
     assert apart == max(STRENGTHS)  # images of a patient on both sides: the more it is fitted the better it looks
     assert together == min(STRENGTHS)
 
@@ -107,7 +107,7 @@ def test_groups_kept_together_tell_that_nothing_was_learned() -> None:
 def test_images_without_a_group_stand_alone() -> None:
     features, targets, _ = draw_patients()
     alone = [""] * 158 + ["a", "a"]
-    assert choose_strength(features, targets, None, alone, 0) == choose_strength(features, targets, None, None, 0)
+    assert choose_strength(features, targets, False, alone, 0) == choose_strength(features, targets, False, None, 0)
 
 
 GROUPINGS = {
@@ -128,7 +128,7 @@ def test_any_grouping_gives_a_solution(grouping: str) -> None:
 @pytest.mark.parametrize("grouping", ["one group", "a group per class"])
 def test_groups_that_allow_no_trial_leave_the_usual_strength(grouping: str) -> None:
     features, targets = load(3, images=60)
-    assert choose_strength(features, targets, None, GROUPINGS[grouping](targets), 0) == STRENGTHS[1]
+    assert choose_strength(features, targets, False, GROUPINGS[grouping](targets), 0) == STRENGTHS[1]
 
 
 @given(st.lists(st.integers(0, 3), min_size=2, max_size=12).filter(lambda targets: len(set(targets)) > 1))
