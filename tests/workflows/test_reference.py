@@ -8,6 +8,7 @@ the real ones are in `tests/model/test_reference.py`, and one recipe fits on its
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,7 @@ def write_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Recipe,
     folder = tmp_path_factory.mktemp("weights")
 
     def write(recipe: Recipe, backbone: str) -> Path | None:
+        import timm
         import torch
         from safetensors.torch import save_file
 
@@ -61,7 +63,9 @@ def write_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Recipe,
             network = build_network(backbone, SIZE_PX)
             if recipe.model.head.pool == "flatten":
                 drop_behind_map(network, SIZE_PX)
-            save_file(network.state_dict(), file)
+            config = timm.get_pretrained_cfg(backbone)
+            said = {"mean": json.dumps(config.mean), "std": json.dumps(config.std)}
+            save_file(network.state_dict(), file, metadata=said)
         return file
 
     return write
