@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -77,7 +78,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Writes random weights of a timm network as a file for --weights: `random_weights("test_resnet")`."""
+    """Writes random weights of a timm network for --weights: `random_weights("test_resnet")`."""
     folder = tmp_path_factory.mktemp("weights")
 
     def write(backbone: str) -> Path:
@@ -88,7 +89,9 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], 
         file = folder / f"{backbone}.safetensors"
         if not file.exists():
             torch.manual_seed(0)
-            save_file(timm.create_model(backbone, num_classes=0).state_dict(), file)
+            config = timm.get_pretrained_cfg(backbone)
+            said = {"mean": json.dumps(config.mean), "std": json.dumps(config.std)}
+            save_file(timm.create_model(backbone, num_classes=0).state_dict(), file, metadata=said)
         return file
 
     return write

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, ge
 
 import typer
 
-from sightx_cli.errors import UsageError
+from sightx_cli.commands.parsing import parse_numbers, parse_rate
 
 if TYPE_CHECKING:
     from sightx_cli.console import ConsoleListener
@@ -159,7 +159,33 @@ class TrainingOptions:
     ] = None
     weights: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Pretrained weights: .safetensors or .pth.", rich_help_panel=MODEL),
+        typer.Option(
+            metavar="FILE",
+            help="Pretrained weights of this network, such as a medical one's: .safetensors or .pth "
+            "(docs/domain-weights.md).",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    weights_mean: Annotated[
+        str | None,
+        typer.Option(
+            metavar="R,G,B",
+            help="The mean that these weights' input was normalised with, 0 to 1 scale: 0.485,0.456,0.406; one number "
+            "for all channels.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    weights_std: Annotated[
+        str | None,
+        typer.Option(metavar="R,G,B", help="The deviation, likewise.", rich_help_panel=MODEL),
+    ] = None
+    weights_prefix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="The part of the file that is meant, such as teacher [dim](default: found by itself)[/].",
+            rich_help_panel=MODEL,
+        ),
     ] = None
     device: Annotated[
         str,
@@ -192,6 +218,9 @@ class TrainingOptions:
             ("--profile", self.profile),
             ("--backbone", self.backbone),
             ("--weights", self.weights),
+            ("--weights-mean", self.weights_mean),
+            ("--weights-std", self.weights_std),
+            ("--weights-prefix", self.weights_prefix),
             ("--group-by", self.group_by),
             *(("--set", setting) for setting in self.settings or ()),
         )
@@ -201,6 +230,8 @@ class TrainingOptions:
         """Give the keyword arguments of `workflows.fit` and `workflows.find_lr`."""
         given = {one.name: getattr(self, one.name) for one in fields(self)}
         given["cache"] = not given.pop("no_cache")
+        given["weights_mean"] = parse_numbers("--weights-mean", self.weights_mean)
+        given["weights_std"] = parse_numbers("--weights-std", self.weights_std)
         return given | {"settings": tuple(self.settings or ()), "rate": parse_rate(self.rate)}
 
 
@@ -262,19 +293,6 @@ class MeasuringOptions:
     def to_arguments(self) -> dict[str, Any]:
         """Give the keyword arguments of `workflows.fit`."""
         return {"folds": self.folds, "probe": not self.no_probe}
-
-
-def parse_rate(text: str | None) -> float | Literal["auto"] | None:
-    """Read `--rate`. Raises UsageError for anything but auto or a number above 0."""
-    if text is None or text == "auto":
-        return text  # type: ignore[return-value]  # mypy does not narrow str to the literal
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = float("nan")
-    if not 0 < rate < float("inf"):
-        raise UsageError(f"--rate is '{text}': allowed are auto and a number above 0", "--rate 1e-3, or --rate auto")
-    return rate
 
 
 def flatten_options(command: Callable[..., None]) -> Callable[..., None]:

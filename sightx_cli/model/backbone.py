@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sightx_cli.errors import ModelError
+from sightx_cli.model import mini  # noqa: F401 (registers its networks with timm)
 from sightx_cli.model.grey import read_grey
 from sightx_cli.model.stages import Stage, build_stages, check_stages
 

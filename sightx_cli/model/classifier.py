@@ -16,10 +16,11 @@ from sightx_cli.model.grey import make_grey
 from sightx_cli.model.head import build_head
 from sightx_cli.model.trimming import drop_behind_map
 from sightx_cli.model.weights import Weights, find_weights, load_weights
+from sightx_cli.model.weights_file import WeightsFile
 from sightx_cli.plan.recipe import Recipe
 
 
-def build_backbone(recipe: Recipe, weights_file: Path | None = None) -> tuple[Backbone, Weights]:
+def build_backbone(recipe: Recipe, weights_file: WeightsFile | None = None) -> tuple[Backbone, Weights]:
     """Build the recipe's backbone with the weights that can be had (see `model.weights` for the order)."""
     head, size_px = recipe.model.head, recipe.image.size_px
     network = build_network(recipe.model.backbone, size_px)

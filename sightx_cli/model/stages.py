@@ -85,6 +85,8 @@ def _steps_of_family(network: Any) -> list[tuple[str, list[str], Step]] | None:
     if family == "ResNet":
         stem = ("stem", *_named(network, "conv1", "bn1", "act1", "maxpool"))
         return [stem, *((name, *_named(network, name)) for name in ("layer1", "layer2", "layer3", "layer4"))]
+    if family == "MiniNet":
+        return [(name, *_named(network, name)) for name in ("stem", "layer1", "layer2", "layer3")]
     if family in ("EfficientNet", "MobileNetV3"):
         tail = ("conv_head", "bn2") if family == "EfficientNet" else ()
         return _block_steps(network, ("conv_stem", "bn1"), "blocks", tail)

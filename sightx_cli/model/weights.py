@@ -5,32 +5,23 @@ Random weights never stand in for pretrained ones in silence: where none can be 
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
+from typing import Literal
 
 import timm
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sightx_cli.errors import WeightsError
+from sightx_cli.model.checkpoint import read_checkpoint, read_normalisation
+from sightx_cli.model.matching import Match, match_tensors
 from sightx_cli.model.packaged import digest_file, find_packaged_file
-
-CLASSIFIER_SHARE_MATCHED = 0.9
-"""At least this share of the network's tensors must be in a file of the user's, or it is another network's."""
+from sightx_cli.model.weights_file import WeightsFile
 
 HUB_SECONDS = 10.0
 """How long the hub may take to answer before it counts as out of reach."""
-
-
-Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
-"""A mean and a deviation per channel, on the 0…1 scale."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +34,18 @@ class Weights:
     std: tuple[float, ...]
     tensors: dict[str, Tensor] | None
     """The state dict under timm's names; None for random weights."""
+    normalised_by: Literal["option", "file", "timm"] = "timm"
+    """Who says the mean and the deviation: the user, the file, or timm for its own weights of this network."""
+    match: Match | None = None
+    """How the user's file fitted; None for weights of any other origin."""
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the normalisation is timm's for other weights than these: nobody has said theirs."""
+        return self.match is not None and self.normalised_by == "timm"
 
 
-def find_weights(backbone: str, network: nn.Module, file: Path | None = None, scratch: bool = False) -> Weights:
+def find_weights(backbone: str, network: nn.Module, file: WeightsFile | None = None, scratch: bool = False) -> Weights:
     """Find pretrained weights for a timm network in the order of the module's first line.
 
     Raises WeightsError when the file does not fit, or when none can be had.
@@ -55,10 +55,7 @@ def find_weights(backbone: str, network: nn.Module, file: Path | None = None, sc
     if scratch:
         return Weights("random (the recipe trains from scratch)", "scratch", mean, std, None)
     if file is not None:
-        tensors, normalisation = read_weights(file)
-        mean, std = normalisation or (mean, std)
-        fitting = fit_tensors(adapt_tensors(tensors, network), network, str(file))
-        return Weights(str(file.resolve()), digest_file(file), mean, std, fitting)
+        return _load_file(file, network, mean, std)
     packaged = find_packaged_file(backbone)
     if packaged is not None:
         path, package = packaged
@@ -67,91 +64,37 @@ def find_weights(backbone: str, network: nn.Module, file: Path | None = None, sc
     return Weights(f"hub {cached.name}", digest_file(cached), mean, std, _hub_tensors(backbone, cached, network))
 
 
+def _load_file(file: WeightsFile, network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> Weights:
+    """Load the user's file; `mean` and `std` are timm's, for where neither the user nor the file says better."""
+    found, said = read_checkpoint(file.path)
+    match = match_tensors(found, network, str(file.path), file.prefix)
+    normalised_by: Literal["option", "file", "timm"] = "option"
+    normalisation = file.normalisation
+    if normalisation is None:
+        normalised_by, normalisation = "file", read_normalisation(said, file.path)
+    if normalisation is None:
+        normalised_by, normalisation = "timm", (mean, std)
+    mean, std = normalisation
+    if match.one_channel and (normalised_by == "timm" or len({*zip(mean, std, strict=True)}) > 1):
+        raise WeightsError(
+            f"{file.path}: these weights read one grey channel, and "
+            + (
+                "nobody says how it was normalised"
+                if normalised_by == "timm"
+                else "the normalisation given is of three"
+            ),
+            "give the one number of each that they were trained with: --weights-mean 0.5 --weights-std 0.5; for values "
+            "from -1024 to 1024, as TorchXRayVision's, --weights-mean 0.5 --weights-std 0.00048828125",
+        )
+    # The same file under another prefix is other weights: what is kept of them lies apart.
+    digest = digest_file(file.path) + (f" {match.prefix}" if match.prefix else "")
+    return Weights(str(file.path.resolve()), digest, mean, std, match.tensors, normalised_by, match)
+
+
 def load_weights(network: nn.Module, weights: Weights) -> None:
     """Put the tensors into the network; the names have been checked by `find_weights`."""
     if weights.tensors is not None:
         network.load_state_dict(weights.tensors, strict=False)
-
-
-def read_weights(file: Path) -> tuple[dict[str, Tensor], Normalisation | None]:
-    """Read a state dict from safetensors, or from a .pth or .bin with `weights_only=True` (no code runs).
-
-    Returns with it the mean and deviation that the file says its network expects: the entries `mean` and `std`,
-    three numbers each on the 0…1 scale, beside the state dict or, as JSON, in the metadata of safetensors.
-    """
-    if not file.is_file():
-        raise WeightsError(f"--weights {file}: no such file", "give a .safetensors or .pth file of this backbone")
-    try:
-        if file.suffix == ".safetensors":
-            with safe_open(file, "pt") as opened:
-                metadata = opened.metadata() or {}
-            said = {key: json.loads(metadata[key]) for key in ("mean", "std") if key in metadata}
-            return load_file(file), _read_normalisation(said, file)
-        loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except WeightsError:
-        raise
-    except Exception as error:
-        # torch's own words on a pickle recommend to load it all the same.
-        own = (
-            "it holds more than tensors, and code in a file is never run" if isinstance(error, UnpicklingError) else ""
-        )
-        reason = own or (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(
-            f"--weights {file}: cannot be read as plain weights ({reason})",
-            "give a .safetensors file, or a .pth that holds tensors only",
-        ) from error
-    normalisation = _read_normalisation(loaded, file) if isinstance(loaded, dict) else None
-    for key in ("state_dict", "model"):
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
-    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise WeightsError(f"--weights {file}: holds no state dict", "give a file with named tensors")
-    return {name.removeprefix("module."): tensor for name, tensor in loaded.items()}, normalisation
-
-
-def _read_normalisation(said: dict[str, Any], file: Path) -> Normalisation | None:
-    """Return the `mean` and `std` that a file says; None without them, WeightsError on one alone or odd ones."""
-    mean, std = (torch.as_tensor(said[key]).flatten().tolist() if key in said else [] for key in ("mean", "std"))
-    if not mean and not std:
-        return None
-    if len(mean) != 3 or len(std) != 3 or not all(0 <= m <= 1 and 0 < s <= 1 for m, s in zip(mean, std, strict=True)):
-        raise WeightsError(
-            f"--weights {file}: says mean {mean} and std {std}",
-            "it takes both or none, three numbers each on the 0 to 1 scale",
-        )
-    return tuple(mean), tuple(std)
-
-
-def adapt_tensors(found: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Rename and resize tensors as timm does for its own files: old names, a ViT's positions at another size."""
-    adapt = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
-    if adapt is None:
-        return found
-    try:
-        adapted: dict[str, Tensor] = adapt(dict(found), network)
-    except Exception:  # what it raises on another network's tensors is no concern: they will not fit
-        return found
-    return adapted
-
-
-def fit_tensors(found: dict[str, Tensor], network: nn.Module, origin: str) -> dict[str, Tensor]:
-    """Keep the tensors whose name and shape the network has; raises WeightsError when too few fit."""
-    wanted = network.state_dict()
-    fitting = {name: t for name, t in found.items() if name in wanted and wanted[name].shape == t.shape}
-    needed = [name for name in wanted if not name.endswith("num_batches_tracked")]
-    missing = [name for name in needed if name not in fitting]
-    if len(missing) > (1 - CLASSIFIER_SHARE_MATCHED) * len(needed):
-        raise WeightsError(
-            f"{origin}: only {len(needed) - len(missing)} of the network's {len(needed)} tensors are in it "
-            f"(missing, for one: {missing[0]})",
-            "these are another network's weights: name theirs with --backbone, or give this network's file",
-        )
-    if missing:
-        raise WeightsError(
-            f"{origin}: {len(missing)} of the network's {len(needed)} tensors are missing, such as {missing[0]}",
-            "give a complete file: the rest would stay random",
-        )
-    return fitting
 
 
 def _renamed_in_order(path: Path, network: nn.Module) -> dict[str, Tensor]:

@@ -89,8 +89,8 @@ class Network(_Part):
 
     backbone: Annotated[Text, Field(description="any timm name")]
     weights: Annotated[
-        Literal["imagenet", "scratch"],
-        Field(description="what training starts from; a weights file given on the command line comes before it"),
+        Literal["imagenet", "scratch", "file"],
+        Field(description="what training starts from; --weights FILE comes before it, and makes it `file`"),
     ] = "imagenet"
     grey: Annotated[
         Literal["mean", "sum"] | None,

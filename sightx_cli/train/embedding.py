@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from sightx_cli.engine.choose import choose_device, choose_engine
 from sightx_cli.model.backbone import FEATURES
 from sightx_cli.model.classifier import build_backbone, build_classifier
 from sightx_cli.model.groups import find_cuts
+from sightx_cli.model.weights_file import WeightsFile
 from sightx_cli.plan.recipe import Recipe
 from sightx_cli.progress import Listener
 from sightx_cli.train.prefix import FrozenPrefix
@@ -35,7 +35,7 @@ class Embedding:
 
 def embed_images(
     recipe: Recipe,
-    weights_file: Path | None,
+    weights_file: WeightsFile | None,
     paths: Sequence[str],
     digests: Sequence[str],
     listener: Listener,

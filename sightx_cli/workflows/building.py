@@ -27,6 +27,7 @@ from sightx_cli.workflows.preparing import Preparation
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sightx_cli.model.weights import Weights
     from sightx_cli.train.session import Session
 
 TRAINING = "sightx_cli.train.stages"
@@ -54,8 +55,8 @@ def build_session(
     device = choose_device(request.device)
     engine = choose_engine(request.engine, device)
     seed_everything(request.seed)
-    backbone, weights = build_backbone(recipe, request.weights)
-    listener.note(f"weights: {weights.origin}")
+    backbone, weights = build_backbone(recipe, request.weights_file())
+    say_weights(weights, recipe.model.backbone, listener)
     listener.note(f"engine: {engine.name} {engine.precision} ({engine.why})")
     if backbone.failed_its_check:
         name = recipe.model.backbone
@@ -101,6 +102,19 @@ def build_session(
         features=features,
     )
     return session, engine
+
+
+def say_weights(weights: Weights, backbone: str, listener: Listener) -> None:
+    """Say where the weights come from, how a file of the user's fitted, and what is only assumed of it."""
+    said = f": {weights.match.describe()}" if weights.match is not None else ""
+    listener.note(f"weights: {weights.origin}{said}")
+    if weights.unsure:
+        mean, std = (",".join(f"{value:g}" for value in values) for values in (weights.mean, weights.std))
+        listener.warn(
+            f"nobody says what these weights' input was normalised with; timm's for {backbone} is assumed: mean "
+            f"{mean}, std {std}. A wrong one ruins domain weights: --weights-mean, --weights-std "
+            "(docs/domain-weights.md)"
+        )
 
 
 def check_train_classes(train: Sample, classes: Sequence[str]) -> None:

@@ -215,7 +215,7 @@ class Chooser:
         task = f"probe: {recipe.image.size_px} px, {recipe.image.fit}, {recipe.model.backbone}"
         return embed_images(
             asked,
-            self.request.weights,
+            self.request.weights_file(),
             self.probe.paths,
             self.probe.digests,
             self.listener,

@@ -12,7 +12,8 @@ from sightx_cli.errors import UsageError
 from sightx_cli.plan.recipe import Recipe, TrainingStage
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.workflows.fitting import LOADING
-from sightx_cli.workflows.preparing import Request, prepare
+from sightx_cli.workflows.preparing import prepare
+from sightx_cli.workflows.request import Request
 from sightx_cli.workflows.results import LrFindResult
 
 
@@ -25,6 +26,9 @@ def find_lr(
     profile: str | None = None,
     backbone: str | None = None,
     weights: Path | None = None,
+    weights_mean: float | Sequence[float] | None = None,
+    weights_std: float | Sequence[float] | None = None,
+    weights_prefix: str | None = None,
     settings: Sequence[str] = (),
     rate: float | str | None = None,
     out: Path | None = None,
@@ -55,6 +59,9 @@ def find_lr(
         profile=profile,
         backbone=backbone,
         weights=weights,
+        weights_mean=weights_mean,
+        weights_std=weights_std,
+        weights_prefix=weights_prefix,
         settings=settings,
         seed=seed,
         device=device,

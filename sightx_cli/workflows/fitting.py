@@ -11,7 +11,8 @@ from typing import Any
 from sightx_cli import runs
 from sightx_cli.plan.plan import list_rows
 from sightx_cli.progress import Listener, Silent
-from sightx_cli.workflows.preparing import Preparation, Request, prepare
+from sightx_cli.workflows.preparing import Preparation, prepare
+from sightx_cli.workflows.request import Request
 from sightx_cli.workflows.results import FitResult
 
 LOADING = "loading torch"
@@ -25,6 +26,9 @@ def fit(
     profile: str | None = None,
     backbone: str | None = None,
     weights: Path | None = None,
+    weights_mean: float | Sequence[float] | None = None,
+    weights_std: float | Sequence[float] | None = None,
+    weights_prefix: str | None = None,
     settings: Sequence[str] = (),
     rate: float | str | None = None,
     out: Path | None = None,
@@ -46,9 +50,11 @@ def fit(
     `source` is a folder of class folders, a folder with train/ and valid/ (and test/), a table, or `demo:solar`.
     `recipe` is a name, a file, or `auto` (then `shift` says "similar" or "different"); `settings` are overrides such
     as "image.size_px=384"; `rate` is the head's peak rate in the first stage, or "auto" to find it; the other rates
-    keep their proportion. `exclude` is a table of images to leave out; `resplit` divides anew what train and valid were
-    given; `folds` is the number of the cross-validation (0 for none); `probe` measures the table's choices first. The
-    run appears at `out`, or under `runs/`, whole or not at all.
+    keep their proportion. `weights` is a file, `weights_mean` and `weights_std` what its network's input was normalised
+    with (0 to 1 scale, three numbers each or one), `weights_prefix` the part of it that is meant. `exclude` is a table
+    of images to leave out; `resplit` divides anew what train and valid were given; `folds` is the number of the
+    cross-validation (0 for none); `probe` measures the table's choices first. The run appears at `out`, or under
+    `runs/`, whole or not at all.
 
     Raises SightXError for anything wrong in the input. After Ctrl-C during training the best epoch so far is kept
     and the result says `interrupted`.
@@ -60,6 +66,9 @@ def fit(
         profile=profile,
         backbone=backbone,
         weights=weights,
+        weights_mean=weights_mean,
+        weights_std=weights_std,
+        weights_prefix=weights_prefix,
         settings=settings,
         rate=rate,
         out=out,

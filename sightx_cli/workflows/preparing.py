@@ -21,7 +21,9 @@ from sightx_cli.plan.files import load_table
 from sightx_cli.plan.overrides import apply_overrides, find_overridden
 from sightx_cli.plan.plan import Plan, build_plan
 from sightx_cli.plan.recipe import Recipe, parse_recipe
+from sightx_cli.plan.values import SCRATCH
 from sightx_cli.progress import Listener
+from sightx_cli.workflows.request import Request
 from sightx_cli.workflows.shifting import choose_by_shift, describe_profile, guess_profile, measure_manifest_shift
 from sightx_cli.workflows.splitting import Facts, adjust_manifest, split_images
 
@@ -33,38 +35,6 @@ if TYPE_CHECKING:
 
 HIGHEST_SEED = 2**32 - 1
 """What NumPy takes."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked of `fit` or `lr-find`, as typed."""
-
-    source: str
-    recipe: str = "auto"
-    shift: str | None = None
-    profile: str | None = None
-    backbone: str | None = None
-    weights: Path | None = None
-    settings: Sequence[str] = ()
-    rate: float | str | None = None
-    out: Path | None = None
-    overwrite: bool = False
-    seed: int = 0
-    device: str = "auto"
-    group_by: str | None = None
-    engine: str = "auto"
-    cache: bool = True
-    exclude: Path | None = None
-    resplit: bool = False
-    allow_leaks: bool = False
-    folds: int | None = None
-    """Of the cross-validation; None for what the number of images asks for, 0 for none."""
-    probe: bool = True
-
-    def overrides(self) -> list[str]:
-        """Return all that departs from the recipe, in the form of --set."""
-        named = {"image.profile": self.profile, "model.backbone": self.backbone}
-        return [f'{key}="{value}"' for key, value in named.items() if value is not None] + list(self.settings)
 
 
 @dataclass(frozen=True)
@@ -102,6 +72,7 @@ def prepare(request: Request, listener: Listener) -> Preparation:
         raise UsageError(f"--seed {request.seed}: allowed are whole numbers from 0 to {HIGHEST_SEED}", "--seed 0")
     if request.recipe != "auto":
         find_recipe(request.recipe)  # a mistyped name is said before the images are read
+    request.weights_file()  # so is a file that is not there
     if request.folds is not None and (request.folds < 0 or request.folds == 1):
         raise UsageError(f"--folds {request.folds}: allowed are 0 (none) and 2 or more", "--folds 5")
     manifest, adjusted = adjust_manifest(request, load_manifest(request.source), listener)
@@ -207,10 +178,35 @@ def resolve_recipe(
     settings = request.overrides()
     overridden = find_overridden(table, settings)
     recipe = parse_recipe(apply_overrides(table, settings), str(path), overridden)
+    recipe = start_from_file(recipe, request, overridden)
     guessed = guess_profile(shift) if shift is not None else None
     if guessed is not None and not is_within("image.profile", overridden):
         recipe = recipe.model_copy(update={"image": recipe.image.model_copy(update={"profile": guessed})})
     return recipe, path, overridden
+
+
+def start_from_file(recipe: Recipe, request: Request, overridden: Sequence[str]) -> Recipe:
+    """Say in the recipe that it starts from a file where one is given, so that a recipe for scratch is none then.
+
+    Raises UsageError where the file and the recipe contradict each other.
+    """
+    if request.weights is None:
+        if recipe.model.weights == "file":
+            raise UsageError(
+                f'{recipe.name} has model.weights = "file": it starts from a file of weights, and none is given',
+                "add --weights FILE (plan.json of its run names the file and its sha256)",
+            )
+        return recipe
+    if "model.weights" in overridden and recipe.model.weights != "file":
+        raise UsageError(
+            f"--weights and --set model.weights={recipe.model.weights} contradict each other", "leave one of them out"
+        )
+    if any(stage.train == SCRATCH for stage in recipe.stage):
+        raise UsageError(
+            f'{recipe.name} trains "scratch", from random weights: --weights would be thrown away',
+            "leave --weights out, or start from them: --set stage.0.train=all --set model.weights=file",
+        )
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"weights": "file"})})
 
 
 def choose_metric(recipe: Recipe, ordered: bool, overridden: Sequence[str]) -> tuple[str, str]:
@@ -264,7 +260,8 @@ def plan_fit(
     if request.rate is not None:
         facts["rate"] = (request.rate, "option")
     if request.weights is not None:
-        facts["weights"] = (str(request.weights), "option")
+        facts["model.weights"] = ("file", "option")
+        facts["weights.file"] = (str(request.weights), "option")
     if ordered:
         facts["data.ordered"] = (True, "data" if recipe.ordered is None else "recipe")
     return build_plan(

@@ -16,7 +16,8 @@ from sightx_cli.errors import UsageError
 from sightx_cli.metrics.figures import LOWER_IS_BETTER
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.workflows.choosing import Chooser, apply_probe, describe_probe, open_probe
-from sightx_cli.workflows.preparing import Preparation, Request, prepare
+from sightx_cli.workflows.preparing import Preparation, prepare
+from sightx_cli.workflows.request import Request
 from sightx_cli.workflows.results import ProbeResult
 
 PROBING = "probe: measuring the recipe's choices"
@@ -31,6 +32,9 @@ def probe(
     profile: str | None = None,
     backbone: str | None = None,
     weights: Path | None = None,
+    weights_mean: float | Sequence[float] | None = None,
+    weights_std: float | Sequence[float] | None = None,
+    weights_prefix: str | None = None,
     settings: Sequence[str] = (),
     rate: float | str | None = None,
     out: Path | None = None,
@@ -67,6 +71,9 @@ def probe(
         profile=profile,
         backbone=backbone,
         weights=weights,
+        weights_mean=weights_mean,
+        weights_std=weights_std,
+        weights_prefix=weights_prefix,
         settings=settings,
         seed=seed,
         device=device,
@@ -145,16 +152,18 @@ def probe_recipe(preparation: Preparation, listener: Listener) -> Preparation:
 def measure_depth(chooser: Chooser, preparation: Preparation) -> list[dict[str, Any]]:
     """Measure a head on each stage's output alone, and on all outputs up to it: where the network has said it all."""
     from sightx_cli.model.classifier import build_backbone
+    from sightx_cli.workflows.building import say_weights
 
     probe, embedding = chooser.probe, chooser.embedding
     widths = embedding.widths
     if len(widths) < 2:
         return []
-    names = build_backbone(chooser.recipe, preparation.request.weights)[0].stage_names
+    backbone, weights = build_backbone(chooser.recipe, preparation.request.weights_file())
+    say_weights(weights, chooser.recipe.model.backbone, chooser.listener)
     balanced = chooser.recipe.training.class_weights == "balanced"
     ends = np.cumsum(widths)
     stages = []
-    for name, width, end in zip((*names[: len(widths) - 1], "last output"), widths, ends, strict=True):
+    for name, width, end in zip((*backbone.stage_names[: len(widths) - 1], "last output"), widths, ends, strict=True):
         alone = probe.measure(embedding.features[:, end - width : end], balanced)
         up_to = probe.measure(embedding.features[:, :end], balanced)
         stages.append(

@@ -19,7 +19,7 @@ from sightx_cli.progress import Listener
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sightx_cli.workflows.preparing import Request
+    from sightx_cli.workflows.request import Request
 
 Facts = dict[str, tuple[object, str]]
 

@@ -14,7 +14,7 @@ from sightx_cli import runs
 from sightx_cli.data.splits import write_split
 from sightx_cli.engine.choose import EngineChoice
 from sightx_cli.engine.interface import measure_threads
-from sightx_cli.plan.plan import PlanValue, plan_to_json
+from sightx_cli.plan.plan import Origin, PlanValue, plan_to_json
 from sightx_cli.plan.rates import scale_rate
 from sightx_cli.plan.recipe import Joining, Recipe, TrainingStage, recipe_to_toml
 from sightx_cli.report.plots import plot_confusion, plot_training
@@ -24,6 +24,7 @@ from sightx_cli.workflows.results import FitResult
 from sightx_cli.workflows.validating import Validated, write_out_of_fold
 
 if TYPE_CHECKING:
+    from sightx_cli.model.weights import Weights
     from sightx_cli.train.session import Session
 
 Scaled = TypeVar("Scaled", TrainingStage, Joining)
@@ -48,8 +49,7 @@ def write_run(
         {
             "engine": PlanValue(f"{engine.name} {engine.precision}", "option" if "named" in engine.why else "default"),
             "engine.why": PlanValue(engine.why, "default"),
-            "weights.origin": PlanValue(session.weights.origin, "option" if preparation.request.weights else "recipe"),
-            "weights.digest": PlanValue(session.weights.digest, "data"),
+            **describe_weights(session.weights, preparation.request.weights is not None),
             "rate.factor": PlanValue(rate_factor, "option" if preparation.request.rate else "default"),
         }
     )
@@ -63,6 +63,30 @@ def write_run(
         write_out_of_fold(validated, session.classes, folder / runs.OUT_OF_FOLD)
     plot_training(session.history, session.metric, folder / runs.TRAINING_PLOT)
     plot_confusion(proof.valid.classes["confusion"], session.classes, folder / runs.CONFUSION_PLOT)
+
+
+def describe_weights(weights: Weights, given: bool) -> dict[str, PlanValue]:
+    """Return what the plan says of the weights: origin, digest, normalisation, and how a file of the user's fitted."""
+    origins: dict[str, Origin] = {"option": "option", "file": "data", "timm": "default"}
+    said = origins[weights.normalised_by]
+    why = "assumed: nobody says what these weights' input was normalised with" if weights.unsure else ""
+    values = {
+        "weights.origin": PlanValue(weights.origin, "option" if given else "recipe"),
+        "weights.digest": PlanValue(weights.digest, "data"),
+        "weights.mean": PlanValue(list(weights.mean), said, why),
+        "weights.std": PlanValue(list(weights.std), said, why),
+    }
+    match = weights.match
+    if match is None:
+        return values
+    return values | {
+        "weights.file": PlanValue(weights.origin, "option"),
+        "weights.sha256": PlanValue(weights.digest.partition(" ")[0], "data"),
+        "weights.tensors": PlanValue(f"{match.needed} of {match.needed}", "data", match.describe()),
+        "weights.prefix": PlanValue(match.prefix, "data"),
+        "weights.changes": PlanValue(list(match.changes), "data"),
+        "weights.left_over": PlanValue(len(match.left_over), "data", ", ".join(match.left_over[:5])),
+    }
 
 
 def scale_recipe(recipe: Recipe, factor: float) -> Recipe:
@@ -106,5 +130,6 @@ def describe_environment(session: Session) -> dict[str, Any]:
         "processor": platform.processor() or platform.machine(),
         "threads": measure_threads().total,
         "device": str(session.device),
+        "weights": {"origin": session.weights.origin, "digest": session.weights.digest},
         "packages": {name: version(name) for name in PACKAGES},
     }

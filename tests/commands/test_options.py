@@ -12,7 +12,8 @@ import typer
 from typer.testing import CliRunner
 
 from sightx_cli.commands.base import Commands
-from sightx_cli.commands.options import TrainingOptions, flatten_options, parse_rate
+from sightx_cli.commands.options import TrainingOptions, flatten_options
+from sightx_cli.commands.parsing import parse_numbers, parse_rate
 from sightx_cli.errors import UsageError
 
 
@@ -48,6 +49,7 @@ def test_set_may_be_given_again() -> None:
 
 def test_every_option_reaches_the_workflow_under_its_name() -> None:
     line = "--recipe mine.toml --shift different --profile retina --backbone resnet18 --weights w.pth --rate 1e-3"
+    line += " --weights-mean 0.5 --weights-std 0.2,0.3,0.2 --weights-prefix teacher"
     line += " --out r --overwrite --seed 3 --device cpu --group-by patient --engine torch --no-cache --set a=1"
     assert read(*line.split()).to_arguments() == {
         "recipe": "mine.toml",
@@ -55,6 +57,9 @@ def test_every_option_reaches_the_workflow_under_its_name() -> None:
         "profile": "retina",
         "backbone": "resnet18",
         "weights": Path("w.pth"),
+        "weights_mean": (0.5,),
+        "weights_std": (0.2, 0.3, 0.2),
+        "weights_prefix": "teacher",
         "settings": ("a=1",),
         "rate": 0.001,
         "out": Path("r"),
@@ -107,3 +112,27 @@ def test_the_next_command_repeats_the_recipe() -> None:
     assert TrainingOptions(recipe="my recipe.toml", shift="similar").repeat() == (
         " --recipe 'my recipe.toml' --shift similar"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"), [("0.5", (0.5,)), ("0.485,0.456, 0.406", (0.485, 0.456, 0.406)), (None, None)]
+)
+def test_a_normalisation_is_numbers_with_commas_between_them(text: str | None, numbers: object) -> None:
+    assert parse_numbers("--weights-mean", text) == numbers
+
+
+@pytest.mark.parametrize("text", ["", "0.5;0.5;0.5", "0.5,", "grey"])
+def test_any_other_normalisation_is_refused_by_its_value(text: str) -> None:
+    with pytest.raises(UsageError, match=f"--weights-std is '{text}'"):
+        parse_numbers("--weights-std", text)
+
+
+def test_the_next_command_repeats_how_to_read_the_weights() -> None:
+    asked = TrainingOptions(
+        weights=Path("xrv.pth"), weights_mean="0.5", weights_std="0.00048828125", weights_prefix="teacher"
+    )
+    assert asked.repeat() == (
+        " --weights xrv.pth --weights-mean 0.5 --weights-std 0.00048828125 --weights-prefix teacher"
+    )
+    arguments = asked.to_arguments()
+    assert (arguments["weights_mean"], arguments["weights_std"]) == ((0.5,), (0.00048828125,))

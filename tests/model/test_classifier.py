@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from sightx_cli.model.backbone import build_network
 from sightx_cli.model.classifier import build_backbone, build_classifier
+from sightx_cli.model.weights_file import WeightsFile
 from sightx_cli.plan.catalog import find_recipe
 from sightx_cli.plan.files import load_table
 from sightx_cli.plan.overrides import apply_overrides
@@ -40,7 +41,7 @@ def test_a_backbone_comes_in_eval_with_the_weights_in_it(tmp_path: Path) -> None
     tensors = build_network("test_resnet", 64).state_dict()
     save_file(tensors, tmp_path / "own.safetensors")
     recipe = open_recipe("natural-small", "model.backbone=test_resnet", "image.size_px=64")
-    backbone, _ = build_backbone(recipe, tmp_path / "own.safetensors")
+    backbone, _ = build_backbone(recipe, WeightsFile(tmp_path / "own.safetensors"))
     assert not any(module.training for module in backbone.modules())
     loaded = backbone.network.state_dict()
     assert all(torch.equal(loaded[name], tensors[name]) for name in tensors)
@@ -50,4 +51,4 @@ def test_a_file_goes_before_random_weights_in_a_recipe_from_scratch(tmp_path: Pa
     save_file(build_network("test_resnet", 64).state_dict(), tmp_path / "domain.safetensors")
     recipe = open_recipe("medical-huge", "model.backbone=test_resnet", "image.size_px=64")
     assert build_backbone(recipe)[1].digest == "scratch"
-    assert build_backbone(recipe, tmp_path / "domain.safetensors")[1].origin.endswith("domain.safetensors")
+    assert build_backbone(recipe, WeightsFile(tmp_path / "domain.safetensors"))[1].origin.endswith("domain.safetensors")

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from sightx_cli.errors import WeightsError
 from sightx_cli.model.backbone import build_network
 from sightx_cli.model.weights import Weights, find_weights, load_weights
+from sightx_cli.model.weights_file import WeightsFile, build_weights_file
 
 LITE0 = "tf_efficientnet_lite0"
 SMALL = "test_resnet"
@@ -54,7 +55,7 @@ def draw_tensors(name: str, seed: int = 1) -> dict[str, Tensor]:
 
 def find(name: str, file: Path | None = None) -> tuple[nn.Module, Weights]:
     network = build_network(name, 64)
-    weights = find_weights(name, network, file)
+    weights = find_weights(name, network, build_weights_file(file))
     load_weights(network, weights)
     return network.eval(), weights
 
@@ -177,7 +178,7 @@ def test_the_positions_of_a_transformer_are_resized_to_the_size_trained_at(tmp_p
     file = tmp_path / "vit.safetensors"
     save_file(dict(build_network("test_vit", 160).state_dict()), file)
     network = build_network("test_vit", 224)
-    load_weights(network, find_weights("test_vit", network, file))
+    load_weights(network, find_weights("test_vit", network, WeightsFile(file)))
     assert network.get_parameter("pos_embed").shape == (1, 14 * 14 + 1, 64)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sightx_cli.model.weights_file import WeightsFile
 from sightx_cli.plan.settings import TAPS, change_setting
 from sightx_cli.progress import Silent
 from sightx_cli.train.embedding import embed_images
@@ -92,7 +93,7 @@ def test_a_wider_reading_of_some_images_leaves_only_the_others_to_compute(
     some = slice(0, 20)
     paths, digests = whole.train.paths[some], whole.train.digests[some]
     recipe = change_setting(preparation.recipe, TAPS, "all")
-    embed_images(recipe, random_weights("test_resnet"), paths, digests, Silent(), engine="torch")
+    embed_images(recipe, WeightsFile(random_weights("test_resnet")), paths, digests, Silent(), engine="torch")
     assert open_session("training.views=1")[1].kept.computed
     kept = [json.loads(file.read_text())["digests"] for file in cold_store.glob("outputs/*/*/*/shard.json")]
     assert sorted(digest for shard in kept for digest in shard) == sorted([*whole.train.digests, *whole.valid.digests])
