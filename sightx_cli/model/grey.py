@@ -98,7 +98,7 @@ def make_grey(network: Any, grey: str, mean: Sequence[float], std: Sequence[floa
         raise ModelError(
             f'model.grey = "{grey}": this network begins with {found}{channels}, not with one plain convolution on '
             "three channels",
-            "leave model.grey out (grey images are then read as RGB), or give a network that does: resnet50, vgg16, "
+            "--set model.grey=none (grey images are then read as RGB), or give a network that does: resnet50, vgg16, "
             "mobilenetv2_100, tf_efficientnet_lite0, densenet121, convnext_tiny",
         )
     network.set_submodule(name, GreyStem(layer, grey, mean, std))

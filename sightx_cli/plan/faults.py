@@ -111,7 +111,7 @@ def _find_stage_contradictions(table: Mapping[str, Any], warmup: int) -> list[Fa
         if train == SCRATCH and place:
             allowed = '"all" behind the first stage: "scratch" would throw away what was learned'
             faults.append(Fault(f"{key}.train", show_value(train), allowed))
-        elif train == SCRATCH and weights != SCRATCH:
+        elif train == SCRATCH and weights == "imagenet":
             allowed = f'"scratch", or the key left out, where {key}.train = "scratch": --set model.weights=scratch'
             faults.append(Fault("model.weights", show_value(weights), allowed))
         if train == HEAD:

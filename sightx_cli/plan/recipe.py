@@ -305,8 +305,12 @@ def settle_weights(table: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def recipe_to_table(recipe: Recipe) -> dict[str, Any]:
-    """Turn a recipe into the plain table that TOML and JSON hold; what is None is left out (of a band: inf)."""
+    """Turn a recipe into the plain table that TOML and JSON hold; what is None is left out (of a band: inf).
+
+    So is an empty `join`: most stages have none.
+    """
     table: dict[str, Any] = recipe.model_dump(exclude_none=True)
+    table["stage"] = tuple({k: value for k, value in stage.items() if k != "join" or value} for stage in table["stage"])
     low, high = recipe.when.images
     table["when"]["images"] = [low, math.inf if high is None else high]
     return table

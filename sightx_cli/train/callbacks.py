@@ -157,11 +157,11 @@ class Judge(Callback):
         self.measure, self.history, self.listener, self.early_stop = measure, history, listener, early_stop
         self.task = f"stage {stage}"
         self.stale = 0
-        self.joined = ""
+        self.joined, self.awaits = "", False
 
-    def hear_of(self, joined: str) -> None:
-        """Be told what trains from this epoch on: the next row says so, and patience starts anew."""
-        self.joined, self.stale = joined, 0
+    def hear_of(self, joined: str, awaits: bool) -> None:
+        """Be told what trains from this epoch on, and whether more is to join: patience starts anew with the last."""
+        self.joined, self.awaits, self.stale = joined, awaits, 0
 
     def before_fit(self) -> None:
         """Open the progress bar."""
@@ -209,7 +209,7 @@ class Judge(Callback):
             before, after = self.history[-2]["accuracy"], row["accuracy"]
             self.listener.note(f"joined: {self.joined}; accuracy {before:.3f} before, {after:.3f} after an epoch of it")
             self.joined = ""
-        if self.early_stop is not None and self.stale >= self.early_stop:
+        if self.early_stop is not None and self.stale >= self.early_stop and not self.awaits:
             raise CancelFitException
 
     def after_fit(self) -> None:

@@ -87,6 +87,11 @@ class Join(Callback):
     def __init__(self, joining: Sequence[tuple[Group, float]], judge: Judge | None = None) -> None:
         self.joining, self.judge = joining, judge
 
+    def before_fit(self) -> None:
+        """Let the judge end the stage for want of gain only once all has joined."""
+        if self.judge is not None:
+            self.judge.awaits = True
+
     def before_epoch(self) -> None:
         """Add what joins after as many epochs as are done."""
         now = [(group, rate) for group, rate in self.joining if group.joins_after == self.learn.epoch]
@@ -96,7 +101,8 @@ class Join(Callback):
                 if isinstance(callback, FrozenStaysFrozen):
                     callback.thaw(group.parameters)
         if now and self.judge is not None:
-            self.judge.hear_of(", ".join(f"{group.name.partition(' (')[0]} at {rate:.0e}" for group, rate in now))
+            joined = ", ".join(f"{group.name.partition(' (')[0]} at {rate:.1e}" for group, rate in now)
+            self.judge.hear_of(joined, any(group.joins_after > self.learn.epoch for group, _ in self.joining))
 
 
 def fit_joining(

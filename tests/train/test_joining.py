@@ -141,13 +141,23 @@ def test_the_history_and_the_listener_say_what_joined_and_the_accuracy_before_an
     solve_head(session)
     run_stage(session, preparation.recipe.stage[0])
     rows = session.history[1:]  # the solved head is the first
-    assert [row.get("joined") for row in rows] == [None, "layer4 at 1e-04", "layer3 at 1e-05", None]
+    assert [row.get("joined") for row in rows] == [None, "layer4 at 1.0e-04", "layer3 at 1.0e-05", None]
     said = [note for note in heard.notes if note.startswith("joined: ")]
     assert said == [
         f"joined: {rows[place]['joined']}; accuracy {rows[place - 1]['accuracy']:.3f} before, "
         f"{rows[place]['accuracy']:.3f} after an epoch of it"
         for place in (1, 2)
     ]
+
+
+def test_a_stage_does_not_end_for_want_of_gain_before_all_has_joined(open_session: Open) -> None:
+    stage = JOIN.replace("1e-3", "5.0").replace("epochs=4", "epochs=9")  # too high: nothing is gained
+    preparation, session = open_session(f"stage=[{stage}]", 'training.metric="loss"', "training.early_stop=1")
+    solve_head(session)
+    run_stage(session, preparation.recipe.stage[0])
+    rows = session.history[1:]
+    assert len(rows) == 3
+    assert "layer3" in str(rows[2]["joined"])
 
 
 def test_two_blocks_join_after_the_first_epoch_as_the_progressive_recipe_has_it(open_session: Open) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 from sightx_cli.plan.catalog import find_recipe
 from sightx_cli.plan.plan import ORIGINS
 from sightx_cli.plan.recipe import load_recipe, recipe_to_table
+from sightx_cli.workflows.writing import scale_recipe
 
 if TYPE_CHECKING:
     from sightx_cli.workflows import FitResult
@@ -43,6 +44,13 @@ def read_json(digits_run: FitResult, name: str) -> Any:
 
 def read_rows(digits_run: FitResult, name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO((digits_run.run / name).read_text(encoding="utf-8"))))
+
+
+def test_the_recipe_of_a_run_has_the_rates_trained_with_of_what_joins_too() -> None:
+    recipe, _ = find_recipe("mobilenetv2-progressive")
+    scaled = scale_recipe(recipe, 0.5)
+    assert [stage.rate for stage in scaled.stage] == [5e-4, 5e-4, *[{"head": 5e-4, "backbone": 5e-5}] * 2]
+    assert [join.rate for join in scaled.stage[1].join] == [5e-5]
 
 
 def test_a_run_holds_what_it_should_and_nothing_else(digits_run: FitResult) -> None:
