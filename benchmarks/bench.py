@@ -3,7 +3,7 @@
     python benchmarks/bench.py                      every part (hours); make bench does the same
     python benchmarks/bench.py fit-small predict    these parts
     python benchmarks/bench.py --quick predict-one  a few images, to see that a part runs; nothing is written down
-    python benchmarks/bench.py --write-page         put the last figures into benchmarks/README.md
+    python benchmarks/bench.py --write-page         put the last figures into benchmarks/README.md and docs/
 
 Each part prints its figures as JSON and adds them to benchmarks/results.json.
 """
@@ -20,9 +20,10 @@ from typing import Any
 
 import fitting
 import predicting
+import strategies
 from machine import describe_machine
 from measuring import HERE, Bench
-from page import build_tables, write_page
+from page import build_tables, write_page, write_strategies
 
 DATA = HERE.parent.parent / "shared" / "data"
 RESULTS = HERE / "results.json"
@@ -42,6 +43,7 @@ PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "predict-memory": predicting.predict_memory,
     "demo": fitting.demo,
     "store": fitting.store_or_fresh,
+    "strategies": strategies.compare_strategies,
 }
 
 
@@ -72,6 +74,7 @@ def main() -> None:
         cli.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     if arguments.write_page:
         write_page(HERE / "README.md", load_results(arguments.results))
+        write_strategies(HERE.parent / "docs" / "strategies.md", load_results(arguments.results))
         return
     if not arguments.data.is_dir():
         cli.error(f"{arguments.data} does not exist; benchmarks/README.md says what --data FOLDER holds")

@@ -73,11 +73,15 @@ class Bench:
             return Child(round(seconds, 3), round(usage.ru_maxrss * unit / 1e6), out.read())
 
     def fit(self, folder: Path, recipe: str, *options: str, store: str = "store", out: str = "run") -> Child:
-        """Run `sightx fit`, its run in work/`out`."""
-        words = ("--recipe", recipe, "--out", str(self.work / out), "--overwrite", "--json")
+        """Run `sightx fit`, its run in work/`out`; a try trains one epoch of each stage."""
         if self.quick and HEAD_ONLY not in options:
             stages = 1 if recipe == "natural-small" else 2
-            words += tuple(word for number in range(stages) for word in ("--set", f"stage.{number}.epochs=1"))
+            options += tuple(word for number in range(stages) for word in ("--set", f"stage.{number}.epochs=1"))
+        return self.run_fit(folder, recipe, *options, store=store, out=out)
+
+    def run_fit(self, folder: Path, recipe: str, *options: str, store: str = "store", out: str = "run") -> Child:
+        """Run `sightx fit` as it is, its run in work/`out`."""
+        words = ("--recipe", recipe, "--out", str(self.work / out), "--overwrite", "--json")
         return self.run(SIGHTX, "fit", folder, *words, *options, store=store)
 
     def fastai(self, task: str, folder: Path, *options: str) -> Child:

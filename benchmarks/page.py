@@ -146,10 +146,34 @@ def build_rate_table(parts: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def build_strategy_tables(results: dict[str, Any]) -> str:
+    """Return the machine and, for each data set, what each way of fine-tuning reached and took."""
+    lines = [describe(results.get("machine", {}))]
+    for name, found in results.get("parts", {}).get("strategies", {}).get("sets", {}).items():
+        lines += ["", f"**{SETS[name].capitalize()}**", ""]
+        lines += ["| way | accuracy | ROC AUC | quadratic kappa | seconds |", "|---|---|---|---|---|"]
+        for strategy, fit in found.items():
+            figures = [fit.get(score) for score in ("accuracy", "roc_auc", "quadratic_kappa")]
+            cells = ["–" if value is None else f"{value:.3f}" for value in figures]
+            way = f"the table's recipe, `{strategy}`" if "-" in strategy else strategy
+            lines.append(f"| {way} | {' | '.join(cells)} | {fit['seconds']:.0f} |")
+    return "\n".join(lines)
+
+
+def write_strategies(path: Path, results: dict[str, Any]) -> None:
+    """Put the comparison of strategies between the markers of its page."""
+    put_between_markers(path, build_strategy_tables(results))
+
+
 def write_page(path: Path, results: dict[str, Any]) -> None:
-    """Put the tables between the page's markers; everything around them stays."""
+    """Put the tables between the page's markers."""
+    put_between_markers(path, build_tables(results))
+
+
+def put_between_markers(path: Path, figures: str) -> None:
+    """Put figures between a page's markers; everything around them stays."""
     text = path.read_text(encoding="utf-8")
     if BEGIN not in text or END not in text:
         raise SystemExit(f"{path} lacks the lines {BEGIN} and {END}")
     pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
-    path.write_text(pattern.sub(lambda _: f"{BEGIN}\n{build_tables(results)}\n{END}", text), encoding="utf-8")
+    path.write_text(pattern.sub(lambda _: f"{BEGIN}\n{figures}\n{END}", text), encoding="utf-8")

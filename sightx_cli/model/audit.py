@@ -13,7 +13,7 @@ from sightx_cli.model.backbone import Backbone
 from sightx_cli.model.counting import counting_operations
 from sightx_cli.model.forward_check import evaluating
 from sightx_cli.model.groups import HEAD, build_stage_groups, find_cut, stage_rates
-from sightx_cli.plan.recipe import TrainingStage
+from sightx_cli.plan.parts import TrainingStage
 
 HALF_BYTES = 2
 """The store keeps float16."""

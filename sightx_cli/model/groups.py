@@ -20,8 +20,9 @@ from torch import nn
 from sightx_cli.errors import ModelError
 from sightx_cli.model.backbone import Backbone
 from sightx_cli.plan.names import show_value
+from sightx_cli.plan.parts import Joining, TrainingStage
 from sightx_cli.plan.rates import Rate, resolve_rates
-from sightx_cli.plan.recipe import Joining, Recipe, TrainingStage
+from sightx_cli.plan.recipe import Recipe
 from sightx_cli.plan.shares import Share, read_shares
 from sightx_cli.plan.values import SCRATCH
 

@@ -10,7 +10,7 @@ from fastai.callback.schedule import SuggestionMethod
 
 from sightx_cli.errors import TrainingError
 from sightx_cli.model.groups import stage_rates
-from sightx_cli.plan.recipe import TrainingStage
+from sightx_cli.plan.parts import TrainingStage
 from sightx_cli.train.callbacks import FiniteLoss, copy_weights
 from sightx_cli.train.learners import building_learner
 from sightx_cli.train.session import Session

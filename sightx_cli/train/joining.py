@@ -18,7 +18,7 @@ from fastcore.foundation import L
 from torch import nn
 
 from sightx_cli.model.groups import Group
-from sightx_cli.plan.recipe import TrainingStage
+from sightx_cli.plan.parts import TrainingStage
 from sightx_cli.train.callbacks import FrozenStaysFrozen, Judge
 from sightx_cli.train.courses import Course, build_course, build_momentum
 

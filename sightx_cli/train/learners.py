@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from sightx_cli.engine.torch_forward import choose_half
 from sightx_cli.model.backbone import Suffix
 from sightx_cli.model.groups import Group, build_stage_groups, find_cut
-from sightx_cli.plan.recipe import TrainingStage
+from sightx_cli.plan.parts import TrainingStage
 from sightx_cli.train.callbacks import (
     FiniteLoss,
     FrozenStaysFrozen,

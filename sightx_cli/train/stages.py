@@ -11,7 +11,7 @@ from fastai.callback.schedule import ParamScheduler
 from fastai.learner import Learner
 
 from sightx_cli.model.groups import Group, stage_rates
-from sightx_cli.plan.recipe import TrainingStage
+from sightx_cli.plan.parts import TrainingStage
 from sightx_cli.train.callbacks import (
     Judge,
     measure_with,

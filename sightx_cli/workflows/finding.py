@@ -9,7 +9,8 @@ from pathlib import Path
 
 from sightx_cli import runs
 from sightx_cli.errors import UsageError
-from sightx_cli.plan.recipe import Recipe, TrainingStage
+from sightx_cli.plan.parts import TrainingStage
+from sightx_cli.plan.recipe import Recipe
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.workflows.fitting import LOADING
 from sightx_cli.workflows.preparing import prepare

@@ -14,9 +14,10 @@ from sightx_cli import runs
 from sightx_cli.data.splits import write_split
 from sightx_cli.engine.choose import EngineChoice
 from sightx_cli.engine.interface import measure_threads
+from sightx_cli.plan.parts import Joining, TrainingStage
 from sightx_cli.plan.plan import Origin, PlanValue, plan_to_json
 from sightx_cli.plan.rates import scale_rate
-from sightx_cli.plan.recipe import Joining, Recipe, TrainingStage, recipe_to_toml
+from sightx_cli.plan.recipe import Recipe, recipe_to_toml
 from sightx_cli.report.plots import plot_confusion, plot_training
 from sightx_cli.workflows.preparing import Preparation
 from sightx_cli.workflows.proving import Proof

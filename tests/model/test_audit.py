@@ -15,7 +15,8 @@ from sightx_cli.model.backbone import Backbone, Prefix, check_names, find_own_si
 from sightx_cli.model.classifier import build_untrained
 from sightx_cli.model.head import build_head
 from sightx_cli.plan.catalog import find_recipe
-from sightx_cli.plan.recipe import Joining, Recipe, TrainingStage
+from sightx_cli.plan.parts import Joining, TrainingStage
+from sightx_cli.plan.recipe import Recipe
 from sightx_cli.plan.settings import change_setting
 from sightx_cli.train.prefix import describe_outputs
 

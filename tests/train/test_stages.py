@@ -15,8 +15,8 @@ from sightx_cli.embed.outputs import View
 from sightx_cli.errors import RecipeError, TrainingError
 from sightx_cli.metrics.figures import measure_figures
 from sightx_cli.model.groups import stage_rates
+from sightx_cli.plan.parts import TrainingStage
 from sightx_cli.plan.rates import read_rate
-from sightx_cli.plan.recipe import TrainingStage
 from sightx_cli.train.learners import building_learner
 from sightx_cli.train.samples import Sample
 from sightx_cli.train.session import Session
