@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sightx_cli import runs
 from sightx_cli.plan.plan import list_rows
@@ -14,6 +14,9 @@ from sightx_cli.progress import Listener, Silent
 from sightx_cli.workflows.preparing import Preparation, prepare
 from sightx_cli.workflows.request import Request
 from sightx_cli.workflows.results import FitResult
+
+if TYPE_CHECKING:
+    from sightx_cli.workflows.copies import Copies
 
 LOADING = "loading torch"
 
@@ -127,8 +130,12 @@ def _train_and_write(
     if session.kept is not None:
         seconds["prefix"] = session.kept.seconds
         seconds["build"] -= session.kept.seconds
+    from sightx_cli.workflows.copies import look_for_copies
     from sightx_cli.workflows.validating import validate_head
 
+    copies = look_for_copies(preparation, session, listener)
+    if copies is not None:
+        seconds["copies"] = copies.seconds
     validated = validate_head(preparation, session, listener)
     if validated is not None:
         seconds["cross_validation"] = validated.seconds
@@ -165,11 +172,19 @@ def _train_and_write(
         interrupted=interrupted,
         best={"stage": session.best.stage, "epoch": session.best.epoch, "metric": session.metric},
         probe=preparation.probed,
-        leaks=preparation.leaks.to_json(preparation.request.allow_leaks) if preparation.leaks else None,
+        leaks=describe_leaks(preparation, copies),
         cross_validation=validated.to_json() if validated else None,
     )
     write_run(partial, preparation, session, engine, proof, result, factor, validated)
     return result
+
+
+def describe_leaks(preparation: Preparation, copies: Copies | None) -> dict[str, Any] | None:
+    """Return what JSON holds of a given split's leaks: files and groups on both sides, and copies; None without any."""
+    if not preparation.leaks and copies is None:
+        return None
+    found = preparation.leaks.to_json(preparation.request.allow_leaks)
+    return found | ({"copies": copies.copies, "copies_among": copies.looked_at} if copies else {})
 
 
 def train(preparation: Preparation, session: Any, listener: Listener) -> tuple[bool, float]:

@@ -33,7 +33,7 @@ class FitResult:
     interrupted: bool = False
     best: dict[str, Any] = field(default_factory=dict)
     leaks: dict[str, Any] | None = None
-    """What the split given has on both sides: {files, groups, allowed}; None where it has nothing."""
+    """What the split given has on both sides: {files, groups, allowed}, and {copies, copies_among} where there are."""
     probe: dict[str, Any] | None = None
     """What the probe measured and chose before training; None where it did not run."""
     cross_validation: dict[str, Any] | None = None
