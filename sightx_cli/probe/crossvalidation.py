@@ -117,25 +117,29 @@ def cross_validate(
     together: Sequence[str],
     seed: int = 0,
     graded: bool = False,
+    views: Sequence[NDArray[np.float32]] = (),
 ) -> CrossValidation:
     """Solve a head on all folds but one, in turn, and predict that one: features (N, F), targets and folds (N,).
 
     The penalty of each head is chosen within its own training images. Where the classes are `graded`, neighbouring
-    ones share their targets.
+    ones share their targets. `views` are the features (N, F) of further readings of the images, which the heads learn
+    from too; what they predict is the first reading.
     """
     probabilities = np.zeros((len(targets), len(classes)), np.float32)
-    with calm_threads(len(targets)):
+    count = 1 + len(views)
+    with calm_threads(len(targets) * count):
         for fold in np.unique(fold_of):
             held_out = fold_of == fold
-            groups = [name for name, out in zip(together, held_out, strict=True) if not out]
+            groups = [name for name, out in zip(together, held_out, strict=True) if not out] * count
             solution = solve_linear_head(
-                features[~held_out],
-                targets[~held_out],
+                np.concatenate([view[~held_out] for view in (features, *views)]),
+                np.tile(targets[~held_out], count),
                 len(classes),
                 balanced,
                 groups if any(groups) else None,
                 seed,
-                graded=graded,
+                count,
+                graded,
             )
             probabilities[held_out] = solution.predict(features[held_out])
     return measure_folds(probabilities, targets, fold_of, classes, ordered, together, seed)

@@ -41,8 +41,8 @@ def validate_head(preparation: Preparation, session: Session, listener: Listener
         return None
     began = time.perf_counter()
     train, valid = preparation.part("train"), preparation.part("valid")
-    features = read_plain_features(session, len(train), len(valid))
-    if features is None:
+    readings = read_readings(session, len(train), len(valid))
+    if not readings:
         say = listener.note if preparation.request.folds is None else listener.warn
         say("no cross-validation: it needs the outputs of a pretrained network, and this fit computes none")
         return None
@@ -50,7 +50,8 @@ def validate_head(preparation: Preparation, session: Session, listener: Listener
 
     rows = pd.concat([train, valid])
     chosen = (rows["fold"] != "").to_numpy()
-    rows, features = rows[chosen], features[chosen]
+    rows = rows[chosen]
+    features, *views = [reading[chosen] for reading in readings]
     numbers = {name: number for number, name in enumerate(session.classes)}
     targets = np.array([numbers[label] for label in rows["label"]], dtype=np.int64)
     cross = cross_validate(
@@ -63,18 +64,32 @@ def validate_head(preparation: Preparation, session: Session, listener: Listener
         join_groups(rows["group"].tolist(), rows["digest"].tolist()),
         preparation.request.seed,
         session.graded(),
+        views,
     )
     return Validated(rows, cross, time.perf_counter() - began)
 
 
-def read_plain_features(session: Session, train_images: int, valid_images: int) -> NDArray[np.float32] | None:
-    """Return the features (N, F) of the plain reading of the train images, then of the valid ones."""
+def read_readings(session: Session, train_images: int, valid_images: int) -> list[NDArray[np.float32]]:
+    """Return the features (N, F) of the train images, then of the valid ones: the plain reading, then augmented ones.
+
+    They are the readings that the fit solves its head on, so that what is validated is that head. Of the valid images
+    there is the plain reading only, which stands in each. Empty where nothing frozen is computed.
+    """
     features = session.features
     if features is None and session.kept is not None:
         from sightx_cli.train.features import read_features
 
         features = read_features(session.kept, train_images, valid_images)
-    return None if features is None else np.concatenate([features.train[:train_images], features.valid])
+    if features is None:
+        return []
+    views = np.split(features.train, features.views)
+    return [np.concatenate([view, features.valid]) for view in views]
+
+
+def read_plain_features(session: Session, train_images: int, valid_images: int) -> NDArray[np.float32] | None:
+    """Return the features (N, F) of the plain reading of the train images, then of the valid ones."""
+    readings = read_readings(session, train_images, valid_images)
+    return readings[0] if readings else None
 
 
 def write_out_of_fold(validated: Validated, classes: tuple[str, ...], path: Path) -> None:

@@ -159,3 +159,29 @@ def test_all_right_is_not_certain() -> None:
     assert interval is not None
     assert 0.85 < interval[0] < 0.95
     assert interval[1] == 1.0
+
+
+def test_no_view_of_an_image_is_learned_by_the_head_that_predicts_it() -> None:
+    chance = np.random.default_rng(0)
+    features = chance.normal(size=(120, 400)).astype(np.float32)
+    targets = chance.integers(0, 2, 120)  # labels of chance: only who has seen an image can know its label
+    fold_of = assign_folds(targets, [""] * 120, 5, 0)
+    views = [features + 0.01 * chance.normal(size=features.shape).astype(np.float32)] * 3
+    found = cross_validate(features, targets, fold_of, ("a", "b"), False, False, [""] * 120, views=views)
+    assert found.metrics["accuracy"] is not None
+    assert found.metrics["accuracy"] < 0.7
+
+
+def test_views_are_learned_from() -> None:
+    chance = np.random.default_rng(0)
+    targets = np.repeat([0, 1], 20)
+    apart = np.where(targets == 0, -1.0, 1.0)[:, None] * np.ones(30)
+    plain = (apart + chance.normal(0, 6, (40, 30))).astype(np.float32)
+    views = [(apart + chance.normal(0, 6, (40, 30))).astype(np.float32) for _ in range(7)]
+    fold_of = assign_folds(targets, [""] * 40, 5, 0)
+    alone, helped = (
+        cross_validate(plain, targets, fold_of, ("a", "b"), False, False, [""] * 40, views=more) for more in ([], views)
+    )
+    assert alone.metrics["loss"] is not None
+    assert helped.metrics["loss"] is not None
+    assert helped.metrics["loss"] < alone.metrics["loss"]
