@@ -8,6 +8,7 @@ from epoch_clock import EpochClock
 
 from sightx_cli.progress import Silent
 from sightx_cli.train.learners import building_learner
+from sightx_cli.train.memory import keeping_memory
 from sightx_cli.train.stages import fit_stage
 from sightx_cli.workflows.building import build_session
 from sightx_cli.workflows.preparing import Request, prepare
@@ -20,9 +21,9 @@ def time_epochs(folder: str, train: str, epochs: int) -> dict[str, Any]:
     session, engine = build_session(preparation, Silent())
     clock = EpochClock()
     stage = preparation.recipe.stage[0]
-    with building_learner(session, stage) as (learner, groups):
+    with keeping_memory(), building_learner(session, stage) as (learner, groups):
         rates = [1e-4 if group.trained else 0.0 for group in groups]
-        fit_stage(learner, stage, rates, "flat", 0, [clock])
+        fit_stage(learner, stage, groups, rates, "flat", 0, [clock])
     kept = session.kept
     before = {"engine": engine.name, "kept_seconds": round(kept.seconds, 2)} if kept else {}
     return {**clock.figures(), **before}

@@ -95,7 +95,7 @@ def solve_linear_head(
 def build_regression(strength: float, balanced: bool, grades: int, tolerance: float, warm_start: bool = False) -> Any:
     """Build the regression to fit: scikit-learn's, or the one of so many grades, which share their targets."""
     if grades:
-        from sightx_cli.probe.grades import GradeRegression
+        from sightx_cli.probe.regression import GradeRegression
 
         return GradeRegression(grades, strength, balanced, tol=tolerance, warm_start=warm_start)
     from sklearn.linear_model import LogisticRegression

@@ -12,8 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score
 
 from sightx_cli.probe import grades
-from sightx_cli.probe.grades import GradeRegression, is_graded, share_grades
+from sightx_cli.probe.grades import is_graded, share_grades
 from sightx_cli.probe.linear import solve_linear_head
+from sightx_cli.probe.regression import GradeRegression
 from sightx_cli.train.losses import GradedCrossEntropy, build_loss
 
 
