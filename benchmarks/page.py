@@ -148,8 +148,9 @@ def build_rate_table(parts: dict[str, Any]) -> str:
 
 def build_strategy_tables(results: dict[str, Any]) -> str:
     """Return the machine and, for each data set, what each way of fine-tuning reached and took."""
-    lines = [describe(results.get("machine", {}))]
-    for name, found in results.get("parts", {}).get("strategies", {}).get("sets", {}).items():
+    sets = results.get("parts", {}).get("strategies", {}).get("sets", {})
+    lines = [describe(results.get("machine", {}) if sets else {})]
+    for name, found in sets.items():
         lines += ["", f"**{SETS[name].capitalize()}**", ""]
         lines += ["| way | accuracy | ROC AUC | quadratic kappa | seconds |", "|---|---|---|---|---|"]
         for strategy, fit in found.items():
