@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from sightx_cli.commands.options import MODEL, RECIPE, Talk, complete_names, flatten_options
+from sightx_cli.commands.flattening import flatten_options
+from sightx_cli.commands.options import MODEL, RECIPE, Settings, Talk, complete_names
 from sightx_cli.errors import UsageError
 
 EXAMPLES = """\
@@ -44,15 +45,7 @@ class AuditOptions:
             rich_help_panel=RECIPE,
         ),
     ] = None
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Change one value of the recipe, such as image.size_px=384. May be given again.",
-            rich_help_panel=RECIPE,
-        ),
-    ] = None
+    settings: Settings = None
     backbone: Annotated[
         str | None,
         typer.Option(

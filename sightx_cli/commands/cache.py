@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sightx_cli.commands.base import Commands
-from sightx_cli.commands.options import Talk, flatten_options
+from sightx_cli.commands.flattening import flatten_options
+from sightx_cli.commands.options import Talk
 
 app = Commands()
 

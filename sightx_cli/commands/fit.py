@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from sightx_cli.commands.base import INTERRUPTED
-from sightx_cli.commands.options import Data, MeasuringOptions, SplitOptions, Talk, TrainingOptions, flatten_options
+from sightx_cli.commands.flattening import flatten_options
+from sightx_cli.commands.options import Data, MeasuringOptions, SplitOptions, Talk, TrainingOptions
 
 EXAMPLES = """\
 [bold]Examples[/]

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from sightx_cli.commands.options import IMAGES, RUN, Data, Talk, flatten_options
+from sightx_cli.commands.flattening import flatten_options
+from sightx_cli.commands.options import IMAGES, RUN, Data, Talk
 
 EXAMPLES = """\
 [bold]Examples[/]

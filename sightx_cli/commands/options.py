@@ -1,19 +1,12 @@
-"""The options that commands share, each written once.
-
-A command takes a dataclass of options as one parameter, and `@flatten_options` gives Typer its fields as options:
-
-    @flatten_options
-    def fit(data: Data, options: TrainingOptions, talk: Talk) -> None: ...
-"""
+"""The options that commands share, each written once."""
 
 from __future__ import annotations
 
-import inspect
 import shlex
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
 import typer
 
@@ -47,6 +40,17 @@ def complete_names(incomplete: str) -> list[tuple[str, str]]:
 
     shipped = [*list_summaries(), *list_reference_summaries()]
     return [(one.name, one.summary) for one in shipped if one.name.startswith(incomplete)]
+
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one value of the recipe, such as image.size_px=384. May be given again.",
+        rich_help_panel=RECIPE,
+    ),
+]
 
 
 def complete_profiles(incomplete: str) -> list[tuple[str, str]]:
@@ -127,15 +131,7 @@ class TrainingOptions:
             rich_help_panel=RECIPE,
         ),
     ] = None
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Change one value of the recipe, such as image.size_px=384. May be given again.",
-            rich_help_panel=RECIPE,
-        ),
-    ] = None
+    settings: Settings = None
     rate: Annotated[
         str | None,
         typer.Option(
@@ -293,30 +289,3 @@ class MeasuringOptions:
     def to_arguments(self) -> dict[str, Any]:
         """Give the keyword arguments of `workflows.fit`."""
         return {"folds": self.folds, "probe": not self.no_probe}
-
-
-def flatten_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give Typer a command whose dataclass parameters are spread out into one option for each field."""
-    hints = get_type_hints(command, include_extras=True)
-    groups = {name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)}
-    flat: list[inspect.Parameter] = []
-    for name, parameter in inspect.signature(command).parameters.items():
-        if name not in groups:
-            flat.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
-            continue
-        types = get_type_hints(groups[name], include_extras=True)
-        for one in fields(groups[name]):
-            default = inspect.Parameter.empty if one.default is MISSING else one.default
-            flat.append(
-                inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=types[one.name])
-            )
-
-    def run(**given: Any) -> None:
-        for name, group in groups.items():
-            given[name] = group(**{one.name: given.pop(one.name) for one in fields(group)})
-        command(**given)
-
-    run.__name__, run.__doc__ = command.__name__, command.__doc__
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
-    run.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]  # what Typer reads
-    return run

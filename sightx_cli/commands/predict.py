@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sightx_cli.commands.options import RUN, Talk, flatten_options
+from sightx_cli.commands.flattening import flatten_options
+from sightx_cli.commands.options import RUN, Talk
 
 EXAMPLES = """\
 [bold]Examples[/]

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sightx_cli.commands.options import RECIPE, Data, SplitOptions, Talk, TrainingOptions, flatten_options
+from sightx_cli.commands.flattening import flatten_options
+from sightx_cli.commands.options import RECIPE, Data, SplitOptions, Talk, TrainingOptions
 
 EXAMPLES = """\
 [bold]Examples[/]

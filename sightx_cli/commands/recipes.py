@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from sightx_cli.commands.base import Commands
-from sightx_cli.commands.options import Talk, complete_names, flatten_options
+from sightx_cli.commands.flattening import flatten_options
+from sightx_cli.commands.options import Talk, complete_names
 from sightx_cli.plan.decision import Shift
 
 Name = Annotated[

@@ -47,7 +47,12 @@ def show_fit(result: FitResult) -> None:
         console.print(Text("  the best epoch was chosen on these same validation images: a little flattered", "dim"))
     leaks = getattr(result, "leaks", None)
     if leaks:
-        found = f"{format_count(leaks['groups'], 'group')} and {format_count(leaks['files'], 'file')}"
+        shared = (
+            (leaks["groups"], "group", "groups"),
+            (leaks["files"], "file", "files"),
+            (leaks.get("copies", 0), "copy saved anew", "copies saved anew"),
+        )
+        found = " and ".join(format_count(count, one, many) for count, one, many in shared if count)
         console.print(Text(f"  {found} on both sides of the split: the figures are flattered", "yellow"))
     if getattr(result, "cross_validation", None):
         console.print(_build_validation(result.cross_validation or {}))

@@ -12,7 +12,8 @@ import typer
 from typer.testing import CliRunner
 
 from sightx_cli.commands.base import Commands
-from sightx_cli.commands.options import TrainingOptions, flatten_options
+from sightx_cli.commands.flattening import flatten_options
+from sightx_cli.commands.options import TrainingOptions
 from sightx_cli.commands.parsing import parse_numbers, parse_rate
 from sightx_cli.errors import UsageError
 
