@@ -154,11 +154,18 @@ def build_strategy_tables(results: dict[str, Any]) -> str:
         lines += ["", f"**{SETS[name].capitalize()}**", ""]
         lines += ["| way | accuracy | ROC AUC | quadratic kappa | seconds |", "|---|---|---|---|---|"]
         for strategy, fit in found.items():
-            figures = [fit.get(score) for score in ("accuracy", "roc_auc", "quadratic_kappa")]
-            cells = ["–" if value is None else f"{value:.3f}" for value in figures]
+            cells = [write_spread(fit.get(score)) for score in ("accuracy", "roc_auc", "quadratic_kappa")]
             way = f"the table's recipe, `{strategy}`" if "-" in strategy else strategy
             lines.append(f"| {way} | {' | '.join(cells)} | {fit['seconds']:.0f} |")
     return "\n".join(lines)
+
+
+def write_spread(found: dict[str, float] | None) -> str:
+    """Return the mean of a score, with the least and the most where several seeds were tried."""
+    if found is None:
+        return "–"
+    mean, low, high = (f"{found[key]:.3f}" for key in ("mean", "low", "high"))
+    return mean if low == high else f"{mean} ({low} … {high})"
 
 
 def write_strategies(path: Path, results: dict[str, Any]) -> None:

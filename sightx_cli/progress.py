@@ -1,11 +1,13 @@
 """How long work speaks while it runs: workflows call a `Listener`, the console implements one.
 
-Workflows print nothing. They tell a listener what happens; `Silent` is the listener of the Python API.
+Workflows print nothing. They tell a listener what happens; `Silent` is the listener of the Python API, and `Recorder`
+one for who wants to read afterwards what was said.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -57,3 +59,31 @@ class Silent:
 
     def epoch(self, row: Mapping[str, float | int | str]) -> None:
         """Report nothing."""
+
+
+@dataclass
+class Recorder(Silent):
+    """A listener that prints nothing and remembers what was said, in order."""
+
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    tasks: list[str] = field(default_factory=list)
+    """The titles of the tasks that began."""
+    plans: list[tuple[str, Sequence[tuple[str, str, str]], str]] = field(default_factory=list)
+    """Title, rows and sentence of each plan that was shown."""
+
+    def note(self, text: str) -> None:
+        """Remember the line."""
+        self.notes.append(text)
+
+    def warn(self, text: str) -> None:
+        """Remember the line."""
+        self.warnings.append(text)
+
+    def show_plan(self, title: str, rows: Sequence[tuple[str, str, str]], sentence: str) -> None:
+        """Remember the plan."""
+        self.plans.append((title, rows, sentence))
+
+    def start(self, task: str, total: int | None, unit: str) -> None:  # noqa: ARG002 - as every listener
+        """Remember the task."""
+        self.tasks.append(task)

@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Sequence
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +13,7 @@ from sightx_cli.errors import ModelError
 from sightx_cli.model import mini  # noqa: F401 (registers its networks with timm)
 from sightx_cli.model.grey import read_grey
 from sightx_cli.model.stages import Stage, build_stages, check_stages
+from sightx_cli.model.timm_parts import timm
 
 FEATURES = "features"
 """The name of the prefix's output that is the whole backbone's: what the head reads."""

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from timm.layers.conv2d_same import Conv2dSame
-from timm.layers.padding import pad_same
 from torch import Tensor, nn
 
 from sightx_cli.errors import ModelError
+from sightx_cli.model.timm_parts import Conv2dSame, pad_same
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """The share of each colour in grey: ITU-R BT.601, which Pillow's mode "L" uses too."""

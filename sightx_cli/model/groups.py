@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from timm.models._manipulate import group_with_matcher
 from torch import nn
 
 from sightx_cli.errors import ModelError
 from sightx_cli.model.backbone import Backbone
+from sightx_cli.model.timm_parts import group_with_matcher
 from sightx_cli.plan.names import show_value
 from sightx_cli.plan.parts import Joining, TrainingStage
 from sightx_cli.plan.rates import Rate, resolve_rates

@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-from timm.models import build_model_with_cfg, register_model
 from torch import Tensor, nn
+
+from sightx_cli.model.timm_parts import (
+    IMAGENET_DEFAULT_MEAN,
+    IMAGENET_DEFAULT_STD,
+    build_model_with_cfg,
+    register_model,
+)
 
 WIDTHS = (32, 32, 64, 64)
 """Channels behind the stem, layer1, layer2 and layer3."""

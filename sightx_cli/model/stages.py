@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from timm.models._manipulate import group_with_matcher
 from torch import Tensor, nn
+
+from sightx_cli.model.timm_parts import group_with_matcher
 
 Step = Callable[[Tensor], Tensor]
 

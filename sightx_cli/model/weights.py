@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +17,7 @@ from sightx_cli.errors import WeightsError
 from sightx_cli.model.checkpoint import read_checkpoint, read_normalisation
 from sightx_cli.model.matching import Match, match_tensors
 from sightx_cli.model.packaged import digest_file, find_packaged_file
+from sightx_cli.model.timm_parts import timm
 from sightx_cli.model.weights_file import WeightsFile
 
 HUB_SECONDS = 10.0

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-import timm
-
 from sightx_cli.model.packaged import find_packaged_file
+from sightx_cli.model.timm_parts import timm
 
 AtHand = Literal["packaged", "cached", "network", "none"]
 

@@ -12,9 +12,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-from timm.layers.conv2d_same import Conv2dSame
-from timm.layers.padding import pad_same
 from torch import Tensor, nn
+
+from sightx_cli.model.timm_parts import Conv2dSame, pad_same
 
 Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
 

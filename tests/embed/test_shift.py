@@ -15,12 +15,12 @@ from sightx_cli.embed.divergence import EDGE, choose_edge, describe_distance
 from sightx_cli.embed.shift import SHIFT_IMAGES, Shift, measure_shift, read_sample
 from sightx_cli.embed.store import OutputStore
 from sightx_cli.errors import DataError
-from sightx_cli.progress import Silent
+from sightx_cli.progress import Recorder, Silent
 
 SECOND = """
 import sys
 from sightx_cli.embed.shift import measure_shift
-from sightx_cli.progress import Silent
+from sightx_cli.progress import Recorder, Silent
 print(measure_shift(sys.argv[1:], Silent()).score, any(name in sys.modules for name in ("torch", "timm", "fastai")))
 """
 
@@ -157,14 +157,9 @@ def test_a_damaged_graph_is_said_and_made_again(measured: Shift, photographs: li
     weights = graph.with_suffix(".bin")
     whole = weights.read_bytes()
     weights.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
-    heard: list[str] = []
-
-    class Heard(Silent):
-        def warn(self, text: str) -> None:
-            heard.append(text)
-
-    assert measure_shift(photographs, Heard()).score == pytest.approx(measured.score, abs=1e-6)
-    assert ["damaged" in line for line in heard] == [True]
+    heard = Recorder()
+    assert measure_shift(photographs, heard).score == pytest.approx(measured.score, abs=1e-6)
+    assert ["damaged" in line for line in heard.warnings] == [True]
     assert weights.read_bytes() == whole
 
 

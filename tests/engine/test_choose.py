@@ -16,25 +16,15 @@ from sightx_cli.engine.graph_files import check_graph
 from sightx_cli.engine.interface import Forward
 from sightx_cli.engine.openvino_forward import find_precision
 from sightx_cli.errors import UsageError
-from sightx_cli.progress import Silent
+from sightx_cli.progress import Recorder
 
 Build = Callable[..., Forward]
 OPENVINO = EngineChoice("openvino", "float32", "cpu", "a test")
 
 
-class Heard(Silent):
-    """Remembers the warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-
 @pytest.fixture
 def build(reading: Any) -> Build:
-    def build(module: nn.Module, graph: Path, heard: Heard, engine: EngineChoice = OPENVINO) -> Forward:
+    def build(module: nn.Module, graph: Path, heard: Recorder, engine: EngineChoice = OPENVINO) -> Forward:
         return build_forward(engine, module, ["map", "features"], *reading, graph, heard)
 
     return build
@@ -87,7 +77,7 @@ def test_a_network_that_openvino_cannot_convert_runs_in_torch_after_one_line(
     compute_eagerly: Callable[..., list[Any]],
     float32: None,
 ) -> None:
-    heard, module, images = Heard(), Unconvertible(), draw_images(3)
+    heard, module, images = Recorder(), Unconvertible(), draw_images(3)
     forward = build(module, tmp_path / "graph.xml", heard)
     [(_, outputs)] = forward.run([(0, images)])
     assert forward.engine == "torch"
@@ -109,7 +99,7 @@ class Refuses(nn.Module):
 def test_the_kept_graph_is_used_again_and_nothing_is_converted(
     build: Build, small: nn.Module, tmp_path: Path, draw_images: Callable[..., Any]
 ) -> None:
-    graph, heard, images = tmp_path / "graphs" / "graph.xml", Heard(), draw_images(3)
+    graph, heard, images = tmp_path / "graphs" / "graph.xml", Recorder(), draw_images(3)
     [(_, first)] = build(small, graph, heard).run([(0, images)])
     [(_, second)] = build(Refuses(), graph, heard).run([(0, images)])
     np.testing.assert_array_equal(first["features"], second["features"])
@@ -121,8 +111,8 @@ def test_a_damaged_kept_graph_is_converted_again_after_one_line(
     suffix: str, build: Build, small: nn.Module, small_graph: Path, draw_images: Callable[..., Any]
 ) -> None:
     images = draw_images(3)
-    [(_, before)] = build(small, small_graph, Heard()).run([(0, images)])
-    file, heard = small_graph.with_suffix(suffix), Heard()
+    [(_, before)] = build(small, small_graph, Recorder()).run([(0, images)])
+    file, heard = small_graph.with_suffix(suffix), Recorder()
     flipped = bytearray(file.read_bytes())
     flipped[len(flipped) // 2] ^= 16
     file.write_bytes(flipped)
@@ -135,5 +125,5 @@ def test_a_damaged_kept_graph_is_converted_again_after_one_line(
 
 def test_torch_keeps_no_graph(build: Build, small: nn.Module, tmp_path: Path) -> None:
     choice = EngineChoice("torch", "float32", "cpu", "a test")
-    assert build(small, tmp_path / "graph.xml", Heard(), choice).engine == "torch"
+    assert build(small, tmp_path / "graph.xml", Recorder(), choice).engine == "torch"
     assert list(tmp_path.iterdir()) == []

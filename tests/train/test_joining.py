@@ -13,7 +13,7 @@ from torch import nn
 
 from sightx_cli.errors import ModelError, RecipeError
 from sightx_cli.model.groups import stage_rates
-from sightx_cli.progress import Silent
+from sightx_cli.progress import Recorder
 from sightx_cli.train.callbacks import FrozenStaysFrozen
 from sightx_cli.train.joining import add_param_group
 from sightx_cli.train.learners import building_learner
@@ -125,18 +125,8 @@ def test_under_one_cycle_each_part_peaks_at_its_own_rate_with_its_own_momentum(o
         assert momenta[0] == pytest.approx(0.95)
 
 
-class Heard(Silent):
-    """Remembers what was said."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-
 def test_the_history_and_the_listener_say_what_joined_and_the_accuracy_before_and_after(open_session: Open) -> None:
-    heard = Heard()
+    heard = Recorder()
     preparation, session = open_session(f"stage=[{JOIN}]", listener=heard)
     solve_head(session)
     run_stage(session, preparation.recipe.stage[0])

@@ -15,26 +15,12 @@ import pytest
 
 from sightx_cli.model.weights_file import WeightsFile
 from sightx_cli.plan.settings import TAPS, change_setting
-from sightx_cli.progress import Silent
+from sightx_cli.progress import Recorder, Silent
 from sightx_cli.train.embedding import embed_images
 from sightx_cli.train.session import Session
 from sightx_cli.train.stages import run_stage
 
 Open = Callable[..., tuple[Any, Session]]
-
-
-class Heard(Silent):
-    """Remembers what was said."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-        self.notes: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 @contextmanager
@@ -126,7 +112,7 @@ def test_outputs_beyond_the_budget_are_computed_anew_each_epoch_after_one_line(
     open_session: Open, cold_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SIGHTX_CACHE_BYTES", "1000")
-    heard = Heard()
+    heard = Recorder()
     preparation, session = open_session("stage.0.epochs=1", listener=heard)
     assert session.kept is None
     assert len(heard.warnings) == 1
@@ -139,7 +125,7 @@ def test_outputs_beyond_the_budget_are_computed_anew_each_epoch_after_one_line(
 def test_on_a_full_disk_nothing_is_kept_and_training_goes_on_after_one_line(
     open_session: Open, cold_store: Path, engine: str
 ) -> None:
-    heard = Heard()
+    heard = Recorder()
     with full_disk(2_000):
         preparation, session = open_session("model.head.hidden=[8]", "stage.0.epochs=1", listener=heard, engine=engine)
         run_stage(session, preparation.recipe.stage[0])
@@ -149,7 +135,7 @@ def test_on_a_full_disk_nothing_is_kept_and_training_goes_on_after_one_line(
 
 
 def test_a_network_that_cannot_be_cut_says_so_and_keeps_its_frozen_whole(open_session: Open) -> None:
-    heard = Heard()
+    heard = Recorder()
     _, session = open_session(backbone="test_byobnet", listener=heard)
     assert any("cannot be cut" in note for note in heard.notes)
     assert session.kept.cuts == (len(session.backbone.stages),)
@@ -157,7 +143,7 @@ def test_a_network_that_cannot_be_cut_says_so_and_keeps_its_frozen_whole(open_se
 
 
 def test_taps_of_a_network_that_cannot_be_cut_are_said_to_be_its_last_output(open_session: Open) -> None:
-    heard = Heard()
+    heard = Recorder()
     open_session('model.head.taps="all"', backbone="test_byobnet", listener=heard)
     assert ["has no stages to tap" in line for line in heard.warnings] == [True]
 

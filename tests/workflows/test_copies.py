@@ -12,23 +12,9 @@ import pytest
 from PIL import Image
 
 from sightx_cli import fit
-from sightx_cli.progress import Silent
+from sightx_cli.progress import Recorder
 from sightx_cli.workflows import FitResult
 from sightx_cli.workflows.copies import ALIKE, find_likely_pairs
-
-
-class Heard(Silent):
-    """Remembers warnings and notes."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-        self.notes: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 def draw(seed: int) -> Image.Image:
@@ -58,12 +44,12 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def fit_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[FitResult, Heard]]:
+def fit_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[FitResult, Recorder]]:
     """Fits a folder's heads with the packaged network at 96 px; gives the result and what was said."""
     monkeypatch.chdir(tmp_path)
 
-    def run(source: Path, **how: Any) -> tuple[FitResult, Heard]:
-        heard = Heard()
+    def run(source: Path, **how: Any) -> tuple[FitResult, Recorder]:
+        heard = Recorder()
         settings = ["image.size_px=96", "training.views=1", "stage.0.epochs=1"]
         return fit(source, recipe="natural-small", settings=settings, listener=heard, **how), heard
 
@@ -71,7 +57,7 @@ def fit_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 
 
 def test_copies_saved_anew_are_warned_of_with_an_example_and_counted(
-    split: Path, fit_split: Callable[..., tuple[FitResult, Heard]]
+    split: Path, fit_split: Callable[..., tuple[FitResult, Recorder]]
 ) -> None:
     result, heard = fit_split(split)
     (said,) = [line for line in heard.warnings if line.startswith("leak")]
@@ -82,7 +68,7 @@ def test_copies_saved_anew_are_warned_of_with_an_example_and_counted(
     assert f"sightx inspect {split}" in said
 
 
-def test_allowed_leaks_are_only_noted(split: Path, fit_split: Callable[..., tuple[FitResult, Heard]]) -> None:
+def test_allowed_leaks_are_only_noted(split: Path, fit_split: Callable[..., tuple[FitResult, Recorder]]) -> None:
     result, heard = fit_split(split, allow_leaks=True)
     assert not [line for line in heard.warnings if line.startswith("leak")]
     assert [line for line in heard.notes if "copies" in line]
@@ -91,7 +77,7 @@ def test_allowed_leaks_are_only_noted(split: Path, fit_split: Callable[..., tupl
 
 
 def test_without_copies_and_without_a_given_split_nothing_is_said(
-    split: Path, tmp_path: Path, fit_split: Callable[..., tuple[FitResult, Heard]]
+    split: Path, tmp_path: Path, fit_split: Callable[..., tuple[FitResult, Recorder]]
 ) -> None:
     shutil.copytree(split, tmp_path / "clean")
     for copy in (tmp_path / "clean").rglob("copy*"):

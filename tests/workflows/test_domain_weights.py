@@ -17,7 +17,7 @@ from sightx_cli import runs
 from sightx_cli.errors import RecipeError, UsageError, WeightsError
 from sightx_cli.infer.bundle import load_facts
 from sightx_cli.plan.decision import choose_recipe
-from sightx_cli.progress import Silent
+from sightx_cli.progress import Recorder, Silent
 from sightx_cli.workflows import fit
 from sightx_cli.workflows.preparing import prepare, resolve_recipe
 from sightx_cli.workflows.request import Request
@@ -25,20 +25,6 @@ from sightx_cli.workflows.results import FitResult
 
 MEAN, STD = (0.7, 0.5, 0.65), (0.2, 0.25, 0.2)
 SMALL = {"backbone": "test_resnet", "engine": "torch"}
-
-
-class Heard(Silent):
-    """Remembers what is said."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.warnings: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +41,9 @@ def checkpoint(random_weights: Callable[[str], Path], tmp_path_factory: pytest.T
 
 
 @pytest.fixture(scope="module")
-def run(digits: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[FitResult, Heard]:
+def run(digits: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[FitResult, Recorder]:
     """One short fit that starts from the teacher."""
-    heard, folder = Heard(), tmp_path_factory.mktemp("runs")
+    heard, folder = Recorder(), tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         result = fit(
@@ -81,7 +67,7 @@ def load_values(result: FitResult) -> dict[str, Any]:
 
 
 def test_one_line_says_which_tensors_fitted_and_which_were_left_over(
-    run: tuple[FitResult, Heard], checkpoint: Path
+    run: tuple[FitResult, Recorder], checkpoint: Path
 ) -> None:
     (line,) = [note for note in run[1].notes if note.startswith("weights: ")]
     needed = load_values(run[0])["weights.tensors"]["value"]
@@ -90,7 +76,7 @@ def test_one_line_says_which_tensors_fitted_and_which_were_left_over(
 
 
 def test_the_plan_records_file_digest_tensors_prefix_and_who_says_the_normalisation(
-    run: tuple[FitResult, Heard], checkpoint: Path
+    run: tuple[FitResult, Recorder], checkpoint: Path
 ) -> None:
     values = load_values(run[0])
     assert values["weights.file"]["value"] == str(checkpoint)
@@ -104,12 +90,12 @@ def test_the_plan_records_file_digest_tensors_prefix_and_who_says_the_normalisat
     assert environment["weights"]["origin"] == str(checkpoint)
 
 
-def test_the_bundle_predicts_with_the_normalisation_given(run: tuple[FitResult, Heard]) -> None:
+def test_the_bundle_predicts_with_the_normalisation_given(run: tuple[FitResult, Recorder]) -> None:
     facts = load_facts(run[0].run)
     assert (tuple(facts.mean), tuple(facts.std)) == (MEAN, STD)
 
 
-def test_the_recipe_of_the_run_asks_for_the_file_again(run: tuple[FitResult, Heard], digits: Path) -> None:
+def test_the_recipe_of_the_run_asks_for_the_file_again(run: tuple[FitResult, Recorder], digits: Path) -> None:
     recipe = run[0].run / runs.RECIPE
     assert tomllib.loads(recipe.read_text())["model"]["weights"] == "file"
     with pytest.raises(UsageError, match=r'has model\.weights = "file"') as caught:
@@ -117,12 +103,12 @@ def test_the_recipe_of_the_run_asks_for_the_file_again(run: tuple[FitResult, Hea
     assert "--weights FILE" in caught.value.hint
 
 
-def test_a_normalisation_given_is_no_reason_to_warn(run: tuple[FitResult, Heard]) -> None:
+def test_a_normalisation_given_is_no_reason_to_warn(run: tuple[FitResult, Recorder]) -> None:
     assert run[0].warnings == ()
 
 
 def test_a_normalisation_that_the_file_says_is_no_reason_to_warn(open_session: Callable[..., Any]) -> None:
-    heard = Heard()
+    heard = Recorder()
     open_session(listener=heard)
     assert heard.warnings == []
 
@@ -130,7 +116,7 @@ def test_a_normalisation_that_the_file_says_is_no_reason_to_warn(open_session: C
 def test_a_normalisation_that_nobody_gives_is_warned_of(
     open_session: Callable[..., Any], random_weights: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    heard, silent = Heard(), tmp_path / "silent.safetensors"
+    heard, silent = Recorder(), tmp_path / "silent.safetensors"
     save_file(load_file(random_weights("test_resnet")), silent)
     open_session(listener=heard, weights=silent)
     (warning,) = [line for line in heard.warnings if "normalised" in line]

@@ -15,7 +15,7 @@ import pytest
 
 from sightx_cli import fit, predict
 from sightx_cli.errors import DataError, RunError, SightXError, TrainingError, UsageError
-from sightx_cli.progress import Silent
+from sightx_cli.progress import Recorder, Silent
 
 if TYPE_CHECKING:
     from sightx_cli.workflows import FitResult
@@ -49,25 +49,7 @@ def list_all(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
-class Heard(Silent):
-    """Remembers what was said, and the tasks."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-        self.tasks: list[str] = []
-        self.plans: list[Any] = []
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-    def start(self, task: str, total: int | None, unit: str) -> None:
-        self.tasks.append(task)
-
-    def show_plan(self, title: str, rows: Any, sentence: str) -> None:
-        self.plans.append((title, rows, sentence))
-
-
-class PressCtrlC(Heard):
+class PressCtrlC(Recorder):
     """Presses Ctrl-C when an epoch, or a task, of this name comes."""
 
     def __init__(self, epoch: tuple[str, int] | None = None, task: str = "") -> None:
@@ -181,7 +163,7 @@ def test_a_bundle_that_answers_otherwise_than_the_kept_outputs_is_measured_on_ev
 def test_whatever_trains_the_bundle_gives_the_accuracy_reported(
     fit_small: Callable[..., FitResult], digits: Path, settings: tuple[str, ...], how: dict[str, Any]
 ) -> None:
-    heard = Heard()
+    heard = Recorder()
     result = fit_small(*settings, listener=heard, engine="torch", **how)
     right, total = count_right(result.run, digits, "valid", 16)
     assert right / total == result.metrics["accuracy"]
@@ -338,7 +320,7 @@ def test_what_is_refused_leaves_nothing(digits: Path, home: Path, how: dict[str,
 
 def test_out_that_exists_is_refused_before_any_work(digits: Path, home: Path) -> None:
     (home / "there").mkdir()
-    heard = Heard()
+    heard = Recorder()
     with pytest.raises(RunError):
         fit(digits, recipe="natural-small", out=Path("there"), listener=heard)
     assert (heard.tasks, heard.plans) == ([], [])
@@ -356,7 +338,7 @@ def test_a_run_lies_where_out_says_and_latest_names_it(fit_small: Callable[..., 
 
 def test_a_run_is_kept_where_latest_cannot_name_it(fit_small: Callable[..., FitResult], home: Path) -> None:
     (home / "runs").write_text("a file of the user's")
-    heard = Heard()
+    heard = Recorder()
     result = fit_small(out=Path("mine"), listener=heard)
     assert (result.run / "metrics.json").exists()
     assert "--model" in heard.warnings[-1]
@@ -366,7 +348,7 @@ def test_a_run_is_kept_where_latest_cannot_name_it(fit_small: Callable[..., FitR
 
 
 def test_the_plan_is_shown_before_the_work_with_each_values_origin(fit_small: Callable[..., FitResult]) -> None:
-    class Order(Heard):
+    class Order(Recorder):
         def show_plan(self, title: str, rows: Any, sentence: str) -> None:
             super().show_plan(title, rows, sentence)
             self.before = list(self.tasks)

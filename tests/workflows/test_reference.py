@@ -21,7 +21,7 @@ from sightx_cli import fit
 from sightx_cli.infer.predictor import load_predictor
 from sightx_cli.plan.files import list_reference_summaries
 from sightx_cli.plan.recipe import Recipe, load_recipe
-from sightx_cli.progress import Silent
+from sightx_cli.progress import Recorder
 
 if TYPE_CHECKING:
     from sightx_cli.workflows import FitResult
@@ -77,16 +77,6 @@ def write_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Recipe,
     return write
 
 
-class Heard(Silent):
-    """Remembers what was warned of."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-
 def shorten(recipe: Recipe) -> list[str]:
     """One epoch for each stage, and one more for each part that joins in it."""
     joins = [
@@ -108,7 +98,7 @@ def fit_few(name: str, few: Path, out: Path, write_weights: Any) -> tuple[FitRes
     own = recipe.model.backbone
     backbone = own if name in REAL else COUSINS.get(own, own)
     how: dict[str, Any] = {"backbone": backbone, "weights": write_weights(recipe, backbone), "engine": "torch"}
-    heard = Heard()
+    heard = Recorder()
     return fit(few, recipe=name, settings=shorten(recipe), out=out, listener=heard, **how), heard.warnings
 
 

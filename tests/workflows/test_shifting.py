@@ -11,7 +11,7 @@ import pytest
 
 from sightx_cli.embed.shift import Shift
 from sightx_cli.errors import RecipeError
-from sightx_cli.progress import Silent
+from sightx_cli.progress import Recorder, Silent
 from sightx_cli.workflows.preparing import Preparation, Request, prepare
 from sightx_cli.workflows.shifting import choose_by_shift, describe_alternatives, describe_profile, guess_profile
 
@@ -19,23 +19,9 @@ NEAR = Shift(0.168, "similar", 0.37, 128, None, False, "", 2.0)
 FAR = Shift(0.56, "different", 0.37, 128, None, False, "", 2.0)
 
 
-class Heard(Silent):
-    """Remembers the notes and the tasks."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.tasks: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def start(self, task: str, total: int | None, unit: str) -> None:
-        self.tasks.append(task)
-
-
 @pytest.fixture(scope="module")
-def prepared(digits: Path) -> tuple[Preparation, Heard]:
-    heard = Heard()
+def prepared(digits: Path) -> tuple[Preparation, Recorder]:
+    heard = Recorder()
     return prepare(Request(str(digits)), heard), heard
 
 
@@ -97,7 +83,7 @@ def test_grey_images_that_lie_far_are_augmented_as_scans_and_others_as_the_recip
 # --- what a fit makes of it ---
 
 
-def test_without_options_the_shift_is_measured_and_picks_the_recipe(prepared: tuple[Preparation, Heard]) -> None:
+def test_without_options_the_shift_is_measured_and_picks_the_recipe(prepared: tuple[Preparation, Recorder]) -> None:
     preparation, heard = prepared
     assert preparation.recipe.name == "medical-small"
     assert preparation.shift is not None
@@ -125,7 +111,7 @@ def test_without_options_the_shift_is_measured_and_picks_the_recipe(prepared: tu
 def test_the_users_word_wins_and_nothing_is_measured(
     digits: Path, how: dict[str, str], recipe: str, facts: Sequence[tuple[str, str]]
 ) -> None:
-    heard = Heard()
+    heard = Recorder()
     preparation = prepare(Request(str(digits), **how), heard)
     assert preparation.recipe.name == recipe
     assert "measuring the shift" not in heard.tasks
@@ -134,7 +120,7 @@ def test_the_users_word_wins_and_nothing_is_measured(
 
 
 def test_a_profile_that_the_user_named_is_not_guessed_over(digits: Path) -> None:
-    heard = Heard()
+    heard = Recorder()
     preparation = prepare(Request(str(digits), profile="surface"), heard)
     assert read_facts(preparation, "image.profile", "data.shift") == [("surface", "option"), ("different", "data")]
     assert not any("augmented" in line for line in heard.notes)
@@ -142,7 +128,7 @@ def test_a_profile_that_the_user_named_is_not_guessed_over(digits: Path) -> None
 
 @pytest.mark.parametrize("setting", ["image.sizepx=32", "stage.9.epochs=1"])
 def test_a_mistyped_setting_is_refused_before_an_image_is_read(digits: Path, setting: str) -> None:
-    heard = Heard()
+    heard = Recorder()
     with pytest.raises(RecipeError):
         prepare(Request(str(digits), settings=(setting,)), heard)
     assert heard.tasks == []

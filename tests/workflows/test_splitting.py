@@ -13,24 +13,10 @@ import pytest
 
 from sightx_cli import fit
 from sightx_cli.errors import UsageError
-from sightx_cli.progress import Silent
+from sightx_cli.progress import Recorder
 from sightx_cli.workflows.preparing import Preparation, Request, prepare
 
 HEAD = "image.size_px=32"
-
-
-class Heard(Silent):
-    """Remembers what was said."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.warnings: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
 
 
 @pytest.fixture
@@ -46,8 +32,8 @@ def leaky(digits: Path, tmp_path: Path) -> Path:
     return tmp_path / "leaky"
 
 
-def look(source: Path, **how: Any) -> tuple[Preparation, Heard]:
-    heard = Heard()
+def look(source: Path, **how: Any) -> tuple[Preparation, Recorder]:
+    heard = Recorder()
     return prepare(Request(str(source), "natural-small", **how), heard), heard
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sightx_cli import fit, predict
 from sightx_cli.errors import RunError
-from sightx_cli.progress import Silent
+from sightx_cli.progress import Recorder
 
 NAME = "bessel_resnet"
 
@@ -42,14 +42,6 @@ def bessel_resnet(monkeypatch: pytest.MonkeyPatch) -> str:
     return NAME
 
 
-class Heard(Silent):
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-
 def test_torch_runs_it_from_the_fit_to_the_prediction(
     digits: Path,
     random_weights: Callable[[str], Path],
@@ -58,7 +50,7 @@ def test_torch_runs_it_from_the_fit_to_the_prediction(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    heard = Heard()
+    heard = Recorder()
     result = fit(
         digits,
         recipe="natural-small",
