@@ -1,6 +1,8 @@
 """The page benchmarks/README.md: its tables, written from results.json between two markers."""
 
 import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,8 @@ BY_ITSELF = (
     Row("`make demo` after the installation", "demo", "seconds", "{:.0f} s", most=240),
 )
 
+STRATEGY_SCORES = {"accuracy": "accuracy", "roc_auc": "ROC AUC", "quadratic_kappa": "quadratic kappa"}
+
 SETS = {
     "hymenoptera": "ants and bees",
     "idrid": "retina grades",
@@ -151,19 +155,30 @@ def build_strategy_tables(results: dict[str, Any]) -> str:
     sets = results.get("parts", {}).get("strategies", {}).get("sets", {})
     lines = [describe(results.get("machine", {}) if sets else {})]
     for name, found in sets.items():
-        lines += ["", f"**{SETS[name].capitalize()}**", ""]
-        lines += ["| way | accuracy | ROC AUC | quadratic kappa | seconds |", "|---|---|---|---|---|"]
+        scores = [score for score in STRATEGY_SCORES if all(score in fit for fit in found.values())]
+        titles = ["way", *(STRATEGY_SCORES[score] for score in scores), "kept", "last epoch's accuracy", "seconds"]
+        lines += ["", f"**{SETS[name].capitalize()}**", "", write_cells(titles), write_cells(["---"] * len(titles))]
         for strategy, fit in found.items():
-            cells = [write_spread(fit.get(score)) for score in ("accuracy", "roc_auc", "quadratic_kappa")]
             way = f"the table's recipe, `{strategy}`" if "-" in strategy else strategy
-            lines.append(f"| {way} | {' | '.join(cells)} | {fit['seconds']:.0f} |")
+            figures = [write_spread(fit[score]) for score in scores]
+            last = write_spread(fit["last_epoch"]["accuracy"])
+            lines.append(write_cells([way, *figures, write_kept(fit["fits"]), last, f"{fit['seconds']:.0f}"]))
     return "\n".join(lines)
 
 
-def write_spread(found: dict[str, float] | None) -> str:
+def write_cells(cells: Sequence[str]) -> str:
+    """Return a line of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def write_kept(fits: Sequence[Mapping[str, Any]]) -> str:
+    """Return which epoch was the best, and how often where several seeds were tried."""
+    counts = Counter(fit["best"] for fit in fits)
+    return "; ".join(best if len(counts) == 1 else f"{best} ({times} of {len(fits)})" for best, times in counts.items())
+
+
+def write_spread(found: Mapping[str, float]) -> str:
     """Return the mean of a score, with the least and the most where several seeds were tried."""
-    if found is None:
-        return "–"
     mean, low, high = (f"{found[key]:.3f}" for key in ("mean", "low", "high"))
     return mean if low == high else f"{mean} ({low} … {high})"
 

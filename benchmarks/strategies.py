@@ -1,12 +1,13 @@
 """The part that holds the ways of fine-tuning against each other: one backbone, three data sets, the same images."""
 
+import csv
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fitting import SCORES, describe_fit
-from measuring import Bench
+from measuring import Bench, Child
 
 BACKBONE = "tf_efficientnet_lite0"
 """In the place of the recipes' own: its ImageNet weights come with the package."""
@@ -38,20 +39,42 @@ def compare_strategies(bench: Bench) -> dict[str, Any]:
     return {"sets": {name: {way: summarise(found) for way, found in ways.items()} for name, ways in fits.items()}}
 
 
-def fit_strategies(bench: Bench, name: str, seeds: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
-    """Fit one data set in every way, once for each seed."""
-    ways: dict[str, list[dict[str, Any]]] = {way: [] for way in (*STRATEGIES, TABLE[name])}
+def fit_strategies(
+    bench: Bench, name: str, seeds: Sequence[int], ways: Sequence[str] = ()
+) -> dict[str, list[dict[str, Any]]]:
+    """Fit one data set in every way, or in these, once for each seed."""
+    found: dict[str, list[dict[str, Any]]] = {way: [] for way in ways or (*STRATEGIES, TABLE[name])}
     for seed in seeds:
         folder = choose_images(bench, name, seed)
-        for way, (recipe, *options) in STRATEGIES.items():
-            words = ["--backbone", BACKBONE, *options, "--seed", str(seed)]
-            if bench.quick:
-                words += ["--set", 'stage=[{train="head",epochs=1,rate=1e-3}]', "--set", "image.size_px=64"]
-            fit = bench.run_fit(folder, recipe, *words, store=f"{name}-{seed}-{way}")
-            ways[way].append({"seed": seed, **describe_fit(fit)})
-        fit = bench.fit(folder, TABLE[name], "--seed", str(seed), store=f"{name}-{seed}-table")
-        ways[TABLE[name]].append({"seed": seed, **describe_fit(fit)})
-    return ways
+        for way, fits in found.items():
+            fits.append({"seed": seed, **fit_way(bench, folder, way, seed, f"{name}-{seed}-{way}")})
+    return found
+
+
+def fit_way(bench: Bench, folder: Path, way: str, seed: int, store: str) -> dict[str, Any]:
+    """Fit in one way, the table's own or one of the strategies; gives what its best and its last epoch reached."""
+    if way in STRATEGIES:
+        recipe, *options = STRATEGIES[way]
+        words = ["--backbone", BACKBONE, *options, "--seed", str(seed)]
+        if bench.quick:
+            words += ["--set", 'stage=[{train="head",epochs=1,rate=1e-3}]', "--set", "image.size_px=64"]
+        return describe_way(bench.run_fit(folder, recipe, *words, store=store))
+    return describe_way(bench.fit(folder, way, "--seed", str(seed), store=store))
+
+
+def describe_way(child: Child) -> dict[str, Any]:
+    """Give what a fit reached and took, which epoch that was, and what the last epoch had come to."""
+    result = child.json()
+    with (Path(result["run"]) / "history.csv").open(newline="") as table:
+        last = list(csv.DictReader(table))[-1]
+    scores = {name: round(float(last[name]), 4) for name in SCORES if last.get(name)}
+    best = result["best"]
+    is_solved = best["stage"] == "solved head"
+    return {
+        **describe_fit(child),
+        "best": best["stage"] if is_solved else f"{best['stage']}, epoch {best['epoch']}",
+        "last_epoch": scores,
+    }
 
 
 def choose_images(bench: Bench, name: str, seed: int) -> Path:
@@ -63,10 +86,15 @@ def choose_images(bench: Bench, name: str, seed: int) -> Path:
 
 
 def summarise(fits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Give the mean, the least and the most of each score over the seeds, and the median of the seconds."""
-    scores = {score: [fit[score] for fit in fits] for score in SCORES if all(score in fit for fit in fits)}
-    spread = {
-        score: {"mean": round(statistics.mean(found), 4), "low": min(found), "high": max(found)}
-        for score, found in scores.items()
+    """Give the spread of each score over the seeds, of the kept epoch and of the last; the seconds are the first's."""
+    last = spread_scores([fit["last_epoch"] for fit in fits])
+    return {**spread_scores(fits), "last_epoch": last, "seconds": fits[0]["seconds"], "fits": list(fits)}
+
+
+def spread_scores(found: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Give the mean, the least and the most of each score that all have."""
+    scores = {score: [one[score] for one in found] for score in SCORES if all(score in one for one in found)}
+    return {
+        score: {"mean": round(statistics.mean(values), 4), "low": min(values), "high": max(values)}
+        for score, values in scores.items()
     }
-    return {**spread, "seconds": round(statistics.median(fit["seconds"] for fit in fits), 1), "fits": list(fits)}

@@ -16,11 +16,14 @@ from sightx_cli.plan.overrides import apply_overrides, find_overridden
 from sightx_cli.plan.recipe import Recipe, load_recipe, parse_recipe
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.workflows.audited import AuditResult, BackboneComparison, BackboneFacts
+from sightx_cli.workflows.importing import await_torch, begin_importing
 
 if TYPE_CHECKING:
     from torch import nn
 
-LOADING = "loading torch"
+COUNTING = "sightx_cli.model.audit"
+"""The module that imports torch and timm."""
+
 CLASSES = 5
 """Classes of an audit where nobody says how many: a head's parameters depend on it, little else."""
 
@@ -63,20 +66,12 @@ def audit(
         raise UsageError(f"--classes {classes}: allowed are 2 and more", "--classes 5")
     if recipe is not None:
         resolve_recipe(recipe, backbone, settings)  # its faults are said before torch is loaded
-    _load_torch(listener)
+    await_torch(begin_importing(COUNTING), listener)
     from sightx_cli.model.classifier import build_untrained
 
     resolved = resolve_recipe(recipe, backbone, settings)
     model = build_untrained(resolved, classes or CLASSES)
     return _describe(model, resolved, recipe is not None, classes or CLASSES, classes is not None)
-
-
-def _load_torch(listener: Listener) -> None:
-    listener.start(LOADING, None, "")
-    import sightx_cli.model.audit
-
-    assert sightx_cli.model.audit
-    listener.finish(LOADING)
 
 
 def _find_run(run: Path | None) -> Path:
@@ -99,7 +94,7 @@ def _audit_run(folder: Path, listener: Listener) -> AuditResult:
         images = int(json.loads((folder / runs.FINGERPRINT).read_text(encoding="utf-8"))["parts"]["train"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{folder / runs.FINGERPRINT}: cannot be read", "name another run, or fit again") from error
-    _load_torch(listener)
+    await_torch(begin_importing(COUNTING), listener)
     from sightx_cli.model.classifier import load_classifier
 
     weights = folder / runs.BUNDLE / runs.BUNDLE_WEIGHTS
@@ -197,7 +192,7 @@ def compare_backbones(
     wanted = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
     if not wanted:
         raise UsageError("--compare: found no names", "--compare resnet50,mobilenetv2_100")
-    _load_torch(listener or Silent())
+    await_torch(begin_importing(COUNTING), listener or Silent())
     from sightx_cli.model.backbone import check_names
 
     check_names(wanted)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +20,7 @@ from sightx_cli.progress import Listener
 from sightx_cli.train.features import compute_features
 from sightx_cli.train.prefix import FrozenPrefix, keep_prefix
 from sightx_cli.train.samples import Sample, seed_everything
+from sightx_cli.workflows.importing import TRAINING, begin_importing
 from sightx_cli.workflows.preparing import Preparation
 
 if TYPE_CHECKING:
@@ -30,18 +28,6 @@ if TYPE_CHECKING:
 
     from sightx_cli.model.weights import Weights
     from sightx_cli.train.session import Session
-
-TRAINING = "sightx_cli.train.stages"
-"""The module that imports fastai, and with it matplotlib and scikit-learn: two to four seconds."""
-
-
-@contextmanager
-def importing_training() -> Iterator[None]:
-    """Import what training needs beside the frozen layers' forward, which leaves the interpreter idle."""
-    with ThreadPoolExecutor(1) as pool:
-        imported = pool.submit(importlib.import_module, TRAINING)
-        yield
-        imported.result()
 
 
 def build_session(
@@ -77,14 +63,15 @@ def build_session(
     view = View(recipe.image.size_px, recipe.image.fit, PROFILES[recipe.image.profile], 1, request.seed)
     readings = list_views(view, recipe.training.views if views is None else views)
     kept, features = None, None
-    with importing_training():
-        if request.cache and any(cuts):
-            name, store = recipe.model.backbone, OutputStore()
-            frozen = FrozenPrefix(name, backbone, weights, cuts, recipe.image.size_px, store, engine, listener)
-            kept = keep_prefix(frozen, backbone, readings, train, valid, listener)
-        if kept is None and solving and not recipe.model.head.hidden and recipe.model.weights != "scratch":
-            # A head is solved also where nothing is kept, or the recipe's gentle rates would start from nothing.
-            features = compute_features(backbone, weights, readings[0], train, valid, engine, listener)
+    training = begin_importing(TRAINING)  # beside the forward, which leaves the interpreter idle
+    if request.cache and any(cuts):
+        name, store = recipe.model.backbone, OutputStore()
+        frozen = FrozenPrefix(name, backbone, weights, cuts, recipe.image.size_px, store, engine, listener)
+        kept = keep_prefix(frozen, backbone, readings, train, valid, listener)
+    if kept is None and solving and not recipe.model.head.hidden and recipe.model.weights != "scratch":
+        # A head is solved also where nothing is kept, or the recipe's gentle rates would start from nothing.
+        features = compute_features(backbone, weights, readings[0], train, valid, engine, listener)
+    training.result()
     from sightx_cli.train.session import Session
 
     groups_of_train = preparation.part("train")["group"].tolist()

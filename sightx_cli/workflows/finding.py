@@ -12,7 +12,6 @@ from sightx_cli.errors import UsageError
 from sightx_cli.plan.parts import TrainingStage
 from sightx_cli.plan.recipe import Recipe
 from sightx_cli.progress import Listener, Silent
-from sightx_cli.workflows.fitting import LOADING
 from sightx_cli.workflows.preparing import prepare
 from sightx_cli.workflows.request import Request
 from sightx_cli.workflows.results import LrFindResult
@@ -77,10 +76,8 @@ def find_lr(
     plot = choose_plot(out, overwrite)
     preparation = prepare(request, listener)
     chosen = choose_stage(preparation.recipe, stage)
-    listener.start(LOADING, None, "")
     from sightx_cli.workflows.building import build_session
 
-    listener.finish(LOADING)
     session, _ = build_session(preparation, listener, views=1, solving=False)
     from sightx_cli.report.plots import plot_rates
     from sightx_cli.train.finder import find_rates

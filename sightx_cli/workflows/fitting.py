@@ -18,8 +18,6 @@ from sightx_cli.workflows.results import FitResult
 if TYPE_CHECKING:
     from sightx_cli.workflows.copies import Copies
 
-LOADING = "loading torch"
-
 
 def fit(
     source: str | Path,
@@ -117,13 +115,9 @@ def _train_and_write(
 ) -> FitResult:
     """Train, measure the product, and fill the run folder."""
     listener.show_plan(preparation.recipe.name, list_rows(preparation.plan), preparation.plan.sentence)
-    clock = time.perf_counter()
-    listener.start(LOADING, None, "")
-    # torch and timm take some seconds to import: not before the plan stands on the screen
     from sightx_cli.workflows.building import build_session
 
-    listener.finish(LOADING)
-    seconds = {**preparation.seconds, "import": time.perf_counter() - clock}
+    seconds = dict(preparation.seconds)
     clock = time.perf_counter()
     session, engine = build_session(preparation, listener)
     seconds["build"] = time.perf_counter() - clock

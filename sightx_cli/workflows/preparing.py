@@ -23,6 +23,7 @@ from sightx_cli.plan.plan import Plan, build_plan
 from sightx_cli.plan.recipe import Recipe, parse_recipe
 from sightx_cli.plan.values import SCRATCH
 from sightx_cli.progress import Listener
+from sightx_cli.workflows.importing import BUILDING, await_torch, begin_importing
 from sightx_cli.workflows.request import Request
 from sightx_cli.workflows.shifting import choose_by_shift, describe_profile, guess_profile, measure_manifest_shift
 from sightx_cli.workflows.splitting import Facts, adjust_manifest, split_images
@@ -83,7 +84,11 @@ def prepare(request: Request, listener: Listener) -> Preparation:
     choice = choose(request, manifest, manifest.frame, shift)
     recipe, origin, overridden = resolve_recipe(request, choice, shift)
     threads = measure_threads().decoding
+    building = begin_importing(BUILDING)  # what a fit goes on with, beside the decoding
     frame, unreadable = check_files(manifest.frame, listener, threads)
+    clock = time.perf_counter()
+    await_torch(building, listener)
+    seconds = {"import": time.perf_counter() - clock}
     for item in unreadable[:3]:
         listener.warn(f"left out: {item.image} {item.error}")
     if len(unreadable) > 3:
@@ -110,9 +115,10 @@ def prepare(request: Request, listener: Listener) -> Preparation:
         adjusted | split.facts,
         shift,
     )
-    seconds = {"prepare": time.perf_counter() - began}
+    seconds["prepare"] = time.perf_counter() - began - seconds["import"]
     if shift is not None:
-        seconds = {"prepare": seconds["prepare"] - shift.seconds, "shift": shift.seconds}
+        seconds["prepare"] -= shift.seconds
+        seconds["shift"] = shift.seconds
         if not is_within("image.profile", overridden) and (said := describe_profile(shift, recipe.image.profile)):
             listener.note(said)
     return Preparation(
