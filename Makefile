@@ -1,11 +1,13 @@
 # make install        .venv with all that users and developers need (TORCH_INDEX=<address> for another build of torch)
 # make demo           fit, learning rate and predictions on real images, in demo-run/
-# make test           the tests
+# make test           the tests (JOBS=4 for more processes)
 # make check          ruff, ruff format, mypy
 # make bench          the figures of benchmarks/README.md
 
 PYTHON ?= python3
 TORCH_INDEX ?=
+# Tests run in as many processes, each of which imports torch: about 1 GB.
+JOBS ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -42,7 +44,7 @@ demo: install
 	@echo "now your own       $(BIN)/sightx fit FOLDER"
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 check: install
 	$(BIN)/ruff check .

@@ -43,6 +43,7 @@ PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "predict-memory": predicting.predict_memory,
     "demo": fitting.demo,
     "store": fitting.store_or_fresh,
+    "mini": fitting.mini,
     "strategies": strategies.compare_strategies,
 }
 

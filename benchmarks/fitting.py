@@ -113,6 +113,13 @@ def store_or_fresh(bench: Bench) -> dict[str, Any]:
     }
 
 
+def mini(bench: Bench) -> dict[str, Any]:
+    """The small networks from scratch on CIFAR-10: 5,000 images to train, 5 epochs, and 10,000 others to judge by."""
+    folder = bench.unpack_cifar(*((40, 20) if bench.quick else (5000, 10_000)))
+    names = ("mini-resnet", "mini-separable")
+    return {name: describe_fit(bench.run_fit(folder, name, store=name)) for name in names}
+
+
 def gains(rows: list[dict[str, float]], score: str) -> dict[str, float]:
     """Return by how many points the kept views are better than fresh ones, with the paired interval."""
     return paired_interval([100 * (row[f"{score}_kept"] - row[f"{score}_fresh"]) for row in rows])

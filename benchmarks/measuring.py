@@ -12,6 +12,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -121,6 +122,27 @@ class Bench:
             border = round(0.2 * len(chosen))
             link_files(chosen[:border], folder / "valid" / label)
             link_files(chosen[border:], folder / "train" / label)
+        return folder
+
+    def unpack_cifar(self, train: int, valid: int) -> Path:
+        """Make a folder with train/ and valid/ of CIFAR-10's train part, drawn by seed 0, classes in equal numbers."""
+        folder = self.work / "cifar10"
+        with tarfile.open(self.data / "cifar10-train.tar.gz") as archive:
+            files: dict[str, list[tarfile.TarInfo]] = {}
+            for member in archive:
+                if member.isfile():
+                    files.setdefault(Path(member.name).parent.name, []).append(member)
+            targets: dict[str, Path] = {}
+            for label, members in files.items():
+                drawn = random.Random(0).sample([member.name for member in members], (train + valid) // len(files))
+                for place, name in enumerate(drawn):
+                    part = "train" if place < train // len(files) else "valid"
+                    targets[name] = folder / part / label / Path(name).name
+            for target in targets.values():
+                target.parent.mkdir(parents=True, exist_ok=True)
+            for member in archive:  # in the archive's order: it cannot be read backwards
+                if member.name in targets:
+                    targets[member.name].write_bytes(archive.extractfile(member).read())
         return folder
 
     def repeat(self, name: str, count: int) -> Path:

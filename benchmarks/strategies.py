@@ -57,7 +57,8 @@ def fit_way(bench: Bench, folder: Path, way: str, seed: int, store: str) -> dict
         recipe, *options = STRATEGIES[way]
         words = ["--backbone", BACKBONE, *options, "--seed", str(seed)]
         if bench.quick:
-            words += ["--set", 'stage=[{train="head",epochs=1,rate=1e-3}]', "--set", "image.size_px=64"]
+            short = "stage.0.epochs=1" if way == "from scratch" else 'stage=[{train="head",epochs=1,rate=1e-3}]'
+            words += ["--set", short, "--set", "image.size_px=64"]
         return describe_way(bench.run_fit(folder, recipe, *words, store=store))
     return describe_way(bench.fit(folder, way, "--seed", str(seed), store=store))
 

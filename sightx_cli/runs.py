@@ -136,13 +136,13 @@ def find_run(model: Path | None) -> Path:
     latest = RUNS / LATEST
     if model is None and not latest.exists():
         found = f"{latest} names a run that is gone" if latest.is_symlink() else f"no run yet: there is no {latest}"
-        raise RunError(f"{found} in {Path.cwd()}", "sightx fit DATA makes one, or give --model RUN")
+        raise RunError(f"{found} in {Path.cwd()}", "sightx fit DATA makes one, or name a run elsewhere")
     model = model or latest
     if model.name == LATEST and model.is_file():  # where links are not allowed
         model = Path(model.read_text(encoding="utf-8").strip())
     folder = model.parent if model.name == BUNDLE and not (model / BUNDLE).exists() else model
     if not folder.is_dir():
-        raise RunError(f"--model {model}: no such run folder", "give the folder that sightx fit named")
+        raise RunError(f"{model}: no such run folder", "give the folder that sightx fit named")
     if not (folder / BUNDLE / BUNDLE_FACTS).is_file():
         raise RunError(
             f"{folder}: holds no {BUNDLE}/{BUNDLE_FACTS}, so it is not a finished run", "give a folder that fit made"

@@ -22,6 +22,11 @@ from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from openvino.preprocess import PrePostProcessor
 
+# OpenVINO traces with torch.jit, which torch 2.14 calls deprecated on every call, and which says of each constant it
+# meets that it is one; nothing here can act on it. Filters at import: `catch_warnings` is unsafe beside other threads.
+warnings.filterwarnings("ignore", message=r"`torch\.jit\.\w+` is (deprecated|not supported)", category=FutureWarning)
+warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
+
 IMAGE_INPUT = "image"
 
 
@@ -37,9 +42,7 @@ def convert_module(
     `mean` and `std` are those of the weights, on the 0…1 scale. Raises what OpenVINO raises when it cannot.
     """
     module.eval()
-    with warnings.catch_warnings(), torch.no_grad():
-        # OpenVINO traces with torch.jit, which torch 2.14 calls deprecated on every call; nothing here can act on it.
-        warnings.simplefilter("ignore")
+    with torch.no_grad():
         # torch's own check would run and trace everything once more. What a cut gives is checked by `model.stages`,
         # the product by `workflows.proving`.
         example = torch.zeros(2, 3, size_px, size_px)

@@ -57,4 +57,4 @@ def load_facts(run: Path) -> BundleFacts:
             )
         return BundleFacts(**{**table, "classes": tuple(table["classes"])})
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: cannot be read ({error})", "fit again, or name another run with --model") from error
+        raise RunError(f"{path}: cannot be read ({error})", "fit again, or name another run") from error

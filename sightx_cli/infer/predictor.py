@@ -124,7 +124,7 @@ def load_predictor(run: Path, batch: int | None = None) -> Predictor:
     try:
         forward = load_openvino(graph, batch=size)
     except RuntimeError as error:
-        raise RunError(f"{graph}: cannot be read", "fit again, or name another run with --model") from error
+        raise RunError(f"{graph}: cannot be read", "fit again, or name another run") from error
     return Predictor(facts, forward, size)
 
 

@@ -76,5 +76,5 @@ def load_classifier(
     try:
         model.load_state_dict(load_file(file))
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise RunError(f"{file}: cannot be read", "fit again, or name another run with --model") from error
+        raise RunError(f"{file}: cannot be read", "fit again, or name another run") from error
     return model.eval()

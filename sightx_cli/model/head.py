@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+
+from sightx_cli.errors import ModelError
 
 
 class FeatureScale(nn.Module):
@@ -44,7 +48,10 @@ def build_head(features: int, classes: int, hidden: Sequence[int] = (), dropout:
 
     Without hidden layers the dropout stands before the one linear layer. Dropout adds no parameters, so
     2048 → 512 → ReLU → dropout → 5 counts 1,051,653.
+
+    Raises ModelError where this machine's memory could not even hold it.
     """
+    check_head_size((features, *hidden, classes))
     layers: list[nn.Module] = [FeatureScale(features)]
     width = features
     for size in hidden:
@@ -54,6 +61,26 @@ def build_head(features: int, classes: int, hidden: Sequence[int] = (), dropout:
         layers.append(nn.Dropout(dropout))
     layers.append(nn.Linear(width, classes))
     return nn.Sequential(*layers)
+
+
+def check_head_size(widths: Sequence[int]) -> None:
+    """Raise ModelError where a head of these widths takes more memory, in float32, than there is."""
+    parameters = sum((width + 1) * following for width, following in pairwise(widths))
+    memory = measure_memory()
+    if memory is not None and 4 * parameters > memory:
+        raise ModelError(
+            f"the head {' → '.join(f'{width:,}' for width in widths)} would hold {parameters:,} parameters, "
+            f"{4 * parameters / 1e9:.1f} GB, and this machine has {memory / 1e9:.1f} GB of memory",
+            "make it narrower: --set 'model.head.hidden=[256]', or with a flattened map a smaller --set image.size_px",
+        )
+
+
+def measure_memory() -> int | None:
+    """Return this machine's memory in bytes; None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
 
 
 def set_linear_solution(head: nn.Sequential, weight: Tensor, bias: Tensor, mean: Tensor, deviation: Tensor) -> None:

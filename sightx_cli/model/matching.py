@@ -34,6 +34,18 @@ CLASSIFIERS = ("head", "heads", "fc", "classifier", "last_linear")
 TOKENS = ("cls_token", "dist_token", "reg_token", "register_tokens")
 """A transformer's own parameters without a module: left over, they say that it is another variant."""
 
+FAMILIES = {
+    r"\bdenseblock\d": "densenet121 and its like",
+    r"\bblocks\.\d+\.attn\.": "vit_base_patch16_224, vit_large_patch16_224 and their like",
+    r"\blayers\.\d+\.blocks\.\d+\.attn": "swin_base_patch4_window7_224 and its like",
+    r"\bstages\.\d+\.blocks\.\d+\.(conv_dw|gamma)": "convnext_tiny, convnext_base and their like",
+    r"\blayer4\.\d+\.conv3\b": "resnet50, resnet101 and their like",
+    r"\blayer4\.\d+\.conv2\b": "resnet18, resnet34 and their like",
+    r"\bblocks\.\d+\.\d+\.(conv_pwl|conv_dw)": "efficientnet_b0, mobilenetv2_100, tf_efficientnet_lite0 and their like",
+    r"\bfeatures\.\d+\.weight$": "vgg16 and its like",
+}
+"""What names of tensors tell of the family of their network, in timm's words; the first that is found."""
+
 BOOKKEEPING = ("num_batches_tracked", "relative_position_index", "attn_mask")
 """What some files hold though it is computed or only counted, and no network needs it of them."""
 
@@ -212,10 +224,10 @@ def _refuse_missing(
     first = missing[0]
     if len(missing) > (1 - LEAST_SHARE) * len(needed):
         raise WeightsError(
-            f"{origin}: only {len(needed) - len(missing)} of the network's {len(needed)} tensors are in it "
-            f"(missing, for one: {first})",
-            "these are another network's weights: name theirs with --backbone, or give this network's file. "
-            f"Its names: {', '.join(names[:2])}, …",
+            f"{origin}: only {len(needed) - len(missing)} of the network's {len(needed)} tensors are in it, where all "
+            f"must be (missing, for one: {first})",
+            f"these are another network's weights: name theirs with --backbone{suggest_networks(names)}, or give this "
+            f"network's file. Its names: {', '.join(names[:2])}, …",
         )
     if first in trial.found:
         shapes = (tuple(trial.found[first].shape), tuple(wanted[first].shape))
@@ -224,6 +236,14 @@ def _refuse_missing(
         f"{origin}: {len(missing)} of the network's {len(needed)} tensors are missing, such as {first}",
         "give a complete file: the rest would stay random",
     )
+
+
+def suggest_networks(names: Sequence[str]) -> str:
+    """Name networks whose tensors bear such names, as an addition to a hint; nothing where no family is known."""
+    for pattern, networks in FAMILIES.items():
+        if any(re.search(pattern, name) for name in names):
+            return f" (such names have {networks})"
+    return ""
 
 
 def _refuse_other_variant(trial: _Trial, wanted: Mapping[str, Tensor], origin: str) -> None:

@@ -16,8 +16,12 @@ from sightx_cli.plan.decision import TABLE, describe_band
 HIGH_PERCENT = 50.0
 """From this share of trainable parameters on, an audit says why it is so high."""
 
-GENTLE_STAGES = 2
-"""The table trains the last one or two stages also with few images, where these are unlike ImageNet's."""
+GENTLE_STAGES, GENTLE_RATE = 2, 0.1
+"""The table trains the last one or two stages also with few images, where these are unlike ImageNet's: behind a linear
+head that is trained first, and at a tenth of its rate."""
+
+MOST_STAGES = {"similar": 2, "different": 3}
+"""So many of the last stages the table trains with some thousands of images; from there on it trains all."""
 
 UNEVEN = 1.5
 """A stage with so many times the mean stage's parameters counts as wide, and is why the share is high."""
@@ -61,12 +65,16 @@ class Capacity:
         return f"{self.ratio}; {MEMORISING}. {self.rule}" if in_full else f"{self.ratio}."
 
 
-def find_least_images(trained_stages: int, stages: int, shift: str) -> int:
-    """Return from how many images on the decision table trains so many of a network's stages, besides the head."""
+def find_least_images(trained_stages: int, stages: int, shift: str, is_gentle: bool = True) -> int:
+    """Return from how many images on the decision table trains so many of a network's stages, besides the head.
+
+    `is_gentle`: they train as the table has it with few images, behind a linear head and at a tenth of its rate.
+    """
     lows = sorted({cell.low for cell in TABLE if cell.shift == shift})
-    if trained_stages == 0 or (shift == "different" and trained_stages <= min(GENTLE_STAGES, stages - 1)):
+    most_with_few = min(GENTLE_STAGES, stages - 1) if shift == "different" and is_gentle else 0
+    if trained_stages <= most_with_few:
         return lows[0]
-    return lows[1] if trained_stages < stages else lows[2]
+    return lows[1] if trained_stages <= min(MOST_STAGES[shift], stages - 1) else lows[2]
 
 
 def judge_capacity(
@@ -77,18 +85,21 @@ def judge_capacity(
     is_run: bool = False,
     is_scratch: bool = False,
     has_hidden_layers: bool = False,
+    rate_ratio: float = 0.0,
 ) -> Capacity:
     """Compare what trains with the images: of a run its own number, of a recipe the band that it is meant for.
 
-    `parts` are the stages of the network and, last, the head.
+    `parts` are the stages of the network and, last, the head; `rate_ratio` is the highest rate of a stage over the
+    head's.
     """
     trainable = sum(part.trainable for part in parts)
     low, high = images
     most = round(trainable / max(low, 1), 1)
     least = most if is_run else round(trainable / (high - 1), 1) if high is not None else None
     trained = sum(part.trainable > 0 for part in parts[:-1])
+    is_gentle = not has_hidden_layers and rate_ratio <= GENTLE_RATE * (1 + 1e-9)
     is_wide_head = has_hidden_layers and parts[-1].trainable > trainable / 2
-    needed = None if is_scratch or is_wide_head else find_least_images(trained, len(parts) - 1, shift)
+    needed = None if is_scratch or is_wide_head else find_least_images(trained, len(parts) - 1, shift, is_gentle)
     is_enough = _is_enough(images, needed)
     like = "like everyday photographs" if shift == "similar" else "unlike everyday photographs"
     if is_run:

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sightx_cli.errors import UsageError
 from sightx_cli.plan.names import build_recipe_error, join_choices, show_value, suggest_nearest
 from sightx_cli.plan.recipe import Recipe
 from sightx_cli.plan.schema import find_field, find_model, find_nearest_key, find_part, is_list, is_optional
@@ -28,6 +29,23 @@ def apply_overrides(table: Mapping[str, Any], settings: Sequence[str]) -> dict[s
             stage that is not there, a value that begins as TOML and is none.
     """
     return _apply(table, settings)[0]
+
+
+def join_overrides(options: Mapping[str, tuple[str, str | None]], settings: Sequence[str]) -> list[str]:
+    """Put options that stand for a key before the settings: `options` gives each key's flag, and its value or None.
+
+    Raises:
+        UsageError: where an option and a setting stand for the same key.
+    """
+    joined = []
+    for key, (flag, value) in options.items():
+        if value is None:
+            continue
+        twice = next((setting for setting in settings if setting.partition("=")[0].strip() == key), None)
+        if twice is not None:
+            raise UsageError(f"{flag} {value} and --set {twice} set the same value", f"leave out {flag}, or that --set")
+        joined.append(f'{key}="{value}"')
+    return [*joined, *settings]
 
 
 def find_overridden(table: Mapping[str, Any], settings: Sequence[str]) -> tuple[str, ...]:

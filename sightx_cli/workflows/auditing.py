@@ -12,22 +12,21 @@ from sightx_cli.errors import RunError, UsageError
 from sightx_cli.plan.capacity import Capacity, Share, explain_share, judge_capacity
 from sightx_cli.plan.catalog import find_recipe
 from sightx_cli.plan.files import list_files, load_table
-from sightx_cli.plan.overrides import apply_overrides, find_overridden
+from sightx_cli.plan.overrides import apply_overrides, find_overridden, join_overrides
 from sightx_cli.plan.recipe import Recipe, load_recipe, parse_recipe
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.workflows.audited import AuditResult, BackboneComparison, BackboneFacts
-from sightx_cli.workflows.importing import await_torch, begin_importing
+from sightx_cli.workflows.importing import NETWORKS, importing
 
 if TYPE_CHECKING:
     from torch import nn
-
-COUNTING = "sightx_cli.model.audit"
-"""The module that imports torch and timm."""
 
 CLASSES = 5
 """Classes of an audit where nobody says how many: a head's parameters depend on it, little else."""
 
 IMAGENET_CLASSES = 1000
+BARE_KEYS = ("image.size_px", "model.head", "model.grey")
+"""What can be set of a network for which no recipe is named."""
 COMPARED_DEPTHS = {"head": 0, "last:1": 1, "last:2": 2}
 """What a comparison lets train, and how many of the last stages that leaves unfrozen."""
 
@@ -66,7 +65,7 @@ def audit(
         raise UsageError(f"--classes {classes}: allowed are 2 and more", "--classes 5")
     if recipe is not None:
         resolve_recipe(recipe, backbone, settings)  # its faults are said before torch is loaded
-    await_torch(begin_importing(COUNTING), listener)
+    _import_networks(listener)
     from sightx_cli.model.classifier import build_untrained
 
     resolved = resolve_recipe(recipe, backbone, settings)
@@ -74,9 +73,16 @@ def audit(
     return _describe(model, resolved, recipe is not None, classes or CLASSES, classes is not None)
 
 
+def _import_networks(listener: Listener) -> None:
+    """Import torch and timm, and say so."""
+    with importing(NETWORKS, listener):
+        pass  # there is nothing to do meanwhile
+
+
 def _find_run(run: Path | None) -> Path:
     """Find the run to audit; raises RunError, saying what else can be audited, where there is none."""
-    if run is None and not (runs.RUNS / runs.LATEST).exists():
+    latest = runs.RUNS / runs.LATEST
+    if run is None and not latest.exists() and not latest.is_symlink():
         raise RunError(f"nothing to audit: none was named, and there is no run in {Path.cwd()}", WAYS)
     if run is not None and not run.exists():
         name = str(run)
@@ -94,7 +100,7 @@ def _audit_run(folder: Path, listener: Listener) -> AuditResult:
         images = int(json.loads((folder / runs.FINGERPRINT).read_text(encoding="utf-8"))["parts"]["train"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{folder / runs.FINGERPRINT}: cannot be read", "name another run, or fit again") from error
-    await_torch(begin_importing(COUNTING), listener)
+    _import_networks(listener)
     from sightx_cli.model.classifier import load_classifier
 
     weights = folder / runs.BUNDLE / runs.BUNDLE_WEIGHTS
@@ -104,12 +110,21 @@ def _audit_run(folder: Path, listener: Listener) -> AuditResult:
 
 
 def resolve_recipe(recipe: str | None, backbone: str | None, settings: Sequence[str]) -> Recipe:
-    """Return the recipe with the options applied; without one, a backbone's own: frozen, with a linear head."""
-    overrides = ([f'model.backbone="{backbone}"'] if backbone else []) + list(settings)
+    """Return the recipe with the options applied; without one, a backbone's own: frozen, with a linear head.
+
+    Raises UsageError for settings that a bare backbone has no use for.
+    """
+    overrides = join_overrides({"model.backbone": ("--backbone", backbone)}, settings)
     if recipe is not None:
         _, path = find_recipe(recipe)
         table, origin = load_table(path), str(path)
     else:
+        useless = [one for one in settings if not one.strip().startswith(BARE_KEYS)]
+        if useless:
+            raise UsageError(
+                f"--set {useless[0]}: a network without a recipe trains nothing; allowed are {', '.join(BARE_KEYS)}",
+                "name a recipe: --recipe medical-medium",
+            )
         table, origin = build_bare_table(str(backbone)), "--backbone"
     return parse_recipe(apply_overrides(table, overrides), origin, find_overridden(table, overrides))
 
@@ -158,12 +173,15 @@ def _describe(
         training=training,
         kept=list_kept(model, cost, [stage.cut for stage in training]),
         views=recipe.training.views,
-        capacity=_judge(shares, recipe, images) if is_recipe else None,
+        capacity=_judge(shares, training[-1].rates_of, recipe, images) if is_recipe else None,
         why=explain_share(shares) if is_recipe else None,
     )
 
 
-def _judge(shares: Sequence[Share], recipe: Recipe, images: int | None) -> Capacity:
+def _judge(
+    shares: Sequence[Share], rates_of: Sequence[Sequence[float]], recipe: Recipe, images: int | None
+) -> Capacity:
+    *stages, head = rates_of
     return judge_capacity(
         shares,
         recipe.when.images if images is None else (images, images),
@@ -171,6 +189,7 @@ def _judge(shares: Sequence[Share], recipe: Recipe, images: int | None) -> Capac
         is_run=images is not None,
         is_scratch=recipe.model.weights == "scratch",
         has_hidden_layers=bool(recipe.model.head.hidden),
+        rate_ratio=max((rate for rates in stages for rate in rates), default=0.0) / max(head),
     )
 
 
@@ -192,7 +211,7 @@ def compare_backbones(
     wanted = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
     if not wanted:
         raise UsageError("--compare: found no names", "--compare resnet50,mobilenetv2_100")
-    await_torch(begin_importing(COUNTING), listener or Silent())
+    _import_networks(listener or Silent())
     from sightx_cli.model.backbone import check_names
 
     check_names(wanted)

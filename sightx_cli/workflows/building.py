@@ -11,8 +11,8 @@ import numpy as np
 from sightx_cli.embed.outputs import View
 from sightx_cli.embed.store import OutputStore
 from sightx_cli.engine.choose import EngineChoice, choose_device, choose_engine
-from sightx_cli.errors import DataError
-from sightx_cli.model.classifier import build_backbone, build_classifier
+from sightx_cli.errors import DataError, WeightsError
+from sightx_cli.model.classifier import build_backbone, build_classifier, build_untrained
 from sightx_cli.model.forward_check import check_forward
 from sightx_cli.model.groups import find_cuts
 from sightx_cli.plan.profiles import PROFILES
@@ -20,7 +20,7 @@ from sightx_cli.progress import Listener
 from sightx_cli.train.features import compute_features
 from sightx_cli.train.prefix import FrozenPrefix, keep_prefix
 from sightx_cli.train.samples import Sample, seed_everything
-from sightx_cli.workflows.importing import TRAINING, begin_importing
+from sightx_cli.workflows.importing import TRAINING, importing
 from sightx_cli.workflows.preparing import Preparation
 
 if TYPE_CHECKING:
@@ -43,8 +43,13 @@ def build_session(
     device = choose_device(request.device)
     engine = choose_engine(request.engine, device)
     seed_everything(request.seed)
-    backbone, weights = build_backbone(recipe, request.weights_file())
     classes = preparation.manifest.classes
+    try:
+        backbone, weights = build_backbone(recipe, request.weights_file())
+    except WeightsError:
+        untrained = build_untrained(recipe, len(classes))
+        find_cuts(untrained[0], untrained[1], recipe)  # type: ignore[arg-type]  # what no weights help comes first
+        raise
     model = build_classifier(backbone, recipe, len(classes))
     check_forward(model, len(classes), recipe.image.size_px, f"weights ({weights.origin})")
     say_weights(weights, recipe.model.backbone, listener)
@@ -63,15 +68,14 @@ def build_session(
     view = View(recipe.image.size_px, recipe.image.fit, PROFILES[recipe.image.profile], 1, request.seed)
     readings = list_views(view, recipe.training.views if views is None else views)
     kept, features = None, None
-    training = begin_importing(TRAINING)  # beside the forward, which leaves the interpreter idle
-    if request.cache and any(cuts):
-        name, store = recipe.model.backbone, OutputStore()
-        frozen = FrozenPrefix(name, backbone, weights, cuts, recipe.image.size_px, store, engine, listener)
-        kept = keep_prefix(frozen, backbone, readings, train, valid, listener)
-    if kept is None and solving and not recipe.model.head.hidden and recipe.model.weights != "scratch":
-        # A head is solved also where nothing is kept, or the recipe's gentle rates would start from nothing.
-        features = compute_features(backbone, weights, readings[0], train, valid, engine, listener)
-    training.result()
+    with importing(TRAINING):
+        if request.cache and any(cuts):
+            name, store = recipe.model.backbone, OutputStore()
+            frozen = FrozenPrefix(name, backbone, weights, cuts, recipe.image.size_px, store, engine, listener)
+            kept = keep_prefix(frozen, backbone, readings, train, valid, listener)
+        if kept is None and solving and not recipe.model.head.hidden and recipe.model.weights != "scratch":
+            # A head is solved also where nothing is kept, or the recipe's gentle rates would start from nothing.
+            features = compute_features(backbone, weights, readings[0], train, valid, engine, listener)
     from sightx_cli.train.session import Session
 
     groups_of_train = preparation.part("train")["group"].tolist()

@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import importlib
-from concurrent.futures import Future, ThreadPoolExecutor
-from types import ModuleType
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from sightx_cli.progress import Listener
 
 LOADING = "loading torch"
-"""The task as the user sees it."""
+"""The task as the user sees it, once the work beside it is done."""
 
-BUILDING = "sightx_cli.workflows.building"
+NETWORKS = "sightx_cli.model.classifier"
 """The module that imports torch and timm: three to five seconds."""
 
 TRAINING = "sightx_cli.train.stages"
 """The module that imports fastai, and with it matplotlib and scikit-learn: two to four seconds."""
 
 
-def begin_importing(module: str) -> Future[ModuleType]:
-    """Import a module in a thread of its own; `result` waits for it and raises what the import raised.
+@contextmanager
+def importing(module: str, listener: Listener | None = None) -> Iterator[None]:
+    """Import a module while the block runs; behind the block it is there, and no thread is left, whatever happened.
 
-    Meanwhile nothing may set aside Python's warnings, which are those of all threads.
+    Nothing in the block may set aside Python's warnings, which are those of all threads. What the block raises comes
+    before what the import raises. A listener hears of it where the block has ended first.
     """
-    pool = ThreadPoolExecutor(1)
-    imported = pool.submit(importlib.import_module, module)
-    pool.shutdown(wait=False)
-    return imported
-
-
-def await_torch(imported: Future[ModuleType], listener: Listener) -> None:
-    """Wait for an import that was begun, and say so."""
-    listener.start(LOADING, None, "")
-    try:
-        imported.result()
-    finally:
-        listener.finish(LOADING)
+    with ThreadPoolExecutor(1) as pool:
+        imported = pool.submit(importlib.import_module, module)
+        yield
+        if listener is None or imported.done():
+            imported.result()
+            return
+        listener.start(LOADING, None, "")
+        try:
+            imported.result()
+        finally:
+            listener.finish(LOADING)

@@ -23,7 +23,7 @@ from sightx_cli.plan.plan import Plan, build_plan
 from sightx_cli.plan.recipe import Recipe, parse_recipe
 from sightx_cli.plan.values import SCRATCH
 from sightx_cli.progress import Listener
-from sightx_cli.workflows.importing import BUILDING, await_torch, begin_importing
+from sightx_cli.workflows.importing import NETWORKS, importing
 from sightx_cli.workflows.request import Request
 from sightx_cli.workflows.shifting import choose_by_shift, describe_profile, guess_profile, measure_manifest_shift
 from sightx_cli.workflows.splitting import Facts, adjust_manifest, split_images
@@ -84,10 +84,9 @@ def prepare(request: Request, listener: Listener) -> Preparation:
     choice = choose(request, manifest, manifest.frame, shift)
     recipe, origin, overridden = resolve_recipe(request, choice, shift)
     threads = measure_threads().decoding
-    building = begin_importing(BUILDING)  # what a fit goes on with, beside the decoding
-    frame, unreadable = check_files(manifest.frame, listener, threads)
-    clock = time.perf_counter()
-    await_torch(building, listener)
+    with importing(NETWORKS, listener):
+        frame, unreadable = check_files(manifest.frame, listener, threads)
+        clock = time.perf_counter()
     seconds = {"import": time.perf_counter() - clock}
     for item in unreadable[:3]:
         listener.warn(f"left out: {item.image} {item.error}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sightx_cli.model.weights_file import WeightsFile, build_weights_file
+from sightx_cli.plan.overrides import join_overrides
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,9 @@ class Request:
     probe: bool = True
 
     def overrides(self) -> list[str]:
-        """Return all that departs from the recipe, in the form of --set."""
-        named = {"image.profile": self.profile, "model.backbone": self.backbone}
-        return [f'{key}="{value}"' for key, value in named.items() if value is not None] + list(self.settings)
+        """Return all that departs from the recipe, in the form of --set; raises UsageError for what is said twice."""
+        named = {"image.profile": ("--profile", self.profile), "model.backbone": ("--backbone", self.backbone)}
+        return join_overrides(named, self.settings)
 
     def weights_file(self) -> WeightsFile | None:
         """Return the weights file with how to read it; raises WeightsError where that makes no sense."""

@@ -78,6 +78,14 @@ def test_backbones_are_compared_for_people_and_programs() -> None:
     assert [one["name"] for one in answer["backbones"]] == ["resnet18", "tf_efficientnet_lite0"]
 
 
+def test_the_networks_that_papers_compare_have_their_multiply_adds() -> None:
+    named = {"resnet50": 4.09e9, "mobilenetv1_100": 569e6, "mobilenetv2_100": 0.30e9, "vgg16": 15.5e9}
+    answer = json.loads(run(app, ["audit", "--compare", f"{','.join(named)},tf_efficientnet_lite0", "--json"]).stdout)
+    macs = {one["name"]: one["macs"] for one in answer["backbones"]}
+    assert macs == pytest.approx({**named, "tf_efficientnet_lite0": macs["tf_efficientnet_lite0"]}, rel=0.02)
+    assert answer["backbones"][-1]["weights"] == "packaged"
+
+
 def test_the_next_command_trains_what_was_audited() -> None:
     done = run(app, ["audit", "--recipe", "natural-small", "--backbone", "resnet18", *SMALL])
     assert "sightx fit DATA --recipe natural-small --backbone resnet18 --set image.size_px=64" in done.stderr

@@ -71,7 +71,7 @@ def test_a_damaged_bundle_is_refused_by_its_path(tmp_path: Path, text: str) -> N
     write(tmp_path).write_text(text)
     with pytest.raises(RunError, match=r"bundle\.json: cannot be read") as caught:
         load_facts(tmp_path)
-    assert "--model" in caught.value.hint
+    assert "name another run" in caught.value.hint
 
 
 def test_a_value_that_this_version_does_not_know_is_refused(tmp_path: Path) -> None:

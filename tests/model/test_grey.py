@@ -15,6 +15,7 @@ from sightx_cli.errors import ModelError
 from sightx_cli.model.backbone import Backbone, build_network
 from sightx_cli.model.classifier import build_backbone, build_classifier, load_classifier
 from sightx_cli.model.grey import GreyStem, make_grey, read_grey
+from sightx_cli.model.weights_file import build_weights_file
 from sightx_cli.plan.catalog import find_recipe
 from sightx_cli.plan.files import load_table
 from sightx_cli.plan.overrides import apply_overrides
@@ -34,13 +35,13 @@ def draw_grey(size_px: int = 64) -> Tensor:
     return (grey.expand(-1, 3, -1, -1) - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
 
 
-def warm_norms(network: nn.Module) -> None:
+def warm_norms(network: nn.Module, channels: int = 3) -> None:
     """Give a random network's norms the statistics of some images, so that its logits do not fade to nothing."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None
     with torch.no_grad():
-        network.train()(torch.randn(4, 3, 64, 64))
+        network.train()(torch.randn(4, channels, 64, 64))
     network.eval()
 
 
@@ -111,6 +112,20 @@ def test_the_one_filter_trains_and_the_rest_of_the_stem_stays() -> None:
     stem(draw_grey(16)).sum().backward()  # type: ignore[no-untyped-call]
     assert stem.weight.grad is not None
     assert stem.weight.grad.abs().sum() > 0
+
+
+@torch.no_grad()
+def test_weights_of_one_channel_give_a_grey_stem_what_they_gave_their_own_network(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    own = timm.create_model("resnet18", in_chans=1, num_classes=0)
+    warm_norms(own, channels=1)
+    save_file(own.state_dict(), tmp_path / "one.safetensors")
+    recipe = open_recipe("model.backbone=resnet18", "image.size_px=64", "model.weights=file")
+    file = build_weights_file(tmp_path / "one.safetensors", 0.4, 0.2, None)
+    backbone, weights = build_backbone(recipe, file)
+    grey = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(1))
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (weights.mean, weights.std))
+    torch.testing.assert_close(backbone((grey - mean) / std), own((grey - 0.4) / 0.2), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("grey", ["mean", "sum"])

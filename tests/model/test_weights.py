@@ -210,6 +210,7 @@ def test_another_networks_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"only 0 of the network's \d+ tensors are in it") as caught:
         find(SMALL, tmp_path / "other.safetensors")
     assert "another network's weights" in caught.value.hint
+    assert "efficientnet_b0, mobilenetv2_100" in caught.value.hint
 
 
 def test_an_incomplete_file_is_refused_with_a_tensor_that_it_lacks(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sightx_cli.plan.capacity import Share, explain_share, find_least_images, judge_capacity
@@ -45,16 +47,25 @@ def test_a_network_that_trains_whole_is_said_to() -> None:
     [
         (0, "similar", 0),
         (1, "similar", 1_000),
-        (4, "similar", 1_000),
+        (2, "similar", 1_000),
+        (3, "similar", 50_000),
         (5, "similar", 50_000),
         (0, "different", 0),
         (2, "different", 0),
         (3, "different", 1_000),
+        (4, "different", 50_000),
         (5, "different", 50_000),
     ],
 )
 def test_the_table_says_from_how_many_images_on_so_many_stages_train(trained: int, shift: str, images: int) -> None:
     assert find_least_images(trained, 5, shift) == images
+
+
+@pytest.mark.parametrize("how", [{"has_hidden_layers": True}, {"rate_ratio": 1.0}, {"rate_ratio": 0.2}], ids=str)
+def test_few_images_carry_a_stage_only_behind_a_linear_head_and_at_a_tenth_of_its_rate(how: dict[str, Any]) -> None:
+    assert judge_capacity(RESNET50, (300, 300), "different", is_run=True, rate_ratio=0.1).is_enough is True
+    judged = judge_capacity(RESNET50, (300, 300), "different", is_run=True, **how)
+    assert (judged.is_enough, judged.least_images) == (False, 1_000)
 
 
 def test_a_recipe_is_judged_by_both_ends_of_its_band() -> None:

@@ -189,12 +189,35 @@ def test_without_anything_and_without_a_run_the_ways_are_named(tmp_path: Path, m
         ({"recipe": "natural-smal"}, RecipeError, 'found recipe "natural-smal"'),
         ({"backbone": "resnet5O"}, ModelError, 'backbone "resnet5O" is not a network'),
         ({"recipe": "natural-small", "settings": ("stage.0.train=last:9",)}, ModelError, "the network has 8 stages"),
+        (
+            {"backbone": "resnet18", "settings": ("stage.0.train=last:1",)},
+            UsageError,
+            "without a recipe trains nothing",
+        ),
+        (
+            {"recipe": "natural-small", "backbone": "resnet18", "settings": ("model.backbone=resnet34",)},
+            UsageError,
+            "--backbone resnet18 and --set model.backbone=resnet34 set the same value",
+        ),
+        (
+            {"recipe": "natural-small", "classes": 2_000_000_000},
+            ModelError,
+            "the head 1,280 → 2,000,000,000 would hold 2,562,000,000,000 parameters, 10248.0 GB",
+        ),
         ({"recipe": "full-five-rates", "backbone": "tf_efficientnet_lite0"}, RecipeError, "faults in the rates"),
     ],
 )
 def test_wrong_input_is_one_error(given: dict[str, Any], error: type[Exception], found: str) -> None:
     with pytest.raises(error, match=found):
         audit(**given)
+
+
+def test_a_newest_run_that_is_gone_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "latest").symlink_to("deleted")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError, match="names a run that is gone"):
+        audit()
 
 
 def test_a_recipe_given_as_a_run_is_told_how_to_be_named() -> None:
@@ -220,6 +243,11 @@ def test_a_network_that_cannot_be_cut_keeps_its_features_only() -> None:
 def test_a_comparison_takes_another_size_and_number_of_classes() -> None:
     one = compare_backbones(["resnet18"], classes=5, settings=("image.size_px=64",)).backbones[0]
     assert (one.size_px, one.parameters) == (64, 11_176_512 + 5 * 513)
+
+
+def test_the_setting_of_a_comparison_cannot_put_one_network_under_anothers_name() -> None:
+    with pytest.raises(UsageError, match="set the same value"):
+        compare_backbones(["resnet18"], settings=("model.backbone=resnet34",))
 
 
 @pytest.mark.parametrize(

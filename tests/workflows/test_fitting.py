@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from sightx_cli import fit, predict
-from sightx_cli.errors import DataError, RunError, SightXError, TrainingError, UsageError
+from sightx_cli.errors import DataError, ModelError, RunError, SightXError, TrainingError, UsageError
 from sightx_cli.progress import Recorder, Silent
 
 if TYPE_CHECKING:
@@ -379,3 +379,18 @@ def test_classes_that_are_grades_choose_the_epoch_by_kappa(digits: Path, home: P
     assert preparation.plan.values["training.metric"].origin == "data"
     own = prepare(Request("graded", "medical-small", settings=('training.metric="loss"',)), Silent())
     assert (own.metric, own.plan.values["training.metric"].origin) == ("loss", "option")
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [("stage.0.train=last:9", "the network has 5 stages"), ("model.grey=sum", "not with one plain convolution")],
+    ids=["stages", "grey"],
+)
+def test_what_the_network_cannot_do_is_said_before_its_missing_weights(
+    setting: str, said: str, digits: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(home))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    backbone = "resnet18" if setting.startswith("stage") else "test_nfnet"
+    with pytest.raises(ModelError, match=said):
+        fit(digits, recipe="natural-small", backbone=backbone, settings=(setting,))

@@ -26,7 +26,8 @@ from sightx_cli.progress import Recorder
 if TYPE_CHECKING:
     from sightx_cli.workflows import FitResult
 
-REAL = ("sightx-dr", "mobilenetv2-partial", "mobilenetv2-progressive")
+PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "hymenoptera" / "train"
+REAL = ("sightx-dr", "xray-grey", "mobilenetv2-features", "mobilenetv2-partial", "mobilenetv2-progressive")
 COUSINS = {
     "resnet50": "test_resnet",
     "vgg16": "test_resnet",  # timm has no small VGG: the smallest fills 100 million weights first
@@ -38,14 +39,18 @@ SIZE_PX = 32
 
 @pytest.fixture(scope="module")
 def few(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six digits of each of three classes to train on, three to validate."""
+    """Six photographs of each class to train on, three to validate; digits where the photographs are not at hand."""
     root = tmp_path_factory.mktemp("few")
-    for part, places in {"train": range(6), "valid": range(6, 9)}.items():
-        for folder in sorted(digits.iterdir()):
-            (root / part / folder.name).mkdir(parents=True)
-            for place in places:
-                (root / part / folder.name / f"{place}.png").symlink_to(folder / f"{place:02}.png")
+    for folder in sorted((PHOTOGRAPHS if PHOTOGRAPHS.is_dir() else digits).iterdir()):
+        for place, file in enumerate(sorted(folder.iterdir())[:9]):
+            target = root / ("train" if place < 6 else "valid") / folder.name / f"{place}{file.suffix}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(file)
     return root
+
+
+def list_valid(few: Path) -> list[Path]:
+    return sorted(path for path in (few / "valid").rglob("*") if path.is_file())
 
 
 @pytest.fixture(scope="module")
@@ -78,16 +83,17 @@ def write_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Recipe,
 
 
 def shorten(recipe: Recipe) -> list[str]:
-    """One epoch for each stage, and one more for each part that joins in it."""
+    """One epoch for each stage, one more for each part that joins in it, and one to warm up where the recipe does."""
     joins = [
         f"stage.{n}.join.{k}.after={k + 1}" for n, stage in enumerate(recipe.stage) for k in range(len(stage.join))
     ]
-    epochs = [f"stage.{number}.epochs={1 + len(stage.join)}" for number, stage in enumerate(recipe.stage)]
+    warming = int(recipe.training.warmup_epochs > 0)
+    epochs = [f"stage.{number}.epochs={1 + len(stage.join) + warming}" for number, stage in enumerate(recipe.stage)]
     return [
         f"image.size_px={SIZE_PX}",
         "training.batch=9",
-        "training.warmup_epochs=0",
-        "training.views=1",
+        f"training.warmup_epochs={warming}",
+        f"training.views={min(2, recipe.training.views)}",
         *epochs,
         *joins,
     ]
@@ -108,14 +114,14 @@ def check_product(result: FitResult, few: Path) -> None:
     with (result.run / "history.csv").open(encoding="utf-8") as file:
         trained = {row["stage"] for row in csv.DictReader(file)}
     assert {stage.title for stage in recipe.stage} <= trained
-    files = sorted((few / "valid").rglob("*.png"))
+    files = list_valid(few)
     predictor = load_predictor(result.run)
     right = [
         result.classes[int(np.argmax(one.probabilities))] == Path(one.image).parent.name
         for one in predictor.predict((str(file), str(file)) for file in files)
         if one.probabilities is not None
     ]
-    assert len(right) == len(files) == 9
+    assert len(right) == len(files) == 3 * len(result.classes)
     assert sum(right) / len(right) == pytest.approx(result.metrics["accuracy"])
 
 
@@ -143,7 +149,7 @@ def test_the_product_of_a_grey_recipe_reads_a_colour_image_by_its_luminance(
     settings = ("image.size_px=32", "stage.0.epochs=1", "model.grey=sum")
     how: dict[str, Any] = {"backbone": "test_resnet", "weights": random_weights("test_resnet"), "engine": "torch"}
     result = fit(few, recipe="natural-small", settings=settings, out=tmp_path / "run", **how)
-    grey = Image.open(next((few / "valid").rglob("*.png"))).convert("L")
+    grey = Image.open(list_valid(few)[0]).convert("L")
     red = np.stack([np.array(grey) * (plane == 0) for plane in range(3)], -1).astype(np.uint8)
     Image.fromarray(red).save(tmp_path / "red.png")
     Image.fromarray(np.round(np.array(grey) * 0.299).astype(np.uint8)).save(tmp_path / "dim.png")

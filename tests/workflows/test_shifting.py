@@ -95,7 +95,7 @@ def test_without_options_the_shift_is_measured_and_picks_the_recipe(prepared: tu
     ]
     assert preparation.plan.reason in preparation.plan.sentence
     assert any("augmented as medical" in line for line in heard.notes)
-    assert preparation.seconds.keys() == {"prepare", "shift"}
+    assert preparation.seconds.keys() == {"prepare", "shift", "import"}
 
 
 @pytest.mark.parametrize(
