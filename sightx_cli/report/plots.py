@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from sightx_cli.metrics.figures import LOWER_IS_BETTER
+
 INK, MUTED, ACCENT, SECOND = "#1d2733", "#8a97a6", "#1769aa", "#d1495b"
 DPI = 120
+HIGHEST = 1.005
+"""The top of an axis of figures that cannot exceed 1, with room for the mark of the best epoch."""
 
 
 def plot_training(history: Sequence[Mapping[str, Any]], metric: str, path: Path) -> None:
@@ -24,16 +28,24 @@ def plot_training(history: Sequence[Mapping[str, Any]], metric: str, path: Path)
     values = [row.get(metric, float("nan")) for row in history]
     right.plot(epochs, values, color=ACCENT, marker=".")
     right.set_title(f"{metric.replace('_', ' ')} (valid)", loc="left")
+    limit_to_one(right, metric)
     best = max((place for place, row in enumerate(history) if row.get("best")), default=None)
     if best is not None:
         right.plot([best], [values[best]], "o", color=SECOND, markersize=9, label="kept")
         right.legend(frameon=False)
     for axes in (left, right):
         axes.set_xlabel("epoch (0: solved head)")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         for place in range(1, len(history)):
             if history[place]["stage"] != history[place - 1]["stage"]:
                 axes.axvline(place - 0.5, color=MUTED, linewidth=0.8, linestyle=":")
     _save(figure, path)
+
+
+def limit_to_one(axes: Any, metric: str) -> None:
+    """End the axis of a figure that cannot exceed 1 there: the margin of a flat curve would reach beyond it."""
+    if metric not in LOWER_IS_BETTER:
+        axes.set_ylim(top=min(axes.get_ylim()[1], HIGHEST))
 
 
 def plot_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], path: Path) -> None:

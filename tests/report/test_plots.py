@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sightx_cli.report.plots import plot_confusion, plot_rates, plot_training
+from sightx_cli.report.plots import limit_to_one, plot_confusion, plot_rates, plot_training
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +41,20 @@ def make_history(epochs: int, best: int | None = 0) -> list[dict[str, Any]]:
     for place, row in enumerate(rows):
         row["best"] = "yes" if place == best else ""
     return rows
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "top"), [("accuracy", 0.99, 1.005), ("roc_auc", 1.0, 1.005), ("loss", 1.0, 1.055)]
+)
+def test_an_axis_ends_where_its_figure_can_go_no_further(metric: str, value: float, top: float) -> None:
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    axes.plot([0, 1], [value, value])
+    limit_to_one(axes, metric)
+    low, high = axes.get_ylim()
+    assert low < value
+    assert high == pytest.approx(top)
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 30])
