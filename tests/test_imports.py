@@ -32,6 +32,7 @@ ROOMS = (
     "metrics",
     "plan",
     "progress",
+    "machine",
     "errors",
 )
 """From top to bottom."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 
 from sightx_cli.data.decode import read_image
+from sightx_cli.data.geometry import Pixels
+from sightx_cli.machine import measure_free_memory
 
 SHARE_OF_FREE_MEMORY = 0.25
 LARGEST_BUDGET_BYTES = 2 * 1024**3
@@ -18,11 +20,8 @@ UNKNOWN_BUDGET_BYTES = 512 * 1024**2
 
 def measure_budget() -> int:
     """Return how many bytes decoded images may take: a quarter of the free memory, 2 GiB at the most."""
-    try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        return UNKNOWN_BUDGET_BYTES
-    return min(int(free * SHARE_OF_FREE_MEMORY), LARGEST_BUDGET_BYTES)
+    free = measure_free_memory()
+    return UNKNOWN_BUDGET_BYTES if free is None else min(int(free * SHARE_OF_FREE_MEMORY), LARGEST_BUDGET_BYTES)
 
 
 class DecodedImages:
@@ -54,6 +53,28 @@ class DecodedImages:
                 self._left -= cost
                 self._kept[key] = image
         return image
+
+
+class PlainViews:
+    """Reads images as they are measured and predicted, and keeps their pixels (S, S, 3) uint8 within a budget."""
+
+    def __init__(self, read: Callable[[str, str], Pixels], budget_bytes: int | None = None) -> None:
+        self._read = read
+        self._left = measure_budget() if budget_bytes is None else budget_bytes
+        self._kept: dict[str, Pixels] = {}
+        self._lock = threading.Lock()
+
+    def read(self, path: str, digest: str) -> Pixels:
+        """Return an image's pixels, from memory where they are kept; raises what `read_image` raises."""
+        kept = self._kept.get(path)
+        if kept is not None:
+            return kept
+        pixels = self._read(path, digest)
+        with self._lock:
+            if pixels.nbytes <= self._left and path not in self._kept:
+                self._left -= pixels.nbytes
+                self._kept[path] = pixels
+        return pixels
 
 
 def shrink(image: Image.Image, min_side_px: int | None, min_long_side_px: int | None) -> Image.Image:

@@ -24,8 +24,8 @@ from sightx_cli.data.fingerprint import Header
 from sightx_cli.embed.outputs import READING_VERSION
 from sightx_cli.embed.registration import SIDE_PX
 from sightx_cli.embed.store import OutputStore, digest_key
-from sightx_cli.engine.interface import measure_threads
 from sightx_cli.errors import DataError
+from sightx_cli.machine import measure_threads
 from sightx_cli.progress import Listener
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from sightx_cli.data.decode import read_image
 from sightx_cli.data.views import Reader, read_view
 from sightx_cli.embed.shards import Half, Shard
 from sightx_cli.embed.store import OutputStore, digest_key
-from sightx_cli.engine.interface import Forward, Images, measure_threads
+from sightx_cli.engine.interface import Forward, Images
+from sightx_cli.machine import measure_threads
 from sightx_cli.plan.profiles import Profile
 from sightx_cli.progress import Listener
 
@@ -108,18 +109,18 @@ def keep_outputs(
     listener: Listener,
     task: str,
     what: str,
-    wider: str | None = None,
+    others: Sequence[str] = (),
 ) -> KeptOutputs:
     """Return the outputs of the images under a prefix and view; compute and keep those the store lacks.
 
     `shapes` names each output and its shape per image. `forward` builds the compiled forward, only when it is needed.
-    `wider` is the address of the same prefix with more taps: what is kept there serves too, narrowed. Raises OSError
-    when the disk is full; nothing half-written stays.
+    `others` are addresses whose outputs serve too, narrowed: of the same prefix with more taps, or computed more
+    exactly. Raises OSError when the disk is full; nothing half-written stays.
     """
 
     def find() -> list[Shard]:
-        others = store.find_shards(wider, view.key) if wider else []
-        return [*store.find_shards(prefix, view.key), *(shard.narrow(shapes) for shard in others)]
+        shared = (shard for address in others for shard in store.find_shards(address, view.key))
+        return [*store.find_shards(prefix, view.key), *(shard.narrow(shapes) for shard in shared)]
 
     shards = find()
     known = {digest for shard in shards for digest in shard.digests}

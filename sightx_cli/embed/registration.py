@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.engine.interface import measure_threads
+from sightx_cli.machine import measure_threads
 
 Pictures = NDArray[np.float32]
 

@@ -33,9 +33,10 @@ from sightx_cli.embed.divergence import (
     score_few,
 )
 from sightx_cli.embed.store import OutputStore, digest_key
-from sightx_cli.engine.interface import BATCH_IMAGES, Forward, Images, measure_threads
+from sightx_cli.engine.interface import BATCH_IMAGES, Forward, Images
 from sightx_cli.engine.openvino_forward import load_openvino
 from sightx_cli.errors import DataError
+from sightx_cli.machine import measure_threads
 from sightx_cli.model.packaged import digest_file, find_packaged_file
 from sightx_cli.plan.decision import Shift as Verdict
 from sightx_cli.progress import Listener

@@ -13,21 +13,25 @@ import torch
 from torch import nn
 
 from sightx_cli.engine.convert import convert_module, write_graph
-from sightx_cli.engine.interface import Forward, choose_batch
-from sightx_cli.engine.openvino_forward import OpenVinoForward, find_precision, load_openvino
-from sightx_cli.engine.torch_forward import TorchForward, choose_half, name_precision
+from sightx_cli.engine.interface import EXACT, Forward, Precision, choose_batch
+from sightx_cli.engine.openvino_forward import OpenVinoForward, find_half_on_cpu, load_openvino
+from sightx_cli.engine.torch_forward import TorchForward, find_half
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Listener
 
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """The engine, its precision, its device, and why."""
+    """The engine of the frozen layers, what it computes in, its device, and why."""
 
     name: str
-    precision: str
+    precision: Precision
     device: str
     why: str
+    half: Precision | None = None
+    """The half precision that is quicker here; `precision` becomes it where this network and these images allow it."""
+    precision_why: str = ""
+    """What decided the precision; empty where nothing has yet."""
 
 
 def choose_device(device: str = "auto") -> str:
@@ -54,10 +58,9 @@ def choose_engine(engine: str, device: str) -> EngineChoice:
         )
     if engine == "openvino" or (engine == "auto" and device == "cpu"):
         why = "named by --engine" if engine == "openvino" else "the quickest forward on a CPU"
-        return EngineChoice("openvino", find_precision(), device, why)
-    precision = name_precision(choose_half(torch.device(device)))
+        return EngineChoice("openvino", EXACT, device, why, find_half_on_cpu())
     why = "named by --engine" if engine == "torch" else f"the device is {device}"
-    return EngineChoice("torch", precision, device, why)
+    return EngineChoice("torch", EXACT, device, why, find_half(torch.device(device)))
 
 
 def build_forward(
@@ -75,7 +78,7 @@ def build_forward(
     Falls back to torch, after one line, where OpenVINO cannot convert the network.
     """
     if engine.name == "torch":
-        return TorchForward(module, output_names, size_px, mean, std, engine.device)
+        return TorchForward(module, output_names, size_px, mean, std, engine.device, engine.precision)
     if graph is not None and graph.is_file():
         try:
             forward = load_openvino(graph, batch=choose_batch(size_px), precision=engine.precision)
@@ -87,7 +90,7 @@ def build_forward(
     converted, reason = try_to_convert(module, output_names, size_px, mean, std)
     if converted is None:
         listener.warn(f"OpenVINO cannot convert this network ({reason}): torch runs it instead, slower")
-        return TorchForward(module, output_names, size_px, mean, std, engine.device)
+        return TorchForward(module, output_names, size_px, mean, std, engine.device, engine.precision)
     if graph is not None:
         graph.parent.mkdir(parents=True, exist_ok=True)
         write_graph(converted, graph)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import nn
 
-from sightx_cli.engine.interface import Images, Key, Outputs, choose_batch
+from sightx_cli.engine.interface import EXACT, Images, Key, Outputs, Precision, choose_batch
+
+HALVES: dict[Precision, torch.dtype] = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class TorchForward:
-    """A torch module in channels_last, with autocast where the device has half precision."""
+    """A torch module in channels_last, under autocast where it is to compute in half precision."""
 
     engine = "torch"
 
@@ -24,6 +27,7 @@ class TorchForward:
         mean: Sequence[float],
         std: Sequence[float],
         device: str = "cpu",
+        precision: Precision = EXACT,
     ) -> None:
         self.device = torch.device(device)
         self.size_px = size_px
@@ -32,8 +36,7 @@ class TorchForward:
         self._module = module.to(self.device).eval()
         self._mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1) * 255
         self._std = torch.tensor(std, device=self.device).view(1, 3, 1, 1) * 255
-        self._half = choose_half(self.device)
-        self.precision = name_precision(self._half)
+        self.precision = precision
 
     def run(self, batches: Iterable[tuple[Key, Images]]) -> Iterator[tuple[Key, Outputs]]:
         """Run batches of uint8 images (N, H, W, 3); yield (key, outputs float32 by name), in order."""
@@ -48,22 +51,34 @@ class TorchForward:
             pixels = pixels.pin_memory().to(self.device, non_blocking=True)
         normalised = (pixels.to(self.device).permute(0, 3, 1, 2).float() - self._mean) / self._std
         normalised = normalised.contiguous(memory_format=torch.channels_last)
-        half = self._half or torch.bfloat16
-        with torch.autocast(self.device.type, dtype=half, enabled=self._half is not None):
+        with computing_in(self.precision, self.device.type):
             outputs = self._module(normalised)
         return outputs if isinstance(outputs, (tuple, list)) else (outputs,)
 
 
-def name_precision(half: torch.dtype | None) -> str:
-    """Name a half precision as plans do; None is float32."""
-    return "float32" if half is None else str(half).removeprefix("torch.")
+@contextmanager
+def computing_in(precision: Precision, device_type: str) -> Iterator[None]:
+    """Compute the block in a precision: half by autocast, and float32 without the TF32 that CUDA has for it."""
+    if precision in HALVES:
+        with torch.autocast(device_type, dtype=HALVES[precision]):
+            yield
+        return
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
-def choose_half(device: torch.device) -> torch.dtype | None:
-    """Return the half precision that is quicker on a device, or None: CPUs need bfloat16 instructions."""
+def find_half(device: torch.device) -> Precision | None:
+    """Return the half precision that a device computes natively, and so quicker, or None.
+
+    CUDA before Ampere has float16 alone: it emulates bfloat16, slowly. MPS has float16, but no gradient scaler.
+    """
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    if device.type == "mps":
-        return torch.float16
-    has_bfloat16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return torch.bfloat16 if device.type == "cpu" and has_bfloat16() else None
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    if device.type == "cpu":
+        capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+        return "bfloat16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else None
+    return None

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from sightx_cli import runs
 from sightx_cli.data.decode import ImageFileError
 from sightx_cli.data.views import read_view
-from sightx_cli.engine.interface import PROBABILITIES, Forward, Images, choose_batch, measure_threads
+from sightx_cli.engine.interface import PROBABILITIES, Forward, Images, choose_batch
 from sightx_cli.engine.openvino_forward import load_openvino
 from sightx_cli.errors import RunError
 from sightx_cli.infer.bundle import BundleFacts, load_facts
+from sightx_cli.machine import measure_threads
 
 Pixels = NDArray[np.uint8]
 

@@ -169,6 +169,12 @@ def choose_taps(taps: str, stages: int) -> tuple[int, ...]:
     return tuple(range(stages - count, stages - 1))
 
 
+def has_depthwise(network: nn.Module) -> bool:
+    """Tell whether a network has depthwise convolutions: as many groups as channels."""
+    convolutions = (module for module in network.modules() if isinstance(module, nn.Conv2d))
+    return any(one.groups == one.in_channels > 1 for one in convolutions)
+
+
 def check_names(names: Sequence[str]) -> None:
     """Raise ModelError, with the nearest right ones, for names that timm does not know, or no weights of."""
     known = timm.list_models()

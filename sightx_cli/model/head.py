@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sightx_cli.errors import ModelError
+from sightx_cli.machine import measure_memory
 
 
 class FeatureScale(nn.Module):
@@ -73,14 +73,6 @@ def check_head_size(widths: Sequence[int]) -> None:
             f"{4 * parameters / 1e9:.1f} GB, and this machine has {memory / 1e9:.1f} GB of memory",
             "make it narrower: --set 'model.head.hidden=[256]', or with a flattened map a smaller --set image.size_px",
         )
-
-
-def measure_memory() -> int | None:
-    """Return this machine's memory in bytes; None where the system does not tell."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
 
 
 def set_linear_solution(head: nn.Sequential, weight: Tensor, bias: Tensor, mean: Tensor, deviation: Tensor) -> None:

@@ -68,35 +68,6 @@ class FiniteLoss(Callback):
             )
 
 
-class HalfPrecision(Callback):
-    """Compute the forward in bfloat16 or float16 where the processor is quicker in it; weights stay float32."""
-
-    order = 7
-
-    def __init__(self, device_type: str, half: torch.dtype) -> None:
-        self.device_type, self.half = device_type, half
-        self.context: torch.autocast | None = None
-
-    def before_batch(self) -> None:
-        """Enter autocast for the forward and the loss."""
-        self.context = torch.autocast(self.device_type, dtype=self.half)
-        self.context.__enter__()  # type: ignore[no-untyped-call]
-
-    def after_pred(self) -> None:
-        """Give the loss full precision."""
-        self.learn.pred = self.learn.pred.float()
-
-    def after_loss(self) -> None:
-        """Leave autocast before the backward pass."""
-        self.leave()
-
-    def leave(self) -> None:
-        """Leave autocast, also where an error or Ctrl-C ended a batch halfway."""
-        if self.context is not None:
-            self.context.__exit__(None, None, None)
-            self.context = None
-
-
 @dataclass
 class Best:
     """The best epoch so far over all training stages: its figures and the weights that gave them."""
@@ -105,17 +76,26 @@ class Best:
     stage: str = ""
     epoch: int = 0
     figures: dict[str, float | None] = field(default_factory=dict)
+    probabilities: NDArray[np.float32] | None = None
+    """(N, C), of the valid part at the best epoch, in its order."""
     weights: dict[str, Tensor] = field(default_factory=dict)
     backbone_trains: bool = False
     """Whether the stage that runs now, or one before it, trains the backbone: set by who runs the stages."""
     backbone_trained: bool = False
     """The same at the best epoch: False means that its backbone is the pretrained one."""
 
-    def offer(self, model: nn.Module, stage: str, epoch: int, figures: dict[str, float | None]) -> bool:
+    def offer(
+        self,
+        model: nn.Module,
+        stage: str,
+        epoch: int,
+        figures: dict[str, float | None],
+        probabilities: NDArray[np.float32],
+    ) -> bool:
         """Keep this epoch if it is better by the metric; between equals the lower loss. Returns whether it was kept."""
         if self.figures and not self._is_better(figures):
             return False
-        self.stage, self.epoch, self.figures = stage, epoch, figures
+        self.stage, self.epoch, self.figures, self.probabilities = stage, epoch, figures, probabilities
         self.backbone_trained = self.backbone_trains
         self.weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
         return True
@@ -188,8 +168,9 @@ class Judge(Callback):
 
     def after_epoch(self) -> None:
         """Judge the epoch."""
-        figures = self.measure(torch.cat(self.predictions).numpy(), torch.cat(self.targets).numpy())
-        kept = self.best.offer(self.whole, self.stage, self.learn.epoch + 1, figures)
+        probabilities = torch.cat(self.predictions).numpy()
+        figures = self.measure(probabilities, torch.cat(self.targets).numpy())
+        kept = self.best.offer(self.whole, self.stage, self.learn.epoch + 1, figures, probabilities)
         self.stale = 0 if kept else self.stale + 1
         name = self.best.metric
         row: dict[str, float | int | str] = {

@@ -19,18 +19,15 @@ import torch
 from fastai.callback.training import GradientClip
 from fastai.learner import Learner
 from fastai.optimizer import SGD, Adam
-from fastai.vision.learner import model_meta, vision_learner
+from fastai.vision.learner import vision_learner
 from torch import Tensor, nn
 
-from sightx_cli.engine.torch_forward import choose_half
-from sightx_cli.model.backbone import Suffix
+from sightx_cli.engine.interface import EXACT, Precision
+from sightx_cli.engine.torch_forward import computing_in
+from sightx_cli.model.backbone import Suffix, has_depthwise
 from sightx_cli.model.groups import Group, build_stage_groups, find_cut
 from sightx_cli.plan.parts import TrainingStage
-from sightx_cli.train.callbacks import (
-    FiniteLoss,
-    FrozenStaysFrozen,
-    HalfPrecision,
-)
+from sightx_cli.train.callbacks import FiniteLoss, FrozenStaysFrozen
 from sightx_cli.train.folding import folded_norms
 from sightx_cli.train.loaders import build_image_loaders, build_kept_loaders
 from sightx_cli.train.losses import build_loss
@@ -86,14 +83,45 @@ def building_learner(session: Session, stage: TrainingStage) -> Iterator[tuple[L
             for parameter in group.parameters:
                 parameter.requires_grad_(group.trained and not group.joins_after)
         try:
-            with folding(session, learner, kept if cut else None, cut):
+            with (
+                folding(session, learner, kept if cut else None, cut),
+                training_in(learner.model, choose_training_precision(session), session.device.type),
+            ):
                 yield learner, learner_groups
         finally:
-            for callback in learner.cbs:
-                if isinstance(callback, HalfPrecision):
-                    callback.leave()
             for parameter in session.model.parameters():
                 parameter.requires_grad_(False)
+
+
+def choose_training_precision(session: Session) -> Precision:
+    """Return what training steps compute in: half where the frozen layers may, and where it is quicker.
+
+    On a CPU the gradients of depthwise weights take four times as long in bfloat16 (122 against 27 ms for 672 channels
+    of 5 × 5 at 14 px on an Intel Emerald Rapids), and float16 needs a gradient scaler.
+    """
+    precision = session.engine.precision
+    slower = session.device.type == "cpu" and has_depthwise(session.backbone)
+    return EXACT if slower or precision == "float16" else precision
+
+
+@contextmanager
+def training_in(model: nn.Module, precision: Precision, device_type: str) -> Iterator[None]:
+    """Let a model's forward compute in a precision while it trains, and in float32 while it is validated.
+
+    The context lies within each forward, so that it cannot outlive a batch that an error or Ctrl-C ends.
+    """
+    forward = model.forward
+
+    def run(*inputs: Tensor) -> Tensor:
+        with computing_in(precision if model.training else EXACT, device_type):
+            logits: Tensor = forward(*inputs)
+        return logits.float()
+
+    model.forward = run
+    try:
+        yield
+    finally:
+        del model.forward
 
 
 @contextmanager
@@ -146,18 +174,17 @@ def _build_whole_learner(session: Session, groups: Sequence[Group], scratch: Pat
     mine = [list(group.parameters) for group in groups if not group.joins_after]
 
     def build_body(pretrained: bool) -> nn.Module:  # noqa: ARG001 (fastai passes it; the weights are loaded)
-        return session.backbone
+        return nn.Sequential(session.backbone, nn.AdaptiveAvgPool2d(1))  # fastai cuts a body before its last pooling
 
-    head_weights = {name: tensor.clone() for name, tensor in session.head.state_dict().items()}
-    # vision_learner takes a function that builds the body; how to cut it and split it, it looks up in this table.
-    model_meta[build_body] = {"cut": lambda body: body, "split": lambda _: mine}
-    try:
-        learner = vision_learner(
-            loaders, build_body, custom_head=session.head, normalize=False, **_learner_options(session, groups, scratch)
-        )
-    finally:
-        del model_meta[build_body]
-    session.head.load_state_dict(head_weights)  # vision_learner initialises every head afresh, a solved one too
+    learner = vision_learner(
+        loaders,
+        build_body,
+        splitter=lambda _: mine,
+        custom_head=session.head,
+        init=None,  # a solved head stays as it is
+        normalize=False,
+        **_learner_options(session, groups, scratch),
+    )
     learner.model.to(session.device).to(memory_format=torch.channels_last)
     return learner
 
@@ -176,9 +203,6 @@ def _learner_options(session: Session, groups: Sequence[Group], scratch: Path) -
     callbacks: list[Any] = [FrozenStaysFrozen(session.backbone, trained, session.norms_train()), FiniteLoss()]
     if training.clip is not None:
         callbacks.append(GradientClip(training.clip))
-    half = choose_half(session.device)
-    if half is not None:
-        callbacks.append(HalfPrecision(session.device.type, half))
     return {
         "loss_func": loss,
         "opt_func": optimizers[training.optimizer],

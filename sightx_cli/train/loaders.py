@@ -19,9 +19,9 @@ from fasttransform import Transform
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sightx_cli.data.decoded import DecodedImages
-from sightx_cli.embed.outputs import KeptOutputs, View
-from sightx_cli.engine.interface import measure_threads
+from sightx_cli.data.decoded import DecodedImages, PlainViews
+from sightx_cli.embed.outputs import KeptOutputs, View, plain_view
+from sightx_cli.machine import measure_threads
 from sightx_cli.train.samples import Sample
 
 RELEASE_EVERY_BATCHES = 16
@@ -132,13 +132,13 @@ class ReadImage(Transform):
     `split_idx` tells fastai's parts apart, so two of these stand side by side in one block.
     """
 
-    def __init__(self, view: Callable[[], View], split_idx: int, images: DecodedImages) -> None:
+    def __init__(self, read: Callable[[str, str], NDArray[np.uint8]], split_idx: int) -> None:
         super().__init__()
-        self.view, self.split_idx, self.images = view, split_idx, images
+        self.read, self.split_idx = read, split_idx
 
     def encodes(self, item: ImageFile) -> Tensor:
         """Return the view's pixels (H, W, 3) uint8 as a tensor."""
-        return torch.from_numpy(self.view().read(item.path, item.digest, self.images.read))
+        return torch.from_numpy(self.read(item.path, item.digest))
 
 
 class NormalisePixels(Transform):
@@ -177,8 +177,10 @@ def build_image_loaders(
     fresh = itertools.count()
     number = 1
 
-    def fresh_view() -> View:
-        return View(view.size_px, view.fit, view.profile, number, view.seed)
+    decoded = DecodedImages()
+
+    def read_fresh(path: str, digest: str) -> NDArray[np.uint8]:
+        return View(view.size_px, view.fit, view.profile, number, view.seed).read(path, digest, decoded.read)
 
     class CountedLoader(ThreadedLoader):
         """Draws a new view for every pass over the training part."""
@@ -189,9 +191,9 @@ def build_image_loaders(
             if self.shuffle:
                 number = next(fresh) + 1
 
-    decoded = DecodedImages()
-    plain = View(view.size_px, view.fit, None, 0, 0)
-    images = TransformBlock(type_tfms=[ReadImage(fresh_view, 0, decoded), ReadImage(lambda: plain, 1, decoded)])
+    # What is measured on is read as `predict` reads it, to the pixel: not from what was made smaller to be kept.
+    plain = PlainViews(plain_view(view).read)
+    images = TransformBlock(type_tfms=[ReadImage(read_fresh, 0), ReadImage(plain.read, 1)])
     block = DataBlock(
         blocks=(images, CategoryBlock(vocab=list(classes), sort=False)),
         get_x=lambda row: ImageFile(row["path"], row["digest"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,13 +12,13 @@ import torch
 from sightx_cli.embed.outputs import KeptOutputs, View, estimate_bytes, keep_outputs, plain_view
 from sightx_cli.embed.store import OutputStore, digest_key
 from sightx_cli.engine.choose import EngineChoice, build_forward
-from sightx_cli.engine.interface import Forward
+from sightx_cli.engine.interface import EXACT, Forward, Precision
 from sightx_cli.model.backbone import Backbone, Prefix
 from sightx_cli.model.weights import Weights
 from sightx_cli.progress import Listener
 from sightx_cli.train.samples import Sample
 
-GRAPH_VERSION = 1
+GRAPH_VERSION = 2
 """Part of every address: raised when the same network and cut are computed another way than before."""
 
 
@@ -30,7 +30,6 @@ class KeptPrefix:
     train_views: tuple[KeptOutputs, ...]
     valid: KeptOutputs
     taps_before: dict[int, bool]
-    engine: EngineChoice
     computed: bool
     graph: Path | None
     """The converted graph whose output `features` are the whole backbone's; None where torch runs the prefix."""
@@ -75,7 +74,7 @@ class FrozenPrefix:
     """A network's frozen part with its place in the store: computes what the store lacks, view by view.
 
     It gives the map at each cut below the last boundary, and always the whole backbone's features, on which the head is
-    solved. It is converted and compiled only when something is to be computed.
+    solved. It is converted and compiled only when something is to be computed, once for each precision.
     """
 
     def __init__(
@@ -95,53 +94,64 @@ class FrozenPrefix:
         self._weights, self._size_px, self._listener = weights, size_px, listener
         self._what = f"{backbone_name}, {size_px} px, cut {self.cuts or len(backbone.stages)}"
         self._shapes = describe_outputs(self._prefix, size_px)
-        runs_on = f"{engine.name} {engine.precision}"
         tapped, every = backbone.tapped, tuple(range(len(backbone.stages) - 1)) if backbone.can_be_cut else ()
-        self._address = address_prefix(backbone_name, backbone, weights, self._prefix, tapped, runs_on)
-        # A look or a probe that read all taps has kept what a head with fewer needs: its last columns.
-        wide = address_prefix(backbone_name, backbone, weights, self._prefix, every, runs_on)
-        self._wider = wide if wide != self._address else None
-        self.graph = store.graphs / f"{self._address}-{size_px}.xml"
-        self._built: Forward | None = None
+
+        def address(taps: Sequence[int], computed: str) -> str:
+            return address_prefix(backbone_name, backbone, weights, self._prefix, taps, computed)
+
+        def list_addresses(precision: Precision) -> tuple[str, ...]:
+            # What is exact serves where half precision would; a look or a probe that read all taps has kept what a
+            # head with fewer needs: its last columns.
+            accepted = dict.fromkeys((precision, EXACT))
+            return tuple(
+                dict.fromkeys(address(taps, f"{engine.name} {one}") for one in accepted for taps in (tapped, every))
+            )
+
+        self._addresses = {one: list_addresses(one) for one in dict.fromkeys((EXACT, engine.half or EXACT))}
+        self.graph = store.graphs / f"{address(tapped, engine.name)}-{size_px}.xml"
+        self._built: dict[Precision, Forward] = {}
 
     @property
     def computed(self) -> bool:
         """Whether anything had to be computed so far."""
-        return self._built is not None
+        return bool(self._built)
 
     def estimate_bytes(self, readings: int) -> int:
         """Return what keeping so many readings takes on disk."""
         return estimate_bytes(readings, self._shapes)
 
-    def keep(self, paths: Sequence[str], digests: Sequence[str], view: View, task: str) -> KeptOutputs:
+    def keep(
+        self, paths: Sequence[str], digests: Sequence[str], view: View, task: str, precision: Precision = EXACT
+    ) -> KeptOutputs:
         """Return the outputs of the images in a view, from the store or computed now; raises OSError on a full disk."""
         what = f"{self._what}, {view.fit}, " + (
             f"view {view.number} of {view.profile.name}" if view.profile else "as is"
         )
+        own, *others = self._addresses[precision]
         kept = keep_outputs(
             self.store,
-            self._address,
+            own,
             view,
             paths,
             digests,
             self._shapes,
-            self.build_forward,
+            lambda: self.build_forward(precision),
             self._listener,
             task,
             what,
-            self._wider,
+            others,
         )
         for line in self.store.dropped:
             self._listener.warn(line)
         self.store.dropped.clear()
         return kept
 
-    def build_forward(self) -> Forward:
-        """Convert and compile the prefix, once."""
-        if self._built is None:
+    def build_forward(self, precision: Precision = EXACT) -> Forward:
+        """Convert and compile the prefix, once for each precision."""
+        if precision not in self._built:
             names, weights = self._prefix.output_names(), self._weights
-            self._built = build_forward(
-                self.engine,
+            self._built[precision] = build_forward(
+                replace(self.engine, precision=precision),
                 self._prefix,
                 names,
                 self._size_px,
@@ -150,13 +160,22 @@ class FrozenPrefix:
                 self.graph,
                 self._listener,
             )
-        return self._built
+        return self._built[precision]
 
 
 def keep_prefix(
-    frozen: FrozenPrefix, backbone: Backbone, views: Sequence[View], train: Sample, valid: Sample, listener: Listener
+    frozen: FrozenPrefix,
+    backbone: Backbone,
+    views: Sequence[View],
+    train: Sample,
+    valid: Sample,
+    precision: Precision,
+    listener: Listener,
 ) -> KeptPrefix | None:
-    """Compute and keep the prefix's outputs, or find them kept; None, after one line, when they do not fit."""
+    """Compute and keep the prefix's outputs, or find them kept; None, after one line, when they do not fit.
+
+    The images to train on are read in `precision`, those that are measured on always in float32.
+    """
     began = time.perf_counter()
     needed = frozen.estimate_bytes(len(train) * len(views) + len(valid))
     if not frozen.store.has_room(needed):
@@ -168,7 +187,9 @@ def keep_prefix(
     try:
         kept_valid = frozen.keep(valid.paths, valid.digests, plain_view(views[0]), "frozen layers, valid part")
         kept_views = tuple(
-            frozen.keep(train.paths, train.digests, view, f"frozen layers, view {number + 1} of {len(views)}")
+            frozen.keep(
+                train.paths, train.digests, view, f"frozen layers, view {number + 1} of {len(views)}", precision
+            )
             for number, view in enumerate(views)
         )
     except OSError as error:
@@ -181,7 +202,6 @@ def keep_prefix(
         train_views=kept_views,
         valid=kept_valid,
         taps_before={cut: any(tap < cut for tap in backbone.tapped) for cut in frozen.cuts},
-        engine=frozen.engine,
         computed=frozen.computed,
         graph=frozen.graph if frozen.graph.is_file() else None,
         seconds=time.perf_counter() - began,

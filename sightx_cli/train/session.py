@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sightx_cli.embed.outputs import View
+from sightx_cli.engine.choose import EngineChoice
 from sightx_cli.model.backbone import Backbone
 from sightx_cli.model.weights import Weights
 from sightx_cli.plan.recipe import Recipe
@@ -37,7 +38,7 @@ class Session:
     ordered: bool
     metric: str
     view: View
-    device_name: str
+    engine: EngineChoice
     listener: Listener
     kept: KeptPrefix | None
     groups_of_train: Sequence[str] | None = None
@@ -50,7 +51,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.best = Best(self.metric)
-        self.device = torch.device(self.device_name)
+        self.device = torch.device(self.engine.device)
 
     @property
     def backbone(self) -> Backbone:

@@ -76,7 +76,7 @@ def judge_head(session: Session, valid_features: NDArray[np.float32]) -> None:
     """Measure the solved head on the valid part's features (N, F), as epoch 0, and offer it as the best."""
     probabilities = predict_features(session, valid_features)
     figures = measure_with(session.classes, session.ordered)(probabilities, session.valid.targets)
-    session.best.offer(session.model, SOLVED, 0, figures)
+    session.best.offer(session.model, SOLVED, 0, figures, probabilities)
     row: dict[str, float | int | str] = {
         "stage": SOLVED,
         "epoch": 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,17 @@ import numpy as np
 
 from sightx_cli.embed.outputs import View
 from sightx_cli.embed.store import OutputStore
-from sightx_cli.engine.choose import EngineChoice, choose_device, choose_engine
+from sightx_cli.engine.choose import EngineChoice, build_forward, choose_device, choose_engine
+from sightx_cli.engine.interface import Forward, Precision
 from sightx_cli.errors import DataError, WeightsError
+from sightx_cli.model.backbone import Prefix, has_depthwise
 from sightx_cli.model.classifier import build_backbone, build_classifier, build_untrained
 from sightx_cli.model.forward_check import check_forward
 from sightx_cli.model.groups import find_cuts
 from sightx_cli.plan.profiles import PROFILES
 from sightx_cli.progress import Listener
 from sightx_cli.train.features import compute_features
+from sightx_cli.train.precision import settle_precision
 from sightx_cli.train.prefix import FrozenPrefix, keep_prefix
 from sightx_cli.train.samples import Sample, seed_everything
 from sightx_cli.workflows.importing import TRAINING, importing
@@ -53,7 +57,7 @@ def build_session(
     model = build_classifier(backbone, recipe, len(classes))
     check_forward(model, len(classes), recipe.image.size_px, f"weights ({weights.origin})")
     say_weights(weights, recipe.model.backbone, listener)
-    listener.note(f"engine: {engine.name} {engine.precision} ({engine.why})")
+    listener.note(f"engine: {engine.name} ({engine.why})")
     if backbone.failed_its_check:
         name = recipe.model.backbone
         listener.warn(f"{name}: its stages in turn do not give what the whole gives, so only a frozen whole is kept")
@@ -72,7 +76,19 @@ def build_session(
         if request.cache and any(cuts):
             name, store = recipe.model.backbone, OutputStore()
             frozen = FrozenPrefix(name, backbone, weights, cuts, recipe.image.size_px, store, engine, listener)
-            kept = keep_prefix(frozen, backbone, readings, train, valid, listener)
+            count = len(train) * len(readings)
+            engine = settle_precision(engine, frozen.build_forward, readings[0], train, count, request.seed, listener)
+            kept = keep_prefix(frozen, backbone, readings, train, valid, engine.precision, listener)
+        elif engine.device != "cpu" or not has_depthwise(backbone):
+            prefix = Prefix(backbone, [], features=True)
+
+            def build(precision: Precision) -> Forward:
+                names, size_px = prefix.output_names(), recipe.image.size_px
+                one = replace(engine, precision=precision)
+                return build_forward(one, prefix, names, size_px, weights.mean, weights.std, None, listener)
+
+            count = len(train) * sum(stage.epochs for stage in recipe.stage)
+            engine = settle_precision(engine, build, readings[0], train, count, request.seed, listener)
         if kept is None and solving and not recipe.model.head.hidden and recipe.model.weights != "scratch":
             # A head is solved also where nothing is kept, or the recipe's gentle rates would start from nothing.
             features = compute_features(backbone, weights, readings[0], train, valid, engine, listener)
@@ -89,7 +105,7 @@ def build_session(
         ordered=preparation.ordered,
         metric=preparation.metric,
         view=view,
-        device_name=device,
+        engine=engine,
         listener=listener,
         kept=kept,
         groups_of_train=groups_of_train if any(groups_of_train) else None,

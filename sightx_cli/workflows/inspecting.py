@@ -19,8 +19,8 @@ from sightx_cli.data.shortcuts import find_shortcuts
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.embed.examination import Examination, examine_images
 from sightx_cli.embed.store import OutputStore
-from sightx_cli.engine.interface import measure_threads
 from sightx_cli.errors import DataError, RunError, UsageError
+from sightx_cli.machine import measure_threads
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.workflows.analysing import Analysis, advise, analyse
 from sightx_cli.workflows.describing import Describer

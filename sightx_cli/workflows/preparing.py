@@ -12,8 +12,8 @@ from sightx_cli.data.checks import Unreadable, check_classes, check_files
 from sightx_cli.data.fingerprint import Fingerprint, measure_fingerprint
 from sightx_cli.data.leaks import Leaks
 from sightx_cli.data.manifest import Manifest, load_manifest
-from sightx_cli.engine.interface import measure_threads
 from sightx_cli.errors import RecipeError, UsageError
+from sightx_cli.machine import measure_threads
 from sightx_cli.plan.catalog import find_recipe
 from sightx_cli.plan.decision import SHIFTS, Choice, describe_band
 from sightx_cli.plan.faults import is_within

@@ -6,6 +6,7 @@ import csv
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sightx_cli import runs
 from sightx_cli.data.splits import write_split
 from sightx_cli.engine.choose import EngineChoice
-from sightx_cli.engine.interface import measure_threads
+from sightx_cli.machine import measure_threads
 from sightx_cli.plan.parts import Joining, TrainingStage
 from sightx_cli.plan.plan import Origin, PlanValue, plan_to_json
 from sightx_cli.plan.rates import scale_rate
@@ -46,15 +47,14 @@ def write_run(
     """Write recipe, plan, fingerprint, split, history, metrics, environment and plots into a run folder."""
     trained = scale_recipe(preparation.recipe, rate_factor)
     (folder / runs.RECIPE).write_text(recipe_to_toml(trained), encoding="utf-8")
-    preparation.plan.values.update(
-        {
-            "engine": PlanValue(f"{engine.name} {engine.precision}", "option" if "named" in engine.why else "default"),
-            "engine.why": PlanValue(engine.why, "default"),
-            **describe_weights(session.weights, preparation.request.weights is not None),
-            "rate.factor": PlanValue(rate_factor, "option" if preparation.request.rate else "default"),
-        }
-    )
-    runs.write_json(folder / runs.PLAN, plan_to_json(preparation.plan))
+    found = {
+        "engine": PlanValue(engine.name, "option" if "named" in engine.why else "default", engine.why),
+        "engine.precision": PlanValue(engine.precision, "data", engine.precision_why),
+        **describe_weights(session.weights, preparation.request.weights is not None),
+        "rate.factor": PlanValue(rate_factor, "option" if preparation.request.rate else "default"),
+    }
+    plan = replace(preparation.plan, values=preparation.plan.values | found)
+    runs.write_json(folder / runs.PLAN, plan_to_json(plan))
     runs.write_json(folder / runs.FINGERPRINT, preparation.fingerprint.to_json())
     write_split(preparation.frame, folder / runs.SPLIT)
     write_history(folder / runs.HISTORY, session.history)

@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch import nn
 
-from sightx_cli.engine import openvino_forward, torch_forward
 from sightx_cli.engine.convert import convert_module, write_graph
 
 MEAN, STD = (0.25, 0.5, 0.375), (0.5, 0.25, 0.75)
@@ -36,13 +35,6 @@ class Small(nn.Module):
 def small() -> nn.Module:
     """A small network of two outputs, `map` and `features`, of images of SIZE_PX."""
     return Small().eval()
-
-
-@pytest.fixture
-def float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets both engines compute in float32, also where the processor has bfloat16."""
-    monkeypatch.setattr(openvino_forward, "find_precision", lambda: "float32")
-    monkeypatch.setattr(torch_forward, "choose_half", lambda device: None)
 
 
 @pytest.fixture(scope="session")

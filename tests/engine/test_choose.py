@@ -14,7 +14,7 @@ from torch import nn
 from sightx_cli.engine.choose import EngineChoice, build_forward, choose_device, choose_engine
 from sightx_cli.engine.graph_files import check_graph
 from sightx_cli.engine.interface import Forward
-from sightx_cli.engine.openvino_forward import find_precision
+from sightx_cli.engine.openvino_forward import find_half_on_cpu
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Recorder
 
@@ -32,7 +32,8 @@ def build(reading: Any) -> Build:
 
 def test_the_cpu_gets_openvino_and_the_plan_says_why() -> None:
     choice = choose_engine("auto", "cpu")
-    assert (choice.name, choice.precision, choice.device) == ("openvino", find_precision(), "cpu")
+    assert (choice.name, choice.precision, choice.device) == ("openvino", "float32", "cpu")
+    assert choice.half == find_half_on_cpu()
     assert choice.why == "the quickest forward on a CPU"
 
 
@@ -42,8 +43,29 @@ def test_an_engine_named_is_the_engine_used(engine: str) -> None:
     assert (choice.name, choice.why) == (engine, "named by --engine")
 
 
-def test_other_devices_get_torch_in_half_precision() -> None:
-    assert choose_engine("auto", "mps") == EngineChoice("torch", "float16", "mps", "the device is mps")
+def test_mps_gets_torch_in_float32_since_float16_has_no_gradient_scaler_there() -> None:
+    assert choose_engine("auto", "mps") == EngineChoice("torch", "float32", "mps", "the device is mps")
+
+
+@pytest.mark.parametrize(("is_native", "half"), [(True, "bfloat16"), (False, "float16")])
+def test_cuda_that_only_emulates_bfloat16_gets_float16(
+    monkeypatch: pytest.MonkeyPatch, is_native: bool, half: str
+) -> None:
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or is_native
+    )
+    choice = choose_engine("auto", "cuda")
+    assert (choice.precision, choice.half) == ("float32", half)
+
+
+@pytest.mark.parametrize(
+    ("flags", "half"), [({"avx512_bf16": True}, "bfloat16"), ({"amx_bf16": True}, "bfloat16"), ({"avx2": True}, None)]
+)
+def test_a_processor_has_half_precision_where_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, flags: dict[str, bool], half: str | None
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags)
+    assert choose_engine("torch", "cpu").half == half
 
 
 @pytest.mark.parametrize(
@@ -75,7 +97,6 @@ def test_a_network_that_openvino_cannot_convert_runs_in_torch_after_one_line(
     tmp_path: Path,
     draw_images: Callable[..., Any],
     compute_eagerly: Callable[..., list[Any]],
-    float32: None,
 ) -> None:
     heard, module, images = Recorder(), Unconvertible(), draw_images(3)
     forward = build(module, tmp_path / "graph.xml", heard)

@@ -14,7 +14,6 @@ from sightx_cli.engine.interface import Forward
 from sightx_cli.engine.openvino_forward import load_openvino
 from sightx_cli.engine.torch_forward import TorchForward
 
-pytestmark = pytest.mark.usefixtures("float32")
 Draw = Callable[..., Any]
 BATCH = 4
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sightx_cli.engine.interface import ThreadBudget, measure_threads
 from sightx_cli.engine.openvino_forward import load_openvino
+from sightx_cli.machine import ThreadBudget, measure_threads
 
 START = """
 import sys

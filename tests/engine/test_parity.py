@@ -6,14 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import openvino
 import pytest
 import torch
 from torch import nn
 
-from sightx_cli.engine import openvino_forward, torch_forward
 from sightx_cli.engine.convert import convert_module
-from sightx_cli.engine.interface import BATCH_IMAGES, Forward
+from sightx_cli.engine.interface import BATCH_IMAGES, Forward, Precision
 from sightx_cli.engine.openvino_forward import OpenVinoForward
 from sightx_cli.engine.torch_forward import TorchForward
 from sightx_cli.model.backbone import build_network
@@ -21,7 +19,6 @@ from sightx_cli.model.weights import find_weights, load_weights
 
 SIZE_PX = 128
 MEAN = STD = (0.5, 0.5, 0.5)
-HAS_BFLOAT16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +44,9 @@ def crops() -> Any:
     return np.stack([photo[top : top + SIZE_PX, left : left + SIZE_PX] for photo, top, left in places])
 
 
-def build(engine: str, network: nn.Module) -> Forward:
+def build(engine: str, network: nn.Module, precision: Precision = "float32") -> Forward:
     if engine == "torch":
-        return TorchForward(network, ["logits"], SIZE_PX, MEAN, STD)
+        return TorchForward(network, ["logits"], SIZE_PX, MEAN, STD, precision=precision)
     return OpenVinoForward(convert_module(network, ["logits"], SIZE_PX, MEAN, STD), batch=BATCH_IMAGES)
 
 
@@ -65,7 +62,7 @@ def measure_cosines(found: Any, expected: Any) -> Any:
 
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
 def test_in_float32_an_engine_gives_each_images_logits_and_label(
-    engine: str, network: nn.Module, crops: Any, compute_eagerly: Callable[..., list[Any]], float32: None
+    engine: str, network: nn.Module, crops: Any, compute_eagerly: Callable[..., list[Any]]
 ) -> None:
     [expected] = compute_eagerly(network, crops, MEAN, STD)
     forward = build(engine, network)
@@ -76,18 +73,12 @@ def test_in_float32_an_engine_gives_each_images_logits_and_label(
     assert len(set(expected.argmax(1).tolist())) > 5  # the crops show different things
 
 
-@pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no bfloat16")
-@pytest.mark.parametrize("engine", ["openvino", "torch"])
-def test_in_bfloat16_an_engine_stays_close(
-    engine: str,
-    network: nn.Module,
-    crops: Any,
-    compute_eagerly: Callable[..., list[Any]],
-    monkeypatch: pytest.MonkeyPatch,
+def test_in_bfloat16_torch_stays_near_on_any_processor(
+    network: nn.Module, crops: Any, compute_eagerly: Callable[..., list[Any]]
 ) -> None:
-    monkeypatch.setattr(openvino_forward, "find_precision", lambda: "bfloat16")
-    monkeypatch.setattr(torch_forward, "choose_half", lambda device: torch.bfloat16)
     [expected] = compute_eagerly(network, crops, MEAN, STD)
-    found = run(build(engine, network), crops)
-    assert measure_cosines(found, expected).min() >= 0.995
-    assert (found.argmax(1) == expected.argmax(1)).mean() >= 0.9  # of 20 crops, most of them of no one thing
+    found = run(build("torch", network, "bfloat16"), crops)
+    cosines = measure_cosines(found, expected)
+    assert 0.8 < cosines.min() < 0.9999, "half precision moves this network's answers: `train.precision` decides"
+    assert np.median(cosines) > 0.98
+    assert not torch.is_autocast_enabled("cpu")

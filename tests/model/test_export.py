@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from sightx_cli.engine import openvino_forward
 from sightx_cli.engine.convert import convert_module, write_graph
 from sightx_cli.engine.interface import PROBABILITIES
 from sightx_cli.engine.openvino_forward import load_openvino
@@ -26,7 +25,6 @@ MEAN, STD = (0.25, 0.5, 0.375), (0.5, 0.25, 0.75)
 @pytest.fixture
 def classifier(open_backbone: Callable[..., Backbone], monkeypatch: pytest.MonkeyPatch) -> nn.Sequential:
     """A small network with a solved head of three classes, computed in float32."""
-    monkeypatch.setattr(openvino_forward, "find_precision", lambda: "float32")
     torch.manual_seed(0)
     backbone = open_backbone("test_resnet", 32, "all")
     head, features = build_head(backbone.feature_count, 3), backbone.feature_count

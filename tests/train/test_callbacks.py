@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from fastai.callback.core import Callback
@@ -13,8 +15,10 @@ from fastai.learner import Learner
 from torch import nn
 
 from sightx_cli.errors import TrainingError
-from sightx_cli.train.callbacks import Best, FiniteLoss, FrozenStaysFrozen, HalfPrecision
-from sightx_cli.train.learners import building_learner
+from sightx_cli.train.callbacks import Best, FiniteLoss, FrozenStaysFrozen
+from sightx_cli.train.learners import building_learner, choose_training_precision
+
+NOTHING = np.zeros((0, 2), np.float32)
 
 
 def make_model(value: float) -> nn.Module:
@@ -45,14 +49,14 @@ def test_an_epoch_is_kept_if_its_metric_is_better_or_as_good_with_less_loss(
     metric: str, old: tuple[float | None, float], new: tuple[float | None, float], kept: bool
 ) -> None:
     best = Best(metric)
-    assert best.offer(make_model(1.0), "head", 1, make_figures(*old))
-    assert best.offer(make_model(2.0), "last:1", 7, make_figures(*new)) is kept
+    assert best.offer(make_model(1.0), "head", 1, make_figures(*old), NOTHING)
+    assert best.offer(make_model(2.0), "last:1", 7, make_figures(*new), NOTHING) is kept
     assert (best.stage, best.epoch) == (("last:1", 7) if kept else ("head", 1))
 
 
 def test_the_best_weights_come_back_as_they_were() -> None:
     best, model = Best("accuracy"), make_model(1.0)
-    best.offer(model, "head", 1, make_figures(0.9, 0.1))
+    best.offer(model, "head", 1, make_figures(0.9, 0.1), NOTHING)
     nn.init.constant_(model.weight, 5.0)
     best.restore(model)
     assert model.weight.item() == 1.0
@@ -95,39 +99,69 @@ def test_a_loss_that_is_not_finite_stops_before_it_is_learned_from(value: float)
     assert torch.equal(learner.model.weight, before)
 
 
-class PressCtrlC(Callback):
-    """Presses Ctrl-C in the middle of a batch."""
+class Interrupt(Callback):
+    """Raises a signal in the middle of a forward: Ctrl-C, or one that raises an error."""
 
-    order = 8
+    def __init__(self, kind: signal.Signals) -> None:
+        self.kind = kind
 
-    def after_pred(self) -> None:
-        signal.raise_signal(signal.SIGINT)
+    def before_fit(self) -> None:
+        *_, linear = self.learn.model.modules()
+        linear.register_forward_hook(lambda *_: signal.raise_signal(self.kind))
 
 
-def test_ctrl_c_within_a_batch_leaves_half_precision(open_session: Callable[..., tuple[Any, Any]]) -> None:
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "an error"])
+def test_half_precision_ends_with_the_batch_however_that_ends(
+    open_session: Callable[..., tuple[Any, Any]], end: signal.Signals
+) -> None:
     preparation, session = open_session()
 
-    def train() -> None:
-        with building_learner(session, preparation.recipe.stage[0]) as (learner, _):
-            learner.add_cbs([HalfPrecision("cpu", torch.bfloat16), PressCtrlC()])
-            with learner.no_bar(), learner.no_logging():
-                learner.fit(1)
+    def fail(*_: Any) -> None:
+        raise ValueError
 
-    with pytest.raises(KeyboardInterrupt):
-        train()
+    before = signal.signal(signal.SIGTERM, fail)
+    with pytest.raises((KeyboardInterrupt, ValueError)):
+        train_in_half(session, preparation.recipe.stage[0], [Interrupt(end)])
+    signal.signal(signal.SIGTERM, before)
     assert not torch.is_autocast_enabled("cpu")
 
 
-def test_half_precision_computes_the_forward_and_keeps_the_weights_whole() -> None:
-    seen = []
+def train_in_half(session: Any, stage: Any, callbacks: Sequence[Callback]) -> Any:
+    session.engine = replace(session.engine, precision="bfloat16")
+    with building_learner(session, stage) as (learner, _):
+        learner.add_cbs(callbacks)
+        with learner.no_bar(), learner.no_logging():
+            learner.fit(1, lr=1e-3)
+    return learner
 
-    def measure(pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        seen.append((pred.dtype, torch.is_autocast_enabled("cpu")))
-        return (pred - target).square().mean()
 
-    learner = make_learner([HalfPrecision("cpu", torch.bfloat16)], measure)
-    with learner.no_bar(), learner.no_logging():
-        learner.fit(1, lr=1e-3)
-    assert set(seen) == {(torch.float32, True)}
-    assert learner.model.weight.dtype == torch.float32
-    assert not torch.is_autocast_enabled("cpu")
+class WatchPrecision(Callback):
+    """Remembers what the head computes in, while it trains and while it is validated."""
+
+    def before_fit(self) -> None:
+        self.seen: set[tuple[bool, torch.dtype]] = set()
+        *_, linear = self.learn.model.modules()
+        linear.register_forward_hook(lambda module, _, output: self.seen.add((self.learn.training, output.dtype)))
+
+    def after_pred(self) -> None:
+        assert self.learn.pred.dtype == torch.float32
+        assert not torch.is_autocast_enabled("cpu")
+
+
+def test_half_precision_is_for_training_steps_and_the_weights_stay_whole(
+    open_session: Callable[..., tuple[Any, Any]],
+) -> None:
+    preparation, session = open_session()
+    watch = WatchPrecision()
+    learner = train_in_half(session, preparation.recipe.stage[0], [watch])
+    assert watch.seen == {(True, torch.bfloat16), (False, torch.float32)}
+    assert {parameter.dtype for parameter in learner.model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize(("backbone", "expected"), [("test_efficientnet", "float32"), ("test_resnet", "bfloat16")])
+def test_depthwise_layers_train_in_float32_on_a_cpu(
+    open_session: Callable[..., tuple[Any, Any]], backbone: str, expected: str
+) -> None:
+    _, session = open_session(backbone=backbone)
+    session.engine = replace(session.engine, precision="bfloat16")
+    assert choose_training_precision(session) == expected
