@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import openvino
 
+from sightx_cli.bundle.facts import load_facts
 from sightx_cli.data.views import read_view
-from sightx_cli.infer.bundle import load_facts
 
 BATCHES = (1, 8, 16, 32)
 

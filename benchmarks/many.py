@@ -25,9 +25,9 @@ import numpy as np
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from sightx_cli.embed.duplicates import confirm_pairs
-from sightx_cli.embed.neighbours import find_neighbours, reduce_features
-from sightx_cli.embed.registration import SIDE_PX
+from sightx_cli.quality.duplicates import confirm_pairs
+from sightx_cli.quality.neighbours import find_neighbours, reduce_features
+from sightx_cli.quality.registration import SIDE_PX
 
 WIDTH = 1280
 COPY_EVERY = 1000

@@ -7,11 +7,11 @@ from typing import Any
 from epoch_clock import EpochClock
 
 from sightx_cli.progress import Silent
+from sightx_cli.startup.allocator import keeping_memory
+from sightx_cli.steps.preparation import Request, prepare
+from sightx_cli.steps.session import build_session
 from sightx_cli.train.learners import building_learner
-from sightx_cli.train.memory import keeping_memory
-from sightx_cli.train.stages import fit_stage
-from sightx_cli.workflows.building import build_session
-from sightx_cli.workflows.preparing import Request, prepare
+from sightx_cli.train.stage_runs import fit_stage
 
 
 def time_epochs(folder: str, train: str, epochs: int) -> dict[str, Any]:

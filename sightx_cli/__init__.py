@@ -1,31 +1,43 @@
 """SightX: fine-tune image classifiers from one command, with the strategy that the data calls for.
 
-`from sightx_cli import audit, fit, find_lr, inspect, predict` is the Python API. The five are looked up when first
-used, so that importing the package costs nothing and never imports torch.
+`from sightx_cli import audit, fit, find_lr, inspect, predict, probe` is the Python API: looked up when it is first used,
+so that importing the package costs nothing and never imports torch.
 """
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sightx_cli.version import VERSION
+
+__version__ = VERSION
+
 if TYPE_CHECKING:
-    from sightx_cli.workflows import audit, find_lr, fit, inspect, predict
+    from sightx_cli.api.audit import audit
+    from sightx_cli.api.fit import fit
+    from sightx_cli.api.inspect import inspect
+    from sightx_cli.api.lr_find import find_lr
+    from sightx_cli.api.predict import predict
+    from sightx_cli.api.probe import probe
 
-# OpenMP's threads otherwise spin while they wait for each other. Where anything else wants the processor (another
-# program, our own decoding threads) a spinning thread keeps it from the one that has work: a training step was
-# measured three times slower. Read when torch is loaded, so set before anything can load it; a value set outside wins.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+_HOMES = {
+    "audit": "audit",
+    "find_lr": "lr_find",
+    "fit": "fit",
+    "inspect": "inspect",
+    "predict": "predict",
+    "probe": "probe",
+}
+"""The file in `api` that each function is in."""
 
-__version__ = "0.1.0"
-__all__ = ["__version__", "audit", "find_lr", "fit", "inspect", "predict"]
+__all__ = ["__version__", "audit", "find_lr", "fit", "inspect", "predict", "probe"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load a workflow when it is asked for. Raises AttributeError for any other name."""
-    if name in {"audit", "find_lr", "fit", "inspect", "predict"}:
-        return getattr(import_module("sightx_cli.workflows"), name)
+    """Import a function when it is asked for. Raises AttributeError for any other name."""
+    if name in _HOMES:
+        return getattr(import_module(f"sightx_cli.api.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -12,10 +12,11 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from sightx_cli import __version__
 from sightx_cli.commands import audit, cache, demo, fit, inspect, lr_find, predict, probe, recipes
 from sightx_cli.commands.base import Commands, LightGroup
 from sightx_cli.errors import RecipeError, SightXError
+from sightx_cli.startup.process import settle_environment
+from sightx_cli.version import VERSION
 
 OUR_DEFECT, WRONG_INPUT = 1, 2
 """Exit statuses, beside 0 for done and 130 for interrupted."""
@@ -86,7 +87,7 @@ def _name_file(error: OSError) -> str:
 def show_version(asked: bool) -> None:
     """Print the version and exit."""
     if asked:
-        print(f"sightx {__version__}")
+        print(f"sightx {VERSION}")
         raise typer.Exit
 
 
@@ -128,6 +129,7 @@ app.add_typer(cache.app, name="cache", rich_help_panel=KEEP)
 
 def main() -> None:
     """Run `sightx`."""
+    settle_environment()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a file name need not be text
     try:
         app()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -17,9 +18,10 @@ from PIL import Image
 from sightx_cli.progress import Listener, Silent
 
 if TYPE_CHECKING:
-    from sightx_cli.train.session import Session
-    from sightx_cli.workflows import FitResult
-    from sightx_cli.workflows.preparing import Preparation
+    from sightx_cli.model.backbone import Backbone
+    from sightx_cli.results.fit import FitResult
+    from sightx_cli.steps.preparation import Preparation
+    from sightx_cli.train.state import Session
 
 DIGIT_NAMES = ("nought", "one", "two")
 
@@ -116,8 +118,8 @@ def open_session(digits: Path, random_weights: Callable[[str], Path]) -> Callabl
     def build(
         *settings: str, backbone: str = "test_resnet", listener: Listener | None = None, **how: Any
     ) -> tuple[Preparation, Session]:
-        from sightx_cli.workflows.building import build_session
-        from sightx_cli.workflows.preparing import Request, prepare
+        from sightx_cli.steps.preparation import Request, prepare
+        from sightx_cli.steps.session import build_session
 
         weights = None if backbone == "tf_efficientnet_lite0" else random_weights(backbone)
         asked = {"source": str(digits), "recipe": "natural-small", "backbone": backbone, "weights": weights}
@@ -126,3 +128,25 @@ def open_session(digits: Path, random_weights: Callable[[str], Path]) -> Callabl
         return preparation, build_session(preparation, listener or Silent())[0]
 
     return build
+
+
+@functools.cache
+def _open_backbone(name: str, size_px: int, taps: str) -> Backbone:
+    import torch
+
+    from sightx_cli.model.backbone import Backbone, build_network
+
+    torch.manual_seed(0)
+    network = build_network(name, size_px)
+    for module in network.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.momentum = None  # the mean over all batches
+    with torch.no_grad():
+        network.train()(torch.randn(4, 3, size_px, size_px))  # so that no random network fades to nothing
+    return Backbone(network, taps, size_px=size_px).eval()
+
+
+@pytest.fixture(scope="session")
+def open_backbone() -> Callable[..., Backbone]:
+    """Gives a backbone of random weights: `open_backbone("resnet18", 64, taps="all")`; do not change it."""
+    return lambda name, size_px=64, taps="all": _open_backbone(name, size_px, taps)

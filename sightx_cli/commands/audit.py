@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sightx_cli.commands.flattening import flatten_options
+from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.options import MODEL, RECIPE, Settings, Talk, complete_names
 from sightx_cli.errors import UsageError
 
@@ -96,16 +96,14 @@ def audit(options: AuditOptions, run: Run = None, compare: Compare = None, *, ta
     multiply-adds, activations, and what the frozen part keeps of each
     image. Reads no images, and needs no weights.
     """
-    from sightx_cli import workflows
+    import sightx_cli.api.audit as api
     from sightx_cli.console import show_audit, show_comparison
 
     with talk.listen() as listener:
         if compare is not None:
-            side_by_side = workflows.compare_backbones(
-                compare.split(","), **options.to_comparison(run), listener=listener
-            )
+            side_by_side = api.compare_backbones(compare.split(","), **options.to_comparison(run), listener=listener)
         else:
-            audited = workflows.audit(run, **options.to_arguments(), listener=listener)
+            audited = api.audit(run, **options.to_arguments(), listener=listener)
     if compare is not None:
         talk.answer(side_by_side, show_comparison)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sightx_cli.commands.base import Commands
-from sightx_cli.commands.flattening import flatten_options
+from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.options import Talk
 
 app = Commands()
@@ -22,21 +22,21 @@ def cache() -> None:
 @flatten_options
 def list_entries(talk: Talk) -> None:
     """List what is kept, with its size and when it was last used."""
-    from sightx_cli import workflows
+    import sightx_cli.api.cache as api
     from sightx_cli.console import show_cache
 
-    talk.answer(workflows.list_cache(), show_cache)
+    talk.answer(api.list_cache(), show_cache)
 
 
 @app.command("clear")
 @flatten_options
 def clear_entries(talk: Talk) -> None:
     """Delete all that is kept; the next fit computes it anew."""
-    from sightx_cli import workflows
+    import sightx_cli.api.cache as api
     from sightx_cli.console import print_json, print_text
     from sightx_cli.console.numbers import format_bytes
 
-    freed = workflows.clear_cache()
+    freed = api.clear_cache()
     if talk.json:
         print_json({"bytes_freed": freed})
     else:

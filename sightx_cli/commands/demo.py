@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sightx_cli.commands.flattening import flatten_options
+from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.options import Talk
 
 EXAMPLES = """\
@@ -29,11 +29,11 @@ def demo(folder: Folder, talk: Talk) -> None:
     grades of defect, as image files and a table, from the package
     elpv-dataset (images CC BY-NC-SA).
     """
-    from sightx_cli import workflows
+    import sightx_cli.api.demo as api
     from sightx_cli.console import print_json, print_next, print_text
 
     with talk.listen() as listener:
-        path = workflows.write_demo(folder, listener)
+        path = api.write_demo(folder, listener)
     if talk.json:
         print_json({"table": path})
         return

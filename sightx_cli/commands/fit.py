@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from sightx_cli.commands.base import INTERRUPTED
-from sightx_cli.commands.flattening import flatten_options
+from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.options import Data, MeasuringOptions, SplitOptions, Talk, TrainingOptions
 
 EXAMPLES = """\
@@ -25,12 +25,12 @@ def fit(data: Data, options: TrainingOptions, split: SplitOptions, measuring: Me
     folder that `sightx predict` reads. Ctrl-C ends training early and keeps
     the best epoch so far.
     """
-    from sightx_cli import workflows
+    import sightx_cli.api.fit as api
     from sightx_cli.console import show_fit
 
     with talk.listen() as listener:
         given = options.to_arguments() | split.to_arguments() | measuring.to_arguments()
-        result = workflows.fit(data, **given, listener=listener)
+        result = api.fit(data, **given, listener=listener)
     talk.answer(result, show_fit, "sightx predict FOLDER", "labels new images with this run")
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)

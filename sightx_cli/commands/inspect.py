@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from sightx_cli.commands.flattening import flatten_options
+from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.options import IMAGES, RUN, Data, Talk
 
 EXAMPLES = """\
@@ -69,11 +69,11 @@ def inspect(data: Data, options: InspectOptions, talk: Talk) -> None:
     split, wrong labels, images that do not belong, unreadable files; measures
     how far the images are from photographs, and names the recipe.
     """
-    from sightx_cli import workflows
+    import sightx_cli.api.inspect as api
     from sightx_cli.console import show_inspection
 
     with talk.listen() as listener:
-        result = workflows.inspect(data, **options.to_arguments(), listener=listener)
+        result = api.inspect(data, **options.to_arguments(), listener=listener)
     exclude = f" --exclude {shlex.quote(str(options.fix))}" if options.fix and result.left_out else ""
     group = f" --group-by {shlex.quote(options.group_by)}" if options.group_by else ""
     talk.answer(result, show_inspection, f"sightx fit {shlex.quote(data)}{exclude}{group}", "trains on these images")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sightx_cli.commands.flattening import flatten_options
+from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.options import RECIPE, Data, SplitOptions, Talk, TrainingOptions
 
 EXAMPLES = """\
@@ -34,13 +34,11 @@ def lr_find(data: Data, options: TrainingOptions, split: SplitOptions, talk: Tal
     Suggests three rates (valley, steepest fall, minimum), draws the curve
     here and saves it as a picture.
     """
-    from sightx_cli import workflows
+    import sightx_cli.api.lr_find as api
     from sightx_cli.console import show_lr_find
 
     with talk.listen() as listener:
-        result = workflows.find_lr(
-            data, stage=stage, **options.to_arguments(), **split.to_arguments(), listener=listener
-        )
+        result = api.find_lr(data, stage=stage, **options.to_arguments(), **split.to_arguments(), listener=listener)
     then = f"sightx fit {shlex.quote(data)}{options.repeat()}{split.repeat()} --rate {result.chosen:.1e}"
     # --rate is the first stage's: what was found for another belongs into the recipe
     talk.answer(result, show_lr_find, then if stage is None else "", "trains with the rate chosen")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
 import typer
 
-from sightx_cli.commands.parsing import parse_numbers, parse_rate
+from sightx_cli.commands.parsers import parse_numbers, parse_rate
 
 if TYPE_CHECKING:
     from sightx_cli.console import ConsoleListener
@@ -36,7 +36,7 @@ def complete_recipes(incomplete: str) -> list[tuple[str, str]]:
 
 def complete_names(incomplete: str) -> list[tuple[str, str]]:
     """Offer the shipped recipes to the shell, the reference recipes last."""
-    from sightx_cli.plan.files import list_reference_summaries, list_summaries
+    from sightx_cli.recipe.files import list_reference_summaries, list_summaries
 
     shipped = [*list_summaries(), *list_reference_summaries()]
     return [(one.name, one.summary) for one in shipped if one.name.startswith(incomplete)]
@@ -55,7 +55,7 @@ Settings = Annotated[
 
 def complete_profiles(incomplete: str) -> list[tuple[str, str]]:
     """Offer the augmentation profiles to the shell."""
-    from sightx_cli.plan.profiles import PROFILES
+    from sightx_cli.recipe.profiles import PROFILES
 
     return [(name, profile.meaning) for name, profile in PROFILES.items() if name.startswith(incomplete)]
 

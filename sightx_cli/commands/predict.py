@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sightx_cli.commands.flattening import flatten_options
+from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.options import RUN, Talk
 
 EXAMPLES = """\
@@ -63,11 +63,11 @@ def predict(
     A file that cannot be read keeps its row, with the error in it; it never
     stops the others.
     """
-    from sightx_cli import workflows
+    import sightx_cli.api.predict as api
     from sightx_cli.console import show_predict
 
     with talk.listen() as listener:
-        result = workflows.predict(
+        result = api.predict(
             sources, model=model, output=output, batch=batch, resume=resume, overwrite=overwrite, listener=listener
         )
     talk.answer(result, show_predict)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sightx_cli.commands.flattening import flatten_options
+from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.options import RECIPE, Data, SplitOptions, Talk, TrainingOptions
 
 EXAMPLES = """\
@@ -34,12 +34,12 @@ def probe(data: Data, options: TrainingOptions, split: SplitOptions, talk: Talk,
     size and fit, and show what each stage of the network says. Looks at the
     train part only.
     """
-    from sightx_cli import workflows
+    import sightx_cli.api.probe as api
     from sightx_cli.console import show_probe
 
     given = options.to_arguments() | split.to_arguments()
     with talk.listen() as listener:
-        result = workflows.probe(data, budget=budget, **given, listener=listener)
+        result = api.probe(data, budget=budget, **given, listener=listener)
     settings = "".join(f" --set {key}={value}" for key, value in result.chosen.items())
     then = f"sightx fit {shlex.quote(data)}{options.repeat()}{split.repeat()}{settings}"
     talk.answer(result, show_probe, then, "trains with these choices")

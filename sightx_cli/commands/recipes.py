@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from sightx_cli.commands.base import Commands
-from sightx_cli.commands.flattening import flatten_options
+from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.options import Talk, complete_names
-from sightx_cli.plan.decision import Shift
+from sightx_cli.recipe.decision import Shift
 
 Name = Annotated[
     str,
@@ -42,7 +42,7 @@ def recipes() -> None:
 def list_shipped(talk: Talk, reference: Reference = False) -> None:
     """List the recipes that come with SightX, and what each is for."""
     from sightx_cli.console import print_json, print_next, print_table
-    from sightx_cli.plan.files import list_files, list_reference_summaries, list_summaries
+    from sightx_cli.recipe.files import list_files, list_reference_summaries, list_summaries
 
     found = list_reference_summaries() if reference else list_summaries()
     if talk.json:
@@ -59,11 +59,11 @@ def list_shipped(talk: Talk, reference: Reference = False) -> None:
 def show(name: Name, talk: Talk) -> None:
     """Show a recipe whole, as its file stands; with --json every value, those left at their default too."""
     from sightx_cli.console import print_json, print_text
-    from sightx_cli.plan.files import find_path, load_text
+    from sightx_cli.recipe.files import find_path, load_text
 
     path = find_path(name)
     if talk.json:
-        from sightx_cli.plan.recipe import load_recipe, recipe_to_table
+        from sightx_cli.recipe.recipe import load_recipe, recipe_to_table
 
         print_json({"file": path, "recipe": recipe_to_table(load_recipe(path))})
     else:
@@ -75,7 +75,7 @@ def show(name: Name, talk: Talk) -> None:
 def decide(images: Images, shift: Likeness, talk: Talk) -> None:
     """Say which recipe fits so many images, and why."""
     from sightx_cli.console import print_json, print_next, print_text
-    from sightx_cli.plan.decision import choose_recipe
+    from sightx_cli.recipe.decision import choose_recipe
 
     choice = choose_recipe(images, shift)
     if talk.json:
@@ -91,7 +91,7 @@ def decide(images: Images, shift: Likeness, talk: Talk) -> None:
 def copy(name: Name, file: NewFile, talk: Talk) -> None:
     """Copy a recipe to a new file, to start one of your own; it takes the name of the file."""
     from sightx_cli.console import print_json, print_next, print_text
-    from sightx_cli.plan.files import copy_recipe
+    from sightx_cli.recipe.files import copy_recipe
 
     path = copy_recipe(name, file)
     if talk.json:
@@ -107,7 +107,7 @@ def copy(name: Name, file: NewFile, talk: Talk) -> None:
 def check(files: Files, talk: Talk) -> None:
     """Check recipe files: every fault at once, each with what was found and what is allowed."""
     from sightx_cli.console import print_json, print_text
-    from sightx_cli.plan.catalog import build_check_error, check_files
+    from sightx_cli.recipe.catalog import build_check_error, check_files
 
     checked = check_files(files)
     if talk.json:

@@ -14,7 +14,7 @@ from sightx_cli.console.numbers import format_bytes, format_count, format_large,
 from sightx_cli.console.output import UNBOUNDED_COLUMNS, open_console, to_line
 
 if TYPE_CHECKING:
-    from sightx_cli.workflows import AuditResult
+    from sightx_cli.results.audit import AuditResult
 
 BAR_COLUMNS = 16
 """Of the longest bar: the widest stage's parameters."""

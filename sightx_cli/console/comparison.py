@@ -13,7 +13,7 @@ from sightx_cli.console.numbers import format_bytes, format_large
 from sightx_cli.console.output import open_console, to_line
 
 if TYPE_CHECKING:
-    from sightx_cli.workflows import BackboneComparison
+    from sightx_cli.results.audit import BackboneComparison
 
 LABEL_COLUMNS, VALUE_COLUMNS = 15, 13
 """What a terminal needs for the labels, and at least for each backbone: parameters by the hundred million."""

@@ -14,8 +14,8 @@ from sightx_cli.console.output import open_console, to_line
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sightx_cli.report.findings import Finding
-    from sightx_cli.workflows import InspectResult
+    from sightx_cli.results.findings import Finding
+    from sightx_cli.results.inspect import InspectResult
 
 FILES_SHOWN, LINES_SHOWN, CLASSES_SHOWN = 3, 3, 12
 

@@ -10,7 +10,7 @@ from sightx_cli.console.numbers import format_count, format_seconds
 from sightx_cli.console.output import open_console, print_table, to_line
 
 if TYPE_CHECKING:
-    from sightx_cli.workflows import ProbeResult
+    from sightx_cli.results.probe import ProbeResult
 
 
 def show_probe(result: ProbeResult) -> None:

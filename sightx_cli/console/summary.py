@@ -16,7 +16,10 @@ from sightx_cli.console.numbers import format_bytes, format_count, format_figure
 from sightx_cli.console.output import open_console, print_table, to_line
 
 if TYPE_CHECKING:
-    from sightx_cli.workflows import CacheListing, FitResult, LrFindResult, PredictResult
+    from sightx_cli.results.cache import CacheListing
+    from sightx_cli.results.fit import FitResult
+    from sightx_cli.results.lr_find import LrFindResult
+    from sightx_cli.results.predict import PredictResult
 
 FIGURE_NAMES = {
     "accuracy": "accuracy",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.decode import ImageFileError, check_image
+from sightx_cli.data.readers.raster import ImageFileError, check_image
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener
 

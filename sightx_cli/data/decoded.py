@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from sightx_cli.data.decode import read_image
 from sightx_cli.data.geometry import Pixels
+from sightx_cli.data.readers.raster import read_image
 from sightx_cli.machine import measure_free_memory
 
 SHARE_OF_FREE_MEMORY = 0.25

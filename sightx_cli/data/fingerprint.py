@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sightx_cli.data.checks import Unreadable
-from sightx_cli.data.decode import ImageFileError, measure_header
 from sightx_cli.data.manifest import Manifest
+from sightx_cli.data.readers.raster import ImageFileError, measure_header
 
 if TYPE_CHECKING:
     import pandas as pd

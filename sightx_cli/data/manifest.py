@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.labelled import SPLIT_NAMES, load_labelled_table
-from sightx_cli.data.listing import (
+from sightx_cli.data.folders import (
     Listing,
     is_image_name,
     is_valid_text,
@@ -18,6 +17,7 @@ from sightx_cli.data.listing import (
     mark_visited,
     natural_key,
 )
+from sightx_cli.data.labelled_table import SPLIT_NAMES, load_labelled_table
 from sightx_cli.data.tables import TABLE_SUFFIXES, find_path, is_table_name, read_table
 from sightx_cli.errors import DataError
 
@@ -50,6 +50,11 @@ class Manifest:
     def has_valid(self) -> bool:
         """Whether the source sets images aside to check on."""
         return bool((self.frame["split"] == "valid").any())
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether the source says which images are trained on and which are not."""
+        return self.has_valid or self.has_test
 
     @property
     def has_test(self) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sightx_cli.data.groups import find_names
+from sightx_cli.data.name_groups import find_names
 from sightx_cli.errors import DataError, RunError
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from sightx_cli.data.decode import read_image
 from sightx_cli.data.geometry import (
     CROP_PART,
     PAD_COLOUR,
@@ -26,9 +25,10 @@ from sightx_cli.data.geometry import (
     fit_image,
     measure_needed_sides,
 )
+from sightx_cli.data.readers.raster import read_image
 
 if TYPE_CHECKING:
-    from sightx_cli.plan.profiles import Profile
+    from sightx_cli.recipe.profiles import Profile
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,10 @@ PROBABILITIES = "probabilities"
 """The one output of a bundle's graph: (N, classes), each row summing to 1."""
 
 
+FEATURES = "features"
+"""The output of a prefix's graph that is the whole backbone's: what the head reads, (N, F)."""
+
+
 class Forward(Protocol):
     """A compiled network: takes uint8 images (N, H, W, 3) RGB, normalises inside, gives named outputs (N, …)."""
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from sightx_cli.engine.graph_files import check_graph
 from sightx_cli.engine.interface import EXACT, Images, Key, Outputs, Precision, choose_batch
-from sightx_cli.engine.light import openvino
 from sightx_cli.machine import ThreadBudget, measure_threads
+from sightx_cli.startup.openvino_parts import openvino
 
 PRECISION_HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
@@ -96,7 +96,7 @@ def find_half_on_cpu() -> Precision | None:
 
 
 def read_graph(path: Path) -> Any:
-    """Read a graph written by `engine.convert.write_graph`; raises RuntimeError when it is missing or damaged."""
+    """Read a graph written by `engine.conversion.write_graph`; raises RuntimeError when it is missing or damaged."""
     check_graph(path)
     return load_core().read_model(str(path))
 

@@ -9,14 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sightx_cli.engine.interface import FEATURES
 from sightx_cli.errors import ModelError
 from sightx_cli.model import mini  # noqa: F401 (registers its networks with timm)
 from sightx_cli.model.grey import read_grey
 from sightx_cli.model.stages import Stage, build_stages, check_stages
 from sightx_cli.model.timm_parts import timm
-
-FEATURES = "features"
-"""The name of the prefix's output that is the whole backbone's: what the head reads."""
 
 DEFAULT_SIZE_PX = 224
 """Of networks that timm says no size of."""

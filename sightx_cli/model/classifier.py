@@ -16,11 +16,11 @@ from sightx_cli.errors import RunError
 from sightx_cli.model.backbone import Backbone, build_network
 from sightx_cli.model.grey import make_grey
 from sightx_cli.model.head import build_head
-from sightx_cli.model.trimming import drop_behind_map
+from sightx_cli.model.tail import drop_behind_map
 from sightx_cli.model.weights import Weights, find_weights, load_weights
 from sightx_cli.model.weights_file import WeightsFile
-from sightx_cli.plan.recipe import Recipe
-from sightx_cli.plan.settings import change_setting
+from sightx_cli.recipe.recipe import Recipe
+from sightx_cli.recipe.settings import change_setting
 
 
 def build_backbone(recipe: Recipe, weights_file: WeightsFile | None = None) -> tuple[Backbone, Weights]:

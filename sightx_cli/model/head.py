@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sightx_cli.errors import ModelError
@@ -84,3 +86,12 @@ def set_linear_solution(head: nn.Sequential, weight: Tensor, bias: Tensor, mean:
     with torch.no_grad():
         linear.weight.copy_(weight * length)
         linear.bias.copy_(bias)
+
+
+def read_linear_solution(head: nn.Sequential) -> tuple[NDArray[np.float32], ...]:
+    """Return a head without hidden layers as arrays: weight (C, F), bias (C,), mean and deviation (F,) each."""
+    scale, linear = head[0], head[-1]
+    assert isinstance(scale, FeatureScale)
+    assert isinstance(linear, nn.Linear)
+    tensors = (linear.weight, linear.bias, scale.mean, scale.deviation)
+    return tuple(tensor.detach().cpu().numpy() for tensor in tensors)

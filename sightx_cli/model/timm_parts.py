@@ -1,6 +1,6 @@
 """What SightX takes from timm, imported here alone: without torch's compiler, and some of it private to timm."""
 
-from sightx_cli.model.compiler import import_without_compiler
+from sightx_cli.startup.compiler import import_without_compiler
 
 import_without_compiler("timm")
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sightx_cli.errors import WeightsError
 from sightx_cli.model.checkpoint import read_checkpoint, read_normalisation
-from sightx_cli.model.matching import Match, match_tensors
+from sightx_cli.model.match import Match, match_tensors
 from sightx_cli.model.packaged import digest_file, find_packaged_file
 from sightx_cli.model.timm_parts import timm
 from sightx_cli.model.weights_file import WeightsFile

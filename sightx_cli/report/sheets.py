@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from sightx_cli.data.decode import ImageFileError, read_image
-from sightx_cli.report.findings import Finding, Picture, take_rows
+from sightx_cli.data.readers.raster import ImageFileError, read_image
+from sightx_cli.results.findings import Finding, Picture, take_rows
 
 TILE_PX = 160
 LIMIT = 40

@@ -24,15 +24,15 @@ from torch import Tensor, nn
 
 from sightx_cli.engine.interface import EXACT, Precision
 from sightx_cli.engine.torch_forward import computing_in
+from sightx_cli.features.prefix import KeptPrefix
 from sightx_cli.model.backbone import Suffix, has_depthwise
-from sightx_cli.model.groups import Group, build_stage_groups, find_cut
-from sightx_cli.plan.parts import TrainingStage
+from sightx_cli.model.parameter_groups import Group, build_stage_groups, find_cut
+from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.train.callbacks import FiniteLoss, FrozenStaysFrozen
-from sightx_cli.train.folding import folded_norms
+from sightx_cli.train.folded_norms import folded_norms
 from sightx_cli.train.loaders import build_image_loaders, build_kept_loaders
 from sightx_cli.train.losses import build_loss
-from sightx_cli.train.prefix import KeptPrefix
-from sightx_cli.train.session import Session
+from sightx_cli.train.state import Session
 
 
 class SuffixClassifier(nn.Module):

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sightx_cli.data.decoded import DecodedImages, PlainViews
-from sightx_cli.embed.outputs import KeptOutputs, View, plain_view
+from sightx_cli.features.outputs import KeptOutputs, View, plain_view
+from sightx_cli.features.sample import Sample
 from sightx_cli.machine import measure_threads
-from sightx_cli.train.samples import Sample
 
 RELEASE_EVERY_BATCHES = 16
 """How often the pages read from the store are given back: a map's pages count as this process's memory."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sightx_cli.probe.grades import share_grades
+from sightx_cli.task.grades import share_grades
 
 
 def build_loss(weight: Tensor | None, smoothing: float, grades: int) -> nn.Module:
@@ -16,7 +16,7 @@ def build_loss(weight: Tensor | None, smoothing: float, grades: int) -> nn.Modul
 
 
 class GradedCrossEntropy(nn.Module):
-    """Cross-entropy on shared targets (see `probe.grades`): the mean over images, each weighing as its grade does."""
+    """Cross-entropy on shared targets (see `task.grades`): the mean over images, each weighing as its grade does."""
 
     shares: Tensor
     weight: Tensor

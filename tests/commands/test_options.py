@@ -11,10 +11,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from sightx_cli import find_lr, fit
 from sightx_cli.commands.base import Commands
-from sightx_cli.commands.flattening import flatten_options
+from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.options import TrainingOptions
-from sightx_cli.commands.parsing import parse_numbers, parse_rate
+from sightx_cli.commands.parsers import parse_numbers, parse_rate
 from sightx_cli.errors import UsageError
 
 
@@ -74,11 +75,10 @@ def test_every_option_reaches_the_workflow_under_its_name() -> None:
 
 
 def test_the_workflows_take_every_option() -> None:
-    from sightx_cli import workflows
 
     given = set(TrainingOptions().to_arguments())
-    for workflow in (workflows.fit, workflows.find_lr):
-        assert given <= set(inspect.signature(workflow).parameters)
+    for function in (fit, find_lr):
+        assert given <= set(inspect.signature(function).parameters)
 
 
 def test_every_option_has_help_and_a_panel() -> None:

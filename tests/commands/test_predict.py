@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from sightx_cli.app import app
 
 if TYPE_CHECKING:
-    from sightx_cli.workflows import FitResult
+    from sightx_cli.results.fit import FitResult
 
 
 @pytest.fixture

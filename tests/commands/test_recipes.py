@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from sightx_cli.commands.options import complete_names, complete_recipes
 from sightx_cli.commands.recipes import app
 from sightx_cli.errors import RecipeError, RunError, UsageError
-from sightx_cli.plan.decision import TABLE
-from sightx_cli.plan.files import find_folder
+from sightx_cli.recipe.decision import TABLE
+from sightx_cli.recipe.files import find_folder
 
 run = CliRunner().invoke
 

@@ -10,9 +10,8 @@ from rich.console import Console
 
 from sightx_cli.console import show_audit, show_comparison
 from sightx_cli.console.numbers import format_large, format_shape, format_short_rate
-from sightx_cli.model.audit import NetworkCost, StageCost, TrainingAudit
-from sightx_cli.workflows import AuditResult, BackboneComparison
-from sightx_cli.workflows.audited import BackboneFacts
+from sightx_cli.model.cost import NetworkCost, StageCost, TrainingAudit
+from sightx_cli.results.audit import AuditResult, BackboneComparison, BackboneFacts
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sightx_cli.data.decode import read_image
 from sightx_cli.data.geometry import fit_image
+from sightx_cli.data.readers.raster import read_image
 from sightx_cli.data.views import augment_image, read_view
 from sightx_cli.errors import DataError
-from sightx_cli.plan.profiles import PROFILES
+from sightx_cli.recipe.profiles import PROFILES
 
 FITS = ["crop", "pad", "squash"]
 STILL = replace(PROFILES["none"], name="still")

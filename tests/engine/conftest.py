@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from sightx_cli.engine.convert import convert_module, write_graph
+from sightx_cli.engine.conversion import convert_module, write_graph
 
 MEAN, STD = (0.25, 0.5, 0.375), (0.5, 0.25, 0.75)
 SIZE_PX = 16

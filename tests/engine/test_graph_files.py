@@ -56,7 +56,7 @@ def test_a_damaged_graph_is_refused_in_one_line(
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from sightx_cli.engine.convert import write_graph
+from sightx_cli.engine.conversion import write_graph
 from sightx_cli.engine.openvino_forward import read_graph
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 graph = read_graph(Path(sys.argv[1]))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from sightx_cli.engine.convert import convert_module
+from sightx_cli.engine.conversion import convert_module
 from sightx_cli.engine.interface import BATCH_IMAGES, Forward, Precision
 from sightx_cli.engine.openvino_forward import OpenVinoForward
 from sightx_cli.engine.torch_forward import TorchForward
@@ -79,6 +79,6 @@ def test_in_bfloat16_torch_stays_near_on_any_processor(
     [expected] = compute_eagerly(network, crops, MEAN, STD)
     found = run(build("torch", network, "bfloat16"), crops)
     cosines = measure_cosines(found, expected)
-    assert 0.8 < cosines.min() < 0.9999, "half precision moves this network's answers: `train.precision` decides"
+    assert 0.8 < cosines.min() < 0.9999, "half precision moves this network's answers: `probe.precision` decides"
     assert np.median(cosines) > 0.98
     assert not torch.is_autocast_enabled("cpu")

@@ -10,10 +10,10 @@ from safetensors.torch import save_file
 from sightx_cli.model.backbone import build_network
 from sightx_cli.model.classifier import build_backbone, build_classifier
 from sightx_cli.model.weights_file import WeightsFile
-from sightx_cli.plan.catalog import find_recipe
-from sightx_cli.plan.files import load_table
-from sightx_cli.plan.overrides import apply_overrides
-from sightx_cli.plan.recipe import Recipe, parse_recipe
+from sightx_cli.recipe.catalog import find_recipe
+from sightx_cli.recipe.files import load_table
+from sightx_cli.recipe.overrides import apply_overrides
+from sightx_cli.recipe.recipe import Recipe, parse_recipe
 
 
 def open_recipe(name: str, *settings: str) -> Recipe:

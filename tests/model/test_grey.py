@@ -16,10 +16,10 @@ from sightx_cli.model.backbone import Backbone, build_network
 from sightx_cli.model.classifier import build_backbone, build_classifier, load_classifier
 from sightx_cli.model.grey import GreyStem, make_grey, read_grey
 from sightx_cli.model.weights_file import build_weights_file
-from sightx_cli.plan.catalog import find_recipe
-from sightx_cli.plan.files import load_table
-from sightx_cli.plan.overrides import apply_overrides
-from sightx_cli.plan.recipe import Recipe, parse_recipe
+from sightx_cli.recipe.catalog import find_recipe
+from sightx_cli.recipe.files import load_table
+from sightx_cli.recipe.overrides import apply_overrides
+from sightx_cli.recipe.recipe import Recipe, parse_recipe
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -12,13 +12,13 @@ from torch import nn
 
 from sightx_cli.errors import WeightsError
 from sightx_cli.model.backbone import Backbone, build_network
-from sightx_cli.model.groups import choose_parameters, list_blocks
 from sightx_cli.model.mini import SeparableConvolution, build_full_convolution
+from sightx_cli.model.parameter_groups import choose_parameters, list_blocks
 from sightx_cli.model.weights import find_weights
 from sightx_cli.progress import Silent
-from sightx_cli.workflows.building import build_session
-from sightx_cli.workflows.preparing import prepare
-from sightx_cli.workflows.request import Request
+from sightx_cli.steps.options import Request
+from sightx_cli.steps.preparation import prepare
+from sightx_cli.steps.session import build_session
 
 BOTH = pytest.mark.parametrize("name", ["mini_resnet", "mini_separable"])
 
@@ -99,9 +99,10 @@ def test_a_trained_one_is_built_again_from_its_bundle(
     import numpy as np
 
     from sightx_cli import runs
-    from sightx_cli.infer.bundle import load_facts
+    from sightx_cli.api.fit import fit
+    from sightx_cli.api.predict import predict
+    from sightx_cli.bundle.facts import load_facts
     from sightx_cli.model.classifier import load_classifier
-    from sightx_cli.workflows import fit, predict
 
     monkeypatch.chdir(tmp_path)
     settings = ("stage.0.epochs=1", "training.batch=8")

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from sightx_cli.model.backbone import Backbone, build_network
-from sightx_cli.model.groups import Group, build_stage_groups, find_cut, stage_rates
 from sightx_cli.model.head import build_head
-from sightx_cli.model.trimming import drop_behind_map
-from sightx_cli.plan.catalog import find_recipe
-from sightx_cli.plan.files import list_reference_summaries, load_table
-from sightx_cli.plan.overrides import apply_overrides
-from sightx_cli.plan.recipe import Recipe, parse_recipe
+from sightx_cli.model.parameter_groups import Group, build_stage_groups, find_cut, stage_rates
+from sightx_cli.model.tail import drop_behind_map
+from sightx_cli.recipe.catalog import find_recipe
+from sightx_cli.recipe.files import list_reference_summaries, load_table
+from sightx_cli.recipe.overrides import apply_overrides
+from sightx_cli.recipe.recipe import Recipe, parse_recipe
 
 Open = Callable[..., Backbone]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sightx_cli.report.findings import Finding, Picture
 from sightx_cli.report.sheets import LIMIT, TILE_PX, draw_sheet, load_tiles
+from sightx_cli.results.findings import Finding, Picture
 
 
 def save(path: Path, size: tuple[int, int], colour: tuple[int, int, int] = (200, 30, 30)) -> Picture:

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from sightx_cli.embed.outputs import KeptOutputs, View, digest_files
-from sightx_cli.embed.shards import Shard
 from sightx_cli.errors import DataError
-from sightx_cli.plan.profiles import PROFILES
+from sightx_cli.features.outputs import KeptOutputs, View, digest_files
+from sightx_cli.features.shards import Shard
+from sightx_cli.recipe.profiles import PROFILES
 from sightx_cli.train.loaders import KeptLoader, NormalisePixels, Sample, build_image_loaders, build_kept_loaders
 
 CPU = torch.device("cpu")

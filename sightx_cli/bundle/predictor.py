@@ -1,0 +1,139 @@
+"""Predict from a bundle: images in, probabilities out, in order, with constant memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli import runs
+from sightx_cli.bundle.facts import BundleFacts, load_facts
+from sightx_cli.data.readers.raster import ImageFileError
+from sightx_cli.data.views import read_view
+from sightx_cli.engine.interface import PROBABILITIES, Forward, Images, choose_batch
+from sightx_cli.engine.openvino_forward import load_openvino
+from sightx_cli.errors import RunError
+from sightx_cli.machine import measure_threads
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One image's outcome: probabilities (C,), or None and why the image could not be read."""
+
+    image: str
+    probabilities: NDArray[np.float32] | None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A loaded bundle."""
+
+    facts: BundleFacts
+    forward: Forward
+    batch: int
+
+    def predict(self, items: Iterable[tuple[str, str]]) -> Iterator[Prediction]:
+        """Predict (image, path) pairs, in order; an unreadable image gives its error and never stops the rest.
+
+        Reading runs in threads a few batches ahead of the graph; results wait only for their turn.
+        """
+        waiting: deque[tuple[int, list[tuple[str, str]]]] = deque()
+        ready: dict[int, dict[int, NDArray[np.float32]]] = {}
+
+        def batches() -> Iterator[tuple[int, Images]]:
+            for number, (names, pixels, errors) in enumerate(self._read_batches(items)):
+                waiting.append((number, list(zip(names, errors, strict=True))))
+                good = {row: image for row, image in enumerate(pixels) if image is not None}
+                if good:
+                    rows_of[number] = list(good)
+                    yield number, np.stack(list(good.values()))
+                else:
+                    ready[number] = {}
+
+        rows_of: dict[int, list[int]] = {}
+        for number, outputs in self.forward.run(batches()):
+            ready[number] = dict(zip(rows_of.pop(number), outputs[PROBABILITIES], strict=True))
+            yield from self._in_turn(waiting, ready)
+        yield from self._in_turn(waiting, ready)
+
+    def _in_turn(
+        self, waiting: deque[tuple[int, list[tuple[str, str]]]], ready: dict[int, dict[int, NDArray[np.float32]]]
+    ) -> Iterator[Prediction]:
+        while waiting and waiting[0][0] in ready:
+            number, images = waiting.popleft()
+            probabilities = ready.pop(number)
+            for row, (image, error) in enumerate(images):
+                yield Prediction(image, probabilities.get(row), error)
+
+    def _read_batches(
+        self, items: Iterable[tuple[str, str]]
+    ) -> Iterator[tuple[list[str], list[Pixels | None], list[str]]]:
+        """Read images in threads, a few batches ahead; yield (images, pixels or None, errors) per batch."""
+        threads = measure_threads().decoding
+        queued: deque[tuple[str, Future[Pixels]]] = deque()
+        names: list[str] = []
+        pixels: list[Pixels | None] = []
+        errors: list[str] = []
+        ahead = self.batch * 2 + threads
+
+        with ThreadPoolExecutor(threads) as pool:
+            source = iter(items)
+            exhausted = False
+            while not exhausted or queued:
+                while not exhausted and len(queued) < ahead:
+                    item = next(source, None)
+                    if item is None:
+                        exhausted = True
+                        break
+                    image, path = item
+                    queued.append((image, pool.submit(read_view, path, self.facts.size_px, self.facts.fit, None, 0)))
+                if not queued:
+                    break
+                image, future = queued.popleft()
+                names.append(image)
+                try:
+                    pixels.append(future.result())
+                    errors.append("")
+                except (ImageFileError, OSError) as error:
+                    pixels.append(None)
+                    errors.append(str(error))
+                if len(names) == self.batch:
+                    yield names, pixels, errors
+                    names, pixels, errors = [], [], []
+        if names:
+            yield names, pixels, errors
+
+
+def load_predictor(run: Path, batch: int | None = None) -> Predictor:
+    """Load a run's bundle and compile its graph for batches of a size (None: what suits the images' size).
+
+    Raises RunError when the graph is missing or damaged.
+    """
+    facts = load_facts(run)
+    size = choose_batch(facts.size_px) if batch is None else batch
+    if not facts.graph:
+        return Predictor(facts, load_torch_forward(run, facts), size)
+    graph = run / runs.BUNDLE / runs.BUNDLE_GRAPH
+    try:
+        forward = load_openvino(graph, batch=size)
+    except RuntimeError as error:
+        raise RunError(f"{graph}: cannot be read", "fit again, or name another run") from error
+    return Predictor(facts, forward, size)
+
+
+def load_torch_forward(run: Path, facts: BundleFacts) -> Forward:
+    """Load the classifier's weights for torch to run: only of networks that OpenVINO cannot convert."""
+    from sightx_cli.engine.torch_forward import TorchForward
+    from sightx_cli.model.classifier import load_classifier, with_softmax
+
+    weights = run / runs.BUNDLE / runs.BUNDLE_WEIGHTS
+    model = load_classifier(facts.backbone, facts.head, len(facts.classes), facts.size_px, weights, facts.grey)
+    return TorchForward(with_softmax(model), [PROBABILITIES], facts.size_px, facts.mean, facts.std)

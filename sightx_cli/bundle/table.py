@@ -1,0 +1,162 @@
+"""The table of predictions: CSV, Parquet or JSON lines by the output's name, whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sightx_cli import runs
+from sightx_cli.bundle.predictor import Prediction
+from sightx_cli.errors import UsageError
+
+SUFFIXES = (".csv", ".parquet", ".jsonl")
+PART_ROWS = 1000
+"""Rows per part file: what a kill can lose, and what memory holds."""
+
+
+def check_output(output: Path, overwrite: bool) -> None:
+    """Raise UsageError when the output's name says no known format, or when it exists and may not be replaced."""
+    if output.suffix.lower() not in SUFFIXES:
+        raise UsageError(
+            f"--output {output}: the ending says no known format; allowed: {', '.join(SUFFIXES)}",
+            f"--output {output.stem or 'predictions'}.csv",
+        )
+    if output.is_dir():
+        raise UsageError(f"--output {output}: is a folder", f"--output {output / 'predictions.csv'}")
+    if output.exists() and not overwrite:
+        raise UsageError(f"--output {output}: exists already", "name another file, or add --overwrite to replace it")
+
+
+def build_row(prediction: Prediction, classes: Sequence[str]) -> dict[str, Any]:
+    """Build a row: image, label, confidence, p_<class> for each class, error; empty where the image is unreadable.
+
+    A file name need not be valid text; what is not stands as an escape.
+    """
+    p = prediction.probabilities
+    best = None if p is None else int(p.argmax())
+    return {
+        "image": _to_text(prediction.image),
+        "label": "" if best is None else classes[best],
+        "confidence": None if p is None or best is None else float(p[best]),
+        **{f"p_{name}": None if p is None else float(p[number]) for number, name in enumerate(classes)},
+        "error": _to_text(prediction.error),
+    }
+
+
+def _to_text(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+class PredictionTable:
+    """A table in the making: rows go to part files of a hidden folder beside the output, which resuming reads again.
+
+    The parts hold JSON lines; the output is written from them, whole, when all rows are there. Memory holds one part.
+    """
+
+    def __init__(self, output: Path, classes: Sequence[str], key: str, resume: bool) -> None:
+        self.output, self.classes = output, classes
+        self.folder = output.with_name(f".{output.name}.parts")
+        self._held: list[str] = []
+        key_file = self.folder / "key.txt"
+        if resume and key_file.is_file() and key_file.read_text() != key:
+            raise UsageError(
+                f"--resume: {output} was begun with other images or another run",
+                "give the same ones again, or leave --resume out to start anew",
+            )
+        if not resume or not key_file.is_file():
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+            key_file.write_text(key)
+        self.resumed = sum(1 for _ in self._lines())
+        """Rows that were there already."""
+
+    def done_rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows that are written, in order."""
+        for line in self._lines():
+            yield json.loads(line)
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Add one row."""
+        self._held.append(json.dumps(row, ensure_ascii=False))
+        if len(self._held) >= PART_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows held as one more part, whole or not at all."""
+        if self._held:
+            text = "\n".join(self._held) + "\n"
+            part = self.folder / f"part-{len(list(self._parts())):06d}.jsonl"
+            runs.write_file(part, lambda aside: aside.write_text(text, encoding="utf-8"))
+            self._held = []
+
+    def finish(self) -> None:
+        """Write the output from the parts and remove them."""
+        self.flush()
+        writers = {".csv": write_csv, ".parquet": write_parquet, ".jsonl": write_lines}
+        write = writers[self.output.suffix.lower()]
+        columns = ["image", "label", "confidence", *(f"p_{name}" for name in self.classes), "error"]
+        runs.write_file(self.output, lambda aside: write(aside, columns, self.done_rows()))
+        shutil.rmtree(self.folder)
+
+    def _parts(self) -> Iterator[Path]:
+        return iter(sorted(self.folder.glob("part-*.jsonl")))
+
+    def _lines(self) -> Iterator[str]:
+        for part in self._parts():
+            with part.open(encoding="utf-8") as lines:
+                yield from lines
+
+
+@contextmanager
+def writing_table(output: Path, classes: Sequence[str], key: str, resume: bool) -> Iterator[PredictionTable]:
+    """Give a table to fill; it appears at `output` when the block ends well.
+
+    When it does not, the rows so far stay in the hidden folder beside it, for `--resume`.
+    """
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        table = PredictionTable(output, classes, key, resume)
+    except OSError as error:
+        raise UsageError(f"--output {output}: cannot be written ({error.strerror})", "name another place") from error
+    try:
+        yield table
+    except BaseException:
+        with suppress(OSError):
+            table.flush()
+        raise
+    table.finish()
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    """Write rows as CSV with a header; probabilities with six digits."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({k: f"{v:.6f}" if isinstance(v, float) else v for k, v in row.items()})
+
+
+def write_lines(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    """Write rows as one JSON object a line."""
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps({name: row[name] for name in columns}, ensure_ascii=False) + "\n")
+
+
+def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    """Write rows as Parquet, one group of rows after the other."""
+    import pyarrow
+    import pyarrow.parquet
+
+    text = ("image", "label", "error")
+    schema = pyarrow.schema([(c, pyarrow.string() if c in text else pyarrow.float32()) for c in columns])
+    source = iter(rows)
+    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
+        while group := list(itertools.islice(source, PART_ROWS)):
+            writer.write_table(pyarrow.Table.from_pylist(group, schema=schema))

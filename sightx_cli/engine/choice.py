@@ -1,0 +1,109 @@
+"""Which engine runs the compiled forward here, and why; falls back to torch where OpenVINO cannot convert."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sightx_cli.engine.conversion import convert_module, write_graph
+from sightx_cli.engine.interface import EXACT, Forward, Precision, choose_batch
+from sightx_cli.engine.openvino_forward import OpenVinoForward, find_half_on_cpu, load_openvino
+from sightx_cli.engine.torch_forward import TorchForward, find_half
+from sightx_cli.errors import UsageError
+from sightx_cli.progress import Listener
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """The engine of the frozen layers, what it computes in, its device, and why."""
+
+    name: str
+    precision: Precision
+    device: str
+    why: str
+    half: Precision | None = None
+    """The half precision that is quicker here; `precision` becomes it where this network and these images allow it."""
+    precision_why: str = ""
+    """What decided the precision; empty where nothing has yet."""
+
+
+def choose_device(device: str = "auto") -> str:
+    """Return the torch device: the one named, else CUDA, else MPS, else the CPU. Raises UsageError on one not there."""
+    available = ["cpu"]
+    if torch.backends.mps.is_available():
+        available.insert(0, "mps")
+    if torch.cuda.is_available():
+        available.insert(0, "cuda")
+    if device == "auto":
+        return available[0]
+    if device.split(":")[0] not in available:
+        raise UsageError(f"--device {device}: this machine has {', '.join(available)}", "leave --device out")
+    return device
+
+
+def choose_engine(engine: str, device: str) -> EngineChoice:
+    """Choose OpenVINO on CPUs and torch elsewhere; `engine` is auto, openvino or torch."""
+    if engine not in ("auto", "openvino", "torch"):
+        raise UsageError(f"--engine {engine}: unknown", "--engine auto, openvino or torch")
+    if engine == "openvino" and device != "cpu":
+        raise UsageError(
+            f"--engine openvino runs on the CPU, --device says {device}", "--engine torch, or --device cpu"
+        )
+    if engine == "openvino" or (engine == "auto" and device == "cpu"):
+        why = "named by --engine" if engine == "openvino" else "the quickest forward on a CPU"
+        return EngineChoice("openvino", EXACT, device, why, find_half_on_cpu())
+    why = "named by --engine" if engine == "torch" else f"the device is {device}"
+    return EngineChoice("torch", EXACT, device, why, find_half(torch.device(device)))
+
+
+def build_forward(
+    engine: EngineChoice,
+    module: nn.Module,
+    output_names: Sequence[str],
+    size_px: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    graph: Path | None,
+    listener: Listener,
+) -> Forward:
+    """Compile a module of normalised images; the converted graph is kept at `graph`, if given, and found there again.
+
+    Falls back to torch, after one line, where OpenVINO cannot convert the network.
+    """
+    if engine.name == "torch":
+        return TorchForward(module, output_names, size_px, mean, std, engine.device, engine.precision)
+    if graph is not None and graph.is_file():
+        try:
+            forward = load_openvino(graph, batch=choose_batch(size_px), precision=engine.precision)
+            with contextlib.suppress(OSError):  # marks it as used; a store that may only be read serves too
+                os.utime(graph)
+            return forward
+        except RuntimeError:
+            listener.warn(f"the kept graph {graph.name} is damaged: converted again")
+    converted, reason = try_to_convert(module, output_names, size_px, mean, std)
+    if converted is None:
+        listener.warn(f"OpenVINO cannot convert this network ({reason}): torch runs it instead, slower")
+        return TorchForward(module, output_names, size_px, mean, std, engine.device, engine.precision)
+    if graph is not None:
+        graph.parent.mkdir(parents=True, exist_ok=True)
+        write_graph(converted, graph)
+    return OpenVinoForward(converted, batch=choose_batch(size_px), precision=engine.precision)
+
+
+def try_to_convert(
+    module: nn.Module, output_names: Sequence[str], size_px: int, mean: Sequence[float], std: Sequence[float]
+) -> tuple[Any, str]:
+    """Return the OpenVINO graph of a module of normalised images, or None and why it cannot be converted."""
+    try:
+        return convert_module(module, output_names, size_px, mean, std), ""
+    except Exception as error:
+        # OpenVINO's converter raises what it likes, by network; torch runs them all.
+        lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")] or [type(error).__name__]
+        return None, next((line for line in lines if line.startswith("No conversion rule")), lines[0])[:120]

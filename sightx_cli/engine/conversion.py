@@ -1,0 +1,85 @@
+"""From a torch module to an OpenVINO graph with the normalisation inside. Imports torch; running the graph does not."""
+
+from __future__ import annotations
+
+import errno
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sightx_cli.engine.graph_files import seal_graph
+from sightx_cli.startup.openvino_parts import openvino
+
+# isort: split
+from openvino import Layout, PartialShape, Type
+from openvino._offline_transformations import apply_moc_transformations
+from openvino.frontend import FrontEndManager
+from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+from openvino.preprocess import PrePostProcessor
+
+# OpenVINO traces with torch.jit, which torch 2.14 calls deprecated on every call, and which says of each constant it
+# meets that it is one; nothing here can act on it. Filters at import: `catch_warnings` is unsafe beside other threads.
+warnings.filterwarnings("ignore", message=r"`torch\.jit\.\w+` is (deprecated|not supported)", category=FutureWarning)
+warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
+
+IMAGE_INPUT = "image"
+
+
+def convert_module(
+    module: nn.Module,
+    output_names: Sequence[str],
+    size_px: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> Any:
+    """Convert a module of normalised images (N, 3, H, W) to a graph of uint8 images (N, size_px, size_px, 3) RGB.
+
+    `mean` and `std` are those of the weights, on the 0…1 scale. Raises what OpenVINO raises when it cannot.
+    """
+    module.eval()
+    with torch.no_grad():
+        # torch's own check would run and trace everything once more. What a cut gives is checked by `model.stages`,
+        # the product by `steps.evaluation`.
+        example = torch.zeros(2, 3, size_px, size_px)
+        traced = torch.jit.trace(module, example, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
+        # Not `openvino.convert_model`: it takes several times as long, and reports its use to its makers' servers.
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        decoder = TorchScriptPythonDecoder(traced)  # named, for it must live as long as the conversion
+        graph = frontend.convert(frontend.load(decoder))
+    apply_moc_transformations(graph, cf=False, smart_reshape=True)
+    graph.reshape(PartialShape([-1, 3, size_px, size_px]))
+    for output, name in zip(graph.outputs, output_names, strict=True):
+        output.get_tensor().set_names({name})
+    graph.inputs[0].get_tensor().set_names({IMAGE_INPUT})
+    processor = PrePostProcessor(graph)
+    image = processor.input()
+    image.tensor().set_element_type(Type.u8).set_layout(Layout("NHWC"))
+    image.preprocess().convert_element_type(Type.f32)
+    image.preprocess().mean([255.0 * value for value in mean]).scale([255.0 * value for value in std])
+    image.model().set_layout(Layout("NCHW"))
+    return processor.build()
+
+
+def write_graph(graph: Any, path: Path) -> None:
+    """Write a graph as `path` (.xml) and its weights beside it (.bin), in float32 so that nothing is rounded.
+
+    The .bin comes first and both are renamed when whole; checksums tell one that is not what was written. Raises
+    OSError when the disk is full.
+    """
+    partial = path.with_name(f".{os.getpid()}-{path.name}")
+    weights = partial.with_suffix(".bin")
+    try:
+        openvino.save_model(graph, str(partial), compress_to_fp16=False)
+        seal_graph(partial)
+        weights.rename(path.with_suffix(".bin"))
+        partial.rename(path)
+    except RuntimeError as error:  # OpenVINO says only that its stream failed
+        raise OSError(errno.ENOSPC, "the graph could not be written", str(path)) from error
+    finally:
+        partial.unlink(missing_ok=True)
+        weights.unlink(missing_ok=True)

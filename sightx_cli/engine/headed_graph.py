@@ -1,0 +1,39 @@
+"""Put a linear head behind a converted graph: the product of a head-only fit needs no second conversion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli.engine.interface import PROBABILITIES
+from sightx_cli.startup.openvino_parts import openvino
+
+# isort: split
+from openvino import opset13 as op
+
+Vector = NDArray[np.float32]
+
+
+def append_linear_head(
+    graph: Any, output_name: str, weight: NDArray[np.float32], bias: Vector, mean: Vector, deviation: Vector
+) -> Any:
+    """Return the graph from images to softmax(weight · (features − mean) / deviation + bias), (N, classes).
+
+    `graph` gives `output_name`, features (N, F); weight is (C, F), bias (C,), mean and deviation (F,).
+    """
+    features = next(output for output in graph.outputs if output_name in output.names)
+    # Standardised first, as in training: folded into the weights, large means would cancel with loss of digits.
+    scaled = op.divide(
+        op.subtract(_input_of(features), op.constant(mean.reshape(1, -1))), op.constant(deviation.reshape(1, -1))
+    )
+    logits = op.add(op.matmul(scaled, op.constant(weight), False, True), op.constant(bias.reshape(1, -1)))
+    probabilities = op.softmax(logits, 1)
+    probabilities.output(0).get_tensor().set_names({PROBABILITIES})
+    return openvino.Model([op.result(probabilities.output(0))], graph.get_parameters(), "classifier")
+
+
+def _input_of(result: Any) -> Any:
+    """Return what feeds a graph's output: the node in front of its Result."""
+    return result.get_node().input_value(0)

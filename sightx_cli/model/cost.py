@@ -1,0 +1,192 @@
+"""The audit: what each stage of a network holds and costs, what of it trains at which rate, what its store keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import nn
+
+from sightx_cli.model.backbone import Backbone
+from sightx_cli.model.forward_check import evaluating
+from sightx_cli.model.operations import counting_operations
+from sightx_cli.model.parameter_groups import HEAD, build_stage_groups, find_cut, stage_rates
+from sightx_cli.recipe.parts import TrainingStage
+
+HALF_BYTES = 2
+"""The store keeps float16."""
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """One stage of the network, or the head: what it holds, and what one image costs in it.
+
+    `activation_bytes` is what its operations make of one image in float32, about what training it has to remember.
+    `output_shape` is without the batch; None where the network runs as one step and has no module of that name.
+    """
+
+    name: str
+    parameters: int
+    output_shape: tuple[int, ...] | None
+    macs: int
+    activation_bytes: int
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """A classifier's cost by stage, earliest first and the head last, measured with one image."""
+
+    stages: tuple[StageCost, ...]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    features: int
+    is_finite: bool
+    """Whether a random image gave finite logits; False too on torch's meta device, which has no numbers."""
+    can_be_cut: bool
+
+    @property
+    def total(self) -> int:
+        """The number of parameters."""
+        return sum(stage.parameters for stage in self.stages)
+
+    @property
+    def macs(self) -> int:
+        """The multiply-adds of one image."""
+        return sum(stage.macs for stage in self.stages)
+
+    @property
+    def activation_bytes(self) -> int:
+        """The bytes of activations that one image makes."""
+        return sum(stage.activation_bytes for stage in self.stages)
+
+
+@dataclass(frozen=True)
+class TrainingAudit:
+    """One training stage of a recipe: for each stage of the network, the head last, how much trains and at which rates.
+
+    With what joins on the way: `trainable_of` and `rates_of` are those of its end. A stage of the network has several
+    rates where its parts learn at different ones. `cut` is the boundary behind which something trains.
+    """
+
+    title: str
+    epochs: int
+    trainable_of: tuple[int, ...]
+    rates_of: tuple[tuple[float, ...], ...]
+    cut: int
+    trainable_after: tuple[tuple[int, int], ...]
+    """(epochs done, parameters that train from then on): at the stage's start, and whenever something joins."""
+
+    @property
+    def trainable(self) -> int:
+        """The number of parameters that train."""
+        return sum(self.trainable_of)
+
+
+@dataclass(frozen=True)
+class KeptOutput:
+    """One output of the frozen part that the store keeps of each reading: where it leaves the network, shape, bytes."""
+
+    name: str
+    shape: tuple[int, ...]
+    bytes: int
+
+
+@torch.no_grad()
+def measure_cost(model: nn.Sequential, size_px: int) -> NetworkCost:
+    """Count a classifier's parameters, multiply-adds and activations by stage, with one random image (1, 3, S, S)."""
+    backbone, head = _parts(model)
+    last = len(backbone.stages)
+    owner = {name: place for place, stage in enumerate(backbone.stages) for name in stage.parameters}
+    device = next(model.parameters()).device
+    images = torch.randn(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0)).to(device)
+    with evaluating(model), counting_operations(_place_modules(backbone, head, owner)) as counts:
+        features, taps, shapes = images, [], []
+        for place in range(last):
+            features, more = backbone.run_stages(features, place, place + 1)
+            taps += more
+            shapes.append(tuple(features.shape[1:]))
+        logits = head(torch.cat([*taps, backbone.pool_last(features)], dim=1))
+    held = [sum(backbone.network.get_parameter(name).numel() for name in stage.parameters) for stage in backbone.stages]
+    held.append(sum(parameter.numel() for parameter in head.parameters()))
+    shapes = shapes if backbone.can_be_cut else [*([None] * (last - 1)), shapes[-1]]  # type: ignore[list-item]
+    stages = tuple(
+        StageCost(name, held[place], shape, counts.macs.get(place, 0), counts.activation_bytes.get(place, 0))
+        for place, (name, shape) in enumerate(
+            zip((*backbone.stage_names, HEAD), (*shapes, tuple(logits.shape[1:])), strict=True)
+        )
+    )
+    is_finite = not logits.is_meta and bool(logits.isfinite().all())
+    return NetworkCost(
+        stages, tuple(images.shape), tuple(logits.shape), backbone.feature_count, is_finite, backbone.can_be_cut
+    )
+
+
+def _parts(model: nn.Sequential) -> tuple[Backbone, nn.Module]:
+    backbone, head = model
+    assert isinstance(backbone, Backbone)
+    return backbone, head
+
+
+def _place_modules(backbone: Backbone, head: nn.Module, owner: dict[str, int]) -> dict[nn.Module, int]:
+    """Say which stage each module with parameters of its own belongs to; every module of the head is the head's."""
+    places = {}
+    for name, module in backbone.network.named_modules():
+        own = next((key for key, _ in module.named_parameters(prefix=name, recurse=False)), None)
+        if own is not None:
+            places[module] = owner[own]
+    return places | dict.fromkeys(head.modules(), len(backbone.stages))
+
+
+def audit_training(model: nn.Sequential, stage: TrainingStage) -> TrainingAudit:
+    """Say what a training stage trains of each stage of the network, and at which rates.
+
+    Raises ModelError or RecipeError when the network does not have what the recipe names.
+    """
+    backbone, head = _parts(model)
+    groups = build_stage_groups(backbone, head, stage)
+    named = dict(backbone.network.named_parameters())
+    place_of = {id(named[name]): place for place, part in enumerate(backbone.stages) for name in part.parameters}
+    trainable = [0] * (len(backbone.stages) + 1)
+    rates: list[dict[float, None]] = [{} for _ in trainable]
+    joined: dict[int, int] = {}
+    for group, rate in zip(groups, stage_rates(stage, groups), strict=True):
+        for parameter in group.parameters if group.trained else ():
+            place = place_of.get(id(parameter), len(backbone.stages))  # a share of the layers may span stages
+            trainable[place] += parameter.numel()
+            rates[place][rate] = None
+            joined[group.joins_after] = joined.get(group.joins_after, 0) + parameter.numel()
+    times = sorted(joined)
+    return TrainingAudit(
+        stage.title,
+        stage.epochs,
+        tuple(trainable),
+        tuple(tuple(found) for found in rates),
+        find_cut(backbone, groups),
+        tuple((after, sum(joined[time] for time in times if time <= after)) for after in times),
+    )
+
+
+def list_kept(model: nn.Sequential, cost: NetworkCost, cuts: Sequence[int]) -> tuple[KeptOutput, ...]:
+    """List what the store keeps of each reading for training stages with these cuts; nothing where none is frozen.
+
+    The map at each cut within the network with the taps before it, and the features of the whole, on which the head is
+    solved and which a stage that trains the head alone reads.
+    """
+    backbone, _ = _parts(model)
+    if not any(cuts):
+        return ()
+    kept = []
+    for cut in sorted({cut for cut in cuts if 0 < cut < len(backbone.stages)}):
+        shape = cost.stages[cut - 1].output_shape
+        assert shape is not None  # a network that cannot be cut has no cut within
+        kept.append(_keep(f"the map before {backbone.stage_names[cut]}", shape))
+        taps = sum(width for tap, width in zip(backbone.tapped, backbone.widths, strict=False) if tap < cut)
+        if taps:
+            kept.append(_keep(f"the taps before {backbone.stage_names[cut]}", (taps,)))
+    return (*kept, _keep("the features", (backbone.feature_count,)))
+
+
+def _keep(name: str, shape: tuple[int, ...]) -> KeptOutput:
+    return KeptOutput(name, shape, HALF_BYTES * prod(shape))

@@ -1,0 +1,250 @@
+"""Which parameters train, and the parameter groups whose rates a recipe promises.
+
+There is one group per stage of the network and one for the head. Where a recipe trains only part of a stage (its last
+blocks, some layers), that stage's group is split in two: the frozen rest keeps its name with " (frozen)", and what
+joins later is a group of its own. Where a recipe gives its rates by shares of the layers, the groups are those shares.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from sightx_cli.errors import ModelError
+from sightx_cli.model.backbone import Backbone
+from sightx_cli.model.timm_parts import group_with_matcher
+from sightx_cli.recipe.names import show_value
+from sightx_cli.recipe.parts import Joining, TrainingStage
+from sightx_cli.recipe.rates import Rate, resolve_rates
+from sightx_cli.recipe.recipe import Recipe
+from sightx_cli.recipe.shares import Share, read_shares
+from sightx_cli.recipe.values import SCRATCH
+
+HEAD = "head"
+NEVER = sys.maxsize
+"""In place of the epochs before a parameter joins: it is frozen."""
+JOINS_AFTER = " (joins after "
+
+LAST_CONVOLUTION = ("conv_head.", "bn2.", "norm_head.")
+"""What timm's EfficientNets and MobileNets name their 1×1 convolution before the pooling, and its norm."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A parameter group: name, position of its stage (len(stages) for the head), parameters, whether it trains.
+
+    A share of the layers may reach over several stages: its position is that of the earliest.
+    """
+
+    name: str
+    stage: int
+    parameters: tuple[nn.Parameter, ...]
+    trained: bool
+    joins_after: int = 0
+    """Epochs of the training stage before it joins; 0 for what trains, or is frozen, from its start."""
+
+
+def build_groups(
+    backbone: Backbone,
+    head: nn.Module,
+    train: str | Sequence[str],
+    rate: Rate | None = None,
+    join: Sequence[Joining] = (),
+) -> tuple[Group, ...]:
+    """Split a classifier into groups, earliest first and the head last; the head always trains.
+
+    `rate` matters only where it is by shares of the layers: the groups are then those. `join` is what joins later.
+    Raises ModelError, naming the choices, where the network does not have what is named, or nothing is left to join.
+    """
+    chosen = choose_parameters(backbone, train)
+    starts = dict.fromkeys(chosen, 0) | _choose_joining(backbone, chosen, join)
+    named = dict(backbone.network.named_parameters())
+    shares = read_shares(rate) if isinstance(rate, dict) else ()
+    groups = _build_share_groups(backbone, chosen, shares) if shares else []
+    for position, stage in enumerate(backbone.stages):
+        parts: dict[int, list[nn.Parameter]] = {}
+        for name in stage.parameters:
+            parts.setdefault(starts.get(name, NEVER), []).append(named[name])
+        for after in sorted(parts, reverse=True):  # the frozen part first, then what joins, the latest first
+            if after == 0 and shares:
+                continue  # the shares have these
+            name = _name_part(stage.name, after, len(parts))
+            groups.append(Group(name, position, tuple(parts[after]), after != NEVER, after if after != NEVER else 0))
+    groups.sort(key=lambda group: group.stage)
+    return (*groups, Group(HEAD, len(backbone.stages), tuple(head.parameters()), True))
+
+
+def build_stage_groups(backbone: Backbone, head: nn.Module, stage: TrainingStage) -> tuple[Group, ...]:
+    """Split a classifier into the groups of one training stage of a recipe, as `build_groups`."""
+    return build_groups(backbone, head, stage.train, stage.rate, stage.join)
+
+
+def _name_part(stage: str, after: int, parts: int) -> str:
+    """Name the part of a stage that trains after so many epochs, of so many parts that it has."""
+    if after == NEVER:
+        return stage if parts == 1 else f"{stage} (frozen)"
+    return f"{stage}{JOINS_AFTER}{after})" if after else stage
+
+
+def _choose_joining(backbone: Backbone, chosen: frozenset[str], join: Sequence[Joining]) -> dict[str, int]:
+    """Return the parameters that join later, each with the epochs before it does."""
+    joining: dict[str, int] = {}
+    for one in join:
+        names = choose_parameters(backbone, one.train) - chosen - joining.keys()
+        if not names:
+            raise ModelError(
+                f"join: train = {show_value(one.train)} after {one.after} epochs: all of that trains already",
+                "name a part that does not train yet, such as last-blocks:N with a larger N, or leave it out",
+            )
+        joining.update(dict.fromkeys(names, one.after))
+    return joining
+
+
+def _build_share_groups(backbone: Backbone, chosen: frozenset[str], shares: Sequence[Share]) -> list[Group]:
+    """Return a group for each share of the leaf layers that trains; refuses shares that leave a trained layer out."""
+    named = dict(backbone.network.named_parameters())
+    stage_of = {name: position for position, stage in enumerate(backbone.stages) for name in stage.parameters}
+    layers = list(dict.fromkeys(map(_layer_of, stage_of)))
+    groups, left = [], set(chosen)
+    for share in shares:
+        mine = set(layers[share.slice_layers(len(layers))])
+        names = [name for name in stage_of if name in chosen and _layer_of(name) in mine]
+        left.difference_update(names)
+        if names:
+            groups.append(Group(share.key, stage_of[names[0]], tuple(named[name] for name in names), True))
+    if left:
+        without = next(name for name in stage_of if name in left)
+        raise ModelError(
+            f"rate: {_layer_of(without)} trains and is in none of {', '.join(share.key for share in shares)}",
+            "let the shares reach over all that trains: from 0 to 100 % where all does",
+        )
+    return groups
+
+
+def _layer_of(parameter: str) -> str:
+    """Return the leaf layer that a parameter belongs to."""
+    return parameter.rpartition(".")[0]
+
+
+def find_cuts(backbone: Backbone, head: nn.Module, recipe: Recipe) -> list[int]:
+    """Return where each stage of the recipe cuts the network; its groups and rates are resolved, and refused, here."""
+    cuts = []
+    for stage in recipe.stage:
+        groups = build_stage_groups(backbone, head, stage)
+        stage_rates(stage, groups)
+        cuts.append(find_cut(backbone, groups))
+    return cuts
+
+
+def stage_rates(stage: TrainingStage, groups: Sequence[Group]) -> list[float]:
+    """Return the rate of each of the groups, also of those that join later; 0 where it is frozen."""
+    rates: dict[str, float] = {}
+    for after, rate in ((0, stage.rate), *((one.after, one.rate) for one in stage.join)):
+        mine = [group.name for group in groups if group.trained and group.joins_after == after]
+        resolved = resolve_rates(rate, [name.partition(JOINS_AFTER)[0] for name in mine])
+        rates.update(zip(mine, resolved.values(), strict=True))
+    return [rates[group.name] if group.trained else 0.0 for group in groups]
+
+
+def find_cut(backbone: Backbone, groups: Sequence[Group]) -> int:
+    """Return the boundary behind which something trains: the frozen prefix is stages 0 … cut − 1.
+
+    A network that cannot be cut has only its last boundary: its prefix is everything or nothing.
+    """
+    cut = min(group.stage for group in groups if group.trained)
+    return cut if backbone.can_be_cut or cut == len(backbone.stages) else 0
+
+
+def choose_parameters(backbone: Backbone, train: str | Sequence[str]) -> frozenset[str]:
+    """Return the names of the backbone's parameters that a training stage trains.
+
+    `train` is `head`, `last:N` (stages), `last-blocks:N`, `last:P%` (of the leaf layers), `all` or `scratch`, or names.
+    Raises ModelError, naming the choices, when the network does not have them.
+    """
+    if not isinstance(train, str):
+        return _parameters_of_modules(backbone, train)
+    if train == "head":
+        return frozenset()
+    if train in ("all", SCRATCH):
+        return frozenset(name for stage in backbone.stages for name in stage.parameters)
+    if match := re.fullmatch(r"last:(\d+)", train):
+        count, stages = int(match[1]), backbone.stages
+        if not 1 <= count <= len(stages):
+            raise ModelError(
+                f'train = "{train}": the network has {len(stages)} stages ({", ".join(backbone.stage_names)})',
+                f'give "last:N" with N from 1 to {len(stages)}, or "all"',
+            )
+        return frozenset(name for stage in stages[-count:] for name in stage.parameters)
+    if match := re.fullmatch(r"last-blocks:(\d+)", train):
+        return _last_blocks(backbone, int(match[1]))
+    if match := re.fullmatch(r"last:(\d+(?:\.\d+)?)%", train):
+        return _last_share(backbone, float(match[1]) / 100)
+    return _parameters_of_modules(backbone, (train,))
+
+
+def _parameters_of_modules(backbone: Backbone, names: Sequence[str]) -> frozenset[str]:
+    """Return the parameters of stages or modules given by name; `head` may be among them."""
+    by_stage = {stage.name: stage.parameters for stage in backbone.stages}
+    modules = {name for name, _ in backbone.network.named_modules() if name}
+    chosen: set[str] = set()
+    for name in names:
+        if name == HEAD:
+            continue
+        if name in by_stage:
+            chosen.update(by_stage[name])
+        elif name in modules:
+            chosen.update(f"{name}.{p}" for p, _ in backbone.network.get_submodule(name).named_parameters())
+        else:
+            raise ModelError(
+                f'train = "{name}": the network has no such stage or module',
+                f"its stages: {', '.join(backbone.stage_names)}; a module is named as timm names it",
+            )
+    return frozenset(chosen)
+
+
+def _last_blocks(backbone: Backbone, count: int) -> frozenset[str]:
+    """Return the parameters of the last N blocks."""
+    blocks = list_blocks(backbone.network)
+    if not 1 <= count <= len(blocks):
+        raise ModelError(
+            f'train = "last-blocks:{count}": the network has {len(blocks)} blocks',
+            f'give "last-blocks:N" with N from 1 to {len(blocks)}, or "all"',
+        )
+    return frozenset(name for block in blocks[-count:] for name in block)
+
+
+def list_blocks(network: Any) -> list[list[str]]:
+    """Return the parameter names of each block of a network, earliest first.
+
+    Blocks are timm's fine groups, with two differences: the 1×1 convolution before the pooling is a block of its own
+    in every family, as the papers count it (timm adds it to the last block, but not in MobileNetV3), and a group that
+    holds no weight matrix (a last norm, VGG's BatchNorms) belongs to the block before it.
+    """
+    if not hasattr(network, "group_matcher"):
+        return [[name for name, _ in network.named_parameters()]]
+    groups = group_with_matcher(network.named_parameters(), network.group_matcher(coarse=False), reverse=True)
+    by_place: dict[tuple[bool, int], list[str]] = {}
+    for name, group in groups.items():
+        by_place.setdefault((name.startswith(LAST_CONVOLUTION), group), []).append(name)
+    dimensions = {name: parameter.dim() for name, parameter in network.named_parameters()}
+    blocks: list[list[str]] = []
+    for place in sorted(by_place):
+        if blocks and all(dimensions[name] < 2 for name in by_place[place]):
+            blocks[-1].extend(by_place[place])
+        else:
+            blocks.append(by_place[place])
+    return blocks
+
+
+def _last_share(backbone: Backbone, share: float) -> frozenset[str]:
+    """Return the parameters of the later share of the leaf layers (modules without children that hold parameters)."""
+    order = [name for stage in backbone.stages for name in stage.parameters]
+    leaves = list(dict.fromkeys(map(_layer_of, order)))
+    kept = set(leaves[len(leaves) - math.floor(share * len(leaves) + 0.5) :])
+    return frozenset(name for name in order if _layer_of(name) in kept)

@@ -1,0 +1,173 @@
+"""Cross-validation of the linear head on kept embeddings: every image is predicted by a head that never saw it.
+
+Groups, and images with the same bytes, lie in one fold. What is validated is the head on frozen features, not the
+training of later stages.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli.errors import UsageError
+from sightx_cli.metrics.figures import measure_figures
+from sightx_cli.metrics.intervals import Interval, measure_fold_intervals, resample_folds
+from sightx_cli.metrics.scores import METRICS
+from sightx_cli.probe.linear_head import calm_threads, solve_linear_head
+
+DEFAULT_FOLDS = 5
+FEW_IMAGES = 1_000
+"""With fewer images than these a single valid part is too small to believe: cross-validation is the default."""
+
+MODEL = "linear head on frozen features"
+"""What is validated, in words."""
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """Out-of-fold predictions and their figures: the mean over the folds, and 95 % intervals of these means."""
+
+    folds: int
+    probabilities: NDArray[np.float32]
+    """(N, C): of each image by the head that did not see it."""
+    metrics: dict[str, float | None]
+    intervals: dict[str, Interval | None]
+    errors: dict[str, float]
+    """The standard error of each mean."""
+
+    def to_json(self) -> dict[str, object]:
+        """Return the JSON contract of `cross_validation`."""
+        return {"folds": self.folds, "model": MODEL, "metrics": self.metrics, "intervals": self.intervals}
+
+
+def choose_fold_count(asked: int | None, labels: Sequence[str], together: Sequence[str], given_valid: bool) -> int:
+    """Return the number of folds, 0 for no cross-validation.
+
+    Without `asked`: DEFAULT_FOLDS for fewer than FEW_IMAGES images of whose parts none was given to check on, fewer
+    where the smallest class has fewer images or groups.
+
+    Raises UsageError where more are asked for than the images or groups allow, or a single one.
+    """
+    counts = Counter(labels)
+    rarest, fewest = min(counts.items(), key=lambda item: (item[1], item[0]))
+    units = {name or f"\0{place}": label for place, (name, label) in enumerate(zip(together, labels, strict=True))}
+    if asked is None:
+        if given_valid or len(labels) >= FEW_IMAGES:
+            return 0
+        return shrink_folds(DEFAULT_FOLDS, labels, together)
+    if asked == 0:
+        return 0
+    if asked < 2:
+        raise UsageError(f"--folds {asked}: allowed are 0 (none) and 2 or more", "--folds 5")
+    if asked > fewest:
+        raise UsageError(
+            f"--folds {asked}: class {rarest!r} has {fewest} images to train on, and each fold needs one",
+            f"--folds {fewest}" if fewest >= 2 else "--folds 0",
+        )
+    if asked > len(units):
+        raise UsageError(f"--folds {asked}: there are only {len(units)} groups to divide", f"--folds {len(units)}")
+    return asked
+
+
+def shrink_folds(folds: int, labels: Sequence[str], together: Sequence[str]) -> int:
+    """Return the number of folds that the smallest class allows, by images or groups; 0 where there cannot be two."""
+    units: dict[str, set[str]] = {}
+    for place, (name, label) in enumerate(zip(together, labels, strict=True)):
+        units.setdefault(label, set()).add(name or f"\0{place}")
+    distinct = len(set().union(*units.values()))
+    fewest = min(Counter(labels).values())
+    if min(fewest, distinct) < 2:
+        return 0
+    return max(2, min(folds, min(map(len, units.values()))))
+
+
+def assign_folds(targets: NDArray[np.int64], together: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
+    """Assign each image a fold from 1 to `folds`: classes in equal shares, what belongs together in one.
+
+    `together` names what belongs together, "" for an image that stands alone (scikit-learn's StratifiedGroupKFold).
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    fold_of = np.zeros(len(targets), np.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with fewer groups than folds
+        if any(together):
+            named = [name or f"\0{place}" for place, name in enumerate(together)]
+            codes = np.unique(np.array(named, dtype=object).astype(str), return_inverse=True)[1]
+            splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(targets, targets, codes)
+        else:
+            splits = StratifiedKFold(folds, shuffle=True, random_state=seed).split(targets, targets)
+        for number, (_, held_out) in enumerate(splits, 1):
+            fold_of[held_out] = number
+    return fold_of
+
+
+def cross_validate(
+    features: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    fold_of: NDArray[np.int64],
+    classes: Sequence[str],
+    ordered: bool,
+    balanced: bool,
+    together: Sequence[str],
+    seed: int = 0,
+    graded: bool = False,
+    views: Sequence[NDArray[np.float32]] = (),
+) -> CrossValidation:
+    """Solve a head on all folds but one, in turn, and predict that one: features (N, F), targets and folds (N,).
+
+    The penalty of each head is chosen within its own training images. Where the classes are `graded`, neighbouring
+    ones share their targets. `views` are the features (N, F) of further readings of the images, which the heads learn
+    from too; what they predict is the first reading.
+    """
+    probabilities = np.zeros((len(targets), len(classes)), np.float32)
+    count = 1 + len(views)
+    with calm_threads(len(targets) * count):
+        for fold in np.unique(fold_of):
+            held_out = fold_of == fold
+            groups = [name for name, out in zip(together, held_out, strict=True) if not out] * count
+            solution = solve_linear_head(
+                np.concatenate([view[~held_out] for view in (features, *views)]),
+                np.tile(targets[~held_out], count),
+                len(classes),
+                balanced,
+                groups if any(groups) else None,
+                seed,
+                count,
+                graded,
+            )
+            probabilities[held_out] = solution.predict(features[held_out])
+    return measure_folds(probabilities, targets, fold_of, classes, ordered, together, seed)
+
+
+def measure_folds(
+    probabilities: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    fold_of: NDArray[np.int64],
+    classes: Sequence[str],
+    ordered: bool,
+    together: Sequence[str],
+    seed: int = 0,
+) -> CrossValidation:
+    """Measure out-of-fold probabilities (N, C): each figure's mean over the folds that have it, interval, error."""
+    folds = np.unique(fold_of)
+    rows = [
+        measure_figures(probabilities[fold_of == fold], targets[fold_of == fold], classes, ordered) for fold in folds
+    ]
+    groups = together if any(together) else None
+    resampled = resample_folds(probabilities, targets, fold_of, classes, ordered, groups, seed)
+    right = int((probabilities.argmax(1) == targets).sum())
+    units = len({name or f"\0{place}" for place, name in enumerate(together)})
+    metrics: dict[str, float | None] = {}
+    for name in METRICS:
+        values = [value for row in rows if (value := row[name]) is not None]
+        metrics[name] = float(np.mean(values)) if values else None
+    errors = {name: float(np.nanstd(values)) if len(values) else float("nan") for name, values in resampled.items()}
+    intervals = measure_fold_intervals(resampled, right, units, len(targets))
+    intervals = {name: interval if metrics[name] is not None else None for name, interval in intervals.items()}
+    return CrossValidation(len(folds), probabilities, metrics, intervals, errors)

@@ -1,0 +1,127 @@
+"""Whether half precision may be used: decided by what it does to this network on images of this set.
+
+A network's own noise in half precision differs from network to network and from image to image: of
+tf_efficientnet_lite0, bfloat16 leaves ants and bees as they are and changes the label of every ninth retina photograph.
+So two heads are solved on the exact features of half of the images each, and judge the other half in both precisions.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli.engine.choice import EngineChoice
+from sightx_cli.engine.interface import EXACT, FEATURES, Forward, Precision
+from sightx_cli.features.outputs import View, read_batches
+from sightx_cli.features.sample import Sample
+from sightx_cli.probe.linear_head import STRENGTHS, build_regression, measure_scale
+from sightx_cli.progress import Listener
+
+CHECKED_IMAGES = 64
+BOUND = 0.1
+"""How far half precision may move the probability of any class of a checked image; its label must stay the same."""
+
+PAYS_FROM_READINGS = 1_000
+"""Fewer readings of images are over before a second compiled network and its check have paid."""
+
+
+@dataclass(frozen=True)
+class HalfCheck:
+    """What half precision did to the checked images: labels that changed, the largest change of a probability."""
+
+    precision: Precision
+    images: int
+    changed: int
+    largest_change: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether half precision may be used."""
+        return self.changed == 0 and self.largest_change <= BOUND
+
+    def describe(self) -> str:
+        """Say what was found, and what follows."""
+        labels = "no label" if not self.changed else "1 label" if self.changed == 1 else f"{self.changed} labels"
+        then = f"{self.precision} trains" if self.passed else "float32 throughout"
+        return (
+            f"{self.precision} changes {labels} of {self.images} training images and probabilities by up to "
+            f"{self.largest_change:.2f} (allowed: none, and {BOUND}): {then}"
+        )
+
+
+def settle_precision(
+    engine: EngineChoice,
+    build: Callable[[Precision], Forward],
+    view: View,
+    train: Sample,
+    readings: int,
+    seed: int,
+    listener: Listener,
+) -> EngineChoice:
+    """Return the engine with the precision that the images to train on are computed in, and why.
+
+    `build` compiles the frozen network (output `features`) in a precision; `readings` is how often images are read.
+    """
+    if engine.half is None:
+        return replace(engine, precision_why="this device has no quicker half precision")
+    if readings < PAYS_FROM_READINGS:
+        why = f"with {readings:,} images to read {engine.half} would gain less than its check costs"
+        return replace(engine, precision_why=why)
+    check = check_half(engine.half, build, view, train, seed)
+    if check is None:
+        return replace(engine, precision_why=f"too few images of two classes to check {engine.half} on")
+    listener.note(f"precision: {check.describe()}")
+    return replace(engine, precision=engine.half if check.passed else EXACT, precision_why=check.describe())
+
+
+def check_half(
+    half: Precision, build: Callable[[Precision], Forward], view: View, train: Sample, seed: int
+) -> HalfCheck | None:
+    """Compare half precision with float32 on CHECKED_IMAGES training images; None where they are too few to judge."""
+    places = choose_checked(train.targets, seed)
+    targets = train.targets[places]
+    sides = np.arange(len(places)) % 2
+    if any(len(np.unique(targets[sides == side])) < 2 for side in (0, 1)):
+        return None
+    items = [(train.digests[place], train.paths[place]) for place in places]
+    exact, rounded = (compute_features(build(precision), items, view) for precision in (EXACT, half))
+    changed, largest = 0, 0.0
+    for side in (0, 1):
+        judged = sides == side
+        head = _solve(exact[~judged], targets[~judged])
+        before, after = head(exact[judged]), head(rounded[judged])
+        changed += int((before.argmax(1) != after.argmax(1)).sum())
+        largest = max(largest, float(np.abs(after - before).max()))
+    return HalfCheck(half, len(places), changed, largest)
+
+
+def choose_checked(targets: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Choose the places of up to CHECKED_IMAGES images, pairs of one class beside each other, classes in turn."""
+    order = np.random.default_rng(seed).permutation(len(targets))
+    rank = np.zeros(len(targets), np.int64)
+    for label in np.unique(targets):
+        mine = order[targets[order] == label]
+        rank[mine] = np.arange(len(mine))
+    chosen = np.lexsort((rank, targets, rank // 2))
+    return chosen[:CHECKED_IMAGES]
+
+
+def compute_features(forward: Forward, items: list[tuple[str, str]], view: View) -> NDArray[np.float32]:
+    """Return the features (N, F) of (digest, path) pairs in a view."""
+    found: dict[int, NDArray[np.float32]] = {}
+    for first, outputs in forward.run(read_batches(items, view, forward.batch_images)):
+        found[first] = outputs[FEATURES]
+    return np.concatenate([found[first] for first in sorted(found)])
+
+
+def _solve(features: NDArray[np.float32], targets: NDArray[np.int64]) -> Callable[[NDArray[np.float32]], Any]:
+    mean, deviation = measure_scale(features)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an unfinished solution compares as well
+        model = build_regression(STRENGTHS[1], False, 0, 1e-3).fit((features - mean) / deviation, targets)
+    return lambda rows: model.predict_proba((rows - mean) / deviation)

@@ -1,0 +1,243 @@
+"""Choices measured before training: a quick cross-validated linear head for each value, on kept embeddings.
+
+The simplest value within one standard error of the best is taken (Breiman et al. 1984, "Classification and Regression
+Trees", the one-standard-error rule): a gain that may be chance is not worth a larger input or a wider head. A kappa of
+a few hundred images is coarse, its error wide; so a value also counts as worse where its log loss, compared image by
+image, lies behind by more than one standard error of that difference. The table's own value rests on more than these
+images: it may lie two behind, and a simpler one takes its place only where neither figure is worse.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli.metrics.figures import LOWER_IS_BETTER
+from sightx_cli.probe.folds import CrossValidation, measure_folds
+from sightx_cli.probe.linear_head import STRENGTHS, build_regression, calm_threads, measure_scale
+
+PROBE_IMAGES = 1_000
+"""At most so many images of the train part are looked at."""
+
+PROBE_FOLDS = 5
+
+SATURATED = 0.99
+"""From here on a figure differs by a handful of images only: the log loss, which still moves, takes its place."""
+
+LARGER_BY = 1.3
+"""A larger input is tried only where the images' short side is at least so many times the side now used: enlarging adds
+no detail."""
+
+SIZES_PX = (224, 384)
+
+FEW_ENOUGH_TO_ENLARGE = 50_000
+"""With more images the whole network trains, and a larger input multiplies hours."""
+
+IMAGES_PER_SECOND = 120.0
+"""Assumed of the compiled forward of tf_efficientnet_lite0 at 224 px on two CPU cores (150 to 300 were measured)."""
+
+HEAD_SECONDS = 1.0
+"""Assumed of one cross-validated head on PROBE_IMAGES images of 4,000 features and two classes."""
+
+MIN_BUDGET_SECONDS = 10.0
+BUDGET_SHARE = 0.1
+"""The default budget: this share of what the fit will take, at least MIN_BUDGET_SECONDS."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One value of one setting, measured: mean over the folds, standard error of that mean, what it cost."""
+
+    setting: str
+    value: str
+    metric: str
+    mean: float
+    standard_error: float
+    seconds: float
+    log_loss_behind: float | None = None
+    """How much larger its log loss is than that of the value with the least; None where that does not count."""
+    log_loss_error: float | None = None
+    """The standard error of that difference, over the same images (or groups of them)."""
+    chosen: bool = False
+
+    def to_json(self) -> dict[str, object]:
+        """Return the JSON contract of one of `choices`."""
+        return dict(vars(self))
+
+    def describe(self) -> str:
+        """Say the figure with its standard error: 0.69 ± 0.03."""
+        return f"{self.mean:.2f} ± {self.standard_error:.2f}" if self.standard_error >= 0.005 else f"{self.mean:.3f}"
+
+
+def choose_simplest(trials: Sequence[Trial], own: str) -> list[Trial]:
+    """Mark as chosen the first of the trials, simplest first, that is no worse than the best; `own` is the table's.
+
+    No worse: within one standard error of the best mean, and not behind in log loss (see the module's first lines).
+    Where none is both, the log loss decides.
+    """
+    sign = -1.0 if trials[0].metric in LOWER_IS_BETTER else 1.0
+    best = max(trials, key=lambda trial: sign * trial.mean)
+    edge = sign * best.mean - best.standard_error
+    at = [trial.value for trial in trials].index(own)
+    margins = [0.0 if place < at else 2.0 if place == at else 1.0 for place in range(len(trials))]
+    level = [not _is_behind(trial, margin) for trial, margin in zip(trials, margins, strict=True)]
+    edges = [max(edge, sign * trials[at].mean) if place < at else edge for place in range(len(trials))]
+    good = [even and sign * trial.mean >= low for trial, even, low in zip(trials, level, edges, strict=True)]
+    place = (good if any(good) else level).index(True)
+    return [replace(trial, chosen=number == place) for number, trial in enumerate(trials)]
+
+
+def _is_behind(trial: Trial, errors: float) -> bool:
+    if trial.log_loss_behind is None or trial.log_loss_error is None:
+        return False
+    return trial.log_loss_behind > errors * trial.log_loss_error
+
+
+def compare_losses(
+    trials: Sequence[Trial], losses: Sequence[NDArray[np.float64]], together: Sequence[str]
+) -> list[Trial]:
+    """Say of each trial how far its log loss lies behind the least, from the losses of the same images (N,) each.
+
+    Images of a group (`together`, "" for none) are no independent evidence: the error is that of sums over groups.
+    """
+    least = losses[int(np.argmin([loss.mean() for loss in losses]))]
+    named = [name or f"\0{place}" for place, name in enumerate(together)]
+    units = np.unique(np.array(named, dtype=object).astype(str), return_inverse=True)[1]
+    compared = []
+    for trial, loss in zip(trials, losses, strict=True):
+        gap = loss - least
+        sums = np.bincount(units, gap - gap.mean())
+        error = float(np.sqrt((sums**2).sum()) / len(gap))
+        compared.append(replace(trial, log_loss_behind=float(gap.mean()), log_loss_error=error))
+    return compared
+
+
+def choose_probe_metric(metric: str, figures: dict[str, float | None]) -> str:
+    """Return what the choices go by: the recipe's metric, but the log loss where that one is saturated or missing."""
+    value = figures.get(metric)
+    return "loss" if value is None or (metric not in LOWER_IS_BETTER and value >= SATURATED) else metric
+
+
+def choose_weights_metric(metric: str) -> str:
+    """Return what class weights are judged by: ROC AUC and the log loss know no decision, which the weights are for."""
+    return "balanced_accuracy" if metric in ("roc_auc", "loss") else metric
+
+
+def list_taps(taps: str, stages: int) -> list[str]:
+    """List the taps to compare: the recipe's own, then the others by how many outputs they read.
+
+    The recipe's own counts as the simplest: all taps come out of one forward, so fewer of them save nothing.
+    """
+    others = {"last", "all"} | ({"last:3"} if stages > 3 else set())
+    return [taps, *sorted(others - {taps}, key=lambda one: count_taps(one, stages))]
+
+
+def count_taps(taps: str, stages: int) -> int:
+    """Return how many outputs the head reads: 1 for last."""
+    return {"last": 1, "all": stages}.get(taps) or int(taps.removeprefix("last:"))
+
+
+def select_taps(features: NDArray[np.float32], widths: Sequence[int], taps: str) -> NDArray[np.float32]:
+    """Return the columns that a head with these taps reads, from the features of all taps (N, F)."""
+    columns = sum(widths[len(widths) - count_taps(taps, len(widths)) :])
+    return features[:, features.shape[1] - columns :]
+
+
+def list_sizes(size_px: int, short_side_px: int, images: int) -> list[int]:
+    """List the sizes to compare, smallest first; larger ones only where the images hold the detail."""
+    enlarge = short_side_px >= LARGER_BY * size_px and images < FEW_ENOUGH_TO_ENLARGE
+    return sorted({size_px, *(size for size in SIZES_PX if size < size_px or enlarge)})
+
+
+def estimate_forward_seconds(images: int, size_px: int) -> float:
+    """Estimate what one plain reading of so many images costs."""
+    return images / IMAGES_PER_SECOND * (size_px / 224) ** 2
+
+
+def estimate_head_seconds(images: int, features: int, classes: int) -> float:
+    """Estimate what one cross-validated head costs."""
+    rows = min(images, PROBE_IMAGES) / PROBE_IMAGES
+    return HEAD_SECONDS * rows**2 * max(1.0, classes / 2) * max(0.2, min(features / 4_000, 2.0))
+
+
+def sample_images(targets: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+    """Return the places of at most so many images, each class in its share and at least two of each."""
+    if len(targets) <= most:
+        return np.arange(len(targets))
+    generator = np.random.default_rng(seed)
+    chosen = []
+    for number in np.unique(targets):
+        places = generator.permutation(np.flatnonzero(targets == number))
+        chosen.append(places[: max(2, round(len(places) * most / len(targets)))])
+    return np.sort(np.concatenate(chosen))
+
+
+def measure_head(
+    features: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    fold_of: NDArray[np.int64],
+    classes: Sequence[str],
+    ordered: bool,
+    balanced: bool,
+    together: Sequence[str],
+    seed: int = 0,
+    graded: bool = False,
+) -> CrossValidation:
+    """Cross-validate a linear head quickly: as `cross_validate`, with one penalty for all folds.
+
+    The penalty of the four with the least out-of-fold log loss serves all folds. That flatters a little, every value
+    of a setting alike, at a quarter of the time.
+    """
+    with calm_threads(len(targets)):
+        found = _find_probabilities(features, targets, fold_of, len(classes), balanced, graded)
+    return measure_folds(found, targets, fold_of, classes, ordered, together, seed)
+
+
+def _find_probabilities(
+    features: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    fold_of: NDArray[np.int64],
+    classes: int,
+    balanced: bool,
+    graded: bool,
+) -> NDArray[np.float32]:
+    """Return the out-of-fold probabilities (N, C) of the penalty with the least log loss."""
+    mean, deviation = measure_scale(features)
+    turned = turn((features - mean) / deviation)
+    best: tuple[float, NDArray[np.float32]] | None = None
+    models: dict[int, Any] = {}
+    for strength in STRENGTHS:
+        found = np.full((len(targets), classes), 0.0, np.float32)
+        for fold in np.unique(fold_of):
+            out = fold_of == fold
+            model = models.get(fold) or build_regression(strength, balanced, classes * graded, 1e-2, warm_start=True)
+            models[fold] = model.set_params(C=strength)
+            if len(np.unique(targets[~out])) < 2:
+                found[np.ix_(out, np.unique(targets[~out]))] = 1.0
+                continue
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # unfinished solutions rank choices as well
+                model.fit(turned[~out], targets[~out])
+            found[np.ix_(out, model.classes_)] = model.predict_proba(turned[out])
+        loss = float(-np.log(found[np.arange(len(targets)), targets].clip(1e-12)).mean())
+        if best is not None and loss > best[0]:
+            break  # the loss over the penalty has one valley: what follows is worse
+        best = (loss, found)
+    assert best is not None
+    return best[1]
+
+
+def turn(scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Turn features (N, F) into (N, min(N, F)) columns with the same products, as `linear.rotate`, by their products.
+
+    Quicker where there are many more columns than rows: one product of (N, F) and the eigenvectors of (N, N).
+    """
+    if len(scaled) >= scaled.shape[1]:
+        return scaled
+    sizes, vectors = np.linalg.eigh((scaled @ scaled.T).astype(np.float64))
+    return np.ascontiguousarray(vectors * np.sqrt(sizes.clip(min=0.0)), dtype=np.float32)

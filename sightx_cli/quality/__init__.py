@@ -1,0 +1,1 @@
+"""What is wrong with the images or their labels, and how far they lie from everyday photographs."""

@@ -1,0 +1,100 @@
+"""The measured shift, the recipe that it and the number of images call for, and why, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sightx_cli.progress import Listener
+from sightx_cli.recipe.decision import Choice, choose_recipe, find_cell
+
+if TYPE_CHECKING:
+    from sightx_cli.quality.shift import Shift
+
+NEAR_SHARE = 0.1
+"""A band that begins or ends within this share of the images is said to be near."""
+
+
+def measure_manifest_shift(paths: Sequence[str], listener: Listener, keep_graph: bool = True) -> Shift:
+    """Measure how far the images to train on lie from everyday photographs (see `quality.shift.measure_shift`)."""
+    from sightx_cli.quality.shift import measure_shift  # OpenVINO takes 0.3 s to import
+
+    return measure_shift(paths, listener, keep_graph)
+
+
+def choose_by_shift(images: int, shift: Shift | str) -> Choice:
+    """Choose the recipe by the number of images and the shift, measured or as the user says; the reason is a paragraph.
+
+    Raises UsageError as `recipe.decision.choose_recipe`.
+    """
+    verdict = shift if isinstance(shift, str) else shift.verdict
+    choice = choose_recipe(images, verdict)
+    said = describe_given(verdict) if isinstance(shift, str) else describe_measured(shift)
+    return replace(
+        choice, reason=f"{choice.reason}. {said} {describe_choice(choice)} {describe_alternatives(images, verdict)}"
+    )
+
+
+def describe_measured(shift: Shift) -> str:
+    """Say in whole sentences what was measured, how far it lies from the edge, and what makes it less sure."""
+    from sightx_cli.quality.divergence import describe_distance
+
+    kind = "they are like" if shift.verdict == "similar" else "they are not like"
+    looked = "1 image" if shift.images == 1 else f"{shift.images} of them"
+    side, edge = describe_distance(shift.score, shift.edge), f"the edge of {shift.edge:.2f}"
+    said = f"Measured on {looked}, the shift is {shift.score:.2f}, {side} {edge}: {kind} everyday photographs."
+    return f"{said} {shift.note}".strip()
+
+
+def describe_choice(choice: Choice) -> str:
+    """Say what was chosen, and what it trains."""
+    return f"So {choice.recipe}: {choice.strategy}."
+
+
+def describe_given(verdict: str) -> str:
+    """Say that the shift is the user's word."""
+    return f"The shift was given with --shift {verdict}, not measured."
+
+
+def describe_alternatives(images: int, verdict: str) -> str:
+    """Say what would change the choice: "With 46 more images it would be natural-medium; were they …"."""
+    cell = find_cell(images, verdict)
+    ways = []
+    if cell.high is not None:
+        more = cell.high - images
+        count = "1 more image" if more == 1 else f"{more:,} more images"
+        ways.append(f"with {count} it would be {find_cell(cell.high, verdict).recipe}")
+    fewer = images - cell.low + 1
+    if cell.low and fewer <= NEAR_SHARE * images:
+        ways.append(f"with {fewer:,} fewer, {find_cell(cell.low - 1, verdict).recipe}")
+    other = "different" if verdict == "similar" else "similar"
+    kind = "scans or surfaces" if other == "different" else "everyday photographs"
+    would = "" if ways else " it would be"
+    ways.append(f"were they {kind} (--shift {other}),{would} {find_cell(images, other).recipe}")
+    text = "; ".join(ways)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def guess_profile(shift: Shift) -> str | None:
+    """Guess the augmentation profile from the images: "medical" for grey ones that lie far; None where nothing tells.
+
+    Medical is the most careful of the profiles for what is no photograph: no vertical flip, little change of light.
+    Colour says too little: a fundus, a mole and a field from the air are all far and in colour.
+    """
+    return "medical" if shift.grey and shift.verdict == "different" else None
+
+
+def describe_profile(shift: Shift, profile: str) -> str:
+    """Say which augmentations stand because of the shift, and when to name others; empty for photographs."""
+    if guess_profile(shift) is not None:
+        return (
+            "grey, and not like photographs: augmented as medical images, with no vertical flip and little change of "
+            "light. For parts and materials, which have no up, add --profile surface"
+        )
+    if shift.verdict == "different":
+        return (
+            f"augmented with the profile {profile}. For images that have no up, name theirs: "
+            "--profile retina, skin, aerial or surface"
+        )
+    return ""

@@ -1,0 +1,175 @@
+"""What the images of a data set say of it beyond their files: shift and recipe, duplicates, outliers, label doubts.
+
+All of it is kept in the store under what it was computed from, so that a second look at the same images is quick and
+never imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sightx_cli.data.manifest import Manifest
+from sightx_cli.data.splits import join_groups
+from sightx_cli.features.examination import EXAMINATION_VERSION, Examination
+from sightx_cli.features.kept_text import find_text, keep_text
+from sightx_cli.features.store import OutputStore, digest_key
+from sightx_cli.probe.trials import select_taps
+from sightx_cli.progress import Listener
+from sightx_cli.quality.advice import choose_by_shift, measure_manifest_shift
+from sightx_cli.quality.duplicates import Duplicate, find_duplicates, find_twins
+from sightx_cli.quality.neighbours import find_neighbours, reduce_features
+from sightx_cli.quality.outliers import NEIGHBOUR, find_outliers
+from sightx_cli.recipe.catalog import find_recipe
+from sightx_cli.recipe.decision import count_images
+from sightx_cli.recipe.settings import TAPS, change_setting
+from sightx_cli.version import VERSION
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sightx_cli.quality.label_doubts import Doubts
+    from sightx_cli.recipe.recipe import Recipe
+
+ANALYSIS_VERSION = 1
+"""Part of the address: raised when any finding is made in another way than before."""
+COMPARING, DOUBTING = "comparing the images", "weighing the labels"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The measured shift (as its JSON), the recipe that it and the number of images call for, and why."""
+
+    shift: dict[str, Any]
+    recipe: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Doubted:
+    """One image whose label the quick head doubts: its place, the class it suggests, its probability of both."""
+
+    place: int
+    suggested: str
+    confidence: float
+    confidence_given: float
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What was found; images by their places among those that can be read."""
+
+    advice: Advice
+    duplicates: tuple[Duplicate, ...]
+    outliers: tuple[tuple[int, float], ...]
+    """The place of each image far from all others, and how far, in robust standard deviations; the farthest first."""
+    doubts: tuple[Doubted, ...]
+    agreement: float | None
+    """The share of labels that the quick head gives as they are; None where it could not be tried."""
+
+
+def advise(manifest: Manifest, frame: pd.DataFrame, listener: Listener) -> Advice:
+    """Measure the shift of the images to train on, and choose the recipe."""
+    paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"]
+    shift = measure_manifest_shift([str(path) for path in paths], listener)
+    choice = choose_by_shift(count_images(frame["split"].tolist(), manifest.is_divided), shift)
+    return Advice(shift.to_json(), choice.recipe, choice.reason)
+
+
+def analyse(manifest: Manifest, frame: pd.DataFrame, examination: Examination, listener: Listener) -> Analysis:
+    """Find all that needs the network, or find it kept.
+
+    Raises WeightsError when the network's weights cannot be had.
+    """
+    store = OutputStore()
+    address = _address(manifest, frame, examination)
+    kept = find_text(store, address)
+    if kept is not None:
+        return _read(kept)
+    advice = advise(manifest, frame, listener)
+    analysis = _compute(advice, frame, examination, listener)
+    try:
+        keep_text(store, address, json.dumps(asdict(analysis)), f"what inspect found among {len(frame):,} images")
+    except OSError as error:
+        listener.warn(f"what was found cannot be kept ({error.strerror}): it is computed again next time")
+    return analysis
+
+
+def _compute(advice: Advice, frame: pd.DataFrame, examination: Examination, listener: Listener) -> Analysis:
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    from sightx_cli.features.embedding import embed_images
+    from sightx_cli.quality.label_doubts import find_doubts
+
+    paths = [str(path) for path in frame["path"]]
+    recipe = choose_reader(advice.recipe)
+    # All taps, as the probe reads them: one reading of the images serves both, and the fit.
+    embedding = embed_images(change_setting(recipe, TAPS, "all"), None, paths, examination.digests, listener)
+    features = select_taps(embedding.features, embedding.widths, recipe.model.head.taps)
+    last = embedding.features[:, -embedding.widths[-1] :]
+    # One thread of linear algebra: its threads wait for each other by spinning, which beside other work costs several
+    # times what they gain on matrices this small; pixels are compared in threads of their own.
+    with threadpool_limits(1, user_api="blas"):
+        listener.start(COMPARING, None, "")
+        twins = find_twins(examination.digests, examination.pixel_digests)
+        alone = np.unique(twins)
+        near = find_neighbours(reduce_features(last[alone]))
+        duplicates = find_duplicates(examination, twins, near)
+        as_they_are = find_neighbours(reduce_features(last[alone], about_mean=False), NEIGHBOUR)
+        outliers = tuple((int(alone[row]), remoteness) for row, remoteness in find_outliers(as_they_are))
+        listener.finish(COMPARING)
+        listener.start(DOUBTING, None, "")
+        names, targets = np.unique(frame["label"].to_numpy().astype(str), return_inverse=True)
+        copies = [""] * len(frame)
+        for number, duplicate in enumerate(duplicates):
+            for place in duplicate.places:
+                copies[place] = str(number)
+        doubts: Doubts = find_doubts(features, targets, join_groups(frame["group"].tolist(), copies))
+        listener.finish(DOUBTING)
+    doubted = tuple(
+        Doubted(doubt.place, str(names[doubt.suggested]), round(doubt.confidence, 4), round(doubt.confidence_given, 4))
+        for doubt in doubts.found
+    )
+    return Analysis(advice, duplicates, outliers, doubted, doubts.agreement)
+
+
+def choose_reader(name: str) -> Recipe:
+    """Return the recipe whose frozen network looks at the images: the one chosen, so that a fit finds what is kept.
+
+    One that trains from random weights looks with the pretrained ones.
+    """
+    recipe, _ = find_recipe(name)
+    if recipe.model.weights != "scratch":
+        return recipe
+    return change_setting(recipe, "model.weights", "imagenet")
+
+
+def _address(manifest: Manifest, frame: pd.DataFrame, examination: Examination) -> str:
+    """Return the address of an analysis: all that it depends on."""
+    packages = ("cleanlab", "scikit-learn", "openvino", "torch", "timm")
+    return digest_key(
+        {
+            "analysis": ANALYSIS_VERSION,
+            "examination": EXAMINATION_VERSION,
+            "version": VERSION,
+            "packages": {name: version(name) for name in packages},
+            "digests": examination.digests,
+            "columns": {name: frame[name].tolist() for name in ("label", "split", "group")},
+            "kind": manifest.kind,
+        }
+    )
+
+
+def _read(text: str) -> Analysis:
+    kept = json.loads(text)
+    return Analysis(
+        Advice(**kept["advice"]),
+        tuple(Duplicate(tuple(one["places"]), one["kind"]) for one in kept["duplicates"]),
+        tuple((place, remoteness) for place, remoteness in kept["outliers"]),
+        tuple(Doubted(**one) for one in kept["doubts"]),
+        kept["agreement"],
+    )

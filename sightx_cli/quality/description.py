@@ -1,0 +1,245 @@
+"""The findings of an inspection in words that need no dictionary: what was found, and what to do about it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sightx_cli.data.checks import Unreadable
+from sightx_cli.quality.analysis import Analysis
+from sightx_cli.quality.duplicates import Duplicate
+from sightx_cli.results.findings import Finding, Picture
+from sightx_cli.results.inspect import Shortcut
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KINDS = {"bytes": "the same file", "pixels": "the same pixels", "near": "the same photograph"}
+EXAMPLES = 6
+"""Images of each side that show a shortcut."""
+SURE = 0.8
+"""Below this share of labels that the quick head gives as they are, its doubts are weak: said aloud."""
+SIZE_WORDS = {"size": "its size", "aspect": "its shape", "format": "its file format", "mode": "its colour mode"}
+
+
+class Describer:
+    """Turns what was found into findings, for one data set: `source` is what the user typed."""
+
+    def __init__(self, source: str, frame: pd.DataFrame, group_by: str | None = None) -> None:
+        self._source = shlex.quote(source)
+        self._group_by = f" --group-by {shlex.quote(group_by)}" if group_by else ""
+        self._paths, self._images = frame["path"].tolist(), frame["image"].tolist()
+        self._labels, self._splits = frame["label"].tolist(), frame["split"].tolist()
+
+    def describe(
+        self,
+        analysis: Analysis,
+        unreadable: Sequence[Unreadable],
+        groups: Sequence[dict[str, Any]],
+        likely: dict[str, Any] | None,
+        shortcuts: Sequence[Shortcut],
+    ) -> tuple[Finding, ...]:
+        """Return the findings, the gravest first."""
+        found = [
+            self._describe_conflicts(analysis.duplicates),
+            self._describe_leaks(analysis.duplicates),
+            self._describe_groups(groups),
+            self._describe_likely(likely),
+            self._describe_copies(analysis.duplicates),
+            self._describe_unreadable(unreadable),
+            self._describe_shortcuts(shortcuts),
+            self._describe_doubts(analysis),
+            self._describe_outliers(analysis),
+        ]
+        return tuple(finding for finding in found if finding is not None)
+
+    def show(self, place: int, remark: str = "") -> Picture:
+        """Return the picture of an image."""
+        return Picture(self._paths[place], self._images[place], self._labels[place], self._splits[place], remark)
+
+    def _has_conflict(self, duplicate: Duplicate) -> bool:
+        return len({self._labels[place] for place in duplicate.places}) > 1
+
+    def _leaks(self, duplicate: Duplicate) -> bool:
+        return len({self._splits[place] for place in duplicate.places}) > 1
+
+    def _show_copies(self, duplicates: Iterable[Duplicate]) -> tuple[tuple[Picture, ...], ...]:
+        return tuple(tuple(self.show(place, KINDS[one.kind]) for place in one.places) for one in duplicates)
+
+    @property
+    def _fix(self) -> str:
+        return (
+            f"sightx inspect {self._source} --fix leave-out.csv, then sightx fit {self._source} --exclude leave-out.csv"
+        )
+
+    def _describe_conflicts(self, duplicates: Sequence[Duplicate]) -> Finding | None:
+        found = [one for one in duplicates if self._has_conflict(one)]
+        if not found:
+            return None
+        one = len(found) == 1
+        return Finding(
+            "conflicts",
+            f"{_count(len(found), 'photograph')} with different labels",
+            f"The same photograph stands there more than once, and its labels contradict each other. "
+            f"{'One of them' if one else 'At least one of each'} is wrong, and nothing here can tell which.",
+            f"Ask someone who knows, and correct the label. Or leave all of them out: {self._fix}",
+            self._show_copies(found),
+        )
+
+    def _describe_leaks(self, duplicates: Sequence[Duplicate]) -> Finding | None:
+        found = [one for one in duplicates if self._leaks(one)]
+        if not found:
+            return None
+        return Finding(
+            "leaks",
+            f"{_count(len(found), 'photograph')} in more than one part of the split",
+            "A model recognises what it has seen in training, so these make its figures look better than they will be."
+            + self._count_known(found),
+            f"Leave the copies in train out: {self._fix}",
+            self._show_copies(found),
+        )
+
+    def _count_known(self, leaks: Sequence[Duplicate]) -> str:
+        """Say how many of the images that are measured on stand in train too: " Of the 782 in valid, 782 do."."""
+        said = []
+        for part in ("valid", "test"):
+            total = self._splits.count(part)
+            known = sum(
+                self._splits[place] == part
+                for one in leaks
+                for place in one.places
+                if any(self._splits[other] != part for other in one.places)
+            )
+            if known:
+                said.append(
+                    f" Of the {total:,} images in {part}, {'all' if known == total else f'{known:,}'} are known."
+                )
+        return "".join(said)
+
+    def _describe_groups(self, groups: Sequence[dict[str, Any]]) -> Finding | None:
+        if not groups:
+            return None
+        rows = []
+        for group in groups:
+            places = self._show_both_sides(group["places"])
+            rows.append(tuple(self.show(place, str(group["group"])) for place in places))
+        return Finding(
+            "groups",
+            f"{_count(len(groups), 'group')} in more than one part of the split",
+            "Images of one patient (or part, or batch) resemble each other. With some in train and some in valid, the "
+            "figures say how well the model knows these patients, not how it will do on new ones.",
+            f"Divide anew, groups kept together: sightx fit {self._source}{self._group_by} --resplit",
+            tuple(rows),
+        )
+
+    def _show_both_sides(self, places: Sequence[int]) -> list[int]:
+        """Return one image of each part."""
+        return list({self._splits[place]: place for place in reversed(places)}.values())[::-1]
+
+    def _describe_likely(self, likely: dict[str, Any] | None) -> Finding | None:
+        if likely is None:
+            return None
+        option = f"--group-by {shlex.quote(likely['expression'])}"
+        on_both = likely["across_parts"]
+        both = f" {_count(on_both, 'of these groups stands', 'of these groups stand')} in more than one part." * bool(
+            on_both
+        )
+        mend = f"sightx fit {self._source} {option}" + " --resplit" * bool(on_both)
+        return Finding(
+            "likely-groups",
+            f"file names look like {likely['groups']:,} groups"
+            + (f", {on_both:,} of them in more than one part" if on_both else ""),
+            f"Names such as {likely['example']} suggest which images belong together: {likely['images']:,} images "
+            f"share theirs with another.{both}",
+            f"If these are patients or parts, keep them together: {mend}",
+            harmful=bool(on_both),
+        )
+
+    def _describe_copies(self, duplicates: Sequence[Duplicate]) -> Finding | None:
+        found = [one for one in duplicates if not self._has_conflict(one) and not self._leaks(one)]
+        if not found:
+            return None
+        extra = sum(len(one.places) - 1 for one in found)
+        return Finding(
+            "duplicates",
+            f"{_count(len(found), 'photograph')} more than once ({_count(extra, 'copy', 'copies')} too many)",
+            "Copies add nothing to learn from, weigh double, and get on both sides when a split is made by chance.",
+            f"Leave all but one of each out: {self._fix}",
+            self._show_copies(found),
+        )
+
+    def _describe_unreadable(self, unreadable: Sequence[Unreadable]) -> Finding | None:
+        if not unreadable:
+            return None
+        return Finding(
+            "unreadable",
+            f"{_count(len(unreadable), 'file')} cannot be read",
+            "They are damaged, empty, or no images. A fit leaves them out and says so.",
+            "Copy them again from their source, or leave them out for good.",
+            lines=tuple(f"{one.image}: {one.error}" for one in unreadable),
+        )
+
+    def _describe_shortcuts(self, shortcuts: Sequence[Shortcut]) -> Finding | None:
+        if not shortcuts:
+            return None
+        rows = []
+        for label in dict.fromkeys(one.label for one in shortcuts):
+            here = [place for place, given in enumerate(self._labels) if given == label][:EXAMPLES]
+            others = [place for place, given in enumerate(self._labels) if given != label][:EXAMPLES]
+            rows.append(tuple(self.show(place) for place in here + others))
+        lines = tuple(
+            f"{one.label}: {SIZE_WORDS.get(one.what, one.what)} tells it from the others in "
+            f"{100 * one.balanced_accuracy:.0f} %: {one.usual} against {one.others}"
+            for one in shortcuts
+        )
+        return Finding(
+            "shortcuts",
+            f"{_count(len(lines), 'way')} to tell a class without looking at the picture",
+            "A model learns the easiest sign there is. If one class comes from another machine, it may learn the "
+            "machine, and fail where that differs.",
+            "Bring images of each class from the same source, or save all in one size and format, and test on images "
+            "from elsewhere.",
+            tuple(rows),
+            lines,
+        )
+
+    def _describe_doubts(self, analysis: Analysis) -> Finding | None:
+        if not analysis.doubts:
+            return None
+        share = analysis.agreement or 0.0
+        weak = (
+            f" It gives only {100 * share:.0f} % of the labels as they are, so these classes are hard to tell apart "
+            "for it, and many of its doubts will be its own fault."
+            if share < SURE
+            else f" It gives {100 * share:.0f} % of the labels as they are."
+        )
+        rows = tuple(
+            (self.show(one.place, f"{one.suggested}? {100 * one.confidence:.0f} %"),) for one in analysis.doubts
+        )
+        return Finding(
+            "doubts",
+            f"{_count(len(rows), 'label')} to look at",
+            "A quick model that saw the other images would give them another label, with the probability shown." + weak,
+            "Look at the first of them, the most doubtful stand first, and correct those that are wrong. None is left "
+            "out by --fix.",
+            rows,
+            harmful=False,
+        )
+
+    def _describe_outliers(self, analysis: Analysis) -> Finding | None:
+        if not analysis.outliers:
+            return None
+        rows = tuple((self.show(place, f"far: {remoteness:.1f} σ"),) for place, remoteness in analysis.outliers)
+        return Finding(
+            "outliers",
+            f"{_count(len(rows), 'image')} unlike all others",
+            "They lie far from every other image: perhaps a photograph among scans, a blank page, a wrong file.",
+            "Look at them, and take out what does not belong here. None is left out by --fix.",
+            rows,
+            harmful=False,
+        )
+
+
+def _count(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

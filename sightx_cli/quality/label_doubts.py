@@ -1,0 +1,112 @@
+"""Finds labels that a quick head doubts: confident learning on out-of-fold probabilities.
+
+Northcutt et al. 2021, "Confident Learning" (doi 10.1613/jair.1.12125), by its authors' library cleanlab. Each image is
+judged by a linear head that saw neither it nor its duplicates nor its group.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli.probe.linear_head import calm_threads, choose_strength, measure_scale
+from sightx_cli.quality.neighbours import find_directions
+
+FOLDS = 5
+DIRECTIONS = 256
+"""Principal directions of the features that the head reads: as many doubts found as with all, many times sooner."""
+SAMPLE_IMAGES = 20_000
+"""The directions are found on at most so many images."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """One image whose label is doubted: its place, the class the head would give, and its probability of both."""
+
+    place: int
+    suggested: int
+    confidence: float
+    """Of the class suggested."""
+    confidence_given: float
+    """Of the label as given."""
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """All doubts, the strongest first, and the share of labels that the head gives as they are: how far to trust it."""
+
+    found: tuple[Doubt, ...]
+    agreement: float | None
+    """None where there were too few images, or groups, to judge any."""
+
+
+def find_doubts(
+    features: NDArray[np.float32], targets: NDArray[np.int64], groups: Sequence[str] | None = None, seed: int = 0
+) -> Doubts:
+    """Find the doubtful labels of images with features (N, F) and class numbers `targets` (N,).
+
+    Images of one group (a name; "" stands alone) are judged together by a head that saw none of them. Classes with
+    fewer than FOLDS groups or images of their own are not judged.
+    """
+    named = np.array([group or f"\0{place}" for place, group in enumerate(groups or [""] * len(targets))])
+    counts = {label: len(set(named[targets == label].tolist())) for label in np.unique(targets).tolist()}
+    rows = np.flatnonzero([counts[label] >= FOLDS for label in targets.tolist()])
+    present, labels = np.unique(targets[rows], return_inverse=True)
+    if len(present) < 2:
+        return Doubts((), None)
+    probabilities = predict_out_of_fold(features[rows], labels, named[rows].tolist(), seed)
+    from cleanlab.filter import find_label_issues
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of classes without any issue
+        places = find_label_issues(
+            labels, probabilities, filter_by="both", return_indices_ranked_by="self_confidence", n_jobs=1
+        )
+    suggested = probabilities.argmax(1)
+    found = tuple(
+        Doubt(
+            int(rows[place]),
+            int(present[suggested[place]]),
+            float(probabilities[place, suggested[place]]),
+            float(probabilities[place, labels[place]]),
+        )
+        for place in places
+        if suggested[place] != labels[place]
+    )
+    return Doubts(found, float((suggested == labels).mean()))
+
+
+def predict_out_of_fold(
+    features: NDArray[np.float32], labels: NDArray[np.int64], groups: Sequence[str], seed: int
+) -> NDArray[np.float64]:
+    """Return each image's class probabilities, (N, classes), by a head that saw nothing of its group.
+
+    Every class has images in FOLDS groups at least.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    classes = int(labels.max()) + 1
+    codes = np.unique(np.asarray(groups), return_inverse=True)[1]
+    probabilities = np.full((len(labels), classes), 1e-6)
+    rows = _reduce(features, seed)
+    with calm_threads(len(rows)), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a head that is not quite solved judges as well
+        strength = choose_strength(rows, labels, False, groups, seed)
+        for fit, judge in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(rows, labels, codes):
+            model = LogisticRegression(C=strength, max_iter=100, tol=1e-3).fit(rows[fit], labels[fit])
+            probabilities[np.ix_(judge, model.classes_)] = model.predict_proba(rows[judge])
+    return probabilities / probabilities.sum(1, keepdims=True)  # type: ignore[no-any-return]
+
+
+def _reduce(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """Standardise features (N, F) and turn them to their DIRECTIONS principal directions."""
+    mean, deviation = measure_scale(features)
+    places = np.random.default_rng(seed).permutation(len(features))[:SAMPLE_IMAGES]
+    sample = (features[places] - mean) / deviation
+    wanted = find_directions(sample, DIRECTIONS, seed) / deviation[:, None]
+    return (features @ wanted - mean @ wanted).astype(np.float32)

@@ -1,0 +1,215 @@
+"""The domain shift: how far images lie from the photographs that the pretrained network knows.
+
+A network's BatchNorms keep the mean and the variance that its training images gave each channel. So the statistics of
+ImageNet are at hand without ImageNet, and the images at hand are compared with them: per channel the divergence of two
+normal distributions, KL(data ‖ ImageNet), averaged over the channels and over the last four BatchNorms of
+tf_efficientnet_lite0 (whatever network is trained afterwards). The first measurement converts the network; a later one
+reads the kept graph and never imports torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli.data.readers.raster import ImageFileError, measure_header
+from sightx_cli.data.views import read_view
+from sightx_cli.engine.interface import BATCH_IMAGES, Forward, Images
+from sightx_cli.engine.openvino_forward import load_openvino
+from sightx_cli.errors import DataError
+from sightx_cli.features.store import OutputStore, digest_key
+from sightx_cli.machine import measure_threads
+from sightx_cli.model.packaged import digest_file, find_packaged_file
+from sightx_cli.progress import Listener
+from sightx_cli.quality.divergence import (
+    SHIFT_IMAGES,
+    Moments,
+    choose_edge,
+    describe_distance,
+    describe_doubts,
+    score_few,
+)
+from sightx_cli.recipe.decision import Shift as Verdict
+
+SHIFT_NORMS = 4
+SHIFT_BACKBONE = "tf_efficientnet_lite0"
+SHIFT_SIZE_PX = 224
+SHIFT_FIT = "squash"
+"""The whole image: what a crop leaves out may be what sets it apart."""
+
+GREY_LEVELS = 3.0
+"""Channels that differ by less than this on average, of 255, are grey: JPEG leaves 1 or 2."""
+GREY_SHARE = 0.95
+GRAPH_VERSION = 1
+"""Part of the kept graph's address: raised when the same network is measured another way."""
+SAMPLE_SEED = 0
+"""One sample for each data set, whatever --seed says: the shift does not depend on chance."""
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How far images lie from ImageNet."""
+
+    score: float
+    """0 for ImageNet itself; see EDGE."""
+    verdict: Verdict
+    edge: float
+    """From this score on these images count as different: EDGE, more where they had to be enlarged a lot."""
+    images: int
+    """How many were looked at."""
+    enlarged: float | None
+    """By how much the middle one of them was enlarged to be read by the network; None where it was not."""
+    grey: bool
+    """Whether they are grey, whatever their files call themselves."""
+    note: str
+    """What makes the score less sure, in whole sentences; empty where nothing does."""
+    seconds: float
+
+    @property
+    def distance(self) -> str:
+        """The score and how far it lies from the edge: "0.56, well beyond 0.37"."""
+        return f"{self.score:.2f}, {describe_distance(self.score, self.edge)} {self.edge:.2f}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return `shift` as the JSON contract has it."""
+        return {
+            "score": round(self.score, 3),
+            "verdict": self.verdict,
+            "edge": round(self.edge, 3),
+            "images": self.images,
+            "enlarged": None if self.enlarged is None else round(self.enlarged, 2),
+            "grey": self.grey,
+            "note": self.note,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def measure_shift(paths: Sequence[str], listener: Listener, keep_graph: bool = True) -> Shift:
+    """Measure how far images lie from ImageNet, on a sample that is the same each time; files not readable are passed.
+
+    Args:
+        paths: image files, of the part to train on alone.
+        listener: hears of the work.
+        keep_graph: whether a graph made here may be kept on disk for the next time.
+
+    Raises:
+        DataError: when not one of the files can be read.
+        WeightsError: when the weights that it measures with cannot be had.
+    """
+    began = time.perf_counter()
+    task = "measuring the shift"
+    listener.start(task, min(SHIFT_IMAGES, len(paths)), "images")
+    try:
+        with ThreadPoolExecutor(1) as pool:  # read meanwhile: loading the network keeps but one core busy
+            sample = pool.submit(read_sample, paths)
+            forward = load_forward(listener, keep_graph)
+            images, enlargements = sample.result()
+        moments = run_forward(forward, images, listener, task)
+    finally:
+        listener.finish(task)
+    score = score_few(moments)
+    enlarged = median(enlargements)
+    edge = choose_edge(enlarged)
+    return Shift(
+        score=score,
+        verdict="different" if score >= edge else "similar",
+        edge=edge,
+        images=len(images),
+        enlarged=enlarged if enlarged > 1 else None,
+        grey=are_grey(images),
+        note=describe_doubts(score, edge, len(images), SHIFT_SIZE_PX / enlarged, enlarged),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def load_forward(listener: Listener, keep_graph: bool) -> Forward:
+    """Return the compiled network that gives the moments: from the kept graph, else converted (which imports torch)."""
+    packaged = find_packaged_file(SHIFT_BACKBONE)
+    store = OutputStore()
+    address = digest_key(
+        {
+            "moments": GRAPH_VERSION,
+            "backbone": SHIFT_BACKBONE,
+            "weights": digest_file(packaged[0]) if packaged else "hub",
+            "norms": SHIFT_NORMS,
+        }
+    )
+    graph = store.graphs / f"shift-{address}.xml"
+    if graph.is_file():
+        try:
+            forward = load_openvino(graph, batch=BATCH_IMAGES, precision="float32")
+            with contextlib.suppress(OSError):  # marks it as used; a store that may only be read serves too
+                os.utime(graph)
+            return forward
+        except RuntimeError:
+            pass  # damaged: `build_forward` says so and converts again
+    from sightx_cli.engine.choice import EngineChoice, build_forward
+    from sightx_cli.model.norm_moments import build_norm_moments
+
+    module, weights = build_norm_moments(SHIFT_BACKBONE, SHIFT_SIZE_PX, SHIFT_NORMS)
+    engine = EngineChoice("openvino", "float32", "cpu", "the shift is measured on the CPU, in full precision")
+
+    def build(kept: Path | None) -> Forward:
+        names = module.output_names()
+        return build_forward(engine, module, names, SHIFT_SIZE_PX, weights.mean, weights.std, kept, listener)
+
+    try:
+        return build(graph if keep_graph else None)
+    except OSError:  # the store is read-only or full: this time without it
+        return build(None)
+
+
+def read_sample(paths: Sequence[str]) -> tuple[Images, list[float]]:
+    """Read up to SHIFT_IMAGES of the files, drawn at random but the same each time, whatever order they come in.
+
+    Returns the images (N, 224, 224, 3) and by how much each was enlarged (below 1: made smaller). Raises DataError
+    when none can be read.
+    """
+    ordered = sorted(paths)
+    waiting = [ordered[place] for place in np.random.default_rng(SAMPLE_SEED).permutation(len(ordered))]
+    found: list[tuple[NDArray[np.uint8], float]] = []
+    with ThreadPoolExecutor(measure_threads().decoding) as pool:
+        while waiting and len(found) < SHIFT_IMAGES:
+            missing = SHIFT_IMAGES - len(found)
+            part, waiting = waiting[:missing], waiting[missing:]
+            found += [one for one in pool.map(_read_one, part) if one is not None]
+    if not found:
+        raise DataError(
+            f"none of the {len(paths):,} images can be read",
+            "check that these are image files and that you may read them",
+        )
+    return np.stack([pixels for pixels, _ in found]), [enlarged for _, enlarged in found]
+
+
+def _read_one(path: str) -> tuple[NDArray[np.uint8], float] | None:
+    try:
+        width, height = measure_header(path)[:2]
+        return read_view(path, SHIFT_SIZE_PX, SHIFT_FIT, None, 0), SHIFT_SIZE_PX / (width * height) ** 0.5
+    except ImageFileError:
+        return None
+
+
+def run_forward(forward: Forward, images: Images, listener: Listener, task: str) -> Moments:
+    """Run the images (N, H, W, 3); return the moments by name, (N, C) each, in the images' order."""
+    batches = ((start, images[start : start + BATCH_IMAGES]) for start in range(0, len(images), BATCH_IMAGES))
+    parts: dict[int, Mapping[str, NDArray[np.float32]]] = {}
+    for start, outputs in forward.run(batches):
+        parts[start] = outputs
+        listener.advance(task, len(next(iter(outputs.values()))))
+    return {name: np.concatenate([parts[start][name] for start in sorted(parts)]) for name in parts[0]}
+
+
+def are_grey(images: Images) -> bool:
+    """Tell whether images (N, H, W, 3) are grey, but for a few."""
+    spread = np.array([np.ptp(image.astype(np.int16), axis=2).mean() for image in images])
+    return bool((spread < GREY_LEVELS).mean() >= GREY_SHARE)

@@ -1,0 +1,188 @@
+"""Whether so many trainable parameters suit so many images, in words with the numbers at hand.
+
+No law says how many parameters a number of images carries: networks with far more parameters than images can learn
+the images by heart and can generalise all the same (Zhang et al. 2017, "Understanding deep learning requires
+rethinking generalization", arXiv:1611.03530). What is used here is the decision table as a rule of thumb: from how
+many images on it trains as many stages of a network. The ratio is stated beside it, as what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sightx_cli.recipe.decision import TABLE, describe_band
+
+HIGH_PERCENT = 50.0
+"""From this share of trainable parameters on, an audit says why it is so high."""
+
+GENTLE_STAGES, GENTLE_RATE = 2, 0.1
+"""The table trains the last one or two stages also with few images, where these are unlike ImageNet's: behind a linear
+head that is trained first, and at a tenth of its rate."""
+
+MOST_STAGES = {"similar": 2, "different": 3}
+"""So many of the last stages the table trains with some thousands of images; from there on it trains all."""
+
+UNEVEN = 1.5
+"""A stage with so many times the mean stage's parameters counts as wide, and is why the share is high."""
+
+WIDE = "a layer's parameters grow with the product of its channels in and out, and later stages have more channels"
+MEMORISING = "the ratio alone decides nothing (Zhang et al. 2017, arXiv:1611.03530): the valid part tells"
+
+
+FROM_SCRATCH = (
+    f"From random weights every layer has to be learned: the decision table does so from {max(c.low for c in TABLE):,} "
+    "images on, with networks of ImageNet's size; a small network for small images asks for fewer"
+)
+
+
+@dataclass(frozen=True)
+class Share:
+    """One part of a network as an explanation needs it: its name, parameters, how many train, multiply-adds."""
+
+    name: str
+    parameters: int
+    trainable: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """How the trainable parameters compare with the images: `images` is a number, or a band (None: no upper end).
+
+    `least_images` is where the decision table begins to train as many stages, None where it has no say.
+    """
+
+    images: tuple[int, int | None]
+    parameters_per_image: tuple[float, float | None]
+    least_images: int | None
+    is_enough: bool | None
+    ratio: str
+    rule: str
+
+    def describe(self, in_full: bool = True) -> str:
+        """Say how many parameters train for each image and, in full, whether the images carry that."""
+        return f"{self.ratio}; {MEMORISING}. {self.rule}" if in_full else f"{self.ratio}."
+
+
+def find_least_images(trained_stages: int, stages: int, shift: str, is_gentle: bool = True) -> int:
+    """Return from how many images on the decision table trains so many of a network's stages, besides the head.
+
+    `is_gentle`: they train as the table has it with few images, behind a linear head and at a tenth of its rate.
+    """
+    lows = sorted({cell.low for cell in TABLE if cell.shift == shift})
+    most_with_few = min(GENTLE_STAGES, stages - 1) if shift == "different" and is_gentle else 0
+    if trained_stages <= most_with_few:
+        return lows[0]
+    return lows[1] if trained_stages <= min(MOST_STAGES[shift], stages - 1) else lows[2]
+
+
+def judge_capacity(
+    parts: Sequence[Share],
+    images: tuple[int, int | None],
+    shift: str,
+    *,
+    is_run: bool = False,
+    is_scratch: bool = False,
+    has_hidden_layers: bool = False,
+    rate_ratio: float = 0.0,
+) -> Capacity:
+    """Compare what trains with the images: of a run its own number, of a recipe the band that it is meant for.
+
+    `parts` are the stages of the network and, last, the head; `rate_ratio` is the highest rate of a stage over the
+    head's.
+    """
+    trainable = sum(part.trainable for part in parts)
+    low, high = images
+    most = round(trainable / max(low, 1), 1)
+    least = most if is_run else round(trainable / (high - 1), 1) if high is not None else None
+    trained = sum(part.trainable > 0 for part in parts[:-1])
+    is_gentle = not has_hidden_layers and rate_ratio <= GENTLE_RATE * (1 + 1e-9)
+    is_wide_head = has_hidden_layers and parts[-1].trainable > trainable / 2
+    needed = None if is_scratch or is_wide_head else find_least_images(trained, len(parts) - 1, shift, is_gentle)
+    is_enough = _is_enough(images, needed)
+    like = "like everyday photographs" if shift == "similar" else "unlike everyday photographs"
+    if is_run:
+        ratio = f"{low:,} images to train on: {_per_image(most)} for each"
+    else:
+        ends = [f"{_per_image(most)} for each at the low end"] if low else []
+        if least is not None:
+            ends.append(f"{least:,.0f} at the high end" if low else f"{_per_image(least)} for each at the high end")
+        ratio = f"Meant for {describe_band(low, high)} images {like}: {', '.join(ends) or 'any number'}"
+    if needed is None:
+        rule = FROM_SCRATCH if is_scratch else _describe_head(parts[-1])
+    else:
+        rule = _describe_rule(needed, is_enough, trained, len(parts) - 1)
+    if is_run and is_enough is False:
+        rule += f" (sightx recipes decide --images {low} --shift {shift})"
+    return Capacity(images, (most, least), needed, is_enough, ratio, f"{rule}.")
+
+
+def _is_enough(images: tuple[int, int | None], needed: int | None) -> bool | None:
+    """Tell whether a band of images lies above what is needed; None where it lies on both sides, or nothing is said."""
+    low, high = images
+    if needed is None or (low < needed and (high is None or high > needed)):
+        return None
+    return low >= needed
+
+
+def _per_image(ratio: float) -> str:
+    return f"{ratio:,.0f} trainable parameters" if ratio >= 100 else f"{ratio:,.1f} trainable parameters"
+
+
+def _describe_head(head: Share) -> str:
+    return (
+        f"The decision table has heads without hidden layers in mind: for one of {head.trainable:,} parameters that "
+        "begins at random it says nothing"
+    )
+
+
+def _describe_rule(needed: int, is_enough: bool | None, trained: int, stages: int) -> str:
+    """Say what the decision table, as a rule of thumb, does with as many images."""
+    what = "the head alone" if not trained else "every stage" if trained == stages else f"{trained} of {stages} stages"
+    said = f"The decision table, a rule of thumb, trains {what}"
+    if is_enough:
+        gentle = ", at a tenth of the head's rate where they are few" if trained and not needed else ""
+        onset = f"from {needed:,} images on" if needed else "with any number of images"
+        return f"{said} {onset}{gentle}: the images carry it"
+    end = "these are too few for it" if is_enough is False else "with fewer it trains fewer stages"
+    return f"{said} only from {needed:,} images on: {end}"
+
+
+def explain_share(parts: Sequence[Share]) -> str | None:
+    """Say why much of a network trains, with its own numbers; None where less than half does.
+
+    `parts` are the stages of the network and, last, the head.
+    """
+    total, trainable = sum(part.parameters for part in parts), sum(part.trainable for part in parts)
+    percent = 100 * trainable / total
+    if percent < HIGH_PERCENT:
+        return None
+    *stages, head = parts
+    backbone = sum(stage.parameters for stage in stages)
+    said = [f"{trainable:,} of {total:,} parameters train ({percent:.2f} %)"]
+    trained = [stage for stage in stages if stage.trainable]
+    if head.parameters > backbone / 2:
+        said.append(f"the head alone holds {head.parameters:,}, the backbone {backbone:,}")
+    if trained and all(stage.trainable == stage.parameters for stage in stages):
+        said.append("every stage of the backbone trains")
+    elif trained:
+        said.append(_explain_widest(stages, trained, backbone))
+    return "; ".join(said) + "."
+
+
+def _explain_widest(stages: Sequence[Share], trained: Sequence[Share], backbone: int) -> str:
+    """Say how much of the backbone its trained stages hold, the widest of them first, and why."""
+    widest = max(trained, key=lambda stage: stage.trainable)
+    macs = sum(stage.macs for stage in stages)
+    what = f"{widest.name} alone holds {widest.trainable:,} of {backbone:,} backbone parameters "
+    what += f"({100 * widest.trainable / backbone:.0f} %)"
+    if widest.trainable == widest.parameters and macs and widest.macs / macs < widest.parameters / backbone:
+        what += f" for {100 * widest.macs / macs:.0f} % of its multiply-adds"
+    if widest in stages[len(stages) // 2 :] and widest.parameters >= UNEVEN * backbone / len(stages):
+        what += f": {WIDE}"
+    if len(trained) > 1:
+        rest = sum(stage.trainable for stage in trained) - widest.trainable
+        others = ", ".join(stage.name for stage in trained if stage is not widest)
+        what += f"; {others} {'adds' if len(trained) == 2 else 'add'} {rest:,}"
+    return what

@@ -1,0 +1,130 @@
+"""The decision table: how many images there are and how far they lie from ImageNet say which recipe fits.
+
+The rule in one sentence: the more images, the more of the network can be trained without overfitting; the farther
+they lie from what the backbone was trained on, the more of it must be (Yosinski et al. 2014, "How transferable are
+features in deep neural networks?", arXiv:1411.1792).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from sightx_cli.errors import UsageError
+from sightx_cli.recipe.names import join_choices, suggest_nearest
+
+Shift = Literal["similar", "different"]
+SHIFTS: tuple[Shift, ...] = get_args(Shift)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the table: from `low` images up to, and without, `high` (None: no upper end)."""
+
+    low: int
+    high: int | None
+    shift: Shift
+    recipe: str
+    strategy: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the table says of one data set: the recipe's name, what it trains, and why in the user's own numbers."""
+
+    recipe: str
+    strategy: str
+    reason: str
+
+
+TABLE: tuple[Cell, ...] = (
+    Cell(
+        0, 1_000, "similar", "natural-small",
+        "head only",
+        "too few to move the backbone without overfitting, and what it learned from ImageNet already serves",
+    ),
+    Cell(
+        1_000, 50_000, "similar", "natural-medium",
+        "the last 1-2 stages and the head",
+        "enough to adapt the last stages, and the earlier ones already serve",
+    ),
+    Cell(
+        50_000, 500_000, "similar", "natural-large",
+        "all of the network, at discriminative rates",
+        "enough to train every layer, the earliest most gently since they need to change least",
+    ),
+    Cell(
+        500_000, None, "similar", "natural-huge",
+        "all of the network, at discriminative rates",
+        "enough to move every layer freely from a good start",
+    ),
+    Cell(
+        0, 1_000, "different", "medical-small",
+        "head, then the last 1-2 stages at a tenth of the head's rate, with more augmentation, at 384 px",
+        "too few to train much, yet too unlike ImageNet for the last stages to serve as they are",
+    ),
+    Cell(
+        1_000, 50_000, "different", "medical-medium",
+        "the last 2-3 stages (deep stages) and the head, at a lower backbone rate; the early stages stay frozen",
+        "enough to relearn the deep stages, while edges and textures of the early ones still serve",
+    ),
+    Cell(
+        50_000, 500_000, "different", "medical-large",
+        "all of the network, at discriminative rates",
+        "enough to train every layer, and all of them must move",
+    ),
+    Cell(
+        500_000, None, "different", "medical-huge",
+        "all of the network from scratch, or from domain weights when given",
+        "enough to learn every layer from these images, where ImageNet's head start no longer pays",
+    ),
+)  # fmt: skip
+
+
+def choose_recipe(images: int, shift: str) -> Choice:
+    """Choose the recipe for a data set by the table.
+
+    `images` is the number for training: that of the train part where a split is given, else of all labelled images.
+    `shift` is "similar" or "different": how the images compare with ImageNet.
+
+    Raises:
+        UsageError: `images` is below 1, or `shift` is neither of the two.
+    """
+    if images < 1:
+        raise UsageError(
+            f"found {images:,} images; allowed: 1 or more labelled images",
+            "sightx recipes decide --images 240 --shift similar",
+        )
+    if shift not in SHIFTS:
+        raise UsageError(
+            f'found shift "{shift}"; allowed: {join_choices(SHIFTS)}{suggest_nearest(shift, SHIFTS)}',
+            "use --shift similar for images like ImageNet's (things, animals, food), --shift different for scans, "
+            "X-rays, microscopy or surfaces",
+        )
+    cell = find_cell(images, shift)
+    likeness = "similar to ImageNet" if shift == "similar" else "different from ImageNet"
+    count = "1 image" if images == 1 else f"{images:,} images"
+    return Choice(cell.recipe, cell.strategy, f"{count} ({describe_band(cell.low, cell.high)}), {likeness}: {cell.why}")
+
+
+def count_images(splits: Sequence[str], is_divided: bool) -> int:
+    """Return the number that the table goes by: of the train part where a split is given, else of all images.
+
+    `splits` is the part of each image, "" for none.
+    """
+    train = sum(split == "train" for split in splits)
+    return train if is_divided and train else len(splits)
+
+
+def find_cell(images: int, shift: str) -> Cell:
+    """Find the table's cell for so many images, 1 or more, and a shift that is one of SHIFTS."""
+    return next(c for c in TABLE if c.shift == shift and c.low <= images and (c.high is None or images < c.high))
+
+
+def describe_band(low: int, high: int | None) -> str:
+    """Say a half-open band of image counts in words: "fewer than 1,000", "1,000 to 49,999", "500,000 or more"."""
+    if high is None:
+        return f"{low:,} or more"
+    return f"fewer than {high:,}" if low == 0 else f"{low:,} to {high - 1:,}"

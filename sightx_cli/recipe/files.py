@@ -1,0 +1,165 @@
+"""Recipe files: where they lie, reading and copying them. Nothing here checks a recipe, so nothing needs pydantic."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sightx_cli.errors import RecipeError, RunError
+from sightx_cli.recipe.decision import SHIFTS, Shift
+from sightx_cli.recipe.names import find_nearest, join_choices
+from sightx_cli.recipe.values import read_band
+
+EXAMPLE = "sightx recipes show medical-medium shows a whole recipe"
+_NAME_LINE = re.compile(r"^name(\s*)=(\s*).*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a list says of a recipe: for how many images (half-open; None: no upper end), unlike ImageNet's or like."""
+
+    name: str
+    summary: str
+    images: tuple[int, int | None]
+    shift: Shift
+    file: Path
+
+
+def find_folder() -> Path:
+    """Find the folder of the recipes: inside the installed package, or at the top of a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "recipes"
+    return inside if inside.is_dir() else package.parent / "recipes"
+
+
+def find_reference_folder() -> Path:
+    """Find the folder of the reference recipes: designs the field teaches, which the decision table never picks."""
+    return find_folder() / "reference"
+
+
+def list_files() -> dict[str, Path]:
+    """List the files of all shipped recipes by name, without reading them: the table's first, then the references."""
+    folders = (find_folder(), find_reference_folder())
+    return {file.stem: file for folder in folders for file in sorted(folder.glob("*.toml"))}
+
+
+def list_summaries() -> list[Summary]:
+    """List the shipped recipes in the order of the decision table, read and not checked: quick enough for `--help`.
+
+    Raises:
+        RecipeError: a file has faults that keep even its summary from being read.
+    """
+    summaries = [load_summary(file) for file in sorted(find_folder().glob("*.toml"))]
+    return sorted(summaries, key=lambda one: (SHIFTS.index(one.shift), one.images[0], one.name))
+
+
+def list_reference_summaries() -> list[Summary]:
+    """List the reference recipes by name, read and not checked.
+
+    Raises:
+        RecipeError: a file has faults that keep even its summary from being read.
+    """
+    return [load_summary(file) for file in sorted(find_reference_folder().glob("*.toml"))]
+
+
+def load_summary(file: Path) -> Summary:
+    """Load what a list says of a recipe.
+
+    Raises:
+        RecipeError: it cannot be read.
+    """
+    table = load_table(file)
+    try:
+        when = table["when"]
+        band, shift = read_band(when["images"]), SHIFTS[SHIFTS.index(when["shift"])]
+        return Summary(str(table["name"]), str(table["summary"]), band, shift, file)
+    except (KeyError, TypeError, ValueError) as error:
+        hint = f"sightx recipes check {file}"
+        raise RecipeError(f"{file}: found no name, summary or [when] that is right", hint) from error
+
+
+def load_table(path: str | Path) -> dict[str, Any]:
+    """Load a recipe file as a plain table, not yet checked, for `apply_overrides` and `parse_recipe`.
+
+    Raises:
+        RecipeError: the file cannot be read or is no TOML.
+    """
+    try:
+        return tomllib.loads(load_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path}: found no TOML ({error}); allowed: a recipe as TOML", EXAMPLE) from error
+
+
+def load_text(path: str | Path) -> str:
+    """Load the text of a recipe file.
+
+    Raises:
+        RecipeError: the file cannot be read or is no text.
+    """
+    try:
+        # utf-8-sig: editors on Windows put a byte-order mark first, which TOML does not allow
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RecipeError(f"{path}: cannot be read ({reason}); allowed: a TOML file", "sightx recipes list") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: found no text in UTF-8 ({error}); allowed: a TOML file", EXAMPLE) from error
+
+
+def find_path(name_or_file: str | Path) -> Path:
+    """Find a recipe's file, as `find_recipe`, without reading it.
+
+    Raises:
+        RecipeError: it is neither a shipped name nor a file.
+    """
+    text = str(name_or_file)
+    shipped = list_files()
+    if text in shipped:
+        return shipped[text]
+    names = tuple(shipped)
+    path = Path(text).expanduser()
+    if path.is_file():
+        return path.resolve()
+    if path.suffix == ".toml" or path.name != text:
+        found = "a folder" if path.is_dir() else "no such file"
+        raise RecipeError(
+            f"{text}: found {found}; allowed: a recipe file or one of {join_choices(names)}", "sightx recipes list"
+        )
+    nearest = find_nearest(text, names)
+    raise RecipeError(
+        f'found recipe "{text}"; allowed: {join_choices(names)}, or the path of a TOML file',
+        f'did you mean "{nearest}"? sightx recipes show {nearest}' if nearest else "sightx recipes list",
+    )
+
+
+def copy_recipe(name_or_file: str | Path, file: str | Path) -> Path:
+    """Copy a recipe, comments and all, to a new file to start one's own; its `name` becomes that of the file.
+
+    Raises:
+        RecipeError: no such recipe.
+        RunError: the file exists already or cannot be written.
+    """
+    source = find_path(name_or_file)
+    target = Path(file).expanduser().absolute()
+    if target.exists():
+        raise RunError(
+            f"{target}: exists already; allowed: a new file", f"sightx recipes copy {name_or_file} another.toml"
+        )
+    text = load_text(source)
+    if re.fullmatch(r"\w[\w.-]*", target.stem):
+        text = _NAME_LINE.sub(lambda line: f'name{line[1]}={line[2]}"{target.stem}"', text, count=1)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.rename(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise RunError(
+            f"{target}: cannot be written ({error.strerror or error}); allowed: a folder that can be written to",
+            f"sightx recipes copy {name_or_file} mine.toml",
+        ) from error
+    return target

@@ -1,0 +1,228 @@
+"""The parts of a recipe: the schema of each of its tables.
+
+Types are strict, unknown keys are forbidden, and each field says its meaning, its unit and, in `Allowed`, what an error
+tells the user.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+
+from sightx_cli.recipe.decision import Shift
+from sightx_cli.recipe.names import join_choices
+from sightx_cli.recipe.profiles import PROFILES
+from sightx_cli.recipe.rates import ALLOWED_RATE, Rate, read_rate
+from sightx_cli.recipe.values import (
+    ALLOWED_BAND,
+    ALLOWED_TAPS,
+    ALLOWED_TRAIN,
+    Allowed,
+    read_band,
+    read_taps,
+    read_train,
+)
+
+Metric = Literal["accuracy", "balanced_accuracy", "roc_auc", "quadratic_kappa", "loss"]
+
+
+def as_tuple(value: object) -> object:
+    """Take a list of TOML for the tuple that a field holds."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _known_profile(name: str) -> str:
+    if name not in PROFILES:
+        raise ValueError(join_choices(tuple(PROFILES)))
+    return name
+
+
+Text = Annotated[str, Field(pattern=r"\S"), Allowed("a text that is not empty")]
+Share = Allowed("a number from 0, and below 1")
+
+
+class Part(BaseModel):
+    """What every part of a recipe shares: it cannot change, and it takes no unknown key and no other type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class When(Part):
+    """The data that the recipe is meant for."""
+
+    images: Annotated[
+        tuple[int, int | None],
+        PlainValidator(read_band),
+        Field(description="images for training, half-open; None for no upper end"),
+        Allowed(ALLOWED_BAND),
+    ]
+    shift: Annotated[Shift, Field(description="how the images compare with ImageNet's")]
+
+
+class Head(Part):
+    """The new classifier on the backbone."""
+
+    pool: Annotated[Literal["avg", "flatten"], Field(description="how a feature map becomes a vector")] = "avg"
+    taps: Annotated[
+        str,
+        PlainValidator(read_taps),
+        Field(description="the stages whose pooled outputs the head reads side by side (Evci et al. 2022, Head2Toe)"),
+        Allowed(ALLOWED_TAPS),
+    ] = "last"
+    hidden: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=65_536), Allowed("a whole number from 1 to 65,536")], ...],
+        BeforeValidator(as_tuple),
+        Field(description="widths of the hidden layers; none for a linear head"),
+        Allowed("a list of whole numbers from 1 to 65,536, or [] for a linear head"),
+    ] = ()
+    dropout: Annotated[float, Field(ge=0, lt=1, description="share of the inputs dropped"), Share] = 0.2
+
+
+class Network(Part):
+    """The network: a timm backbone, where its weights come from, and its head."""
+
+    backbone: Annotated[Text, Field(description="any timm name")]
+    weights: Annotated[
+        Literal["imagenet", "scratch", "file"],
+        Field(description="what training starts from; --weights FILE comes before it, and makes it `file`"),
+    ] = "imagenet"
+    grey: Annotated[
+        Literal["mean", "sum"] | None,
+        Field(
+            description="one input channel, the stem's RGB filters averaged or summed into it; a colour image is made "
+            "grey by its luminance (0.299 R + 0.587 G + 0.114 B). Left out: three channels"
+        ),
+        Allowed('"mean" or "sum" (of the RGB filters), or leave the key out for three channels'),
+    ] = None
+    head: Head = Head()
+
+
+class ImageInput(Part):
+    """How an image becomes the network's input."""
+
+    size_px: Annotated[
+        int, Field(ge=32, le=2048, description="side of the square input"), Allowed("a whole number from 32 to 2,048")
+    ]
+    fit: Annotated[
+        Literal["crop", "pad", "squash"],
+        Field(description="crop the centre, pad to a square so that nothing is cut off, or squash into a square"),
+    ]
+    profile: Annotated[
+        str,
+        Field(description="which augmentations keep the meaning of these images"),
+        BeforeValidator(lambda value: _known_profile(value) if isinstance(value, str) else value),
+        Allowed(join_choices(tuple(PROFILES))),
+    ]
+
+
+class Joining(Part):
+    """What joins the training of a stage after some of its epochs; what trained before goes on."""
+
+    after: Annotated[
+        int,
+        Field(ge=1, description="epochs of the stage before it joins"),
+        Allowed("a whole number from 1, below the stage's epochs"),
+    ]
+    train: Annotated[
+        str | tuple[str, ...],
+        PlainValidator(read_train),
+        Field(description="which part of the network trains from then on, beside what trained before"),
+        Allowed(ALLOWED_TRAIN),
+    ]
+    rate: Annotated[
+        Rate,
+        PlainValidator(read_rate),
+        Field(description="the peak learning rate of what joins; its schedule runs over the epochs that are left"),
+        Allowed("a number, [low, high], or a rate for each group that joins"),
+    ]
+
+
+class TrainingStage(Part):
+    """One stage of training: what trains, for how long, at which rates."""
+
+    train: Annotated[
+        str | tuple[str, ...],
+        PlainValidator(read_train),
+        Field(description="which part of the network trains; the rest is frozen, BatchNorm too"),
+        Allowed(ALLOWED_TRAIN),
+    ]
+    epochs: Annotated[
+        int,
+        Field(ge=1, le=10_000, description="passes over the training part"),
+        Allowed("a whole number from 1 to 10,000"),
+    ]
+    rate: Annotated[
+        Rate,
+        PlainValidator(read_rate),
+        Field(description="the peak learning rate, or one for each trained group"),
+        Allowed(ALLOWED_RATE),
+    ]
+    name: Annotated[
+        str | None,
+        Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", description="a name for --set and --stage"),
+        Allowed("a letter, then letters, digits, - and _"),
+    ] = None
+
+    join: Annotated[
+        tuple[Joining, ...],
+        BeforeValidator(as_tuple),
+        Field(description="what joins within the stage, in turn (Howard & Ruder 2018: gradual unfreezing)"),
+        Allowed("a list of { after = …, train = …, rate = … }"),
+    ] = ()
+
+    @property
+    def title(self) -> str:
+        """The name, or else what trains."""
+        if self.name is not None:
+            return self.name
+        return self.train if isinstance(self.train, str) else ", ".join(self.train)
+
+
+class Training(Part):
+    """How all stages train."""
+
+    metric: Annotated[Metric, Field(description="what chooses the best epoch, on the valid part")]
+    views: Annotated[
+        int,
+        Field(ge=1, le=64, description="augmented readings of each image on a kept prefix"),
+        Allowed("a whole number from 1 to 64"),
+    ] = 1
+    class_weights: Annotated[
+        Literal["balanced", "none"], Field(description="whether rare classes weigh more in the loss")
+    ] = "none"
+    optimizer: Annotated[
+        Literal["adamw", "adam", "sgd"],
+        Field(description="adamw decays weights apart from the gradient, adam within it; sgd has no momentum"),
+    ] = "adamw"
+    weight_decay: Annotated[float, Field(ge=0, le=1), Allowed("a number from 0 to 1")] = 0.01
+    clip: Annotated[
+        float | None,
+        Field(gt=0, description="largest norm of the gradient; left out for no clipping"),
+        Allowed("a number above 0, or leave the key out for no clipping"),
+    ] = None
+    label_smoothing: Annotated[float, Field(ge=0, lt=1), Share] = 0.0
+    soft_grades: Annotated[
+        bool,
+        Field(
+            description="whether a grade's neighbours share an eighth of its target, where three or more classes are "
+            "grades in order (Díaz & Marathe 2019)"
+        ),
+        Allowed("true or false"),
+    ] = True
+    batch: Annotated[
+        int, Field(ge=1, le=4096, description="images per step"), Allowed("a whole number from 1 to 4,096")
+    ] = 32
+    early_stop: Annotated[
+        int | None,
+        Field(ge=1, description="epochs without gain after which a stage ends; left out for never"),
+        Allowed("a whole number from 1, or leave the key out to train every epoch"),
+    ] = None
+    schedule: Annotated[
+        Literal["one-cycle", "cosine", "flat"], Field(description="the course of the rate within a stage")
+    ] = "one-cycle"
+    warmup_epochs: Annotated[
+        int,
+        Field(ge=0, description="epochs in which the rate rises first, with cosine"),
+        Allowed("a whole number from 0"),
+    ] = 0

@@ -1,0 +1,115 @@
+"""The plan: every value of a fit with where it came from, made before training and shown before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel
+
+from sightx_cli.recipe.faults import is_within
+from sightx_cli.recipe.names import show_value
+from sightx_cli.recipe.recipe import Recipe
+
+Origin = Literal["recipe", "data", "option", "default", "probe"]
+ORIGINS: tuple[Origin, ...] = get_args(Origin)
+
+# Prose and the band that the recipe is for: in the file, not in the short table.
+UNSHOWN = ("name", "summary", "explanation", "when")
+
+
+@dataclass(frozen=True)
+class PlanValue:
+    """One value and where it came from: the recipe's file, the data, an option, a default of the schema, the probe.
+
+    `evidence` is what was measured for it, in one line; empty where nothing was.
+    """
+
+    value: object
+    origin: Origin
+    evidence: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a fit will do: the resolved recipe, each value by its dotted key, and why, in a sentence and a reason."""
+
+    recipe: Recipe
+    recipe_origin: str
+    values: dict[str, PlanValue]
+    sentence: str
+    reason: str
+
+
+def build_plan(
+    recipe: Recipe,
+    recipe_origin: str,
+    overridden_keys: Collection[str],
+    facts: Mapping[str, tuple[object, str]],
+    sentence: str,
+    reason: str = "",
+) -> Plan:
+    """Build the plan of a resolved recipe.
+
+    Args:
+        recipe: with the options applied.
+        recipe_origin: the recipe's name or file.
+        overridden_keys: dotted keys that options set (`find_overridden`).
+        facts: further values by dotted key with their origin, such as {"data.images": (240, "data")}; one with a
+            recipe's key takes its place, as where the data choose the metric.
+        sentence: why, in one sentence with the user's own numbers.
+        reason: why this recipe (`Choice.reason`); empty where the user named it.
+
+    Raises:
+        ValueError: a fact with an origin that is none of `ORIGINS`.
+    """
+    values = {
+        key: PlanValue(value, "option" if is_within(key, overridden_keys) else "recipe" if given else "default")
+        for key, value, given in _walk(recipe)
+    }
+    for key, (value, origin) in facts.items():
+        if origin not in ORIGINS:
+            raise ValueError(f"{key}: origin {origin!r} is none of {ORIGINS}")
+        values[key] = PlanValue(value, origin)
+    return Plan(recipe, recipe_origin, values, sentence, reason)
+
+
+def plan_to_json(plan: Plan) -> dict[str, Any]:
+    """Turn a plan into what `plan.json` holds."""
+    return {
+        "recipe": plan.recipe.name,
+        "recipe_origin": plan.recipe_origin,
+        "sentence": plan.sentence,
+        "reason": plan.reason,
+        "values": {
+            key: {"value": item.value, "origin": item.origin} | ({"evidence": item.evidence} if item.evidence else {})
+            for key, item in plan.values.items()
+        },
+    }
+
+
+def list_rows(plan: Plan) -> list[tuple[str, str, str]]:
+    """List the rows (what, value, origin) of the short table, without what the recipe left at its default."""
+    rows: list[tuple[str, str, str]] = []
+    for key, item in plan.values.items():
+        if key.split(".")[0] in UNSHOWN or item.origin == "default" or item.value is None:
+            continue
+        text = item.value if isinstance(item.value, str) else show_value(item.value)
+        rows.append((key, text, item.origin))
+    return rows
+
+
+def _walk(part: BaseModel, prefix: str = "", given: bool = True) -> Iterator[tuple[str, object, bool]]:
+    """Walk a recipe: each dotted key, its value, and whether the file gave it."""
+    for name in type(part).model_fields:
+        value = getattr(part, name)
+        is_given = given and name in part.model_fields_set
+        key = f"{prefix}{name}"
+        if isinstance(value, BaseModel):
+            yield from _walk(value, f"{key}.", is_given)
+        elif isinstance(value, tuple) and any(isinstance(item, BaseModel) for item in value):
+            for place, item in enumerate(value):
+                yield from _walk(item, f"{key}.{place}.", is_given)
+        else:
+            yield key, value, is_given

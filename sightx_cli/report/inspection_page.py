@@ -1,0 +1,70 @@
+"""The page of an inspection: one HTML file that opens anywhere, offline, its pictures within."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from sightx_cli.report.sheets import LIMIT
+from sightx_cli.results.findings import Finding, Picture, take_rows
+
+
+def write_page(
+    path: Path,
+    title: str,
+    facts: Sequence[tuple[str, str]],
+    classes: Sequence[tuple[str, int, Sequence[Picture]]],
+    findings: Sequence[Finding],
+    advice: Mapping[str, str],
+    tiles: Mapping[str, Image.Image],
+) -> None:
+    """Write the page.
+
+    Args:
+        path: the HTML file.
+        title: the data set.
+        facts: rows of (what, value) of the fingerprint.
+        classes: each class with its number of images and some of them.
+        findings: what was found, the gravest first.
+        advice: `shift`, `recipe` and `reason`.
+        tiles: small pictures by file, of all that is shown.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    environment = Environment(
+        loader=PackageLoader("sightx_cli.report"),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    uris: dict[str, str] = {}
+
+    def show(picture: Picture) -> str:
+        if picture.path not in uris and picture.path in tiles:
+            uris[picture.path] = _encode(tiles[picture.path])
+        return uris.get(picture.path, "")
+
+    sections: list[dict[str, Any]] = []
+    for finding in findings:
+        rows = take_rows(finding, LIMIT)
+        more = finding.pictures - sum(map(len, rows))
+        lines = finding.lines[:LIMIT]
+        sections.append({"finding": finding, "rows": rows, "more": more, "lines": lines, "hidden": len(finding.lines)})
+    most = max((count for _, count, _ in classes), default=1)
+    template = environment.get_template("inspection.html")
+    text = template.render(
+        title=title, facts=facts, classes=classes, most=most, sections=sections, advice=advice, show=show, limit=LIMIT
+    )
+    path.write_text(text, encoding="utf-8")
+
+
+def _encode(tile: Image.Image) -> str:
+    stream = io.BytesIO()
+    tile.save(stream, format="JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

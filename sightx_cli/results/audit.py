@@ -1,0 +1,150 @@
+"""What an audit found: of one network with a head, perhaps as a recipe trains it, and of several side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sightx_cli.recipe.capacity import Capacity
+
+if TYPE_CHECKING:
+    from sightx_cli.model.cost import KeptOutput, NetworkCost, TrainingAudit
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """A network by stage: what it holds and costs, what of it trains at which rates, what its frozen part keeps."""
+
+    backbone: str
+    recipe: str | None
+    """None where only a backbone was named: then nothing is said of rates."""
+    run: Path | None
+    classes: int
+    is_classes_given: bool
+    size_px: int
+    cost: NetworkCost
+    training: tuple[TrainingAudit, ...]
+    """One for each training stage, in order; the last says what trains in the end."""
+    kept: tuple[KeptOutput, ...]
+    views: int
+    capacity: Capacity | None
+    why: str | None
+    """Why the trainable share is high; None where it is not."""
+
+    @property
+    def final(self) -> TrainingAudit:
+        """The last training stage: what ends up training."""
+        return self.training[-1]
+
+    @property
+    def trainable_percent(self) -> float:
+        """The share of the parameters that train in the last training stage."""
+        return self.percent(self.final.trainable)
+
+    @property
+    def bytes_per_reading(self) -> int:
+        """What the store keeps of one reading of an image."""
+        return sum(output.bytes for output in self.kept)
+
+    def percent(self, trainable: int) -> float:
+        """Return so many parameters as a percentage of all."""
+        return 100 * trainable / self.cost.total
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON contract of `audit`."""
+        cost, named = self.cost, self.recipe is not None
+        return {
+            "recipe": self.recipe,
+            "run": str(self.run) if self.run else None,
+            "backbone": self.backbone,
+            "classes": self.classes,
+            "size_px": self.size_px,
+            "total": cost.total,
+            "trainable": self.final.trainable,
+            "trainable_percent": round(self.trainable_percent, 2),
+            "macs": cost.macs,
+            "activation_bytes": cost.activation_bytes,
+            "features": cost.features,
+            "input_shape": list(cost.input_shape),
+            "output_shape": list(cost.output_shape),
+            "finite": cost.is_finite,
+            "can_be_cut": cost.can_be_cut,
+            "training_stage": self.final.title if named else None,
+            "stages": [
+                {
+                    "name": stage.name,
+                    "parameters": stage.parameters,
+                    "trainable": trainable,
+                    "rate": to_rate(rates) if named else None,
+                    "output_shape": list(stage.output_shape) if stage.output_shape else None,
+                    "macs": stage.macs,
+                    "activation_bytes": stage.activation_bytes,
+                }
+                for stage, trainable, rates in zip(
+                    cost.stages, self.final.trainable_of, self.final.rates_of, strict=True
+                )
+            ],
+            "training_stages": [self._stage_to_json(stage) for stage in self.training] if named else [],
+            "store": {
+                "outputs": [{"name": one.name, "shape": list(one.shape), "bytes": one.bytes} for one in self.kept],
+                "bytes_per_reading": self.bytes_per_reading,
+                "views": self.views,
+                "bytes_per_image": self.views * self.bytes_per_reading,
+            },
+            "data": self._capacity_to_json(),
+            "why": self.why,
+        }
+
+    def _capacity_to_json(self) -> dict[str, Any] | None:
+        facts = asdict(self.capacity) if self.capacity else None
+        return facts and {key: list(value) if isinstance(value, tuple) else value for key, value in facts.items()}
+
+    def _stage_to_json(self, stage: TrainingAudit) -> dict[str, Any]:
+        rates = {one.name: to_rate(found) for one, found in zip(self.cost.stages, stage.rates_of, strict=True) if found}
+        return {
+            "name": stage.title,
+            "epochs": stage.epochs,
+            "trainable": stage.trainable,
+            "trainable_percent": round(self.percent(stage.trainable), 2),
+            "joins": [{"after": after, "trainable": trainable} for after, trainable in stage.trainable_after[1:]],
+            "rates": rates,
+            "frozen_stages": stage.cut,
+        }
+
+
+def to_rate(rates: Sequence[float]) -> float | list[float] | None:
+    """Give a stage's rate as JSON has it: a number, a list where its parts have different ones, null where frozen."""
+    return None if not rates else rates[0] if len(rates) == 1 else list(rates)
+
+
+@dataclass(frozen=True)
+class BackboneFacts:
+    """One backbone of a comparison, with a linear classifier, at the size it was made for."""
+
+    name: str
+    size_px: int
+    parameters: int
+    macs: int
+    features: int
+    stages: tuple[str, ...]
+    activation_bytes: int
+    weights: str
+    """packaged, cached, network or none: where its pretrained weights come from on this machine."""
+    store: dict[str, int]
+    """Bytes that the store keeps of one reading, by what trains: head, last:1, last:2."""
+
+
+@dataclass(frozen=True)
+class BackboneComparison:
+    """Backbones side by side."""
+
+    classes: int
+    is_original: bool
+    """Whether each is counted with a classifier for ImageNet's classes, as the published figures are."""
+    backbones: tuple[BackboneFacts, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison as JSON."""
+        return {"classes": self.classes, "backbones": [asdict(one) for one in self.backbones]}

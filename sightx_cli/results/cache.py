@@ -1,0 +1,41 @@
+"""The result of `cache list`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """What one prefix and view hold on disk."""
+
+    name: str
+    bytes_on_disk: int
+    last_used: datetime
+    what: str
+
+
+@dataclass(frozen=True)
+class CacheListing:
+    """All that is kept, and the budget."""
+
+    folder: Path
+    entries: list[CacheEntry]
+    total_bytes: int
+    budget_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the listing as JSON, times in ISO form."""
+        entries = [
+            {"name": e.name, "bytes": e.bytes_on_disk, "last_used": e.last_used.isoformat(), "what": e.what}
+            for e in self.entries
+        ]
+        return {
+            "folder": str(self.folder.absolute()),
+            "total_bytes": self.total_bytes,
+            "budget_bytes": self.budget_bytes,
+            "entries": entries,
+        }

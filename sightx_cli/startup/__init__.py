@@ -1,0 +1,1 @@
+"""What touches private parts of other libraries for a quick start."""

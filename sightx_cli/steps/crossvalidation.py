@@ -1,0 +1,103 @@
+"""Cross-validation of a fit's head on the outputs that the fit keeps anyway, and its table of predictions."""
+
+from __future__ import annotations
+
+import csv
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli.data.splits import join_groups
+from sightx_cli.probe.folds import CrossValidation, cross_validate
+from sightx_cli.progress import Listener
+from sightx_cli.steps.preparation import Preparation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sightx_cli.train.state import Session
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The rows that were divided into folds, in the order of their out-of-fold predictions, and the figures."""
+
+    rows: pd.DataFrame
+    cross: CrossValidation
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON contract of `cross_validation`."""
+        return self.cross.to_json()
+
+
+def validate_head(preparation: Preparation, session: Session, listener: Listener) -> Validated | None:
+    """Cross-validate the linear head where folds were made; None where they were not, or nothing frozen is computed."""
+    if not preparation.folds:
+        return None
+    began = time.perf_counter()
+    train, valid = preparation.part("train"), preparation.part("valid")
+    readings = read_readings(session, len(train), len(valid))
+    if not readings:
+        say = listener.note if preparation.request.folds is None else listener.warn
+        say("no cross-validation: it needs the outputs of a pretrained network, and this fit computes none")
+        return None
+    import pandas as pd
+
+    rows = pd.concat([train, valid])
+    chosen = (rows["fold"] != "").to_numpy()
+    rows = rows[chosen]
+    features, *views = [reading[chosen] for reading in readings]
+    numbers = {name: number for number, name in enumerate(session.classes)}
+    targets = np.array([numbers[label] for label in rows["label"]], dtype=np.int64)
+    cross = cross_validate(
+        features,
+        targets,
+        rows["fold"].to_numpy().astype(np.int64),
+        session.classes,
+        session.ordered,
+        session.recipe.training.class_weights == "balanced",
+        join_groups(rows["group"].tolist(), rows["digest"].tolist()),
+        preparation.request.seed,
+        session.graded(),
+        views,
+    )
+    return Validated(rows, cross, time.perf_counter() - began)
+
+
+def read_readings(session: Session, train_images: int, valid_images: int) -> list[NDArray[np.float32]]:
+    """Return the features (N, F) of the train images, then of the valid ones: the plain reading, then augmented ones.
+
+    They are the readings that the fit solves its head on, so that what is validated is that head. Of the valid images
+    there is the plain reading only, which stands in each. Empty where nothing frozen is computed.
+    """
+    features = session.features
+    if features is None and session.kept is not None:
+        from sightx_cli.features.head_features import read_features
+
+        features = read_features(session.kept, train_images, valid_images)
+    if features is None:
+        return []
+    views = np.split(features.train, features.views)
+    return [np.concatenate([view, features.valid]) for view in views]
+
+
+def read_plain_features(session: Session, train_images: int, valid_images: int) -> NDArray[np.float32] | None:
+    """Return the features (N, F) of the plain reading of the train images, then of the valid ones."""
+    readings = read_readings(session, train_images, valid_images)
+    return readings[0] if readings else None
+
+
+def write_out_of_fold(validated: Validated, classes: tuple[str, ...], path: Path) -> None:
+    """Write one row for each image: its label, what the head that had not seen it says, and every probability."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "label", "predicted", "confidence", *(f"p_{name}" for name in classes)])
+        images, labels = validated.rows["image"], validated.rows["label"]
+        for image, label, row in zip(images, labels, validated.cross.probabilities, strict=True):
+            best = int(row.argmax())
+            writer.writerow([image, label, classes[best], f"{row[best]:.6f}", *(f"{value:.6f}" for value in row)])

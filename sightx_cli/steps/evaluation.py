@@ -1,0 +1,177 @@
+"""Prove the product: what is reported of the valid and test parts is what `sightx predict` gives with the bundle.
+
+The epochs were judged in float32, as the bundle computes, so the best epoch's answers are the finished model's. The
+bundle is run on some of the images, and on each that lies between two classes, to check it: the figure that was starred
+is the figure of the finished model, to the image, or it is said where they differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli import runs
+from sightx_cli.bundle.facts import BundleFacts, write_facts
+from sightx_cli.bundle.predictor import Predictor, load_predictor
+from sightx_cli.bundle.product import write_headed_graph, write_probabilities_graph, write_weights
+from sightx_cli.metrics.figures import measure_classes, measure_figures, measure_intervals
+from sightx_cli.progress import Listener
+from sightx_cli.results.fit import Figures, Intervals
+from sightx_cli.steps.preparation import Preparation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sightx_cli.train.state import Session
+
+CHECKED_IMAGES = 64
+"""For so many of a larger valid part the bundle must answer as the best epoch did."""
+
+SAME = 0.005
+"""How far two probabilities of one answer may lie apart: 1e-3 or less was seen of outputs kept in half precision."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The figures of one part by the final model."""
+
+    figures: Figures
+    intervals: Intervals
+    classes: dict[str, Any]
+    targets: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+    predicted_by_bundle: int
+    """For how many of the images the bundle itself was run."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures, their intervals and those of each class."""
+        counts = {"images": len(self.targets), "predicted_by_bundle": self.predicted_by_bundle}
+        return {"metrics": self.figures, "intervals": dict(self.intervals), **counts, **self.classes}
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The figures of the valid part, and of the test part where there is one."""
+
+    valid: Measured
+    test: Measured | None
+
+
+def prove(preparation: Preparation, session: Session, bundle: Path, listener: Listener) -> Proof:
+    """Write the bundle and measure it on the valid part and, once, on the test part."""
+    write_bundle(preparation, session, bundle, listener)
+    predictor = load_predictor(bundle.parent)
+    valid = measure_valid(predictor, preparation, session, listener)
+    has_test = len(preparation.part("test")) > 0
+    return Proof(valid, measure_part(predictor, preparation, "test", listener) if has_test else None)
+
+
+def write_bundle(preparation: Preparation, session: Session, folder: Path, listener: Listener) -> None:
+    """Write the bundle's files: facts, weights, and the compiled form of the whole classifier."""
+    folder.mkdir(parents=True)
+    recipe = preparation.recipe
+    facts = BundleFacts(
+        classes=session.classes,
+        ordered=session.ordered,
+        size_px=recipe.image.size_px,
+        fit=recipe.image.fit,
+        mean=tuple(session.weights.mean),
+        std=tuple(session.weights.std),
+        backbone=recipe.model.backbone,
+        head=recipe.model.head.model_dump(),
+        recipe=recipe.name,
+        grey=recipe.model.grey,
+    )
+    write_weights(session.model, folder / runs.BUNDLE_WEIGHTS)
+    graph, kept = folder / runs.BUNDLE_GRAPH, session.kept
+    features = kept.graph if kept and not session.best.backbone_trained and not facts.head["hidden"] else None
+    if features is None or not write_headed_graph(features, session.head, graph):
+        reason = write_probabilities_graph(session.model, facts.size_px, facts.mean, facts.std, graph)
+        if reason:
+            listener.warn(f"OpenVINO cannot convert this network ({reason}): predict runs it with torch, slower")
+            facts = replace(facts, graph=False)
+    write_facts(folder, facts)
+
+
+def measure_valid(predictor: Predictor, preparation: Preparation, session: Session, listener: Listener) -> Measured:
+    """Measure the valid part by the best epoch's answers, once the bundle gives the same for some of it.
+
+    The bundle is run on images spread over the part, and on each that rounding could give another label: so the labels
+    counted are the bundle's, to the image. Of a small part, or where it answers otherwise, it is run on all.
+    """
+    part, judged = preparation.part("valid"), session.best.probabilities
+    if judged is None or len(part) <= CHECKED_IMAGES:
+        measured = measure_part(predictor, preparation, "valid", listener)
+        if judged is not None:
+            say_differences(judged, measured.probabilities, part, listener)
+        return measured
+    second, first = np.sort(judged, axis=1)[:, -2:].T
+    spread = np.linspace(0, len(part) - 1, CHECKED_IMAGES).astype(np.int64)
+    rows = np.union1d(spread, np.flatnonzero(first - second <= 2 * SAME))
+    bundled = predict_rows(predictor, part.iloc[rows], "checking the finished model", listener)
+    if np.abs(bundled - judged[rows]).max() > SAME:
+        measured = measure_part(predictor, preparation, "valid", listener)
+        say_differences(judged, measured.probabilities, part, listener)
+        return measured
+    probabilities = judged.copy()
+    probabilities[rows] = bundled
+    say_differences(judged, probabilities, part, listener)
+    classes = predictor.facts.classes
+    return measure(probabilities, number_labels(part, classes), classes, preparation.ordered, len(rows))
+
+
+def say_differences(
+    judged: NDArray[np.float32], finished: NDArray[np.float32], part: pd.DataFrame, listener: Listener
+) -> None:
+    """Warn where the finished model gives images another label than its best epoch did, and name the first."""
+    others = np.flatnonzero(judged.argmax(1) != finished.argmax(1))
+    if len(others):
+        listener.warn(
+            f"the finished model labels {len(others)} of the {len(part):,} validation images differently from its best "
+            f"epoch, {part['image'].iloc[others[0]]} first; the figures are those of the finished model"
+        )
+
+
+def measure_part(predictor: Predictor, preparation: Preparation, split: str, listener: Listener) -> Measured:
+    """Predict a part from the bundle, as `sightx predict` would, and measure it."""
+    part = preparation.part(split)
+    classes = predictor.facts.classes
+    probabilities = predict_rows(predictor, part, f"measuring the {split} part", listener)
+    return measure(probabilities, number_labels(part, classes), classes, preparation.ordered, len(part))
+
+
+def number_labels(part: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.int64]:
+    """Return the class numbers (N,) of a part's labels."""
+    return np.array([classes.index(label) for label in part["label"]], dtype=np.int64)
+
+
+def measure(
+    probabilities: NDArray[np.float32], targets: NDArray[np.int64], classes: Sequence[str], ordered: bool, bundled: int
+) -> Measured:
+    """Measure figures, intervals and classes of probabilities (N, C), `bundled` of them the bundle's own."""
+    return Measured(
+        measure_figures(probabilities, targets, classes, ordered),
+        measure_intervals(probabilities, targets, classes, ordered),
+        measure_classes(probabilities, targets, classes).to_json(),
+        targets,
+        probabilities,
+        bundled,
+    )
+
+
+def predict_rows(predictor: Predictor, part: pd.DataFrame, task: str, listener: Listener) -> NDArray[np.float32]:
+    """Return the probabilities (N, C) of a part's images, all of which were read before."""
+    listener.start(task, len(part), "images")
+    rows = []
+    for prediction in predictor.predict(zip(part["image"], part["path"], strict=True)):
+        if prediction.probabilities is None:
+            raise OSError(f"{prediction.image}: could be read before, and now not: {prediction.error}")
+        rows.append(prediction.probabilities)
+        listener.advance(task)
+    listener.finish(task)
+    return np.stack(rows)

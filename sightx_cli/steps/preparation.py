@@ -1,0 +1,287 @@
+"""From what the user typed to everything a fit needs before training: checked images, their split, the plan."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sightx_cli.data.checks import Unreadable, check_classes, check_files
+from sightx_cli.data.fingerprint import Fingerprint, measure_fingerprint
+from sightx_cli.data.manifest import Manifest, load_manifest
+from sightx_cli.errors import RecipeError, UsageError
+from sightx_cli.machine import measure_threads
+from sightx_cli.progress import Listener
+from sightx_cli.quality.advice import choose_by_shift, describe_profile, guess_profile, measure_manifest_shift
+from sightx_cli.quality.leaks import Leaks
+from sightx_cli.recipe.catalog import find_recipe
+from sightx_cli.recipe.decision import SHIFTS, Choice, count_images, describe_band
+from sightx_cli.recipe.faults import is_within
+from sightx_cli.recipe.files import load_table
+from sightx_cli.recipe.overrides import apply_overrides, find_overridden
+from sightx_cli.recipe.plan import Plan, build_plan
+from sightx_cli.recipe.recipe import Recipe, parse_recipe
+from sightx_cli.recipe.values import SCRATCH
+from sightx_cli.startup.imports import NETWORKS, importing
+from sightx_cli.steps.options import Request
+from sightx_cli.steps.split import Facts, adjust_manifest, split_images
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sightx_cli.quality.shift import Shift
+
+
+HIGHEST_SEED = 2**32 - 1
+"""What NumPy takes."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Everything decided before training."""
+
+    request: Request
+    manifest: Manifest
+    frame: pd.DataFrame
+    """The readable images with `split` filled."""
+    unreadable: list[Unreadable]
+    fingerprint: Fingerprint
+    recipe: Recipe
+    choice: Choice | None
+    plan: Plan
+    metric: str
+    ordered: bool
+    leaks: Leaks = field(default_factory=lambda: Leaks(()))
+    folds: int = 0
+    probed: dict[str, object] | None = None
+    """What the probe measured and chose; None where it did not run."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    shift: Shift | None = None
+    """As measured; None where the user named a recipe or the shift."""
+
+    def part(self, split: str) -> pd.DataFrame:
+        """Return the rows of one part."""
+        return self.frame[self.frame["split"] == split]
+
+
+def prepare(request: Request, listener: Listener) -> Preparation:
+    """Load and check the data, choose and resolve the recipe, split, and build the plan."""
+    began = time.perf_counter()
+    if not 0 <= request.seed <= HIGHEST_SEED:
+        raise UsageError(f"--seed {request.seed}: allowed are whole numbers from 0 to {HIGHEST_SEED}", "--seed 0")
+    if request.recipe != "auto":
+        find_recipe(request.recipe)  # a mistyped name is said before the images are read
+    request.weights_file()  # so is a file that is not there
+    if request.folds is not None and (request.folds < 0 or request.folds == 1):
+        raise UsageError(f"--folds {request.folds}: allowed are 0 (none) and 2 or more", "--folds 5")
+    manifest, adjusted = adjust_manifest(request, load_manifest(request.source), listener)
+    for line in manifest.notes:
+        listener.warn(line)
+    check_classes(manifest.frame)  # said before anything is measured, again once the unreadable files are out
+    shift = measure(request, manifest.frame, listener)
+    choice = choose(request, manifest, manifest.frame, shift)
+    recipe, origin, overridden = resolve_recipe(request, choice, shift)
+    threads = measure_threads().decoding
+    with importing(NETWORKS, listener):
+        frame, unreadable = check_files(manifest.frame, listener, threads)
+        clock = time.perf_counter()
+    seconds = {"import": time.perf_counter() - clock}
+    for item in unreadable[:3]:
+        listener.warn(f"left out: {item.image} {item.error}")
+    if len(unreadable) > 3:
+        listener.warn(f"left out: {len(unreadable) - 3} more; all {len(unreadable)} are listed in fingerprint.json")
+    check_classes(frame)
+    if unreadable:
+        choice = choose(request, manifest, frame, shift)
+        recipe, origin, overridden = resolve_recipe(request, choice, shift)
+    split = split_images(request, manifest, frame, listener)
+    frame = split.frame
+    fingerprint = measure_fingerprint(manifest, frame, unreadable, threads)
+    ordered = manifest.ordered if recipe.ordered is None else recipe.ordered
+    metric, metric_origin = choose_metric(recipe, ordered, overridden)
+    plan = plan_fit(
+        request,
+        recipe,
+        origin,
+        overridden,
+        choice,
+        fingerprint,
+        metric,
+        metric_origin,
+        ordered,
+        adjusted | split.facts,
+        shift,
+    )
+    seconds["prepare"] = time.perf_counter() - began - seconds["import"]
+    if shift is not None:
+        seconds["prepare"] -= shift.seconds
+        seconds["shift"] = shift.seconds
+        if not is_within("image.profile", overridden) and (said := describe_profile(shift, recipe.image.profile)):
+            listener.note(said)
+    return Preparation(
+        request,
+        manifest,
+        frame,
+        unreadable,
+        fingerprint,
+        recipe,
+        choice,
+        plan,
+        metric,
+        ordered,
+        split.leaks,
+        split.folds,
+        seconds=seconds,
+        shift=shift,
+    )
+
+
+def measure(request: Request, frame: pd.DataFrame, listener: Listener) -> Shift | None:
+    """Measure the shift where nothing else decides; never on a valid or test part that is given."""
+    if request.recipe != "auto" or request.shift is not None:
+        return None
+    if request.overrides():
+        check_overrides(request, len(frame))
+    paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"]
+    return measure_manifest_shift([str(path) for path in paths], listener, request.cache)
+
+
+def check_overrides(request: Request, images: int) -> None:
+    """Raise RecipeError for options that suit neither of the recipes that may be chosen, before any image is read."""
+    similar, different = (choose_by_shift(images, verdict) for verdict in SHIFTS)
+    try:
+        resolve_recipe(request, similar)
+    except RecipeError:
+        resolve_recipe(request, different)
+
+
+def choose(request: Request, manifest: Manifest, frame: pd.DataFrame, shift: Shift | None) -> Choice | None:
+    """Look the recipe up by the number of images and the shift; None where the user named a recipe."""
+    given = request.shift or shift
+    if request.recipe != "auto" or given is None:
+        return None
+    return choose_by_shift(count_images(frame["split"].tolist(), manifest.is_divided), given)
+
+
+def resolve_recipe(
+    request: Request, choice: Choice | None, shift: Shift | None = None
+) -> tuple[Recipe, Path, tuple[str, ...]]:
+    """Return the recipe with the options applied, its file, and the dotted keys that options set.
+
+    A profile guessed from the images takes the place of the recipe's, never that of an option.
+    """
+    _, path = find_recipe(choice.recipe if choice else request.recipe)
+    table = load_table(path)
+    settings = request.overrides()
+    overridden = find_overridden(table, settings)
+    recipe = parse_recipe(apply_overrides(table, settings), str(path), overridden)
+    recipe = start_from_file(recipe, request, overridden)
+    guessed = guess_profile(shift) if shift is not None else None
+    if guessed is not None and not is_within("image.profile", overridden):
+        recipe = recipe.model_copy(update={"image": recipe.image.model_copy(update={"profile": guessed})})
+    return recipe, path, overridden
+
+
+def start_from_file(recipe: Recipe, request: Request, overridden: Sequence[str]) -> Recipe:
+    """Say in the recipe that it starts from a file where one is given, so that a recipe for scratch is none then.
+
+    Raises UsageError where the file and the recipe contradict each other.
+    """
+    if request.weights is None:
+        if recipe.model.weights == "file":
+            raise UsageError(
+                f'{recipe.name} has model.weights = "file": it starts from a file of weights, and none is given',
+                "add --weights FILE (plan.json of its run names the file and its sha256)",
+            )
+        return recipe
+    if "model.weights" in overridden and recipe.model.weights != "file":
+        raise UsageError(
+            f"--weights and --set model.weights={recipe.model.weights} contradict each other", "leave one of them out"
+        )
+    if any(stage.train == SCRATCH for stage in recipe.stage):
+        raise UsageError(
+            f'{recipe.name} trains "scratch", from random weights: --weights would be thrown away',
+            "leave --weights out, or start from them: --set stage.0.train=all --set model.weights=file",
+        )
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"weights": "file"})})
+
+
+def choose_metric(recipe: Recipe, ordered: bool, overridden: Sequence[str]) -> tuple[str, str]:
+    """Return what chooses the best epoch, and where that comes from.
+
+    Where the classes are grades, quadratic kappa takes the place of ROC AUC (which knows no order) unless the user
+    set the metric.
+    """
+    if "training.metric" in overridden:
+        return recipe.training.metric, "option"
+    if ordered and recipe.training.metric == "roc_auc":
+        return "quadratic_kappa", "data"
+    return recipe.training.metric, "recipe"
+
+
+def plan_fit(
+    request: Request,
+    recipe: Recipe,
+    origin: Path,
+    overridden: Sequence[str],
+    choice: Choice | None,
+    fingerprint: Fingerprint,
+    metric: str,
+    metric_origin: str,
+    ordered: bool,
+    split_facts: Facts,
+    shift: Shift | None = None,
+) -> Plan:
+    """Build the plan: the recipe's values, and what the data, their split and the options add."""
+    facts: dict[str, tuple[object, str]] = {
+        "data.images": (fingerprint.images, "data"),
+        "data.train": (fingerprint.parts.get("train", 0), "data"),
+        "data.valid": (fingerprint.parts.get("valid", 0), "data"),
+        "data.classes": (len(fingerprint.classes), "data"),
+        "data.imbalance": (fingerprint.imbalance_ratio, "data"),
+        "training.metric": (metric, metric_origin),
+        "seed": (request.seed, "option" if request.seed else "default"),
+        **split_facts,
+    }
+    if fingerprint.parts.get("test"):
+        facts["data.test"] = (fingerprint.parts["test"], "data")
+    if fingerprint.groups:
+        facts["data.groups"] = (fingerprint.groups, "data")
+    if request.shift:
+        facts["data.shift"] = (request.shift, "option")
+    if shift is not None:
+        facts["data.shift"] = (shift.verdict, "data")
+        facts["data.shift_score"] = (round(shift.score, 3), "data")
+        if guess_profile(shift) is not None and not is_within("image.profile", overridden):
+            facts["image.profile"] = (recipe.image.profile, "data")
+    if request.rate is not None:
+        facts["rate"] = (request.rate, "option")
+    if request.weights is not None:
+        facts["model.weights"] = ("file", "option")
+        facts["weights.file"] = (str(request.weights), "option")
+    if ordered:
+        facts["data.ordered"] = (True, "data" if recipe.ordered is None else "recipe")
+    return build_plan(
+        recipe,
+        str(origin),
+        overridden,
+        facts,
+        describe_why(recipe, choice, fingerprint),
+        choice.reason if choice else f"{recipe.name} was named with --recipe",
+    )
+
+
+def describe_why(recipe: Recipe, choice: Choice | None, fingerprint: Fingerprint) -> str:
+    """Say why this recipe, with the user's own numbers: in one sentence, or in the paragraph of the choice."""
+    parts = fingerprint.parts
+    numbers = (
+        f"{parts.get('train', 0):,} images to train and {parts.get('valid', 0):,} to validate "
+        f"in {len(fingerprint.classes)} classes"
+    )
+    if choice is None:
+        band = describe_band(*recipe.when.images)
+        like = "like everyday photographs" if recipe.when.shift == "similar" else "unlike everyday photographs"
+        return f"{numbers}; you named {recipe.name}, which is meant for {band} images {like}."
+    return f"{numbers}. {choice.reason}"

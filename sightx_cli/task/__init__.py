@@ -1,0 +1,1 @@
+"""What a label is: its targets, loss, activation, figures and words."""

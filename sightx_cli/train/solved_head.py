@@ -1,0 +1,91 @@
+"""The head's start: solved as a linear probe on the backbone's features, kept or computed for it (LP-FT)."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sightx_cli.features.head_features import read_features
+from sightx_cli.model.head import FeatureScale, set_linear_solution
+from sightx_cli.probe.linear_head import measure_scale, solve_linear_head
+from sightx_cli.train.callbacks import (
+    measure_with,
+)
+from sightx_cli.train.state import Session
+
+SOLVED = "solved head"
+"""What the history calls the head before it trains."""
+
+
+def scale_head(session: Session) -> None:
+    """Let a fresh head standardise its inputs as a solved one does, by the kept features of the train part.
+
+    Taps of early stages are many times larger than the last output: unscaled, the finder's loss explodes at once.
+    """
+    if session.kept is None:
+        return
+    features = read_features(session.kept, len(session.train), 1).train
+    mean, deviation = measure_scale(features)
+    scale = session.head[0]
+    assert isinstance(scale, FeatureScale)
+    scale.set(torch.from_numpy(mean), torch.from_numpy(deviation))
+
+
+def solve_head(session: Session) -> float | None:
+    """Start the head from the linear probe's solution; returns the penalty chosen.
+
+    None where the head has hidden layers, or nothing was computed to solve it on. The solved head is judged on the
+    valid features, as epoch 0, and offered as the best.
+    """
+    features = session.features
+    if features is None and session.kept is not None:
+        features = read_features(session.kept, len(session.train), len(session.valid))
+    if features is None or session.recipe.model.head.hidden:
+        return None
+    began = time.perf_counter()
+    groups = session.groups_of_train or session.train.digests
+    solution = solve_linear_head(
+        features.train,
+        np.tile(session.train.targets, features.views),
+        len(session.classes),
+        session.recipe.training.class_weights == "balanced",
+        list(groups) * features.views,
+        views=features.views,
+        graded=session.graded(),
+    )
+    tensors = (solution.weight, solution.bias, solution.mean, solution.deviation)
+    set_linear_solution(session.head, *(torch.from_numpy(part) for part in tensors))
+    session.seconds["solve"] = time.perf_counter() - began
+    judge_head(session, features.valid)
+    return solution.strength
+
+
+@torch.no_grad()
+def predict_features(session: Session, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the probabilities (N, C) that the head gives for features (N, F)."""
+    head = session.head.cpu().eval()
+    probabilities: NDArray[np.float32] = head(torch.from_numpy(features)).softmax(1).numpy()
+    head.to(session.device)
+    return probabilities
+
+
+def judge_head(session: Session, valid_features: NDArray[np.float32]) -> None:
+    """Measure the solved head on the valid part's features (N, F), as epoch 0, and offer it as the best."""
+    probabilities = predict_features(session, valid_features)
+    figures = measure_with(session.classes, session.ordered)(probabilities, session.valid.targets)
+    session.best.offer(session.model, SOLVED, 0, figures, probabilities)
+    row: dict[str, float | int | str] = {
+        "stage": SOLVED,
+        "epoch": 0,
+        "epochs": 0,
+        "train_loss": float("nan"),
+        "valid_loss": figures["loss"] or 0.0,
+        **{key: value for key, value in figures.items() if key != "loss" and value is not None},
+        "seconds": round(session.seconds["solve"], 3),
+        "best": "yes",
+    }
+    session.history.append(row)
+    session.listener.epoch({**row, "metric": session.metric})

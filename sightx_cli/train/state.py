@@ -1,0 +1,81 @@
+"""What all training stages of one fit share: the model, the samples, what is kept, the best epoch so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sightx_cli.engine.choice import EngineChoice
+from sightx_cli.features.head_features import Features
+from sightx_cli.features.outputs import View
+from sightx_cli.features.prefix import KeptPrefix
+from sightx_cli.features.sample import Sample
+from sightx_cli.model.backbone import Backbone
+from sightx_cli.model.weights import Weights
+from sightx_cli.progress import Listener
+from sightx_cli.recipe.recipe import Recipe
+from sightx_cli.task.grades import is_graded
+from sightx_cli.train.callbacks import (
+    NORMS_TRAIN_FROM_IMAGES,
+    Best,
+)
+
+
+@dataclass
+class Session:
+    """All that the training stages of one fit share."""
+
+    recipe: Recipe
+    model: nn.Sequential
+    weights: Weights
+    train: Sample
+    valid: Sample
+    classes: tuple[str, ...]
+    ordered: bool
+    metric: str
+    view: View
+    engine: EngineChoice
+    listener: Listener
+    kept: KeptPrefix | None
+    groups_of_train: Sequence[str] | None = None
+    features: Features | None = None
+    """What the head is solved on where nothing is kept."""
+    history: list[dict[str, float | int | str]] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    trained_from: int = 10**6
+    """The earliest network stage that has been trained so far: kept outputs behind it no longer hold."""
+
+    def __post_init__(self) -> None:
+        self.best = Best(self.metric)
+        self.device = torch.device(self.engine.device)
+
+    @property
+    def backbone(self) -> Backbone:
+        """The classifier's backbone."""
+        backbone: Backbone = self.model[0]  # type: ignore[assignment]
+        return backbone
+
+    @property
+    def head(self) -> nn.Sequential:
+        """The classifier's head."""
+        head: nn.Sequential = self.model[1]  # type: ignore[assignment]
+        return head
+
+    def norms_train(self) -> bool:
+        """Tell whether BatchNorm's statistics move where its stage trains: with many images, or from scratch."""
+        return len(self.train) >= NORMS_TRAIN_FROM_IMAGES or self.recipe.model.weights == "scratch"
+
+    def graded(self) -> bool:
+        """Tell whether neighbouring classes share their targets: grades in order, unless the recipe says no."""
+        return is_graded(self.ordered, self.recipe.training.soft_grades, len(self.classes))
+
+    def class_weights(self) -> Tensor | None:
+        """Return the loss's weight per class, n / (C · n_c) as scikit-learn's "balanced"; None for "none"."""
+        if self.recipe.training.class_weights == "none":
+            return None
+        counts = np.bincount(self.train.targets, minlength=len(self.classes)).clip(min=1)
+        return torch.tensor(counts.sum() / (len(self.classes) * counts), dtype=torch.float32, device=self.device)

@@ -1,0 +1,203 @@
+"""`predict` from Python: any source, any table, one bad file never in the way, and on where it stopped."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from sightx_cli import predict
+from sightx_cli.errors import DataError, RunError, UsageError
+from sightx_cli.progress import Silent
+
+if TYPE_CHECKING:
+    from sightx_cli.results.fit import FitResult
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def images(digits: Path, home: Path) -> Path:
+    """Twenty digits under `new/`, some in folders of their own."""
+    for number, file in enumerate(sorted(digits.rglob("*.png"))[::4][:18]):
+        folder = home / "new" / ("", "more", "more/é ü")[number % 3]
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, folder / f"{file.parent.name}-{number}.png")
+    return Path("new")
+
+
+def test_a_folder_is_read_with_the_folders_below_it(digits_run: FitResult, images: Path) -> None:
+    result = predict(images, model=digits_run.run)
+    found = pd.read_csv("predictions.csv", keep_default_na=False)
+    assert set(found["image"]) == {str(path) for path in images.rglob("*.png")}
+    assert (result.images, result.unreadable, sum(result.counts.values())) == (18, 0, 18)
+    assert found["label"].value_counts().to_dict() == {name: n for name, n in result.counts.items() if n}
+
+
+def test_columns_are_image_label_confidence_and_one_for_each_class(digits_run: FitResult, images: Path) -> None:
+    predict(images, model=digits_run.run)
+    found = pd.read_csv("predictions.csv")
+    assert list(found) == ["image", "label", "confidence", "p_nought", "p_one", "p_two", "error"]
+    shares = found[["p_nought", "p_one", "p_two"]]
+    assert shares.sum(axis=1).tolist() == pytest.approx([1.0] * 18, abs=1e-5)
+    assert found["confidence"].tolist() == pytest.approx(shares.max(axis=1).tolist())
+    assert found["label"].tolist() == [name.removeprefix("p_") for name in shares.idxmax(axis=1)]
+
+
+def test_files_and_folders_are_predicted_in_the_order_given_each_once(digits_run: FitResult, images: Path) -> None:
+    first = sorted(images.glob("*.png"))[3]
+    predict([first, images, first], model=digits_run.run)
+    found = pd.read_csv("predictions.csv")["image"].tolist()
+    assert found[0] == str(first)
+    assert len(found) == len(set(found)) == 18
+
+
+def test_a_table_is_predicted_by_its_column_image_as_it_stands_there(digits_run: FitResult, images: Path) -> None:
+    names = ["more/../more", *sorted(path.name for path in images.glob("*.png"))[:2], "gone.png"]
+    pd.DataFrame({"patient": [1, 2, 3, 4], "image": names}).to_csv(images / "list.csv", index=False)
+    result = predict(images / "list.csv", model=digits_run.run)
+    found = pd.read_csv("predictions.csv", keep_default_na=False)
+    assert found["image"].tolist() == names
+    assert (found["error"] != "").tolist() == [True, False, False, True]
+    assert result.unreadable == 2
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet", "out.jsonl"])
+def test_the_outputs_name_says_the_format(digits_run: FitResult, images: Path, name: str) -> None:
+    predict(images, model=digits_run.run, output=Path(name))
+    read = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".jsonl": lambda p: pd.read_json(p, lines=True)}
+    assert len(read[Path(name).suffix](name)) == 18
+
+
+def test_bad_files_have_their_rows_and_never_stop_the_rest(digits_run: FitResult, images: Path) -> None:
+    good = sorted(images.glob("*.png"))[0].read_bytes()
+    bad = {"bomb.pgm": b"P5 60000 60000 255\n", "text.jpg": b"hello", "cut.png": good[:-300], "none.png": b""}
+    for name, content in bad.items():
+        (images / name).write_bytes(content)
+    (images / "lost.png").symlink_to("nowhere.png")
+    result = predict(images, model=digits_run.run)
+    found = pd.read_csv("predictions.csv", keep_default_na=False).set_index("image")
+    assert (result.images, result.unreadable) == (23, 5)
+    for name, words in {
+        "bomb.pgm": "pixels",
+        "text.jpg": "no image",
+        "cut.png": "truncated",
+        "none.png": "empty",
+        "lost.png": "No such file",
+    }.items():
+        row = found.loc[f"new/{name}"]
+        assert (row["label"], row["confidence"], row["p_one"]) == ("", "", "")
+        assert words in row["error"]
+    assert (found["error"] == "").sum() == 18
+
+
+def test_a_folder_of_bad_files_only_gives_a_table_of_errors(digits_run: FitResult, home: Path) -> None:
+    (home / "bad").mkdir()
+    for number in range(3):
+        (home / "bad" / f"{number}.png").write_text("text")
+    result = predict("bad", model=digits_run.run)
+    assert (result.images, result.unreadable, sum(result.counts.values())) == (3, 3, 0)
+
+
+def test_a_file_whose_name_is_no_text_is_predicted(digits_run: FitResult, digits: Path) -> None:
+    name = b"b\xffd.png".decode(errors="surrogateescape")
+    shutil.copy(digits / "one" / "01.png", name)
+    predict([name], model=digits_run.run, output=Path("out.jsonl"))
+    found = pd.read_json("out.jsonl", lines=True).iloc[0]
+    assert (found["image"], found["error"]) == ("b\\xffd.png".replace("\\xff", "\\udcff"), "")
+
+
+def test_the_newest_run_is_the_default(digits_run: FitResult, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = images.absolute()
+    with pytest.raises(RunError, match="no run yet"):
+        predict(source)
+    monkeypatch.chdir(digits_run.run.parent.parent)
+    output = source.parent / "out.csv"
+    assert predict(source, output=output).run == digits_run.run
+    assert predict(source, output=output, overwrite=True, model=Path("runs/latest")).run == digits_run.run
+
+
+@pytest.mark.parametrize(
+    ("sources", "error"), [([], DataError), (["nowhere"], DataError), (["empty"], DataError), (["a.png"], DataError)]
+)
+def test_sources_without_images_are_refused_and_leave_nothing(
+    digits_run: FitResult, home: Path, sources: list[str], error: type[Exception]
+) -> None:
+    (home / "empty").mkdir()
+    with pytest.raises(error):
+        predict(sources, model=digits_run.run)
+    assert [path.name for path in home.iterdir()] == ["empty"]
+
+
+def test_what_cannot_be_is_refused_before_the_work(digits_run: FitResult, images: Path) -> None:
+    Path("there.csv").write_text("mine")
+    for how in ({"output": Path("there.csv")}, {"output": Path("out.xls")}, {"batch": 0}):
+        with pytest.raises(UsageError) as caught:
+            predict(images, model=digits_run.run, **how)
+        assert caught.value.hint
+    assert Path("there.csv").read_text() == "mine"
+
+
+def test_overwrite_replaces_the_output(digits_run: FitResult, images: Path) -> None:
+    Path("there.csv").write_text("mine")
+    predict(images, model=digits_run.run, output=Path("there.csv"), overwrite=True)
+    assert len(pd.read_csv("there.csv")) == 18
+
+
+KILLED = """
+import os, signal
+from pathlib import Path
+from sightx_cli import predict
+from sightx_cli.bundle import table
+from sightx_cli.progress import Silent
+table.PART_ROWS = 5
+
+class Killing(Silent):
+    done = 0
+    def advance(self, task, units=1, figures=None):
+        self.done += units
+        if self.done == 13:
+            os.kill(os.getpid(), signal.{signal})
+
+predict("new", model=Path({run!r}), batch=2, listener=Killing())
+"""
+
+
+@pytest.mark.parametrize(("name", "done"), [("SIGKILL", 10), ("SIGINT", 13)])
+def test_after_a_kill_only_what_is_missing_is_read_and_the_table_is_the_same(
+    digits_run: FitResult, images: Path, name: str, done: int
+) -> None:
+    whole = predict(images, model=digits_run.run, output=Path("whole.csv"), batch=2)
+    code = KILLED.format(signal=name, run=str(digits_run.run))
+    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert killed.returncode in (-getattr(signal, name), 1, 130), killed.stderr
+    assert not Path("predictions.csv").exists()
+    for image in pd.read_csv("whole.csv")["image"][:done]:
+        Path(image).write_text("no longer an image: it would be an error now")
+    result = predict(images, model=digits_run.run, batch=2, resume=True)
+    assert Path("predictions.csv").read_bytes() == Path("whole.csv").read_bytes()
+    assert (result.images, result.unreadable, result.counts) == (18, 0, whole.counts)
+    assert sorted(path.name for path in Path().iterdir()) == ["new", "predictions.csv", "whole.csv"]
+
+
+def test_resume_with_other_images_is_refused(digits_run: FitResult, images: Path) -> None:
+    class PressCtrlC(Silent):
+        def advance(self, task: str, units: int = 1, figures: object = None) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        predict(images, model=digits_run.run, listener=PressCtrlC())
+    (images / "another.png").write_bytes(b"")
+    with pytest.raises(UsageError, match="--resume"):
+        predict(images, model=digits_run.run, resume=True)

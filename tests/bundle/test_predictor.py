@@ -1,0 +1,109 @@
+"""Prediction from a bundle: every image gets its outcome, in order, whatever lies between."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from sightx_cli.bundle.predictor import load_predictor
+from sightx_cli.errors import RunError
+
+if TYPE_CHECKING:
+    from sightx_cli.results.fit import FitResult
+
+
+def list_items(digits: Path, count: int) -> list[tuple[str, str]]:
+    files = sorted(digits.rglob("*.png"))
+    return [(path.name, str(path)) for path in files[:: len(files) // count][:count]]
+
+
+@pytest.mark.parametrize(
+    ("count", "bad"), [(0, []), (1, []), (4, []), (5, [0]), (9, [0, 3, 4, 5, 6, 7, 8]), (12, range(12))]
+)
+def test_every_image_has_its_outcome_in_order(
+    digits_run: FitResult, digits: Path, tmp_path: Path, count: int, bad: list[int]
+) -> None:
+    items = list_items(digits, max(count, 1))[:count]
+    for place in bad:
+        file = tmp_path / f"bad{place}.png"
+        file.write_text("text")
+        items[place] = (file.name, str(file))
+    found = list(load_predictor(digits_run.run, batch=4).predict(items))
+    assert [prediction.image for prediction in found] == [image for image, _ in items]
+    for place, prediction in enumerate(found):
+        if place in bad:
+            assert prediction.probabilities is None
+            assert "is no image" in prediction.error
+        else:
+            assert prediction.error == ""
+            assert prediction.probabilities is not None
+            assert float(prediction.probabilities.sum()) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("reason", ["is empty", "No such file", "is not a file", "truncated", "pixels"])
+def test_whatever_is_wrong_with_a_file_is_said_and_the_next_one_is_read(
+    digits_run: FitResult, digits: Path, tmp_path: Path, reason: str
+) -> None:
+    items = list_items(digits, 2)
+    bad, good = tmp_path / "bad.png", Path(items[0][1])
+    if reason == "is empty":
+        bad.touch()
+    elif reason == "is not a file":
+        bad.mkdir()
+    elif reason == "truncated":
+        bad.write_bytes(good.read_bytes()[:-200])
+    elif reason == "pixels":
+        bad.write_bytes(b"P5 60000 60000 255\n")
+    found = list(load_predictor(digits_run.run).predict([items[0], ("bad.png", str(bad)), items[1]]))
+    assert reason in found[1].error
+    assert [prediction.probabilities is not None for prediction in found] == [True, False, True]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 32])
+def test_the_size_of_the_batch_changes_no_label(digits_run: FitResult, digits: Path, batch: int) -> None:
+    items = list_items(digits, 24)
+    one, other = (
+        np.stack([prediction.probabilities for prediction in load_predictor(digits_run.run, size).predict(items)])
+        for size in (16, batch)
+    )
+    np.testing.assert_allclose(other, one, atol=1e-5)
+
+
+def test_a_single_image_gets_what_it_gets_among_many(digits_run: FitResult, digits: Path) -> None:
+    items = list_items(digits, 5)
+    alone = next(load_predictor(digits_run.run, batch=1).predict(items[2:3]))
+    among = list(load_predictor(digits_run.run).predict(items))[2]
+    np.testing.assert_allclose(alone.probabilities, among.probabilities, atol=1e-5)
+
+
+def test_images_are_read_only_a_few_batches_ahead(digits_run: FitResult, digits: Path) -> None:
+    asked = []
+
+    def ask() -> object:
+        for item in list_items(digits, 72):
+            asked.append(item)
+            yield item
+
+    next(load_predictor(digits_run.run, batch=2).predict(ask()))
+    assert len(asked) < 40
+
+
+@pytest.mark.parametrize(("name", "keep"), [("graph.xml", 0), ("graph.xml", 1000), ("graph.bin", 1000)])
+def test_a_damaged_graph_is_refused_by_its_path(digits_run: FitResult, tmp_path: Path, name: str, keep: int) -> None:
+    shutil.copytree(digits_run.run, tmp_path / "run")
+    file = tmp_path / "run" / "bundle" / name
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(RunError, match=r"graph\.xml: cannot be read"):
+        load_predictor(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["graph.xml", "graph.bin"])
+def test_a_graph_that_is_gone_is_refused_by_its_path(digits_run: FitResult, tmp_path: Path, name: str) -> None:
+    shutil.copytree(digits_run.run, tmp_path / "run")
+    (tmp_path / "run" / "bundle" / name).unlink()
+    with pytest.raises(RunError, match=r"graph\.xml: cannot be read"):
+        load_predictor(tmp_path / "run")

@@ -1,0 +1,86 @@
+"""What a fit writes: the weights, and a graph from images to the probabilities that the model gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from sightx_cli.bundle.product import write_headed_graph, write_probabilities_graph, write_weights
+from sightx_cli.engine.conversion import convert_module, write_graph
+from sightx_cli.engine.interface import PROBABILITIES
+from sightx_cli.engine.openvino_forward import load_openvino
+from sightx_cli.model.backbone import Backbone, Prefix
+from sightx_cli.model.head import build_head, set_linear_solution
+
+MEAN, STD = (0.25, 0.5, 0.375), (0.5, 0.25, 0.75)
+
+
+@pytest.fixture
+def classifier(open_backbone: Callable[..., Backbone], monkeypatch: pytest.MonkeyPatch) -> nn.Sequential:
+    """A small network with a solved head of three classes, computed in float32."""
+    torch.manual_seed(0)
+    backbone = open_backbone("test_resnet", 32, "all")
+    head, features = build_head(backbone.feature_count, 3), backbone.feature_count
+    solution = torch.randn(3, features) / 20, torch.randn(3), torch.randn(features), torch.rand(features) + 0.5
+    set_linear_solution(head, *solution)
+    return nn.Sequential(backbone, head).eval()
+
+
+def draw_images() -> Any:
+    return np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+
+
+@torch.no_grad()
+def compute_eagerly(model: nn.Module, images: Any) -> Any:
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    normalised = (pixels - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
+    return model(normalised).softmax(1).numpy()
+
+
+def predict(graph: Path) -> Any:
+    [(_, outputs)] = load_openvino(graph, batch=8).run([(0, draw_images())])
+    return outputs[PROBABILITIES]
+
+
+def test_the_graph_gives_the_models_probabilities_of_uint8_images(classifier: nn.Sequential, tmp_path: Path) -> None:
+    write_probabilities_graph(classifier, 32, MEAN, STD, tmp_path / "graph.xml")
+    probabilities = predict(tmp_path / "graph.xml")
+    np.testing.assert_allclose(probabilities, compute_eagerly(classifier, draw_images()), atol=1e-4)
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
+    assert probabilities.std(0).max() > 0.01  # the images differ
+
+
+def test_a_head_put_behind_the_kept_graph_gives_the_same(classifier: nn.Sequential, tmp_path: Path) -> None:
+    backbone, head = classifier
+    assert isinstance(backbone, Backbone)
+    assert isinstance(head, nn.Sequential)
+    prefix, kept = Prefix(backbone, [2], features=True), tmp_path / "kept.xml"
+    write_graph(convert_module(prefix, prefix.output_names(), 32, MEAN, STD), kept)
+    assert write_headed_graph(kept, head, tmp_path / "graph.xml")
+    probabilities = predict(tmp_path / "graph.xml")
+    np.testing.assert_allclose(probabilities, compute_eagerly(classifier, draw_images()), atol=1e-4)
+
+
+def test_no_head_is_put_behind_a_damaged_graph(classifier: nn.Sequential, tmp_path: Path) -> None:
+    (tmp_path / "kept.xml").write_text("<net/>")
+    head = classifier[1]
+    assert isinstance(head, nn.Sequential)
+    assert not write_headed_graph(tmp_path / "kept.xml", head, tmp_path / "graph.xml")
+    assert not (tmp_path / "graph.xml").exists()
+
+
+def test_the_weights_file_holds_the_whole_model_and_can_be_read_by_others(
+    classifier: nn.Sequential, tmp_path: Path
+) -> None:
+    write_weights(classifier, tmp_path / "model.safetensors")
+    written, own = load_file(tmp_path / "model.safetensors"), classifier.state_dict()
+    assert written.keys() == own.keys()
+    assert all(torch.equal(written[name], own[name]) for name in own)
+    assert (tmp_path / "model.safetensors").stat().st_mode & 0o777 == 0o644

@@ -1,0 +1,165 @@
+"""The linear probe is a logistic regression as scikit-learn solves it, in the form that a head takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from sightx_cli.probe.linear_head import (
+    STRENGTHS,
+    TRIAL_IMAGES,
+    LinearSolution,
+    choose_strength,
+    rotate,
+    solve_linear_head,
+)
+
+
+def load(classes: int, images: int = 300) -> tuple[Any, Any]:
+    """Handwritten digits as features (N, 64), of so many classes."""
+    known = load_digits()
+    rows = np.flatnonzero(known.target < classes)[:images]
+    return known.data[rows].astype(np.float32), known.target[rows].astype(np.int64)
+
+
+def predict(solution: LinearSolution, features: Any) -> Any:
+    """Probabilities as a head computes them: the softmax of weight · (features − mean) / deviation + bias."""
+    logits = (features - solution.mean) / solution.deviation @ solution.weight.T + solution.bias
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("balanced", [True, False])
+@pytest.mark.parametrize("classes", [2, 3, 10])
+def test_the_solution_gives_the_probabilities_of_scikit_learns(classes: int, balanced: bool) -> None:
+    features, targets = load(classes)
+    keep = (targets != 1) | (np.arange(len(targets)) % 4 == 0)  # class 1 is rarer
+    features, targets = features[keep], targets[keep]
+    solution = solve_linear_head(features, targets, classes, balanced)
+    scaled = StandardScaler().fit_transform(features)
+    weights = "balanced" if balanced else None
+    model = LogisticRegression(C=solution.strength, class_weight=weights, max_iter=300, tol=1e-3).fit(scaled, targets)
+    assert solution.weight.shape == (classes, 64)
+    assert solution.weight.dtype == solution.bias.dtype == solution.mean.dtype == np.float32
+    np.testing.assert_allclose(predict(solution, features), model.predict_proba(scaled), atol=5e-3)
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_it_tells_digits_apart_that_it_has_not_seen(classes: int) -> None:
+    features, targets = load(classes, images=1797)
+    train, valid = slice(0, None, 2), slice(1, None, 2)
+    solution = solve_linear_head(features[train], targets[train], classes, balanced=True)
+    assert (predict(solution, features[valid]).argmax(1) == targets[valid]).mean() > (0.99 if classes == 2 else 0.94)
+
+
+@pytest.mark.parametrize(("present", "classes"), [((0, 2), 3), ((1, 2), 3), ((0, 1, 3, 4), 6)])
+def test_a_class_without_images_is_given_no_chance_and_the_others_are_told_apart(
+    present: tuple[int, ...], classes: int
+) -> None:
+    features, targets = load(5)
+    rows = np.isin(targets, present)
+    features, targets = features[rows], targets[rows]
+    probabilities = predict(solve_linear_head(features, targets, classes, balanced=True), features)
+    assert (probabilities.argmax(1) == targets).mean() > 0.97
+    absent = [number for number in range(classes) if number not in present]
+    assert probabilities[:, absent].max() < 0.01
+
+
+def test_a_feature_that_never_changes_does_no_harm() -> None:
+    features, targets = load(3)
+    features[:, 5] = 1000.0
+    solution = solve_linear_head(features, targets, 3, balanced=True)
+    assert solution.deviation[5] == 1.0
+    assert np.isfinite(solution.weight).all()
+    assert (predict(solution, features).argmax(1) == targets).mean() > 0.97
+
+
+def test_the_same_images_give_the_same_solution() -> None:
+    features, targets = load(4)
+    first, second = (solve_linear_head(features, targets, 4, balanced=True) for _ in range(2))
+    np.testing.assert_array_equal(first.weight, second.weight)
+    assert first.strength == second.strength
+
+
+def draw_patients() -> tuple[Any, Any, list[str]]:
+    """Forty patients of four images: what is like in a patient's images says nothing of the class."""
+    generator = np.random.default_rng(0)
+    patients = np.repeat(np.arange(40), 4)
+    features = generator.normal(size=(40, 60))[patients] + 0.1 * generator.normal(size=(160, 60))
+    return features.astype(np.float32), patients % 2, [f"patient {number}" for number in patients]
+
+
+def test_groups_kept_together_tell_that_nothing_was_learned() -> None:
+    features, targets, patients = draw_patients()
+    apart = choose_strength(features, targets, False, None, 0)
+    together = choose_strength(features, targets, False, patients, 0)
+    assert apart == max(STRENGTHS)  # images of a patient on both sides: the more it is fitted the better it looks
+    assert together == min(STRENGTHS)
+
+
+def test_images_without_a_group_stand_alone() -> None:
+    features, targets, _ = draw_patients()
+    alone = [""] * 158 + ["a", "a"]
+    assert choose_strength(features, targets, False, alone, 0) == choose_strength(features, targets, False, None, 0)
+
+
+GROUPINGS = {
+    "one group": lambda targets: ["a"] * len(targets),
+    "two groups": lambda targets: ["ab"[place % 2] for place in range(len(targets))],
+    "a group per class": lambda targets: [f"group {target}" for target in targets],
+    "each its own": lambda targets: [str(place) for place in range(len(targets))],
+}
+
+
+@pytest.mark.parametrize("grouping", GROUPINGS)
+def test_any_grouping_gives_a_solution(grouping: str) -> None:
+    features, targets = load(3, images=60)
+    solution = solve_linear_head(features, targets, 3, balanced=True, groups=GROUPINGS[grouping](targets))
+    assert (predict(solution, features).argmax(1) == targets).mean() > 0.95
+
+
+@pytest.mark.parametrize("grouping", ["one group", "a group per class"])
+def test_groups_that_allow_no_trial_leave_the_usual_strength(grouping: str) -> None:
+    features, targets = load(3, images=60)
+    assert choose_strength(features, targets, False, GROUPINGS[grouping](targets), 0) == STRENGTHS[1]
+
+
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=12).filter(lambda targets: len(set(targets)) > 1))
+@settings(max_examples=25, deadline=None)
+def test_however_few_images_there_are_a_solution_is_found(targets: list[int]) -> None:
+    features = np.random.default_rng(0).normal(size=(len(targets), 6)).astype(np.float32)
+    solution = solve_linear_head(features, np.array(targets), 4, balanced=True)
+    assert np.isfinite(predict(solution, features)).all()
+    assert solution.strength in STRENGTHS
+
+
+def test_the_strength_is_tried_on_a_part_of_many_images() -> None:
+    generator = np.random.default_rng(0)
+    targets = generator.integers(0, 2, TRIAL_IMAGES * 2)
+    features = (generator.normal(size=(len(targets), 3)) + targets[:, None]).astype(np.float32)
+    groups = [str(place // 3) for place in range(len(targets))]
+    solution = solve_linear_head(features, targets, 2, balanced=True, groups=groups)
+    assert (predict(solution, features).argmax(1) == targets).mean() > 0.75
+
+
+def test_readings_of_the_same_images_weigh_as_much_as_the_images_alone() -> None:
+    features, targets = load(3, images=120)
+    alone = solve_linear_head(features, targets, 3, balanced=True)
+    twice = solve_linear_head(np.tile(features, (2, 1)), np.tile(targets, 2), 3, balanced=True, views=2)
+    np.testing.assert_allclose(predict(twice, features), predict(alone, features), atol=5e-3)
+    assert twice.strength == alone.strength / 2
+
+
+@pytest.mark.parametrize("shape", [(10, 40), (40, 40), (40, 10)])
+def test_turned_features_have_the_same_products_in_no_more_columns_than_rows(shape: tuple[int, int]) -> None:
+    features = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    turned = rotate(features)
+    assert turned.shape == (shape[0], min(shape))
+    np.testing.assert_allclose(turned @ turned.T, features @ features.T, atol=1e-3)

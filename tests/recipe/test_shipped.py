@@ -1,0 +1,111 @@
+"""The recipes that come with SightX: each file in the folder is tested by being there."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from sightx_cli.recipe.catalog import list_recipes
+from sightx_cli.recipe.decision import TABLE
+from sightx_cli.recipe.files import find_folder, list_files, list_reference_summaries
+from sightx_cli.recipe.recipe import load_recipe, parse_recipe, recipe_to_toml
+
+FILES = sorted(find_folder().glob("*.toml"))
+every_file = pytest.mark.parametrize("file", list_files().values(), ids=lambda file: file.stem)
+every_table_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+every_medical = pytest.mark.parametrize("name", [cell.recipe for cell in TABLE if cell.shift == "different"])
+
+
+def shipped(name):
+    return next(recipe for recipe in list_recipes() if recipe.name == name)
+
+
+@every_file
+def test_a_shipped_recipe_loads_and_bears_the_name_of_its_file(file):
+    assert load_recipe(file).name == file.stem
+
+
+@every_file
+def test_a_shipped_recipe_explains_itself_in_three_sentences_and_names_what_it_rests_on(file):
+    explanation = load_recipe(file).explanation
+    sentences, rests_on = explanation.split(" Rests on ")
+    assert len(sentences.split(". ")) == 3
+    assert "It is right for" in sentences
+    assert "It is wrong" in sentences
+    assert "arXiv" in rests_on
+
+
+@every_file
+def test_a_shipped_recipe_survives_being_written_and_read_again(file):
+    recipe = load_recipe(file)
+    assert parse_recipe(tomllib.loads(recipe_to_toml(recipe)), "copy.toml") == recipe
+
+
+@every_table_file
+def test_after_a_head_stage_the_backbone_starts_low(file):
+    """A head that starts from a solved linear probe is destroyed by a peak of 9e-4 and backbone 3e-4."""
+    stages = load_recipe(file).stage
+    for stage in stages[1:]:
+        assert isinstance(stage.rate, dict)
+        assert stage.rate["head"] <= 5e-4 or stage.train == "all"
+        assert stage.rate.get("backbone", 0) <= 5e-5
+
+
+def test_the_decision_table_picks_no_reference_recipe_and_no_two_recipes_share_a_name():
+    references = [one.name for one in list_reference_summaries()]
+    assert references
+    assert not set(references) & ({cell.recipe for cell in TABLE} | {recipe.name for recipe in list_recipes()})
+    assert list(list_files()) == [file.stem for file in FILES] + references
+
+
+def test_every_cell_of_the_table_has_its_recipe_and_the_list_is_in_its_order():
+    assert [recipe.name for recipe in list_recipes()] == [cell.recipe for cell in TABLE]
+
+
+@pytest.mark.parametrize(
+    ("name", "trains"),
+    [
+        ("natural-small", ["head"]),
+        ("natural-medium", ["head", "last:2"]),
+        ("natural-large", ["head", "all"]),
+        ("natural-huge", ["head", "all"]),
+        ("medical-small", ["head", "last:2"]),
+        ("medical-medium", ["head", "last:2"]),
+        ("medical-large", ["head", "all"]),
+        ("medical-huge", ["all"]),
+    ],
+)
+def test_a_recipe_trains_what_its_cell_of_the_table_says(name, trains):
+    assert [stage.train for stage in shipped(name).stage] == trains
+
+
+def test_medical_small_reads_384_px_and_tunes_the_last_stages_at_a_tenth_of_the_head_rate():
+    recipe = shipped("medical-small")
+    head, last = recipe.stage
+    assert recipe.image.size_px == 384
+    assert last.rate["backbone"] == pytest.approx(head.rate / 10)
+
+
+def test_medical_medium_has_the_rates_of_the_worked_example():
+    assert shipped("medical-medium").stage[1].rate == {"head": 5e-4, "backbone": 5e-5}
+
+
+@pytest.mark.parametrize("name", ["natural-large", "natural-huge", "medical-large"])
+def test_where_all_trains_the_rates_are_discriminative(name):
+    assert set(shipped(name).stage[-1].rate) == {"head", "decay"}
+
+
+def test_only_medical_huge_begins_from_scratch():
+    assert [recipe.name for recipe in list_recipes() if recipe.model.weights == "scratch"] == ["medical-huge"]
+
+
+@every_medical
+def test_a_medical_recipe_cuts_nothing_off_and_reads_every_depth_views_and_class_alike(name):
+    recipe = shipped(name)
+    assert recipe.image.fit == "pad"
+    assert recipe.image.profile == "medical"
+    assert recipe.model.head.taps == "all"
+    assert recipe.training.views >= 2
+    assert recipe.training.class_weights == "balanced"
+    assert recipe.training.metric == "roc_auc"

@@ -1,0 +1,42 @@
+"""Memory of a training step that is kept for the next one."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+ALLOCATE = """
+import resource, sys
+import numpy as np
+from contextlib import nullcontext
+from sightx_cli.startup.allocator import keeping_memory
+
+def count_faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        np.ones(40_000_000, np.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+with keeping_memory() if sys.argv[1] == "kept" else nullcontext():
+    np.ones(40_000_000, np.uint8)
+    inside = count_faults()
+print(inside, count_faults())
+"""
+
+
+def count_faults(how: str) -> tuple[int, int]:
+    """Return the page faults of twenty large allocations inside the block and after it."""
+    done = subprocess.run([sys.executable, "-c", ALLOCATE, how], capture_output=True, text=True, check=True)
+    inside, after = map(int, done.stdout.split())
+    return inside, after
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library decides for itself")
+def test_memory_is_kept_within_the_block_and_given_back_after_it() -> None:
+    plain, _ = count_faults("plain")
+    inside, after = count_faults("kept")
+    assert inside < plain / 10
+    assert after > 10 * inside
