@@ -1,7 +1,7 @@
 """SightX: fine-tune image classifiers from one command, with the strategy that the data calls for.
 
-`from sightx_cli import audit, fit, find_lr, inspect, predict, probe` is the Python API: looked up when it is first used,
-so that importing the package costs nothing and never imports torch.
+`from sightx_cli import audit, fit, find_lr, inspect, predict, probe` is the Python API. Each function is imported when
+it is first asked for, so that importing the package costs nothing and never imports torch.
 """
 
 from __future__ import annotations
