@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sightx_cli import runs
 from sightx_cli.errors import RunError, UsageError
 from sightx_cli.progress import Listener, Silent
-from sightx_cli.recipe.capacity import Capacity, Share, explain_share, judge_capacity
+from sightx_cli.recipe.capacity import Capacity, PartSize, explain_share, judge_capacity
 from sightx_cli.recipe.catalog import find_recipe
 from sightx_cli.recipe.files import list_files, load_table
 from sightx_cli.recipe.overrides import apply_overrides, find_overridden, join_overrides
@@ -159,7 +159,7 @@ def _describe(
     training = tuple(audit_training(model, stage) for stage in recipe.stage)
     cost = measure_cost(model, recipe.image.size_px)
     shares = [
-        Share(stage.name, stage.parameters, trainable, stage.macs)
+        PartSize(stage.name, stage.parameters, trainable, stage.macs)
         for stage, trainable in zip(cost.stages, training[-1].trainable_of, strict=True)
     ]
     return AuditResult(
@@ -179,7 +179,7 @@ def _describe(
 
 
 def _judge(
-    shares: Sequence[Share], rates_of: Sequence[Sequence[float]], recipe: Recipe, images: int | None
+    shares: Sequence[PartSize], rates_of: Sequence[Sequence[float]], recipe: Recipe, images: int | None
 ) -> Capacity:
     *stages, head = rates_of
     return judge_capacity(

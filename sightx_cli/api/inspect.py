@@ -13,8 +13,9 @@ from sightx_cli import runs
 from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.exclusions import LEAVE_OUT
 from sightx_cli.data.fingerprint import Fingerprint, build_fingerprint
-from sightx_cli.data.manifest import Manifest, load_manifest
+from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.name_groups import find_names, guess_groups, name_files
+from sightx_cli.data.sources import load_manifest
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import DataError, RunError, UsageError
 from sightx_cli.features.examination import Examination, examine_images

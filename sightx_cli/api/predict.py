@@ -10,7 +10,7 @@ from pathlib import Path
 from sightx_cli import runs
 from sightx_cli.bundle.predictor import load_predictor
 from sightx_cli.bundle.table import build_row, check_output, writing_table
-from sightx_cli.data.manifest import list_unlabelled
+from sightx_cli.data.sources import list_unlabelled
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.results.predict import PredictResult

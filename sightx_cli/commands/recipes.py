@@ -10,7 +10,7 @@ import typer
 from sightx_cli.commands.base import Commands
 from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.options import Talk, complete_names
-from sightx_cli.recipe.decision import Shift
+from sightx_cli.recipe.decision import Verdict
 
 Name = Annotated[
     str,
@@ -27,7 +27,7 @@ Reference = Annotated[
     bool,
     typer.Option("--reference", help="The reference recipes: designs that the field teaches, each as it is taught."),
 ]
-Likeness = Annotated[Shift, typer.Option("--shift", help="How the images compare with everyday photographs.")]
+Likeness = Annotated[Verdict, typer.Option("--shift", help="How the images compare with everyday photographs.")]
 
 app = Commands()
 
@@ -59,9 +59,9 @@ def list_shipped(talk: Talk, reference: Reference = False) -> None:
 def show(name: Name, talk: Talk) -> None:
     """Show a recipe whole, as its file stands; with --json every value, those left at their default too."""
     from sightx_cli.console import print_json, print_text
-    from sightx_cli.recipe.files import find_path, load_text
+    from sightx_cli.recipe.files import find_recipe_file, load_text
 
-    path = find_path(name)
+    path = find_recipe_file(name)
     if talk.json:
         from sightx_cli.recipe.recipe import load_recipe, recipe_to_table
 
@@ -107,9 +107,9 @@ def copy(name: Name, file: NewFile, talk: Talk) -> None:
 def check(files: Files, talk: Talk) -> None:
     """Check recipe files: every fault at once, each with what was found and what is allowed."""
     from sightx_cli.console import print_json, print_text
-    from sightx_cli.recipe.catalog import build_check_error, check_files
+    from sightx_cli.recipe.catalog import build_check_error, check_recipes
 
-    checked = check_files(files)
+    checked = check_recipes(files)
     if talk.json:
         print_json({"files": [{"file": file, "valid": not found, "faults": found} for file, found in checked.items()]})
     for path in (path for path, faults in checked.items() if not (faults or talk.json)):

@@ -11,13 +11,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.manifest import DEMO_PREFIX, Manifest, build_manifest
+from sightx_cli.data.manifest import Manifest, build_manifest
 from sightx_cli.errors import DataError, RunError
 from sightx_cli.progress import Listener
 
 if TYPE_CHECKING:
     import pandas as pd
 
+DEMO_PREFIX = "demo:"
+"""What a source begins with that is a demo: `demo:solar`."""
 DEMOS = ("solar",)
 
 GRADES = {0: "0_functional", 1: "1_possibly_defective", 2: "2_probably_defective", 3: "3_defective"}

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.tables import exists, find_path, read_table
+from sightx_cli.data.tables import exists, locate_image, read_table
 from sightx_cli.errors import DataError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def load_labelled_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
     table["split"] = _read_parts(table["split"], path)
     notes: list[str] = []
     rows = len(table)
-    table["path"] = [find_path(image, path.parent) for image in table["image"]]
+    table["path"] = [locate_image(image, path.parent) for image in table["image"]]
     table[_FILE] = [os.path.normpath(file) for file in table["path"]]
     table = table.drop_duplicates([_FILE, "label", "split", "group"])
     if len(table) < rows:

@@ -1,32 +1,19 @@
-"""Makes one table of images from what the user has: a folder of classes, train/ and valid/ folders, a table, a demo."""
+"""One table of labelled images, whatever layout they came in."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightx_cli.data.folders import (
-    Listing,
-    is_image_name,
-    is_valid_text,
-    list_folder,
-    list_images,
-    mark_visited,
     natural_key,
 )
-from sightx_cli.data.labelled_table import SPLIT_NAMES, load_labelled_table
-from sightx_cli.data.tables import TABLE_SUFFIXES, find_path, is_table_name, read_table
-from sightx_cli.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-DEMO_PREFIX = "demo:"
-
-_LAYOUT_HINT = "give a folder with one subfolder of images for each class, or a CSV table with the columns image,label"
 
 
 @dataclass(frozen=True)
@@ -62,58 +49,6 @@ class Manifest:
         return bool((self.frame["split"] == "test").any())
 
 
-def load_manifest(source: str | Path) -> Manifest:
-    """Read the layout of a source: a folder, a table (CSV, TSV, Parquet) or `demo:solar`. No image is opened.
-
-    Raises: `DataError` for a missing path, a layout that is none of these, an empty folder, a table with faults.
-    """
-    if isinstance(source, str) and source.startswith(DEMO_PREFIX):
-        from sightx_cli.data.demo import load_demo
-
-        return load_demo(source.removeprefix(DEMO_PREFIX))
-    path = Path(source).expanduser()
-    _check_exists(path)
-    if not is_valid_text(str(path.absolute())):
-        raise DataError(f"{path}: its path is not valid UTF-8 text", "rename the folder that is not, and try again")
-    if path.is_dir():
-        return _load_folder(path.absolute())
-    if is_table_name(path):
-        table, notes = load_labelled_table(path.absolute())
-        return build_manifest(table, path.absolute().parent, "table", notes)
-    raise DataError(f"{path} is neither a folder nor a table ({', '.join(TABLE_SUFFIXES)})", _LAYOUT_HINT)
-
-
-def list_unlabelled(sources: Sequence[str | Path]) -> list[tuple[str, str]]:
-    """List the images to predict: folders (recursive), files, tables with a column image; each file once.
-
-    Returns pairs (image, path): the image as given (the source as typed with the folders below it, or a table's
-    value), and its absolute path. pandas is imported only for a table, so that one image is predicted at once.
-
-    Raises: `DataError` for a missing path or a source without images.
-    """
-    found: dict[str, str] = {}
-    for source in sources:
-        given = Path(source).expanduser()
-        _check_exists(given)
-        if given.is_dir():
-            listing = Listing()
-            mark_visited(given, listing)
-            images = [(str(image), str(image.absolute())) for image in list_images(given, listing)]
-            if not images:
-                raise DataError(f"{given} holds no images", "; ".join(listing.notes()) or "give a folder with images")
-        elif is_table_name(given):
-            table = read_table(given, ["image"])
-            root = given.absolute().parent
-            images = [(image, find_path(image, root)) for image in table["image"]]
-        else:
-            images = [(str(given), str(given.absolute()))]
-        for image, path in images:
-            found.setdefault(path, image)
-    if not found:
-        raise DataError("no images were given", "type sightx predict FOLDER")
-    return [(image, path) for path, image in found.items()]
-
-
 def build_manifest(frame: pd.DataFrame, root: Path, kind: str, notes: Iterable[str] = ()) -> Manifest:
     """Bring a frame with image, path, label, split and group into a manifest: natural order, classes, their order."""
     classes = tuple(sorted(set(frame["label"]), key=natural_key))
@@ -127,103 +62,3 @@ def have_order(classes: Sequence[str]) -> bool:
     """
     grades = [re.match(r"(\d{1,2})(?=[ _-]|$)", label) for label in classes]
     return len(classes) > 1 and all(grades) and len({int(grade[1]) for grade in grades if grade}) == len(classes)
-
-
-def _check_exists(path: Path) -> None:
-    try:
-        path.stat()
-    except OSError as error:
-        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        parent = path.absolute().parent
-        hint = f"see what is there: ls '{parent}'" if parent.is_dir() else _LAYOUT_HINT
-        raise DataError(f"{path} {reason}", hint) from error
-
-
-def _load_folder(root: Path) -> Manifest:
-    listing = Listing()
-    mark_visited(root, listing)
-    folders, files = list_folder(root)
-    names = [entry.name for entry in folders]
-    parts = _choose_parts(root, names)
-    notes = [
-        f"left out {root.name}/{name}/, which lies beside {', '.join(parts)}" for name in names if name not in parts
-    ]
-    if parts:
-        rows = _list_classes({root / name: SPLIT_NAMES[name.lower()] for name in parts}, listing, notes)
-    else:
-        notes = []
-        rows = _list_classes({root: ""}, listing, notes)
-    notes += listing.notes()
-    if not rows:
-        tables = [entry.name for entry in files if is_table_name(Path(entry.name))]
-        raise DataError(
-            f"{root} holds no images in class folders" + "".join(f"; {note}" for note in notes),
-            f"type sightx fit '{root / tables[0]}'" if tables else _LAYOUT_HINT,
-        )
-    if {part for _, _, part in rows} == {"train"}:  # alone it is no split: a valid part is still to be set aside
-        parts = []
-        rows = [(path, label, "") for path, label, _ in rows]
-    return build_manifest(_build_frame(rows, root), root, "split-folders" if parts else "folder", notes)
-
-
-def _choose_parts(root: Path, names: Sequence[str]) -> list[str]:
-    """The folders that are parts such as train/; none where the folders are the classes themselves.
-
-    A class may be called train, too (a picture of a railway): it is a part only where it holds class folders, and where
-    another part lies beside it or no other images do.
-
-    Raises: `DataError` for parts that hold images but no class folders, and for parts without a train/.
-    """
-    parts = [name for name in names if name.lower() in SPLIT_NAMES]
-    with_classes = [name for name in parts if list_folder(root / name)[0]]
-    if not with_classes:
-        if len(parts) > 1 and len(parts) == len(names):
-            raise DataError(
-                f"{root} has {', '.join(parts)}, but no class folders in them",
-                f"put the images of each class in {parts[0]}/CLASS/",
-            )
-        return []
-    if any(SPLIT_NAMES[name.lower()] == "train" for name in with_classes):
-        others = [name for name in names if name not in parts]
-        alone = not any(next(list_images(root / name, Listing()), None) for name in others)
-        return parts if len(parts) > 1 or alone else []
-    if len(with_classes) == len(names):
-        raise DataError(
-            f"{root} has {', '.join(with_classes)} but no train", "name the folder of the images to learn from train"
-        )
-    return []
-
-
-def _list_classes(bases: Mapping[Path, str], listing: Listing, notes: list[str]) -> list[tuple[Path, str, str]]:
-    """(path, label, part) of every image in the class folders of `bases` {folder: part}; the top folder is the label.
-
-    All class folders are marked before one is read, so that a link from one class into another takes nothing from it.
-    """
-    classes: list[tuple[Path, str]] = []
-    for base, part in bases.items():
-        mark_visited(base, listing)
-        folders, files = list_folder(base)
-        loose = sum(is_image_name(entry.name) for entry in files)
-        if loose:
-            notes.append(f"left out {loose:,} images that lie directly in {base.name}/, in no class folder")
-        classes += [(base / entry.name, part) for entry in folders if mark_visited(base / entry.name, listing)]
-    rows: list[tuple[Path, str, str]] = []
-    for folder, part in classes:
-        found = [(path, folder.name, part) for path in list_images(folder, listing)]
-        if not found:
-            notes.append(f"left out the folder {folder.parent.name}/{folder.name}/, which holds no images")
-        rows += found
-    return rows
-
-
-def _build_frame(rows: list[tuple[Path, str, str]], root: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    columns = {
-        "image": [path.relative_to(root).as_posix() for path, _, _ in rows],
-        "path": [str(path) for path, _, _ in rows],
-        "label": [label for _, label, _ in rows],
-        "split": [part for _, _, part in rows],
-        "group": [""] * len(rows),
-    }
-    return pd.DataFrame(columns, dtype=str)

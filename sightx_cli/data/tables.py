@@ -119,7 +119,7 @@ def exists(path: str | Path) -> bool:
         return False
 
 
-def find_path(image: str, root: Path) -> str:
+def locate_image(image: str, root: Path) -> str:
     """The absolute path that a table's `image` means: relative to `root`, with either kind of separator."""
     path = root / image
     if os.sep == "/" and "\\" in image and not exists(path):

@@ -23,7 +23,7 @@ from sightx_cli.recipe.names import show_value
 from sightx_cli.recipe.parts import Joining, TrainingStage
 from sightx_cli.recipe.rates import Rate, resolve_rates
 from sightx_cli.recipe.recipe import Recipe
-from sightx_cli.recipe.shares import Share, read_shares
+from sightx_cli.recipe.shares import LayerShare, read_shares
 from sightx_cli.recipe.values import SCRATCH
 
 HEAD = "head"
@@ -106,7 +106,7 @@ def _choose_joining(backbone: Backbone, chosen: frozenset[str], join: Sequence[J
     return joining
 
 
-def _build_share_groups(backbone: Backbone, chosen: frozenset[str], shares: Sequence[Share]) -> list[Group]:
+def _build_share_groups(backbone: Backbone, chosen: frozenset[str], shares: Sequence[LayerShare]) -> list[Group]:
     """Return a group for each share of the leaf layers that trains; refuses shares that leave a trained layer out."""
     named = dict(backbone.network.named_parameters())
     stage_of = {name: position for position, stage in enumerate(backbone.stages) for name in stage.parameters}

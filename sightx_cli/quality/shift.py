@@ -39,7 +39,7 @@ from sightx_cli.quality.divergence import (
     describe_doubts,
     score_few,
 )
-from sightx_cli.recipe.decision import Shift as Verdict
+from sightx_cli.recipe.decision import Verdict
 
 SHIFT_NORMS = 4
 SHIFT_BACKBONE = "tf_efficientnet_lite0"

@@ -37,7 +37,7 @@ FROM_SCRATCH = (
 
 
 @dataclass(frozen=True)
-class Share:
+class PartSize:
     """One part of a network as an explanation needs it: its name, parameters, how many train, multiply-adds."""
 
     name: str
@@ -78,7 +78,7 @@ def find_least_images(trained_stages: int, stages: int, shift: str, is_gentle: b
 
 
 def judge_capacity(
-    parts: Sequence[Share],
+    parts: Sequence[PartSize],
     images: tuple[int, int | None],
     shift: str,
     *,
@@ -130,7 +130,7 @@ def _per_image(ratio: float) -> str:
     return f"{ratio:,.0f} trainable parameters" if ratio >= 100 else f"{ratio:,.1f} trainable parameters"
 
 
-def _describe_head(head: Share) -> str:
+def _describe_head(head: PartSize) -> str:
     return (
         f"The decision table has heads without hidden layers in mind: for one of {head.trainable:,} parameters that "
         "begins at random it says nothing"
@@ -149,7 +149,7 @@ def _describe_rule(needed: int, is_enough: bool | None, trained: int, stages: in
     return f"{said} only from {needed:,} images on: {end}"
 
 
-def explain_share(parts: Sequence[Share]) -> str | None:
+def explain_share(parts: Sequence[PartSize]) -> str | None:
     """Say why much of a network trains, with its own numbers; None where less than half does.
 
     `parts` are the stages of the network and, last, the head.
@@ -171,7 +171,7 @@ def explain_share(parts: Sequence[Share]) -> str | None:
     return "; ".join(said) + "."
 
 
-def _explain_widest(stages: Sequence[Share], trained: Sequence[Share], backbone: int) -> str:
+def _explain_widest(stages: Sequence[PartSize], trained: Sequence[PartSize], backbone: int) -> str:
     """Say how much of the backbone its trained stages hold, the widest of them first, and why."""
     widest = max(trained, key=lambda stage: stage.trainable)
     macs = sum(stage.macs for stage in stages)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sightx_cli.errors import RecipeError
-from sightx_cli.recipe.files import EXAMPLE, find_path, list_summaries
+from sightx_cli.recipe.files import EXAMPLE, find_recipe_file, list_summaries
 from sightx_cli.recipe.names import build_recipe_error
 from sightx_cli.recipe.recipe import Recipe, load_recipe
 
@@ -26,17 +26,17 @@ def find_recipe(name_or_file: str | Path) -> tuple[Recipe, Path]:
     Raises:
         RecipeError: it is neither (the nearest name is offered), or the recipe has faults.
     """
-    path = find_path(name_or_file)
+    path = find_recipe_file(name_or_file)
     return load_recipe(path), path
 
 
-def check_files(files: Sequence[str | Path]) -> dict[Path, tuple[str, ...]]:
+def check_recipes(files: Sequence[str | Path]) -> dict[Path, tuple[str, ...]]:
     """Check recipe files, or shipped names: the faults of each, none where it is right; never stops at the first."""
     results: dict[Path, tuple[str, ...]] = {}
     for file in files:
         path = Path(file).absolute()
         try:
-            path = find_path(file)
+            path = find_recipe_file(file)
             load_recipe(path)
             results[path] = ()
         except RecipeError as error:

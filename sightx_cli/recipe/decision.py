@@ -14,8 +14,8 @@ from typing import Literal, get_args
 from sightx_cli.errors import UsageError
 from sightx_cli.recipe.names import join_choices, suggest_nearest
 
-Shift = Literal["similar", "different"]
-SHIFTS: tuple[Shift, ...] = get_args(Shift)
+Verdict = Literal["similar", "different"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Cell:
 
     low: int
     high: int | None
-    shift: Shift
+    shift: Verdict
     recipe: str
     strategy: str
     why: str
@@ -97,9 +97,9 @@ def choose_recipe(images: int, shift: str) -> Choice:
             f"found {images:,} images; allowed: 1 or more labelled images",
             "sightx recipes decide --images 240 --shift similar",
         )
-    if shift not in SHIFTS:
+    if shift not in VERDICTS:
         raise UsageError(
-            f'found shift "{shift}"; allowed: {join_choices(SHIFTS)}{suggest_nearest(shift, SHIFTS)}',
+            f'found shift "{shift}"; allowed: {join_choices(VERDICTS)}{suggest_nearest(shift, VERDICTS)}',
             "use --shift similar for images like ImageNet's (things, animals, food), --shift different for scans, "
             "X-rays, microscopy or surfaces",
         )
@@ -119,7 +119,7 @@ def count_images(splits: Sequence[str], is_divided: bool) -> int:
 
 
 def find_cell(images: int, shift: str) -> Cell:
-    """Find the table's cell for so many images, 1 or more, and a shift that is one of SHIFTS."""
+    """Find the table's cell for so many images, 1 or more, and a shift that is one of VERDICTS."""
     return next(c for c in TABLE if c.shift == shift and c.low <= images and (c.high is None or images < c.high))
 
 

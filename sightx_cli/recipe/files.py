@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sightx_cli.errors import RecipeError, RunError
-from sightx_cli.recipe.decision import SHIFTS, Shift
+from sightx_cli.recipe.decision import VERDICTS, Verdict
 from sightx_cli.recipe.names import find_nearest, join_choices
 from sightx_cli.recipe.values import read_band
 
@@ -25,7 +25,7 @@ class Summary:
     name: str
     summary: str
     images: tuple[int, int | None]
-    shift: Shift
+    shift: Verdict
     file: Path
 
 
@@ -54,7 +54,7 @@ def list_summaries() -> list[Summary]:
         RecipeError: a file has faults that keep even its summary from being read.
     """
     summaries = [load_summary(file) for file in sorted(find_folder().glob("*.toml"))]
-    return sorted(summaries, key=lambda one: (SHIFTS.index(one.shift), one.images[0], one.name))
+    return sorted(summaries, key=lambda one: (VERDICTS.index(one.shift), one.images[0], one.name))
 
 
 def list_reference_summaries() -> list[Summary]:
@@ -75,7 +75,7 @@ def load_summary(file: Path) -> Summary:
     table = load_table(file)
     try:
         when = table["when"]
-        band, shift = read_band(when["images"]), SHIFTS[SHIFTS.index(when["shift"])]
+        band, shift = read_band(when["images"]), VERDICTS[VERDICTS.index(when["shift"])]
         return Summary(str(table["name"]), str(table["summary"]), band, shift, file)
     except (KeyError, TypeError, ValueError) as error:
         hint = f"sightx recipes check {file}"
@@ -110,7 +110,7 @@ def load_text(path: str | Path) -> str:
         raise RecipeError(f"{path}: found no text in UTF-8 ({error}); allowed: a TOML file", EXAMPLE) from error
 
 
-def find_path(name_or_file: str | Path) -> Path:
+def find_recipe_file(name_or_file: str | Path) -> Path:
     """Find a recipe's file, as `find_recipe`, without reading it.
 
     Raises:
@@ -143,7 +143,7 @@ def copy_recipe(name_or_file: str | Path, file: str | Path) -> Path:
         RecipeError: no such recipe.
         RunError: the file exists already or cannot be written.
     """
-    source = find_path(name_or_file)
+    source = find_recipe_file(name_or_file)
     target = Path(file).expanduser().absolute()
     if target.exists():
         raise RunError(

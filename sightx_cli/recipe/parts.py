@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
-from sightx_cli.recipe.decision import Shift
+from sightx_cli.recipe.decision import Verdict
 from sightx_cli.recipe.names import join_choices
 from sightx_cli.recipe.profiles import PROFILES
 from sightx_cli.recipe.rates import ALLOWED_RATE, Rate, read_rate
@@ -39,7 +39,7 @@ def _known_profile(name: str) -> str:
 
 
 Text = Annotated[str, Field(pattern=r"\S"), Allowed("a text that is not empty")]
-Share = Allowed("a number from 0, and below 1")
+FRACTION = Allowed("a number from 0, and below 1")
 
 
 class Part(BaseModel):
@@ -57,7 +57,7 @@ class When(Part):
         Field(description="images for training, half-open; None for no upper end"),
         Allowed(ALLOWED_BAND),
     ]
-    shift: Annotated[Shift, Field(description="how the images compare with ImageNet's")]
+    shift: Annotated[Verdict, Field(description="how the images compare with ImageNet's")]
 
 
 class Head(Part):
@@ -76,7 +76,7 @@ class Head(Part):
         Field(description="widths of the hidden layers; none for a linear head"),
         Allowed("a list of whole numbers from 1 to 65,536, or [] for a linear head"),
     ] = ()
-    dropout: Annotated[float, Field(ge=0, lt=1, description="share of the inputs dropped"), Share] = 0.2
+    dropout: Annotated[float, Field(ge=0, lt=1, description="share of the inputs dropped"), FRACTION] = 0.2
 
 
 class Network(Part):
@@ -201,7 +201,7 @@ class Training(Part):
         Field(gt=0, description="largest norm of the gradient; left out for no clipping"),
         Allowed("a number above 0, or leave the key out for no clipping"),
     ] = None
-    label_smoothing: Annotated[float, Field(ge=0, lt=1), Share] = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1), FRACTION] = 0.0
     soft_grades: Annotated[
         bool,
         Field(

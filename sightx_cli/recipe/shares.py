@@ -18,7 +18,7 @@ _SHARE = re.compile(r"(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)%")
 
 
 @dataclass(frozen=True, order=True)
-class Share:
+class LayerShare:
     """The layers from `low` to `high` percent of the network, earliest first, under the key that names them."""
 
     low: float
@@ -34,7 +34,7 @@ class Share:
         return slice(first, last)
 
 
-def read_shares(keys: Iterable[str]) -> tuple[Share, ...]:
+def read_shares(keys: Iterable[str]) -> tuple[LayerShare, ...]:
     """Read the shares among the keys of a stage's rate, earliest first; none where no key has a percent sign.
 
     Raises:
@@ -44,14 +44,14 @@ def read_shares(keys: Iterable[str]) -> tuple[Share, ...]:
     if not any("%" in key for key in given):
         return ()
     found = [(key, _SHARE.fullmatch(key)) for key in given]
-    shares = sorted(Share(float(match[1]), float(match[2]), key) for key, match in found if match)
+    shares = sorted(LayerShare(float(match[1]), float(match[2]), key) for key, match in found if match)
     is_right = len(shares) == len(given) and all(one.low < one.high <= 100 for one in shares)
     if not is_right or any(one.high > other.low for one, other in pairwise(shares)):
         raise ValueError(ALLOWED_SHARES)
     return tuple(shares)
 
 
-def cover_all(shares: Iterable[Share]) -> bool:
+def cover_all(shares: Iterable[LayerShare]) -> bool:
     """Tell whether shares, earliest first, run from 0 to 100 percent without a gap."""
     ends = [0.0, *(end for share in shares for end in (share.low, share.high)), 100.0]
     return all(end == start for end, start in zip(ends[::2], ends[1::2], strict=True))

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 
 from sightx_cli.data.checks import Unreadable, check_classes, check_files
 from sightx_cli.data.fingerprint import Fingerprint, measure_fingerprint
-from sightx_cli.data.manifest import Manifest, load_manifest
+from sightx_cli.data.manifest import Manifest
+from sightx_cli.data.sources import load_manifest
 from sightx_cli.errors import RecipeError, UsageError
 from sightx_cli.machine import measure_threads
 from sightx_cli.progress import Listener
 from sightx_cli.quality.advice import choose_by_shift, describe_profile, guess_profile, measure_manifest_shift
 from sightx_cli.quality.leaks import Leaks
 from sightx_cli.recipe.catalog import find_recipe
-from sightx_cli.recipe.decision import SHIFTS, Choice, count_images, describe_band
+from sightx_cli.recipe.decision import VERDICTS, Choice, count_images, describe_band
 from sightx_cli.recipe.faults import is_within
 from sightx_cli.recipe.files import load_table
 from sightx_cli.recipe.overrides import apply_overrides, find_overridden
@@ -150,7 +151,7 @@ def measure(request: Request, frame: pd.DataFrame, listener: Listener) -> Shift 
 
 def check_overrides(request: Request, images: int) -> None:
     """Raise RecipeError for options that suit neither of the recipes that may be chosen, before any image is read."""
-    similar, different = (choose_by_shift(images, verdict) for verdict in SHIFTS)
+    similar, different = (choose_by_shift(images, verdict) for verdict in VERDICTS)
     try:
         resolve_recipe(request, similar)
     except RecipeError:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sightx_cli.data.checks import check_classes, check_files
-from sightx_cli.data.manifest import load_manifest
+from sightx_cli.data.sources import load_manifest
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Silent
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sightx_cli.data.demo import write_demo
-from sightx_cli.data.manifest import load_manifest
+from sightx_cli.data.sources import load_manifest
 from sightx_cli.errors import DataError, RunError
 from sightx_cli.progress import Silent
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sightx_cli.data.exclusions import exclude_images
-from sightx_cli.data.manifest import load_manifest
+from sightx_cli.data.sources import load_manifest
 from sightx_cli.errors import DataError
 
 

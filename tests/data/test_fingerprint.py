@@ -9,7 +9,7 @@ from PIL import Image
 
 from sightx_cli.data.checks import check_files
 from sightx_cli.data.fingerprint import Spread, measure_fingerprint
-from sightx_cli.data.manifest import load_manifest
+from sightx_cli.data.sources import load_manifest
 from sightx_cli.progress import Silent
 
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from sightx_cli.recipe.capacity import Share, explain_share, find_least_images, judge_capacity
+from sightx_cli.recipe.capacity import PartSize, explain_share, find_least_images, judge_capacity
 
 RESNET50 = [
-    Share("stem", 9_536, 0, 118),
-    Share("layer1", 215_808, 0, 668),
-    Share("layer2", 1_219_584, 0, 1_028),
-    Share("layer3", 7_098_368, 0, 1_464),
-    Share("layer4", 14_964_736, 14_964_736, 809),
-    Share("head", 1_051_653, 1_051_653, 1),
+    PartSize("stem", 9_536, 0, 118),
+    PartSize("layer1", 215_808, 0, 668),
+    PartSize("layer2", 1_219_584, 0, 1_028),
+    PartSize("layer3", 7_098_368, 0, 1_464),
+    PartSize("layer4", 14_964_736, 14_964_736, 809),
+    PartSize("head", 1_051_653, 1_051_653, 1),
 ]
 """ResNet50 with 2048 → 512 → 5, layer4 and head trained; multiply-adds in millions."""
 
@@ -27,19 +27,21 @@ def test_a_high_share_is_explained_by_the_widest_stage_and_its_numbers() -> None
 
 
 def test_a_share_below_half_needs_no_explanation() -> None:
-    halves = [Share("a", 50, 0, 1), Share("head", 50, 49, 1)]
+    halves = [PartSize("a", 50, 0, 1), PartSize("head", 50, 49, 1)]
     assert explain_share(halves) is None
-    assert explain_share([halves[0], Share("head", 50, 50, 1)]) is not None
+    assert explain_share([halves[0], PartSize("head", 50, 50, 1)]) is not None
 
 
 def test_a_head_as_large_as_the_backbone_is_named() -> None:
     assert "the head alone holds 60, the backbone 50" in str(
-        explain_share([Share("a", 50, 0, 1), Share("head", 60, 60, 1)])
+        explain_share([PartSize("a", 50, 0, 1), PartSize("head", 60, 60, 1)])
     )
 
 
 def test_a_network_that_trains_whole_is_said_to() -> None:
-    assert "every stage of the backbone trains" in str(explain_share([Share("a", 9, 9, 1), Share("head", 1, 1, 1)]))
+    assert "every stage of the backbone trains" in str(
+        explain_share([PartSize("a", 9, 9, 1), PartSize("head", 1, 1, 1)])
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_a_band_on_both_sides_of_the_tables_number_is_neither(
 
 
 def test_the_table_is_not_asked_about_random_weights_or_a_wide_head() -> None:
-    wide = [Share("a", 50, 0, 1), Share("head", 60, 60, 1)]
+    wide = [PartSize("a", 50, 0, 1), PartSize("head", 60, 60, 1)]
     assert judge_capacity(wide, (10, 20), "similar").is_enough is True
     judged = judge_capacity(wide, (10, 20), "similar", has_hidden_layers=True)
     assert (judged.is_enough, judged.least_images) == (None, None)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from sightx_cli.errors import RecipeError, RunError
-from sightx_cli.recipe.catalog import check_files, find_recipe, list_recipes
+from sightx_cli.recipe.catalog import check_recipes, find_recipe, list_recipes
 from sightx_cli.recipe.files import copy_recipe, find_folder, list_summaries
 from sightx_cli.recipe.recipe import load_recipe
 
@@ -50,7 +50,7 @@ def test_checking_goes_on_after_a_file_with_faults(tmp_path):
     bad = tmp_path / "bad.toml"
     bad.write_text("name = 'bad'\n", encoding="utf-8")
     good = copy_recipe("natural-small", tmp_path / "good.toml")
-    checked = check_files([bad, good, "medical-huge"])
+    checked = check_recipes([bad, good, "medical-huge"])
     assert [bool(faults) for faults in checked.values()] == [True, False, False]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from sightx_cli.errors import UsageError
 from sightx_cli.recipe.catalog import list_recipes
-from sightx_cli.recipe.decision import SHIFTS, TABLE, choose_recipe, describe_band
+from sightx_cli.recipe.decision import TABLE, VERDICTS, choose_recipe, describe_band
 
 WORKED_EXAMPLES = [
     # what, images, shift, recipe, words that the strategy must say
@@ -52,7 +52,7 @@ def test_a_band_holds_its_low_end_and_not_its_high_end(images, size, shift, fami
     assert choose_recipe(images, shift).recipe == f"{family}-{size}"
 
 
-@pytest.mark.parametrize("shift", SHIFTS)
+@pytest.mark.parametrize("shift", VERDICTS)
 def test_the_bands_of_a_shift_meet_without_gap_or_overlap(shift):
     cells = [cell for cell in TABLE if cell.shift == shift]
     assert cells[0].low == 0

@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sightx_cli.data.manifest import have_order, list_unlabelled, load_manifest
+from sightx_cli.data.manifest import have_order
+from sightx_cli.data.sources import list_unlabelled, load_manifest
 from sightx_cli.errors import DataError
 
 Make = Callable[..., Path]
@@ -166,7 +167,7 @@ def test_a_folder_that_may_not_be_read_is_an_error_that_names_it(write_photo: Ma
         root.chmod(0o755)
         code = (
             "import os\n"
-            "from sightx_cli.data.manifest import DataError, load_manifest\n"
+            "from sightx_cli.data.sources import DataError, load_manifest\n"
             "if os.getuid() == 0: os.setuid(65534)\n"
             f"try: load_manifest({name!r})\n"
             "except DataError as error: print(error.message)\n"
