@@ -1,7 +1,9 @@
 # make install        .venv with all that users and developers need (TORCH_INDEX=<address> for another build of torch)
 # make demo           fit, learning rate and predictions on real images, in demo-run/
 # make test           the tests (JOBS=4 for more processes)
-# make check          ruff, ruff format, mypy
+# make test-all       with the slow ones too: many networks, the reference recipes whole; before a release
+# make test-isa       the tests with the processor's features reduced, and bfloat16 forced on
+# make check          ruff, ruff format, mypy, and that imports run downward
 # make bench          the figures of benchmarks/README.md
 
 PYTHON ?= python3
@@ -14,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH := $(shell grep -E '^(torch|torchvision)==' constraints.txt)
 DEMO := demo-run
 
-.PHONY: help install demo test check bench
+.PHONY: help install demo test test-all test-isa check bench
 .DEFAULT_GOAL := help
 
 help:
@@ -44,12 +46,21 @@ demo: install
 	@echo "now your own       $(BIN)/sightx fit FOLDER"
 
 test: install
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow"
+
+test-all: install
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+test-isa: install
+	ONEDNN_MAX_CPU_ISA=AVX2 $(MAKE) test
+	ONEDNN_MAX_CPU_ISA=AVX512_CORE $(MAKE) test
+	SIGHTX_TEST_BFLOAT16=1 $(MAKE) test
 
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_imports.py
 
 bench: install
 	$(BIN)/python benchmarks/bench.py

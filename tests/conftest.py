@@ -64,6 +64,18 @@ def own_store(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def forced_half() -> Any:
+    """With SIGHTX_TEST_BFLOAT16=1 every CPU counts as one that is quicker in bfloat16, and few images as enough."""
+    with pytest.MonkeyPatch.context() as patch:
+        if os.environ.get("SIGHTX_TEST_BFLOAT16"):
+            patch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+            patch.setattr("sightx_cli.engine.openvino_forward.find_half_on_cpu", lambda: "bfloat16")
+            patch.setattr("sightx_cli.engine.choice.find_half_on_cpu", lambda: "bfloat16")
+            patch.setattr("sightx_cli.probe.precision.PAYS_FROM_READINGS", 1)
+        yield
+
+
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """scikit-learn's handwritten digits 0, 1 and 2, 24 of each, as PNG files in class folders."""
