@@ -14,79 +14,32 @@ import numpy as np
 from sightx_cli import runs
 from sightx_cli.errors import UsageError
 from sightx_cli.metrics.figures import LOWER_IS_BETTER
-from sightx_cli.progress import Listener, Silent
+from sightx_cli.progress import Listener
 from sightx_cli.results.probe import ProbeResult
-from sightx_cli.steps.options import Request
+from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import Preparation, prepare
 from sightx_cli.steps.recipe_search import Chooser, apply_probe, describe_probe, open_probe
+from sightx_cli.steps.signature import take_options
 
 PROBING = "probe: measuring the recipe's choices"
 """The task as the user sees it."""
 
 
-def probe(
-    source: str | Path,
-    *,
-    recipe: str = "auto",
-    shift: str | None = None,
-    profile: str | None = None,
-    backbone: str | None = None,
-    weights: Path | None = None,
-    weights_mean: float | Sequence[float] | None = None,
-    weights_std: float | Sequence[float] | None = None,
-    weights_prefix: str | None = None,
-    settings: Sequence[str] = (),
-    rate: float | str | None = None,
-    out: Path | None = None,
-    overwrite: bool = False,
-    seed: int = 0,
-    device: str = "auto",
-    group_by: str | None = None,
-    engine: str = "auto",
-    cache: bool = True,
-    exclude: Path | None = None,
-    resplit: bool = False,
-    allow_leaks: bool = False,
-    budget: float | None = None,
-    listener: Listener | None = None,
-) -> ProbeResult:
+@take_options("probe")
+def probe(options: Options, listener: Listener) -> ProbeResult:
     """Measure a recipe's choices on the train part: taps, class weights, size, fit, networks at hand; and its stages.
 
-    `budget` is in seconds; None for a tenth of what the fit would take, at least ten. Nothing of the valid or test
-    part is looked at. The picture lies in `out`, a PNG file or a folder, or under `runs/`. Raises SightXError for
-    anything wrong in the input.
+    Nothing of the valid or test part is looked at. The picture lies in `out`, a PNG file or a folder, or under `runs/`.
+    Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
-    listener = listener or Silent()
-    if budget is not None and not budget > 0:
-        raise UsageError(f"--budget {budget}: allowed is a number of seconds above 0", "--budget 60")
-    if rate is not None:
+    if options.rate is not None:
         raise UsageError("--rate says how a head trains, and the probe solves its heads", "leave --rate out")
-    if not cache:
+    if not options.cache:
         raise UsageError("--no-cache: the probe compares outputs that it keeps", "leave --no-cache out")
-    request = Request(
-        source=str(source),
-        recipe=recipe,
-        shift=shift,
-        profile=profile,
-        backbone=backbone,
-        weights=weights,
-        weights_mean=weights_mean,
-        weights_std=weights_std,
-        weights_prefix=weights_prefix,
-        settings=settings,
-        seed=seed,
-        device=device,
-        group_by=group_by,
-        engine=engine,
-        exclude=exclude,
-        resplit=resplit,
-        allow_leaks=allow_leaks,
-        folds=0,
-    )
-    picture = choose_picture(out, overwrite)
-    preparation = prepare(request, listener)
-    probe = open_probe(preparation, budget)
+    picture = choose_picture(options.out, options.overwrite)
+    preparation = prepare(replace(options, folds=0), listener)
+    probe = open_probe(preparation, options.budget)
     if probe is None or preparation.recipe.model.weights == "scratch":
         raise UsageError(
             "the probe compares heads on a pretrained network, in two folds at least: "
@@ -121,10 +74,9 @@ def probe_recipe(preparation: Preparation, listener: Listener) -> Preparation:
 
     Left out, with one line why, where nothing may be kept, nothing is pretrained, or there are too few images.
     """
-    request = preparation.request
     probe = open_probe(preparation, None)
     why = None
-    if not request.cache:
+    if not preparation.options.cache:
         why = "--no-cache"
     elif preparation.recipe.model.weights == "scratch":
         why = "the recipe starts from scratch"
@@ -158,7 +110,7 @@ def measure_depth(chooser: Chooser, preparation: Preparation) -> list[dict[str, 
     widths = embedding.widths
     if len(widths) < 2:
         return []
-    backbone, weights = build_backbone(chooser.recipe, preparation.request.weights_file())
+    backbone, weights = build_backbone(chooser.recipe, preparation.options.weights_file())
     say_weights(weights, chooser.recipe.model.backbone, chooser.listener)
     balanced = chooser.recipe.training.class_weights == "balanced"
     ends = np.cumsum(widths)

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from sightx_cli.commands.base import Commands
+from sightx_cli.commands.completions import complete_names
 from sightx_cli.commands.flat_options import flatten_options
-from sightx_cli.commands.options import Talk, complete_names
+from sightx_cli.commands.talk import Talk
 from sightx_cli.recipe.decision import Shift
 
 Name = Annotated[

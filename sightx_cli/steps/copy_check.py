@@ -113,10 +113,10 @@ def say_copies(found: Copies, preparation: Preparation, listener: Listener) -> N
         f"{found.copies} of the {found.looked_at} valid images that most resemble a training image are copies of it, "
         f"resized or saved anew, such as {found.example[1]} of {found.example[0]}"
     )
-    if preparation.request.allow_leaks:
+    if preparation.options.allow_leaks:
         listener.note(f"leaks allowed: {told}")
         return
     listener.warn(
         f"leak: {told}. What was seen in training is recognised, so the figures look better than they will be; "
-        f"sightx inspect {preparation.request.source} shows them all, and --fix FILE lists what to leave out"
+        f"sightx inspect {preparation.options.source} shows them all, and --fix FILE lists what to leave out"
     )

@@ -286,9 +286,10 @@ def test_a_loss_that_is_not_finite_leaves_no_run(fit_small: Callable[..., FitRes
 
 @pytest.mark.parametrize(("shift", "recipe"), [("similar", "natural-small"), ("different", "medical-small")])
 def test_auto_with_a_shift_takes_the_tables_recipe_and_says_why(digits: Path, shift: str, recipe: str) -> None:
-    from sightx_cli.steps.preparation import Request, prepare
+    from sightx_cli.steps.options import Options
+    from sightx_cli.steps.preparation import prepare
 
-    preparation = prepare(Request(str(digits), shift=shift), Silent())
+    preparation = prepare(Options(str(digits), shift=shift), Silent())
     assert preparation.recipe.name == recipe
     assert "72 images" in preparation.plan.reason
     assert "72 images" in preparation.plan.sentence
@@ -371,14 +372,15 @@ def test_the_result_says_what_the_prefix_did(fit_small: Callable[..., FitResult]
 
 
 def test_classes_that_are_grades_choose_the_epoch_by_kappa(digits: Path, home: Path) -> None:
-    from sightx_cli.steps.preparation import Request, prepare
+    from sightx_cli.steps.options import Options
+    from sightx_cli.steps.preparation import prepare
 
     for number, name in enumerate(("nought", "one", "two")):
         shutil.copytree(digits / name, home / "graded" / f"{number}_{name}")
-    preparation = prepare(Request("graded", "medical-small"), Silent())
+    preparation = prepare(Options("graded", "medical-small"), Silent())
     assert (preparation.ordered, preparation.metric) == (True, "quadratic_kappa")
     assert preparation.plan.values["training.metric"].origin == "data"
-    own = prepare(Request("graded", "medical-small", settings=('training.metric="loss"',)), Silent())
+    own = prepare(Options("graded", "medical-small", settings=('training.metric="loss"',)), Silent())
     assert (own.metric, own.plan.values["training.metric"].origin) == ("loss", "option")
 
 

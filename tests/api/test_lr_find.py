@@ -14,7 +14,8 @@ from sightx_cli.api.lr_find import choose_plot, choose_stage
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Silent
 from sightx_cli.recipe.catalog import find_recipe
-from sightx_cli.steps.preparation import Request, prepare
+from sightx_cli.steps.options import Options
+from sightx_cli.steps.preparation import prepare
 
 if TYPE_CHECKING:
     from sightx_cli.results.lr_find import LrFindResult
@@ -63,7 +64,7 @@ def test_out_is_a_picture_or_a_folder_for_it_and_one_that_exists_is_kept(home: P
     ("given", "title"), [(None, "first"), ("first", "first"), ("0", "first"), ("last:1", "last:1"), ("1", "last:1")]
 )
 def test_a_stage_is_named_by_its_name_its_number_or_what_it_trains(digits: Path, given: str | None, title: str) -> None:
-    preparation = prepare(Request(str(digits), "natural-small", settings=(STAGES,)), Silent())
+    preparation = prepare(Options(str(digits), "natural-small", settings=(STAGES,)), Silent())
     assert choose_stage(preparation.recipe, given).title == title
 
 
