@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import datetime
-from pathlib import Path
 
 from sightx_cli import runs
 from sightx_cli.errors import UsageError
@@ -28,7 +26,7 @@ def find_lr(options: Options, listener: Listener) -> LrFindResult:
     began = time.perf_counter()
     if options.rate is not None:
         raise UsageError("--rate is what lr-find finds", "leave --rate out")
-    plot = choose_plot(options.out, options.overwrite)
+    plot = runs.choose_picture("lr-find", options.out, options.overwrite)
     preparation = prepare(replace(options, folds=0), listener)
     chosen = choose_stage(preparation.recipe, options.stage)
     from sightx_cli.steps.session import build_session
@@ -63,13 +61,3 @@ def choose_stage(recipe: Recipe, stage: str | int | None) -> TrainingStage:
             return one
     titles = ", ".join(f"{number} ({one.title})" for number, one in enumerate(recipe.stage))
     raise UsageError(f"--stage {stage}: {recipe.name} has the stages {titles}", "--stage 0")
-
-
-def choose_plot(out: Path | None, overwrite: bool) -> Path:
-    """Return where the picture will lie; refuses one that exists unless it may be replaced."""
-    if out is None:
-        return runs.find_free((runs.RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-lr-find.png").absolute())
-    plot = out if out.suffix.lower() == ".png" else out / "lr-find.png"
-    if plot.exists() and not overwrite:
-        raise UsageError(f"--out {plot}: exists already", "name another file, or add --overwrite")
-    return plot.absolute()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from sightx_cli.recipe.decision import Shift
 from sightx_cli.steps.option import Option, list_options
 from sightx_cli.steps.option_values import (
     read_budget,
@@ -52,7 +53,7 @@ class Options:
         ),
     ] = "auto"
     shift: Annotated[
-        Literal["similar", "different"] | None,
+        Shift | None,
         Option(
             "Whether the images are like everyday photographs [dim](default: measured)[/].",
             panel=RECIPE,

@@ -6,17 +6,14 @@ import functools
 import inspect
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.recipe.names import suggest_nearest
-from sightx_cli.steps.option import list_options
+from sightx_cli.steps.option import OptionField, list_options
 from sightx_cli.steps.options import Options
 
 Result = TypeVar("Result")
-
-MARKUP = re.compile(r"\[/?\w*\]")
-"""What only the terminal understands in a help text: [dim] and [/]."""
 
 
 def take_options(command: str) -> Callable[[Callable[[Options, Listener], Result]], Callable[..., Result]]:
@@ -39,9 +36,11 @@ def take_options(command: str) -> Callable[[Callable[[Options, Listener], Result
             listener = given.pop("listener", None) or Silent()
             return function(Options(**given), listener)
 
-        said = [f"    {one.name}: {MARKUP.sub('', one.about.help)}" for one in options]
+        said = [f"    {one.name}: {'with False: ' * (one.default is True)}{read_help(one)}" for one in options]
         call.__doc__ = "\n".join([inspect.getdoc(function) or "", "", "Options:", *said])
         call.__signature__ = signature  # type: ignore[attr-defined]  # what help() and editors read
+        call.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
+        call.__annotations__["return"] = signature.return_annotation
         return call
 
     return wrap
@@ -59,5 +58,9 @@ def build_signature(function: Callable[..., Any], command: str) -> inspect.Signa
         for one in list_options(Options, command)
     ]
     listener = inspect.Parameter("listener", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Listener | None)
-    returns = function.__annotations__.get("return", inspect.Signature.empty)
-    return inspect.Signature([*parameters, listener], return_annotation=returns)
+    return inspect.Signature([*parameters, listener], return_annotation=get_type_hints(function)["return"])
+
+
+def read_help(one: OptionField) -> str:
+    """Return what an option means, without what only the terminal understands, such as [dim] and [/]."""
+    return re.sub(r"\[/?\w*\]", "", one.about.help)

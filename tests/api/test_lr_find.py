@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from sightx_cli import find_lr
-from sightx_cli.api.lr_find import choose_plot, choose_stage
+from sightx_cli.api.lr_find import choose_stage
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Silent
 from sightx_cli.recipe.catalog import find_recipe
@@ -48,16 +48,6 @@ def test_without_out_the_picture_lies_under_runs_and_no_run_is_made(
     assert [path.absolute() for path in (home / "runs").iterdir()] == [result.plot]
     with Image.open(result.plot) as image:
         image.load()
-
-
-@pytest.mark.parametrize(("out", "plot"), [("a/curve.png", "a/curve.png"), ("folder", "folder/lr-find.png")])
-def test_out_is_a_picture_or_a_folder_for_it_and_one_that_exists_is_kept(home: Path, out: str, plot: str) -> None:
-    assert choose_plot(Path(out), False) == home / plot
-    (home / plot).parent.mkdir()
-    (home / plot).write_text("mine")
-    with pytest.raises(UsageError, match="exists already"):
-        choose_plot(Path(out), False)
-    assert choose_plot(Path(out), True) == home / plot
 
 
 @pytest.mark.parametrize(
