@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 from sightx_cli.errors import UsageError
 
-WORDS = {str: "text", Path: "a path", bool: "True and False"}
+WORDS = {str: "is text", Path: "is a path", bool: "are True and False"}
 """What is allowed of a type, for who gave something else from Python."""
 
 
@@ -89,16 +89,11 @@ class OptionField:
         if self.about.read is not None:
             return self.about.read(self.flag, value)
         if self.choices:
-            if value not in self.choices:
-                self._refuse(value, ", ".join(self.choices))
-            return value
+            return value if value in self.choices else self._refuse(value, f"are {', '.join(self.choices)}")
         kind = self.kinds[0]
         if kind is bool:
             return value if isinstance(value, bool) else self._refuse(value, WORDS[bool])
-        try:
-            text = os.fspath(value)
-        except TypeError:
-            text = None
+        text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
         return kind(text) if isinstance(text, str) else self._refuse(value, WORDS[kind])
 
     def write(self, value: Any) -> list[str]:
@@ -109,10 +104,8 @@ class OptionField:
             return [word for item in value for word in (self.flag, item)]
         return [self.flag, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
 
-    def _refuse(self, value: Any, allowed: str) -> None:
-        raise UsageError(
-            f"{self.flag} is '{value}': allowed are {allowed}", "sightx COMMAND --help says what each means"
-        )
+    def _refuse(self, value: Any, allowed: str) -> NoReturn:
+        raise UsageError(f"{self.flag} is '{value}': allowed {allowed}", "sightx COMMAND --help says what each means")
 
 
 @functools.cache
