@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 
 from sightx_cli.errors import UsageError
+from sightx_cli.progress import Silent
 from sightx_cli.steps.option import OptionField, find_option, list_options
 from sightx_cli.steps.options import Options
+from sightx_cli.steps.preparation import prepare
 
 FIELDS = [pytest.param(one, id=one.name) for one in list_options(Options)]
 OTHER: dict[str, Any] = {
@@ -160,6 +163,36 @@ def test_what_came_of_an_option_stands_in_the_plan_in_its_place() -> None:
 def test_options_that_stand_for_a_value_of_the_recipe_are_settings() -> None:
     asked = Options("x", profile="retina", backbone="resnet18", settings=("image.size_px=384",))
     assert asked.overrides() == ['image.profile="retina"', 'model.backbone="resnet18"', "image.size_px=384"]
+
+
+def test_a_preparation_has_every_option_in_its_plan_under_its_key(
+    digits: Path, tmp_path: Path, random_weights: Callable[[str], Path]
+) -> None:
+    exclude = tmp_path / "out.csv"
+    exclude.write_text("image\none/00.png\n")
+    weights = random_weights("test_resnet")
+    values = prepare(
+        Options(
+            digits, shift="similar", profile="retina", rate=1e-3, group_by=r"(\d)\.png", backbone="test_resnet",
+            weights=weights, seed=3, exclude=exclude, resplit=True, allow_leaks=True, folds=3,
+        ),
+        Silent(),
+    ).plan.values  # fmt: skip
+    keys = {key for one in list_options(Options) for key in (one.about.plan_key, one.about.recipe_key) if key}
+    assert {key: values[key].value for key in keys - {"data.resplit"}} == {
+        "data.shift": "similar",
+        "image.profile": "retina",
+        "rate": 1e-3,
+        "data.group_by": r"(\d)\.png",
+        "model.backbone": "test_resnet",
+        "weights.file": str(weights),
+        "seed": 3,
+        "data.excluded": 1,
+        "data.leaks_allowed": True,
+        "cross_validation.folds": 3,
+    }
+    assert {values[key].origin for key in keys - {"data.resplit"}} == {"option"}
+    assert "data.resplit" not in values  # no valid part was given: there was nothing to divide anew
 
 
 # --- the command to type next ---
