@@ -6,7 +6,9 @@ it is first asked for, so that importing the package costs nothing and never imp
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sightx_cli.version import VERSION
@@ -44,3 +46,18 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     """List the public names, those not yet loaded included."""
     return __all__
+
+
+class _Package(ModuleType):
+    """The package, in which a name of the API stays the function where a room bears the same name, as `probe` does.
+
+    Python puts each subpackage into its parent when it is loaded; `from sightx_cli.probe.folds import …` needs no such
+    attribute.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -52,6 +52,11 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert load([], start="import sightx_cli") == (0, "")
 
 
+def test_every_name_of_the_api_is_a_function_whatever_was_loaded_before() -> None:
+    start = "import sightx_cli.probe.folds, sightx_cli as s; assert all(callable(getattr(s, n)) for n in s._HOMES)"
+    assert load([], start=f"{start}; from sightx_cli import probe; probe.__call__", heavy=("torch",)) == (0, "")
+
+
 def test_importing_the_api_does_not_load_torch() -> None:
     start = "from sightx_cli import find_lr, fit, predict"
     assert load([], start=start, heavy=("torch", "timm", "fastai")) == (0, "")

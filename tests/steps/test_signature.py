@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from sightx_cli import find_lr, fit
-from sightx_cli.api.probe import probe
+from sightx_cli import find_lr, fit, probe
 from sightx_cli.errors import UsageError
 from sightx_cli.steps.option import OptionField, list_options
 from sightx_cli.steps.options import Options
