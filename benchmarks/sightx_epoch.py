@@ -8,7 +8,8 @@ from epoch_clock import EpochClock
 
 from sightx_cli.progress import Silent
 from sightx_cli.startup.allocator import keeping_memory
-from sightx_cli.steps.preparation import Request, prepare
+from sightx_cli.steps.options import Options
+from sightx_cli.steps.preparation import prepare
 from sightx_cli.steps.session import build_session
 from sightx_cli.train.learners import building_learner
 from sightx_cli.train.stage_runs import fit_stage
@@ -17,7 +18,7 @@ from sightx_cli.train.stage_runs import fit_stage
 def time_epochs(folder: str, train: str, epochs: int) -> dict[str, Any]:
     """Train one stage of `medical-medium` as `sightx fit` does; what is computed before it is told apart."""
     settings = [f'stage=[{{train="{train}",epochs={epochs},rate=1e-4}}]', "training.views=2"]
-    preparation = prepare(Request(folder, recipe="medical-medium", settings=settings), Silent())
+    preparation = prepare(Options(folder, recipe="medical-medium", settings=settings), Silent())
     session, engine = build_session(preparation, Silent())
     clock = EpochClock()
     stage = preparation.recipe.stage[0]

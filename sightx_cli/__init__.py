@@ -1,7 +1,7 @@
 """SightX: fine-tune image classifiers from one command, with the strategy that the data calls for.
 
-`from sightx_cli import audit, fit, find_lr, inspect, predict, probe` is the Python API. Each function is imported when
-it is first asked for, so that importing the package costs nothing and never imports torch.
+`from sightx_cli import audit, fit, find_lr, inspect, predict` is the Python API; `sightx_cli.api` has a file for each
+command. A function is imported when it is first asked for, so that importing the package costs nothing.
 """
 
 from __future__ import annotations
@@ -19,19 +19,11 @@ if TYPE_CHECKING:
     from sightx_cli.api.inspect import inspect
     from sightx_cli.api.lr_find import find_lr
     from sightx_cli.api.predict import predict
-    from sightx_cli.api.probe import probe
 
-_HOMES = {
-    "audit": "audit",
-    "find_lr": "lr_find",
-    "fit": "fit",
-    "inspect": "inspect",
-    "predict": "predict",
-    "probe": "probe",
-}
+_HOMES = {"audit": "audit", "find_lr": "lr_find", "fit": "fit", "inspect": "inspect", "predict": "predict"}
 """The file in `api` that each function is in."""
 
-__all__ = ["__version__", "audit", "find_lr", "fit", "inspect", "predict", "probe"]
+__all__ = ["__version__", "audit", "find_lr", "fit", "inspect", "predict"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Listener(Protocol):
@@ -87,3 +87,20 @@ class Recorder(Silent):
     def start(self, task: str, total: int | None, unit: str) -> None:  # noqa: ARG002 - as every listener
         """Remember the task."""
         self.tasks.append(task)
+
+
+class Relay:
+    """Passes all on to a listener and remembers the warnings, which belong in a result too."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        """Remember the line, and pass it on."""
+        self.warnings.append(text)
+        self._listener.warn(text)
+
+    def __getattr__(self, name: str) -> Any:
+        """Give the listener's own method."""
+        return getattr(self._listener, name)

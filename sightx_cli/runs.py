@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sightx_cli.errors import RunError
+from sightx_cli.errors import RunError, UsageError
 
 RUNS = Path("runs")
 INSPECTIONS = Path("inspections")
@@ -69,6 +69,16 @@ def choose_inspection_folder(name: str, out: Path | None, overwrite: bool) -> Pa
     if out.exists() and not (out.is_dir() and ((out / FINDINGS).is_file() or not any(out.iterdir()))):
         raise RunError(f"--out {out}: is not an inspection of SightX, so it is not overwritten", "name another folder")
     return out
+
+
+def choose_picture(command: str, out: Path | None, overwrite: bool) -> Path:
+    """Return where a command's picture will lie, a .png file or a folder for it; refuses one that exists already."""
+    if out is None:
+        return find_free((RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-{command}.png").absolute())
+    picture = out if out.suffix.lower() == ".png" else out / f"{command}.png"
+    if picture.exists() and not overwrite:
+        raise UsageError(f"--out {picture}: exists already", "name another file, or add --overwrite")
+    return picture.absolute()
 
 
 def find_free(path: Path) -> Path:

@@ -130,13 +130,14 @@ def open_session(digits: Path, random_weights: Callable[[str], Path]) -> Callabl
     def build(
         *settings: str, backbone: str = "test_resnet", listener: Listener | None = None, **how: Any
     ) -> tuple[Preparation, Session]:
-        from sightx_cli.steps.preparation import Request, prepare
+        from sightx_cli.steps.options import Options
+        from sightx_cli.steps.preparation import prepare
         from sightx_cli.steps.session import build_session
 
         weights = None if backbone == "tf_efficientnet_lite0" else random_weights(backbone)
         asked = {"source": str(digits), "recipe": "natural-small", "backbone": backbone, "weights": weights}
         asked |= {"engine": "torch", "settings": ("image.size_px=32", *settings), **how}  # torch converts nothing
-        preparation = prepare(Request(**asked), listener or Silent())
+        preparation = prepare(Options(**asked), listener or Silent())
         return preparation, build_session(preparation, listener or Silent())[0]
 
     return build

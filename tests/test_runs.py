@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sightx_cli import runs
-from sightx_cli.errors import RunError
+from sightx_cli.errors import RunError, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -231,3 +231,22 @@ def test_a_folder_that_is_no_run_is_refused_by_name(home: Path, given: str, word
     (home / "images").mkdir()
     with pytest.raises(RunError, match=f"{given}.*{words}"):
         runs.find_run(Path(given))
+
+
+# --- where a command's picture lies ---
+
+
+@pytest.mark.parametrize(("out", "picture"), [("a/curve.png", "a/curve.png"), ("folder", "folder/lr-find.png")])
+def test_out_is_a_picture_or_a_folder_for_it_and_one_that_exists_is_kept(home: Path, out: str, picture: str) -> None:
+    assert runs.choose_picture("lr-find", Path(out), False) == home / picture
+    (home / picture).parent.mkdir()
+    (home / picture).write_text("mine")
+    with pytest.raises(UsageError, match="exists already"):
+        runs.choose_picture("lr-find", Path(out), False)
+    assert runs.choose_picture("lr-find", Path(out), True) == home / picture
+
+
+def test_without_out_a_picture_lies_under_runs_by_time_and_command(home: Path) -> None:
+    picture = runs.choose_picture("probe", None, False)
+    assert picture.parent == home / "runs"
+    assert re.fullmatch(r"\d{8}-\d{6}-probe\.png", picture.name)

@@ -3,104 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from sightx_cli import runs
-from sightx_cli.progress import Listener, Silent
+from sightx_cli.progress import Listener, Relay
 from sightx_cli.recipe.plan import list_rows
 from sightx_cli.results.fit import FitResult
-from sightx_cli.steps.options import Request
+from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import Preparation, prepare
-
-if TYPE_CHECKING:
-    from sightx_cli.steps.copy_check import Copies
+from sightx_cli.steps.signature import take_options
 
 
-def fit(
-    source: str | Path,
-    *,
-    recipe: str = "auto",
-    shift: str | None = None,
-    profile: str | None = None,
-    backbone: str | None = None,
-    weights: Path | None = None,
-    weights_mean: float | Sequence[float] | None = None,
-    weights_std: float | Sequence[float] | None = None,
-    weights_prefix: str | None = None,
-    settings: Sequence[str] = (),
-    rate: float | str | None = None,
-    out: Path | None = None,
-    overwrite: bool = False,
-    seed: int = 0,
-    device: str = "auto",
-    group_by: str | None = None,
-    engine: str = "auto",
-    cache: bool = True,
-    exclude: Path | None = None,
-    resplit: bool = False,
-    allow_leaks: bool = False,
-    folds: int | None = None,
-    probe: bool = True,
-    listener: Listener | None = None,
-) -> FitResult:
+@take_options("fit")
+def fit(options: Options, listener: Listener) -> FitResult:
     """Train a classifier on labelled images and measure it.
 
-    `source` is a folder of class folders, a folder with train/ and valid/ (and test/), a table, or `demo:solar`.
-    `recipe` is a name, a file, or `auto` (then `shift` says "similar" or "different"); `settings` are overrides such
-    as "image.size_px=384"; `rate` is the head's peak rate in the first stage, or "auto" to find it; the other rates
-    keep their proportion. `weights` is a file, `weights_mean` and `weights_std` what its network's input was normalised
-    with (0 to 1 scale, three numbers each or one), `weights_prefix` the part of it that is meant. `exclude` is a table
-    of images to leave out; `resplit` divides anew what train and valid were given; `folds` is the number of the
-    cross-validation (0 for none); `probe` measures the table's choices first. The run appears at `out`, or under
-    `runs/`, whole or not at all.
-
-    Raises SightXError for anything wrong in the input. After Ctrl-C during training the best epoch so far is kept
-    and the result says `interrupted`.
+    The run appears at `out`, or under `runs/`, whole or not at all. Raises SightXError for anything wrong in the input.
+    After Ctrl-C during training the best epoch so far is kept and the result says `interrupted`.
     """
-    request = Request(
-        source=str(source),
-        recipe=recipe,
-        shift=shift,
-        profile=profile,
-        backbone=backbone,
-        weights=weights,
-        weights_mean=weights_mean,
-        weights_std=weights_std,
-        weights_prefix=weights_prefix,
-        settings=settings,
-        rate=rate,
-        out=out,
-        overwrite=overwrite,
-        seed=seed,
-        device=device,
-        group_by=group_by,
-        engine=engine,
-        cache=cache,
-        exclude=exclude,
-        resplit=resplit,
-        allow_leaks=allow_leaks,
-        folds=folds,
-        probe=probe,
-    )
-    return run_fit(request, listener or Silent())
-
-
-def run_fit(request: Request, listener: Listener) -> FitResult:
-    """Do what `fit` says, for a request."""
     began = time.perf_counter()
-    heard = _Hearing(listener)
-    if request.out is not None:
-        runs.choose_run_folder("", request.out, request.overwrite)  # refused before any work is done
-    preparation = prepare(request, heard)
-    if request.recipe == "auto" and request.probe:
-        from sightx_cli.api.probe import probe_recipe
+    heard = Relay(listener)
+    if options.out is not None:
+        runs.choose_run_folder("", options.out, options.overwrite)  # refused before any work is done
+    preparation = prepare(options, heard)
+    if options.recipe == "auto" and options.probe:
+        from sightx_cli.steps.recipe_probe import probe_recipe
 
         preparation = probe_recipe(preparation, heard)
-    folder = runs.choose_run_folder(preparation.recipe.name, request.out, request.overwrite)
-    with runs.making_run(folder, request.overwrite) as making:
+    folder = runs.choose_run_folder(preparation.recipe.name, options.out, options.overwrite)
+    with runs.making_run(folder, options.overwrite) as making:
         result = _train_and_write(preparation, heard, making.partial, folder, began)
     result = replace(result, run=making.folder)
     try:
@@ -110,9 +42,7 @@ def run_fit(request: Request, listener: Listener) -> FitResult:
     return result
 
 
-def _train_and_write(
-    preparation: Preparation, listener: _Hearing, partial: Path, folder: Path, began: float
-) -> FitResult:
+def _train_and_write(preparation: Preparation, listener: Relay, partial: Path, folder: Path, began: float) -> FitResult:
     """Train, measure the product, and fill the run folder."""
     listener.show_plan(preparation.recipe.name, list_rows(preparation.plan), preparation.plan.sentence)
     from sightx_cli.steps.session import build_session
@@ -124,8 +54,9 @@ def _train_and_write(
     if session.kept is not None:
         seconds["prefix"] = session.kept.seconds
         seconds["build"] -= session.kept.seconds
-    from sightx_cli.steps.copy_check import look_for_copies
+    from sightx_cli.steps.copy_check import describe_leaks, look_for_copies
     from sightx_cli.steps.crossvalidation import validate_head
+    from sightx_cli.steps.stages import train
 
     copies = look_for_copies(preparation, session, listener)
     if copies is not None:
@@ -171,64 +102,3 @@ def _train_and_write(
     )
     write_run(partial, preparation, session, engine, proof, result, factor, validated)
     return result
-
-
-def describe_leaks(preparation: Preparation, copies: Copies | None) -> dict[str, Any] | None:
-    """Return what JSON holds of a given split's leaks: files and groups on both sides, and copies; None without any."""
-    if not preparation.leaks and copies is None:
-        return None
-    found = preparation.leaks.to_json(preparation.request.allow_leaks)
-    return found | ({"copies": copies.copies, "copies_among": copies.looked_at} if copies else {})
-
-
-def train(preparation: Preparation, session: Any, listener: Listener) -> tuple[bool, float]:
-    """Solve the head, run the stages; returns whether Ctrl-C ended it, and the factor on the recipe's rates."""
-    from sightx_cli.train.solved_head import solve_head
-    from sightx_cli.train.stage_runs import run_stage
-
-    interrupted = False
-    factor = choose_rate_factor(preparation, session, listener)
-    try:
-        solve_head(session)
-        for stage in preparation.recipe.stage:
-            run_stage(session, stage, factor)
-    except KeyboardInterrupt:
-        if not session.best.figures:
-            raise  # not one epoch is done: there is nothing to keep
-        interrupted = True
-        listener.warn("interrupted: the run is finished from the best epoch so far")
-        session.best.restore(session.model)
-    return interrupted, factor
-
-
-def choose_rate_factor(preparation: Preparation, session: Any, listener: Listener) -> float:
-    """Return what every rate of the recipe is multiplied by: 1, or what brings the first stage's head to `--rate`."""
-    from sightx_cli.model.parameter_groups import build_stage_groups, stage_rates
-    from sightx_cli.train.rate_finder import find_rates
-    from sightx_cli.train.solved_head import scale_head
-
-    rate, first = preparation.request.rate, preparation.recipe.stage[0]
-    if rate is None:
-        return 1.0
-    recipe_rate = stage_rates(first, build_stage_groups(session.backbone, session.head, first))[-1]
-    if rate == "auto":
-        scale_head(session)
-        found = find_rates(session, first)
-        rate = found.suggestions["valley"]
-        listener.note(f"learning rate found: {rate:.1e} for the first stage's head (the recipe says {recipe_rate:.1e})")
-    return float(rate) / recipe_rate
-
-
-class _Hearing:
-    """Passes all on to the listener and remembers the warnings, which belong in the result too."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self.warnings: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-        self._listener.warn(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._listener, name)

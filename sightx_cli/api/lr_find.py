@@ -3,79 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from datetime import datetime
-from pathlib import Path
+from dataclasses import replace
 
 from sightx_cli import runs
 from sightx_cli.errors import UsageError
-from sightx_cli.progress import Listener, Silent
+from sightx_cli.progress import Listener
 from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.results.lr_find import LrFindResult
-from sightx_cli.steps.options import Request
+from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import prepare
+from sightx_cli.steps.signature import take_options
 
 
-def find_lr(
-    source: str | Path,
-    *,
-    stage: str | None = None,
-    recipe: str = "auto",
-    shift: str | None = None,
-    profile: str | None = None,
-    backbone: str | None = None,
-    weights: Path | None = None,
-    weights_mean: float | Sequence[float] | None = None,
-    weights_std: float | Sequence[float] | None = None,
-    weights_prefix: str | None = None,
-    settings: Sequence[str] = (),
-    rate: float | str | None = None,
-    out: Path | None = None,
-    overwrite: bool = False,
-    seed: int = 0,
-    device: str = "auto",
-    group_by: str | None = None,
-    engine: str = "auto",
-    cache: bool = True,
-    exclude: Path | None = None,
-    resplit: bool = False,
-    allow_leaks: bool = False,
-    listener: Listener | None = None,
-) -> LrFindResult:
-    """Find a learning rate for a stage of the recipe (its name or number; the first by default).
+@take_options("lr-find")
+def find_lr(options: Options, listener: Listener) -> LrFindResult:
+    """Find a learning rate for a stage of the recipe.
 
     fastai's finder, always from a fresh head, on one plain reading of each image. The picture of the curve lies in
     `out`, a PNG file, or under `runs/`. Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
-    listener = listener or Silent()
-    if rate is not None:
+    if options.rate is not None:
         raise UsageError("--rate is what lr-find finds", "leave --rate out")
-    request = Request(
-        source=str(source),
-        recipe=recipe,
-        shift=shift,
-        profile=profile,
-        backbone=backbone,
-        weights=weights,
-        weights_mean=weights_mean,
-        weights_std=weights_std,
-        weights_prefix=weights_prefix,
-        settings=settings,
-        seed=seed,
-        device=device,
-        group_by=group_by,
-        engine=engine,
-        cache=cache,
-        exclude=exclude,
-        resplit=resplit,
-        allow_leaks=allow_leaks,
-        folds=0,
-    )
-    plot = choose_plot(out, overwrite)
-    preparation = prepare(request, listener)
-    chosen = choose_stage(preparation.recipe, stage)
+    plot = runs.choose_picture("lr-find", options.out, options.overwrite)
+    preparation = prepare(replace(options, folds=0), listener)
+    chosen = choose_stage(preparation.recipe, options.stage)
     from sightx_cli.steps.session import build_session
 
     session, _ = build_session(preparation, listener, views=1, solving=False)
@@ -99,7 +52,7 @@ def find_lr(
     )
 
 
-def choose_stage(recipe: Recipe, stage: str | None) -> TrainingStage:
+def choose_stage(recipe: Recipe, stage: str | int | None) -> TrainingStage:
     """Return the recipe's stage of this name, title or number; the first for None. Raises UsageError on another."""
     if stage is None:
         return recipe.stage[0]
@@ -108,13 +61,3 @@ def choose_stage(recipe: Recipe, stage: str | None) -> TrainingStage:
             return one
     titles = ", ".join(f"{number} ({one.title})" for number, one in enumerate(recipe.stage))
     raise UsageError(f"--stage {stage}: {recipe.name} has the stages {titles}", "--stage 0")
-
-
-def choose_plot(out: Path | None, overwrite: bool) -> Path:
-    """Return where the picture will lie; refuses one that exists unless it may be replaced."""
-    if out is None:
-        return runs.find_free((runs.RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-lr-find.png").absolute())
-    plot = out if out.suffix.lower() == ".png" else out / "lr-find.png"
-    if plot.exists() and not overwrite:
-        raise UsageError(f"--out {plot}: exists already", "name another file, or add --overwrite")
-    return plot.absolute()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sightx_cli.commands.flat_options import flatten_options
-from sightx_cli.commands.options import MODEL, RECIPE, Settings, Talk, complete_names
+from sightx_cli.commands.completions import complete_names
+from sightx_cli.commands.flat_options import flatten_options, share_option
+from sightx_cli.commands.talk import Talk
 from sightx_cli.errors import UsageError
+from sightx_cli.steps.options import MODEL, RECIPE, Options
 
 EXAMPLES = """\
 [bold]Examples[/]
@@ -45,7 +46,7 @@ class AuditOptions:
             rich_help_panel=RECIPE,
         ),
     ] = None
-    settings: Settings = None
+    settings: Annotated[list[str] | None, share_option("settings")] = None
     backbone: Annotated[
         str | None,
         typer.Option(
@@ -78,14 +79,8 @@ class AuditOptions:
         """Give the command that trains what was audited; nothing where it has been trained."""
         if run is not None:
             return ""
-        given = (
-            ("--recipe", self.recipe),
-            ("--backbone", self.backbone),
-            *(("--set", setting) for setting in self.settings or ()),
-        )
-        return "sightx fit DATA" + "".join(
-            f" {flag} {shlex.quote(value)}" for flag, value in given if value is not None
-        )
+        settings = tuple(self.settings or ())
+        return Options("DATA", self.recipe or "auto", settings=settings, backbone=self.backbone).write_command()
 
 
 @flatten_options

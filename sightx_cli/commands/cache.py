@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sightx_cli.commands.base import Commands
 from sightx_cli.commands.flat_options import flatten_options
-from sightx_cli.commands.options import Talk
+from sightx_cli.commands.talk import Talk
 
 app = Commands()
 

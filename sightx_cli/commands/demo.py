@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sightx_cli.commands.flat_options import flatten_options
-from sightx_cli.commands.options import Talk
+from sightx_cli.commands.talk import Talk
 
 EXAMPLES = """\
 [bold]Examples[/]

@@ -6,7 +6,8 @@ import typer
 
 from sightx_cli.commands.base import INTERRUPTED
 from sightx_cli.commands.flat_options import flatten_options
-from sightx_cli.commands.options import Data, MeasuringOptions, SplitOptions, Talk, TrainingOptions
+from sightx_cli.commands.talk import Talk
+from sightx_cli.steps.options import Options
 
 EXAMPLES = """\
 [bold]Examples[/]
@@ -18,7 +19,7 @@ sightx fit demo:solar --recipe medical-medium --set image.size_px=128"""
 
 
 @flatten_options
-def fit(data: Data, options: TrainingOptions, split: SplitOptions, measuring: MeasuringOptions, talk: Talk) -> None:
+def fit(options: Options, talk: Talk) -> None:
     """Train a classifier on your images, and measure it.
 
     Shows the plan first, each value with where it came from; leaves a run
@@ -29,8 +30,7 @@ def fit(data: Data, options: TrainingOptions, split: SplitOptions, measuring: Me
     from sightx_cli.console import show_fit
 
     with talk.listen() as listener:
-        given = options.to_arguments() | split.to_arguments() | measuring.to_arguments()
-        result = api.fit(data, **given, listener=listener)
+        result = api.fit(**options.given(), listener=listener)
     talk.answer(result, show_fit, "sightx predict FOLDER", "labels new images with this run")
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from sightx_cli.commands.flat_options import flatten_options
-from sightx_cli.commands.options import IMAGES, RUN, Data, Talk
+from sightx_cli.commands.flat_options import flatten_options, share_option
+from sightx_cli.commands.talk import Talk
+from sightx_cli.steps.options import IMAGES, RUN, Options
 
 EXAMPLES = """\
 [bold]Examples[/]
@@ -24,6 +24,7 @@ sightx inspect scans/ --only shift             [dim]which recipe, and why[/]"""
 class InspectOptions:
     """What `inspect` looks for, and where it writes."""
 
+    source: Annotated[str, share_option("source")]
     group_by: Annotated[
         str | None,
         typer.Option(
@@ -52,17 +53,11 @@ class InspectOptions:
             rich_help_panel=RUN,
         ),
     ] = None
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what is there already.", rich_help_panel=RUN)
-    ] = False
-
-    def to_arguments(self) -> dict[str, Any]:
-        """Give the keyword arguments of `workflows.inspect`."""
-        return dict(vars(self))
+    overwrite: Annotated[bool, share_option("overwrite")] = False
 
 
 @flatten_options
-def inspect(data: Data, options: InspectOptions, talk: Talk) -> None:
+def inspect(options: InspectOptions, talk: Talk) -> None:
     """Look at your images before training on them.
 
     Finds duplicates, the same photograph or patient on both sides of the
@@ -73,7 +68,7 @@ def inspect(data: Data, options: InspectOptions, talk: Talk) -> None:
     from sightx_cli.console import show_inspection
 
     with talk.listen() as listener:
-        result = api.inspect(data, **options.to_arguments(), listener=listener)
-    exclude = f" --exclude {shlex.quote(str(options.fix))}" if options.fix and result.left_out else ""
-    group = f" --group-by {shlex.quote(options.group_by)}" if options.group_by else ""
-    talk.answer(result, show_inspection, f"sightx fit {shlex.quote(data)}{exclude}{group}", "trains on these images")
+        result = api.inspect(**vars(options), listener=listener)
+    exclude = options.fix if options.fix and result.left_out else None
+    then = Options(options.source, exclude=exclude, group_by=options.group_by).write_command()
+    talk.answer(result, show_inspection, then, "trains on these images")

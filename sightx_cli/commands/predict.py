@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from sightx_cli.commands.flat_options import flatten_options
-from sightx_cli.commands.options import RUN, Talk
+from sightx_cli.commands.talk import Talk
+from sightx_cli.steps.options import RUN
 
 EXAMPLES = """\
 [bold]Examples[/]

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from sightx_cli.api.recipes import Verdict
 from sightx_cli.commands.base import Commands
+from sightx_cli.commands.completions import complete_names
 from sightx_cli.commands.flat_options import flatten_options
-from sightx_cli.commands.options import Talk, complete_names
-from sightx_cli.recipe.decision import Verdict
+from sightx_cli.commands.talk import Talk
 
 Name = Annotated[
     str,
@@ -41,43 +42,42 @@ def recipes() -> None:
 @flatten_options
 def list_shipped(talk: Talk, reference: Reference = False) -> None:
     """List the recipes that come with SightX, and what each is for."""
+    import sightx_cli.api.recipes as api
     from sightx_cli.console import print_json, print_next, print_table
-    from sightx_cli.recipe.files import list_files, list_reference_summaries, list_summaries
 
-    found = list_reference_summaries() if reference else list_summaries()
+    found = api.list_recipes(reference)
     if talk.json:
         print_json({"recipes": found})
         return
     print_table("", ("recipe", "shift", "what it is for"), [(one.name, one.shift, one.summary) for one in found])
-    if not talk.quiet:
-        more = f"{len(list_files()) - len(found)} more, the designs that the field teaches"
-        print_next(*(("sightx recipes show NAME",) if reference else ("sightx recipes list --reference", more)))
+    if reference and not talk.quiet:
+        print_next("sightx recipes show NAME")
+    elif not talk.quiet:
+        more = f"{len(api.list_recipes(reference=True))} more, the designs that the field teaches"
+        print_next("sightx recipes list --reference", more)
 
 
 @app.command("show")
 @flatten_options
 def show(name: Name, talk: Talk) -> None:
     """Show a recipe whole, as its file stands; with --json every value, those left at their default too."""
+    import sightx_cli.api.recipes as api
     from sightx_cli.console import print_json, print_text
-    from sightx_cli.recipe.files import find_recipe_file, load_text
 
-    path = find_recipe_file(name)
     if talk.json:
-        from sightx_cli.recipe.recipe import load_recipe, recipe_to_table
-
-        print_json({"file": path, "recipe": recipe_to_table(load_recipe(path))})
+        print_json(api.read_recipe(name))
     else:
-        print_text(load_text(path).rstrip())
+        print_text(api.show_recipe(name).rstrip())
 
 
 @app.command("decide")
 @flatten_options
 def decide(images: Images, shift: Likeness, talk: Talk) -> None:
     """Say which recipe fits so many images, and why."""
+    import sightx_cli.api.recipes as api
     from sightx_cli.console import print_json, print_next, print_text
-    from sightx_cli.recipe.decision import choose_recipe
 
-    choice = choose_recipe(images, shift)
+    choice = api.decide_recipe(images, shift)
     if talk.json:
         print_json(choice)
     else:
@@ -90,10 +90,10 @@ def decide(images: Images, shift: Likeness, talk: Talk) -> None:
 @flatten_options
 def copy(name: Name, file: NewFile, talk: Talk) -> None:
     """Copy a recipe to a new file, to start one of your own; it takes the name of the file."""
+    import sightx_cli.api.recipes as api
     from sightx_cli.console import print_json, print_next, print_text
-    from sightx_cli.recipe.files import copy_recipe
 
-    path = copy_recipe(name, file)
+    path = api.copy_recipe(name, file)
     if talk.json:
         print_json({"recipe": name, "file": path})
     else:
@@ -106,13 +106,13 @@ def copy(name: Name, file: NewFile, talk: Talk) -> None:
 @flatten_options
 def check(files: Files, talk: Talk) -> None:
     """Check recipe files: every fault at once, each with what was found and what is allowed."""
+    import sightx_cli.api.recipes as api
     from sightx_cli.console import print_json, print_text
-    from sightx_cli.recipe.catalog import build_check_error, check_recipes
 
-    checked = check_recipes(files)
+    checked = api.check_recipes(files)
     if talk.json:
         print_json({"files": [{"file": file, "valid": not found, "faults": found} for file, found in checked.items()]})
     for path in (path for path, faults in checked.items() if not (faults or talk.json)):
         print_text(f"{path}: right")
     if any(checked.values()):
-        raise build_check_error(checked)
+        raise api.build_check_error(checked)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,10 +113,18 @@ def say_copies(found: Copies, preparation: Preparation, listener: Listener) -> N
         f"{found.copies} of the {found.looked_at} valid images that most resemble a training image are copies of it, "
         f"resized or saved anew, such as {found.example[1]} of {found.example[0]}"
     )
-    if preparation.request.allow_leaks:
+    if preparation.options.allow_leaks:
         listener.note(f"leaks allowed: {told}")
         return
     listener.warn(
         f"leak: {told}. What was seen in training is recognised, so the figures look better than they will be; "
-        f"sightx inspect {preparation.request.source} shows them all, and --fix FILE lists what to leave out"
+        f"sightx inspect {preparation.options.source} shows them all, and --fix FILE lists what to leave out"
     )
+
+
+def describe_leaks(preparation: Preparation, copies: Copies | None) -> dict[str, Any] | None:
+    """Return what JSON holds of a given split's leaks: files and groups on both sides, and copies; None without any."""
+    if not preparation.leaks and copies is None:
+        return None
+    found = preparation.leaks.to_json(preparation.options.allow_leaks)
+    return found | ({"copies": copies.copies, "copies_among": copies.looked_at} if copies else {})

@@ -43,7 +43,7 @@ def validate_head(preparation: Preparation, session: Session, listener: Listener
     train, valid = preparation.part("train"), preparation.part("valid")
     readings = read_readings(session, len(train), len(valid))
     if not readings:
-        say = listener.note if preparation.request.folds is None else listener.warn
+        say = listener.note if preparation.options.folds is None else listener.warn
         say("no cross-validation: it needs the outputs of a pretrained network, and this fit computes none")
         return None
     import pandas as pd
@@ -62,7 +62,7 @@ def validate_head(preparation: Preparation, session: Session, listener: Listener
         session.ordered,
         session.recipe.training.class_weights == "balanced",
         join_groups(rows["group"].tolist(), rows["digest"].tolist()),
-        preparation.request.seed,
+        preparation.options.seed,
         session.graded(),
         views,
     )

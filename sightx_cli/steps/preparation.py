@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,8 +26,8 @@ from sightx_cli.recipe.plan import Plan, build_plan
 from sightx_cli.recipe.recipe import Recipe, parse_recipe
 from sightx_cli.recipe.values import SCRATCH
 from sightx_cli.startup.imports import NETWORKS, importing
-from sightx_cli.steps.options import Request
-from sightx_cli.steps.split import Facts, adjust_manifest, split_images
+from sightx_cli.steps.options import Options
+from sightx_cli.steps.split import adjust_manifest, split_images
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,15 +35,11 @@ if TYPE_CHECKING:
     from sightx_cli.quality.shift import Shift
 
 
-HIGHEST_SEED = 2**32 - 1
-"""What NumPy takes."""
-
-
 @dataclass(frozen=True)
 class Preparation:
     """Everything decided before training."""
 
-    request: Request
+    options: Options
     manifest: Manifest
     frame: pd.DataFrame
     """The readable images with `split` filled."""
@@ -67,23 +63,19 @@ class Preparation:
         return self.frame[self.frame["split"] == split]
 
 
-def prepare(request: Request, listener: Listener) -> Preparation:
+def prepare(options: Options, listener: Listener) -> Preparation:
     """Load and check the data, choose and resolve the recipe, split, and build the plan."""
     began = time.perf_counter()
-    if not 0 <= request.seed <= HIGHEST_SEED:
-        raise UsageError(f"--seed {request.seed}: allowed are whole numbers from 0 to {HIGHEST_SEED}", "--seed 0")
-    if request.recipe != "auto":
-        find_recipe(request.recipe)  # a mistyped name is said before the images are read
-    request.weights_file()  # so is a file that is not there
-    if request.folds is not None and (request.folds < 0 or request.folds == 1):
-        raise UsageError(f"--folds {request.folds}: allowed are 0 (none) and 2 or more", "--folds 5")
-    manifest, adjusted = adjust_manifest(request, load_manifest(request.source), listener)
+    if options.recipe != "auto":
+        find_recipe(options.recipe)  # a mistyped name is said before the images are read
+    options.weights_file()  # so is a file that is not there
+    manifest, outcomes = adjust_manifest(options, load_manifest(options.source), listener)
     for line in manifest.notes:
         listener.warn(line)
     check_classes(manifest.frame)  # said before anything is measured, again once the unreadable files are out
-    shift = measure(request, manifest.frame, listener)
-    choice = choose(request, manifest, manifest.frame, shift)
-    recipe, origin, overridden = resolve_recipe(request, choice, shift)
+    shift = measure(options, manifest.frame, listener)
+    choice = choose(options, manifest, manifest.frame, shift)
+    recipe, origin, overridden = resolve_recipe(options, choice, shift)
     threads = measure_threads().decoding
     with importing(NETWORKS, listener):
         frame, unreadable = check_files(manifest.frame, listener, threads)
@@ -95,15 +87,15 @@ def prepare(request: Request, listener: Listener) -> Preparation:
         listener.warn(f"left out: {len(unreadable) - 3} more; all {len(unreadable)} are listed in fingerprint.json")
     check_classes(frame)
     if unreadable:
-        choice = choose(request, manifest, frame, shift)
-        recipe, origin, overridden = resolve_recipe(request, choice, shift)
-    split = split_images(request, manifest, frame, listener)
+        choice = choose(options, manifest, frame, shift)
+        recipe, origin, overridden = resolve_recipe(options, choice, shift)
+    split = split_images(options, manifest, frame, listener)
     frame = split.frame
     fingerprint = measure_fingerprint(manifest, frame, unreadable, threads)
     ordered = manifest.ordered if recipe.ordered is None else recipe.ordered
     metric, metric_origin = choose_metric(recipe, ordered, overridden)
     plan = plan_fit(
-        request,
+        options,
         recipe,
         origin,
         overridden,
@@ -112,7 +104,8 @@ def prepare(request: Request, listener: Listener) -> Preparation:
         metric,
         metric_origin,
         ordered,
-        adjusted | split.facts,
+        split.leaks,
+        outcomes | {"folds": split.folds or None},
         shift,
     )
     seconds["prepare"] = time.perf_counter() - began - seconds["import"]
@@ -122,7 +115,7 @@ def prepare(request: Request, listener: Listener) -> Preparation:
         if not is_within("image.profile", overridden) and (said := describe_profile(shift, recipe.image.profile)):
             listener.note(said)
     return Preparation(
-        request,
+        options,
         manifest,
         frame,
         unreadable,
@@ -139,58 +132,58 @@ def prepare(request: Request, listener: Listener) -> Preparation:
     )
 
 
-def measure(request: Request, frame: pd.DataFrame, listener: Listener) -> Shift | None:
+def measure(options: Options, frame: pd.DataFrame, listener: Listener) -> Shift | None:
     """Measure the shift where nothing else decides; never on a valid or test part that is given."""
-    if request.recipe != "auto" or request.shift is not None:
+    if options.recipe != "auto" or options.shift is not None:
         return None
-    if request.overrides():
-        check_overrides(request, len(frame))
+    if options.overrides():
+        check_overrides(options, len(frame))
     paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"]
-    return measure_manifest_shift([str(path) for path in paths], listener, request.cache)
+    return measure_manifest_shift([str(path) for path in paths], listener, options.cache)
 
 
-def check_overrides(request: Request, images: int) -> None:
+def check_overrides(options: Options, images: int) -> None:
     """Raise RecipeError for options that suit neither of the recipes that may be chosen, before any image is read."""
     similar, different = (choose_by_shift(images, verdict) for verdict in VERDICTS)
     try:
-        resolve_recipe(request, similar)
+        resolve_recipe(options, similar)
     except RecipeError:
-        resolve_recipe(request, different)
+        resolve_recipe(options, different)
 
 
-def choose(request: Request, manifest: Manifest, frame: pd.DataFrame, shift: Shift | None) -> Choice | None:
+def choose(options: Options, manifest: Manifest, frame: pd.DataFrame, shift: Shift | None) -> Choice | None:
     """Look the recipe up by the number of images and the shift; None where the user named a recipe."""
-    given = request.shift or shift
-    if request.recipe != "auto" or given is None:
+    given = options.shift or shift
+    if options.recipe != "auto" or given is None:
         return None
     return choose_by_shift(count_images(frame["split"].tolist(), manifest.is_divided), given)
 
 
 def resolve_recipe(
-    request: Request, choice: Choice | None, shift: Shift | None = None
+    options: Options, choice: Choice | None, shift: Shift | None = None
 ) -> tuple[Recipe, Path, tuple[str, ...]]:
     """Return the recipe with the options applied, its file, and the dotted keys that options set.
 
     A profile guessed from the images takes the place of the recipe's, never that of an option.
     """
-    _, path = find_recipe(choice.recipe if choice else request.recipe)
+    _, path = find_recipe(choice.recipe if choice else options.recipe)
     table = load_table(path)
-    settings = request.overrides()
+    settings = options.overrides()
     overridden = find_overridden(table, settings)
     recipe = parse_recipe(apply_overrides(table, settings), str(path), overridden)
-    recipe = start_from_file(recipe, request, overridden)
+    recipe = start_from_file(recipe, options, overridden)
     guessed = guess_profile(shift) if shift is not None else None
     if guessed is not None and not is_within("image.profile", overridden):
         recipe = recipe.model_copy(update={"image": recipe.image.model_copy(update={"profile": guessed})})
     return recipe, path, overridden
 
 
-def start_from_file(recipe: Recipe, request: Request, overridden: Sequence[str]) -> Recipe:
+def start_from_file(recipe: Recipe, options: Options, overridden: Sequence[str]) -> Recipe:
     """Say in the recipe that it starts from a file where one is given, so that a recipe for scratch is none then.
 
     Raises UsageError where the file and the recipe contradict each other.
     """
-    if request.weights is None:
+    if options.weights is None:
         if recipe.model.weights == "file":
             raise UsageError(
                 f'{recipe.name} has model.weights = "file": it starts from a file of weights, and none is given',
@@ -223,7 +216,7 @@ def choose_metric(recipe: Recipe, ordered: bool, overridden: Sequence[str]) -> t
 
 
 def plan_fit(
-    request: Request,
+    options: Options,
     recipe: Recipe,
     origin: Path,
     overridden: Sequence[str],
@@ -232,7 +225,8 @@ def plan_fit(
     metric: str,
     metric_origin: str,
     ordered: bool,
-    split_facts: Facts,
+    leaks: Leaks,
+    outcomes: Mapping[str, object],
     shift: Shift | None = None,
 ) -> Plan:
     """Build the plan: the recipe's values, and what the data, their split and the options add."""
@@ -243,25 +237,21 @@ def plan_fit(
         "data.classes": (len(fingerprint.classes), "data"),
         "data.imbalance": (fingerprint.imbalance_ratio, "data"),
         "training.metric": (metric, metric_origin),
-        "seed": (request.seed, "option" if request.seed else "default"),
-        **split_facts,
+        **options.facts(**outcomes),
     }
+    if leaks:
+        facts["data.leaks"] = (f"{leaks.groups} groups, {leaks.files} files", "data")
     if fingerprint.parts.get("test"):
         facts["data.test"] = (fingerprint.parts["test"], "data")
     if fingerprint.groups:
         facts["data.groups"] = (fingerprint.groups, "data")
-    if request.shift:
-        facts["data.shift"] = (request.shift, "option")
     if shift is not None:
         facts["data.shift"] = (shift.verdict, "data")
         facts["data.shift_score"] = (round(shift.score, 3), "data")
         if guess_profile(shift) is not None and not is_within("image.profile", overridden):
             facts["image.profile"] = (recipe.image.profile, "data")
-    if request.rate is not None:
-        facts["rate"] = (request.rate, "option")
-    if request.weights is not None:
+    if options.weights is not None:
         facts["model.weights"] = ("file", "option")
-        facts["weights.file"] = (str(request.weights), "option")
     if ordered:
         facts["data.ordered"] = (True, "data" if recipe.ordered is None else "recipe")
     return build_plan(

@@ -111,7 +111,7 @@ def open_probe(preparation: Preparation, budget_seconds: float | None) -> Probe 
     rows = preparation.part("train")
     names = {name: number for number, name in enumerate(preparation.manifest.classes)}
     targets = np.array([names[label] for label in rows["label"]], dtype=np.int64)
-    places = sample_images(targets, PROBE_IMAGES, preparation.request.seed)
+    places = sample_images(targets, PROBE_IMAGES, preparation.options.seed)
     sampled = rows.iloc[places]
     together = join_groups(sampled["group"].tolist(), sampled["digest"].tolist())
     folds = shrink_folds(PROBE_FOLDS, sampled["label"].tolist(), together)
@@ -123,10 +123,10 @@ def open_probe(preparation: Preparation, budget_seconds: float | None) -> Probe 
         sampled["digest"].tolist(),
         targets[places],
         together,
-        assign_folds(targets[places], together, folds, preparation.request.seed),
+        assign_folds(targets[places], together, folds, preparation.options.seed),
         preparation.manifest.classes,
         preparation.ordered,
-        preparation.request.seed,
+        preparation.options.seed,
         budget,
         len(rows),
         is_graded(preparation.ordered, preparation.recipe.training.soft_grades, len(preparation.manifest.classes)),
@@ -148,7 +148,7 @@ class Chooser:
     """Walks from the table's word to the recipe that is measured best, one setting after another."""
 
     def __init__(self, probe: Probe, preparation: Preparation, listener: Listener) -> None:
-        self.probe, self.request, self.listener = probe, preparation.request, listener
+        self.probe, self.options, self.listener = probe, preparation.options, listener
         self.recipe = preparation.recipe
         self.named = {key for key, value in preparation.plan.values.items() if value.origin == "option"}
         self.imbalance = preparation.fingerprint.imbalance_ratio
@@ -181,7 +181,7 @@ class Chooser:
             fits = [recipe.image.fit, *(fit for fit in ("squash", "pad", "crop") if fit != recipe.image.fit)]
             self._compare(FIT, fits)
         there = [name for name, package in PACKAGED_BACKBONES.items() if importlib.util.find_spec(package)]
-        if self.request.weights is None and recipe.model.backbone == "tf_efficientnet_lite0":
+        if self.options.weights is None and recipe.model.backbone == "tf_efficientnet_lite0":
             self._compare(BACKBONE, [recipe.model.backbone, *there])
         probe.seconds = time.perf_counter() - began + self.first_reading_seconds
         return self.recipe
@@ -244,13 +244,13 @@ class Chooser:
         task = f"probe: {recipe.image.size_px} px, {recipe.image.fit}, {recipe.model.backbone}"
         return embed_images(
             asked,
-            self.request.weights_file(),
+            self.options.weights_file(),
             self.probe.paths,
             self.probe.digests,
             self.listener,
             task,
-            self.request.device,
-            self.request.engine,
+            self.options.device,
+            self.options.engine,
         )
 
 

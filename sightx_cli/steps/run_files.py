@@ -50,8 +50,8 @@ def write_run(
     found = {
         "engine": PlanValue(engine.name, "option" if "named" in engine.why else "default", engine.why),
         "engine.precision": PlanValue(engine.precision, "data", engine.precision_why),
-        **describe_weights(session.weights, preparation.request.weights is not None),
-        "rate.factor": PlanValue(rate_factor, "option" if preparation.request.rate else "default"),
+        **describe_weights(session.weights, preparation.options.weights is not None),
+        "rate.factor": PlanValue(rate_factor, "option" if preparation.options.rate else "default"),
     }
     plan = replace(preparation.plan, values=preparation.plan.values | found)
     runs.write_json(folder / runs.PLAN, plan_to_json(plan))

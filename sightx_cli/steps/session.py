@@ -44,13 +44,13 @@ def build_session(
     resolved here, so that a recipe the network cannot follow is said before anything is computed, and a random image
     has gone through backbone and head.
     """
-    request, recipe = preparation.request, preparation.recipe
-    device = choose_device(request.device)
-    engine = choose_engine(request.engine, device)
-    seed_everything(request.seed)
+    options, recipe = preparation.options, preparation.recipe
+    device = choose_device(options.device)
+    engine = choose_engine(options.engine, device)
+    seed_everything(options.seed)
     classes = preparation.manifest.classes
     try:
-        backbone, weights = build_backbone(recipe, request.weights_file())
+        backbone, weights = build_backbone(recipe, options.weights_file())
     except WeightsError:
         untrained = build_untrained(recipe, len(classes))
         find_cuts(untrained[0], untrained[1], recipe)  # type: ignore[arg-type]  # what no weights help comes first
@@ -70,15 +70,15 @@ def build_session(
     train = build_sample(preparation.part("train"), classes)
     valid = build_sample(preparation.part("valid"), classes)
     check_train_classes(train, classes)
-    view = View(recipe.image.size_px, recipe.image.fit, PROFILES[recipe.image.profile], 1, request.seed)
+    view = View(recipe.image.size_px, recipe.image.fit, PROFILES[recipe.image.profile], 1, options.seed)
     readings = list_views(view, recipe.training.views if views is None else views)
     kept, features = None, None
     with importing(TRAINING):
-        if request.cache and any(cuts):
+        if options.cache and any(cuts):
             name, store = recipe.model.backbone, OutputStore()
             frozen = FrozenPrefix(name, backbone, weights, cuts, recipe.image.size_px, store, engine, listener)
             count = len(train) * len(readings)
-            engine = settle_precision(engine, frozen.build_forward, readings[0], train, count, request.seed, listener)
+            engine = settle_precision(engine, frozen.build_forward, readings[0], train, count, options.seed, listener)
             kept = keep_prefix(frozen, backbone, readings, train, valid, engine.precision, listener)
         elif engine.device != "cpu" or not has_depthwise(backbone):
             prefix = Prefix(backbone, [], features=True)
@@ -89,7 +89,7 @@ def build_session(
                 return build_forward(one, prefix, names, size_px, weights.mean, weights.std, None, listener)
 
             count = len(train) * sum(stage.epochs for stage in recipe.stage)
-            engine = settle_precision(engine, build, readings[0], train, count, request.seed, listener)
+            engine = settle_precision(engine, build, readings[0], train, count, options.seed, listener)
         if kept is None and solving and not recipe.model.head.hidden and recipe.model.weights != "scratch":
             # A head is solved also where nothing is kept, or the recipe's gentle rates would start from nothing.
             features = compute_features(backbone, weights, readings[0], train, valid, engine, listener)

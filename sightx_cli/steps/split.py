@@ -19,9 +19,7 @@ from sightx_cli.quality.leaks import Leaks, find_leaks
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sightx_cli.steps.options import Request
-
-Facts = dict[str, tuple[object, str]]
+    from sightx_cli.steps.options import Options
 
 
 @dataclass(frozen=True)
@@ -31,80 +29,71 @@ class Split:
     frame: pd.DataFrame
     leaks: Leaks
     folds: int
-    facts: Facts
 
 
-def adjust_manifest(request: Request, manifest: Manifest, listener: Listener) -> tuple[Manifest, Facts]:
+def adjust_manifest(options: Options, manifest: Manifest, listener: Listener) -> tuple[Manifest, dict[str, object]]:
     """Leave out what --exclude names, and with --resplit forget the valid part given; the test part stays.
 
-    Returns the facts for the plan. Raises DataError as `exclude_images` does.
+    Returns what came of the two, for the plan. Raises DataError as `exclude_images` does.
     """
-    facts: Facts = {}
-    if request.exclude is not None:
-        exclusion = exclude_images(manifest, request.exclude)
+    outcomes: dict[str, object] = {}
+    if options.exclude is not None:
+        exclusion = exclude_images(manifest, options.exclude)
         manifest = exclusion.manifest
-        facts["data.excluded"] = (exclusion.excluded, "option")
+        outcomes["exclude"] = exclusion.excluded
         if exclusion.unmatched:
             listener.warn(
-                f"--exclude {request.exclude}: {len(exclusion.unmatched):,} of its names match no image "
+                f"--exclude {options.exclude}: {len(exclusion.unmatched):,} of its names match no image "
                 f"(the first: {exclusion.unmatched[0]})"
             )
-    if request.resplit and not manifest.has_valid:
+    if options.resplit and not manifest.has_valid:
         listener.note("--resplit: no valid part was given, so there is nothing to divide anew")
-    elif request.resplit:
+        outcomes["resplit"] = None
+    elif options.resplit:
         frame = manifest.frame.copy()
         frame["split"] = frame["split"].replace("valid", "train")
         if not (frame["split"] == "test").any():
             frame["split"] = ""  # no split is left, as in a plain folder
         manifest = replace(manifest, frame=frame)
-        facts["data.resplit"] = (True, "option")
-    if request.group_by is not None:
-        facts["data.group_by"] = (request.group_by, "option")
-    return manifest, facts
+    return manifest, outcomes
 
 
-def split_images(request: Request, manifest: Manifest, frame: pd.DataFrame, listener: Listener) -> Split:
+def split_images(options: Options, manifest: Manifest, frame: pd.DataFrame, listener: Listener) -> Split:
     """Give every readable image its part, and its fold where folds are made; say what leaks before anything trains.
 
     Groups guessed from file names are only spoken of. Files with the same bytes stay together in a split made here.
     """
     from sightx_cli.probe.folds import assign_folds, choose_fold_count
 
-    frame = assign_groups(frame, request.group_by)
+    frame = assign_groups(frame, options.group_by)
     frame = frame.assign(digest=digest_files([str(path) for path in frame["path"]]))
     has_groups = bool((frame["group"] != "").any())
     guess = None if has_groups else guess_groups(frame["image"].tolist(), frame["label"].tolist())
     leaks = Leaks(())
     if manifest.has_valid or manifest.has_test:
         leaks = find_given_leaks(frame, guess)
-        say_leaks(leaks, request, listener)
+        say_leaks(leaks, options, listener)
     if guess and not leaks.groups:
         listener.warn(
             f"file names look like groups, such as {guess.example}: {guess.images:,} of {len(frame):,} images share "
             f"theirs with another; if a group is a patient or a part, add {_name_option(guess.expression)}"
         )
-    frame = split_manifest(frame, request.seed)
-    facts: Facts = {}
-    if leaks:
-        facts["data.leaks"] = (f"{leaks.groups} groups, {leaks.files} files", "data")
-    if request.allow_leaks:
-        facts["data.leaks_allowed"] = (True, "option")
+    frame = split_manifest(frame, options.seed)
     pool = frame["split"].isin(["train"] if manifest.has_valid else ["train", "valid"]).to_numpy()
     rows = frame[pool]
     together = join_groups(rows["group"].tolist(), rows["digest"].tolist())
-    folds = choose_fold_count(request.folds, rows["label"].tolist(), together, manifest.has_valid)
+    folds = choose_fold_count(options.folds, rows["label"].tolist(), together, manifest.has_valid)
     if folds:
         codes = np.unique(rows["label"].to_numpy().astype(str), return_inverse=True)[1]
         names = np.full(len(frame), "", dtype=object)
-        names[pool] = assign_folds(codes, together, folds, request.seed).astype(str)
+        names[pool] = assign_folds(codes, together, folds, options.seed).astype(str)
         frame = frame.assign(fold=names.astype(str))
-        if request.folds is None:
+        if options.folds is None:
             listener.note(
                 f"few images and no valid part given: {folds}-fold cross-validation of the head too "
                 "(--folds 0 turns it off)"
             )
-        facts["cross_validation.folds"] = (folds, "default" if request.folds is None else "option")
-    return Split(frame, leaks, folds, facts)
+    return Split(frame, leaks, folds)
 
 
 def find_given_leaks(frame: pd.DataFrame, guess: Guess | None) -> Leaks:
@@ -116,12 +105,12 @@ def find_given_leaks(frame: pd.DataFrame, guess: Guess | None) -> Leaks:
     return find_leaks(frame, digests, groups, guess.expression)
 
 
-def say_leaks(leaks: Leaks, request: Request, listener: Listener) -> None:
+def say_leaks(leaks: Leaks, options: Options, listener: Listener) -> None:
     """Say before training what a given split leaks, and what to type; one note where the user allowed it."""
     if not leaks:
         return
     found = "; ".join(leaks.describe())
-    if request.allow_leaks:
+    if options.allow_leaks:
         listener.note(f"leaks allowed: {found}")
         return
     option = f" {_name_option(leaks.expression)}" if leaks.expression else ""

@@ -20,7 +20,7 @@ from sightx_cli.errors import RecipeError, UsageError, WeightsError
 from sightx_cli.progress import Recorder, Silent
 from sightx_cli.recipe.decision import choose_recipe
 from sightx_cli.results.fit import FitResult
-from sightx_cli.steps.options import Request
+from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import prepare, resolve_recipe
 
 MEAN, STD = (0.7, 0.5, 0.65), (0.2, 0.25, 0.2)
@@ -99,7 +99,7 @@ def test_the_recipe_of_the_run_asks_for_the_file_again(run: tuple[FitResult, Rec
     recipe = run[0].run / runs.RECIPE
     assert tomllib.loads(recipe.read_text())["model"]["weights"] == "file"
     with pytest.raises(UsageError, match=r'has model\.weights = "file"') as caught:
-        prepare(Request(str(digits), str(recipe)), Silent())
+        prepare(Options(str(digits), str(recipe)), Silent())
     assert "--weights FILE" in caught.value.hint
 
 
@@ -126,13 +126,13 @@ def test_a_normalisation_that_nobody_gives_is_warned_of(
 
 def test_a_normalisation_on_the_wrong_scale_is_refused_before_any_image_is_read(checkpoint: Path) -> None:
     with pytest.raises(WeightsError, match="0 to 255 scale"):
-        prepare(Request("nowhere", weights=checkpoint, weights_mean=127.5, weights_std=127.5), Silent())
+        prepare(Options("nowhere", weights=checkpoint, weights_mean=127.5, weights_std=127.5), Silent())
 
 
 def test_where_the_table_says_from_scratch_or_domain_weights_a_file_is_the_start(checkpoint: Path) -> None:
     choice = choose_recipe(600_000, "different")
-    assert resolve_recipe(Request("nowhere"), choice)[0].model.weights == "scratch"
-    assert resolve_recipe(Request("nowhere", weights=checkpoint), choice)[0].model.weights == "file"
+    assert resolve_recipe(Options("nowhere"), choice)[0].model.weights == "scratch"
+    assert resolve_recipe(Options("nowhere", weights=checkpoint), choice)[0].model.weights == "file"
 
 
 @pytest.mark.parametrize(
@@ -146,4 +146,4 @@ def test_a_file_and_an_order_to_start_from_scratch_contradict_each_other(
     asked: dict[str, Any], said: str, checkpoint: Path
 ) -> None:
     with pytest.raises((UsageError, RecipeError), match=said):
-        resolve_recipe(Request("nowhere", weights=checkpoint, **asked), None)
+        resolve_recipe(Options("nowhere", weights=checkpoint, **asked), None)

@@ -70,7 +70,7 @@ class PressCtrlC(Recorder):
 
 def train_all(open_session: Open, *settings: str, rate: float | str | None = None, **how: Any) -> tuple[Any, Any]:
     """Train as `fit` does; gives the history without its seconds, and the weights."""
-    from sightx_cli.api.fit import train
+    from sightx_cli.steps.stages import train
 
     preparation, session = open_session(SHORT, *settings, rate=rate, **how)
     train(preparation, session, Silent())
@@ -210,7 +210,7 @@ def make_parent(path: Path) -> Path:
 
 
 def test_a_rate_is_the_heads_in_the_first_stage_and_the_others_keep_their_ratio(open_session: Open) -> None:
-    from sightx_cli.api.fit import choose_rate_factor
+    from sightx_cli.steps.stages import choose_rate_factor
 
     stages = 'stage=[{train="last:1",epochs=1,rate={head=1e-3,backbone=1e-4}},{train="last:1",epochs=1,rate=5e-4}]'
     preparation, session = open_session(stages, rate=2e-3)
@@ -218,7 +218,7 @@ def test_a_rate_is_the_heads_in_the_first_stage_and_the_others_keep_their_ratio(
 
 
 def test_rate_auto_takes_the_finders_valley(open_session: Open) -> None:
-    from sightx_cli.api.fit import choose_rate_factor
+    from sightx_cli.steps.stages import choose_rate_factor
     from sightx_cli.train.rate_finder import find_rates
     from sightx_cli.train.solved_head import scale_head
 
@@ -286,9 +286,10 @@ def test_a_loss_that_is_not_finite_leaves_no_run(fit_small: Callable[..., FitRes
 
 @pytest.mark.parametrize(("shift", "recipe"), [("similar", "natural-small"), ("different", "medical-small")])
 def test_auto_with_a_shift_takes_the_tables_recipe_and_says_why(digits: Path, shift: str, recipe: str) -> None:
-    from sightx_cli.steps.preparation import Request, prepare
+    from sightx_cli.steps.options import Options
+    from sightx_cli.steps.preparation import prepare
 
-    preparation = prepare(Request(str(digits), shift=shift), Silent())
+    preparation = prepare(Options(str(digits), shift=shift), Silent())
     assert preparation.recipe.name == recipe
     assert "72 images" in preparation.plan.reason
     assert "72 images" in preparation.plan.sentence
@@ -371,14 +372,15 @@ def test_the_result_says_what_the_prefix_did(fit_small: Callable[..., FitResult]
 
 
 def test_classes_that_are_grades_choose_the_epoch_by_kappa(digits: Path, home: Path) -> None:
-    from sightx_cli.steps.preparation import Request, prepare
+    from sightx_cli.steps.options import Options
+    from sightx_cli.steps.preparation import prepare
 
     for number, name in enumerate(("nought", "one", "two")):
         shutil.copytree(digits / name, home / "graded" / f"{number}_{name}")
-    preparation = prepare(Request("graded", "medical-small"), Silent())
+    preparation = prepare(Options("graded", "medical-small"), Silent())
     assert (preparation.ordered, preparation.metric) == (True, "quadratic_kappa")
     assert preparation.plan.values["training.metric"].origin == "data"
-    own = prepare(Request("graded", "medical-small", settings=('training.metric="loss"',)), Silent())
+    own = prepare(Options("graded", "medical-small", settings=('training.metric="loss"',)), Silent())
     assert (own.metric, own.plan.values["training.metric"].origin) == ("loss", "option")
 
 

@@ -10,11 +10,12 @@ import pytest
 from PIL import Image
 
 from sightx_cli import find_lr
-from sightx_cli.api.lr_find import choose_plot, choose_stage
+from sightx_cli.api.lr_find import choose_stage
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Silent
 from sightx_cli.recipe.catalog import find_recipe
-from sightx_cli.steps.preparation import Request, prepare
+from sightx_cli.steps.options import Options
+from sightx_cli.steps.preparation import prepare
 
 if TYPE_CHECKING:
     from sightx_cli.results.lr_find import LrFindResult
@@ -49,21 +50,11 @@ def test_without_out_the_picture_lies_under_runs_and_no_run_is_made(
         image.load()
 
 
-@pytest.mark.parametrize(("out", "plot"), [("a/curve.png", "a/curve.png"), ("folder", "folder/lr-find.png")])
-def test_out_is_a_picture_or_a_folder_for_it_and_one_that_exists_is_kept(home: Path, out: str, plot: str) -> None:
-    assert choose_plot(Path(out), False) == home / plot
-    (home / plot).parent.mkdir()
-    (home / plot).write_text("mine")
-    with pytest.raises(UsageError, match="exists already"):
-        choose_plot(Path(out), False)
-    assert choose_plot(Path(out), True) == home / plot
-
-
 @pytest.mark.parametrize(
     ("given", "title"), [(None, "first"), ("first", "first"), ("0", "first"), ("last:1", "last:1"), ("1", "last:1")]
 )
 def test_a_stage_is_named_by_its_name_its_number_or_what_it_trains(digits: Path, given: str | None, title: str) -> None:
-    preparation = prepare(Request(str(digits), "natural-small", settings=(STAGES,)), Silent())
+    preparation = prepare(Options(str(digits), "natural-small", settings=(STAGES,)), Silent())
     assert choose_stage(preparation.recipe, given).title == title
 
 

@@ -15,7 +15,8 @@ from sightx_cli import fit
 from sightx_cli.api.probe import probe
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Silent
-from sightx_cli.steps.preparation import Preparation, Request, prepare
+from sightx_cli.steps.options import Options
+from sightx_cli.steps.preparation import Preparation, prepare
 from sightx_cli.steps.recipe_search import Chooser, apply_probe, choose_budget, open_probe
 
 SMALL = ("image.size_px=32", "stage.0.epochs=1")
@@ -38,14 +39,14 @@ def parted(digits: Path, tmp_path: Path) -> Path:
 
 
 def open_chooser(source: Path, how: dict[str, Any], **more: Any) -> tuple[Chooser, Preparation]:
-    preparation = prepare(Request(str(source), **({"recipe": "natural-small"} | how | more)), Silent())
+    preparation = prepare(Options(str(source), **({"recipe": "natural-small"} | how | more)), Silent())
     found = open_probe(preparation, 60.0)
     assert found is not None
     return Chooser(found, preparation, Silent()), preparation
 
 
 def test_the_valid_part_is_never_read(parted: Path, how: dict[str, Any]) -> None:
-    preparation = prepare(Request(str(parted), "natural-small", **how), Silent())
+    preparation = prepare(Options(str(parted), "natural-small", **how), Silent())
     shutil.rmtree(parted / "valid")
     found = open_probe(preparation, 60.0)
     assert found is not None
@@ -65,7 +66,7 @@ def test_what_the_user_set_is_not_tried(parted: Path, how: dict[str, Any]) -> No
 
 
 def test_a_budget_that_is_spent_ends_the_trials_and_says_which_were_left(digits: Path, how: dict[str, Any]) -> None:
-    preparation = prepare(Request(str(digits), "natural-small", **how), Silent())
+    preparation = prepare(Options(str(digits), "natural-small", **how), Silent())
     found = open_probe(preparation, 1e-6)
     assert found is not None
     recipe = Chooser(found, preparation, Silent()).run("accuracy")
@@ -92,7 +93,7 @@ def test_copies_and_groups_lie_in_one_fold(digits: Path, tmp_path: Path, how: di
     shutil.copytree(digits, tmp_path / "copies")
     for number in range(6):
         shutil.copy(digits / "one" / f"{number:02}.png", tmp_path / "copies" / "one" / f"copy {number}.png")
-    preparation = prepare(Request(str(tmp_path / "copies"), "natural-small", **how), Silent())
+    preparation = prepare(Options(str(tmp_path / "copies"), "natural-small", **how), Silent())
     found = open_probe(preparation, 10.0)
     assert found is not None
     folds: dict[str, set[int]] = {}
@@ -103,7 +104,7 @@ def test_copies_and_groups_lie_in_one_fold(digits: Path, tmp_path: Path, how: di
 
 
 def test_the_default_budget_is_a_tenth_of_the_fit_and_ten_seconds_at_least(digits: Path) -> None:
-    recipe = prepare(Request(str(digits), "medical-small"), Silent()).recipe
+    recipe = prepare(Options(str(digits), "medical-small"), Silent()).recipe
     assert choose_budget(recipe, 50) == 10.0
     assert choose_budget(recipe, 40_000) > 100.0
     assert choose_budget(recipe, 80_000) == pytest.approx(2 * choose_budget(recipe, 40_000))

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from sightx_cli.app import Boundary, app
 from sightx_cli.commands.base import Commands
 from sightx_cli.commands.flat_options import flatten_options
-from sightx_cli.commands.options import Talk
+from sightx_cli.commands.talk import Talk
 from sightx_cli.errors import DataError, RecipeError
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from sightx_cli.commands.options import complete_names, complete_recipes
+from sightx_cli.commands.completions import complete_names, complete_recipes
 from sightx_cli.commands.recipes import app
 from sightx_cli.errors import RecipeError, RunError, UsageError
 from sightx_cli.recipe.decision import TABLE
@@ -125,7 +125,7 @@ def test_copy_refuses_a_file_that_is_there(tmp_path):
 def test_a_quick_command_imports_nothing_heavy(arguments):
     code = f"""
 import sys
-from sightx_cli.commands.options import complete_names, complete_recipes
+from sightx_cli.commands.completions import complete_names, complete_recipes
 from sightx_cli.commands.recipes import app
 app({arguments!r}, standalone_mode=False)
 heavy = {{"numpy", "pandas", "sklearn", "torch", "fastai", "timm", "PIL"}} & set(sys.modules)

@@ -16,7 +16,7 @@ from sightx_cli.model.mini import SeparableConvolution, build_full_convolution
 from sightx_cli.model.parameter_groups import choose_parameters, list_blocks
 from sightx_cli.model.weights import find_weights
 from sightx_cli.progress import Silent
-from sightx_cli.steps.options import Request
+from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import prepare
 from sightx_cli.steps.session import build_session
 
@@ -86,7 +86,7 @@ def test_it_has_no_pretrained_weights_and_says_how_to_go_on() -> None:
 
 @pytest.mark.parametrize("recipe", ["mini-resnet", "mini-separable"])
 def test_its_recipe_trains_every_layer_from_random_weights_and_solves_no_head_first(recipe: str, digits: Path) -> None:
-    preparation = prepare(Request(str(digits), recipe, engine="torch"), Silent())
+    preparation = prepare(Options(str(digits), recipe, engine="torch"), Silent())
     session, _ = build_session(preparation, Silent())
     assert preparation.recipe.stage[0].epochs == 5
     assert (session.kept, session.features) == (None, None)

@@ -13,7 +13,8 @@ from sightx_cli.errors import RecipeError
 from sightx_cli.progress import Recorder, Silent
 from sightx_cli.quality.advice import choose_by_shift, describe_alternatives, describe_profile, guess_profile
 from sightx_cli.quality.shift import Shift
-from sightx_cli.steps.preparation import Preparation, Request, prepare
+from sightx_cli.steps.options import Options
+from sightx_cli.steps.preparation import Preparation, prepare
 
 NEAR = Shift(0.168, "similar", 0.37, 128, None, False, "", 2.0)
 FAR = Shift(0.56, "different", 0.37, 128, None, False, "", 2.0)
@@ -22,7 +23,7 @@ FAR = Shift(0.56, "different", 0.37, 128, None, False, "", 2.0)
 @pytest.fixture(scope="module")
 def prepared(digits: Path) -> tuple[Preparation, Recorder]:
     heard = Recorder()
-    return prepare(Request(str(digits)), heard), heard
+    return prepare(Options(str(digits)), heard), heard
 
 
 def read_facts(preparation: Preparation, *keys: str) -> list[tuple[object, str]]:
@@ -112,7 +113,7 @@ def test_the_users_word_wins_and_nothing_is_measured(
     digits: Path, how: dict[str, str], recipe: str, facts: Sequence[tuple[str, str]]
 ) -> None:
     heard = Recorder()
-    preparation = prepare(Request(str(digits), **how), heard)
+    preparation = prepare(Options(str(digits), **how), heard)
     assert preparation.recipe.name == recipe
     assert "measuring the shift" not in heard.tasks
     assert read_facts(preparation, *("data.shift", "image.profile")[: len(facts)]) == list(facts)
@@ -121,7 +122,7 @@ def test_the_users_word_wins_and_nothing_is_measured(
 
 def test_a_profile_that_the_user_named_is_not_guessed_over(digits: Path) -> None:
     heard = Recorder()
-    preparation = prepare(Request(str(digits), profile="surface"), heard)
+    preparation = prepare(Options(str(digits), profile="surface"), heard)
     assert read_facts(preparation, "image.profile", "data.shift") == [("surface", "option"), ("different", "data")]
     assert not any("augmented" in line for line in heard.notes)
 
@@ -130,12 +131,12 @@ def test_a_profile_that_the_user_named_is_not_guessed_over(digits: Path) -> None
 def test_a_mistyped_setting_is_refused_before_an_image_is_read(digits: Path, setting: str) -> None:
     heard = Recorder()
     with pytest.raises(RecipeError):
-        prepare(Request(str(digits), settings=(setting,)), heard)
+        prepare(Options(str(digits), settings=(setting,)), heard)
     assert heard.tasks == []
 
 
 def test_a_setting_for_the_second_stage_passes_where_the_chosen_recipe_has_one(digits: Path) -> None:
-    preparation = prepare(Request(str(digits), settings=("stage.1.epochs=1",)), Silent())
+    preparation = prepare(Options(str(digits), settings=("stage.1.epochs=1",)), Silent())
     assert preparation.recipe.stage[1].epochs == 1
 
 
@@ -145,7 +146,7 @@ def test_only_the_train_part_is_measured(digits: Path, tmp_path: Path) -> None:
         copy = tmp_path / part / image.parent.name / image.name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(image, copy)
-    shift = prepare(Request(str(tmp_path)), Silent()).shift
+    shift = prepare(Options(str(tmp_path)), Silent()).shift
     assert shift is not None
     assert shift.images == 30
 
@@ -156,6 +157,6 @@ def test_images_that_cannot_be_read_do_not_count_for_the_recipe(digits: Path, tm
         image = tmp_path / "digits" / ("one", "two")[place % 2] / f"{place}.png"
         image.parent.mkdir(parents=True, exist_ok=True)
         image.write_bytes(first if place else b"no image")
-    preparation = prepare(Request(str(tmp_path / "digits"), shift="similar"), Silent())
+    preparation = prepare(Options(str(tmp_path / "digits"), shift="similar"), Silent())
     assert preparation.recipe.name == "natural-small"
     assert preparation.plan.reason.startswith("999 images")

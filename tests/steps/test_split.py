@@ -14,7 +14,8 @@ import pytest
 from sightx_cli import fit
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Recorder
-from sightx_cli.steps.preparation import Preparation, Request, prepare
+from sightx_cli.steps.options import Options
+from sightx_cli.steps.preparation import Preparation, prepare
 
 HEAD = "image.size_px=32"
 
@@ -34,7 +35,7 @@ def leaky(digits: Path, tmp_path: Path) -> Path:
 
 def look(source: Path, **how: Any) -> tuple[Preparation, Recorder]:
     heard = Recorder()
-    return prepare(Request(str(source), "natural-small", **how), heard), heard
+    return prepare(Options(str(source), "natural-small", **how), heard), heard
 
 
 def test_a_split_that_leaks_is_said_with_the_option_to_type(leaky: Path) -> None:

@@ -110,14 +110,15 @@ FROM_NAME = {
 def short_session(request: pytest.FixtureRequest, digits: Any) -> Session:
     """A real network on six images: any step will do."""
     from sightx_cli.progress import Silent
-    from sightx_cli.steps.preparation import Request, prepare
+    from sightx_cli.steps.options import Options
+    from sightx_cli.steps.preparation import prepare
     from sightx_cli.steps.session import build_session
 
     settings = ["image.size_px=32", 'stage=[{train="all",epochs=1,rate=1e-3}]']
     if request.param == "resnet18":
         settings.append('model.weights="scratch"')
     how = {"backbone": request.param, "cache": False, "engine": "torch"}
-    asked = Request(str(digits), "natural-small", settings=settings, **how)
+    asked = Options(str(digits), "natural-small", settings=settings, **how)
     session, _ = build_session(prepare(asked, Silent()), Silent())
     few = [0, 1, 20, 21, 40, 41]
     paths, digests = ([column[place] for place in few] for column in (session.train.paths, session.train.digests))

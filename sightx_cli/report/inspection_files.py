@@ -1,0 +1,44 @@
+"""The files of an inspection: the fingerprint, the page and the contact sheets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sightx_cli import runs
+from sightx_cli.data.fingerprint import Fingerprint
+from sightx_cli.machine import measure_threads
+from sightx_cli.quality.description import Describer
+from sightx_cli.report.inspection_page import write_page
+from sightx_cli.report.sheets import LIMIT, draw_sheet, load_tiles
+from sightx_cli.results.findings import take_rows
+from sightx_cli.results.inspect import InspectResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CLASS_EXAMPLES, CLASSES_SHOWN = 6, 30
+"""Images of each class on the page, and of so many classes at the most."""
+
+
+def write_inspection(
+    result: InspectResult, fingerprint: Fingerprint, frame: pd.DataFrame, folder: Path, name: str
+) -> None:
+    """Write the fingerprint, the page and the contact sheets; findings.json follows last, with the seconds."""
+    describer = Describer("", frame)
+    classes = []
+    labels = frame["label"].to_numpy()
+    for label, count in list(result.class_counts.items())[:CLASSES_SHOWN]:
+        places = (labels == label).nonzero()[0][:CLASS_EXAMPLES]
+        classes.append((label, count, [replace(describer.show(int(place)), label="") for place in places]))
+    shown = [picture for _, _, pictures in classes for picture in pictures]
+    shown += [picture for finding in result.findings for row in take_rows(finding, LIMIT) for picture in row]
+    tiles = load_tiles(shown, measure_threads().decoding)
+    for finding in result.findings:
+        if finding.rows:
+            draw_sheet(finding, tiles, folder / f"{finding.kind}.jpg")
+    runs.write_json(folder / runs.FINGERPRINT, fingerprint.to_json())
+    shift = f"{result.shift['score']:.2f}, {result.shift['verdict']}"
+    advice = {"shift": shift, "recipe": result.recipe, "reason": result.reason}
+    write_page(folder / runs.PAGE, name, result.facts, classes, result.findings, advice, tiles)

@@ -1,0 +1,58 @@
+"""What each stage of a network says of the images: where freezing it costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sightx_cli.metrics.figures import LOWER_IS_BETTER
+from sightx_cli.steps.preparation import Preparation
+from sightx_cli.steps.recipe_search import Chooser
+
+
+def measure_depth(chooser: Chooser, preparation: Preparation) -> list[dict[str, Any]]:
+    """Measure a head on each stage's output alone, and on all outputs up to it: where the network has said it all."""
+    from sightx_cli.model.classifier import build_backbone
+    from sightx_cli.steps.session import say_weights
+
+    probe, embedding = chooser.probe, chooser.embedding
+    widths = embedding.widths
+    if len(widths) < 2:
+        return []
+    backbone, weights = build_backbone(chooser.recipe, preparation.options.weights_file())
+    say_weights(weights, chooser.recipe.model.backbone, chooser.listener)
+    balanced = chooser.recipe.training.class_weights == "balanced"
+    ends = np.cumsum(widths)
+    stages = []
+    for name, width, end in zip((*backbone.stage_names[: len(widths) - 1], "last output"), widths, ends, strict=True):
+        alone = probe.measure(embedding.features[:, end - width : end], balanced)
+        up_to = probe.measure(embedding.features[:, :end], balanced)
+        stages.append(
+            {
+                "stage": name,
+                "alone": alone.metrics[probe.metric],
+                "alone_error": alone.errors[probe.metric],
+                "up_to": up_to.metrics[probe.metric],
+                "up_to_error": up_to.errors[probe.metric],
+            }
+        )
+    return stages
+
+
+def describe_depth(depth: Sequence[dict[str, Any]], metric: str) -> str:
+    """Say where freezing pays: from which stage on the network adds nothing that these images show."""
+    known = [stage for stage in depth if stage["up_to"] is not None]
+    if not known:
+        return ""
+    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    best = max(known, key=lambda stage: sign * stage["up_to"])
+    edge = sign * best["up_to"] - best["up_to_error"]
+    first = next(stage for stage in known if sign * stage["up_to"] >= edge)
+    if first is depth[-1]:
+        return "every stage adds to what the earlier ones say: keep them all"
+    return (
+        f"the stages up to {first['stage']} already say what all say, within one standard error: freezing them costs "
+        "nothing, the stages behind are the ones to train"
+    )

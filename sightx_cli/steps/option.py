@@ -1,0 +1,125 @@
+"""One option of a command, said once: the command line, the Python signature and the plan are made from it.
+
+Each field of a dataclass of options bears an `Option` in its annotation; `list_options` reads them.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+
+from sightx_cli.errors import UsageError
+
+WORDS = {str: "is text", Path: "is a path", bool: "are True and False"}
+"""What is allowed of a type, for who gave something else from Python."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """All there is to say of an option beside its name, type and default, which its field says."""
+
+    help: str
+    metavar: str | None = None
+    panel: str = ""
+    """The title it stands under in the help; none for an argument."""
+    flag: str = ""
+    """As typed; the field's name by default. Where the field's default is True, the flag turns it off."""
+    commands: tuple[str, ...] = ("fit", "lr-find", "probe")
+    repeated: bool = False
+    """Whether it says what is trained on what, and so stands again in a command to type next."""
+    plan_key: str = ""
+    """Under which key it stands in the plan."""
+    recipe_key: str = ""
+    """The value of the recipe that it takes the place of, as `--set` would; the plan has it there."""
+    offers: str = ""
+    """What the shell completes it with: "recipes" or "profiles"."""
+    minimum: int | None = None
+    """The least number that the command line takes."""
+    read: Callable[[str, Any], Any] | None = None
+    """Gives the value that was typed, or given from Python, in the form to keep; by default the type decides."""
+
+
+@dataclass(frozen=True)
+class OptionField:
+    """An option with its name, type and default."""
+
+    name: str
+    type: Any
+    default: Any
+    """MISSING for an argument, which must be given."""
+    about: Option
+
+    @property
+    def is_required(self) -> bool:
+        """Whether it must be given: it is an argument then."""
+        return self.default is MISSING
+
+    @property
+    def flag(self) -> str:
+        """The option as typed, such as --group-by; an argument by what stands for it, such as DATA."""
+        if self.is_required:
+            return str(self.about.metavar)
+        return self.about.flag or f"--{self.name.replace('_', '-')}"
+
+    @property
+    def kinds(self) -> tuple[Any, ...]:
+        """The types that its value may have, beside None."""
+        parts = (self.type,) if get_origin(self.type) in (None, Literal, Sequence) else get_args(self.type)
+        return tuple(kind for kind in parts if kind is not NoneType)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it may be given again and again."""
+        return len(self.kinds) == 1 and get_origin(self.kinds[0]) is not None and not self.choices
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The only values allowed; empty where there is no such list."""
+        return get_args(self.kinds[0]) if get_origin(self.kinds[0]) is Literal else ()
+
+    def read(self, value: Any) -> Any:
+        """Give a value in the form to keep. Raises UsageError with the value found and what is allowed."""
+        if value is None and self.default is None:
+            return None
+        if self.about.read is not None:
+            return self.about.read(self.flag, value)
+        if self.choices:
+            return value if value in self.choices else self._refuse(value, f"are {', '.join(self.choices)}")
+        kind = self.kinds[0]
+        if kind is bool:
+            return value if isinstance(value, bool) else self._refuse(value, WORDS[bool])
+        text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+        return kind(text) if isinstance(text, str) else self._refuse(value, WORDS[kind])
+
+    def write(self, value: Any) -> list[str]:
+        """Give the words that say a value on the command line."""
+        if isinstance(value, bool):
+            return [self.flag]
+        if self.is_list:
+            return [word for item in value for word in (self.flag, item)]
+        return [self.flag, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+
+    def _refuse(self, value: Any, allowed: str) -> NoReturn:
+        raise UsageError(f"{self.flag} is '{value}': allowed {allowed}", "sightx COMMAND --help says what each means")
+
+
+@functools.cache
+def list_options(holder: type, command: str = "") -> tuple[OptionField, ...]:
+    """List the options that the fields of a dataclass say, those of one command where it is named."""
+    hints, whole = get_type_hints(holder), get_type_hints(holder, include_extras=True)
+    listed = []
+    for one in fields(holder):
+        about = next((said for said in get_args(whole[one.name]) if isinstance(said, Option)), None)
+        if about is not None and (not command or command in about.commands):
+            listed.append(OptionField(one.name, hints[one.name], one.default, about))
+    return tuple(listed)
+
+
+def find_option(holder: type, name: str) -> OptionField:
+    """Find an option by the name of its field."""
+    return next(one for one in list_options(holder) if one.name == name)

@@ -1,0 +1,45 @@
+"""Before a fit by the table's recipe: its choices measured, and what is better put into their place."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from sightx_cli.progress import Listener
+from sightx_cli.steps.preparation import Preparation
+from sightx_cli.steps.recipe_search import Chooser, apply_probe, open_probe
+
+PROBING = "probe: measuring the recipe's choices"
+"""The task as the user sees it."""
+
+
+def probe_recipe(preparation: Preparation, listener: Listener) -> Preparation:
+    """Measure the table's recipe before a fit, and put what is better into its place; says what was found.
+
+    Left out, with one line why, where nothing may be kept, nothing is pretrained, or there are too few images.
+    """
+    probe = open_probe(preparation, None)
+    why = None
+    if not preparation.options.cache:
+        why = "--no-cache"
+    elif preparation.recipe.model.weights == "scratch":
+        why = "the recipe starts from scratch"
+    elif probe is None:
+        why = "a class has too few images or groups to compare"
+    if why or probe is None:
+        listener.note(f"no probe: {why}")
+        return preparation
+    clock = time.perf_counter()
+    listener.start(PROBING, None, "")
+    chooser = Chooser(probe, preparation, listener)
+    recipe = chooser.run(preparation.metric)
+    listener.finish(PROBING)
+    probed = apply_probe(preparation, probe, recipe)
+    taken = time.perf_counter() - clock
+    for key in probe.chosen:
+        listener.note(f"probe: {probe.evidence[key]}")
+    if not probe.chosen:
+        listener.note(
+            f"probe: {len(probe.trials)} heads compared in {taken:.0f} s, the recipe stands (plan.json says why)"
+        )
+    return replace(probed, seconds={**preparation.seconds, "probe": taken})
