@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightx_cli import runs
+from sightx_cli.api.random_state import keeping_random_state
 from sightx_cli.errors import RunError, UsageError
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.recipe.capacity import Capacity, Share, explain_share, judge_capacity
@@ -33,6 +34,7 @@ COMPARED_DEPTHS = {"head": 0, "last:1": 1, "last:2": 2}
 WAYS = "sightx audit --recipe medical-medium, --backbone resnet50, or --compare resnet50,mobilenetv2_100"
 
 
+@keeping_random_state()
 def audit(
     run: Path | None = None,
     *,
@@ -193,6 +195,7 @@ def _judge(
     )
 
 
+@keeping_random_state()
 def compare_backbones(
     names: Sequence[str],
     *,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightx_cli import runs
+from sightx_cli.api.random_state import keeping_random_state
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.recipe.plan import list_rows
 from sightx_cli.results.fit import FitResult
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sightx_cli.steps.copy_check import Copies
 
 
+@keeping_random_state()
 def fit(
     source: str | Path,
     *,

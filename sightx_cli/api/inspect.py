@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightx_cli import runs
+from sightx_cli.api.random_state import keeping_random_state
 from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.exclusions import LEAVE_OUT
 from sightx_cli.data.fingerprint import Fingerprint, build_fingerprint
@@ -34,6 +35,7 @@ CLASS_EXAMPLES, CLASSES_SHOWN = 6, 30
 """Images of each class on the page, and of so many classes at the most."""
 
 
+@keeping_random_state()
 def inspect(
     source: str | Path,
     *,

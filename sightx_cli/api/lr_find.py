@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sightx_cli import runs
+from sightx_cli.api.random_state import keeping_random_state
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.recipe.parts import TrainingStage
@@ -17,6 +18,7 @@ from sightx_cli.steps.options import Request
 from sightx_cli.steps.preparation import prepare
 
 
+@keeping_random_state()
 def find_lr(
     source: str | Path,
     *,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sightx_cli import runs
+from sightx_cli.api.random_state import keeping_random_state
 from sightx_cli.bundle.predictor import load_predictor
 from sightx_cli.bundle.table import build_row, check_output, writing_table
 from sightx_cli.data.manifest import list_unlabelled
@@ -18,6 +19,7 @@ from sightx_cli.results.predict import PredictResult
 TASK = "predicting"
 
 
+@keeping_random_state()
 def predict(
     sources: str | Path | Sequence[str | Path],
     *,

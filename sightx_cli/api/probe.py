@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sightx_cli import runs
+from sightx_cli.api.random_state import keeping_random_state
 from sightx_cli.errors import UsageError
 from sightx_cli.metrics.figures import LOWER_IS_BETTER
 from sightx_cli.progress import Listener, Silent
@@ -24,6 +25,7 @@ PROBING = "probe: measuring the recipe's choices"
 """The task as the user sees it."""
 
 
+@keeping_random_state()
 def probe(
     source: str | Path,
     *,
