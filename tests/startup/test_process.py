@@ -9,6 +9,7 @@ from typing import Any
 
 STATE = """
 import json, logging, os, sys, warnings
+import numpy, pandas, PIL.Image  # whose own filters are theirs
 def read():
     return {
         "environment": sorted(set(os.environ) - {"LC_CTYPE"}),

@@ -63,7 +63,11 @@ def test_a_library_that_is_not_there_has_no_version() -> None:
 
 
 def test_the_version_is_found_without_importing_the_library() -> None:
-    code = "import sys; from sightx_cli.startup.switch import find_version; print(find_version('torch'), 'torch' in sys.modules)"
+    code = """
+import sys
+from sightx_cli.startup.switch import find_version
+print(find_version("torch"), "torch" in sys.modules)
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("2.")
     assert done.stdout.endswith(" False\n")
