@@ -8,6 +8,7 @@ from epoch_clock import EpochClock
 
 from sightx_cli.progress import Silent
 from sightx_cli.startup.allocator import keeping_memory
+from sightx_cli.startup.process import settle_process
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import prepare
 from sightx_cli.steps.session import build_session
@@ -36,4 +37,5 @@ if __name__ == "__main__":
     cli.add_argument("--train", default="last:2")
     cli.add_argument("--epochs", type=int, default=3)
     given = cli.parse_args()
+    settle_process()  # as `sightx fit` does
     print(json.dumps(time_epochs(given.folder, given.train, given.epochs)))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import errno
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -13,9 +11,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from sightx_cli.commands import audit, cache, demo, fit, inspect, lr_find, predict, probe, recipes
-from sightx_cli.commands.base import Commands, LightGroup
+from sightx_cli.commands.base import Commands
 from sightx_cli.errors import RecipeError, SightXError
-from sightx_cli.startup.process import settle_environment
+from sightx_cli.startup.exit import leave
+from sightx_cli.startup.process import settle_process
+from sightx_cli.startup.typer_flags import LightGroup
 from sightx_cli.version import VERSION
 
 OUR_DEFECT, WRONG_INPUT = 1, 2
@@ -128,24 +128,10 @@ app.add_typer(cache.app, name="cache", rich_help_panel=KEEP)
 
 
 def main() -> None:
-    """Run `sightx`."""
-    settle_environment()
+    """Run `sightx`, in a process that is its own."""
+    settle_process()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a file name need not be text
     try:
         app()
     except SystemExit as done:
         leave(done.code)
-
-
-def leave(status: str | int | None) -> NoReturn:
-    """End the process at once: to take torch, OpenVINO and their memory apart again takes a second or two.
-
-    Nothing is lost by it: every file is closed and every thread joined when a command returns.
-    """
-    atexit._run_exitfuncs()
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except OSError:  # who read our words has gone
-        os._exit(OUR_DEFECT)
-    os._exit(status if isinstance(status, int) else OUR_DEFECT if status else 0)

@@ -152,7 +152,7 @@ def _open_backbone(name: str, size_px: int, taps: str) -> Backbone:
     torch.manual_seed(0)
     network = build_network(name, size_px)
     for module in network.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+        if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None  # the mean over all batches
     with torch.no_grad():
         network.train()(torch.randn(4, 3, size_px, size_px))  # so that no random network fades to nothing

@@ -14,6 +14,7 @@ from sightx_cli.recipe.files import list_files
 from sightx_cli.recipe.recipe import load_recipe
 from sightx_cli.results.audit import AuditResult, BackboneComparison
 from sightx_cli.startup.imports import NETWORKS, importing
+from sightx_cli.steps.random_state import keeping_random_state
 
 CLASSES = 5
 """Classes of an audit where nobody says how many: a head's parameters depend on it, little else."""
@@ -23,6 +24,7 @@ IMAGENET_CLASSES = 1000
 WAYS = "sightx audit --recipe medical-medium, --backbone resnet50, or --compare resnet50,mobilenetv2_100"
 
 
+@keeping_random_state()
 def audit(
     run: Path | None = None,
     *,
@@ -101,6 +103,7 @@ def _audit_run(folder: Path, listener: Listener) -> AuditResult:
     return audit_classifier(model, recipe, True, classes, True, folder, images)
 
 
+@keeping_random_state()
 def compare_backbones(
     names: Sequence[str],
     *,

@@ -12,10 +12,12 @@ from sightx_cli.recipe.plan import list_rows
 from sightx_cli.results.fit import FitResult
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import Preparation, prepare
+from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.steps.signature import take_options
 
 
 @take_options("fit")
+@keeping_random_state()
 def fit(options: Options, listener: Listener) -> FitResult:
     """Train a classifier on labelled images and measure it.
 

@@ -19,8 +19,10 @@ from sightx_cli.quality.analysis import analyse
 from sightx_cli.quality.fix_list import choose_rows, write_rows
 from sightx_cli.quality.inspection import gather_findings, measure_shift
 from sightx_cli.results.inspect import InspectResult
+from sightx_cli.steps.random_state import keeping_random_state
 
 
+@keeping_random_state()
 def inspect(
     source: str | Path,
     *,

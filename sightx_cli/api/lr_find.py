@@ -13,10 +13,12 @@ from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.results.lr_find import LrFindResult
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import prepare
+from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.steps.signature import take_options
 
 
 @take_options("lr-find")
+@keeping_random_state()
 def find_lr(options: Options, listener: Listener) -> LrFindResult:
     """Find a learning rate for a stage of the recipe.
 

@@ -14,10 +14,12 @@ from sightx_cli.data.sources import list_unlabelled
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.results.predict import PredictResult
+from sightx_cli.steps.random_state import keeping_random_state
 
 TASK = "predicting"
 
 
+@keeping_random_state()
 def predict(
     sources: str | Path | Sequence[str | Path],
     *,

@@ -12,11 +12,13 @@ from sightx_cli.results.probe import ProbeResult
 from sightx_cli.steps.network_depth import describe_depth, measure_depth
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import prepare
+from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.steps.recipe_search import Chooser, describe_probe, open_probe
 from sightx_cli.steps.signature import take_options
 
 
 @take_options("probe")
+@keeping_random_state()
 def probe(options: Options, listener: Listener) -> ProbeResult:
     """Measure a recipe's choices on the train part: taps, class weights, size, fit, networks at hand; and its stages.
 

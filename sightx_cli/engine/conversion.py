@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,6 @@ from openvino._offline_transformations import apply_moc_transformations
 from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from openvino.preprocess import PrePostProcessor
-
-# OpenVINO traces with torch.jit, which torch 2.14 calls deprecated on every call, and which says of each constant it
-# meets that it is one; nothing here can act on it. Filters at import: `catch_warnings` is unsafe beside other threads.
-warnings.filterwarnings("ignore", message=r"`torch\.jit\.\w+` is (deprecated|not supported)", category=FutureWarning)
-warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
 
 IMAGE_INPUT = "image"
 

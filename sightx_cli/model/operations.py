@@ -1,22 +1,24 @@
 """What one forward costs, by stage of the network: multiply-adds, and the bytes of the activations it makes.
 
-Every operation that torch runs is seen, whatever module or function it came from, so grouped convolutions count what
-they compute, and the attention that timm calls as a function counts like the rest. Norms, activations, additions and
-poolings are no multiply-adds here, as in the papers' figures.
+torch's own `FlopCounterMode` counts, two operations for a multiply-add: convolutions, matrix products and attention,
+whatever module or function they came from; no norms, activations, additions or poolings, as in the papers' figures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
 aten = torch.ops.aten
+CPU_ATTENTION = aten._scaled_dot_product_flash_attention_for_cpu
 
 COPIES = (aten._unsafe_view, aten.detach, aten.lift_fresh)
 """Operations that make no new numbers, though torch does not call them views."""
@@ -37,10 +39,11 @@ def counting_operations(parts: Mapping[nn.Module, int]) -> Iterator[Counts]:
     An operation belongs to the stage of the module with parameters that ran last, so the addition behind a block, or
     the attention between two linear layers, counts where it stands.
     """
-    counter = _OperationCounter()
+    flops = FlopCounterMode(display=False, custom_mapping={CPU_ATTENTION: _count_attention})
+    counter = _OperationCounter(flops)
     hooks = [module.register_forward_pre_hook(counter.enter(position)) for module, position in parts.items()]
     try:
-        with counter:
+        with flops, counter:
             yield counter.counts
     finally:
         for hook in hooks:
@@ -50,10 +53,10 @@ def counting_operations(parts: Mapping[nn.Module, int]) -> Iterator[Counts]:
 class _OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees every operation below autograd and adds its cost to the stage that runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, flops: FlopCounterMode) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.counts = Counts()
-        self._position = 0
+        self._flops, self._position = flops, 0
 
     def enter(self, position: int) -> Callable[[nn.Module, Any], None]:
         """Give the hook that says which stage runs from here on."""
@@ -64,28 +67,17 @@ class _OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return hook
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        before = self._flops.get_total_flops()
         result = func(*args, **(kwargs or {}))
         macs, made = self.counts.macs, self.counts.activation_bytes
-        macs[self._position] = macs.get(self._position, 0) + count_macs(func, args, result)
+        macs[self._position] = macs.get(self._position, 0) + (self._flops.get_total_flops() - before) // 2
         made[self._position] = made.get(self._position, 0) + _count_bytes(func, result)
         return result
 
 
-def count_macs(func: Any, args: Any, result: Any) -> int:
-    """Return the multiply-adds of one operation: of convolutions, matrix products and attention; 0 for any other."""
-    packet = func.overloadpacket
-    if packet is aten.convolution:
-        images, weight, transposed = args[0], args[1], args[6]
-        # A weight is (out, in / groups, …): what one output number is made of. Transposed, (in, out / groups, …).
-        return int((images if transposed else result).numel() * weight[0].numel())
-    if packet in (aten.mm, aten.bmm, aten.addmm, aten.baddbmm):
-        left, right = args[-2:] if packet in (aten.mm, aten.bmm) else args[1:3]
-        return int(left.numel() * right.shape[-1])
-    if packet.__name__.startswith("_scaled_dot_product"):
-        query, key, value = args[:3]
-        pairs = query[..., 0].numel() * key.shape[-2]
-        return int(pairs * (query.shape[-1] + value.shape[-1]))  # queries by keys, then the weights by the values
-    return 0
+def _count_attention(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: Any, **__: Any) -> int:
+    """Count the kernel that CPUs have of their own, which torch's counter leaves out: queries by keys, then values."""
+    return 2 * prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
 
 def _count_bytes(func: Any, result: Any) -> int:

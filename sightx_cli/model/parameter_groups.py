@@ -18,7 +18,7 @@ from torch import nn
 
 from sightx_cli.errors import ModelError
 from sightx_cli.model.backbone import Backbone
-from sightx_cli.model.timm_parts import group_with_matcher
+from sightx_cli.model.timm_parts import group_parameters
 from sightx_cli.recipe.names import show_value
 from sightx_cli.recipe.parts import Joining, TrainingStage
 from sightx_cli.recipe.rates import Rate, resolve_rates
@@ -228,7 +228,7 @@ def list_blocks(network: Any) -> list[list[str]]:
     """
     if not hasattr(network, "group_matcher"):
         return [[name for name, _ in network.named_parameters()]]
-    groups = group_with_matcher(network.named_parameters(), network.group_matcher(coarse=False), reverse=True)
+    groups = group_parameters(network, network.group_matcher(coarse=False), reverse=True)
     by_place: dict[tuple[bool, int], list[str]] = {}
     for name, group in groups.items():
         by_place.setdefault((name.startswith(LAST_CONVOLUTION), group), []).append(name)

@@ -13,14 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sightx_cli.model.timm_parts import group_with_matcher
+from sightx_cli.model.timm_parts import group_parameters
 
 Step = Callable[[Tensor], Tensor]
+
+STRANGER = "\0"
+"""A parameter's name that no matcher knows: it ends in one group with all others that none knows."""
 
 
 @dataclass(frozen=True)
@@ -166,20 +170,15 @@ def _parameters_by_group(network: Any) -> tuple[list[list[str]], list[str]]:
     names = [name for name, _ in network.named_parameters()]
     if not hasattr(network, "group_matcher"):
         return [names], []
-    groups = group_with_matcher(network.named_parameters(), network.group_matcher(coarse=True), reverse=True)
-    unmatched = [name for name in names if not _is_matched(network, name)]
+    with_stranger: Any = SimpleNamespace(named_parameters=lambda: [*network.named_parameters(), (STRANGER, None)])
+    groups = group_parameters(with_stranger, network.group_matcher(coarse=True), reverse=True)
+    nowhere = groups.pop(STRANGER)
+    unmatched = [name for name in names if groups[name] == nowhere]
     owned: dict[int, list[str]] = {}
     for name, group in groups.items():
         if name not in unmatched:
             owned.setdefault(group, []).append(name)
     return [owned[group] for group in sorted(owned)], unmatched
-
-
-def _is_matched(network: Any, name: str) -> bool:
-    """Tell whether timm's matcher knows a parameter: the unmatched ones are alone with one that nothing matches."""
-    probe = [("\0", None), (name, None)]
-    groups = group_with_matcher(iter(probe), network.group_matcher(coarse=True), reverse=True)
-    return bool(groups["\0"] != groups[name])
 
 
 def _name_groups(groups: Sequence[Sequence[str]]) -> list[str]:

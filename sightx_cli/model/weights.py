@@ -5,7 +5,6 @@ Random weights never stand in for pretrained ones in silence: where none can be 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -109,9 +108,6 @@ def _renamed_in_order(path: Path, network: nn.Module) -> dict[str, Tensor]:
 
 def _hub_file(backbone: str) -> Path:
     """Return the hub's file from the local cache, else download it; raises WeightsError naming the file to bring."""
-    # Read by huggingface_hub when it is imported: without it, a machine with no network waits for minutes.
-    os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", str(int(HUB_SECONDS)))
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     from huggingface_hub import constants, get_session, hf_hub_download, try_to_load_from_cache
 
     config = timm.get_pretrained_cfg(backbone)

@@ -50,12 +50,13 @@ def limit_to_one(axes: Any, metric: str) -> None:
 
 def plot_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], path: Path) -> None:
     """Draw the confusion matrix: rows are true classes, shaded by the share of the row."""
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure  # not pyplot, whose backend and open figures are the caller's
 
     counts = np.array(confusion)
     shares = counts / counts.sum(1, keepdims=True).clip(min=1)
     side = min(2.5 + 0.55 * len(classes), 16)
-    figure, axes = plt.subplots(figsize=(side + 1, side), layout="constrained")
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if len(classes) <= 30:
         for row, column in np.ndindex(counts.shape):
@@ -88,12 +89,10 @@ def plot_rates(rates: Sequence[float], losses: Sequence[float], marks: Mapping[s
 
 
 def _new_figure(columns: int) -> tuple[Any, Any]:
-    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, columns, figsize=(5.2 * columns, 3.6), layout="constrained", squeeze=False)
+    figure = Figure(figsize=(5.2 * columns, 3.6), layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False)
     for one in axes[0]:
         one.spines[["top", "right"]].set_visible(False)
         one.tick_params(colors=INK)
@@ -101,9 +100,6 @@ def _new_figure(columns: int) -> tuple[Any, Any]:
 
 
 def _save(figure: Any, path: Path) -> None:
-    import matplotlib.pyplot as plt
-
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a class may have any name
         figure.savefig(path, dpi=DPI, format="png")
-    plt.close(figure)

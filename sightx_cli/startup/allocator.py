@@ -7,9 +7,10 @@ clears every page of them: measured on two cores, a fifth of an unfrozen step's 
 from __future__ import annotations
 
 import ctypes
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from sightx_cli.startup.switch import may_touch
 
 # Numbers and defaults as in glibc's malloc.h and mallopt(3).
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
@@ -19,8 +20,11 @@ NEVER_TRIM = 2**31 - 1
 
 @contextmanager
 def keeping_memory() -> Iterator[bool]:
-    """Keep freed memory within the block, and give it back at its end; yields whether the C library can."""
-    if platform.libc_ver()[0] != "glibc":
+    """Keep freed memory within the block, and give it back at its end; yields whether it is done here.
+
+    The allocator is the whole process's, so only a settled one is told.
+    """
+    if not may_touch("glibc"):
         yield False
         return
     library = ctypes.CDLL(None)

@@ -14,12 +14,16 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from sightx_cli.startup.switch import may_touch
+
 COMPILER = "torch._dynamo"
 UTILITIES = f"{COMPILER}.utils"
 
 
 def import_without_compiler(library: str) -> ModuleType:
     """Import a library with a stand-in for torch's compiler, or with the compiler where the stand-in is not enough."""
+    if not may_touch("torch", "torchvision", "timm"):
+        return importlib.import_module(library)
     try:
         with _standing_in():
             return importlib.import_module(library)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from sightx_cli.startup.switch import may_touch
+
 _CONVERTER = "openvino.tools"
 
 
@@ -19,7 +21,7 @@ def _convert_model(*given: Any, **named: Any) -> Any:
     return convert_model(*given, **named)
 
 
-if "openvino" in sys.modules:
+if "openvino" in sys.modules or not may_touch("openvino"):
     import openvino
 else:
     sys.modules[_CONVERTER] = None  # type: ignore[assignment]  # Python's way to say that it cannot be imported

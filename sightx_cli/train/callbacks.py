@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from fastai.callback.core import Callback, CancelFitException
+from fastai.callback.training import bn_types
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -21,6 +22,9 @@ from sightx_cli.progress import Listener
 NORMS_TRAIN_FROM_IMAGES = 50_000
 """Below this many training images BatchNorm keeps the pretrained statistics also where its stage trains: batches of 32
 from few images move them by more than they teach (the band edge of the decision table's `large` cells)."""
+
+BATCH_NORMS = (*bn_types, nn.SyncBatchNorm)
+"""fastai's own list, and what it becomes on several devices."""
 
 
 class FrozenStaysFrozen(Callback):
@@ -43,7 +47,7 @@ class FrozenStaysFrozen(Callback):
             module
             for module in self.backbone.modules()
             if any(id(p) in parameters for p in module.parameters())
-            and (self.norms_train or not isinstance(module, nn.modules.batchnorm._BatchNorm))
+            and (self.norms_train or not isinstance(module, BATCH_NORMS))
         ]
 
     def before_train(self) -> None:

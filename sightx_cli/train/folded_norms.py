@@ -54,7 +54,8 @@ def find_pairs(module: nn.Module, run: Callable[[], object]) -> list[Pair]:
 
 
 def _can_be_folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> bool:
-    return norm.running_mean is not None and type(convolution) in (nn.Conv2d, Conv2dSame)
+    is_known = type(convolution) in (nn.Conv2d, Conv2dSame) and convolution.padding_mode == "zeros"
+    return norm.running_mean is not None and is_known
 
 
 @contextmanager
@@ -92,13 +93,10 @@ def _folded(convolution: Any, norm: Any) -> Iterator[None]:
         if convolution.bias is not None:
             bias = bias + convolution.bias * scale
         weight = convolution.weight * scale.view(-1, 1, 1, 1)
+        stride, padding, dilation = convolution.stride, convolution.padding, convolution.dilation
         if type(convolution) is Conv2dSame:  # TensorFlow's padding, which depends on the input's size
-            padded = pad_same(images, list(weight.shape[-2:]), list(convolution.stride), list(convolution.dilation))
-            return nn.functional.conv2d(
-                padded, weight, bias, convolution.stride, (0, 0), convolution.dilation, convolution.groups
-            )
-        result: Tensor = convolution._conv_forward(images, weight, bias)
-        return result
+            images, padding = pad_same(images, list(weight.shape[-2:]), list(stride), list(dilation)), (0, 0)
+        return nn.functional.conv2d(images, weight, bias, stride, padding, dilation, convolution.groups)
 
     def activate(images: Tensor) -> Tensor:
         # timm's BatchNormAct2d applies dropout and activation behind the norm; a plain BatchNorm2d has neither

@@ -13,6 +13,7 @@ import resource, sys
 import numpy as np
 from contextlib import nullcontext
 from sightx_cli.startup.allocator import keeping_memory
+from sightx_cli.startup.process import settle_process
 
 def count_faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -20,7 +21,9 @@ def count_faults():
         np.ones(40_000_000, np.uint8)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-with keeping_memory() if sys.argv[1] == "kept" else nullcontext():
+if sys.argv[1] == "settled":
+    settle_process()
+with nullcontext() if sys.argv[1] == "plain" else keeping_memory():
     np.ones(40_000_000, np.uint8)
     inside = count_faults()
 print(inside, count_faults())
@@ -37,6 +40,12 @@ def count_faults(how: str) -> tuple[int, int]:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library decides for itself")
 def test_memory_is_kept_within_the_block_and_given_back_after_it() -> None:
     plain, _ = count_faults("plain")
-    inside, after = count_faults("kept")
+    inside, after = count_faults("settled")
     assert inside < plain / 10
     assert after > 10 * inside
+
+
+def test_the_allocator_of_a_process_that_nobody_settled_is_left_alone() -> None:
+    plain, _ = count_faults("plain")
+    inside, _ = count_faults("unsettled")
+    assert inside == pytest.approx(plain, rel=0.1)

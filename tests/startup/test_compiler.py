@@ -11,9 +11,14 @@ import pytest
 COMPILER = "'torch._dynamo' in sys.modules"
 
 
-def run(code: str, cwd: Path) -> list[str]:
+SETTLE = "from sightx_cli.startup.process import settle_process; settle_process()\n"
+
+
+def run(code: str, cwd: Path, before: str = SETTLE) -> list[str]:
     """Run Python in a process of its own, for a module is imported once; gives the lines that it printed."""
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, cwd=cwd)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", before + code], capture_output=True, text=True, cwd=cwd
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.split("\n")[:-1]
 
@@ -21,6 +26,21 @@ def run(code: str, cwd: Path) -> list[str]:
 def test_what_a_fit_imports_leaves_the_compiler_out(tmp_path: Path) -> None:
     code = f"import sys, sightx_cli.steps.session, sightx_cli.train.stage_runs; print({COMPILER})"
     assert run(code, tmp_path) == ["False"]
+
+
+UNKNOWN = SETTLE + "from sightx_cli.startup import switch; switch.KNOWN_VERSIONS['{library}'] = ('0.1',)\n"
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["", *(UNKNOWN.format(library=library) for library in ("torch", "torchvision", "timm"))],
+    ids=("not settled", "another torch", "another torchvision", "another timm"),
+)
+def test_where_it_may_not_be_left_out_the_compiler_is_imported_plainly(before: str, tmp_path: Path) -> None:
+    code = (
+        f"import sightx_cli.model.timm_parts, sys; print({COMPILER} and sys.modules['torch._dynamo'].__file__ != None)"
+    )
+    assert run(code, tmp_path, before) == ["True"]
 
 
 def test_the_compiler_is_the_real_one_for_who_asks_later(tmp_path: Path) -> None:

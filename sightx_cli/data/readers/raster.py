@@ -14,11 +14,9 @@ The rules, each chosen so that nothing is lost in silence:
 
 from __future__ import annotations
 
-import logging
 import re
 import stat
 import struct
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
@@ -66,12 +64,6 @@ GREY_PERCENTILES = (0.5, 99.5)
 _DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "F")
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_WHITE_IS_ZERO = 258, 262, 0
 _TIFF_RANGE_TAGS = ((280, 281), (340, 341))  # MinSampleValue and MaxSampleValue, SMinSampleValue and SMaxSampleValue
-
-# Pillow warns of large images (refused below by their own limit), odd EXIF and odd TIFF tags: none calls for an action,
-# and one line per file would bury the lines that do. A filter at import, since `catch_warnings` is not safe in threads.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its errors, raised anyway, are printed as well
 
 
 class ImageFileError(DataError):
