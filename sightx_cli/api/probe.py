@@ -13,7 +13,7 @@ import numpy as np
 
 from sightx_cli import runs
 from sightx_cli.errors import UsageError
-from sightx_cli.metrics.figures import LOWER_IS_BETTER
+from sightx_cli.metrics.registry import METRICS
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.results.probe import ProbeResult
 from sightx_cli.steps.options import Request
@@ -183,7 +183,7 @@ def describe_depth(depth: Sequence[dict[str, Any]], metric: str) -> str:
     known = [stage for stage in depth if stage["up_to"] is not None]
     if not known:
         return ""
-    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    sign = -1.0 if METRICS[metric].lower_is_better else 1.0
     best = max(known, key=lambda stage: sign * stage["up_to"])
     edge = sign * best["up_to"] - best["up_to_error"]
     first = next(stage for stage in known if sign * stage["up_to"] >= edge)

@@ -34,7 +34,7 @@ def load_demo(name: str) -> Manifest:
 
 
 def load_solar() -> Manifest:
-    """The solar cells, four ordered grades, each image with its kind of cell in the column `cell` (mono or poly).
+    """The solar cells, four grades in order, each image with its kind of cell in the column `cell` (mono or poly).
 
     Raises: `DataError` where the package `elpv-dataset` is not installed.
     """

@@ -27,6 +27,8 @@ from sightx_cli.recipe.values import SCRATCH
 from sightx_cli.startup.imports import NETWORKS, importing
 from sightx_cli.steps.options import Request
 from sightx_cli.steps.split import Facts, adjust_manifest, split_images
+from sightx_cli.task.choice import choose_task
+from sightx_cli.task.interface import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +54,7 @@ class Preparation:
     choice: Choice | None
     plan: Plan
     metric: str
-    ordered: bool
+    task: Task
     leaks: Leaks = field(default_factory=lambda: Leaks(()))
     folds: int = 0
     probed: dict[str, object] | None = None
@@ -96,11 +98,11 @@ def prepare(request: Request, listener: Listener) -> Preparation:
     if unreadable:
         choice = choose(request, manifest, frame, shift)
         recipe, origin, overridden = resolve_recipe(request, choice, shift)
-    split = split_images(request, manifest, frame, listener)
+    task = choose_task(manifest.classes, manifest.has_order, recipe)
+    split = split_images(request, manifest, frame, task, listener)
     frame = split.frame
     fingerprint = measure_fingerprint(manifest, frame, unreadable, threads)
-    ordered = manifest.ordered if recipe.ordered is None else recipe.ordered
-    metric, metric_origin = choose_metric(recipe, ordered, overridden)
+    metric, metric_origin = choose_metric(recipe, task, overridden)
     plan = plan_fit(
         request,
         recipe,
@@ -110,7 +112,7 @@ def prepare(request: Request, listener: Listener) -> Preparation:
         fingerprint,
         metric,
         metric_origin,
-        ordered,
+        task,
         adjusted | split.facts,
         shift,
     )
@@ -130,7 +132,7 @@ def prepare(request: Request, listener: Listener) -> Preparation:
         choice,
         plan,
         metric,
-        ordered,
+        task,
         split.leaks,
         split.folds,
         seconds=seconds,
@@ -208,17 +210,11 @@ def start_from_file(recipe: Recipe, request: Request, overridden: Sequence[str])
     return recipe.model_copy(update={"model": recipe.model.model_copy(update={"weights": "file"})})
 
 
-def choose_metric(recipe: Recipe, ordered: bool, overridden: Sequence[str]) -> tuple[str, str]:
-    """Return what chooses the best epoch, and where that comes from.
-
-    Where the classes are grades, quadratic kappa takes the place of ROC AUC (which knows no order) unless the user
-    set the metric.
-    """
-    if "training.metric" in overridden:
-        return recipe.training.metric, "option"
-    if ordered and recipe.training.metric == "roc_auc":
-        return "quadratic_kappa", "data"
-    return recipe.training.metric, "recipe"
+def choose_metric(recipe: Recipe, task: Task, overridden: Sequence[str]) -> tuple[str, str]:
+    """Return what chooses the best epoch, and where that comes from."""
+    own, by_user = recipe.training.metric, "training.metric" in overridden
+    metric = task.choose_metric(own, by_user)
+    return metric, "option" if by_user else "recipe" if metric == own else "data"
 
 
 def plan_fit(
@@ -230,7 +226,7 @@ def plan_fit(
     fingerprint: Fingerprint,
     metric: str,
     metric_origin: str,
-    ordered: bool,
+    task: Task,
     split_facts: Facts,
     shift: Shift | None = None,
 ) -> Plan:
@@ -240,6 +236,10 @@ def plan_fit(
         "data.train": (fingerprint.parts.get("train", 0), "data"),
         "data.valid": (fingerprint.parts.get("valid", 0), "data"),
         "data.classes": (len(fingerprint.classes), "data"),
+        "data.task": (
+            task.kind,
+            "recipe" if recipe.ordered is not None else "data" if fingerprint.has_order else "default",
+        ),
         "data.imbalance": (fingerprint.imbalance_ratio, "data"),
         "training.metric": (metric, metric_origin),
         "seed": (request.seed, "option" if request.seed else "default"),
@@ -261,8 +261,6 @@ def plan_fit(
     if request.weights is not None:
         facts["model.weights"] = ("file", "option")
         facts["weights.file"] = (str(request.weights), "option")
-    if ordered:
-        facts["data.ordered"] = (True, "data" if recipe.ordered is None else "recipe")
     return build_plan(
         recipe,
         str(origin),

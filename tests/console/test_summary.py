@@ -22,6 +22,7 @@ def build_fit(**changed: Any) -> Any:
         "run": Path("/runs/a"),
         "recipe": "natural-small",
         "images": {"train": 243, "valid": 153},
+        "task": "single-label",
         "classes": ("ants", "bees"),
         "metrics": METRICS,
         "intervals": {},
