@@ -194,7 +194,7 @@ def build_image_loaders(
     plain = PlainViews(plain_view(view).read)
     images = TransformBlock(type_tfms=[ReadImage(read_fresh, 0), ReadImage(plain.read, 1)])
     block = DataBlock(
-        blocks=(images, TransformBlock(type_tfms=[torch.as_tensor])),
+        blocks=(images, TransformBlock(type_tfms=[lambda target: torch.as_tensor(target)])),
         get_x=lambda row: ImageFile(row["path"], row["digest"]),
         get_y=ColReader("target"),
         splitter=ColSplitter("is_valid"),
