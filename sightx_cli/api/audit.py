@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sightx_cli import runs
 from sightx_cli.errors import RunError, UsageError
+from sightx_cli.metrics.registry import ACCURACY
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.recipe.capacity import Capacity, Share, explain_share, judge_capacity
 from sightx_cli.recipe.catalog import find_recipe
@@ -140,7 +141,7 @@ def build_bare_table(backbone: str) -> dict[str, Any]:
         "model": {"backbone": backbone, "head": {"dropout": 0.0}},
         "image": {"size_px": find_own_size(backbone), "fit": "crop", "profile": "none"},
         "stage": [{"train": "head", "epochs": 1, "rate": 1e-3}],
-        "training": {"metric": "accuracy"},
+        "training": {"metric": ACCURACY.name},
     }
 
 
