@@ -115,20 +115,21 @@ def choose_strength(
     if len(rows) > TRIAL_IMAGES:
         rows = np.random.default_rng(seed).choice(rows, TRIAL_IMAGES, replace=False)
     x, y = rotate(scaled[rows]), targets[rows]
-    labels = np.unique(y)
+    strata = task.find_strata(y)
+    present = np.unique(strata)
     # An empty name is no group: that image stands alone (see data.splits).
     named = [group or f"\0{place}" for place, group in enumerate([""] * len(targets) if groups is None else groups)]
     chosen = np.asarray(named)[rows]
     apart = len(np.unique(chosen))
-    folds = min(3, int(np.bincount(y)[labels].min()), apart)
-    if folds < 2 or len(labels) < 2:
+    folds = min(3, int(np.bincount(strata)[present].min()), apart)
+    if folds < 2 or len(present) < 2:
         return STRENGTHS[1]
-    if apart < len(y):
-        splits = list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(x, y, chosen))
+    if apart < len(rows):
+        splits = list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(x, strata, chosen))
     else:
-        splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y))
+        splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, strata))
     # A fold without a class to learn from, or with nothing to judge on, says nothing of the penalty.
-    splits = [(fit, judge) for fit, judge in splits if len(judge) and len(np.unique(y[fit])) == len(labels)]
+    splits = [(fit, judge) for fit, judge in splits if len(judge) and len(np.unique(strata[fit])) == len(present)]
     if not splits:
         return STRENGTHS[1]
     losses = []
@@ -140,4 +141,4 @@ def choose_strength(
                 model = task.build_regression(strength, balanced, 1e-2).fit(x[fit], y[fit])
             total += model.measure_loss(x[judge], y[judge])
         losses.append(total)
-    return STRENGTHS[losses.index(min(losses))]
+    return STRENGTHS[int(np.argmin(losses))]

@@ -85,10 +85,11 @@ def check_half(
     half: Precision, build: Callable[[Precision], Forward], view: View, train: Sample, task: Task, seed: int
 ) -> HalfCheck | None:
     """Compare half precision with float32 on CHECKED_IMAGES training images; None where they are too few to judge."""
-    places = choose_checked(train.targets, seed)
+    strata = task.find_strata(train.targets)
+    places = choose_checked(strata, seed)
     targets = train.targets[places]
     sides = np.arange(len(places)) % 2
-    if any(len(np.unique(targets[sides == side])) < 2 for side in (0, 1)):
+    if any(len(np.unique(strata[places][sides == side])) < 2 for side in (0, 1)):
         return None
     items = [(train.digests[place], train.paths[place]) for place in places]
     exact, rounded = (compute_features(build(precision), items, view) for precision in (EXACT, half))
@@ -102,14 +103,14 @@ def check_half(
     return HalfCheck(half, len(places), changed, largest)
 
 
-def choose_checked(targets: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Choose the places of up to CHECKED_IMAGES images, pairs of one class beside each other, classes in turn."""
-    order = np.random.default_rng(seed).permutation(len(targets))
-    rank = np.zeros(len(targets), np.int64)
-    for label in np.unique(targets):
-        mine = order[targets[order] == label]
+def choose_checked(strata: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Choose the places of up to CHECKED_IMAGES images, pairs of one stratum beside each other, strata in turn."""
+    order = np.random.default_rng(seed).permutation(len(strata))
+    rank = np.zeros(len(strata), np.int64)
+    for stratum in np.unique(strata):
+        mine = order[strata[order] == stratum]
         rank[mine] = np.arange(len(mine))
-    chosen = np.lexsort((rank, targets, rank // 2))
+    chosen = np.lexsort((rank, strata, rank // 2))
     return chosen[:CHECKED_IMAGES]
 
 

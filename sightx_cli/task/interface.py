@@ -82,6 +82,10 @@ class Task(ABC):
         """Name the stratum of each label: parts and folds hold every stratum in its share."""
 
     @abstractmethod
+    def find_strata(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number the stratum of each image by its targets, (N,)."""
+
+    @abstractmethod
     def find_missing(self, targets: NDArray[np.int64]) -> list[str]:
         """Name the classes that no image has."""
 

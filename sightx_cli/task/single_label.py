@@ -48,6 +48,10 @@ class SingleLabel(Task):
         """Name the stratum of each label: its class."""
         return list(labels)
 
+    def find_strata(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number the stratum of each image: its class, (N,)."""
+        return targets
+
     def find_missing(self, targets: NDArray[np.int64]) -> list[str]:
         """Name the classes that no image has."""
         present = set(targets.tolist())
