@@ -98,7 +98,7 @@ def _audit_run(folder: Path, listener: Listener) -> AuditResult:
     from sightx_cli.model.classifier import load_classifier
 
     weights = folder / runs.BUNDLE / runs.BUNDLE_WEIGHTS
-    classes, size_px = len(facts.classes), facts.size_px
+    classes, size_px = facts.task.outputs, facts.size_px
     model = load_classifier(facts.backbone, facts.head, classes, size_px, weights, facts.grey)
     return audit_classifier(model, recipe, True, classes, True, folder, images)
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sightx_cli import runs
 from sightx_cli.bundle.predictor import load_predictor
-from sightx_cli.bundle.table import build_row, check_output, writing_table
+from sightx_cli.bundle.table import build_row, check_output, list_columns, writing_table
 from sightx_cli.data.sources import list_unlabelled
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.results.predict import PredictResult
 from sightx_cli.steps.random_state import keeping_random_state
+from sightx_cli.task.interface import Task
 
 TASK = "predicting"
 
@@ -47,18 +49,18 @@ def predict(
     given = [sources] if isinstance(sources, (str, Path)) else list(sources)
     images = list_unlabelled(given)
     predictor = load_predictor(run, 1 if len(images) == 1 else batch)
-    classes = predictor.facts.classes
-    counts, unreadable = dict.fromkeys(classes, 0), 0
+    task = predictor.facts.task
+    counts, unreadable = dict.fromkeys(task.classes, 0), 0
     listener.start(TASK, len(images), "images")
-    with writing_table(output, classes, identify(images, run), resume) as table:
+    with writing_table(output, list_columns(task), identify(images, run), resume) as table:
         for row in table.done_rows():
-            counts, unreadable = _count(row["label"], counts, unreadable)
+            unreadable += _count(row, task, counts)
             listener.advance(TASK)
         clock = time.perf_counter()
         for prediction in predictor.predict(images[table.resumed :]):
-            row = build_row(prediction, classes)
+            row = build_row(prediction, task)
             table.write(row)
-            counts, unreadable = _count(row["label"], counts, unreadable)
+            unreadable += _count(row, task, counts)
             listener.advance(TASK)
     listener.finish(TASK)
     working = time.perf_counter() - clock
@@ -82,8 +84,10 @@ def identify(images: Sequence[tuple[str, str]], run: Path) -> str:
     return digest.hexdigest()
 
 
-def _count(label: str, counts: dict[str, int], unreadable: int) -> tuple[dict[str, int], int]:
-    if not label:
-        return counts, unreadable + 1
-    counts[label] += 1
-    return counts, unreadable
+def _count(row: Mapping[str, Any], task: Task, counts: dict[str, int]) -> int:
+    """Count the classes that a row names; returns 1 where its image could not be read, else 0."""
+    if row["error"]:
+        return 1
+    for name in task.split_prediction(row["prediction"]):
+        counts[name] += 1
+    return 0

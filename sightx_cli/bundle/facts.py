@@ -1,8 +1,8 @@
 """The bundle: the files of a trained model that are enough to predict, on any machine, without torch.
 
-`bundle.json` holds classes, preprocessing, backbone and head; `graph.xml` and `.bin` the compiled form, uint8 images
-in, probabilities out; `weights.safetensors` the same weights for further training. Nothing in it is a pickle. Where
-OpenVINO cannot convert the network there is no graph, and torch predicts from the weights.
+`bundle.json` holds the task with its classes, preprocessing, backbone and head; `graph.xml` and `.bin` the compiled
+form, uint8 images in, probabilities out; `weights.safetensors` the same weights for further training. Nothing in it is
+a pickle. Where OpenVINO cannot convert the network there is no graph, and torch predicts from the weights.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from typing import Any
 
 from sightx_cli import runs
 from sightx_cli.errors import RunError
+from sightx_cli.task.choice import load_task
+from sightx_cli.task.interface import Task
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
 class BundleFacts:
     """All that prediction needs to know beside the graph."""
 
-    classes: tuple[str, ...]
-    ordered: bool
+    task: Task
     size_px: int
     fit: str
     mean: tuple[float, ...]
@@ -42,7 +43,7 @@ class BundleFacts:
 
 def write_facts(folder: Path, facts: BundleFacts) -> None:
     """Write `bundle.json` into a bundle folder."""
-    runs.write_json(folder / runs.BUNDLE_FACTS, asdict(facts))
+    runs.write_json(folder / runs.BUNDLE_FACTS, {**asdict(facts), "task": facts.task.to_json()})
 
 
 def load_facts(run: Path) -> BundleFacts:
@@ -55,6 +56,6 @@ def load_facts(run: Path) -> BundleFacts:
                 f"{path}: format {table['format']}, this version reads {FORMAT_VERSION}",
                 "predict with the version of sightx that made it, or fit again",
             )
-        return BundleFacts(**{**table, "classes": tuple(table["classes"])})
+        return BundleFacts(**{**table, "task": load_task(table["task"])})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path}: cannot be read ({error})", "fit again, or name another run") from error

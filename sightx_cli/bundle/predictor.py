@@ -132,8 +132,9 @@ def load_predictor(run: Path, batch: int | None = None) -> Predictor:
 def load_torch_forward(run: Path, facts: BundleFacts) -> Forward:
     """Load the classifier's weights for torch to run: only of networks that OpenVINO cannot convert."""
     from sightx_cli.engine.torch_forward import TorchForward
-    from sightx_cli.model.classifier import load_classifier, with_softmax
+    from sightx_cli.model.classifier import load_classifier, with_activation
 
     weights = run / runs.BUNDLE / runs.BUNDLE_WEIGHTS
-    model = load_classifier(facts.backbone, facts.head, len(facts.classes), facts.size_px, weights, facts.grey)
-    return TorchForward(with_softmax(model), [PROBABILITIES], facts.size_px, facts.mean, facts.std)
+    model = load_classifier(facts.backbone, facts.head, facts.task.outputs, facts.size_px, weights, facts.grey)
+    whole = with_activation(model, facts.task.build_activation())
+    return TorchForward(whole, [PROBABILITIES], facts.size_px, facts.mean, facts.std)

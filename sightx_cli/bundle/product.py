@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sightx_cli.engine.interface import FEATURES, PROBABILITIES
 from sightx_cli.engine.openvino_forward import read_graph
+from sightx_cli.task.interface import Task
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,23 +28,24 @@ def write_weights(model: nn.Module, path: Path) -> None:
 
 
 def write_probabilities_graph(
-    model: nn.Module, size_px: int, mean: Sequence[float], std: Sequence[float], path: Path
+    model: nn.Module, task: Task, size_px: int, mean: Sequence[float], std: Sequence[float], path: Path
 ) -> str:
-    """Write the graph from uint8 images (N, size_px, size_px, 3) to probabilities (N, classes).
+    """Write the graph from uint8 images (N, size_px, size_px, 3) to the task's probabilities (N, C).
 
     Returns why there is none where OpenVINO cannot convert the network, else an empty text.
     """
     from sightx_cli.engine.choice import try_to_convert
     from sightx_cli.engine.conversion import write_graph
-    from sightx_cli.model.classifier import with_softmax
+    from sightx_cli.model.classifier import with_activation
 
-    graph, reason = try_to_convert(with_softmax(model), [PROBABILITIES], size_px, mean, std)
+    whole = with_activation(model, task.build_activation())
+    graph, reason = try_to_convert(whole, [PROBABILITIES], size_px, mean, std)
     if graph is not None:
         write_graph(graph, path)
     return reason
 
 
-def write_headed_graph(features_graph: Path, head: nn.Sequential, path: Path) -> bool:
+def write_headed_graph(features_graph: Path, head: nn.Sequential, task: Task, path: Path) -> bool:
     """Write the graph to probabilities from a kept graph to features and a linear head: no conversion is needed.
 
     Returns whether it did: not when the kept graph is missing or damaged.
@@ -57,5 +59,5 @@ def write_headed_graph(features_graph: Path, head: nn.Sequential, path: Path) ->
     except RuntimeError:
         return False
     weight, bias, mean, deviation = read_linear_solution(head)
-    write_graph(append_linear_head(graph, FEATURES, weight, bias, mean, deviation), path)
+    write_graph(append_linear_head(graph, FEATURES, weight, bias, mean, deviation, task.activation), path)
     return True

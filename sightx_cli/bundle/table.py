@@ -14,6 +14,7 @@ from typing import Any
 from sightx_cli import runs
 from sightx_cli.bundle.predictor import Prediction
 from sightx_cli.errors import UsageError
+from sightx_cli.task.interface import Task
 
 SUFFIXES = (".csv", ".parquet", ".jsonl")
 PART_ROWS = 1000
@@ -33,20 +34,18 @@ def check_output(output: Path, overwrite: bool) -> None:
         raise UsageError(f"--output {output}: exists already", "name another file, or add --overwrite to replace it")
 
 
-def build_row(prediction: Prediction, classes: Sequence[str]) -> dict[str, Any]:
-    """Build a row: image, label, confidence, p_<class> for each class, error; empty where the image is unreadable.
+def list_columns(task: Task) -> list[str]:
+    """List the columns of a table of predictions: the image, what the task says of it, why it could not be read."""
+    return ["image", *task.columns, "error"]
+
+
+def build_row(prediction: Prediction, task: Task) -> dict[str, Any]:
+    """Build a row of the table; without a prediction where the image is unreadable.
 
     A file name need not be valid text; what is not stands as an escape.
     """
-    p = prediction.probabilities
-    best = None if p is None else int(p.argmax())
-    return {
-        "image": _to_text(prediction.image),
-        "label": "" if best is None else classes[best],
-        "confidence": None if p is None or best is None else float(p[best]),
-        **{f"p_{name}": None if p is None else float(p[number]) for number, name in enumerate(classes)},
-        "error": _to_text(prediction.error),
-    }
+    image, error = _to_text(prediction.image), _to_text(prediction.error)
+    return {"image": image, **task.fill_row(prediction.probabilities), "error": error}
 
 
 def _to_text(name: str) -> str:
@@ -59,8 +58,8 @@ class PredictionTable:
     The parts hold JSON lines; the output is written from them, whole, when all rows are there. Memory holds one part.
     """
 
-    def __init__(self, output: Path, classes: Sequence[str], key: str, resume: bool) -> None:
-        self.output, self.classes = output, classes
+    def __init__(self, output: Path, columns: Sequence[str], key: str, resume: bool) -> None:
+        self.output, self.columns = output, columns
         self.folder = output.with_name(f".{output.name}.parts")
         self._held: list[str] = []
         key_file = self.folder / "key.txt"
@@ -100,8 +99,7 @@ class PredictionTable:
         self.flush()
         writers = {".csv": write_csv, ".parquet": write_parquet, ".jsonl": write_lines}
         write = writers[self.output.suffix.lower()]
-        columns = ["image", "label", "confidence", *(f"p_{name}" for name in self.classes), "error"]
-        runs.write_file(self.output, lambda aside: write(aside, columns, self.done_rows()))
+        runs.write_file(self.output, lambda aside: write(aside, self.columns, self.done_rows()))
         shutil.rmtree(self.folder)
 
     def _parts(self) -> Iterator[Path]:
@@ -114,14 +112,14 @@ class PredictionTable:
 
 
 @contextmanager
-def writing_table(output: Path, classes: Sequence[str], key: str, resume: bool) -> Iterator[PredictionTable]:
+def writing_table(output: Path, columns: Sequence[str], key: str, resume: bool) -> Iterator[PredictionTable]:
     """Give a table to fill; it appears at `output` when the block ends well.
 
     When it does not, the rows so far stay in the hidden folder beside it, for `--resume`.
     """
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        table = PredictionTable(output, classes, key, resume)
+        table = PredictionTable(output, columns, key, resume)
     except OSError as error:
         raise UsageError(f"--output {output}: cannot be written ({error.strerror})", "name another place") from error
     try:
@@ -154,7 +152,7 @@ def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[dict[str, A
     import pyarrow
     import pyarrow.parquet
 
-    text = ("image", "label", "error")
+    text = ("image", "prediction", "error")
     schema = pyarrow.schema([(c, pyarrow.string() if c in text else pyarrow.float32()) for c in columns])
     source = iter(rows)
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:

@@ -25,9 +25,9 @@ Folder = Annotated[
 def demo(folder: Folder, talk: Talk) -> None:
     """Write a real data set to try things on.
 
-    2,624 electroluminescence photographs of solar cells with four ordered
-    grades of defect, as image files and a table, from the package
-    elpv-dataset (images CC BY-NC-SA).
+    2,624 electroluminescence photographs of solar cells with four
+    grades of defect in order, as image files and a table, from the
+    package elpv-dataset (images CC BY-NC-SA).
     """
     import sightx_cli.api.demo as api
     from sightx_cli.console import print_json, print_next, print_text

@@ -8,11 +8,11 @@ from rich.text import Text
 
 from sightx_cli.console.numbers import format_figure, format_seconds
 from sightx_cli.console.output import to_line
+from sightx_cli.metrics.registry import ACCURACY, find_head
 
 NOT_FIGURES = {"stage", "stages", "epoch", "epochs", "seconds", "metric", "value", "best", "joined"}
-ALWAYS = ("train_loss", "valid_loss", "accuracy")
+ALWAYS = ("train_loss", "valid_loss", ACCURACY.name)
 """Columns beside the metric that chooses the best epoch; the history file has all of them, 80 columns have not."""
-HEADS = {"balanced_accuracy": "bal. accuracy", "roc_auc": "ROC AUC", "quadratic_kappa": "kappa"}
 LEAST_WIDTH = 10
 
 
@@ -29,7 +29,7 @@ class EpochTable:
         if head != self._head:
             self._head = head
             yield Text(f"\n{'stage ' if row.get('epochs') else ''}{to_line(row.get('stage', ''))}", "bold")
-            names = "".join(f"  {name_of(figure):>{width_of(figure)}}" for figure in figures)
+            names = "".join(f"  {find_head(figure):>{width_of(figure)}}" for figure in figures)
             yield Text(f"  {'epoch':>7}{names}  {'time':>10}  best", "dim")
         count = f"{row.get('epoch')}/{row['epochs']}" if row.get("epochs") else "–"  # a head that was solved has none
         cells = "".join(f"  {format_figure(value):>{width_of(figure)}}" for figure, value in figures.items())
@@ -47,11 +47,6 @@ def choose_figures(row: Mapping[str, float | int | str]) -> dict[str, float | in
     return {name: value for name, value in figures.items() if not metric or name in (*ALWAYS, metric)}
 
 
-def name_of(figure: str) -> str:
-    """Give the head of a figure's column."""
-    return HEADS.get(figure, figure.replace("_", " "))
-
-
 def width_of(figure: str) -> int:
     """Give the width of a column: its head, and never less than a figure needs."""
-    return max(len(name_of(figure)), LEAST_WIDTH)
+    return max(len(find_head(figure)), LEAST_WIDTH)

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from sightx_cli.console.numbers import format_count, format_seconds
 from sightx_cli.console.output import open_console, print_table, to_line
+from sightx_cli.metrics.registry import find_title
 
 if TYPE_CHECKING:
     from sightx_cli.results.probe import ProbeResult
@@ -30,7 +31,7 @@ def show_probe(result: ProbeResult) -> None:
         (
             trial["setting"],
             trial["value"],
-            trial["metric"].replace("_", " "),
+            find_title(trial["metric"]),
             f"{trial['mean']:.3f}",
             f"{trial['standard_error']:.3f}",
             format_seconds(trial["seconds"]),
@@ -45,7 +46,7 @@ def show_probe(result: ProbeResult) -> None:
     for line in result.skipped:
         console.print(Text(f"  not tried: {to_line(line)} (--budget gives more)", "yellow"), soft_wrap=True)
     if result.depth:
-        metric = result.metric.replace("_", " ")
+        metric = find_title(result.metric)
         stages = [
             (
                 stage["stage"],

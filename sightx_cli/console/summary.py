@@ -14,6 +14,7 @@ from rich.text import Text
 from sightx_cli.console.curve import draw_curve
 from sightx_cli.console.numbers import format_bytes, format_count, format_figure, format_rate, format_seconds
 from sightx_cli.console.output import open_console, print_table, to_line
+from sightx_cli.metrics.registry import ACCURACY, METRICS
 
 if TYPE_CHECKING:
     from sightx_cli.results.cache import CacheListing
@@ -21,26 +22,21 @@ if TYPE_CHECKING:
     from sightx_cli.results.lr_find import LrFindResult
     from sightx_cli.results.predict import PredictResult
 
-FIGURE_NAMES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "roc_auc": "ROC AUC",
-    "quadratic_kappa": "quadratic kappa",
-    "loss": "log loss",
-}
 CURVE_COLUMNS, CURVE_LINES, BAR_COLUMNS, UNREADABLE_SHOWN = 78, 8, 30, 5
 
 
 def show_fit(result: FitResult) -> None:
     """Show a finished fit: figures of the valid part (and the test part), with 95 % intervals where there are."""
+    from sightx_cli.task.choice import load_task
+
     console = open_console(stderr=False)
-    images = result.images
+    images, task = result.images, load_task({"kind": result.task, "classes": result.classes})
     done = "stopped early, best epoch kept" if result.interrupted else "done"
     console.print()
     console.print(
         Text(f"{done} in {format_seconds(result.seconds['total'])}", "bold green").append(
             f"   {result.recipe}, {images['train']:,} images to train, {images['valid']:,} to validate,"
-            f" {len(result.classes)} classes",
+            f" {task.describe()}",
             "default",
         ),
         soft_wrap=True,
@@ -74,15 +70,15 @@ def _build_figures(result: FitResult) -> Table:
         table.add_column(part, justify="right")
         if intervals:
             table.add_column("95 % interval")
-    for key, name in FIGURE_NAMES.items():
+    for key, metric in METRICS.items():
         if all(figures.get(key) is None for figures, _ in parts.values()):
             continue
-        cells = [f"  {name}"]
+        cells = [f"  {metric.title}"]
         for figures, intervals in parts.values():
             cells.append(format_figure(figures.get(key)))
             if intervals:
                 cells.append(_format_interval(intervals.get(key)))
-        table.add_row(*cells, style="bold" if key == "accuracy" else "")
+        table.add_row(*cells, style="bold" if metric is ACCURACY else "")
     return table
 
 
@@ -92,10 +88,10 @@ def _build_validation(validation: Mapping[str, Any]) -> Table:
     table.add_column(f"{validation['folds']}-fold cross-validation, {validation['model']}", header_style="")
     table.add_column("mean", justify="right")
     table.add_column("95 % interval")
-    for key, name in FIGURE_NAMES.items():
+    for key, metric in METRICS.items():
         if validation["metrics"].get(key) is not None:
             interval = _format_interval(validation["intervals"].get(key))
-            table.add_row(f"  {name}", format_figure(validation["metrics"][key]), interval)
+            table.add_row(f"  {metric.title}", format_figure(validation["metrics"][key]), interval)
     return table
 
 

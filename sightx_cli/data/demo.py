@@ -1,4 +1,4 @@
-"""A real data set to try SightX with: 2,624 electroluminescence photographs of solar cells, graded for defects.
+"""A real data set to try SightX with: 2,624 electroluminescence photographs of solar cells in four grades of defect.
 
 They come in the package `elpv-dataset` (extra `demo`), images CC BY-NC-SA 4.0, so they are never part of SightX itself.
 Deitsch et al. 2019, doi 10.1016/j.solener.2019.02.067; Buerhop-Lutz et al. 2018, EU PVSEC 35, 5CV.3.15.
@@ -36,7 +36,7 @@ def load_demo(name: str) -> Manifest:
 
 
 def load_solar() -> Manifest:
-    """The solar cells, four ordered grades, each image with its kind of cell in the column `cell` (mono or poly).
+    """The solar cells, four grades in order, each image with its kind of cell in the column `cell` (mono or poly).
 
     Raises: `DataError` where the package `elpv-dataset` is not installed.
     """

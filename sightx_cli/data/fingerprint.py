@@ -52,7 +52,7 @@ class Fingerprint:
     images: int
     parts: dict[str, int]
     classes: dict[str, int]
-    ordered: bool
+    has_order: bool
     imbalance_ratio: float
     groups: int
     width_px: Spread
@@ -73,7 +73,7 @@ class Fingerprint:
         rows = [
             ("images", f"{self.images:,}"),
             ("parts", ", ".join(f"{part} {count:,}" for part, count in self.parts.items())),
-            ("classes", f"{len(self.classes):,}" + ", in order" * self.ordered),
+            ("classes", f"{len(self.classes):,}" + ", in order" * self.has_order),
             ("imbalance", _describe_imbalance(self.imbalance_ratio)),
             ("size", _describe_size(self.width_px, self.height_px)),
             ("shape", f"width ÷ height {_describe_range(self.aspect)}"),
@@ -111,7 +111,7 @@ def build_fingerprint(
         images=len(frame),
         parts=_count(part or "undivided" for part in frame["split"]),
         classes=counts,
-        ordered=manifest.ordered,
+        has_order=manifest.has_order,
         imbalance_ratio=round(max(present) / min(present), 3) if present else 0.0,
         groups=len(groups),
         width_px=_measure_spread(widths),

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.tables import exists, locate_image, read_table
+from sightx_cli.data.tables import check_columns, exists, locate_image, read_table
 from sightx_cli.errors import DataError
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ def load_labelled_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
 
     Raises: `DataError` for a table that is not one, with empty or contradictory rows, or of which no image exists.
     """
-    table = read_table(path, ["image", "label"])
+    table = read_table(path, ["image"])
+    _refuse_predictions(table, path)
+    check_columns(table, path, ["label"])
     for name in ("split", "group"):
         if name not in table.columns:
             table[name] = ""
@@ -56,6 +58,15 @@ def load_labelled_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
     first = ["image", "path", "label", "split", "group"]
     others = [name for name in table.columns if name not in (*first, _FILE)]
     return table[first + others], notes
+
+
+def _refuse_predictions(table: pd.DataFrame, path: Path) -> None:
+    if "prediction" in table.columns and "label" not in table.columns:
+        raise DataError(
+            f"{path} has a column prediction and no label: what a model says is not the truth, and whoever learns from "
+            "it learns its mistakes",
+            "look through the predictions, set right what is wrong, and rename the column prediction to label",
+        )
 
 
 def _check_filled(table: pd.DataFrame, path: Path) -> None:

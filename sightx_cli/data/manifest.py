@@ -22,15 +22,15 @@ class Manifest:
 
     `frame` has `image` (as given, with its folders relative to `root`), `path` (absolute), `label`, `split` ("",
     "train", "valid" or "test") and `group` ("" where none is set), all text, and whatever else a table brought.
-    `kind` is folder, split-folders, table or demo; `classes` are in natural order; `ordered` says whether they are
-    grades; `notes` are what the user should be told of what was left out, one line each.
+    `kind` is folder, split-folders, table or demo; `classes` are in natural order; `has_order` says whether they
+    are grades; `notes` are what the user should be told of what was left out, one line each.
     """
 
     frame: pd.DataFrame
     root: Path
     kind: str
     classes: tuple[str, ...]
-    ordered: bool
+    has_order: bool
     notes: tuple[str, ...] = ()
 
     @property

@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 SPLIT_COLUMNS = ("image", "label", "split", "group", "fold")
 
 
-def split_manifest(frame: pd.DataFrame, seed: int, valid_fraction: float = 0.2) -> pd.DataFrame:
+def split_manifest(
+    frame: pd.DataFrame, seed: int, valid_fraction: float = 0.2, strata: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Fill the column `split`, so that every row is train, valid or test; returns a new frame.
+
+    `strata` says for each row of what both sides are to hold their share; None for its label.
 
     A valid part that is given is kept, and all that has no part yet becomes train. Without one, `valid_fraction` of
     what is not test is set aside, of every class at least one image; where groups are set, whole groups are set aside,
@@ -38,7 +42,7 @@ def split_manifest(frame: pd.DataFrame, seed: int, valid_fraction: float = 0.2) 
     split = result["split"].to_numpy(dtype=object).copy()
     pool = np.flatnonzero((split == "") | (split == "train"))
     if not (split == "valid").any():
-        labels = result["label"].to_numpy(dtype=object)[pool]
+        labels = np.array(result["label"] if strata is None else strata, dtype=object)[pool]
         groups = result["group"].to_numpy(dtype=object)[pool]
         digests = result["digest"].tolist() if "digest" in result.columns else [""] * len(result)
         together = join_groups(groups.tolist(), [digests[place] for place in pool])

@@ -38,6 +38,15 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     if doubled:
         raise DataError(f"{path} has the column {doubled[0]!r} twice", "rename one of them")
     table.columns = names
+    check_columns(table, path, needed)
+    if table.empty:
+        raise DataError(f"{path} has no rows", "add one row for each image, such as: scans/a.png,healthy")
+    return table
+
+
+def check_columns(table: pd.DataFrame, path: Path, needed: Sequence[str]) -> None:
+    """Raise DataError where a table lacks a column of `needed`, with the column that may be meant."""
+    names = list(table.columns)
     missing = [name for name in needed if name not in names]
     if missing:
         near = difflib.get_close_matches(missing[0], names, 1, 0.5)
@@ -45,9 +54,6 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
             f"{path} has no column {missing[0]!r}; its columns are {', '.join(names) or 'none'}",
             f"rename {near[0]!r} to {missing[0]!r}" if near else "a table needs the columns image and label",
         )
-    if table.empty:
-        raise DataError(f"{path} has no rows", "add one row for each image, such as: scans/a.png,healthy")
-    return table
 
 
 def _read_text(path: Path) -> pd.DataFrame:

@@ -15,11 +15,20 @@ from openvino import opset13 as op
 
 Vector = NDArray[np.float32]
 
+ACTIVATIONS = {"softmax": lambda logits: op.softmax(logits, 1), "sigmoid": op.sigmoid}
+"""What may stand between logits (N, C) and probabilities, by the name that a task gives it."""
+
 
 def append_linear_head(
-    graph: Any, output_name: str, weight: NDArray[np.float32], bias: Vector, mean: Vector, deviation: Vector
+    graph: Any,
+    output_name: str,
+    weight: NDArray[np.float32],
+    bias: Vector,
+    mean: Vector,
+    deviation: Vector,
+    activation: str,
 ) -> Any:
-    """Return the graph from images to softmax(weight · (features − mean) / deviation + bias), (N, classes).
+    """Return the graph from images to activation(weight · (features − mean) / deviation + bias), (N, C).
 
     `graph` gives `output_name`, features (N, F); weight is (C, F), bias (C,), mean and deviation (F,).
     """
@@ -29,7 +38,7 @@ def append_linear_head(
         op.subtract(_input_of(features), op.constant(mean.reshape(1, -1))), op.constant(deviation.reshape(1, -1))
     )
     logits = op.add(op.matmul(scaled, op.constant(weight), False, True), op.constant(bias.reshape(1, -1)))
-    probabilities = op.softmax(logits, 1)
+    probabilities = ACTIVATIONS[activation](logits)
     probabilities.output(0).get_tensor().set_names({PROBABILITIES})
     return openvino.Model([op.result(probabilities.output(0))], graph.get_parameters(), "classifier")
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Sample:
-    """The images a learner sees: their files, digests and targets (class numbers)."""
+    """The images a learner sees: their files, digests and targets (see `task`)."""
 
     paths: Sequence[str]
     digests: Sequence[str]

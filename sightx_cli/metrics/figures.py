@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sightx_cli.errors import DataError
-from sightx_cli.metrics.intervals import measure_intervals
-from sightx_cli.metrics.scores import METRICS, Floats, Integers, check_scores, measure_losses
-
-__all__ = [
-    "LOWER_IS_BETTER",
-    "METRICS",
-    "ClassFigures",
-    "ClassReport",
-    "is_better",
-    "measure_classes",
-    "measure_figures",
-    "measure_intervals",
-]
-
-LOWER_IS_BETTER = ("loss",)
+from sightx_cli.metrics.answers import Answers, check_answers
+from sightx_cli.metrics.registry import METRICS
 
 
 @dataclass(frozen=True)
@@ -52,26 +38,20 @@ class ClassReport:
 
 
 def measure_figures(
-    probabilities: object, targets: object, classes: Sequence[str], ordered: bool
+    probabilities: object, targets: object, classes: Sequence[str], kind: str
 ) -> dict[str, float | None]:
-    """Measure accuracy, balanced_accuracy, roc_auc, quadratic_kappa and loss.
+    """Measure every metric of the registry; None where it has no meaning for this kind of task, or these answers.
 
-    `probabilities` is (N, C), each row summing to 1; `targets` is (N,), the index of the true class. balanced_accuracy
-    is the mean sensitivity of the classes that occur. roc_auc is that of class 1 of two, else the macro mean of one
-    class against the rest, and None where a class has no image. quadratic_kappa is None where the classes have no
-    order (or only one occurs, among truths and predictions alike). loss is the mean of −ln p(true class), in nats.
+    `probabilities` is (N, C), each row summing to 1; `targets` is (N,), the index of the true class.
 
     Raises: `TrainingError` for probabilities that are not finite, `DataError` for shapes that do not fit.
     """
-    scores, truth = check_scores(probabilities, targets, classes)
-    predicted = scores.argmax(axis=1)
-    return {
-        "accuracy": float((predicted == truth).mean()),
-        "balanced_accuracy": _measure_balanced_accuracy(truth, predicted, len(classes)),
-        "roc_auc": _measure_roc_auc(scores, truth),
-        "quadratic_kappa": _measure_kappa(truth, predicted, len(classes)) if ordered else None,
-        "loss": float(measure_losses(scores, truth).mean()),
-    }
+    return measure_answers(check_answers(probabilities, targets, classes), kind)
+
+
+def measure_answers(answers: Answers, kind: str) -> dict[str, float | None]:
+    """Measure every metric of answers that are checked."""
+    return {name: metric.measure(answers) if kind in metric.kinds else None for name, metric in METRICS.items()}
 
 
 def measure_classes(probabilities: object, targets: object, classes: Sequence[str]) -> ClassReport:
@@ -79,8 +59,8 @@ def measure_classes(probabilities: object, targets: object, classes: Sequence[st
 
     Arguments and errors as in `measure_figures`.
     """
-    scores, truth = check_scores(probabilities, targets, classes)
-    confusion = _count_confusion(truth, scores.argmax(axis=1), len(classes))
+    answers, count = check_answers(probabilities, targets, classes), len(classes)
+    confusion = np.bincount(answers.truth * count + answers.predicted, minlength=count**2).reshape(count, count)
     support, predicted, right = confusion.sum(axis=1), confusion.sum(axis=0), confusion.diagonal()
     figures = tuple(
         ClassFigures(
@@ -107,34 +87,4 @@ def is_better(metric: str, new: float | None, old: float | None) -> bool:
         return False
     if old is None or np.isnan(old):
         return True
-    return new < old if metric in LOWER_IS_BETTER else new > old
-
-
-def _count_confusion(truth: Integers, predicted: Integers, classes: int) -> Integers:
-    return np.bincount(truth * classes + predicted, minlength=classes * classes).reshape(classes, classes)
-
-
-def _measure_balanced_accuracy(truth: Integers, predicted: Integers, classes: int) -> float:
-    support = np.bincount(truth, minlength=classes)
-    right = np.bincount(truth[truth == predicted], minlength=classes)
-    return float((right[support > 0] / support[support > 0]).mean())
-
-
-def _measure_roc_auc(scores: Floats, truth: Integers) -> float | None:
-    from sklearn.metrics import roc_auc_score
-
-    classes = scores.shape[1]
-    if classes < 2 or len(np.unique(truth)) < classes:
-        return None
-    if classes == 2:
-        return float(roc_auc_score(truth, scores[:, 1]))
-    return float(np.mean([roc_auc_score(truth == place, scores[:, place]) for place in range(classes)]))
-
-
-def _measure_kappa(truth: Integers, predicted: Integers, classes: int) -> float | None:
-    from sklearn.metrics import cohen_kappa_score
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a single class among truths and predictions gives NaN, told below by None
-        value = float(cohen_kappa_score(truth, predicted, labels=list(range(classes)), weights="quadratic"))
-    return None if np.isnan(value) else value
+    return new < old if METRICS[metric].lower_is_better else new > old

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sightx_cli.errors import UsageError
+from sightx_cli.metrics.registry import ACCURACY
 from sightx_cli.recipe.catalog import find_recipe
 from sightx_cli.recipe.files import load_table
 from sightx_cli.recipe.overrides import apply_overrides, find_overridden, join_overrides
@@ -46,5 +47,5 @@ def build_bare_table(backbone: str) -> dict[str, Any]:
         "model": {"backbone": backbone, "head": {"dropout": 0.0}},
         "image": {"size_px": find_own_size(backbone), "fit": "crop", "profile": "none"},
         "stage": [{"train": "head", "epochs": 1, "rate": 1e-3}],
-        "training": {"metric": "accuracy"},
+        "training": {"metric": ACCURACY.name},
     }

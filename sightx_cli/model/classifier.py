@@ -55,9 +55,9 @@ def build_untrained(recipe: Recipe, classes: int, shapes_only: bool = False) -> 
         return build_classifier(backbone, random, classes).eval()
 
 
-def with_softmax(model: nn.Module) -> nn.Sequential:
-    """Return the classifier, on the CPU, that gives probabilities (N, classes) in place of logits."""
-    return nn.Sequential(model.cpu().eval(), nn.Softmax(1))
+def with_activation(model: nn.Module, activation: nn.Module) -> nn.Sequential:
+    """Return the classifier, on the CPU, that gives probabilities (N, C) in place of logits."""
+    return nn.Sequential(model.cpu().eval(), activation)
 
 
 def load_classifier(

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.errors import UsageError
-from sightx_cli.metrics.figures import measure_figures
-from sightx_cli.metrics.intervals import Interval, measure_fold_intervals, resample_folds
-from sightx_cli.metrics.scores import METRICS
+from sightx_cli.metrics.folds import FoldFigures
+from sightx_cli.metrics.intervals import Interval
 from sightx_cli.probe.linear_head import calm_threads, solve_linear_head
+from sightx_cli.task.interface import Task
 
 DEFAULT_FOLDS = 5
 FEW_IMAGES = 1_000
@@ -35,10 +35,22 @@ class CrossValidation:
     folds: int
     probabilities: NDArray[np.float32]
     """(N, C): of each image by the head that did not see it."""
-    metrics: dict[str, float | None]
-    intervals: dict[str, Interval | None]
-    errors: dict[str, float]
-    """The standard error of each mean."""
+    figures: FoldFigures
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """The mean over the folds of each figure."""
+        return self.figures.metrics
+
+    @property
+    def intervals(self) -> dict[str, Interval | None]:
+        """The 95 % interval of each mean."""
+        return self.figures.intervals
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """The standard error of each mean."""
+        return self.figures.errors
 
     def to_json(self) -> dict[str, object]:
         """Return the JSON contract of `cross_validation`."""
@@ -86,13 +98,14 @@ def shrink_folds(folds: int, labels: Sequence[str], together: Sequence[str]) -> 
     return max(2, min(folds, min(map(len, units.values()))))
 
 
-def assign_folds(targets: NDArray[np.int64], together: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
-    """Assign each image a fold from 1 to `folds`: classes in equal shares, what belongs together in one.
+def assign_folds(strata: Sequence[str], together: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
+    """Assign each image a fold from 1 to `folds`: strata in equal shares, what belongs together in one.
 
     `together` names what belongs together, "" for an image that stands alone (scikit-learn's StratifiedGroupKFold).
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+    targets = np.unique(np.asarray(strata).astype(str), return_inverse=True)[1]
     fold_of = np.zeros(len(targets), np.int64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class with fewer groups than folds
@@ -111,21 +124,18 @@ def cross_validate(
     features: NDArray[np.float32],
     targets: NDArray[np.int64],
     fold_of: NDArray[np.int64],
-    classes: Sequence[str],
-    ordered: bool,
+    task: Task,
     balanced: bool,
     together: Sequence[str],
     seed: int = 0,
-    graded: bool = False,
     views: Sequence[NDArray[np.float32]] = (),
 ) -> CrossValidation:
     """Solve a head on all folds but one, in turn, and predict that one: features (N, F), targets and folds (N,).
 
-    The penalty of each head is chosen within its own training images. Where the classes are `graded`, neighbouring
-    ones share their targets. `views` are the features (N, F) of further readings of the images, which the heads learn
-    from too; what they predict is the first reading.
+    The penalty of each head is chosen within its own training images. `views` are the features (N, F) of further
+    readings of the images, which the heads learn from too; what they predict is the first reading.
     """
-    probabilities = np.zeros((len(targets), len(classes)), np.float32)
+    probabilities = np.zeros((len(targets), task.outputs), np.float32)
     count = 1 + len(views)
     with calm_threads(len(targets) * count):
         for fold in np.unique(fold_of):
@@ -133,41 +143,25 @@ def cross_validate(
             groups = [name for name, out in zip(together, held_out, strict=True) if not out] * count
             solution = solve_linear_head(
                 np.concatenate([view[~held_out] for view in (features, *views)]),
-                np.tile(targets[~held_out], count),
-                len(classes),
+                np.concatenate([targets[~held_out]] * count),
+                task,
                 balanced,
                 groups if any(groups) else None,
                 seed,
                 count,
-                graded,
             )
             probabilities[held_out] = solution.predict(features[held_out])
-    return measure_folds(probabilities, targets, fold_of, classes, ordered, together, seed)
+    return measure_folds(probabilities, targets, fold_of, task, together, seed)
 
 
 def measure_folds(
     probabilities: NDArray[np.float32],
     targets: NDArray[np.int64],
     fold_of: NDArray[np.int64],
-    classes: Sequence[str],
-    ordered: bool,
+    task: Task,
     together: Sequence[str],
     seed: int = 0,
 ) -> CrossValidation:
-    """Measure out-of-fold probabilities (N, C): each figure's mean over the folds that have it, interval, error."""
-    folds = np.unique(fold_of)
-    rows = [
-        measure_figures(probabilities[fold_of == fold], targets[fold_of == fold], classes, ordered) for fold in folds
-    ]
-    groups = together if any(together) else None
-    resampled = resample_folds(probabilities, targets, fold_of, classes, ordered, groups, seed)
-    right = int((probabilities.argmax(1) == targets).sum())
-    units = len({name or f"\0{place}" for place, name in enumerate(together)})
-    metrics: dict[str, float | None] = {}
-    for name in METRICS:
-        values = [value for row in rows if (value := row[name]) is not None]
-        metrics[name] = float(np.mean(values)) if values else None
-    errors = {name: float(np.nanstd(values)) if len(values) else float("nan") for name, values in resampled.items()}
-    intervals = measure_fold_intervals(resampled, right, units, len(targets))
-    intervals = {name: interval if metrics[name] is not None else None for name, interval in intervals.items()}
-    return CrossValidation(len(folds), probabilities, metrics, intervals, errors)
+    """Measure out-of-fold probabilities (N, C) of targets and folds (N,)."""
+    figures = task.measure_folds(probabilities, targets, fold_of, together, seed)
+    return CrossValidation(len(np.unique(fold_of)), probabilities, figures)

@@ -10,10 +10,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sightx_cli.task.interface import Task
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 """Inverse strengths of the L2 penalty that are tried (scikit-learn's C, on standardised features)."""
@@ -46,27 +47,23 @@ class LinearSolution:
     mean: NDArray[np.float32]
     deviation: NDArray[np.float32]
     strength: float
+    task: Task
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probabilities (N, C) of features (N, F)."""
-        logits = (features - self.mean) / self.deviation @ self.weight.T + self.bias
-        powers = np.exp(logits - logits.max(1, keepdims=True))
-        return np.asarray(powers / powers.sum(1, keepdims=True), np.float32)
+        return self.task.activate((features - self.mean) / self.deviation @ self.weight.T + self.bias)
 
 
 def solve_linear_head(
     features: NDArray[np.float32],
     targets: NDArray[np.int64],
-    classes: int,
+    task: Task,
     balanced: bool,
     groups: Sequence[str] | None = None,
     seed: int = 0,
     views: int = 1,
-    graded: bool = False,
 ) -> LinearSolution:
-    """Solve a multinomial logistic regression on features (N, F) with targets (N,) of `classes` classes.
-
-    Where they are `graded`, neighbouring grades share their targets (see `task.grades`).
+    """Solve the task's regression on features (N, F) with the targets of their images.
 
     The penalty is chosen by cross-validated log loss on the training images, with groups kept together. There must be
     images of two classes at least; a class without any is given no chance. With several views the rows hold every
@@ -76,32 +73,12 @@ def solve_linear_head(
     scaled = (features - mean) / deviation
     first = len(targets) // views
     first_groups = None if groups is None else list(groups)[:first]
-    grades = classes if graded else 0
-    strength = choose_strength(scaled[:first], targets[:first], balanced, first_groups, seed, grades) / views
+    strength = choose_strength(scaled[:first], targets[:first], task, balanced, first_groups, seed) / views
     with warnings.catch_warnings():
         # An unfinished solution is a fine start for training; the judge of it is the valid part.
         warnings.simplefilter("ignore")
-        model = build_regression(strength, balanced, grades, 1e-3).fit(scaled, targets)
-    weight = np.zeros((classes, features.shape[1]), np.float32)
-    bias = np.full(classes, -10.0, np.float32)  # a class that the training part lacks
-    if len(model.classes_) == 2:  # scikit-learn gives one row: the second class against the first
-        first, second = model.classes_
-        weight[second], bias[second], bias[first] = model.coef_[0], model.intercept_[0], 0.0
-    else:
-        weight[model.classes_], bias[model.classes_] = model.coef_, model.intercept_
-    return LinearSolution(weight, bias, mean, deviation, strength)
-
-
-def build_regression(strength: float, balanced: bool, grades: int, tolerance: float, warm_start: bool = False) -> Any:
-    """Build the regression to fit: scikit-learn's, or the one of so many grades, which share their targets."""
-    if grades:
-        from sightx_cli.probe.grade_regression import GradeRegression
-
-        return GradeRegression(grades, strength, balanced, tol=tolerance, warm_start=warm_start)
-    from sklearn.linear_model import LogisticRegression
-
-    weights = "balanced" if balanced else None
-    return LogisticRegression(C=strength, class_weight=weights, max_iter=100, tol=tolerance, warm_start=warm_start)
+        weight, bias = task.build_regression(strength, balanced, 1e-3).fit(scaled, targets).read()
+    return LinearSolution(weight, bias, mean, deviation, strength, task)
 
 
 def measure_scale(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -126,36 +103,33 @@ def rotate(scaled: NDArray[np.float32]) -> NDArray[np.float32]:
 def choose_strength(
     scaled: NDArray[np.float32],
     targets: NDArray[np.int64],
+    task: Task,
     balanced: bool,
     groups: Sequence[str] | None,
     seed: int,
-    grades: int = 0,
 ) -> float:
-    """Choose the penalty with the least cross-validated log loss, on at most TRIAL_IMAGES images.
-
-    `grades` is the number of classes where they share their targets, 0 where they do not.
-    """
-    from sklearn.metrics import log_loss
+    """Choose the penalty with the least cross-validated log loss, on at most TRIAL_IMAGES images."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     rows = np.arange(len(targets))
     if len(rows) > TRIAL_IMAGES:
         rows = np.random.default_rng(seed).choice(rows, TRIAL_IMAGES, replace=False)
     x, y = rotate(scaled[rows]), targets[rows]
-    labels = np.unique(y)
+    strata = task.find_strata(y)
+    present = np.unique(strata)
     # An empty name is no group: that image stands alone (see data.splits).
     named = [group or f"\0{place}" for place, group in enumerate([""] * len(targets) if groups is None else groups)]
     chosen = np.asarray(named)[rows]
     apart = len(np.unique(chosen))
-    folds = min(3, int(np.bincount(y)[labels].min()), apart)
-    if folds < 2 or len(labels) < 2:
+    folds = min(3, int(np.bincount(strata)[present].min()), apart)
+    if folds < 2 or len(present) < 2:
         return STRENGTHS[1]
-    if apart < len(y):
-        splits = list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(x, y, chosen))
+    if apart < len(rows):
+        splits = list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(x, strata, chosen))
     else:
-        splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y))
+        splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, strata))
     # A fold without a class to learn from, or with nothing to judge on, says nothing of the penalty.
-    splits = [(fit, judge) for fit, judge in splits if len(judge) and len(np.unique(y[fit])) == len(labels)]
+    splits = [(fit, judge) for fit, judge in splits if len(judge) and len(np.unique(strata[fit])) == len(present)]
     if not splits:
         return STRENGTHS[1]
     losses = []
@@ -164,7 +138,7 @@ def choose_strength(
         for fit, judge in splits:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                model = build_regression(strength, balanced, grades, 1e-2).fit(x[fit], y[fit])
-            total += log_loss(y[judge], model.predict_proba(x[judge]), labels=model.classes_) * len(judge)
+                model = task.build_regression(strength, balanced, 1e-2).fit(x[fit], y[fit])
+            total += model.measure_loss(x[judge], y[judge])
         losses.append(total)
     return STRENGTHS[int(np.argmin(losses))]

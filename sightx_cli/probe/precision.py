@@ -19,8 +19,9 @@ from sightx_cli.engine.choice import EngineChoice
 from sightx_cli.engine.interface import EXACT, FEATURES, Forward, Precision
 from sightx_cli.features.outputs import View, read_batches
 from sightx_cli.features.sample import Sample
-from sightx_cli.probe.linear_head import STRENGTHS, build_regression, measure_scale
+from sightx_cli.probe.linear_head import STRENGTHS, measure_scale
 from sightx_cli.progress import Listener
+from sightx_cli.task.interface import Task
 
 CHECKED_IMAGES = 64
 BOUND = 0.1
@@ -59,6 +60,7 @@ def settle_precision(
     build: Callable[[Precision], Forward],
     view: View,
     train: Sample,
+    task: Task,
     readings: int,
     seed: int,
     listener: Listener,
@@ -72,7 +74,7 @@ def settle_precision(
     if readings < PAYS_FROM_READINGS:
         why = f"with {readings:,} images to read {engine.half} would gain less than its check costs"
         return replace(engine, precision_why=why)
-    check = check_half(engine.half, build, view, train, seed)
+    check = check_half(engine.half, build, view, train, task, seed)
     if check is None:
         return replace(engine, precision_why=f"too few images of two classes to check {engine.half} on")
     listener.note(f"precision: {check.describe()}")
@@ -80,34 +82,35 @@ def settle_precision(
 
 
 def check_half(
-    half: Precision, build: Callable[[Precision], Forward], view: View, train: Sample, seed: int
+    half: Precision, build: Callable[[Precision], Forward], view: View, train: Sample, task: Task, seed: int
 ) -> HalfCheck | None:
     """Compare half precision with float32 on CHECKED_IMAGES training images; None where they are too few to judge."""
-    places = choose_checked(train.targets, seed)
+    strata = task.find_strata(train.targets)
+    places = choose_checked(strata, seed)
     targets = train.targets[places]
     sides = np.arange(len(places)) % 2
-    if any(len(np.unique(targets[sides == side])) < 2 for side in (0, 1)):
+    if any(len(np.unique(strata[places][sides == side])) < 2 for side in (0, 1)):
         return None
     items = [(train.digests[place], train.paths[place]) for place in places]
     exact, rounded = (compute_features(build(precision), items, view) for precision in (EXACT, half))
     changed, largest = 0, 0.0
     for side in (0, 1):
         judged = sides == side
-        head = _solve(exact[~judged], targets[~judged])
+        head = _solve(exact[~judged], targets[~judged], task.plain())
         before, after = head(exact[judged]), head(rounded[judged])
-        changed += int((before.argmax(1) != after.argmax(1)).sum())
+        changed += int(task.differ(before, after).sum())
         largest = max(largest, float(np.abs(after - before).max()))
     return HalfCheck(half, len(places), changed, largest)
 
 
-def choose_checked(targets: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Choose the places of up to CHECKED_IMAGES images, pairs of one class beside each other, classes in turn."""
-    order = np.random.default_rng(seed).permutation(len(targets))
-    rank = np.zeros(len(targets), np.int64)
-    for label in np.unique(targets):
-        mine = order[targets[order] == label]
+def choose_checked(strata: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Choose the places of up to CHECKED_IMAGES images, pairs of one stratum beside each other, strata in turn."""
+    order = np.random.default_rng(seed).permutation(len(strata))
+    rank = np.zeros(len(strata), np.int64)
+    for stratum in np.unique(strata):
+        mine = order[strata[order] == stratum]
         rank[mine] = np.arange(len(mine))
-    chosen = np.lexsort((rank, targets, rank // 2))
+    chosen = np.lexsort((rank, strata, rank // 2))
     return chosen[:CHECKED_IMAGES]
 
 
@@ -119,9 +122,11 @@ def compute_features(forward: Forward, items: list[tuple[str, str]], view: View)
     return np.concatenate([found[first] for first in sorted(found)])
 
 
-def _solve(features: NDArray[np.float32], targets: NDArray[np.int64]) -> Callable[[NDArray[np.float32]], Any]:
+def _solve(
+    features: NDArray[np.float32], targets: NDArray[np.int64], task: Task
+) -> Callable[[NDArray[np.float32]], NDArray[Any]]:
     mean, deviation = measure_scale(features)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an unfinished solution compares as well
-        model = build_regression(STRENGTHS[1], False, 0, 1e-3).fit((features - mean) / deviation, targets)
-    return lambda rows: model.predict_proba((rows - mean) / deviation)
+        model = task.build_regression(STRENGTHS[1], False, 1e-3).fit((features - mean) / deviation, targets)
+    return lambda rows: model.predict((rows - mean) / deviation)

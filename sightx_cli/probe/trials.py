@@ -12,14 +12,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.metrics.figures import LOWER_IS_BETTER
+from sightx_cli.metrics.registry import LOSS, METRICS
 from sightx_cli.probe.folds import CrossValidation, measure_folds
-from sightx_cli.probe.linear_head import STRENGTHS, build_regression, calm_threads, measure_scale
+from sightx_cli.probe.linear_head import STRENGTHS, calm_threads, measure_scale
+from sightx_cli.task.interface import Regression, Task
 
 PROBE_IMAGES = 1_000
 """At most so many images of the train part are looked at."""
@@ -80,7 +80,7 @@ def choose_simplest(trials: Sequence[Trial], own: str) -> list[Trial]:
     No worse: within one standard error of the best mean, and not behind in log loss (see the module's first lines).
     Where none is both, the log loss decides.
     """
-    sign = -1.0 if trials[0].metric in LOWER_IS_BETTER else 1.0
+    sign = -1.0 if METRICS[trials[0].metric].lower_is_better else 1.0
     best = max(trials, key=lambda trial: sign * trial.mean)
     edge = sign * best.mean - best.standard_error
     at = [trial.value for trial in trials].index(own)
@@ -120,12 +120,13 @@ def compare_losses(
 def choose_probe_metric(metric: str, figures: dict[str, float | None]) -> str:
     """Return what the choices go by: the recipe's metric, but the log loss where that one is saturated or missing."""
     value = figures.get(metric)
-    return "loss" if value is None or (metric not in LOWER_IS_BETTER and value >= SATURATED) else metric
+    saturated = value is None or (not METRICS[metric].lower_is_better and value >= SATURATED)
+    return LOSS.name if saturated else metric
 
 
-def choose_weights_metric(metric: str) -> str:
+def choose_weights_metric(metric: str, task: Task) -> str:
     """Return what class weights are judged by: ROC AUC and the log loss know no decision, which the weights are for."""
-    return "balanced_accuracy" if metric in ("roc_auc", "loss") else metric
+    return metric if METRICS[metric].judges_labels else task.label_metric.name
 
 
 def list_taps(taps: str, stages: int) -> list[str]:
@@ -165,15 +166,15 @@ def estimate_head_seconds(images: int, features: int, classes: int) -> float:
     return HEAD_SECONDS * rows**2 * max(1.0, classes / 2) * max(0.2, min(features / 4_000, 2.0))
 
 
-def sample_images(targets: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
-    """Return the places of at most so many images, each class in its share and at least two of each."""
-    if len(targets) <= most:
-        return np.arange(len(targets))
+def sample_images(strata: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+    """Return the places of at most so many images, each stratum (N,) in its share, two of each at least."""
+    if len(strata) <= most:
+        return np.arange(len(strata))
     generator = np.random.default_rng(seed)
     chosen = []
-    for number in np.unique(targets):
-        places = generator.permutation(np.flatnonzero(targets == number))
-        chosen.append(places[: max(2, round(len(places) * most / len(targets)))])
+    for number in np.unique(strata):
+        places = generator.permutation(np.flatnonzero(strata == number))
+        chosen.append(places[: max(2, round(len(places) * most / len(strata)))])
     return np.sort(np.concatenate(chosen))
 
 
@@ -181,12 +182,10 @@ def measure_head(
     features: NDArray[np.float32],
     targets: NDArray[np.int64],
     fold_of: NDArray[np.int64],
-    classes: Sequence[str],
-    ordered: bool,
+    task: Task,
     balanced: bool,
     together: Sequence[str],
     seed: int = 0,
-    graded: bool = False,
 ) -> CrossValidation:
     """Cross-validate a linear head quickly: as `cross_validate`, with one penalty for all folds.
 
@@ -194,37 +193,33 @@ def measure_head(
     of a setting alike, at a quarter of the time.
     """
     with calm_threads(len(targets)):
-        found = _find_probabilities(features, targets, fold_of, len(classes), balanced, graded)
-    return measure_folds(found, targets, fold_of, classes, ordered, together, seed)
+        found = _find_probabilities(features, targets, fold_of, task, balanced)
+    return measure_folds(found, targets, fold_of, task, together, seed)
 
 
 def _find_probabilities(
     features: NDArray[np.float32],
     targets: NDArray[np.int64],
     fold_of: NDArray[np.int64],
-    classes: int,
+    task: Task,
     balanced: bool,
-    graded: bool,
 ) -> NDArray[np.float32]:
     """Return the out-of-fold probabilities (N, C) of the penalty with the least log loss."""
     mean, deviation = measure_scale(features)
     turned = turn((features - mean) / deviation)
     best: tuple[float, NDArray[np.float32]] | None = None
-    models: dict[int, Any] = {}
+    models: dict[int, Regression] = {}
     for strength in STRENGTHS:
-        found = np.full((len(targets), classes), 0.0, np.float32)
+        found = np.zeros((len(targets), task.outputs), np.float32)
         for fold in np.unique(fold_of):
             out = fold_of == fold
-            model = models.get(fold) or build_regression(strength, balanced, classes * graded, 1e-2, warm_start=True)
-            models[fold] = model.set_params(C=strength)
-            if len(np.unique(targets[~out])) < 2:
-                found[np.ix_(out, np.unique(targets[~out]))] = 1.0
-                continue
+            if fold not in models:
+                models[fold] = task.build_regression(strength, balanced, 1e-2, warm_start=True)
+            models[fold].set_strength(strength)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # unfinished solutions rank choices as well
-                model.fit(turned[~out], targets[~out])
-            found[np.ix_(out, model.classes_)] = model.predict_proba(turned[out])
-        loss = float(-np.log(found[np.arange(len(targets)), targets].clip(1e-12)).mean())
+                found[out] = models[fold].fit(turned[~out], targets[~out]).predict(turned[out])
+        loss = float(task.measure_losses(found, targets).mean())
         if best is not None and loss > best[0]:
             break  # the loss over the penalty has one valley: what follows is worse
         best = (loss, found)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sightx_cli.probe.linear_head import calm_threads, choose_strength, measure_scale
 from sightx_cli.quality.neighbours import find_directions
+from sightx_cli.task.single_label import SingleLabel
 
 FOLDS = 5
 DIRECTIONS = 256
@@ -66,7 +67,7 @@ def find_doubts(
         places = find_label_issues(
             labels, probabilities, filter_by="both", return_indices_ranked_by="self_confidence", n_jobs=1
         )
-    suggested = probabilities.argmax(1)
+    suggested = name_classes(labels).decide(probabilities)
     found = tuple(
         Doubt(
             int(rows[place]),
@@ -87,20 +88,24 @@ def predict_out_of_fold(
 
     Every class has images in FOLDS groups at least.
     """
-    from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold
 
-    classes = int(labels.max()) + 1
+    task = name_classes(labels)
     codes = np.unique(np.asarray(groups), return_inverse=True)[1]
-    probabilities = np.full((len(labels), classes), 1e-6)
+    probabilities = np.full((len(labels), task.outputs), 1e-6)
     rows = _reduce(features, seed)
     with calm_threads(len(rows)), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a head that is not quite solved judges as well
-        strength = choose_strength(rows, labels, False, groups, seed)
+        strength = choose_strength(rows, labels, task, False, groups, seed)
         for fit, judge in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(rows, labels, codes):
-            model = LogisticRegression(C=strength, max_iter=100, tol=1e-3).fit(rows[fit], labels[fit])
-            probabilities[np.ix_(judge, model.classes_)] = model.predict_proba(rows[judge])
+            found = task.build_regression(strength, False, 1e-3).fit(rows[fit], labels[fit]).predict(rows[judge])
+            probabilities[judge] = np.where(found > 0, found, probabilities[judge])
     return probabilities / probabilities.sum(1, keepdims=True)  # type: ignore[no-any-return]
+
+
+def name_classes(labels: NDArray[np.int64]) -> SingleLabel:
+    """Return the task that confident learning judges: one label for each image, of as many classes as numbers."""
+    return SingleLabel(tuple(map(str, range(int(labels.max()) + 1))))
 
 
 def _reduce(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:

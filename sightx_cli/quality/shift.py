@@ -175,8 +175,8 @@ def read_sample(paths: Sequence[str]) -> tuple[Images, list[float]]:
     Returns the images (N, 224, 224, 3) and by how much each was enlarged (below 1: made smaller). Raises DataError
     when none can be read.
     """
-    ordered = sorted(paths)
-    waiting = [ordered[place] for place in np.random.default_rng(SAMPLE_SEED).permutation(len(ordered))]
+    listed = sorted(paths)
+    waiting = [listed[place] for place in np.random.default_rng(SAMPLE_SEED).permutation(len(listed))]
     found: list[tuple[NDArray[np.uint8], float]] = []
     with ThreadPoolExecutor(measure_threads().decoding) as pool:
         while waiting and len(found) < SHIFT_IMAGES:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from sightx_cli.errors import RecipeError
+from sightx_cli.metrics.registry import METRICS, SINGLE_LABEL
 from sightx_cli.recipe.files import EXAMPLE
 from sightx_cli.recipe.names import build_recipe_error, show_value
 from sightx_cli.recipe.rates import HEAD, read_rate, resolve_rates
@@ -83,8 +84,9 @@ def find_contradictions(table: Mapping[str, Any]) -> list[Fault]:
     pool, taps = _pick(table, "model.head.pool", str, "avg"), _pick(table, "model.head.taps", str, "last")
     if pool == "flatten" and taps != "last":
         faults.append(Fault("model.head.pool", '"flatten"', '"avg" where taps is not "last": taps are pooled outputs'))
-    if _pick(table, "training.metric", str, "") == "quadratic_kappa" and table.get("ordered") is False:
-        faults.append(Fault("training.metric", '"quadratic_kappa"', "another metric where ordered = false"))
+    metric = METRICS.get(_pick(table, "training.metric", str, ""))
+    if metric is not None and SINGLE_LABEL not in metric.kinds and table.get("ordered") is False:
+        faults.append(Fault("training.metric", f'"{metric.name}"', "another metric where ordered = false"))
     schedule = _pick(table, "training.schedule", str, "one-cycle")
     warmup = _pick(table, "training.warmup_epochs", int, 0)
     if warmup > 0 and schedule != "cosine":

@@ -6,10 +6,11 @@ tells the user.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
+from sightx_cli.metrics.registry import METRICS
 from sightx_cli.recipe.decision import Verdict
 from sightx_cli.recipe.names import join_choices
 from sightx_cli.recipe.profiles import PROFILES
@@ -24,7 +25,10 @@ from sightx_cli.recipe.values import (
     read_train,
 )
 
-Metric = Literal["accuracy", "balanced_accuracy", "roc_auc", "quadratic_kappa", "loss"]
+if TYPE_CHECKING:
+    Metric = str
+else:
+    Metric = Literal[tuple(METRICS)]
 
 
 def as_tuple(value: object) -> object:

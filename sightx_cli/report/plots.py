@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sightx_cli.metrics.figures import LOWER_IS_BETTER
+from sightx_cli.metrics.registry import METRICS, find_title
 
 INK, MUTED, ACCENT, SECOND = "#1d2733", "#8a97a6", "#1769aa", "#d1495b"
 DPI = 120
@@ -27,7 +27,7 @@ def plot_training(history: Sequence[Mapping[str, Any]], metric: str, path: Path)
     left.legend(frameon=False)
     values = [row.get(metric, float("nan")) for row in history]
     right.plot(epochs, values, color=ACCENT, marker=".")
-    right.set_title(f"{metric.replace('_', ' ')} (valid)", loc="left")
+    right.set_title(f"{find_title(metric)} (valid)", loc="left")
     limit_to_one(right, metric)
     best = max((place for place, row in enumerate(history) if row.get("best")), default=None)
     if best is not None:
@@ -44,7 +44,7 @@ def plot_training(history: Sequence[Mapping[str, Any]], metric: str, path: Path)
 
 def limit_to_one(axes: Any, metric: str) -> None:
     """End the axis of a figure that cannot exceed 1 there: the margin of a flat curve would reach beyond it."""
-    if metric not in LOWER_IS_BETTER:
+    if not METRICS[metric].lower_is_better:
         axes.set_ylim(top=min(axes.get_ylim()[1], HIGHEST))
 
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sightx_cli.metrics.registry import METRICS, find_title
 from sightx_cli.report.plots import ACCENT, INK, MUTED, SECOND, _new_figure, _save
-
-NAMES = {"roc_auc": "ROC AUC", "quadratic_kappa": "quadratic kappa", "loss": "log loss (lower is better)"}
 
 
 def plot_probe(
@@ -17,11 +16,13 @@ def plot_probe(
     """Draw on the left every value that was measured, the chosen ones marked; on the right the figure by depth."""
     figure, (left, right) = _new_figure(2)
     # One axis bears one kind of figure: class weights may be judged by another.
-    rows = [trial for trial in reversed(choices) if (trial["metric"] == "loss") == (metric == "loss")]
+    falls = METRICS[metric].lower_is_better
+    rows = [trial for trial in reversed(choices) if METRICS[trial["metric"]].lower_is_better == falls]
+    name = find_title(metric) + (" (lower is better)" if falls else "")
     for place, trial in enumerate(rows):
         colour = SECOND if trial["chosen"] else ACCENT
         left.errorbar(trial["mean"], place, xerr=trial["standard_error"], fmt="o", color=colour, capsize=3)
-        other = "" if trial["metric"] == metric else f"  ({trial['metric'].replace('_', ' ')})"
+        other = "" if trial["metric"] == metric else f"  ({find_title(trial['metric'])})"
         left.annotate(
             f"{trial['mean']:.3f}{other}", (trial["mean"], place), (0, 6), textcoords="offset points",
             ha="center", fontsize=7, color=INK,
@@ -31,7 +32,7 @@ def plot_probe(
     left.set_yticks(range(len(rows)), [f"{row['setting'].rpartition('.')[2]} {row['value']}" for row in rows])
     left.set_ylim(-0.6, len(rows) - 0.2)
     left.set_title("choices (red: taken), ± one standard error", loc="left", fontsize=10)
-    left.set_xlabel(NAMES.get(metric, metric.replace("_", " ")))
+    left.set_xlabel(name)
     places = range(len(depth))
     for key, colour, label in (("alone", ACCENT, "this stage alone"), ("up_to", MUTED, "all up to this stage")):
         values = [stage[key] if stage[key] is not None else float("nan") for stage in depth]
@@ -39,7 +40,7 @@ def plot_probe(
         right.errorbar(places, values, yerr=errors, color=colour, label=label, marker="o", markersize=4, capsize=2)
     right.set_xticks(places, [stage["stage"] for stage in depth], rotation=35, ha="right", parse_math=False)
     right.set_title("a head on the output of each stage", loc="left", fontsize=10)
-    right.set_ylabel(NAMES.get(metric, metric.replace("_", " ")))
+    right.set_ylabel(name)
     if depth:
         right.legend(frameon=False, fontsize=8)
     _save(figure, path)

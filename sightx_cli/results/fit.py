@@ -19,6 +19,8 @@ class FitResult:
     recipe: str
     reason: str
     images: dict[str, int]
+    task: str
+    """What the labels are: single-label, grades."""
     classes: tuple[str, ...]
     metrics: Figures
     intervals: Intervals
@@ -45,6 +47,7 @@ class FitResult:
             "run": str(self.run.absolute()),
             "recipe": self.recipe,
             "reason": self.reason,
+            "task": self.task,
             "images": self.images,
             "classes": list(self.classes),
             "metrics": self.metrics,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sightx_cli.bundle.table import write_csv
 from sightx_cli.data.splits import join_groups
 from sightx_cli.probe.folds import CrossValidation, cross_validate
 from sightx_cli.progress import Listener
 from sightx_cli.steps.preparation import Preparation
+from sightx_cli.task.interface import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,18 +53,14 @@ def validate_head(preparation: Preparation, session: Session, listener: Listener
     chosen = (rows["fold"] != "").to_numpy()
     rows = rows[chosen]
     features, *views = [reading[chosen] for reading in readings]
-    numbers = {name: number for number, name in enumerate(session.classes)}
-    targets = np.array([numbers[label] for label in rows["label"]], dtype=np.int64)
     cross = cross_validate(
         features,
-        targets,
+        session.task.number(rows["label"].tolist()),
         rows["fold"].to_numpy().astype(np.int64),
-        session.classes,
-        session.ordered,
+        session.task,
         session.recipe.training.class_weights == "balanced",
         join_groups(rows["group"].tolist(), rows["digest"].tolist()),
         preparation.options.seed,
-        session.graded(),
         views,
     )
     return Validated(rows, cross, time.perf_counter() - began)
@@ -92,12 +89,11 @@ def read_plain_features(session: Session, train_images: int, valid_images: int) 
     return readings[0] if readings else None
 
 
-def write_out_of_fold(validated: Validated, classes: tuple[str, ...], path: Path) -> None:
+def write_out_of_fold(validated: Validated, task: Task, path: Path) -> None:
     """Write one row for each image: its label, what the head that had not seen it says, and every probability."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["image", "label", "predicted", "confidence", *(f"p_{name}" for name in classes)])
-        images, labels = validated.rows["image"], validated.rows["label"]
-        for image, label, row in zip(images, labels, validated.cross.probabilities, strict=True):
-            best = int(row.argmax())
-            writer.writerow([image, label, classes[best], f"{row[best]:.6f}", *(f"{value:.6f}" for value in row)])
+    images, labels = validated.rows["image"], validated.rows["label"]
+    rows = (
+        {"image": image, "label": label, **task.fill_row(probabilities)}
+        for image, label, probabilities in zip(images, labels, validated.cross.probabilities, strict=True)
+    )
+    write_csv(path, ["image", "label", *task.columns], rows)

@@ -7,7 +7,6 @@ is the figure of the finished model, to the image, or it is said where they diff
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +18,10 @@ from sightx_cli import runs
 from sightx_cli.bundle.facts import BundleFacts, write_facts
 from sightx_cli.bundle.predictor import Predictor, load_predictor
 from sightx_cli.bundle.product import write_headed_graph, write_probabilities_graph, write_weights
-from sightx_cli.metrics.figures import measure_classes, measure_figures, measure_intervals
 from sightx_cli.progress import Listener
 from sightx_cli.results.fit import Figures, Intervals
 from sightx_cli.steps.preparation import Preparation
+from sightx_cli.task.interface import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,8 +75,7 @@ def write_bundle(preparation: Preparation, session: Session, folder: Path, liste
     folder.mkdir(parents=True)
     recipe = preparation.recipe
     facts = BundleFacts(
-        classes=session.classes,
-        ordered=session.ordered,
+        task=session.task,
         size_px=recipe.image.size_px,
         fit=recipe.image.fit,
         mean=tuple(session.weights.mean),
@@ -90,8 +88,8 @@ def write_bundle(preparation: Preparation, session: Session, folder: Path, liste
     write_weights(session.model, folder / runs.BUNDLE_WEIGHTS)
     graph, kept = folder / runs.BUNDLE_GRAPH, session.kept
     features = kept.graph if kept and not session.best.backbone_trained and not facts.head["hidden"] else None
-    if features is None or not write_headed_graph(features, session.head, graph):
-        reason = write_probabilities_graph(session.model, facts.size_px, facts.mean, facts.std, graph)
+    if features is None or not write_headed_graph(features, session.head, facts.task, graph):
+        reason = write_probabilities_graph(session.model, facts.task, facts.size_px, facts.mean, facts.std, graph)
         if reason:
             listener.warn(f"OpenVINO cannot convert this network ({reason}): predict runs it with torch, slower")
             facts = replace(facts, graph=False)
@@ -108,28 +106,27 @@ def measure_valid(predictor: Predictor, preparation: Preparation, session: Sessi
     if judged is None or len(part) <= CHECKED_IMAGES:
         measured = measure_part(predictor, preparation, "valid", listener)
         if judged is not None:
-            say_differences(judged, measured.probabilities, part, listener)
+            say_differences(session.task, judged, measured.probabilities, part, listener)
         return measured
-    second, first = np.sort(judged, axis=1)[:, -2:].T
+    task = predictor.facts.task
     spread = np.linspace(0, len(part) - 1, CHECKED_IMAGES).astype(np.int64)
-    rows = np.union1d(spread, np.flatnonzero(first - second <= 2 * SAME))
+    rows = np.union1d(spread, np.flatnonzero(task.measure_margins(judged) <= SAME))
     bundled = predict_rows(predictor, part.iloc[rows], "checking the finished model", listener)
     if np.abs(bundled - judged[rows]).max() > SAME:
         measured = measure_part(predictor, preparation, "valid", listener)
-        say_differences(judged, measured.probabilities, part, listener)
+        say_differences(session.task, judged, measured.probabilities, part, listener)
         return measured
     probabilities = judged.copy()
     probabilities[rows] = bundled
-    say_differences(judged, probabilities, part, listener)
-    classes = predictor.facts.classes
-    return measure(probabilities, number_labels(part, classes), classes, preparation.ordered, len(rows))
+    say_differences(task, judged, probabilities, part, listener)
+    return measure(task, probabilities, task.number(part["label"].tolist()), len(rows))
 
 
 def say_differences(
-    judged: NDArray[np.float32], finished: NDArray[np.float32], part: pd.DataFrame, listener: Listener
+    task: Task, judged: NDArray[np.float32], finished: NDArray[np.float32], part: pd.DataFrame, listener: Listener
 ) -> None:
     """Warn where the finished model gives images another label than its best epoch did, and name the first."""
-    others = np.flatnonzero(judged.argmax(1) != finished.argmax(1))
+    others = np.flatnonzero(task.differ(judged, finished))
     if len(others):
         listener.warn(
             f"the finished model labels {len(others)} of the {len(part):,} validation images differently from its best "
@@ -140,38 +137,31 @@ def say_differences(
 def measure_part(predictor: Predictor, preparation: Preparation, split: str, listener: Listener) -> Measured:
     """Predict a part from the bundle, as `sightx predict` would, and measure it."""
     part = preparation.part(split)
-    classes = predictor.facts.classes
+    task = predictor.facts.task
     probabilities = predict_rows(predictor, part, f"measuring the {split} part", listener)
-    return measure(probabilities, number_labels(part, classes), classes, preparation.ordered, len(part))
+    return measure(task, probabilities, task.number(part["label"].tolist()), len(part))
 
 
-def number_labels(part: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.int64]:
-    """Return the class numbers (N,) of a part's labels."""
-    return np.array([classes.index(label) for label in part["label"]], dtype=np.int64)
-
-
-def measure(
-    probabilities: NDArray[np.float32], targets: NDArray[np.int64], classes: Sequence[str], ordered: bool, bundled: int
-) -> Measured:
+def measure(task: Task, probabilities: NDArray[np.float32], targets: NDArray[np.int64], bundled: int) -> Measured:
     """Measure figures, intervals and classes of probabilities (N, C), `bundled` of them the bundle's own."""
     return Measured(
-        measure_figures(probabilities, targets, classes, ordered),
-        measure_intervals(probabilities, targets, classes, ordered),
-        measure_classes(probabilities, targets, classes).to_json(),
+        task.measure_figures(probabilities, targets),
+        task.measure_intervals(probabilities, targets),
+        task.measure_classes(probabilities, targets),
         targets,
         probabilities,
         bundled,
     )
 
 
-def predict_rows(predictor: Predictor, part: pd.DataFrame, task: str, listener: Listener) -> NDArray[np.float32]:
+def predict_rows(predictor: Predictor, part: pd.DataFrame, work: str, listener: Listener) -> NDArray[np.float32]:
     """Return the probabilities (N, C) of a part's images, all of which were read before."""
-    listener.start(task, len(part), "images")
+    listener.start(work, len(part), "images")
     rows = []
     for prediction in predictor.predict(zip(part["image"], part["path"], strict=True)):
         if prediction.probabilities is None:
             raise OSError(f"{prediction.image}: could be read before, and now not: {prediction.error}")
         rows.append(prediction.probabilities)
-        listener.advance(task)
-    listener.finish(task)
+        listener.advance(work)
+    listener.finish(work)
     return np.stack(rows)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sightx_cli.metrics.figures import LOWER_IS_BETTER
+from sightx_cli.metrics.registry import METRICS
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.steps.recipe_search import Chooser
 
@@ -46,7 +46,7 @@ def describe_depth(depth: Sequence[dict[str, Any]], metric: str) -> str:
     known = [stage for stage in depth if stage["up_to"] is not None]
     if not known:
         return ""
-    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    sign = -1.0 if METRICS[metric].lower_is_better else 1.0
     best = max(known, key=lambda stage: sign * stage["up_to"])
     edge = sign * best["up_to"] - best["up_to_error"]
     first = next(stage for stage in known if sign * stage["up_to"] >= edge)

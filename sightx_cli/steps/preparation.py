@@ -28,6 +28,8 @@ from sightx_cli.recipe.values import SCRATCH
 from sightx_cli.startup.imports import NETWORKS, importing
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.split import adjust_manifest, split_images
+from sightx_cli.task.choice import choose_task
+from sightx_cli.task.interface import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +51,7 @@ class Preparation:
     choice: Choice | None
     plan: Plan
     metric: str
-    ordered: bool
+    task: Task
     leaks: Leaks = field(default_factory=lambda: Leaks(()))
     folds: int = 0
     probed: dict[str, object] | None = None
@@ -89,11 +91,11 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     if unreadable:
         choice = choose(options, manifest, frame, shift)
         recipe, origin, overridden = resolve_recipe(options, choice, shift)
-    split = split_images(options, manifest, frame, listener)
+    task = choose_task(manifest.classes, manifest.has_order, recipe)
+    split = split_images(options, manifest, frame, task, listener)
     frame = split.frame
     fingerprint = measure_fingerprint(manifest, frame, unreadable, threads)
-    ordered = manifest.ordered if recipe.ordered is None else recipe.ordered
-    metric, metric_origin = choose_metric(recipe, ordered, overridden)
+    metric, metric_origin = choose_metric(recipe, task, overridden)
     plan = plan_fit(
         options,
         recipe,
@@ -103,7 +105,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         fingerprint,
         metric,
         metric_origin,
-        ordered,
+        task,
         split.leaks,
         outcomes | {"folds": split.folds or None},
         shift,
@@ -124,7 +126,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         choice,
         plan,
         metric,
-        ordered,
+        task,
         split.leaks,
         split.folds,
         seconds=seconds,
@@ -202,17 +204,11 @@ def start_from_file(recipe: Recipe, options: Options, overridden: Sequence[str])
     return recipe.model_copy(update={"model": recipe.model.model_copy(update={"weights": "file"})})
 
 
-def choose_metric(recipe: Recipe, ordered: bool, overridden: Sequence[str]) -> tuple[str, str]:
-    """Return what chooses the best epoch, and where that comes from.
-
-    Where the classes are grades, quadratic kappa takes the place of ROC AUC (which knows no order) unless the user
-    set the metric.
-    """
-    if "training.metric" in overridden:
-        return recipe.training.metric, "option"
-    if ordered and recipe.training.metric == "roc_auc":
-        return "quadratic_kappa", "data"
-    return recipe.training.metric, "recipe"
+def choose_metric(recipe: Recipe, task: Task, overridden: Sequence[str]) -> tuple[str, str]:
+    """Return what chooses the best epoch, and where that comes from."""
+    own, by_user = recipe.training.metric, "training.metric" in overridden
+    metric = task.choose_metric(own, by_user)
+    return metric, "option" if by_user else "recipe" if metric == own else "data"
 
 
 def plan_fit(
@@ -224,7 +220,7 @@ def plan_fit(
     fingerprint: Fingerprint,
     metric: str,
     metric_origin: str,
-    ordered: bool,
+    task: Task,
     leaks: Leaks,
     outcomes: Mapping[str, object],
     shift: Shift | None = None,
@@ -235,6 +231,10 @@ def plan_fit(
         "data.train": (fingerprint.parts.get("train", 0), "data"),
         "data.valid": (fingerprint.parts.get("valid", 0), "data"),
         "data.classes": (len(fingerprint.classes), "data"),
+        "data.task": (
+            task.kind,
+            "recipe" if recipe.ordered is not None else "data" if fingerprint.has_order else "default",
+        ),
         "data.imbalance": (fingerprint.imbalance_ratio, "data"),
         "training.metric": (metric, metric_origin),
         **options.facts(**outcomes),
@@ -252,8 +252,6 @@ def plan_fit(
             facts["image.profile"] = (recipe.image.profile, "data")
     if options.weights is not None:
         facts["model.weights"] = ("file", "option")
-    if ordered:
-        facts["data.ordered"] = (True, "data" if recipe.ordered is None else "recipe")
     return build_plan(
         recipe,
         str(origin),

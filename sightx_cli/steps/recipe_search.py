@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sightx_cli.data.folders import natural_key
 from sightx_cli.data.splits import join_groups
-from sightx_cli.metrics.scores import measure_losses
+from sightx_cli.metrics.registry import LOSS, find_title
 from sightx_cli.probe.folds import CrossValidation, assign_folds, shrink_folds
 from sightx_cli.probe.trials import (
     BUDGET_SHARE,
@@ -36,6 +37,7 @@ from sightx_cli.progress import Listener
 from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.recipe.settings import BACKBONE, FIT, SIZE, TAPS, WEIGHTS, change_setting, read_setting
 from sightx_cli.steps.preparation import Preparation
+from sightx_cli.task.interface import Task
 
 if TYPE_CHECKING:
     from sightx_cli.features.embedding import Embedding
@@ -62,13 +64,10 @@ class Probe:
     targets: NDArray[np.int64]
     together: list[str]
     fold_of: NDArray[np.int64]
-    classes: tuple[str, ...]
-    ordered: bool
+    task: Task
     seed: int
     budget_seconds: float
     train_images: int
-    graded: bool = False
-    """Whether the heads are taught that neighbouring grades are less wrong, as that of the fit."""
     trials: list[Trial] = field(default_factory=list)
     chosen: dict[str, Any] = field(default_factory=dict)
     evidence: dict[str, str] = field(default_factory=dict)
@@ -91,45 +90,32 @@ class Probe:
 
     def measure(self, features: NDArray[np.float32], balanced: bool) -> CrossValidation:
         """Cross-validate a quick head on features (N, F)."""
-        return measure_head(
-            features,
-            self.targets,
-            self.fold_of,
-            self.classes,
-            self.ordered,
-            balanced,
-            self.together,
-            self.seed,
-            self.graded,
-        )
+        return measure_head(features, self.targets, self.fold_of, self.task, balanced, self.together, self.seed)
 
 
 def open_probe(preparation: Preparation, budget_seconds: float | None) -> Probe | None:
     """Take the images to look at from the train part; None where its classes are too small to be divided."""
-    from sightx_cli.task.grades import is_graded
-
-    rows = preparation.part("train")
-    names = {name: number for number, name in enumerate(preparation.manifest.classes)}
-    targets = np.array([names[label] for label in rows["label"]], dtype=np.int64)
-    places = sample_images(targets, PROBE_IMAGES, preparation.options.seed)
-    sampled = rows.iloc[places]
+    rows, task = preparation.part("train"), preparation.task
+    names = task.stratify(rows["label"].tolist())
+    numbers = {name: number for number, name in enumerate(sorted(set(names), key=natural_key))}
+    strata = np.array([numbers[name] for name in names], dtype=np.int64)
+    sampled = rows.iloc[sample_images(strata, PROBE_IMAGES, preparation.options.seed)]
+    labels = sampled["label"].tolist()
     together = join_groups(sampled["group"].tolist(), sampled["digest"].tolist())
-    folds = shrink_folds(PROBE_FOLDS, sampled["label"].tolist(), together)
+    folds = shrink_folds(PROBE_FOLDS, task.stratify(labels), together)
     if folds < 2:
         return None
     budget = choose_budget(preparation.recipe, len(rows)) if budget_seconds is None else budget_seconds
     return Probe(
         [str(path) for path in sampled["path"]],
         sampled["digest"].tolist(),
-        targets[places],
+        task.number(labels),
         together,
-        assign_folds(targets[places], together, folds, preparation.options.seed),
-        preparation.manifest.classes,
-        preparation.ordered,
+        assign_folds(task.stratify(labels), together, folds, preparation.options.seed),
+        task,
         preparation.options.seed,
         budget,
         len(rows),
-        is_graded(preparation.ordered, preparation.recipe.training.soft_grades, len(preparation.manifest.classes)),
     )
 
 
@@ -173,9 +159,8 @@ class Chooser:
             self._compare(TAPS, list_taps(recipe.model.head.taps, stages))
         if self.imbalance >= IMBALANCED:
             own = recipe.training.class_weights
-            self._compare(
-                WEIGHTS, [own, "none" if own == "balanced" else "balanced"], choose_weights_metric(probe.metric)
-            )
+            metric = choose_weights_metric(probe.metric, probe.task)
+            self._compare(WEIGHTS, [own, "none" if own == "balanced" else "balanced"], metric)
         self._compare(SIZE, list_sizes(recipe.image.size_px, self.short_side_px, probe.train_images))
         if not self.square:
             fits = [recipe.image.fit, *(fit for fit in ("squash", "pad", "crop") if fit != recipe.image.fit)]
@@ -200,7 +185,7 @@ class Chooser:
             again = key in (SIZE, FIT, BACKBONE) and value != own
             forward = estimate_forward_seconds(len(probe.paths), changed.image.size_px) if again else 0.0
             width = select_taps(self.embedding.features[:1], self.embedding.widths, changed.model.head.taps)
-            heads = estimate_head_seconds(len(probe.paths), width.shape[1], len(probe.classes))
+            heads = estimate_head_seconds(len(probe.paths), width.shape[1], probe.task.outputs)
             # What needs no other reading is all but free: it is tried even where the first reading took the budget.
             room = probe.left_seconds if forward else probe.budget_seconds
             if value != own and forward + heads > room:
@@ -216,7 +201,7 @@ class Chooser:
             mean = figures.metrics[metric]
             if mean is not None:
                 trials.append(Trial(key, str(value), metric, mean, figures.errors[metric], round(taken, 3)))
-                losses[str(value)] = measure_losses(figures.probabilities.astype(np.float64), probe.targets)
+                losses[str(value)] = probe.task.measure_losses(figures.probabilities.astype(np.float64), probe.targets)
         if len(trials) < 2:
             return
         names = [str(value) for value in values]
@@ -267,12 +252,11 @@ def describe_evidence(key: str, trials: Sequence[Trial], own: str) -> str:
     others = [trial for trial in trials if trial is not chosen]
     against = next((trial for trial in others if trial.value == own), None)
     listed = [against] if against else others
-    name = {"quadratic_kappa": "kappa", "roc_auc": "ROC AUC", "loss": "log loss"}.get(chosen.metric, chosen.metric)
     behind = [trial for trial in listed if (trial.log_loss_behind or 0) > 0]
     loss = f", log loss {behind[0].log_loss_behind:.2f} ± {behind[0].log_loss_error:.2f} lower" if behind else ""
-    loss = loss if not chosen.log_loss_behind and chosen.metric != "loss" else ""
+    loss = loss if not chosen.log_loss_behind and chosen.metric != LOSS.name else ""
     said = ", ".join(f"{trial.describe()} {'at' if key == SIZE else 'with'} {trial.value}" for trial in listed)
-    return f"{describe_value(key, chosen.value)}: {name.replace('_', ' ')} {chosen.describe()} against {said}{loss}"
+    return f"{describe_value(key, chosen.value)}: {find_title(chosen.metric)} {chosen.describe()} against {said}{loss}"
 
 
 def apply_probe(preparation: Preparation, probe: Probe, recipe: Recipe) -> Preparation:

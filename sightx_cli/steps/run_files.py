@@ -61,9 +61,9 @@ def write_run(
     runs.write_json(folder / runs.METRICS, describe_metrics(proof, result))
     runs.write_json(folder / runs.ENVIRONMENT, describe_environment(session))
     if validated is not None:
-        write_out_of_fold(validated, session.classes, folder / runs.OUT_OF_FOLD)
+        write_out_of_fold(validated, session.task, folder / runs.OUT_OF_FOLD)
     plot_training(session.history, session.metric, folder / runs.TRAINING_PLOT)
-    plot_confusion(proof.valid.classes["confusion"], session.classes, folder / runs.CONFUSION_PLOT)
+    plot_confusion(proof.valid.classes["confusion"], session.task.classes, folder / runs.CONFUSION_PLOT)
 
 
 def describe_weights(weights: Weights, given: bool) -> dict[str, PlanValue]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from sightx_cli.engine.choice import EngineChoice, build_forward, choose_device, choose_engine
 from sightx_cli.engine.interface import Forward, Precision
@@ -26,6 +23,7 @@ from sightx_cli.progress import Listener
 from sightx_cli.recipe.profiles import PROFILES
 from sightx_cli.startup.imports import TRAINING, importing
 from sightx_cli.steps.preparation import Preparation
+from sightx_cli.task.interface import Task
 from sightx_cli.train.seed import seed_everything
 
 if TYPE_CHECKING:
@@ -48,15 +46,15 @@ def build_session(
     device = choose_device(options.device)
     engine = choose_engine(options.engine, device)
     seed_everything(options.seed)
-    classes = preparation.manifest.classes
+    task = preparation.task
     try:
         backbone, weights = build_backbone(recipe, options.weights_file())
     except WeightsError:
-        untrained = build_untrained(recipe, len(classes))
+        untrained = build_untrained(recipe, task.outputs)
         find_cuts(untrained[0], untrained[1], recipe)  # type: ignore[arg-type]  # what no weights help comes first
         raise
-    model = build_classifier(backbone, recipe, len(classes))
-    check_forward(model, len(classes), recipe.image.size_px, f"weights ({weights.origin})")
+    model = build_classifier(backbone, recipe, task.outputs)
+    check_forward(model, task.outputs, recipe.image.size_px, f"weights ({weights.origin})")
     say_weights(weights, recipe.model.backbone, listener)
     listener.note(f"engine: {engine.name} ({engine.why})")
     if backbone.failed_its_check:
@@ -67,9 +65,9 @@ def build_session(
     if not backbone.can_be_cut and recipe.model.head.taps != "last":
         listener.warn(f'{recipe.model.backbone} has no stages to tap: its head reads the last output, as taps = "last"')
     cuts = find_cuts(backbone, model[1], recipe)
-    train = build_sample(preparation.part("train"), classes)
-    valid = build_sample(preparation.part("valid"), classes)
-    check_train_classes(train, classes)
+    train = build_sample(preparation.part("train"), task)
+    valid = build_sample(preparation.part("valid"), task)
+    check_train_classes(train, task)
     view = View(recipe.image.size_px, recipe.image.fit, PROFILES[recipe.image.profile], 1, options.seed)
     readings = list_views(view, recipe.training.views if views is None else views)
     kept, features = None, None
@@ -78,7 +76,9 @@ def build_session(
             name, store = recipe.model.backbone, OutputStore()
             frozen = FrozenPrefix(name, backbone, weights, cuts, recipe.image.size_px, store, engine, listener)
             count = len(train) * len(readings)
-            engine = settle_precision(engine, frozen.build_forward, readings[0], train, count, options.seed, listener)
+            engine = settle_precision(
+                engine, frozen.build_forward, readings[0], train, task, count, options.seed, listener
+            )
             kept = keep_prefix(frozen, backbone, readings, train, valid, engine.precision, listener)
         elif engine.device != "cpu" or not has_depthwise(backbone):
             prefix = Prefix(backbone, [], features=True)
@@ -89,7 +89,7 @@ def build_session(
                 return build_forward(one, prefix, names, size_px, weights.mean, weights.std, None, listener)
 
             count = len(train) * sum(stage.epochs for stage in recipe.stage)
-            engine = settle_precision(engine, build, readings[0], train, count, options.seed, listener)
+            engine = settle_precision(engine, build, readings[0], train, task, count, options.seed, listener)
         if kept is None and solving and not recipe.model.head.hidden and recipe.model.weights != "scratch":
             # A head is solved also where nothing is kept, or the recipe's gentle rates would start from nothing.
             features = compute_features(backbone, weights, readings[0], train, valid, engine, listener)
@@ -102,8 +102,7 @@ def build_session(
         weights=weights,
         train=train,
         valid=valid,
-        classes=classes,
-        ordered=preparation.ordered,
+        task=task,
         metric=preparation.metric,
         view=view,
         engine=engine,
@@ -128,10 +127,9 @@ def say_weights(weights: Weights, backbone: str, listener: Listener) -> None:
         )
 
 
-def check_train_classes(train: Sample, classes: Sequence[str]) -> None:
+def check_train_classes(train: Sample, task: Task) -> None:
     """Raise DataError when a class has no image to train on."""
-    present = set(train.targets.tolist())
-    missing = [name for number, name in enumerate(classes) if number not in present]
+    missing = task.find_missing(train.targets)
     if missing:
         raise DataError(f"no image to train on in class {', '.join(missing)}", "add images to its train part")
 
@@ -142,9 +140,7 @@ def list_views(view: View, count: int) -> list[View]:
     return [plain, *(View(view.size_px, view.fit, view.profile, number, view.seed) for number in range(1, count))]
 
 
-def build_sample(part: pd.DataFrame, classes: tuple[str, ...]) -> Sample:
-    """Build a sample of a part's rows: files, digests of their bytes, class numbers."""
+def build_sample(part: pd.DataFrame, task: Task) -> Sample:
+    """Build a sample of a part's rows: files, digests of their bytes, targets."""
     paths = [str(Path(path)) for path in part["path"]]
-    numbers = {name: number for number, name in enumerate(classes)}
-    targets = np.array([numbers[label] for label in part["label"]], dtype=np.int64)
-    return Sample(paths, part["digest"].tolist(), targets)
+    return Sample(paths, part["digest"].tolist(), task.number(part["label"].tolist()))

@@ -15,6 +15,7 @@ from sightx_cli.data.splits import assign_groups, join_groups, split_manifest
 from sightx_cli.features.outputs import digest_files
 from sightx_cli.progress import Listener
 from sightx_cli.quality.leaks import Leaks, find_leaks
+from sightx_cli.task.interface import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +59,7 @@ def adjust_manifest(options: Options, manifest: Manifest, listener: Listener) ->
     return manifest, outcomes
 
 
-def split_images(options: Options, manifest: Manifest, frame: pd.DataFrame, listener: Listener) -> Split:
+def split_images(options: Options, manifest: Manifest, frame: pd.DataFrame, task: Task, listener: Listener) -> Split:
     """Give every readable image its part, and its fold where folds are made; say what leaks before anything trains.
 
     Groups guessed from file names are only spoken of. Files with the same bytes stay together in a split made here.
@@ -78,15 +79,15 @@ def split_images(options: Options, manifest: Manifest, frame: pd.DataFrame, list
             f"file names look like groups, such as {guess.example}: {guess.images:,} of {len(frame):,} images share "
             f"theirs with another; if a group is a patient or a part, add {_name_option(guess.expression)}"
         )
-    frame = split_manifest(frame, options.seed)
+    frame = split_manifest(frame, options.seed, strata=task.stratify(frame["label"].tolist()))
     pool = frame["split"].isin(["train"] if manifest.has_valid else ["train", "valid"]).to_numpy()
     rows = frame[pool]
     together = join_groups(rows["group"].tolist(), rows["digest"].tolist())
-    folds = choose_fold_count(options.folds, rows["label"].tolist(), together, manifest.has_valid)
+    strata = task.stratify(rows["label"].tolist())
+    folds = choose_fold_count(options.folds, strata, together, manifest.has_valid)
     if folds:
-        codes = np.unique(rows["label"].to_numpy().astype(str), return_inverse=True)[1]
         names = np.full(len(frame), "", dtype=object)
-        names[pool] = assign_folds(codes, together, folds, options.seed).astype(str)
+        names[pool] = assign_folds(strata, together, folds, options.seed).astype(str)
         frame = frame.assign(fold=names.astype(str))
         if options.folds is None:
             listener.note(

@@ -1,1 +1,1 @@
-"""What a label is: its targets, loss, activation, figures and words."""
+"""What a label is: its targets, loss, activation, figures, strata, columns and words; one file for each kind."""

@@ -8,8 +8,19 @@ kappa 0.784 → 0.801, accuracy 0.632 → 0.642, log loss 0.88 → 0.89.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
+
+from sightx_cli.metrics.registry import GRADES, QUADRATIC_KAPPA, ROC_AUC
+from sightx_cli.task.interface import Regression
+from sightx_cli.task.single_label import ClassRegression, SingleLabel
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SHARPNESS = 2.0
 """φ = SHARPNESS · distance²: a grade beside the true one gets e⁻² of its weight, an eighth; one further, nothing."""
@@ -18,13 +29,72 @@ FEWEST_GRADES = 3
 """Two classes have one distance only: there is no order to teach."""
 
 
-def share_grades(classes: int) -> NDArray[np.float32]:
+@dataclass(frozen=True)
+class Grades(SingleLabel):
+    """One grade for each image, of classes in order."""
+
+    soft: bool = True
+    """Whether neighbouring grades share their targets, where there are enough of them."""
+
+    kind: ClassVar[str] = GRADES
+
+    @property
+    def shares(self) -> bool:
+        """Whether neighbouring grades share their targets: as the recipe says, and where they are enough."""
+        return self.soft and self.outputs >= FEWEST_GRADES
+
+    def describe(self) -> str:
+        """Say how many grades there are."""
+        return f"{len(self.classes)} grades in order"
+
+    def plain(self) -> Grades:
+        """Return the same grades, sharing nothing."""
+        return replace(self, soft=False)
+
+    def choose_metric(self, metric: str, by_user: bool) -> str:
+        """Let quadratic kappa take the place of ROC AUC, which knows no order, unless the user set the metric."""
+        return QUADRATIC_KAPPA.name if metric == ROC_AUC.name and not by_user else metric
+
+    def build_loss(self, weight: Tensor | None, smoothing: float) -> Any:
+        """Build the cross-entropy, on shared targets where grades share them."""
+        if not self.shares:
+            return super().build_loss(weight, smoothing)
+        shares = share_grades(self.outputs)
+        return build_shared_loss((1 - smoothing) * shares + smoothing / self.outputs, weight)
+
+    def build_regression(
+        self, strength: float, balanced: bool, tolerance: float, warm_start: bool = False
+    ) -> Regression:
+        """Build scikit-learn's regression, or the one on shared targets where grades share them."""
+        if not self.shares:
+            return super().build_regression(strength, balanced, tolerance, warm_start)
+        from sightx_cli.task.grade_regression import GradeRegression
+
+        model = GradeRegression(self.outputs, strength, balanced, tol=tolerance, warm_start=warm_start)
+        return ClassRegression(model, self.outputs)
+
+
+def share_grades(grades: int) -> NDArray[np.float32]:
     """Return the targets of each grade over all grades, (C, C); each row sums to 1."""
-    grades = np.arange(classes)
-    shares = np.exp(-SHARPNESS * (grades[:, None] - grades) ** 2.0)
+    places = np.arange(grades)
+    shares = np.exp(-SHARPNESS * (places[:, None] - places) ** 2.0)
     return np.asarray(shares / shares.sum(1, keepdims=True), np.float32)
 
 
-def is_graded(ordered: bool, soft_grades: bool, classes: int) -> bool:
-    """Tell whether neighbouring classes share their targets: grades in order, enough of them, and not forbidden."""
-    return ordered and soft_grades and classes >= FEWEST_GRADES
+def build_shared_loss(shares: NDArray[np.float32], weight: Tensor | None) -> Callable[[Tensor, Tensor], Tensor]:
+    """Build the cross-entropy of logits (N, C) against grades (N,), whose targets are the rows of `shares` (C, C).
+
+    It is the mean over the images, each weighing as its grade does.
+    """
+    import torch
+
+    weights = torch.ones(len(shares)) if weight is None else weight
+    rows = torch.from_numpy(shares).to(weights.device)
+
+    def measure_loss(logits: Tensor, targets: Tensor) -> Tensor:
+        targets = targets.as_subclass(torch.Tensor)
+        each = -(rows.to(logits.device)[targets] * logits.log_softmax(1)).sum(1)
+        own = weights.to(logits.device)[targets]
+        return (own * each).sum() / own.sum()
+
+    return measure_loss

@@ -19,7 +19,8 @@ from torch import nn
 
 from sightx_cli.model.parameter_groups import Group
 from sightx_cli.recipe.parts import TrainingStage
-from sightx_cli.train.callbacks import FrozenStaysFrozen, Judge
+from sightx_cli.train.callbacks import FrozenStaysFrozen
+from sightx_cli.train.judge import Judge
 from sightx_cli.train.schedules import Course, build_course, build_momentum
 
 

@@ -31,7 +31,6 @@ from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.train.callbacks import FiniteLoss, FrozenStaysFrozen
 from sightx_cli.train.folded_norms import folded_norms
 from sightx_cli.train.loaders import build_image_loaders, build_kept_loaders
-from sightx_cli.train.losses import build_loss
 from sightx_cli.train.state import Session
 
 
@@ -166,7 +165,6 @@ def _build_whole_learner(session: Session, groups: Sequence[Group], scratch: Pat
         session.train,
         session.valid,
         session.view,
-        session.classes,
         (session.weights.mean, session.weights.std),
         session.recipe.training.batch,
         session.device,
@@ -179,6 +177,7 @@ def _build_whole_learner(session: Session, groups: Sequence[Group], scratch: Pat
     learner = vision_learner(
         loaders,
         build_body,
+        n_out=session.task.outputs,
         splitter=lambda _: mine,
         custom_head=session.head,
         init=None,  # a solved head stays as it is
@@ -192,7 +191,7 @@ def _build_whole_learner(session: Session, groups: Sequence[Group], scratch: Pat
 def _learner_options(session: Session, groups: Sequence[Group], scratch: Path) -> dict[str, Any]:
     """Return what both learners share: loss, optimizer, decay, and the callbacks that keep frozen frozen."""
     training = session.recipe.training
-    loss = build_loss(session.class_weights(), training.label_smoothing, len(session.classes) * session.graded())
+    loss = session.task.build_loss(session.class_weights(), training.label_smoothing)
     optimizers = {
         "adamw": Adam,
         "adam": partial(Adam, decouple_wd=False),

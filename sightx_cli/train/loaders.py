@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from fastai.data.block import CategoryBlock, DataBlock, TransformBlock
+from fastai.data.block import DataBlock, TransformBlock
 from fastai.data.core import DataLoaders, TfmdDL
 from fastai.data.load import DataLoader
 from fastai.data.transforms import ColReader, ColSplitter
@@ -163,7 +163,6 @@ def build_image_loaders(
     train: Sample,
     valid: Sample,
     view: View,
-    classes: Sequence[str],
     normalisation: tuple[Sequence[float], Sequence[float]],
     batch: int,
     device: torch.device,
@@ -171,9 +170,9 @@ def build_image_loaders(
     """Build loaders that read images, freshly augmented each epoch, through a fastai DataBlock."""
     import pandas as pd
 
-    rows = [(p, d, classes[t], False) for p, d, t in zip(train.paths, train.digests, train.targets, strict=True)]
-    rows += [(p, d, classes[t], True) for p, d, t in zip(valid.paths, valid.digests, valid.targets, strict=True)]
-    frame = pd.DataFrame(rows, columns=["path", "digest", "label", "is_valid"])
+    rows = [(*row, False) for row in zip(train.paths, train.digests, train.targets, strict=True)]
+    rows += [(*row, True) for row in zip(valid.paths, valid.digests, valid.targets, strict=True)]
+    frame = pd.DataFrame(rows, columns=["path", "digest", "target", "is_valid"])
     fresh = itertools.count()
     number = 1
 
@@ -195,9 +194,9 @@ def build_image_loaders(
     plain = PlainViews(plain_view(view).read)
     images = TransformBlock(type_tfms=[ReadImage(read_fresh, 0), ReadImage(plain.read, 1)])
     block = DataBlock(
-        blocks=(images, CategoryBlock(vocab=list(classes), sort=False)),
+        blocks=(images, TransformBlock(type_tfms=[lambda target: torch.as_tensor(target)])),
         get_x=lambda row: ImageFile(row["path"], row["digest"]),
-        get_y=ColReader("label"),
+        get_y=ColReader("target"),
         splitter=ColSplitter("is_valid"),
         batch_tfms=[NormalisePixels(*normalisation)],
         dl_type=CountedLoader,

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from sightx_cli.features.head_features import read_features
 from sightx_cli.model.head import FeatureScale, set_linear_solution
 from sightx_cli.probe.linear_head import measure_scale, solve_linear_head
-from sightx_cli.train.callbacks import (
-    measure_with,
-)
+from sightx_cli.train.judge import list_figures
 from sightx_cli.train.state import Session
 
 SOLVED = "solved head"
@@ -49,12 +47,11 @@ def solve_head(session: Session) -> float | None:
     groups = session.groups_of_train or session.train.digests
     solution = solve_linear_head(
         features.train,
-        np.tile(session.train.targets, features.views),
-        len(session.classes),
+        np.concatenate([session.train.targets] * features.views),
+        session.task,
         session.recipe.training.class_weights == "balanced",
         list(groups) * features.views,
         views=features.views,
-        graded=session.graded(),
     )
     tensors = (solution.weight, solution.bias, solution.mean, solution.deviation)
     set_linear_solution(session.head, *(torch.from_numpy(part) for part in tensors))
@@ -67,7 +64,8 @@ def solve_head(session: Session) -> float | None:
 def predict_features(session: Session, features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the probabilities (N, C) that the head gives for features (N, F)."""
     head = session.head.cpu().eval()
-    probabilities: NDArray[np.float32] = head(torch.from_numpy(features)).softmax(1).numpy()
+    logits = head(torch.from_numpy(features))
+    probabilities: NDArray[np.float32] = session.task.build_activation()(logits).numpy()
     head.to(session.device)
     return probabilities
 
@@ -75,15 +73,14 @@ def predict_features(session: Session, features: NDArray[np.float32]) -> NDArray
 def judge_head(session: Session, valid_features: NDArray[np.float32]) -> None:
     """Measure the solved head on the valid part's features (N, F), as epoch 0, and offer it as the best."""
     probabilities = predict_features(session, valid_features)
-    figures = measure_with(session.classes, session.ordered)(probabilities, session.valid.targets)
+    figures = session.task.measure_figures(probabilities, session.valid.targets)
     session.best.offer(session.model, SOLVED, 0, figures, probabilities)
     row: dict[str, float | int | str] = {
         "stage": SOLVED,
         "epoch": 0,
         "epochs": 0,
         "train_loss": float("nan"),
-        "valid_loss": figures["loss"] or 0.0,
-        **{key: value for key, value in figures.items() if key != "loss" and value is not None},
+        **list_figures(figures),
         "seconds": round(session.seconds["solve"], 3),
         "best": "yes",
     }

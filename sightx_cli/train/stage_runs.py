@@ -13,11 +13,8 @@ from fastai.learner import Learner
 from sightx_cli.model.parameter_groups import Group, stage_rates
 from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.startup.allocator import keeping_memory
-from sightx_cli.train.callbacks import (
-    Judge,
-    measure_with,
-)
 from sightx_cli.train.joins import fit_joining
+from sightx_cli.train.judge import Judge
 from sightx_cli.train.learners import building_learner
 from sightx_cli.train.schedules import build_warm_cosine
 from sightx_cli.train.state import Session
@@ -37,7 +34,7 @@ def run_stage(session: Session, stage: TrainingStage, rate_factor: float = 1.0) 
             session.best,
             stage.title,
             stage.epochs,
-            measure_with(session.classes, session.ordered),
+            session.task,
             session.history,
             session.listener,
             training.early_stop,
@@ -45,7 +42,7 @@ def run_stage(session: Session, stage: TrainingStage, rate_factor: float = 1.0) 
         try:
             fit_stage(learner, stage, groups, rates, training.schedule, training.warmup_epochs, [judge])
         finally:
-            session.listener.finish(judge.task)
+            session.listener.finish(judge.work)
             session.best.restore(session.model)
             session.seconds[f"stage {stage.title}"] = time.perf_counter() - began
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,11 +17,9 @@ from sightx_cli.model.backbone import Backbone
 from sightx_cli.model.weights import Weights
 from sightx_cli.progress import Listener
 from sightx_cli.recipe.recipe import Recipe
-from sightx_cli.task.grades import is_graded
-from sightx_cli.train.callbacks import (
-    NORMS_TRAIN_FROM_IMAGES,
-    Best,
-)
+from sightx_cli.task.interface import Task
+from sightx_cli.train.callbacks import NORMS_TRAIN_FROM_IMAGES
+from sightx_cli.train.judge import Best
 
 
 @dataclass
@@ -34,9 +31,9 @@ class Session:
     weights: Weights
     train: Sample
     valid: Sample
-    classes: tuple[str, ...]
-    ordered: bool
+    task: Task
     metric: str
+    """What chooses the best epoch."""
     view: View
     engine: EngineChoice
     listener: Listener
@@ -69,13 +66,8 @@ class Session:
         """Tell whether BatchNorm's statistics move where its stage trains: with many images, or from scratch."""
         return len(self.train) >= NORMS_TRAIN_FROM_IMAGES or self.recipe.model.weights == "scratch"
 
-    def graded(self) -> bool:
-        """Tell whether neighbouring classes share their targets: grades in order, unless the recipe says no."""
-        return is_graded(self.ordered, self.recipe.training.soft_grades, len(self.classes))
-
     def class_weights(self) -> Tensor | None:
-        """Return the loss's weight per class, n / (C · n_c) as scikit-learn's "balanced"; None for "none"."""
+        """Return the loss's weight per class, (C,); None for "none"."""
         if self.recipe.training.class_weights == "none":
             return None
-        counts = np.bincount(self.train.targets, minlength=len(self.classes)).clip(min=1)
-        return torch.tensor(counts.sum() / (len(self.classes) * counts), dtype=torch.float32, device=self.device)
+        return torch.tensor(self.task.weigh_classes(self.train.targets), dtype=torch.float32, device=self.device)

@@ -16,6 +16,7 @@ import pytest
 from sightx_cli import fit, predict
 from sightx_cli.errors import DataError, ModelError, RunError, SightXError, TrainingError, UsageError
 from sightx_cli.progress import Recorder, Silent
+from sightx_cli.recipe.plan import PlanValue
 
 if TYPE_CHECKING:
     from sightx_cli.results.fit import FitResult
@@ -120,7 +121,7 @@ def count_right(run: Path, source: Path, part: str, batch: int) -> tuple[int, in
     predict(files, model=run, output=Path("check.csv"), batch=batch, overwrite=True)
     found = pd.read_csv("check.csv")
     assert found["image"].tolist() == [str(file) for file in files]
-    return int((found["label"].to_numpy() == rows["label"].to_numpy()).sum()), len(rows)
+    return int((found["prediction"].to_numpy() == rows["label"].to_numpy()).sum()), len(rows)
 
 
 @pytest.mark.parametrize("batch", [1, 16, 32])
@@ -376,11 +377,12 @@ def test_classes_that_are_grades_choose_the_epoch_by_kappa(digits: Path, home: P
     from sightx_cli.steps.preparation import prepare
 
     for number, name in enumerate(("nought", "one", "two")):
-        shutil.copytree(digits / name, home / "graded" / f"{number}_{name}")
-    preparation = prepare(Options("graded", "medical-small"), Silent())
-    assert (preparation.ordered, preparation.metric) == (True, "quadratic_kappa")
+        shutil.copytree(digits / name, home / "grades" / f"{number}_{name}")
+    preparation = prepare(Options("grades", "medical-small"), Silent())
+    assert (preparation.task.kind, preparation.metric) == ("grades", "quadratic_kappa")
     assert preparation.plan.values["training.metric"].origin == "data"
-    own = prepare(Options("graded", "medical-small", settings=('training.metric="loss"',)), Silent())
+    assert preparation.plan.values["data.task"] == PlanValue("grades", "data")
+    own = prepare(Options("grades", "medical-small", settings=('training.metric="loss"',)), Silent())
     assert (own.metric, own.plan.values["training.metric"].origin) == ("loss", "option")
 
 

@@ -42,17 +42,17 @@ def test_a_folder_is_read_with_the_folders_below_it(digits_run: FitResult, image
     found = pd.read_csv("predictions.csv", keep_default_na=False)
     assert set(found["image"]) == {str(path) for path in images.rglob("*.png")}
     assert (result.images, result.unreadable, sum(result.counts.values())) == (18, 0, 18)
-    assert found["label"].value_counts().to_dict() == {name: n for name, n in result.counts.items() if n}
+    assert found["prediction"].value_counts().to_dict() == {name: n for name, n in result.counts.items() if n}
 
 
 def test_columns_are_image_label_confidence_and_one_for_each_class(digits_run: FitResult, images: Path) -> None:
     predict(images, model=digits_run.run)
     found = pd.read_csv("predictions.csv")
-    assert list(found) == ["image", "label", "confidence", "p_nought", "p_one", "p_two", "error"]
+    assert list(found) == ["image", "prediction", "confidence", "p_nought", "p_one", "p_two", "error"]
     shares = found[["p_nought", "p_one", "p_two"]]
     assert shares.sum(axis=1).tolist() == pytest.approx([1.0] * 18, abs=1e-5)
     assert found["confidence"].tolist() == pytest.approx(shares.max(axis=1).tolist())
-    assert found["label"].tolist() == [name.removeprefix("p_") for name in shares.idxmax(axis=1)]
+    assert found["prediction"].tolist() == [name.removeprefix("p_") for name in shares.idxmax(axis=1)]
 
 
 def test_files_and_folders_are_predicted_in_the_order_given_each_once(digits_run: FitResult, images: Path) -> None:
@@ -97,7 +97,7 @@ def test_bad_files_have_their_rows_and_never_stop_the_rest(digits_run: FitResult
         "lost.png": "No such file",
     }.items():
         row = found.loc[f"new/{name}"]
-        assert (row["label"], row["confidence"], row["p_one"]) == ("", "", "")
+        assert (row["prediction"], row["confidence"], row["p_one"]) == ("", "", "")
         assert words in row["error"]
     assert (found["error"] == "").sum() == 18
 

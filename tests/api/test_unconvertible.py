@@ -69,7 +69,7 @@ def test_torch_runs_it_from_the_fit_to_the_prediction(
     split = pd.read_csv(result.run / "split.csv")
     valid = split[split["split"] == "valid"]
     predict([digits / image for image in valid["image"]], model=result.run, output=Path("valid.csv"))
-    right = pd.read_csv("valid.csv")["label"].to_numpy() == valid["label"].to_numpy()
+    right = pd.read_csv("valid.csv")["prediction"].to_numpy() == valid["label"].to_numpy()
     assert right.mean() == pytest.approx(result.metrics["accuracy"])
 
     weights = result.run / "bundle" / "weights.safetensors"

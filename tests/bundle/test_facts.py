@@ -10,13 +10,14 @@ import pytest
 
 from sightx_cli.bundle.facts import BundleFacts, load_facts, write_facts
 from sightx_cli.errors import RunError
+from sightx_cli.task.grades import Grades
+from sightx_cli.task.single_label import SingleLabel
 
 if TYPE_CHECKING:
     from sightx_cli.results.fit import FitResult
 
 FACTS = BundleFacts(
-    classes=("katze", "犬"),
-    ordered=False,
+    task=Grades(("katze", "犬"), soft=False),
     size_px=64,
     fit="pad",
     mean=(0.5, 0.4, 0.3),
@@ -39,13 +40,13 @@ def write(run: Path, **changes: Any) -> Path:
 def test_facts_come_back_as_they_were(tmp_path: Path) -> None:
     write(tmp_path)
     found = load_facts(tmp_path)
-    assert found.classes == FACTS.classes
+    assert found.task == FACTS.task
     assert (list(found.mean), list(found.std), found.head) == (list(FACTS.mean), list(FACTS.std), FACTS.head)
 
 
 def test_a_fit_writes_its_preprocessing_classes_backbone_and_head(digits_run: FitResult) -> None:
     facts = load_facts(digits_run.run)
-    assert facts.classes == ("nought", "one", "two")
+    assert facts.task == SingleLabel(("nought", "one", "two"))
     assert (facts.size_px, facts.fit, facts.backbone, facts.recipe) == (
         64,
         "crop",
@@ -59,13 +60,24 @@ def test_a_fit_writes_its_preprocessing_classes_backbone_and_head(digits_run: Fi
 
 def test_another_format_is_refused_by_its_number(tmp_path: Path) -> None:
     write(tmp_path, format=99)
-    with pytest.raises(RunError, match="format 99, this version reads 1"):
+    with pytest.raises(RunError, match="format 99, this version reads 2"):
         load_facts(tmp_path)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", "{}", '{"format": 1}', '{"format": 1, "classes": ["a"]}', '{"format": 1, "classes": 3}'],
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "{}",
+        '{"format": 2}',
+        '{"format": 2, "task": 3}',
+        '{"format": 2, "task": {"kind": "grades", "classes": 3}}',
+        '{"format": 2, "task": {"kind": "colours", "classes": ["a"]}}',
+        '{"format": 2, "task": {"kind": "grades", "classes": ["a"]}}',
+    ],
 )
 def test_a_damaged_bundle_is_refused_by_its_path(tmp_path: Path, text: str) -> None:
     write(tmp_path).write_text(text)

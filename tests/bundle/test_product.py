@@ -14,11 +14,14 @@ from torch import nn
 
 from sightx_cli.bundle.product import write_headed_graph, write_probabilities_graph, write_weights
 from sightx_cli.engine.conversion import convert_module, write_graph
-from sightx_cli.engine.interface import PROBABILITIES
+from sightx_cli.engine.headed_graph import append_linear_head
+from sightx_cli.engine.interface import FEATURES, PROBABILITIES
 from sightx_cli.engine.openvino_forward import load_openvino
 from sightx_cli.model.backbone import Backbone, Prefix
-from sightx_cli.model.head import build_head, set_linear_solution
+from sightx_cli.model.head import build_head, read_linear_solution, set_linear_solution
+from sightx_cli.task.single_label import SingleLabel
 
+TASK = SingleLabel(("a", "b", "c"))
 MEAN, STD = (0.25, 0.5, 0.375), (0.5, 0.25, 0.75)
 
 
@@ -50,7 +53,7 @@ def predict(graph: Path) -> Any:
 
 
 def test_the_graph_gives_the_models_probabilities_of_uint8_images(classifier: nn.Sequential, tmp_path: Path) -> None:
-    write_probabilities_graph(classifier, 32, MEAN, STD, tmp_path / "graph.xml")
+    write_probabilities_graph(classifier, TASK, 32, MEAN, STD, tmp_path / "graph.xml")
     probabilities = predict(tmp_path / "graph.xml")
     np.testing.assert_allclose(probabilities, compute_eagerly(classifier, draw_images()), atol=1e-4)
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
@@ -63,16 +66,30 @@ def test_a_head_put_behind_the_kept_graph_gives_the_same(classifier: nn.Sequenti
     assert isinstance(head, nn.Sequential)
     prefix, kept = Prefix(backbone, [2], features=True), tmp_path / "kept.xml"
     write_graph(convert_module(prefix, prefix.output_names(), 32, MEAN, STD), kept)
-    assert write_headed_graph(kept, head, tmp_path / "graph.xml")
+    assert write_headed_graph(kept, head, TASK, tmp_path / "graph.xml")
     probabilities = predict(tmp_path / "graph.xml")
     np.testing.assert_allclose(probabilities, compute_eagerly(classifier, draw_images()), atol=1e-4)
+
+
+def test_the_graph_ends_with_the_activation_it_is_told(classifier: nn.Sequential, tmp_path: Path) -> None:
+    backbone, head = classifier
+    assert isinstance(backbone, Backbone)
+    assert isinstance(head, nn.Sequential)
+    prefix = Prefix(backbone, [2], features=True)
+    graph = convert_module(prefix, prefix.output_names(), 32, MEAN, STD)
+    solution = [part.numpy() for part in map(torch.as_tensor, read_linear_solution(head))]
+    write_graph(append_linear_head(graph, FEATURES, *solution, "sigmoid"), tmp_path / "graph.xml")
+    expected = compute_eagerly(classifier, draw_images())
+    found = predict(tmp_path / "graph.xml")
+    odds = found / (1 - found)
+    np.testing.assert_allclose(odds / odds.sum(1, keepdims=True), expected, atol=1e-3)
 
 
 def test_no_head_is_put_behind_a_damaged_graph(classifier: nn.Sequential, tmp_path: Path) -> None:
     (tmp_path / "kept.xml").write_text("<net/>")
     head = classifier[1]
     assert isinstance(head, nn.Sequential)
-    assert not write_headed_graph(tmp_path / "kept.xml", head, tmp_path / "graph.xml")
+    assert not write_headed_graph(tmp_path / "kept.xml", head, TASK, tmp_path / "graph.xml")
     assert not (tmp_path / "graph.xml").exists()
 
 

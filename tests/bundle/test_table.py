@@ -12,11 +12,12 @@ import pytest
 
 from sightx_cli.bundle import table
 from sightx_cli.bundle.predictor import Prediction
-from sightx_cli.bundle.table import build_row, check_output, writing_table
+from sightx_cli.bundle.table import build_row, check_output, list_columns, writing_table
 from sightx_cli.errors import UsageError
+from sightx_cli.task.single_label import SingleLabel
 
-CLASSES = ("cat, big", "hund")
-COLUMNS = ["image", "label", "confidence", "p_cat, big", "p_hund", "error"]
+TASK = SingleLabel(("cat, big", "hund"))
+COLUMNS = ["image", "prediction", "confidence", "p_cat, big", "p_hund", "error"]
 
 
 def predict(image: str, share: float | None) -> Prediction:
@@ -29,9 +30,9 @@ ROWS = [predict('a "1",\n.png', 0.25), predict("ä/b.png", None), predict("c.png
 
 
 def write_rows(output: Path, rows: list[Prediction], key: str = "same", resume: bool = False) -> None:
-    with writing_table(output, CLASSES, key, resume) as made:
+    with writing_table(output, list_columns(TASK), key, resume) as made:
         for row in rows[made.resumed :]:
-            made.write(build_row(row, CLASSES))
+            made.write(build_row(row, TASK))
 
 
 def read(output: Path) -> pd.DataFrame:
@@ -42,11 +43,11 @@ def read(output: Path) -> pd.DataFrame:
 
 
 def test_a_row_names_the_likeliest_class_and_every_probability() -> None:
-    row = build_row(ROWS[0], CLASSES)
+    row = build_row(ROWS[0], TASK)
     assert list(row) == COLUMNS
     assert row == {
         "image": 'a "1",\n.png',
-        "label": "hund",
+        "prediction": "hund",
         "confidence": 0.75,
         "p_cat, big": 0.25,
         "p_hund": 0.75,
@@ -54,13 +55,13 @@ def test_a_row_names_the_likeliest_class_and_every_probability() -> None:
     }
 
 
-def test_an_unreadable_image_has_its_row_with_the_error_and_no_label() -> None:
-    row = build_row(ROWS[1], CLASSES)
-    assert (row["label"], row["confidence"], row["p_hund"], row["error"]) == ("", None, None, "is empty (0 bytes)")
+def test_an_unreadable_image_has_its_row_with_the_error_and_no_prediction() -> None:
+    row = build_row(ROWS[1], TASK)
+    assert (row["prediction"], row["confidence"], row["p_hund"], row["error"]) == ("", None, None, "is empty (0 bytes)")
 
 
 def test_a_file_name_that_is_no_text_stands_as_an_escape() -> None:
-    assert build_row(predict("b\udcffd.png", 1.0), CLASSES)["image"] == "b\\udcffd.png"
+    assert build_row(predict("b\udcffd.png", 1.0), TASK)["image"] == "b\\udcffd.png"
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
@@ -70,7 +71,7 @@ def test_every_format_holds_the_same_rows(tmp_path: Path, suffix: str) -> None:
     found = read(output)
     assert list(found.columns) == COLUMNS
     assert found["image"].tolist() == ['a "1",\n.png', "ä/b.png", "c.png"]
-    assert found["label"].tolist() == ["hund", "", "cat, big"]
+    assert found["prediction"].tolist() == ["hund", "", "cat, big"]
     assert found["error"].tolist() == ["", "is empty (0 bytes)", ""]
     for name, values in {"confidence": (0.75, 1.0), "p_cat, big": (0.25, 1.0), "p_hund": (0.75, 0.0)}.items():
         assert found[name].isna().tolist() == [False, True, False]
@@ -123,9 +124,9 @@ def test_an_output_below_a_file_is_refused(tmp_path: Path) -> None:
 
 def stop_after(output: Path, count: int, key: str = "same", resume: bool = False) -> None:
     """Write rows until Ctrl-C comes."""
-    with contextlib.suppress(KeyboardInterrupt), writing_table(output, CLASSES, key, resume) as made:
+    with contextlib.suppress(KeyboardInterrupt), writing_table(output, list_columns(TASK), key, resume) as made:
         for row in ROWS[made.resumed : count]:
-            made.write(build_row(row, CLASSES))
+            made.write(build_row(row, TASK))
         raise KeyboardInterrupt
 
 
@@ -133,10 +134,10 @@ def test_an_interrupted_table_is_not_there_and_what_was_done_is_kept(tmp_path: P
     output = tmp_path / "out.csv"
     stop_after(output, 2)
     assert not output.exists()
-    with writing_table(output, CLASSES, "same", True) as made:
+    with writing_table(output, list_columns(TASK), "same", True) as made:
         assert made.resumed == 2
         assert [row["image"] for row in made.done_rows()] == ['a "1",\n.png', "ä/b.png"]
-        made.write(build_row(ROWS[2], CLASSES))
+        made.write(build_row(ROWS[2], TASK))
     write_rows(tmp_path / "whole.csv", ROWS)
     assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
@@ -160,7 +161,7 @@ def test_going_on_with_other_images_or_another_run_is_refused(tmp_path: Path) ->
 
 def test_without_resume_an_interrupted_table_is_begun_anew(tmp_path: Path) -> None:
     stop_after(tmp_path / "out.csv", 2)
-    with writing_table(tmp_path / "out.csv", CLASSES, "other", False) as made:
+    with writing_table(tmp_path / "out.csv", list_columns(TASK), "other", False) as made:
         assert made.resumed == 0
     assert len(pd.read_csv(tmp_path / "out.csv")) == 0
 

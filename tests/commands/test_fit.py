@@ -86,9 +86,18 @@ def test_json_is_one_object_alone_on_stdout(fitted: tuple[Any, Path]) -> None:
 
 def test_json_has_the_keys_of_the_contract(fitted: tuple[Any, Path]) -> None:
     answer = json.loads(fitted[0].stdout)
-    assert {"run", "recipe", "reason", "images", "classes", "metrics", "selected_on", "seconds", "prefix"} <= set(
-        answer
-    )
+    assert {
+        "run",
+        "recipe",
+        "reason",
+        "task",
+        "images",
+        "classes",
+        "metrics",
+        "selected_on",
+        "seconds",
+        "prefix",
+    } <= set(answer)
     assert set(answer["images"]) >= {"train", "valid"}
     assert set(answer["metrics"]) == {"accuracy", "balanced_accuracy", "roc_auc", "quadratic_kappa", "loss"}
     assert answer["metrics"]["quadratic_kappa"] is None

@@ -122,5 +122,5 @@ def test_a_single_image_is_predicted_without_importing_torch(digits_run: FitResu
     alone = pd.read_csv("predictions.csv").iloc[0]
     predict(digits_run, "new", "--overwrite")
     among = pd.read_csv("predictions.csv").iloc[2]
-    assert (alone["image"], alone["label"]) == (among["image"], among["label"]) == ("new/2.png", "two")
+    assert (alone["image"], alone["prediction"]) == (among["image"], among["prediction"]) == ("new/2.png", "two")
     assert alone["confidence"] == pytest.approx(among["confidence"], abs=1e-5)

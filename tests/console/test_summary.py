@@ -22,6 +22,7 @@ def build_fit(**changed: Any) -> Any:
         "run": Path("/runs/a"),
         "recipe": "natural-small",
         "images": {"train": 243, "valid": 153},
+        "task": "single-label",
         "classes": ("ants", "bees"),
         "metrics": METRICS,
         "intervals": {},
@@ -41,6 +42,11 @@ def test_a_fit_ends_with_its_figures_and_its_run(capsys: pytest.CaptureFixture[s
     assert re.search(r"accuracy +0\.9542", found.out)
     assert "run   /runs/a" in found.out
     assert found.err == ""
+
+
+def test_grades_are_named_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    show_fit(build_fit(task="grades", classes=("0", "1", "2")))
+    assert "153 to validate, 3 grades in order" in capsys.readouterr().out
 
 
 def test_a_figure_that_does_not_exist_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:

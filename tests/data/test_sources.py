@@ -270,6 +270,7 @@ def test_one_image_with_two_labels_or_in_two_parts_is_refused(photo_folder: Make
     [
         (["picture,label", "a,b"], "no column 'image'; its columns are picture, label"),
         (["image,lable", "a,b"], "no column 'label'"),
+        (["image,prediction,confidence", "a.jpg,x,0.9"], "what a model says is not the truth"),
         (["image,label"], "has no rows"),
         (["image,label", "a.jpg,"], "1 rows have no label (line 2)"),
         (["image,label,split", "a.jpg,x,holdout"], "split is 'holdout'; it can be train, valid, test"),
@@ -281,6 +282,18 @@ def test_faults_of_a_table_are_named(tmp_path: Path, lines: list[str], words: st
     with pytest.raises(DataError) as caught:
         load_manifest(write_table(tmp_path / "t.csv", *lines))
     assert words in caught.value.message
+
+
+def test_a_table_with_labels_may_hold_predictions_too(photo_folder: Make) -> None:
+    root = photo_folder(images=1)
+    table = write_table(root / "t.csv", "image,prediction,label", "cat/0.jpg,dog,cat", "dog/0.jpg,dog,dog")
+    assert load_manifest(table).frame["label"].tolist() == ["cat", "dog"]
+
+
+def test_whoever_would_learn_from_predictions_is_told_what_to_rename(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        load_manifest(write_table(tmp_path / "t.csv", "image,prediction", "a.jpg,x"))
+    assert "rename the column prediction to label" in caught.value.hint
 
 
 def test_a_comma_at_the_end_of_every_line_moves_no_column(photo_folder: Make) -> None:

@@ -3,14 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sightx_cli.metrics.figures import measure_figures, measure_intervals
-from sightx_cli.metrics.intervals import (
-    _resample_balanced_accuracy,
-    _resample_kappa,
-    _resample_loss,
-    _resample_roc_auc,
-    measure_wilson,
-)
+from sightx_cli.metrics.answers import check_answers
+from sightx_cli.metrics.figures import measure_figures
+from sightx_cli.metrics.intervals import measure_intervals, measure_wilson
+from sightx_cli.metrics.registry import METRICS
 
 GRADES = ("0", "1", "2")
 
@@ -30,8 +26,8 @@ def test_wilson_gives_the_published_interval() -> None:
 
 def test_every_interval_holds_its_figure() -> None:
     scores, truth = make_scores()
-    figures = measure_figures(scores, truth, GRADES, ordered=True)
-    intervals = measure_intervals(scores, truth, GRADES, ordered=True)
+    figures = measure_figures(scores, truth, GRADES, kind="grades")
+    intervals = measure_intervals(scores, truth, GRADES, kind="grades")
     assert list(intervals) == list(figures)
     for name, interval in intervals.items():
         assert interval is not None
@@ -41,14 +37,14 @@ def test_every_interval_holds_its_figure() -> None:
 def test_more_images_give_narrower_intervals() -> None:
     widths = []
     for images in (60, 600):
-        low, high = measure_intervals(*make_scores(images), GRADES, ordered=True)["quadratic_kappa"] or (0, 0)
+        low, high = measure_intervals(*make_scores(images), GRADES, kind="grades")["quadratic_kappa"] or (0, 0)
         widths.append(high - low)
     assert widths[1] < widths[0] / 2
 
 
 def test_the_same_seed_gives_the_same_intervals() -> None:
     scores, truth = make_scores()
-    first, again, other = (measure_intervals(scores, truth, GRADES, True, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (measure_intervals(scores, truth, GRADES, "grades", seed=seed) for seed in (0, 0, 1))
     assert first == again
     assert first != other
 
@@ -56,21 +52,17 @@ def test_the_same_seed_gives_the_same_intervals() -> None:
 def test_what_has_no_figure_has_no_interval() -> None:
     scores, truth = make_scores()
     some = truth < 2
-    intervals = measure_intervals(scores[some], truth[some], GRADES, ordered=False)
+    intervals = measure_intervals(scores[some], truth[some], GRADES, kind="single-label")
     assert intervals["roc_auc"] is None
     assert intervals["quadratic_kappa"] is None
     assert intervals["balanced_accuracy"] is not None
 
 
-def test_a_resample_is_measured_as_the_images_it_stands_for() -> None:
+@pytest.mark.parametrize("name", METRICS)
+def test_a_resample_is_measured_as_the_images_it_stands_for(name: str) -> None:
     scores, truth = make_scores()
     places = np.random.default_rng(3).integers(0, len(truth), len(truth))
     weights = np.bincount(places, minlength=len(truth))[None].astype(float)
-    figures = measure_figures(scores[places], truth[places], GRADES, ordered=True)
-    predicted = scores.argmax(axis=1)
-    assert _resample_balanced_accuracy(weights, truth, predicted == truth, 3)[0] == pytest.approx(
-        figures["balanced_accuracy"]
-    )
-    assert _resample_roc_auc(weights, scores, truth)[0] == pytest.approx(figures["roc_auc"])
-    assert _resample_kappa(weights, truth, predicted, 3)[0] == pytest.approx(figures["quadratic_kappa"])
-    assert _resample_loss(weights, scores, truth)[0] == pytest.approx(figures["loss"])
+    resampled = METRICS[name].resample(check_answers(scores, truth, GRADES), weights)
+    assert resampled is not None
+    assert resampled[0] == pytest.approx(measure_figures(scores[places], truth[places], GRADES, kind="grades")[name])

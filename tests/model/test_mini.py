@@ -110,7 +110,7 @@ def test_a_trained_one_is_built_again_from_its_bundle(
     facts = load_facts(result.run)
     assert (facts.backbone, facts.size_px) == ("mini_separable", 32)
     weights = result.run / runs.BUNDLE / runs.BUNDLE_WEIGHTS
-    model = load_classifier(facts.backbone, facts.head, len(facts.classes), facts.size_px, weights)
+    model = load_classifier(facts.backbone, facts.head, facts.task.outputs, facts.size_px, weights)
     assert predict([digits], model=result.run, output=tmp_path / "labels.csv").images == 72
     pixels = np.zeros((1, 3, 32, 32), np.float32)
     with torch.no_grad():

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from sightx_cli.errors import UsageError
-from sightx_cli.metrics.figures import measure_figures
 from sightx_cli.probe.folds import (
     assign_folds,
     choose_fold_count,
@@ -19,6 +18,10 @@ from sightx_cli.probe.folds import (
     measure_folds,
     shrink_folds,
 )
+from sightx_cli.task.grades import Grades
+from sightx_cli.task.single_label import SingleLabel
+
+TWO = SingleLabel(("a", "b"))
 
 
 def load(classes: int = 3, images: int = 150) -> tuple[Any, Any]:
@@ -93,15 +96,14 @@ def test_every_fold_has_its_share_of_every_class() -> None:
 
 
 def test_digits_are_told_apart_out_of_fold_and_the_mean_is_that_of_the_folds() -> None:
-    features, targets = load()
+    (features, targets), task = load(), SingleLabel(("0", "1", "2"))
     fold_of = assign_folds(targets, [""] * len(targets), 4, 0)
-    found = cross_validate(features, targets, fold_of, ("0", "1", "2"), False, True, [""] * len(targets))
+    found = cross_validate(features, targets, fold_of, task, True, [""] * len(targets))
     assert found.folds == 4
     assert found.metrics["accuracy"] is not None
     assert found.metrics["accuracy"] > 0.97
     by_fold = [
-        measure_figures(found.probabilities[fold_of == f], targets[fold_of == f], ("0", "1", "2"), False)["accuracy"]
-        for f in range(1, 5)
+        task.measure_figures(found.probabilities[fold_of == f], targets[fold_of == f])["accuracy"] for f in range(1, 5)
     ]
     assert found.metrics["accuracy"] == pytest.approx(np.mean([value for value in by_fold if value is not None]))
     assert found.metrics["quadratic_kappa"] is None
@@ -121,7 +123,7 @@ def test_noise_is_not_told_apart_where_a_patient_lies_in_one_fold() -> None:
     accuracy = {}
     for groups in ([""] * 160, names):
         fold_of = assign_folds(targets, groups, 5, 0)
-        found = cross_validate(features, targets, fold_of, ("a", "b"), False, False, groups)
+        found = cross_validate(features, targets, fold_of, TWO, False, groups)
         accuracy[bool(groups[0])] = found.metrics["accuracy"] or 0.0
     assert accuracy[False] > 0.9  # each patient on both sides: recognised, not understood
     assert accuracy[True] < 0.7
@@ -133,8 +135,8 @@ def test_images_of_a_patient_are_no_independent_evidence() -> None:
     probabilities = np.where(targets[:, None] == np.arange(2), sure[:, None], 1 - sure[:, None])
     names = [f"p{n // 4}" for n in range(240)]
     fold_of = assign_folds(targets, names, 5, 0)
-    by_image = measure_folds(probabilities, targets, fold_of, ("a", "b"), False, [""] * 240)
-    by_patient = measure_folds(probabilities, targets, fold_of, ("a", "b"), False, names)
+    by_image = measure_folds(probabilities, targets, fold_of, TWO, [""] * 240)
+    by_patient = measure_folds(probabilities, targets, fold_of, TWO, names)
     assert by_patient.metrics == by_image.metrics
     for name in ("accuracy", "roc_auc", "loss"):
         assert by_patient.errors[name] == pytest.approx(2 * by_image.errors[name], rel=0.25)  # √4 images a patient
@@ -144,7 +146,7 @@ def test_the_same_seed_gives_the_same_figures() -> None:
     features, targets = load(3, 45)
     fold_of = assign_folds(targets, [""] * 45, 2, 1)
     first, second = (
-        cross_validate(features, targets, fold_of, ("a", "b", "c"), True, True, [""] * 45, 1) for _ in range(2)
+        cross_validate(features, targets, fold_of, Grades(("a", "b", "c")), True, [""] * 45, 1) for _ in range(2)
     )
     assert first.to_json() == second.to_json()
 
@@ -153,7 +155,7 @@ def test_all_right_is_not_certain() -> None:
     features = np.repeat(np.eye(2, dtype=np.float32), 20, axis=0)
     targets = np.repeat([0, 1], 20)
     fold_of = assign_folds(targets, [""] * 40, 5, 0)
-    found = cross_validate(features, targets, fold_of, ("a", "b"), False, False, [""] * 40)
+    found = cross_validate(features, targets, fold_of, TWO, False, [""] * 40)
     interval = found.intervals["accuracy"]
     assert found.metrics["accuracy"] == 1.0
     assert interval is not None
@@ -167,7 +169,7 @@ def test_no_view_of_an_image_is_learned_by_the_head_that_predicts_it() -> None:
     targets = chance.integers(0, 2, 120)  # labels of chance: only who has seen an image can know its label
     fold_of = assign_folds(targets, [""] * 120, 5, 0)
     views = [features + 0.01 * chance.normal(size=features.shape).astype(np.float32)] * 3
-    found = cross_validate(features, targets, fold_of, ("a", "b"), False, False, [""] * 120, views=views)
+    found = cross_validate(features, targets, fold_of, TWO, False, [""] * 120, views=views)
     assert found.metrics["accuracy"] is not None
     assert found.metrics["accuracy"] < 0.7
 
@@ -179,9 +181,7 @@ def test_views_are_learned_from() -> None:
     plain = (apart + chance.normal(0, 6, (40, 30))).astype(np.float32)
     views = [(apart + chance.normal(0, 6, (40, 30))).astype(np.float32) for _ in range(7)]
     fold_of = assign_folds(targets, [""] * 40, 5, 0)
-    alone, helped = (
-        cross_validate(plain, targets, fold_of, ("a", "b"), False, False, [""] * 40, views=more) for more in ([], views)
-    )
+    alone, helped = (cross_validate(plain, targets, fold_of, TWO, False, [""] * 40, views=more) for more in ([], views))
     assert alone.metrics["loss"] is not None
     assert helped.metrics["loss"] is not None
     assert helped.metrics["loss"] < alone.metrics["loss"]

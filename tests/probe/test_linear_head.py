@@ -20,6 +20,11 @@ from sightx_cli.probe.linear_head import (
     rotate,
     solve_linear_head,
 )
+from sightx_cli.task.single_label import SingleLabel
+
+
+def make_task(classes: int) -> SingleLabel:
+    return SingleLabel(tuple(map(str, range(classes))))
 
 
 def load(classes: int, images: int = 300) -> tuple[Any, Any]:
@@ -42,7 +47,7 @@ def test_the_solution_gives_the_probabilities_of_scikit_learns(classes: int, bal
     features, targets = load(classes)
     keep = (targets != 1) | (np.arange(len(targets)) % 4 == 0)  # class 1 is rarer
     features, targets = features[keep], targets[keep]
-    solution = solve_linear_head(features, targets, classes, balanced)
+    solution = solve_linear_head(features, targets, make_task(classes), balanced)
     scaled = StandardScaler().fit_transform(features)
     weights = "balanced" if balanced else None
     model = LogisticRegression(C=solution.strength, class_weight=weights, max_iter=300, tol=1e-3).fit(scaled, targets)
@@ -55,7 +60,7 @@ def test_the_solution_gives_the_probabilities_of_scikit_learns(classes: int, bal
 def test_it_tells_digits_apart_that_it_has_not_seen(classes: int) -> None:
     features, targets = load(classes, images=1797)
     train, valid = slice(0, None, 2), slice(1, None, 2)
-    solution = solve_linear_head(features[train], targets[train], classes, balanced=True)
+    solution = solve_linear_head(features[train], targets[train], make_task(classes), balanced=True)
     assert (predict(solution, features[valid]).argmax(1) == targets[valid]).mean() > (0.99 if classes == 2 else 0.94)
 
 
@@ -66,7 +71,7 @@ def test_a_class_without_images_is_given_no_chance_and_the_others_are_told_apart
     features, targets = load(5)
     rows = np.isin(targets, present)
     features, targets = features[rows], targets[rows]
-    probabilities = predict(solve_linear_head(features, targets, classes, balanced=True), features)
+    probabilities = predict(solve_linear_head(features, targets, make_task(classes), balanced=True), features)
     assert (probabilities.argmax(1) == targets).mean() > 0.97
     absent = [number for number in range(classes) if number not in present]
     assert probabilities[:, absent].max() < 0.01
@@ -75,7 +80,7 @@ def test_a_class_without_images_is_given_no_chance_and_the_others_are_told_apart
 def test_a_feature_that_never_changes_does_no_harm() -> None:
     features, targets = load(3)
     features[:, 5] = 1000.0
-    solution = solve_linear_head(features, targets, 3, balanced=True)
+    solution = solve_linear_head(features, targets, make_task(3), balanced=True)
     assert solution.deviation[5] == 1.0
     assert np.isfinite(solution.weight).all()
     assert (predict(solution, features).argmax(1) == targets).mean() > 0.97
@@ -83,7 +88,7 @@ def test_a_feature_that_never_changes_does_no_harm() -> None:
 
 def test_the_same_images_give_the_same_solution() -> None:
     features, targets = load(4)
-    first, second = (solve_linear_head(features, targets, 4, balanced=True) for _ in range(2))
+    first, second = (solve_linear_head(features, targets, make_task(4), balanced=True) for _ in range(2))
     np.testing.assert_array_equal(first.weight, second.weight)
     assert first.strength == second.strength
 
@@ -98,8 +103,8 @@ def draw_patients() -> tuple[Any, Any, list[str]]:
 
 def test_groups_kept_together_tell_that_nothing_was_learned() -> None:
     features, targets, patients = draw_patients()
-    apart = choose_strength(features, targets, False, None, 0)
-    together = choose_strength(features, targets, False, patients, 0)
+    apart = choose_strength(features, targets, make_task(2), False, None, 0)
+    together = choose_strength(features, targets, make_task(2), False, patients, 0)
     assert apart == max(STRENGTHS)  # images of a patient on both sides: the more it is fitted the better it looks
     assert together == min(STRENGTHS)
 
@@ -107,7 +112,8 @@ def test_groups_kept_together_tell_that_nothing_was_learned() -> None:
 def test_images_without_a_group_stand_alone() -> None:
     features, targets, _ = draw_patients()
     alone = [""] * 158 + ["a", "a"]
-    assert choose_strength(features, targets, False, alone, 0) == choose_strength(features, targets, False, None, 0)
+    first, second = (choose_strength(features, targets, make_task(2), False, groups, 0) for groups in (alone, None))
+    assert first == second
 
 
 GROUPINGS = {
@@ -121,21 +127,21 @@ GROUPINGS = {
 @pytest.mark.parametrize("grouping", GROUPINGS)
 def test_any_grouping_gives_a_solution(grouping: str) -> None:
     features, targets = load(3, images=60)
-    solution = solve_linear_head(features, targets, 3, balanced=True, groups=GROUPINGS[grouping](targets))
+    solution = solve_linear_head(features, targets, make_task(3), balanced=True, groups=GROUPINGS[grouping](targets))
     assert (predict(solution, features).argmax(1) == targets).mean() > 0.95
 
 
 @pytest.mark.parametrize("grouping", ["one group", "a group per class"])
 def test_groups_that_allow_no_trial_leave_the_usual_strength(grouping: str) -> None:
     features, targets = load(3, images=60)
-    assert choose_strength(features, targets, False, GROUPINGS[grouping](targets), 0) == STRENGTHS[1]
+    assert choose_strength(features, targets, make_task(3), False, GROUPINGS[grouping](targets), 0) == STRENGTHS[1]
 
 
 @given(st.lists(st.integers(0, 3), min_size=2, max_size=12).filter(lambda targets: len(set(targets)) > 1))
 @settings(max_examples=25, deadline=None)
 def test_however_few_images_there_are_a_solution_is_found(targets: list[int]) -> None:
     features = np.random.default_rng(0).normal(size=(len(targets), 6)).astype(np.float32)
-    solution = solve_linear_head(features, np.array(targets), 4, balanced=True)
+    solution = solve_linear_head(features, np.array(targets), make_task(4), balanced=True)
     assert np.isfinite(predict(solution, features)).all()
     assert solution.strength in STRENGTHS
 
@@ -145,14 +151,14 @@ def test_the_strength_is_tried_on_a_part_of_many_images() -> None:
     targets = generator.integers(0, 2, TRIAL_IMAGES * 2)
     features = (generator.normal(size=(len(targets), 3)) + targets[:, None]).astype(np.float32)
     groups = [str(place // 3) for place in range(len(targets))]
-    solution = solve_linear_head(features, targets, 2, balanced=True, groups=groups)
+    solution = solve_linear_head(features, targets, make_task(2), balanced=True, groups=groups)
     assert (predict(solution, features).argmax(1) == targets).mean() > 0.75
 
 
 def test_readings_of_the_same_images_weigh_as_much_as_the_images_alone() -> None:
     features, targets = load(3, images=120)
-    alone = solve_linear_head(features, targets, 3, balanced=True)
-    twice = solve_linear_head(np.tile(features, (2, 1)), np.tile(targets, 2), 3, balanced=True, views=2)
+    alone = solve_linear_head(features, targets, make_task(3), balanced=True)
+    twice = solve_linear_head(np.tile(features, (2, 1)), np.tile(targets, 2), make_task(3), balanced=True, views=2)
     np.testing.assert_allclose(predict(twice, features), predict(alone, features), atol=5e-3)
     assert twice.strength == alone.strength / 2
 

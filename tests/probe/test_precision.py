@@ -16,7 +16,9 @@ from sightx_cli.features.outputs import View, digest_files
 from sightx_cli.features.sample import Sample
 from sightx_cli.probe.precision import BOUND, CHECKED_IMAGES, check_half, choose_checked, settle_precision
 from sightx_cli.progress import Recorder
+from sightx_cli.task.single_label import SingleLabel
 
+TASK = SingleLabel(("nought", "one", "two"))
 VIEW = View(16, "squash", None, 0, 0)
 ENGINE = EngineChoice("torch", "float32", "cpu", "a test", "bfloat16")
 Build = Callable[[Precision], Forward]
@@ -50,7 +52,7 @@ def train(digits: Path) -> Sample:
 
 def settle(train: Sample, noise: float, readings: int = 10_000, engine: EngineChoice = ENGINE) -> Any:
     heard = Recorder()
-    return settle_precision(engine, shake(noise), VIEW, train, readings, 0, heard), heard.notes
+    return settle_precision(engine, shake(noise), VIEW, train, TASK, readings, 0, heard), heard.notes
 
 
 def test_what_changes_nothing_is_used_and_said_with_its_figures(train: Sample) -> None:
@@ -64,7 +66,7 @@ def test_what_changes_a_label_or_a_probability_is_not_used(train: Sample) -> Non
     engine, _ = settle(train, 2.0)
     assert engine.precision == "float32"
     assert engine.precision_why.endswith("float32 throughout")
-    check = check_half("bfloat16", shake(2.0), VIEW, train, 0)
+    check = check_half("bfloat16", shake(2.0), VIEW, train, TASK, 0)
     assert check is not None
     assert check.changed > 0
     assert check.largest_change > BOUND
@@ -110,7 +112,7 @@ def test_the_same_network_in_torchs_own_bfloat16_is_checked_on_any_processor(
         names = prefix.output_names()
         return build_forward(engine, prefix, names, 32, weights.mean, weights.std, None, Recorder())
 
-    check = check_half("bfloat16", build, View(32, "squash", None, 0, 0), session.train, 0)
+    check = check_half("bfloat16", build, View(32, "squash", None, 0, 0), session.train, session.task, 0)
     assert check is not None
     assert check.images == len(session.train)
     assert 0 < check.largest_change < 1

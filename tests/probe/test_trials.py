@@ -22,6 +22,9 @@ from sightx_cli.probe.trials import (
     select_taps,
     turn,
 )
+from sightx_cli.task.single_label import SingleLabel
+
+TASK = SingleLabel(("a", "b"))
 
 
 def make_trials(
@@ -95,8 +98,8 @@ def test_a_saturated_figure_gives_way_to_the_log_loss(metric: str, figure: float
 
 
 def test_class_weights_are_judged_by_decisions() -> None:
-    assert choose_weights_metric("roc_auc") == choose_weights_metric("loss") == "balanced_accuracy"
-    assert choose_weights_metric("quadratic_kappa") == "quadratic_kappa"
+    assert choose_weights_metric("roc_auc", TASK) == choose_weights_metric("loss", TASK) == "balanced_accuracy"
+    assert choose_weights_metric("quadratic_kappa", TASK) == "quadratic_kappa"
 
 
 @pytest.mark.parametrize(
@@ -146,8 +149,8 @@ def test_the_quick_head_says_what_the_slow_one_says(classes: int) -> None:
     targets, alone = known.target[rows].astype(np.int64), [""] * 200
     fold_of = assign_folds(targets, alone, 5, 0)
     names = tuple(map(str, range(classes)))
-    quick = measure_head(features, targets, fold_of, names, False, True, alone)
-    slow = cross_validate(features, targets, fold_of, names, False, True, alone)
+    quick = measure_head(features, targets, fold_of, SingleLabel(names), True, alone)
+    slow = cross_validate(features, targets, fold_of, SingleLabel(names), True, alone)
     assert quick.metrics["accuracy"] == pytest.approx(slow.metrics["accuracy"], abs=0.03)
     assert quick.metrics["loss"] == pytest.approx(slow.metrics["loss"], abs=0.08)
 

@@ -130,11 +130,11 @@ def test_a_fit_keeps_its_folds_and_out_of_fold_predictions(
     assert (cross["folds"], cross["model"]) == (3, "linear head on frozen features")
     assert set(cross["metrics"]) == set(cross["intervals"]) == set(result.metrics)
     table, split = pd.read_csv(result.run / "out_of_fold.csv"), pd.read_csv(result.run / "split.csv")
-    assert table.columns.tolist() == ["image", "label", "predicted", "confidence", "p_nought", "p_one", "p_two"]
+    assert table.columns.tolist() == ["image", "label", "prediction", "confidence", "p_nought", "p_one", "p_two"]
     assert set(table["image"]) == set(split["image"])
     assert set(split["fold"]) == {1, 2, 3}
     merged = table.merge(split[["image", "fold"]], on="image")
-    means = (merged["label"] == merged["predicted"]).groupby(merged["fold"]).mean()
+    means = (merged["label"] == merged["prediction"]).groupby(merged["fold"]).mean()
     assert cross["metrics"]["accuracy"] == pytest.approx(means.mean())
     assert json.loads((result.run / "metrics.json").read_text())["cross_validation"] == json.loads(json.dumps(cross))
     assert "cross_validation" not in fit(digits, folds=0, **how).to_json()

@@ -9,13 +9,11 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import cohen_kappa_score
 
-from sightx_cli.probe.grade_regression import GradeRegression
 from sightx_cli.probe.linear_head import solve_linear_head
-from sightx_cli.task import grades
-from sightx_cli.task.grades import is_graded, share_grades
-from sightx_cli.train.losses import GradedCrossEntropy, build_loss
+from sightx_cli.task.grade_regression import GradeRegression
+from sightx_cli.task.grades import FEWEST_GRADES, Grades, build_shared_loss, share_grades
+from sightx_cli.task.single_label import SingleLabel
 
 
 def load(classes: int = 4) -> tuple[Any, Any]:
@@ -24,6 +22,10 @@ def load(classes: int = 4) -> tuple[Any, Any]:
     rows = np.flatnonzero((known.target < classes) & ((known.target != 1) | (np.arange(len(known.target)) % 3 == 0)))
     features = known.data[rows].astype(np.float32)
     return (features - features.mean(0)) / (features.std(0) + 1e-3), known.target[rows].astype(np.int64)
+
+
+def make_grades(grades: int, soft: bool = True) -> Grades:
+    return Grades(tuple(map(str, range(grades))), soft)
 
 
 def make_severity(images: int = 600) -> tuple[Any, Any]:
@@ -72,24 +74,19 @@ def test_a_grade_without_images_is_given_little_chance() -> None:
 def test_sharing_mistakes_grades_less_far() -> None:
     features, targets = make_severity()
     train, valid = slice(0, 300), slice(300, None)
-    kappas = {
-        graded: cohen_kappa_score(
-            targets[valid],
-            solve_linear_head(features[train], targets[train], 5, True, graded=graded)
-            .predict(features[valid])
-            .argmax(1),
-            weights="quadratic",
-        )
-        for graded in (True, False)
-    }
+    kappas = {}
+    for soft in (True, False):
+        task = make_grades(5, soft)
+        found = solve_linear_head(features[train], targets[train], task, True).predict(features[valid])
+        kappas[soft] = task.measure_figures(found, targets[valid])["quadratic_kappa"] or 0.0
     assert kappas[True] > kappas[False]
 
 
-def test_two_classes_unordered_ones_and_a_recipe_that_says_no_share_nothing() -> None:
-    assert is_graded(True, True, grades.FEWEST_GRADES)
-    assert not is_graded(True, True, 2)
-    assert not is_graded(False, True, 5)
-    assert not is_graded(True, False, 5)
+def test_two_grades_and_a_recipe_that_says_no_share_nothing() -> None:
+    assert make_grades(FEWEST_GRADES).shares
+    assert not make_grades(FEWEST_GRADES - 1).shares
+    assert not make_grades(FEWEST_GRADES, soft=False).shares
+    assert not make_grades(FEWEST_GRADES).plain().shares
 
 
 def test_the_loss_that_trains_is_the_one_that_is_solved() -> None:
@@ -98,14 +95,27 @@ def test_the_loss_that_trains_is_the_one_that_is_solved() -> None:
     shares = torch.from_numpy(share_grades(4))[targets]
     each = torch.nn.functional.cross_entropy(logits, shares, reduction="none")
     expected = (each * weight[targets]).sum() / weight[targets].sum()
-    torch.testing.assert_close(build_loss(weight, 0.0, 4)(logits, targets), expected)
+    torch.testing.assert_close(make_grades(4).build_loss(weight, 0.0)(logits, targets), expected)
 
 
 def test_label_smoothing_lies_over_the_shared_targets() -> None:
-    loss = GradedCrossEntropy(4, None, smoothing=0.2)
-    torch.testing.assert_close(loss.shares.sum(1), torch.ones(4))
-    assert float(loss.shares.min()) >= 0.05
+    logits, targets = torch.randn(12, 4), torch.tensor([0, 1, 2, 3] * 3)
+    smoothed = build_shared_loss(0.8 * share_grades(4) + np.float32(0.05), None)
+    torch.testing.assert_close(make_grades(4).build_loss(None, 0.2)(logits, targets), smoothed(logits, targets))
 
 
-def test_without_grades_the_loss_is_plain_cross_entropy() -> None:
-    assert isinstance(build_loss(None, 0.1, 0), torch.nn.CrossEntropyLoss)
+def test_where_nothing_is_shared_the_loss_is_plain_cross_entropy() -> None:
+    for task in (make_grades(2), SingleLabel(("a", "b", "c"))):
+        assert isinstance(task.build_loss(None, 0.1), torch.nn.CrossEntropyLoss)
+
+
+@pytest.mark.parametrize(
+    ("own", "by_user", "chosen"),
+    [("roc_auc", False, "quadratic_kappa"), ("roc_auc", True, "roc_auc"), ("loss", False, "loss")],
+)
+def test_kappa_takes_the_place_of_an_area_that_knows_no_order(own: str, by_user: bool, chosen: str) -> None:
+    assert make_grades(4).choose_metric(own, by_user) == chosen
+
+
+def test_grades_are_counted_in_words() -> None:
+    assert make_grades(5).describe() == "5 grades in order"

@@ -80,7 +80,7 @@ def coloured(tmp_path: Path) -> Sample:
 def open_loaders(sample: Sample, profile: str = "natural", seed: int = 0):
     view = View(16, "squash", PROFILES[profile], 1, seed)
     normalisation = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    return build_image_loaders(sample, sample, view, ("a", "b", "c"), normalisation, 5, CPU)
+    return build_image_loaders(sample, sample, view, normalisation, 5, CPU)
 
 
 def read_images(loader: object) -> tuple[torch.Tensor, torch.Tensor]:

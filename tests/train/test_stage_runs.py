@@ -14,7 +14,6 @@ from torch import Tensor
 from sightx_cli.errors import RecipeError, TrainingError
 from sightx_cli.features.outputs import View
 from sightx_cli.features.sample import Sample
-from sightx_cli.metrics.figures import measure_figures
 from sightx_cli.model.parameter_groups import stage_rates
 from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.recipe.rates import read_rate
@@ -79,7 +78,7 @@ def measure_whole(session: Session) -> dict[str, float | None]:
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (weights.mean, weights.std))
     images = (pixels.permute(0, 3, 1, 2) / 255 - mean) / std
     probabilities = session.model.eval()(images).softmax(1).numpy()
-    return measure_figures(probabilities, session.valid.targets, session.classes, session.ordered)
+    return session.task.measure_figures(probabilities, session.valid.targets)
 
 
 # --- rates: what the recipe says is what the optimizer has ---

@@ -1,23 +1,57 @@
-"""What all figures are measured from: probabilities and true classes, checked once."""
+"""What all figures are measured from: probabilities, decisions and true classes, checked once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from sightx_cli.errors import DataError, TrainingError
 
-METRICS = ("accuracy", "balanced_accuracy", "roc_auc", "quadratic_kappa", "loss")
 SMALLEST_PROBABILITY = 1e-12  # keeps log(0) out of the loss: one sure mistake costs 27.6 nats at most
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
+Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def check_scores(probabilities: object, targets: object, classes: Sequence[str]) -> tuple[Floats, Integers]:
-    """Probabilities as (N, C) float64 and targets as (N,) int64, checked.
+@dataclass(frozen=True)
+class Answers:
+    """A classifier's answers for N images of C classes: probabilities (N, C), each row summing to 1, and truth (N,)."""
+
+    scores: Floats
+    truth: Integers
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return int(self.scores.shape[1])
+
+    @cached_property
+    def predicted(self) -> Integers:
+        """The most probable class of each image, (N,)."""
+        return np.asarray(self.scores.argmax(axis=1))
+
+    @cached_property
+    def right(self) -> Booleans:
+        """Whether each image's most probable class is the true one, (N,)."""
+        return np.asarray(self.predicted == self.truth)
+
+    @cached_property
+    def can_be_ranked(self) -> bool:
+        """Whether there are two classes at least, and an image of each."""
+        return 2 <= self.classes == len(np.unique(self.truth))
+
+    def take(self, rows: Booleans) -> Answers:
+        """Return the answers for some of the images."""
+        return Answers(self.scores[rows], self.truth[rows])
+
+
+def check_answers(probabilities: object, targets: object, classes: Sequence[str]) -> Answers:
+    """Return probabilities and targets, the index of each true class, as float64 and int64, checked.
 
     Raises: `TrainingError` for probabilities that are not finite, `DataError` for shapes that do not fit.
     """
@@ -35,7 +69,7 @@ def check_scores(probabilities: object, targets: object, classes: Sequence[str])
             f"{int((~np.isfinite(scores)).any(axis=1).sum())} of {len(scores)} predictions are not finite",
             "lower the rate, such as --rate 1e-4, or add --set training.clip=1.0",
         )
-    return scores, truth
+    return Answers(scores, truth)
 
 
 def measure_losses(scores: Floats, truth: Integers) -> Floats:

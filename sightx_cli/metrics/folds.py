@@ -1,0 +1,79 @@
+"""Figures over the folds of a cross-validation: each one's mean, the interval of that mean, its standard error."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sightx_cli.metrics.answers import Answers, Floats, Integers, check_answers
+from sightx_cli.metrics.figures import measure_answers
+from sightx_cli.metrics.intervals import Interval, count_resamples, measure_wilson, resample, take_percentiles
+from sightx_cli.metrics.registry import METRICS
+
+
+@dataclass(frozen=True)
+class FoldFigures:
+    """The mean over the folds of each figure, its 95 % interval, and its standard error (NaN without a figure)."""
+
+    metrics: dict[str, float | None]
+    intervals: dict[str, Interval | None]
+    errors: dict[str, float]
+
+
+def measure_folds(
+    probabilities: object,
+    targets: object,
+    folds: object,
+    classes: Sequence[str],
+    kind: str,
+    together: Sequence[str],
+    seed: int = 0,
+) -> FoldFigures:
+    """Measure out-of-fold probabilities (N, C): each figure's mean over the folds that have it, interval, error.
+
+    `folds` says of each image in which fold it was predicted, `together` what it belongs to ("" stands alone). Within
+    each fold images are drawn with replacement, or whole groups of them: images of one patient are no independent
+    evidence. Where all images are right (or all wrong) resampling says nothing: a share then has Wilson's interval, by
+    the number of groups.
+
+    Arguments and errors as in `measure_figures`.
+    """
+    answers, fold_of = check_answers(probabilities, targets, classes), np.asarray(folds)
+    names = np.array([name or f"\0{place}" for place, name in enumerate(together)], dtype=object).astype(str)
+    count, units = len(np.unique(names)), np.arange(len(names))
+    if any(together):
+        units = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    rows = [measure_answers(answers.take(fold_of == fold), kind) for fold in np.unique(fold_of)]
+    metrics = {name: _take_mean([row[name] for row in rows]) for name in METRICS}
+    resampled = _resample_folds(answers, fold_of, units, kind, seed)
+    errors = {name: float(np.nanstd(values)) if len(values) else float("nan") for name, values in resampled.items()}
+    intervals = {name: take_percentiles(values) for name, values in resampled.items()}
+    for name, metric in METRICS.items():
+        if metric.is_share and metrics[name] in (0.0, 1.0):
+            intervals[name] = measure_wilson(count if metrics[name] else 0, count)
+        elif metrics[name] is None:
+            intervals[name] = None
+    return FoldFigures(metrics, intervals, errors)
+
+
+def _take_mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _resample_folds(answers: Answers, fold_of: Integers, units: Integers, kind: str, seed: int) -> dict[str, Floats]:
+    """Resample the mean over the folds of every figure: (resamples,) each, empty where it has no meaning."""
+    generator, resamples = np.random.default_rng(seed), count_resamples(answers)
+    found: dict[str, list[Floats]] = {name: [] for name in METRICS}
+    for fold in np.unique(fold_of):
+        here = fold_of == fold
+        own = np.unique(units[here], return_inverse=True)[1]
+        for name, values in resample(answers.take(here), own, kind, generator, resamples).items():
+            if len(values):
+                found[name].append(values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a resample in which no fold has the figure
+        return {name: np.nanmean(rows, axis=0) if rows else np.empty(0) for name, rows in found.items()}

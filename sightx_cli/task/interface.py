@@ -1,0 +1,172 @@
+"""What every kind of label answers for: targets, loss, activation, decisions, figures, columns and words.
+
+Whoever trains, solves, measures or writes asks the task. So a new kind of label is one new file beside this one,
+entered in `task.choice`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli.metrics.figures import measure_figures
+from sightx_cli.metrics.folds import FoldFigures, measure_folds
+from sightx_cli.metrics.intervals import Interval, measure_intervals
+from sightx_cli.metrics.registry import Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Regression(Protocol):
+    """A linear head in the solving, on features (N, F)."""
+
+    def set_strength(self, strength: float) -> None:
+        """Set the inverse strength of the L2 penalty (scikit-learn's C) for the next `fit`."""
+
+    def fit(self, features: NDArray[np.float32], targets: NDArray[np.int64]) -> Self:
+        """Fit on features and the targets of their images."""
+
+    def predict(self, features: NDArray[np.float32]) -> NDArray[Any]:
+        """Return the probabilities (N, C); 0 of what no image was seen of."""
+
+    def measure_loss(self, features: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
+        """Measure the log loss, summed over images that were not fitted on."""
+
+    def read(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return weight (C, F) and bias (C,) of the logits."""
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """What the labels are, and all that follows from it; C is the number of outputs, probabilities are (N, C)."""
+
+    classes: tuple[str, ...]
+
+    kind: ClassVar[str]
+    """In JSON, in bundle.json and in the registry of metrics."""
+    activation: ClassVar[str]
+    """What turns logits into probabilities at the end of the engine's graph (see `engine.headed_graph`)."""
+    headline: ClassVar[Metric]
+    """The figure that people ask for first."""
+    label_metric: ClassVar[Metric]
+    """What judges decisions, where the metric chosen judges probabilities alone."""
+
+    @property
+    def outputs(self) -> int:
+        """How many logits the network ends with."""
+        return len(self.classes)
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a table of predictions, without the image and its error."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Say what the labels are: 3 classes, 5 grades in order."""
+
+    # labels
+
+    @abstractmethod
+    def number(self, labels: Sequence[str]) -> NDArray[np.int64]:
+        """Return the targets of labels as a table holds them."""
+
+    @abstractmethod
+    def stratify(self, labels: Sequence[str]) -> list[str]:
+        """Name the stratum of each label: parts and folds hold every stratum in its share."""
+
+    @abstractmethod
+    def find_strata(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number the stratum of each image by its targets, (N,)."""
+
+    @abstractmethod
+    def find_missing(self, targets: NDArray[np.int64]) -> list[str]:
+        """Name the classes that no image has."""
+
+    @abstractmethod
+    def weigh_classes(self, targets: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the loss's weight of each class (C,), so that every class counts as much, however rare."""
+
+    # the network and its linear head
+
+    @abstractmethod
+    def activate(self, logits: NDArray[Any]) -> NDArray[np.float32]:
+        """Turn logits (N, C) into probabilities."""
+
+    @abstractmethod
+    def build_activation(self) -> nn.Module:
+        """Build the module that does the same in torch."""
+
+    @abstractmethod
+    def build_loss(self, weight: Tensor | None, smoothing: float) -> Any:
+        """Build what training minimises, of logits (N, C) and targets: weight (C,) per class or None, smoothing."""
+
+    @abstractmethod
+    def build_regression(
+        self, strength: float, balanced: bool, tolerance: float, warm_start: bool = False
+    ) -> Regression:
+        """Build the regression that solves a linear head; with `warm_start` a second `fit` starts from the first."""
+
+    def plain(self) -> Task:
+        """Return the same labels without what a recipe adds to their targets: for heads that only check something."""
+        return self
+
+    # decisions
+
+    @abstractmethod
+    def decide(self, probabilities: NDArray[Any]) -> NDArray[np.int64]:
+        """Return what is decided for each image, to be compared with another decision or with targets."""
+
+    @abstractmethod
+    def measure_margins(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Measure how far every probability of an image may move before its decision changes, (N,)."""
+
+    @abstractmethod
+    def fill_row(self, probabilities: NDArray[np.float32] | None) -> dict[str, Any]:
+        """Return the cells of `columns` for one image (C,); empty where it could not be read."""
+
+    @abstractmethod
+    def split_prediction(self, prediction: str) -> tuple[str, ...]:
+        """Return the classes that a cell of the column `prediction` names, to count them."""
+
+    def differ(self, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
+        """Say for which images two sets of probabilities lead to different decisions, (N,)."""
+        return np.asarray((self.decide(first) != self.decide(second)).reshape(len(first), -1).any(axis=1))
+
+    # figures
+
+    def choose_metric(self, metric: str, by_user: bool) -> str:  # noqa: ARG002 (for those that put another in place)
+        """Choose what chooses the best epoch: the recipe's metric, or what suits these labels better."""
+        return metric
+
+    def measure_figures(self, probabilities: object, targets: object) -> dict[str, float | None]:
+        """Measure every figure (see `metrics.figures`)."""
+        return measure_figures(probabilities, targets, self.classes, self.kind)
+
+    def measure_intervals(self, probabilities: object, targets: object) -> dict[str, Interval | None]:
+        """Measure the 95 % interval of every figure (see `metrics.intervals`)."""
+        return measure_intervals(probabilities, targets, self.classes, self.kind)
+
+    def measure_folds(
+        self, probabilities: object, targets: object, folds: object, together: Sequence[str], seed: int
+    ) -> FoldFigures:
+        """Measure every figure's mean over folds (see `metrics.folds`)."""
+        return measure_folds(probabilities, targets, folds, self.classes, self.kind, together, seed)
+
+    @abstractmethod
+    def measure_classes(self, probabilities: object, targets: object) -> dict[str, Any]:
+        """Measure the figures of each class, as JSON has them."""
+
+    @abstractmethod
+    def measure_losses(self, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> NDArray[Any]:
+        """Measure the log loss of each image, (N,), in nats."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `bundle.json` holds of it; `task.choice.load_task` reads it."""
+        return {"kind": self.kind, **asdict(self)}

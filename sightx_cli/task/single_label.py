@@ -1,0 +1,162 @@
+"""A single label for each image: the most probable of the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli.metrics.answers import measure_losses
+from sightx_cli.metrics.figures import measure_classes
+from sightx_cli.metrics.registry import ACCURACY, BALANCED_ACCURACY, SINGLE_LABEL, Metric
+from sightx_cli.task.interface import Regression, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+NEVER = -10.0
+"""The bias of a class that no image was seen of: e⁻¹⁰ of a chance."""
+
+
+@dataclass(frozen=True)
+class SingleLabel(Task):
+    """One class for each image; targets are (N,), the number of the class in `classes`."""
+
+    kind: ClassVar[str] = SINGLE_LABEL
+    activation: ClassVar[str] = "softmax"
+    headline: ClassVar[Metric] = ACCURACY
+    label_metric: ClassVar[Metric] = BALANCED_ACCURACY
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The prediction, its probability, and that of every class."""
+        return ("prediction", "confidence", *(f"p_{name}" for name in self.classes))
+
+    def describe(self) -> str:
+        """Say how many classes there are."""
+        return f"{len(self.classes)} classes"
+
+    def number(self, labels: Sequence[str]) -> NDArray[np.int64]:
+        """Return the number of each label's class, (N,)."""
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        return np.array([numbers[label] for label in labels], dtype=np.int64)
+
+    def stratify(self, labels: Sequence[str]) -> list[str]:
+        """Name the stratum of each label: its class."""
+        return list(labels)
+
+    def find_strata(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number the stratum of each image: its class, (N,)."""
+        return targets
+
+    def find_missing(self, targets: NDArray[np.int64]) -> list[str]:
+        """Name the classes that no image has."""
+        present = set(targets.tolist())
+        return [name for number, name in enumerate(self.classes) if number not in present]
+
+    def weigh_classes(self, targets: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return n / (C · n_c) of each class, as scikit-learn's "balanced"."""
+        counts = np.bincount(targets, minlength=self.outputs).clip(min=1)
+        return np.asarray(counts.sum() / (self.outputs * counts))
+
+    def activate(self, logits: NDArray[Any]) -> NDArray[np.float32]:
+        """Turn logits (N, C) into probabilities that sum to 1."""
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        return np.asarray(powers / powers.sum(1, keepdims=True), np.float32)
+
+    def build_activation(self) -> nn.Module:
+        """Build the module that does the same in torch."""
+        from torch import nn
+
+        return nn.Softmax(1)
+
+    def build_loss(self, weight: Tensor | None, smoothing: float) -> Any:
+        """Build the cross-entropy."""
+        from torch import nn
+
+        return nn.CrossEntropyLoss(weight=weight, label_smoothing=smoothing)
+
+    def build_regression(
+        self, strength: float, balanced: bool, tolerance: float, warm_start: bool = False
+    ) -> Regression:
+        """Build scikit-learn's multinomial logistic regression."""
+        from sklearn.linear_model import LogisticRegression
+
+        weights = "balanced" if balanced else None
+        model = LogisticRegression(C=strength, class_weight=weights, max_iter=100, tol=tolerance, warm_start=warm_start)
+        return ClassRegression(model, self.outputs)
+
+    def decide(self, probabilities: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the number of the most probable class, (N,)."""
+        return np.asarray(probabilities.argmax(1))
+
+    def measure_margins(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Measure half the distance between the most probable class and the next, (N,)."""
+        second, first = np.sort(probabilities, axis=1)[:, -2:].T
+        return np.asarray((first - second) / 2)
+
+    def fill_row(self, probabilities: NDArray[np.float32] | None) -> dict[str, Any]:
+        """Return the cells of `columns` for one image (C,); empty where it could not be read."""
+        if probabilities is None:
+            return {**dict.fromkeys(self.columns), "prediction": ""}
+        best = int(probabilities.argmax())
+        values = map(float, (probabilities[best], *probabilities))
+        return dict(zip(self.columns, (self.classes[best], *values), strict=True))
+
+    def split_prediction(self, prediction: str) -> tuple[str, ...]:
+        """Return the class that a cell of the column `prediction` names."""
+        return (prediction,)
+
+    def measure_classes(self, probabilities: object, targets: object) -> dict[str, Any]:
+        """Measure each class's sensitivity, precision and support, and the confusion matrix."""
+        return measure_classes(probabilities, targets, self.classes).to_json()
+
+    def measure_losses(self, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> NDArray[Any]:
+        """Measure −ln p(true class) of each image, (N,)."""
+        return measure_losses(probabilities, targets)
+
+
+class ClassRegression:
+    """A multinomial regression in scikit-learn's manner, for all C classes, also where it was shown fewer."""
+
+    def __init__(self, model: Any, outputs: int) -> None:
+        self.model, self.outputs = model, outputs
+        self.seen: NDArray[np.int64] = np.empty(0, np.int64)
+
+    def set_strength(self, strength: float) -> None:
+        """Set the inverse strength of the penalty."""
+        self.model.set_params(C=strength)
+
+    def fit(self, features: NDArray[np.float32], targets: NDArray[np.int64]) -> Self:
+        """Fit on features (N, F) and class numbers (N,); of a single class there is nothing to fit."""
+        self.seen = np.unique(targets)
+        if len(self.seen) > 1:
+            self.seen = self.model.fit(features, targets).classes_
+        return self
+
+    def predict(self, features: NDArray[np.float32]) -> NDArray[Any]:
+        """Return the probabilities (N, C); 0 of a class that was not seen."""
+        known = self.model.predict_proba(features) if len(self.seen) > 1 else np.ones((len(features), 1), np.float32)
+        found = np.zeros((len(features), self.outputs), known.dtype)
+        found[:, self.seen] = known
+        return found
+
+    def measure_loss(self, features: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
+        """Measure the summed log loss over images (N, F) whose classes (N,) were all seen."""
+        from sklearn.metrics import log_loss
+
+        return float(log_loss(targets, self.predict(features)[:, self.seen], labels=self.seen) * len(targets))
+
+    def read(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return weight (C, F) and bias (C,) of the logits; a class that was not seen is given no chance."""
+        weight = np.zeros((self.outputs, self.model.coef_.shape[1]), np.float32)
+        bias = np.full(self.outputs, NEVER, np.float32)
+        if len(self.seen) == 2:  # scikit-learn gives one row: the second class against the first
+            first, second = self.seen
+            weight[second], bias[second], bias[first] = self.model.coef_[0], self.model.intercept_[0], 0.0
+        else:
+            weight[self.seen], bias[self.seen] = self.model.coef_, self.model.intercept_
+        return weight, bias

@@ -1,0 +1,36 @@
+"""One entry for each metric is all there is to know of it, and reading it loads nothing heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from sightx_cli.metrics.registry import GRADES, METRICS, SINGLE_LABEL, find_head, find_title
+from sightx_cli.recipe.parts import Training
+from sightx_cli.recipe.schema import describe_allowed
+
+
+def test_the_registry_loads_without_numpy() -> None:
+    code = "import sys, sightx_cli.metrics.registry; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_an_entry_has_its_name_a_title_a_head_and_the_tasks_it_is_for(name: str) -> None:
+    metric = METRICS[name]
+    assert metric.name == name
+    assert find_title(name) == metric.title
+    assert 0 < len(find_head(name)) <= len(metric.title)
+    assert set(metric.kinds) <= {SINGLE_LABEL, GRADES}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_recipe_may_choose_by_every_metric(name: str) -> None:
+    assert name in describe_allowed(Training.model_fields["metric"])
+
+
+def test_another_figure_is_named_in_words() -> None:
+    assert find_title("train_loss") == find_head("train_loss") == "train loss"

@@ -1,0 +1,46 @@
+"""The task is chosen by the names of the classes unless the recipe says otherwise, and a bundle gives it back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sightx_cli.recipe.catalog import find_recipe
+from sightx_cli.task.choice import TASKS, choose_task, load_task
+from sightx_cli.task.grades import Grades
+from sightx_cli.task.interface import Task
+from sightx_cli.task.single_label import SingleLabel
+
+CLASSES = ("0_none", "1_mild", "2_severe")
+
+
+@pytest.mark.parametrize(
+    ("has_order", "says", "kind"),
+    [
+        (False, None, "single-label"),
+        (True, None, "grades"),
+        (True, False, "single-label"),
+        (False, True, "grades"),
+    ],
+)
+def test_the_recipe_comes_before_the_names(has_order: bool, says: bool | None, kind: str) -> None:
+    recipe = find_recipe("medical-small")[0].model_copy(update={"ordered": says})
+    assert choose_task(CLASSES, has_order, recipe).kind == kind
+
+
+def test_a_recipe_may_forbid_grades_to_share() -> None:
+    recipe = find_recipe("medical-small")[0]
+    hard = recipe.model_copy(update={"training": recipe.training.model_copy(update={"soft_grades": False})})
+    assert choose_task(CLASSES, True, recipe) == Grades(CLASSES)
+    assert choose_task(CLASSES, True, hard) == Grades(CLASSES, soft=False)
+
+
+@pytest.mark.parametrize("task", [SingleLabel(CLASSES), Grades(CLASSES), Grades(CLASSES, soft=False)])
+def test_a_task_comes_back_from_json_as_it_was(task: Task) -> None:
+    assert load_task(json.loads(json.dumps(task.to_json()))) == task
+
+
+def test_every_kind_bears_its_own_name() -> None:
+    assert list(TASKS) == ["single-label", "grades"]
+    assert {kind: task.kind for kind, task in TASKS.items()} == {kind: kind for kind in TASKS}
