@@ -18,7 +18,7 @@ from sightx_cli.data.name_groups import find_names, guess_groups, name_files
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import DataError, RunError, UsageError
 from sightx_cli.features.examination import Examination, examine_images
-from sightx_cli.features.store import OutputStore
+from sightx_cli.features.store import FeatureStore
 from sightx_cli.machine import measure_threads
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.quality.analysis import Analysis, advise, analyse
@@ -67,10 +67,11 @@ def inspect(
         listener.warn(line)
     if folder is None:
         return _measure_shift(manifest, listener, began)
-    frame, examination, unreadable = examine_images(manifest.frame, OutputStore(), listener)
+    store = FeatureStore()
+    frame, examination, unreadable = examine_images(manifest.frame, store, listener)
     frame = assign_groups(frame, group_by)
     read = time.perf_counter()
-    analysis = analyse(manifest, frame, examination, listener)
+    analysis = analyse(manifest, frame, examination, store, listener)
     analysed = time.perf_counter()
     fingerprint = build_fingerprint(manifest, frame, unreadable, examination.headers)
     result = _gather(str(source), manifest, frame, examination, fingerprint, unreadable, analysis, group_by)

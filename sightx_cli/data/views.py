@@ -25,7 +25,7 @@ from sightx_cli.data.geometry import (
     fit_image,
     measure_needed_sides,
 )
-from sightx_cli.data.readers.raster import read_image
+from sightx_cli.data.readers import read_image
 
 if TYPE_CHECKING:
     from sightx_cli.recipe.profiles import Profile

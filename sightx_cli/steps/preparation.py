@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightx_cli.data.checks import Unreadable, check_classes, check_files
-from sightx_cli.data.fingerprint import Fingerprint, measure_fingerprint
+from sightx_cli.data.fingerprint import Fingerprint, build_fingerprint
 from sightx_cli.data.manifest import Manifest, load_manifest
+from sightx_cli.data.pixels import PlainPixels
 from sightx_cli.errors import RecipeError, UsageError
-from sightx_cli.machine import measure_threads
+from sightx_cli.features.store import FeatureStore
+from sightx_cli.features.views import View
 from sightx_cli.progress import Listener
 from sightx_cli.quality.advice import choose_by_shift, describe_profile, guess_profile, measure_manifest_shift
 from sightx_cli.quality.leaks import Leaks
@@ -60,6 +62,10 @@ class Preparation:
     seconds: dict[str, float] = field(default_factory=dict)
     shift: Shift | None = None
     """As measured; None where the user named a recipe or the shift."""
+    store: FeatureStore | None = None
+    """Where features are kept, by the probe and the fit; None with --no-cache."""
+    pixels: PlainPixels | None = None
+    """The plain views that were decoded while the files were checked, until the network looks at them."""
 
     def part(self, split: str) -> pd.DataFrame:
         """Return the rows of one part."""
@@ -83,10 +89,12 @@ def prepare(request: Request, listener: Listener) -> Preparation:
     shift = measure(request, manifest.frame, listener)
     choice = choose(request, manifest, manifest.frame, shift)
     recipe, origin, overridden = resolve_recipe(request, choice, shift)
-    threads = measure_threads().decoding
+    store = FeatureStore() if request.cache else None
+    pixels = plan_pixels(recipe, store)
     with importing(NETWORKS, listener):
-        frame, unreadable = check_files(manifest.frame, listener, threads)
+        checked = check_files(manifest.frame, listener, pixels=pixels)
         clock = time.perf_counter()
+    frame, unreadable = checked.frame, checked.unreadable
     seconds = {"import": time.perf_counter() - clock}
     for item in unreadable[:3]:
         listener.warn(f"left out: {item.image} {item.error}")
@@ -98,7 +106,7 @@ def prepare(request: Request, listener: Listener) -> Preparation:
         recipe, origin, overridden = resolve_recipe(request, choice, shift)
     split = split_images(request, manifest, frame, listener)
     frame = split.frame
-    fingerprint = measure_fingerprint(manifest, frame, unreadable, threads)
+    fingerprint = build_fingerprint(manifest, frame, unreadable, checked.headers)
     ordered = manifest.ordered if recipe.ordered is None else recipe.ordered
     metric, metric_origin = choose_metric(recipe, ordered, overridden)
     plan = plan_fit(
@@ -135,7 +143,21 @@ def prepare(request: Request, listener: Listener) -> Preparation:
         split.folds,
         seconds=seconds,
         shift=shift,
+        store=store,
+        pixels=pixels,
     )
+
+
+def plan_pixels(recipe: Recipe, store: FeatureStore | None) -> PlainPixels | None:
+    """Return what takes the plain views while the files are checked: of the images that the store knows nothing of.
+
+    None where the network starts from random weights: nothing looks at the images as they are before it trains.
+    """
+    if recipe.model.weights == "scratch":
+        return None
+    size_px, fit = recipe.image.size_px, recipe.image.fit
+    known = store.list_digests(View(size_px, fit, None, 0, 0).key) if store is not None else set()
+    return PlainPixels(size_px, fit, known)
 
 
 def measure(request: Request, frame: pd.DataFrame, listener: Listener) -> Shift | None:

@@ -1,15 +1,17 @@
-"""Decoded images kept in memory, so that an epoch that reads them anew does not decode them anew."""
+"""Pixels kept in memory within a share of what is free, so that what reads an image anew does not decode it anew."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
 from sightx_cli.data.geometry import Pixels
-from sightx_cli.data.readers.raster import read_image
+from sightx_cli.data.readers import read_image
+from sightx_cli.data.views import read_view
 from sightx_cli.machine import measure_free_memory
 
 SHARE_OF_FREE_MEMORY = 0.25
@@ -75,6 +77,42 @@ class PlainViews:
                 self._left -= pixels.nbytes
                 self._kept[path] = pixels
         return pixels
+
+
+class PlainPixels:
+    """The plain views (S, S, 3) uint8 of files that are being checked, within a budget, until the network looks."""
+
+    def __init__(self, size_px: int, fit: str, known: Collection[str] = (), budget_bytes: int | None = None) -> None:
+        self.size_px, self.fit = size_px, fit
+        self._known = known
+        self._left = measure_budget() if budget_bytes is None else budget_bytes
+        self._kept: dict[str, Pixels] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def decode(self, path: str, digest: str, data: bytes | None) -> bool:
+        """Decode an image to its end and keep its view; False where it is known already or no longer fits.
+
+        Raises what `read_image` raises.
+        """
+        cost = 3 * self.size_px**2
+        with self._lock:
+            if digest in self._known or digest in self._kept or cost > self._left:
+                return False
+            self._left -= cost
+        self._kept[digest] = read_view(path, self.size_px, self.fit, None, 0, partial(read_image, data=data))
+        return True
+
+    def pop(self, digest: str) -> Pixels | None:
+        """Hand over an image's view, once; None where it is not kept."""
+        return self._kept.pop(digest, None)
+
+    def clear(self) -> None:
+        """Let go of all that nobody asked for, and keep nothing more."""
+        self._left = 0
+        self._kept.clear()
 
 
 def shrink(image: Image.Image, min_side_px: int | None, min_long_side_px: int | None) -> Image.Image:

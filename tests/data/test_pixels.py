@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sightx_cli.data.decoded import DecodedImages, PlainViews, shrink
-from sightx_cli.data.readers.raster import ImageFileError, read_image
+from sightx_cli.data.pixels import DecodedImages, PlainViews, shrink
+from sightx_cli.data.readers import ImageFileError, read_image
 from sightx_cli.data.views import read_view
 
 
