@@ -45,7 +45,7 @@ def find_lr(
 ) -> LrFindResult:
     """Find a learning rate for a stage of the recipe (its name or number; the first by default).
 
-    fastai's finder, always from a fresh head, on one plain reading of each image. The picture of the curve lies in
+    fastai's finder, always from a fresh head, on the plain view of each image. The picture of the curve lies in
     `out`, a PNG file, or under `runs/`. Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()

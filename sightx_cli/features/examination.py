@@ -20,8 +20,9 @@ from PIL import Image
 from sightx_cli.data.checks import Unreadable, sort_files
 from sightx_cli.data.contents import DIGEST_BYTES, FileFacts, measure_files
 from sightx_cli.data.readers import Header, read_image
+from sightx_cli.features.addresses import digest_key
 from sightx_cli.features.shards import Column
-from sightx_cli.features.store import FeatureStore, digest_key
+from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import READ_BY
 from sightx_cli.progress import Listener
 

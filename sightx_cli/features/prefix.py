@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from sightx_cli.data.pixels import PlainPixels
 from sightx_cli.engine.choice import EngineChoice, build_forward
 from sightx_cli.engine.interface import EXACT, FEATURES, Forward, Precision
+from sightx_cli.features.addresses import digest_key
 from sightx_cli.features.extraction import Features, Lookup, extract_features, find_features
 from sightx_cli.features.sample import Sample
 from sightx_cli.features.shards import Column
-from sightx_cli.features.store import FeatureStore, digest_key
+from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View, plain_view
 from sightx_cli.model.backbone import Backbone, Prefix
 from sightx_cli.model.weights import Weights

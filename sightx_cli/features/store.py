@@ -12,14 +12,11 @@ two shards, and either serves. What the folder cannot take is held aside (`featu
 from __future__ import annotations
 
 import contextlib
-import functools
-import hashlib
-import importlib.metadata
 import json
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +37,6 @@ from sightx_cli.features.disk import (
     remove_unit,
 )
 from sightx_cli.features.shards import (
-    FORMAT_VERSION,
     HEADER,
     Column,
     Columns,
@@ -51,7 +47,6 @@ from sightx_cli.features.shards import (
     open_shard,
 )
 from sightx_cli.progress import Listener
-from sightx_cli.version import VERSION
 
 BUDGET_BYTES = 20 * 1024**3
 """How much the store may hold, `SIGHTX_CACHE_BYTES` overrides: some 600,000 maps of 80 × 14 × 14, or 4 million
@@ -79,25 +74,6 @@ def default_budget_bytes() -> int:
             f'SIGHTX_CACHE_BYTES is "{chosen}": it takes a number of bytes', "such as 5000000000 for 5 GB, or unset it"
         )
     return int(chosen)
-
-
-@functools.cache
-def find_version(package: str) -> str:
-    """Return a package's installed version without importing it; empty where it is not installed."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
-
-
-def digest_key(parts: Mapping[str, object], packages: Sequence[str] = ()) -> str:
-    """Return a short hexadecimal address: of a JSON-able description, and of the versions of what computes from it.
-
-    Our own version is always among them, so that an address never finds what another version computed.
-    """
-    versions = {"sightx": VERSION, **{package: find_version(package) for package in packages}}
-    text = json.dumps({"format": FORMAT_VERSION, "versions": versions, **parts}, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from sightx_cli.data.pixels import PlainPixels
 from sightx_cli.data.readers import read_image
 from sightx_cli.data.views import Reader, read_view
 from sightx_cli.engine.interface import Images
-from sightx_cli.features.store import digest_key
+from sightx_cli.features.addresses import digest_key
 from sightx_cli.machine import measure_threads
 from sightx_cli.recipe.profiles import Profile
 

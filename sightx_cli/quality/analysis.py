@@ -14,8 +14,9 @@ import numpy as np
 
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.splits import join_groups
+from sightx_cli.features.addresses import digest_key
 from sightx_cli.features.examination import Examination
-from sightx_cli.features.store import FeatureStore, digest_key
+from sightx_cli.features.store import FeatureStore
 from sightx_cli.probe.trials import select_taps
 from sightx_cli.progress import Listener
 from sightx_cli.quality.advice import choose_by_shift, measure_manifest_shift

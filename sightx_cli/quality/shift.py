@@ -26,8 +26,9 @@ from sightx_cli.data.views import read_view
 from sightx_cli.engine.interface import BATCH_IMAGES, Forward, Images
 from sightx_cli.engine.openvino_forward import load_openvino
 from sightx_cli.errors import DataError
+from sightx_cli.features.addresses import digest_key
 from sightx_cli.features.extraction import compute_outputs
-from sightx_cli.features.store import FeatureStore, digest_key
+from sightx_cli.features.store import FeatureStore
 from sightx_cli.machine import measure_threads
 from sightx_cli.model.packaged import digest_file, find_packaged_file
 from sightx_cli.progress import Listener

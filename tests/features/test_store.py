@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,7 +19,7 @@ import pytest
 
 from sightx_cli.errors import UsageError
 from sightx_cli.features.shards import Column
-from sightx_cli.features.store import BUDGET_BYTES, FeatureStore, default_store_folder, digest_key
+from sightx_cli.features.store import BUDGET_BYTES, FeatureStore, default_store_folder
 
 COLUMNS = {"features": Column((5,)), "map_2": Column((3, 2, 2))}
 
@@ -70,13 +71,6 @@ def test_other_prefixes_and_views_are_other_places(store: FeatureStore) -> None:
     keep(store, name_images(3))
     assert find(store, prefix="q" * 24) == []
     assert find(store, view="w" * 24) == []
-
-
-def test_an_address_says_all_of_its_parts() -> None:
-    parts = {"weights": "abc", "cuts": (3, 5), "mean": (0.5, 0.5, 0.5)}
-    assert digest_key(parts) == digest_key(dict(reversed(parts.items())))
-    changed = [digest_key({**parts, key: value}) for key, value in (("weights", "abd"), ("cuts", (3, 6)), ("mean", 0))]
-    assert len({digest_key(parts), *changed}) == 4
 
 
 def test_what_half_precision_cannot_hold_is_clipped(store: FeatureStore) -> None:
@@ -275,7 +269,61 @@ def test_there_is_room_up_to_the_budget_and_the_disk(tmp_path: Path) -> None:
 
 def test_there_is_no_room_where_no_folder_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    assert not FeatureStore(tmp_path / "file" / "store").has_room(1)
+    store = FeatureStore(tmp_path / "file" / "store")
+    assert not store.has_room(1)
+    assert store.blocked == os.strerror(errno.ENOTDIR)
+    assert store.has_room(0)  # what lacks nothing needs none
+
+
+def test_room_is_for_what_lacks_beside_what_is_found(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path, budget_bytes=1000)
+    assert [store.has_room(400, found) for found in (600, 601)] == [True, False]
+    assert store.has_room(0, 5000)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values"), [("uint8", [0, 255]), ("int32", [-70_000, 2**31 - 1]), ("float32", [1e-30, 1e30])]
+)
+def test_every_type_comes_back_as_it_was(dtype: str, values: list[float], store: FeatureStore) -> None:
+    rows = np.array([values, values[::-1]], dtype)
+    with store.write_shard("p", "v", ["0", "1"], {"numbers": Column((2,), dtype)}, "") as writer:
+        writer.put(0, {"numbers": rows})
+    [shard] = store.find_shards("p", "v")
+    assert shard.arrays["numbers"].dtype == rows.dtype
+    np.testing.assert_array_equal(shard.arrays["numbers"], rows)
+
+
+def test_a_text_is_found_again_as_it_was_and_cleared_with_the_store(store: FeatureStore) -> None:
+    text = "häufig · 猫\n" * 500
+    assert store.find_text("here") is None
+    store.keep_text("here", text, "a text")
+    assert store.find_text("here") == text
+    assert store.find_text("there") is None
+    assert [entry.what for entry in store.list_entries()] == ["a text"]
+    store.clear()
+    assert store.find_text("here") is None
+
+
+def test_where_there_is_no_room_no_text_is_kept(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path, budget_bytes=10)
+    store.keep_text("here", "a text that is longer than ten bytes", "a text")
+    assert store.find_text("here") is None
+
+
+@pytest.mark.parametrize(
+    ("umask", "folders", "files"), [(0o022, 0o755, 0o644), (0o002, 0o775, 0o664), (0o077, 0o700, 0o600)]
+)
+def test_those_who_share_a_store_may_read_it_as_the_umask_says(
+    umask: int, folders: int, files: int, tmp_path: Path
+) -> None:
+    before = os.umask(umask)
+    try:
+        store = FeatureStore(tmp_path / "shared" / "store")
+        keep(store, name_images(3))
+    finally:
+        os.umask(before)
+    for path in [store.folder, *store.folder.rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) == (folders if path.is_dir() else files)
 
 
 SHARE = """
