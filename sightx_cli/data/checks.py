@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sightx_cli.data.contents import FileFacts, measure_files
-from sightx_cli.data.pixels import PlainPixels
+from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import Header, check_image
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener
@@ -38,7 +38,7 @@ class CheckedFiles:
 
 
 def check_files(
-    frame: pd.DataFrame, listener: Listener, threads: int | None = None, pixels: PlainPixels | None = None
+    frame: pd.DataFrame, listener: Listener, threads: int | None = None, pixels: PlainViews | None = None
 ) -> CheckedFiles:
     """Read every file of `frame` (columns image, path) once, to its end; one bad file never stops the rest.
 

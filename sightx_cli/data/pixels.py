@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
@@ -58,29 +58,7 @@ class DecodedImages:
 
 
 class PlainViews:
-    """Reads images as they are measured and predicted, and keeps their pixels (S, S, 3) uint8 within a budget."""
-
-    def __init__(self, read: Callable[[str, str], Pixels], budget_bytes: int | None = None) -> None:
-        self._read = read
-        self._left = measure_budget() if budget_bytes is None else budget_bytes
-        self._kept: dict[str, Pixels] = {}
-        self._lock = threading.Lock()
-
-    def read(self, path: str, digest: str) -> Pixels:
-        """Return an image's pixels, from memory where they are kept; raises what `read_image` raises."""
-        kept = self._kept.get(path)
-        if kept is not None:
-            return kept
-        pixels = self._read(path, digest)
-        with self._lock:
-            if pixels.nbytes <= self._left and path not in self._kept:
-                self._left -= pixels.nbytes
-                self._kept[path] = pixels
-        return pixels
-
-
-class PlainPixels:
-    """The plain views (S, S, 3) uint8 of files that are being checked, within a budget, until the network looks."""
+    """Images as they are measured and predicted: their views (S, S, 3) uint8, kept within a budget by their digests."""
 
     def __init__(self, size_px: int, fit: str, known: Collection[str] = (), budget_bytes: int | None = None) -> None:
         self.size_px, self.fit = size_px, fit
@@ -92,16 +70,23 @@ class PlainPixels:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def read(self, path: str, digest: str) -> Pixels:
+        """Return an image's view, from memory where it is kept; raises what `read_image` raises."""
+        kept = self._kept.get(digest)
+        if kept is not None:
+            return kept
+        pixels = read_view(path, self.size_px, self.fit, None, 0)
+        if self._take_room(digest):
+            self._kept[digest] = pixels
+        return pixels
+
     def decode(self, path: str, digest: str, data: bytes | None) -> bool:
-        """Decode an image to its end and keep its view; False where it is known already or no longer fits.
+        """Decode an image to its end and keep its view; False where it is one of `known` or no longer fits.
 
         Raises what `read_image` raises.
         """
-        cost = 3 * self.size_px**2
-        with self._lock:
-            if digest in self._known or digest in self._kept or cost > self._left:
-                return False
-            self._left -= cost
+        if digest in self._known or not self._take_room(digest):
+            return False
         self._kept[digest] = read_view(path, self.size_px, self.fit, None, 0, partial(read_image, data=data))
         return True
 
@@ -113,6 +98,15 @@ class PlainPixels:
         """Let go of all that nobody asked for, and keep nothing more."""
         self._left = 0
         self._kept.clear()
+
+    def _take_room(self, digest: str) -> bool:
+        """Count one more view against the budget; False where it does not fit, or is there already."""
+        cost = 3 * self.size_px**2
+        with self._lock:
+            if digest in self._kept or cost > self._left:
+                return False
+            self._left -= cost
+            return True
 
 
 def shrink(image: Image.Image, min_side_px: int | None, min_long_side_px: int | None) -> Image.Image:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.data.pixels import PlainPixels
+from sightx_cli.data.pixels import PlainViews
 from sightx_cli.engine.interface import FEATURES, Forward, Images, Outputs
 from sightx_cli.features.shards import Array, Column, Columns, Shard, Writer, convert
 from sightx_cli.features.store import FeatureStore
@@ -105,7 +105,7 @@ def extract_features(
     listener: Listener,
     task: str,
     what: str,
-    pixels: PlainPixels | None = None,
+    pixels: PlainViews | None = None,
 ) -> Features:
     """Return the features of the images looked up; compute and keep, under `address`, those that the store lacks.
 
@@ -170,7 +170,7 @@ def compute_features(
     digests: Sequence[str],
     listener: Listener | None = None,
     task: str = "",
-    pixels: PlainPixels | None = None,
+    pixels: PlainViews | None = None,
 ) -> Features:
     """Return the backbone's features of images in a view, (N, F) float32, in memory; nothing is kept."""
     listener, items = listener or Silent(), list(zip(digests, paths, strict=True))

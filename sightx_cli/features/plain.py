@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.data.pixels import PlainPixels
+from sightx_cli.data.pixels import PlainViews
 from sightx_cli.engine.choice import choose_device, choose_engine
 from sightx_cli.features.extraction import compute_features
 from sightx_cli.features.prefix import FrozenPrefix
@@ -43,7 +43,7 @@ def extract_plain_features(
     device: str = "auto",
     engine: str = "auto",
     dtype: str = "float16",
-    pixels: PlainPixels | None = None,
+    pixels: PlainViews | None = None,
 ) -> PlainFeatures:
     """Return the features of each image's plain view by the recipe's frozen network.
 

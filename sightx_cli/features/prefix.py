@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sightx_cli.data.pixels import PlainPixels
+from sightx_cli.data.pixels import PlainViews
 from sightx_cli.engine.choice import EngineChoice, build_forward
 from sightx_cli.engine.interface import EXACT, FEATURES, Forward, Precision
 from sightx_cli.features.addresses import digest_key
@@ -110,7 +110,7 @@ class FrozenPrefix:
         store: FeatureStore,
         engine: EngineChoice,
         listener: Listener,
-        pixels: PlainPixels | None = None,
+        pixels: PlainViews | None = None,
     ) -> None:
         self.cuts = [cut for cut in cuts if 0 < cut < len(backbone.stages)]
         self.store, self.engine, self._pixels = store, engine, pixels
@@ -195,7 +195,7 @@ def reserve_room(store: FeatureStore, lookups: Sequence[Lookup], listener: Liste
     store.tell(listener)
     if has_room and not store.is_short:
         return True
-    then = "they are held in memory for this run" if has_room else "they are computed anew each epoch"
+    then = "they are held for this run only" if has_room else "they are computed anew each epoch"
     listener.warn(
         f"the frozen layers' features would take {needed / 1e9:.1f} GB, more than the store's budget or the disk "
         f"leaves: {then} (SIGHTX_CACHE moves the store, SIGHTX_CACHE_BYTES widens it)"

@@ -186,10 +186,12 @@ class FeatureStore:
         """Settle where `keep` puts so many bytes, of which none lie in the store yet; False where they fit nowhere.
 
         In the store; where that cannot be, in memory; where the disk refuses and memory is short, in a temporary
-        folder. A budget that is too small is the user's word, so it sends nothing to another disk.
+        folder. The budget is the user's word: what is beyond it goes to no other disk either.
         """
         self._uses_aside = not self.has_room(needed_bytes, found_bytes)
-        return not self._uses_aside or self.aside.has_room(needed_bytes, on_disk=self.blocked is not None)
+        return not self._uses_aside or self.aside.has_room(
+            needed_bytes, on_disk=needed_bytes + found_bytes <= self.budget_bytes
+        )
 
     def keep(
         self,

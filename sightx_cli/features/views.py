@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.data.pixels import PlainPixels
+from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import read_image
 from sightx_cli.data.views import Reader, read_view
 from sightx_cli.engine.interface import Images
@@ -50,7 +50,7 @@ def plain_view(view: View) -> View:
 
 
 def read_batches(
-    items: Sequence[tuple[str, str]], view: View, batch: int, pixels: PlainPixels | None = None
+    items: Sequence[tuple[str, str]], view: View, batch: int, pixels: PlainViews | None = None
 ) -> Iterator[tuple[int, Images]]:
     """Read (digest, path) pairs in threads, a few batches ahead; yield (position of the first, pixels (N, H, W, 3)).
 

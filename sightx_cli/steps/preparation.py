@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sightx_cli.data.checks import Unreadable, check_classes, check_files
 from sightx_cli.data.fingerprint import Fingerprint, build_fingerprint
 from sightx_cli.data.manifest import Manifest, load_manifest
-from sightx_cli.data.pixels import PlainPixels
+from sightx_cli.data.pixels import PlainViews
 from sightx_cli.errors import RecipeError, UsageError
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View
@@ -64,7 +64,7 @@ class Preparation:
     """As measured; None where the user named a recipe or the shift."""
     store: FeatureStore | None = None
     """Where features are kept, by the probe and the fit; None with --no-cache."""
-    pixels: PlainPixels | None = None
+    pixels: PlainViews | None = None
     """The plain views that were decoded while the files were checked, until the network looks at them."""
 
     def part(self, split: str) -> pd.DataFrame:
@@ -148,7 +148,7 @@ def prepare(request: Request, listener: Listener) -> Preparation:
     )
 
 
-def plan_pixels(recipe: Recipe, store: FeatureStore | None) -> PlainPixels | None:
+def plan_pixels(recipe: Recipe, store: FeatureStore | None) -> PlainViews | None:
     """Return what takes the plain views while the files are checked: of the images that the store knows nothing of.
 
     None where the network starts from random weights: nothing looks at the images as they are before it trains.
@@ -157,7 +157,7 @@ def plan_pixels(recipe: Recipe, store: FeatureStore | None) -> PlainPixels | Non
         return None
     size_px, fit = recipe.image.size_px, recipe.image.fit
     known = store.list_digests(View(size_px, fit, None, 0, 0).key) if store is not None else set()
-    return PlainPixels(size_px, fit, known)
+    return PlainViews(size_px, fit, known)
 
 
 def measure(request: Request, frame: pd.DataFrame, listener: Listener) -> Shift | None:

@@ -31,7 +31,7 @@ from sightx_cli.train.seed import seed_everything
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sightx_cli.data.pixels import PlainPixels
+    from sightx_cli.data.pixels import PlainViews
     from sightx_cli.model.backbone import Backbone
     from sightx_cli.model.weights import Weights
     from sightx_cli.train.state import Session
@@ -128,7 +128,7 @@ def compute_head_features(
     valid: Sample,
     engine: EngineChoice,
     listener: Listener,
-    pixels: PlainPixels | None,
+    pixels: PlainViews | None,
 ) -> FitFeatures:
     """Compute what the head is solved and judged on, in memory, where nothing is kept: one plain view of each image."""
     began = time.perf_counter()

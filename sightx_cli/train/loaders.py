@@ -22,7 +22,7 @@ from torch import Tensor
 from sightx_cli.data.pixels import DecodedImages, PlainViews
 from sightx_cli.features.extraction import Features
 from sightx_cli.features.sample import Sample
-from sightx_cli.features.views import View, plain_view
+from sightx_cli.features.views import View
 from sightx_cli.machine import measure_threads
 
 RELEASE_EVERY_BATCHES = 16
@@ -193,7 +193,7 @@ def build_image_loaders(
                 number = next(fresh) + 1
 
     # What is measured on is read as `predict` reads it, to the pixel: not from what was made smaller to be kept.
-    plain = PlainViews(plain_view(view).read)
+    plain = PlainViews(view.size_px, view.fit)
     images = TransformBlock(type_tfms=[ReadImage(read_fresh, 0), ReadImage(plain.read, 1)])
     block = DataBlock(
         blocks=(images, CategoryBlock(vocab=list(classes), sort=False)),

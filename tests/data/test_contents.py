@@ -17,7 +17,7 @@ import pytest
 from sightx_cli.data.checks import check_files
 from sightx_cli.data.contents import digest_bytes, digest_file, measure_file
 from sightx_cli.data.manifest import load_manifest
-from sightx_cli.data.pixels import PlainPixels
+from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import measure_header
 from sightx_cli.data.views import read_view
 from sightx_cli.features.examination import examine_images
@@ -44,7 +44,7 @@ def test_a_check_opens_each_file_once_and_leaves_the_plain_view(
     photo_folder: Callable[..., Path], opened: Counter[str]
 ) -> None:
     frame = load_manifest(photo_folder(["cat"], images=5)).frame
-    pixels = PlainPixels(16, "squash")
+    pixels = PlainViews(16, "squash")
     opened.clear()  # of their writing
     checked = check_files(frame, Silent(), pixels=pixels)
     assert opened == {f"{place}.jpg": 1 for place in range(5)}
@@ -69,7 +69,7 @@ def test_views_that_are_known_or_beyond_the_budget_are_not_decoded(
 ) -> None:
     files = [write_photo(tmp_path / f"{place}.png", seed=place) for place in range(4)]
     digests = [digest_bytes(file.read_bytes()) for file in files]
-    pixels = PlainPixels(8, "squash", known={digests[0]}, budget_bytes=2 * 3 * 8 * 8)
+    pixels = PlainViews(8, "squash", known={digests[0]}, budget_bytes=2 * 3 * 8 * 8)
     taken = [pixels.decode(str(file), digest, None) for file, digest in zip(files, digests, strict=True)]
     assert taken == [False, True, True, False]
     pixels.clear()

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from sightx_cli.data.contents import digest_file
-from sightx_cli.data.pixels import PlainPixels
+from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import ImageFileError
 from sightx_cli.engine.interface import BATCH_IMAGES
 from sightx_cli.engine.torch_forward import TorchForward
@@ -269,7 +269,7 @@ def test_what_is_measured_on_is_kept_exactly_and_serves_what_asks_for_less(bench
 
 def test_pixels_decoded_before_are_not_decoded_again_and_give_the_same(bench: Bench, photos: list[str]) -> None:
     expected = bench.keep(photos).take("map")
-    pixels = PlainPixels(SIZE_PX, "squash")
+    pixels = PlainViews(SIZE_PX, "squash")
     for path, digest in zip(photos, digest_files(photos), strict=True):
         assert pixels.decode(path, digest, Path(path).read_bytes())
     items = list(zip(digest_files(photos), ["gone.png"] * 21, strict=True))
@@ -281,7 +281,7 @@ def test_pixels_decoded_before_are_not_decoded_again_and_give_the_same(bench: Be
 
 @pytest.mark.parametrize("other", [DRAWN, replace(PLAIN, size_px=32), replace(PLAIN, fit="pad")])
 def test_pixels_of_one_view_are_no_other_views(other: View, photos: list[str]) -> None:
-    pixels = PlainPixels(SIZE_PX, "squash")
+    pixels = PlainViews(SIZE_PX, "squash")
     [digest] = digest_files(photos[:1])
     pixels.decode(photos[0], digest, None)
     [(_, images)] = read_batches([(digest, photos[0])], other, 1, pixels)

@@ -211,7 +211,7 @@ def test_features_beyond_the_budget_are_held_in_memory_after_one_line(
     _, session = open_session("stage.0.epochs=1", listener=heard)
     assert session.kept.computed
     [line] = heard.warnings
-    assert "held in memory for this run (SIGHTX_CACHE" in line
+    assert "held for this run only (SIGHTX_CACHE" in line
     assert [path for path in cold_store.rglob("*") if path.is_file()] == []
 
 
