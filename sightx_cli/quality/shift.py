@@ -15,13 +15,14 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.data.readers import ImageFileError, measure_header
+from sightx_cli.data.readers import ImageFileError, load_bytes, measure_header, read_image
 from sightx_cli.data.views import read_view
 from sightx_cli.engine.interface import BATCH_IMAGES, Forward, Images
 from sightx_cli.engine.openvino_forward import load_openvino
@@ -181,8 +182,10 @@ def read_sample(paths: Sequence[str]) -> tuple[Images, list[float]]:
 
 def _read_one(path: str) -> tuple[NDArray[np.uint8], float] | None:
     try:
-        width, height = measure_header(path)[:2]
-        return read_view(path, SHIFT_SIZE_PX, SHIFT_FIT, None, 0), SHIFT_SIZE_PX / (width * height) ** 0.5
+        data = load_bytes(path)
+        width, height = measure_header(path, data)[:2]
+        pixels = read_view(path, SHIFT_SIZE_PX, SHIFT_FIT, None, 0, partial(read_image, data=data))
+        return pixels, SHIFT_SIZE_PX / (width * height) ** 0.5
     except ImageFileError:
         return None
 

@@ -74,6 +74,8 @@ def build_session(
     check_train_classes(train, classes)
     view = View(recipe.image.size_px, recipe.image.fit, PROFILES[recipe.image.profile], 1, request.seed)
     wanted = list_views(view, recipe.training.views if views is None else views)
+    if preparation.store is None and any(cuts):
+        listener.note("--no-cache: every layer runs each epoch, on views drawn anew: other figures than with the cache")
     kept, store, pixels = None, preparation.store, preparation.pixels
     with importing(TRAINING):
         if store is not None and any(cuts):

@@ -93,6 +93,23 @@ def test_a_wider_look_at_some_images_leaves_only_the_others_to_compute(
     assert sorted(digest for shard in kept for digest in shard) == sorted([*whole.train.digests, *whole.valid.digests])
 
 
+def test_after_an_exact_look_at_all_images_a_fit_computes_nothing_whatever_it_measures_on(
+    open_session: Open, random_weights: Callable[[str], Path], cold_store: Path
+) -> None:
+    preparation, whole = open_session("training.views=1")
+    shutil.rmtree(cold_store)
+    samples = (whole.train, whole.valid)
+    paths, digests = ([*samples[0].paths, *samples[1].paths], [*samples[0].digests, *samples[1].digests])
+    weights = WeightsFile(random_weights("test_resnet"))
+    how: dict[str, Any] = {"engine": "torch", "dtype": "float32"}
+    extract_plain_features(preparation.recipe, weights, paths, digests, FeatureStore(), Silent(), **how)
+    _, session = open_session("training.views=1")
+    assert not session.kept.computed
+    pairs = [(whole.kept.valid, session.kept.valid), (whole.kept.train_views[0], session.kept.train_views[0])]
+    for before, after in pairs:
+        np.testing.assert_allclose(after.take(), before.take(), rtol=2e-3, atol=1e-6)
+
+
 def test_another_seed_shares_the_plain_view_and_computes_its_own_augmented_one(
     open_session: Open, cold_store: Path
 ) -> None:
