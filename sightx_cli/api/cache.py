@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sightx_cli.features.store import OutputStore
+from sightx_cli.features.store import FeatureStore
 from sightx_cli.results.cache import CacheEntry, CacheListing
 
 
 def list_cache() -> CacheListing:
     """List what the store holds, the newest first."""
-    store = OutputStore()
+    store = FeatureStore()
     entries = [
         CacheEntry(e.name, e.bytes_on_disk, datetime.fromtimestamp(e.last_used), e.what) for e in store.list_entries()
     ]
@@ -19,4 +19,4 @@ def list_cache() -> CacheListing:
 
 def clear_cache() -> int:
     """Remove all that the store holds; returns the bytes freed."""
-    return OutputStore().clear()
+    return FeatureStore().clear()

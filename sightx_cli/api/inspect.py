@@ -13,7 +13,7 @@ from sightx_cli.data.sources import load_manifest
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import RunError, UsageError
 from sightx_cli.features.examination import examine_images
-from sightx_cli.features.store import OutputStore
+from sightx_cli.features.store import FeatureStore
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.quality.analysis import analyse
 from sightx_cli.quality.fix_list import choose_rows, write_rows
@@ -56,10 +56,11 @@ def inspect(
         listener.warn(line)
     if folder is None:
         return replace(measure_shift(manifest, listener), seconds={"total": round(time.perf_counter() - began, 3)})
-    frame, examination, unreadable = examine_images(manifest.frame, OutputStore(), listener)
+    store = FeatureStore()
+    frame, examination, unreadable = examine_images(manifest.frame, store, listener)
     frame = assign_groups(frame, group_by)
     read = time.perf_counter()
-    analysis = analyse(manifest, frame, examination, listener)
+    analysis = analyse(manifest, frame, examination, store, listener)
     analysed = time.perf_counter()
     fingerprint = build_fingerprint(manifest, frame, unreadable, examination.headers)
     result = gather_findings(str(source), manifest, frame, examination, fingerprint, unreadable, analysis, group_by)

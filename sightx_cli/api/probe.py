@@ -29,7 +29,7 @@ def probe(options: Options, listener: Listener) -> ProbeResult:
     if options.rate is not None:
         raise UsageError("--rate says how a head trains, and the probe solves its heads", "leave --rate out")
     if not options.cache:
-        raise UsageError("--no-cache: the probe compares outputs that it keeps", "leave --no-cache out")
+        raise UsageError("--no-cache: the probe compares features that it caches", "leave --no-cache out")
     picture = runs.choose_picture("probe", options.out, options.overwrite)
     preparation = prepare(replace(options, folds=0), listener)
     probe = open_probe(preparation, options.budget)

@@ -11,7 +11,7 @@ app = Commands()
 
 @app.callback()
 def cache() -> None:
-    """See or clear the kept outputs of frozen layers.
+    """See or clear the cached features of frozen layers.
 
     They live in your cache folder, or where SIGHTX_CACHE says; what was used
     longest ago goes first when room runs out.

@@ -144,9 +144,9 @@ def _print_kept(console: Console, result: AuditResult) -> None:
         return
     outputs = ", ".join(f"{one.name} {format_shape(one.shape)} ({format_bytes(one.bytes)})" for one in result.kept)
     each = result.bytes_per_reading
-    said = f"{format_bytes(each)} for each reading of an image in float16: {outputs}"
+    said = f"{format_bytes(each)} for each view of an image in float16: {outputs}"
     if result.views > 1:
-        said += f"; {format_count(result.views, 'reading')} of each image, {format_bytes(result.views * each)}"
+        said += f"; {format_count(result.views, 'view')} of each image, {format_bytes(result.views * each)}"
     said += f"; {EXAMPLE_IMAGES:,} images {format_bytes(EXAMPLE_IMAGES * result.views * each)}"
     _print_paragraph(console, "kept  ", said)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.readers.raster import ImageFileError, check_image
+from sightx_cli.data.contents import FileFacts, measure_files
+from sightx_cli.data.pixels import PlainViews
+from sightx_cli.data.readers import Header, check_image
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 MIN_IMAGES_PER_CLASS = 2
 """One image to learn from and one to check on: the least that can be split."""
-
-_CHUNK = 16  # files per task of a thread: less waiting between threads, and progress still moves
 
 
 @dataclass(frozen=True)
@@ -29,58 +28,51 @@ class Unreadable:
     error: str
 
 
-def check_files(frame: pd.DataFrame, listener: Listener, threads: int) -> tuple[pd.DataFrame, list[Unreadable]]:
-    """Read every file of `frame` (columns image, path) to its end; return the good rows and the unreadable images.
+@dataclass(frozen=True)
+class CheckedFiles:
+    """The rows whose files can be read (with a new column digest, and a new index), their headers, and the others."""
 
-    One bad file never stops the rest. The good rows keep their order and get a new index.
+    frame: pd.DataFrame
+    headers: tuple[Header, ...]
+    unreadable: list[Unreadable]
+
+
+def check_files(
+    frame: pd.DataFrame, listener: Listener, threads: int | None = None, pixels: PlainViews | None = None
+) -> CheckedFiles:
+    """Read every file of `frame` (columns image, path) once, to its end; one bad file never stops the rest.
+
+    `pixels` takes the plain views that will be asked for next, so that they are not decoded twice.
 
     Raises: `DataError` if no file at all can be read.
     """
+
+    def use(path: str, digest: str, data: bytes | None) -> None:
+        if pixels is None or not pixels.decode(path, digest, data):
+            check_image(path, data)
+
     task = "checking the files"
-    paths = [str(path) for path in frame["path"]]
-    listener.start(task, len(paths), "images")
-    errors: dict[int, str] = {}
+    listener.start(task, len(frame), "images")
     try:
-        for start, found in _check_in_threads(paths, max(1, threads)):
-            errors.update({start + place: reason for place, reason in found.items()})
-            listener.advance(task, min(_CHUNK, len(paths) - start))
+        facts = measure_files([str(path) for path in frame["path"]], use, partial(listener.advance, task), threads)
     finally:
         listener.finish(task)
+    return sort_files(frame, facts)
+
+
+def sort_files(frame: pd.DataFrame, facts: Sequence[FileFacts]) -> CheckedFiles:
+    """Part the rows whose files can be read from the others; raises `DataError` if none can."""
+    bad = [place for place, one in enumerate(facts) if one.error]
     images = [str(image) for image in frame["image"]]
-    unreadable = [Unreadable(images[place], errors[place]) for place in sorted(errors)]
-    if unreadable and len(unreadable) == len(paths):
+    unreadable = [Unreadable(images[place], facts[place].error) for place in bad]
+    if unreadable and len(unreadable) == len(facts):
         first = unreadable[0]
         raise DataError(
-            f"none of the {len(paths)} images can be read; the first: {first.image} {first.error}",
+            f"none of the {len(facts)} images can be read; the first: {first.image} {first.error}",
             "check that these are image files and that you may read them",
         )
-    good = frame.drop(index=frame.index[sorted(errors)]).reset_index(drop=True)
-    return good, unreadable
-
-
-def _check_in_threads(paths: list[str], threads: int) -> Iterator[tuple[int, dict[int, str]]]:
-    """Yield (first place, {place in the chunk: reason}) as chunks finish, few at a time so that Ctrl-C is quick."""
-    starts = iter(range(0, len(paths), _CHUNK))
-    with ThreadPoolExecutor(threads) as pool:
-        running: set[Future[tuple[int, dict[int, str]]]] = set()
-        while True:
-            for start in islice(starts, threads * 2 - len(running)):
-                running.add(pool.submit(_check_chunk, start, paths[start : start + _CHUNK]))
-            if not running:
-                return
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                yield future.result()
-
-
-def _check_chunk(start: int, paths: list[str]) -> tuple[int, dict[int, str]]:
-    found: dict[int, str] = {}
-    for place, path in enumerate(paths):
-        try:
-            check_image(path)
-        except ImageFileError as error:
-            found[place] = error.reason
-    return start, found
+    good = frame.assign(digest=[one.digest for one in facts]).drop(index=frame.index[bad]).reset_index(drop=True)
+    return CheckedFiles(good, tuple(one.header for one in facts if one.header is not None), unreadable)
 
 
 def check_classes(frame: pd.DataFrame) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -12,14 +11,10 @@ import numpy as np
 
 from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.manifest import Manifest
-from sightx_cli.data.readers.raster import ImageFileError, measure_header
+from sightx_cli.data.readers import Header
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-Header = tuple[int, int, str, int, str]
-"""Width and height in pixels, Pillow's mode, bits per channel, format: what `measure_header` gives."""
 
 
 @dataclass(frozen=True)
@@ -86,22 +81,10 @@ class Fingerprint:
         return rows + ([("groups", f"{self.groups:,}")] if self.groups else [])
 
 
-def measure_fingerprint(
-    manifest: Manifest, frame: pd.DataFrame, unreadable: Sequence[Unreadable], threads: int = 2
-) -> Fingerprint:
-    """Measure the facts of the readable images in `frame`, which came out of `manifest`; reads headers only.
-
-    A file that has vanished since it was checked is left out of the sizes, not of the counts.
-    """
-    with ThreadPoolExecutor(threads) as pool:
-        headers = [header for header in pool.map(_read_header, frame["path"], chunksize=64) if header is not None]
-    return build_fingerprint(manifest, frame, unreadable, headers)
-
-
 def build_fingerprint(
     manifest: Manifest, frame: pd.DataFrame, unreadable: Sequence[Unreadable], headers: Sequence[Header]
 ) -> Fingerprint:
-    """Build the fingerprint of the readable images in `frame` from headers that were read already."""
+    """Build the fingerprint of the readable images in `frame` from the headers of their files."""
     widths, heights = [header[0] for header in headers], [header[1] for header in headers]
     counts = {label: int((frame["label"] == label).sum()) for label in manifest.classes}
     present = [count for count in counts.values() if count]
@@ -123,13 +106,6 @@ def build_fingerprint(
         unreadable=tuple(unreadable),
         notes=manifest.notes,
     )
-
-
-def _read_header(path: str) -> Header | None:
-    try:
-        return measure_header(path)
-    except ImageFileError:
-        return None
 
 
 def _count(values: Iterable[str]) -> dict[str, int]:

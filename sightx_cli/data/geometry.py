@@ -35,7 +35,7 @@ class Window:
 
 
 def fit_image(image: Image.Image, size_px: int, fit: str) -> Pixels:
-    """Fit an RGB image into a square, the plain reading: (size_px, size_px, 3) uint8.
+    """Fit an RGB image into a square, the plain view: (size_px, size_px, 3) uint8.
 
     crop: the short side to size_px / 0.875, then the centre. pad: the whole image, black around it. squash: the whole
     image, its sides pressed to one length.
@@ -46,7 +46,7 @@ def fit_image(image: Image.Image, size_px: int, fit: str) -> Pixels:
 
 
 def choose_window(image_size: tuple[int, int], fit: str) -> Window:
-    """The window of the plain reading of an image of (width, height) pixels."""
+    """The window of the plain view of an image of (width, height) pixels."""
     width, height = image_size
     if fit == "squash":
         return Window(0, 0, width, height)
@@ -60,9 +60,9 @@ def choose_window(image_size: tuple[int, int], fit: str) -> Window:
 
 
 def measure_needed_sides(size_px: int, fit: str, zoom: float = 1.0) -> dict[str, int]:
-    """The sides that a reading of `size_px` needs of the decoded image, as arguments of `read_image`.
+    """The sides that a view of `size_px` needs of the decoded image, as arguments of `read_image`.
 
-    `zoom` is by how much the reading may enlarge the image beyond the plain one.
+    `zoom` is by how much the view may enlarge the image beyond the plain one.
     """
     side = int(np.ceil(size_px * zoom / (CROP_PART if fit == "crop" else 1.0)))
     return {"min_long_side_px": side} if fit == "pad" else {"min_side_px": side}

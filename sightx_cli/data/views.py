@@ -25,7 +25,7 @@ from sightx_cli.data.geometry import (
     fit_image,
     measure_needed_sides,
 )
-from sightx_cli.data.readers.raster import read_image
+from sightx_cli.data.readers import read_image
 
 if TYPE_CHECKING:
     from sightx_cli.recipe.profiles import Profile
@@ -55,7 +55,7 @@ def read_view(
 ) -> Pixels:
     """Read one view of an image file: (size_px, size_px, 3) uint8, RGB.
 
-    With no profile, or one that changes nothing, it is the plain reading, exactly `fit_image`. Else flips, turns,
+    With no profile, or one that changes nothing, it is the plain view, exactly `fit_image`. Else flips, turns,
     zoom, brightness and contrast are drawn from `seed` within what the profile calls safe. In `pad` and `squash` the
     window is the whole image, or at most `zoom` times closer; what a slanted view pushes out is only its corners. In
     `crop` it is a square between the full short side and `zoom` times closer than the plain crop, anywhere in the
@@ -71,7 +71,7 @@ def read_view(
 
 
 def augment_image(image: Image.Image, size_px: int, fit: str, profile: Profile, seed: int) -> Pixels:
-    """One augmented reading of an RGB image: (size_px, size_px, 3) uint8; see `read_view`."""
+    """One augmented view of an RGB image: (size_px, size_px, 3) uint8; see `read_view`."""
     draws = _draw(profile, seed)
     spread = _spread(draws.angle_degrees)
     window = _choose_view_window(image.size, fit, profile.zoom, draws, spread)

@@ -75,7 +75,8 @@ def build_forward(
 ) -> Forward:
     """Compile a module of normalised images; the converted graph is kept at `graph`, if given, and found there again.
 
-    Falls back to torch, after one line, where OpenVINO cannot convert the network.
+    A disk that does not take the graph changes nothing but the time of the next one. Falls back to torch, after one
+    line, where OpenVINO cannot convert the network.
     """
     if engine.name == "torch":
         return TorchForward(module, output_names, size_px, mean, std, engine.device, engine.precision)
@@ -92,8 +93,9 @@ def build_forward(
         listener.warn(f"OpenVINO cannot convert this network ({reason}): torch runs it instead, slower")
         return TorchForward(module, output_names, size_px, mean, std, engine.device, engine.precision)
     if graph is not None:
-        graph.parent.mkdir(parents=True, exist_ok=True)
-        write_graph(converted, graph)
+        with contextlib.suppress(OSError):  # the next one converts it again
+            graph.parent.mkdir(parents=True, exist_ok=True)
+            write_graph(converted, graph)
     return OpenVinoForward(converted, batch=choose_batch(size_px), precision=engine.precision)
 
 

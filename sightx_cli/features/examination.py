@@ -1,52 +1,40 @@
-"""Reads every image file once: what its header says, a digest of its pixels, a small grey picture. Kept by content.
+"""Reads every image file once for a close look: header, a digest of its pixels, a small grey picture. Kept by content.
 
-What is kept lies in the store of outputs (`features.store`), one row per file by the digest of its bytes, all of it as
-whole numbers that half precision holds exactly (0 to 2,048): a second look at the same files decodes nothing.
+What is kept lies in the store, one row per file by the digest of its bytes: a second look at the same files decodes
+nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightx_cli.data.checks import Unreadable
-from sightx_cli.data.fingerprint import Header
-from sightx_cli.data.readers.raster import FORMATS, ImageFileError, measure_header, read_image
-from sightx_cli.errors import DataError
-from sightx_cli.features.outputs import READING_VERSION
-from sightx_cli.features.store import OutputStore, digest_key
-from sightx_cli.machine import measure_threads
+from sightx_cli.data.checks import Unreadable, sort_files
+from sightx_cli.data.contents import DIGEST_BYTES, FileFacts, measure_files
+from sightx_cli.data.readers import Header, read_image
+from sightx_cli.features.addresses import digest_key
+from sightx_cli.features.shards import Column
+from sightx_cli.features.store import FeatureStore
+from sightx_cli.features.views import READ_BY
 from sightx_cli.progress import Listener
 
 if TYPE_CHECKING:
     import pandas as pd
 
-EXAMINATION_VERSION = 1
-"""Part of the address in the store: raised when anything here gives other values than before."""
 SIDE_PX = 64
 """Side of the pictures that are compared: the whole image squashed to a square, grey."""
-PICTURE = "picture"
-FACTS = "facts"
-DIGEST_BYTES = 16
-SHAPES: Mapping[str, tuple[int, ...]] = {PICTURE: (SIDE_PX, SIDE_PX), FACTS: (7 + DIGEST_BYTES,)}
+PICTURE, PIXELS = "picture", "pixels"
+COLUMNS = {PICTURE: Column((SIDE_PX, SIDE_PX), "uint8"), PIXELS: Column((DIGEST_BYTES,), "uint8")}
 PART_IMAGES = 2048
 """Images per shard: what a kill can lose."""
-
-_MODES = (
-    "1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "LA", "PA", "RGBX", "RGBa", "La",
-    "I;16", "I;16L", "I;16B", "I;16N",
-)  # fmt: skip
-_KNOWN_FORMATS = (*FORMATS, "MPO")
-_HALF = 2048  # half precision holds whole numbers up to it
 
 
 @dataclass(frozen=True)
@@ -65,139 +53,71 @@ class Examination:
 @dataclass(frozen=True)
 class _Look:
     picture: NDArray[np.uint8]
-    pixel_digest: bytes
-    header: Header
+    pixel_digest: NDArray[np.uint8]
 
 
 def examine_images(
-    frame: pd.DataFrame, store: OutputStore, listener: Listener, task: str = "reading the images"
+    frame: pd.DataFrame, store: FeatureStore | None, listener: Listener, task: str = "reading the images"
 ) -> tuple[pd.DataFrame, Examination, list[Unreadable]]:
     """Examine every image of `frame` (columns image, path); return the rows that can be read, and what was left out.
 
-    Raises: `DataError` if no file at all can be read.
+    Without a store nothing is kept. Raises: `DataError` if no file at all can be read.
     """
+    address = digest_key({"examination": SIDE_PX}, READ_BY)
+    looks = _find_kept(store, address) if store is not None else {}
+    lock = threading.Lock()
+
+    def look(path: str, digest: str, data: bytes | None) -> None:
+        if digest not in looks:
+            seen = _look_at(read_image(path, data=data))
+            with lock:
+                looks[digest] = seen
+
     paths = [str(path) for path in frame["path"]]
-    with ThreadPoolExecutor(measure_threads().decoding) as pool:
-        digests = list(pool.map(_digest_file, paths))
-    address = digest_key({"examination": EXAMINATION_VERSION, "reading": READING_VERSION, "side_px": SIDE_PX})
-    looks = _find_kept(store, address, set(digests) - {""})
-    missing = {digest: path for digest, path in zip(digests, paths, strict=True) if digest and digest not in looks}
-    errors = {path: _explain(path) for digest, path in zip(digests, paths, strict=True) if not digest}
-    if missing:
-        listener.start(task, len(missing), "images")
-        try:
-            for part in _divide(missing):
-                found, wrong = _look_at(part, listener, task)
-                _keep(store, address, found, listener)
-                looks |= found
-                errors |= {path: wrong[d] for d, path in zip(digests, paths, strict=True) if d in wrong}
-        finally:
-            listener.finish(task)
-    good = np.array([path not in errors for path in paths])
-    images = [str(image) for image in frame["image"]]
-    unreadable = [Unreadable(image, errors[path]) for image, path in zip(images, paths, strict=True) if path in errors]
-    if unreadable and not good.any():
-        raise DataError(
-            f"none of the {len(paths)} images can be read; the first: {unreadable[0].image} {unreadable[0].error}",
-            "check that these are image files and that you may read them",
-        )
-    kept = [digest for digest, is_good in zip(digests, good, strict=True) if is_good]
+    facts: list[FileFacts] = []
+    listener.start(task, len(paths), "images")
+    try:
+        for start in range(0, len(paths), PART_IMAGES):
+            known = set(looks)
+            facts += measure_files(paths[start : start + PART_IMAGES], look, partial(listener.advance, task))
+            if store is not None:
+                _keep(store, address, {digest: seen for digest, seen in looks.items() if digest not in known})
+                store.tell(listener)
+    finally:
+        listener.finish(task)
+    checked = sort_files(frame, facts)
+    digests = tuple(checked.frame["digest"])
     examination = Examination(
-        digests=tuple(kept),
-        pixel_digests=tuple(looks[digest].pixel_digest.hex() for digest in kept),
-        headers=tuple(looks[digest].header for digest in kept),
-        pictures=np.stack([looks[digest].picture for digest in kept]),
+        digests=digests,
+        pixel_digests=tuple(looks[digest].pixel_digest.tobytes().hex() for digest in digests),
+        headers=checked.headers,
+        pictures=np.stack([looks[digest].picture for digest in digests]),
     )
-    return frame[good].reset_index(drop=True), examination, unreadable
+    return checked.frame, examination, checked.unreadable
 
 
-def _digest_file(path: str) -> str:
-    """Return the digest of a file's bytes, as `features.outputs.digest_files`; empty where it cannot be read."""
-    try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()
-    except OSError:
-        return ""
+def _look_at(image: Image.Image) -> _Look:
+    grey = image.convert("L").resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    pixels = hashlib.blake2b(repr(image.size).encode() + image.tobytes(), digest_size=DIGEST_BYTES)
+    return _Look(np.asarray(grey), np.frombuffer(pixels.digest(), np.uint8))
 
 
-def _explain(path: str) -> str:
-    try:
-        read_image(path)
-    except ImageFileError as error:
-        return error.reason
-    return "cannot be read"
-
-
-def _divide(missing: Mapping[str, str]) -> Iterator[list[tuple[str, str]]]:
-    items = iter(missing.items())
-    while part := list(islice(items, PART_IMAGES)):
-        yield part
-
-
-def _look_at(part: Sequence[tuple[str, str]], listener: Listener, task: str) -> tuple[dict[str, _Look], dict[str, str]]:
-    """Look at (digest, path) pairs in threads; return what was seen, and why the others cannot be read."""
-
-    def look(path: str) -> _Look | str:
-        try:
-            header = measure_header(path)
-            image = read_image(path)
-        except ImageFileError as error:
-            return error.reason
-        grey = image.convert("L").resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC, reducing_gap=3.0)
-        pixels = hashlib.blake2b(repr(image.size).encode() + image.tobytes(), digest_size=DIGEST_BYTES)
-        return _Look(np.asarray(grey), pixels.digest(), header)
-
-    found: dict[str, _Look] = {}
-    wrong: dict[str, str] = {}
-    with ThreadPoolExecutor(measure_threads().decoding) as pool:
-        for (digest, _), seen in zip(part, pool.map(look, [path for _, path in part]), strict=True):
-            if isinstance(seen, _Look):
-                found[digest] = seen
-            else:
-                wrong[digest] = seen
-            listener.advance(task)
-    return found, wrong
-
-
-def _keep(store: OutputStore, address: str, looks: Mapping[str, _Look], listener: Listener) -> None:
-    """Keep what was seen, as far as the store has room and the numbers fit it."""
-    rows = {digest: _write_facts(look) for digest, look in looks.items()}
-    rows = {digest: facts for digest, facts in rows.items() if facts is not None}
-    needed = 2 * len(rows) * sum(int(np.prod(shape)) for shape in SHAPES.values())
-    if not rows or not store.has_room(needed):
+def _keep(store: FeatureStore, address: str, looks: Mapping[str, _Look]) -> None:
+    """Keep what was seen, as far as the store has room."""
+    if not looks or not store.has_room(len(looks) * sum(column.row_bytes for column in COLUMNS.values())):
         return
-    pictures = np.stack([looks[digest].picture for digest in rows]).astype(np.float32)
-    facts = np.array(list(rows.values()), np.float32)
+    pictures = np.stack([look.picture for look in looks.values()])
+    digests = np.stack([look.pixel_digest for look in looks.values()])
     try:
-        with store.write_shard(address, address, list(rows), SHAPES, "what inspect saw of the images") as writer:
-            writer.put(0, {PICTURE: pictures, FACTS: facts})
+        with store.write_shard(address, address, list(looks), COLUMNS, "what inspect saw of the images") as writer:
+            writer.put(0, {PICTURE: pictures, PIXELS: digests})
     except OSError as error:
-        listener.warn(f"what was seen of the images cannot be kept ({error.strerror}): it is looked at again next time")
+        store.block(error)
 
 
-def _find_kept(store: OutputStore, address: str, wanted: set[str]) -> dict[str, _Look]:
-    looks: dict[str, _Look] = {}
-    for shard in store.find_shards(address, address):
-        rows = [row for row, digest in enumerate(shard.digests) if digest in wanted]
-        if not rows:
-            continue
-        pictures, facts = shard.arrays[PICTURE][rows].astype(np.uint8), shard.arrays[FACTS][rows].astype(np.int64)
-        for row, picture, fact in zip(rows, pictures, facts.tolist(), strict=True):
-            looks[shard.digests[row]] = _read_facts(picture, fact)
-        shard.release()
-    store.dropped.clear()
-    return looks
-
-
-def _write_facts(look: _Look) -> list[int] | None:
-    width, height, mode, bits, kind = look.header
-    if mode not in _MODES or kind not in _KNOWN_FORMATS or max(width, height) >= _HALF * _HALF:
-        return None
-    sizes = [*divmod(width, _HALF), *divmod(height, _HALF)]
-    return [*sizes, _MODES.index(mode), bits, _KNOWN_FORMATS.index(kind), *look.pixel_digest]
-
-
-def _read_facts(picture: NDArray[np.uint8], facts: Sequence[int]) -> _Look:
-    wide, width, high, height, mode, bits, kind = facts[:7]
-    header = (wide * _HALF + width, high * _HALF + height, _MODES[mode], bits, _KNOWN_FORMATS[kind])
-    return _Look(picture, bytes(facts[7:]), header)
+def _find_kept(store: FeatureStore, address: str) -> dict[str, _Look]:
+    return {
+        digest: _Look(shard.arrays[PICTURE][row], shard.arrays[PIXELS][row])
+        for shard in store.find_shards(address, address)
+        for row, digest in enumerate(shard.digests)
+    }

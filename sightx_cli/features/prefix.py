@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from sightx_cli.data.pixels import PlainViews
 from sightx_cli.engine.choice import EngineChoice, build_forward
-from sightx_cli.engine.interface import EXACT, Forward, Precision
-from sightx_cli.features.outputs import KeptOutputs, View, estimate_bytes, keep_outputs, plain_view
+from sightx_cli.engine.interface import EXACT, FEATURES, Forward, Precision
+from sightx_cli.features.addresses import digest_key
+from sightx_cli.features.extraction import Features, Lookup, extract_features, find_features
 from sightx_cli.features.sample import Sample
-from sightx_cli.features.store import OutputStore, digest_key
+from sightx_cli.features.shards import Column
+from sightx_cli.features.store import FeatureStore
+from sightx_cli.features.views import View, plain_view
 from sightx_cli.model.backbone import Backbone, Prefix
 from sightx_cli.model.weights import Weights
 from sightx_cli.progress import Listener
 
-GRAPH_VERSION = 2
-"""Part of every address: raised when the same network and cut are computed another way than before."""
+COMPUTED_BY = {"openvino": ("timm", "torch", "openvino"), "torch": ("timm", "torch")}
+"""The packages whose versions stand in the address of what an engine computed."""
+
+SOLVE_ROWS = 2000
+"""The head is solved on as many views of the images as stay within so many rows."""
 
 
 @dataclass(frozen=True)
-class KeptPrefix:
-    """What is kept for a fit: the outputs of the train images in each view, and of the valid images as they are."""
+class FitFeatures:
+    """The features of a fit: those of the train images in each view, and of the valid images as they are."""
 
     cuts: tuple[int, ...]
-    train_views: tuple[KeptOutputs, ...]
-    valid: KeptOutputs
+    """Where the maps lie that a learner can train on; none where only the whole backbone's features were computed."""
+    train_views: tuple[Features, ...]
+    valid: Features
     taps_before: dict[int, bool]
     computed: bool
     graph: Path | None
@@ -36,10 +47,22 @@ class KeptPrefix:
     seconds: float
 
     def names_at(self, cut: int, last: int) -> tuple[str, ...]:
-        """Name the kept outputs that a learner with this cut reads."""
+        """Name the outputs that a learner with this cut reads."""
         if cut == last:
-            return ("features",)
+            return (FEATURES,)
         return (f"map_{cut}", f"taps_{cut}") if self.taps_before[cut] else (f"map_{cut}",)
+
+    def read_views(self) -> list[NDArray[np.float32]]:
+        """Read what the head is solved on: the whole backbone's features (N, F) float32 of the train part, by view.
+
+        Of few images every view helps the solution; of many the plain view says as much, sooner.
+        """
+        count = max(1, SOLVE_ROWS // len(self.train_views[0]))
+        return [view.take().astype(np.float32) for view in self.train_views[:count]]
+
+    def read_valid(self) -> NDArray[np.float32]:
+        """Read what the head is judged on: the whole backbone's features (N, F) float32 of the valid part."""
+        return self.valid.take().astype(np.float32)
 
 
 def describe_outputs(prefix: Prefix, size_px: int) -> dict[str, tuple[int, ...]]:
@@ -55,7 +78,6 @@ def address_prefix(
     """Return the prefix's address in the store: network, weights, cuts, taps, normalisation, engine."""
     return digest_key(
         {
-            "graph": GRAPH_VERSION,
             "backbone": backbone_name,
             "weights": weights.digest,
             "mean": weights.mean,
@@ -66,7 +88,8 @@ def address_prefix(
             "pool": backbone.pool,
             "engine": engine,
             **({"grey": backbone.grey} if backbone.grey else {}),
-        }
+        },
+        COMPUTED_BY[engine.split()[0]],
     )
 
 
@@ -84,12 +107,13 @@ class FrozenPrefix:
         weights: Weights,
         cuts: Sequence[int],
         size_px: int,
-        store: OutputStore,
+        store: FeatureStore,
         engine: EngineChoice,
         listener: Listener,
+        pixels: PlainViews | None = None,
     ) -> None:
         self.cuts = [cut for cut in cuts if 0 < cut < len(backbone.stages)]
-        self.store, self.engine = store, engine
+        self.store, self.engine, self._pixels = store, engine, pixels
         self._prefix = Prefix(backbone, self.cuts, features=True)
         self._weights, self._size_px, self._listener = weights, size_px, listener
         self._what = f"{backbone_name}, {size_px} px, cut {self.cuts or len(backbone.stages)}"
@@ -108,43 +132,44 @@ class FrozenPrefix:
             )
 
         self._addresses = {one: list_addresses(one) for one in dict.fromkeys((EXACT, engine.half or EXACT))}
-        self.graph = store.graphs / f"{address(tapped, engine.name)}-{size_px}.xml"
+        self._graph_name = f"{address(tapped, engine.name)}-{size_px}.xml"
         self._built: dict[Precision, Forward] = {}
 
-    @property
-    def computed(self) -> bool:
-        """Whether anything had to be computed so far."""
-        return bool(self._built)
+    @functools.cached_property
+    def graph(self) -> Path | None:
+        """Where the converted graph lies, or will; None where nothing can be written."""
+        return self.store.place_graph(self._graph_name) if self.engine.name == "openvino" else None
 
-    def estimate_bytes(self, readings: int) -> int:
-        """Return what keeping so many readings takes on disk."""
-        return estimate_bytes(readings, self._shapes)
+    def find(
+        self,
+        paths: Sequence[str],
+        digests: Sequence[str],
+        view: View,
+        precision: Precision = EXACT,
+        dtype: str = "float16",
+    ) -> Lookup:
+        """Find what is kept of the images in a view, to be given as `dtype`."""
+        columns = {name: Column(shape, dtype) for name, shape in self._shapes.items()}
+        lookup = find_features(self.store, self._addresses[precision], view, paths, digests, columns)
+        self.store.tell(self._listener)
+        return lookup
 
-    def keep(
-        self, paths: Sequence[str], digests: Sequence[str], view: View, task: str, precision: Precision = EXACT
-    ) -> KeptOutputs:
-        """Return the outputs of the images in a view, from the store or computed now; raises OSError on a full disk."""
-        what = f"{self._what}, {view.fit}, " + (
-            f"view {view.number} of {view.profile.name}" if view.profile else "as is"
-        )
-        own, *others = self._addresses[precision]
-        kept = keep_outputs(
+    def extract(self, lookup: Lookup, view: View, task: str, precision: Precision = EXACT) -> Features:
+        """Return the features of the images looked up, computing what is missing; raises OSError for want of room."""
+        seen = f"view {view.number} of {view.profile.name}" if view.profile else "as is"
+        features = extract_features(
             self.store,
-            own,
+            self._addresses[precision][0],
             view,
-            paths,
-            digests,
-            self._shapes,
+            lookup,
             lambda: self.build_forward(precision),
             self._listener,
             task,
-            what,
-            others,
+            f"{self._what}, {view.fit}, {seen}",
+            self._pixels,
         )
-        for line in self.store.dropped:
-            self._listener.warn(line)
-        self.store.dropped.clear()
-        return kept
+        self.store.tell(self._listener)
+        return features
 
     def build_forward(self, precision: Precision = EXACT) -> Forward:
         """Convert and compile the prefix, once for each precision."""
@@ -163,6 +188,21 @@ class FrozenPrefix:
         return self._built[precision]
 
 
+def reserve_room(store: FeatureStore, lookups: Sequence[Lookup], listener: Listener) -> bool:
+    """Settle where the features that are missing go, and say what is unusual in it; False where they fit nowhere."""
+    needed = sum(lookup.needed_bytes for lookup in lookups)
+    has_room = store.reserve(needed, sum(lookup.found_bytes for lookup in lookups))
+    store.tell(listener)
+    if has_room and not store.is_short:
+        return True
+    then = "they are held for this run only" if has_room else "they are computed anew each epoch"
+    listener.warn(
+        f"the frozen layers' features would take {needed / 1e9:.1f} GB, more than the store's budget or the disk "
+        f"leaves: {then} (SIGHTX_CACHE moves the store, SIGHTX_CACHE_BYTES widens it)"
+    )
+    return has_room
+
+
 def keep_prefix(
     frozen: FrozenPrefix,
     backbone: Backbone,
@@ -171,38 +211,34 @@ def keep_prefix(
     valid: Sample,
     precision: Precision,
     listener: Listener,
-) -> KeptPrefix | None:
-    """Compute and keep the prefix's outputs, or find them kept; None, after one line, when they do not fit.
+) -> FitFeatures | None:
+    """Compute and keep the prefix's outputs, or find them kept; None, after one line, when they fit nowhere.
 
-    The images to train on are read in `precision`, those that are measured on always in float32.
+    The images to train on are computed in `precision` and kept in half precision, those that are measured on always
+    computed and kept in float32, as the finished model computes them.
     """
     began = time.perf_counter()
-    needed = frozen.estimate_bytes(len(train) * len(views) + len(valid))
-    if not frozen.store.has_room(needed):
-        listener.warn(
-            f"the frozen layers' outputs would take {needed / 1e9:.1f} GB, more than the store's budget or the disk "
-            "leaves: they are computed anew each epoch (SIGHTX_CACHE moves the store, SIGHTX_CACHE_BYTES widens it)"
-        )
+    plain = plain_view(views[0])
+    lookups = [frozen.find(valid.paths, valid.digests, plain, dtype="float32")]
+    lookups += [frozen.find(train.paths, train.digests, view, precision) for view in views]
+    if not reserve_room(frozen.store, lookups, listener):
         return None
     try:
-        kept_valid = frozen.keep(valid.paths, valid.digests, plain_view(views[0]), "frozen layers, valid part")
-        kept_views = tuple(
-            frozen.keep(
-                train.paths, train.digests, view, f"frozen layers, view {number + 1} of {len(views)}", precision
-            )
-            for number, view in enumerate(views)
+        of_valid = frozen.extract(lookups[0], plain, "frozen layers, valid part")
+        of_views = tuple(
+            frozen.extract(lookup, view, f"frozen layers, view {number + 1} of {len(views)}", precision)
+            for number, (view, lookup) in enumerate(zip(views, lookups[1:], strict=True))
         )
     except OSError as error:
-        listener.warn(
-            f"the frozen layers' outputs cannot be kept ({error.strerror}): they are computed anew each epoch"
-        )
+        frozen.store.tell(listener)
+        listener.warn(f"the frozen layers' features fit nowhere ({error.strerror}): they are computed anew each epoch")
         return None
-    return KeptPrefix(
+    return FitFeatures(
         cuts=(*frozen.cuts, len(backbone.stages)),
-        train_views=kept_views,
-        valid=kept_valid,
+        train_views=of_views,
+        valid=of_valid,
         taps_before={cut: any(tap < cut for tap in backbone.tapped) for cut in frozen.cuts},
-        computed=frozen.computed,
-        graph=frozen.graph if frozen.graph.is_file() else None,
+        computed=any(one.computed for one in (of_valid, *of_views)),
+        graph=frozen.graph if frozen.graph is not None and frozen.graph.is_file() else None,
         seconds=time.perf_counter() - began,
     )

@@ -1,4 +1,4 @@
-"""One shard of the store: the outputs of some images as arrays on disk, sealed by length and checksum."""
+"""One shard of the store: typed arrays on disk, a row for each image, sealed by length and checksum."""
 
 from __future__ import annotations
 
@@ -6,34 +6,66 @@ import contextlib
 import json
 import mmap
 import os
+import secrets
+import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Of a shard's files, and part of every address."""
 HEADER = "shard.json"
+WRITING = ".writing-"
+"""How the name of a folder begins that is not whole yet."""
 
-Half = NDArray[np.float16]
+Array = NDArray[Any]
+
+
+class Column(NamedTuple):
+    """One array of a shard: the shape and the type of what it holds of each image, such as (1280,) and float16."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float16"
+
+    @property
+    def row_bytes(self) -> int:
+        """What one image's row takes."""
+        return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
+
+
+Columns = Mapping[str, Column]
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One verified shard: its folder, the images it holds in row order, and its arrays, memory-mapped."""
+    """The arrays of some images: memory-mapped from a verified folder, or in memory."""
 
-    folder: Path
     digests: tuple[str, ...]
-    arrays: Mapping[str, Half]
+    arrays: Mapping[str, Array]
 
-    def narrow(self, shapes: Mapping[str, tuple[int, ...]]) -> Shard:
+    @property
+    def bytes_held(self) -> int:
+        """What the arrays take."""
+        return sum(array.nbytes for array in self.arrays.values())
+
+    def narrow(self, columns: Columns) -> Shard:
         """Return the shard as one of fewer taps sees it: the last columns of each output that is a row of features."""
-        arrays = {name: self.arrays[name] for name in shapes}
-        arrays |= {name: arrays[name][:, -shape[0] :] for name, shape in shapes.items() if len(shape) == 1}
-        return Shard(self.folder, self.digests, arrays)
+        arrays = {name: self.arrays[name] for name in columns}
+        arrays |= {
+            name: arrays[name][:, -column.shape[0] :] for name, column in columns.items() if len(column.shape) == 1
+        }
+        return Shard(self.digests, arrays)
+
+    def serves(self, columns: Columns) -> bool:
+        """Tell whether it holds all of these arrays, each at least as exactly as asked."""
+        return columns.keys() <= self.arrays.keys() and all(
+            np.can_cast(column.dtype, self.arrays[name].dtype) for name, column in columns.items()
+        )
 
     def release(self) -> None:
         """Give the pages read so far back to the system: they stay in its file cache, not in this process."""
@@ -43,37 +75,64 @@ class Shard:
                 mapped.madvise(mmap.MADV_DONTNEED)
 
 
+def convert(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Return values in another type; what a narrower float cannot hold is clipped to its ends."""
+    if values.dtype == dtype:
+        return values
+    if dtype.kind == "f" and values.dtype.itemsize > dtype.itemsize:
+        limit = float(np.finfo(dtype).max)
+        values = np.clip(values, -limit, limit)
+    return values.astype(dtype)
+
+
 class ShardWriter:
-    """Writes rows of a shard's arrays by position, in half precision, through plain files.
+    """Writes rows of a shard's arrays by position, through plain files.
 
     Not through a memory map: on a full disk a write to a map kills the process, a plain write raises OSError.
     """
 
-    def __init__(self, folder: Path, rows: int, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        self._folder = folder
-        self._rows = rows
-        self._shapes = dict(shapes)
-        self._files = {name: (folder / f"{name}.f16").open("wb+") for name in shapes}
+    def __init__(self, folder: Path, digests: Sequence[str], columns: Columns) -> None:
+        self.folder = folder
+        self._digests = list(digests)
+        self._columns = dict(columns)
+        self._files = {name: (folder / f"{name}.bin").open("wb+") for name in columns}
 
-    def put(self, start: int, outputs: Mapping[str, NDArray[np.float32]]) -> None:
-        """Write the outputs of images `start` … as rows, clipped to what half precision holds."""
+    @classmethod
+    @contextlib.contextmanager
+    def writing(cls, parent: Path, digests: Sequence[str], columns: Columns, what: str) -> Iterator[ShardWriter]:
+        """Write one shard in `parent`; it appears whole when the block ends well, and leaves nothing when not.
+
+        Raises OSError where the disk fails.
+        """
+        folder = make_writing_folder(parent)
+        try:
+            with contextlib.closing(cls(folder, digests, columns)) as writer:
+                yield writer
+                table = {name: writer.finish(name) for name in columns}
+                header = {"format": FORMAT_VERSION, "digests": list(digests), "arrays": table, "what": what}
+                (folder / HEADER).write_text(json.dumps(header))
+                writer.folder = folder.rename(parent / folder.name.removeprefix(WRITING))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def put(self, start: int, outputs: Mapping[str, Array]) -> None:
+        """Write the outputs of images `start` … as rows, in the columns' types."""
         for name, file in self._files.items():
-            limit = float(np.finfo(np.float16).max)
-            rows = np.clip(outputs[name], -limit, limit).astype(np.float16)
-            file.seek(start * 2 * int(np.prod(self._shapes[name])))
-            file.write(rows.tobytes())
+            column = self._columns[name]
+            file.seek(start * column.row_bytes)
+            file.write(convert(outputs[name], np.dtype(column.dtype)).tobytes())
 
     def finish(self, name: str) -> dict[str, Any]:
-        """Finish one array; return its entry in the header: shape, length in bytes, checksum."""
-        file = self._files[name]
+        """Finish one array; return its entry in the header: shape, type, length in bytes, checksum."""
+        file, column = self._files[name], self._columns[name]
         file.flush()
         os.fsync(file.fileno())
         file.seek(0)
-        checksum, length = 0, 0
-        while chunk := file.read(1 << 22):
-            checksum, length = zlib.crc32(chunk, checksum), length + len(chunk)
+        shape, dtype = [len(self._digests), *column.shape], np.dtype(column.dtype).str
+        checksum = _checksum(file, self._digests, shape, dtype)
+        length = file.tell()
         file.close()
-        return {"shape": [self._rows, *self._shapes[name]], "bytes": length, "crc32": checksum}
+        return {"shape": shape, "dtype": dtype, "bytes": length, "crc32": checksum}
 
     def close(self) -> None:
         """Close what is still open."""
@@ -82,24 +141,55 @@ class ShardWriter:
                 file.close()
 
 
+class MemoryWriter:
+    """Takes the same rows as `ShardWriter`, into memory."""
+
+    def __init__(self, rows: int, columns: Columns) -> None:
+        self.arrays = {name: np.empty((rows, *one.shape), np.dtype(one.dtype)) for name, one in columns.items()}
+
+    def put(self, start: int, outputs: Mapping[str, Array]) -> None:
+        """Take the outputs of images `start` … as rows, in the columns' types."""
+        for name, array in self.arrays.items():
+            rows = convert(outputs[name], array.dtype)
+            array[start : start + len(rows)] = rows
+
+
+Writer = ShardWriter | MemoryWriter
+
+
+def make_writing_folder(parent: Path) -> Path:
+    """Make a folder to write a shard in, with the rights that the user's umask gives; raises OSError."""
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = parent / f"{WRITING}{secrets.token_hex(6)}"  # not `mkdtemp`: nobody else could read what it makes
+    folder.mkdir()
+    return folder
+
+
 def open_shard(folder: Path) -> Shard:
     """Open and verify a shard; raises ValueError, KeyError, TypeError or OSError when it is not sound."""
     header = json.loads((folder / HEADER).read_text())
     if header["format"] != FORMAT_VERSION:
         raise ValueError(f"format {header['format']}, this version reads {FORMAT_VERSION}")
-    arrays: dict[str, Half] = {}
+    arrays: dict[str, Array] = {}
     for name, entry in header["arrays"].items():
-        file = folder / f"{name}.f16"
-        shape = tuple(entry["shape"])
+        file = folder / f"{name}.bin"
+        shape, dtype = tuple(entry["shape"]), np.dtype(entry["dtype"])
         if shape[0] != len(header["digests"]):
             raise ValueError(f"{name} has {shape[0]} rows for {len(header['digests'])} images")
-        if file.stat().st_size != entry["bytes"] or entry["bytes"] != 2 * int(np.prod(shape)):
+        if dtype.kind not in "fiu":
+            raise ValueError(f"{name} holds {dtype}, no numbers")
+        if file.stat().st_size != entry["bytes"] or entry["bytes"] != dtype.itemsize * int(np.prod(shape)):
             raise ValueError(f"{name} has {file.stat().st_size} bytes, {entry['bytes']} were written")
         with file.open("rb") as stream:
-            checksum = 0
-            while chunk := stream.read(1 << 22):
-                checksum = zlib.crc32(chunk, checksum)
-        if checksum != entry["crc32"]:
-            raise ValueError(f"{name} has another checksum than was written")
-        arrays[name] = np.memmap(file, dtype=np.float16, mode="r", shape=shape)
-    return Shard(folder, tuple(header["digests"]), arrays)
+            if _checksum(stream, header["digests"], entry["shape"], entry["dtype"]) != entry["crc32"]:
+                raise ValueError(f"{name} has another checksum than was written")
+        arrays[name] = np.memmap(file, dtype=dtype, mode="r", shape=shape)
+    return Shard(tuple(header["digests"]), arrays)
+
+
+def _checksum(stream: BinaryIO, digests: list[str], shape: list[int], dtype: str) -> int:
+    """Return the checksum of an array: of its bytes, and of what gives them their meaning."""
+    checksum = zlib.crc32(json.dumps([digests, shape, dtype]).encode())
+    while chunk := stream.read(1 << 22):
+        checksum = zlib.crc32(chunk, checksum)
+    return checksum

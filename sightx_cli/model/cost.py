@@ -86,7 +86,7 @@ class TrainingAudit:
 
 @dataclass(frozen=True)
 class KeptOutput:
-    """One output of the frozen part that the store keeps of each reading: where it leaves the network, shape, bytes."""
+    """One output of the frozen part that the store keeps of each view: where it leaves the network, shape, bytes."""
 
     name: str
     shape: tuple[int, ...]
@@ -169,7 +169,7 @@ def audit_training(model: nn.Sequential, stage: TrainingStage) -> TrainingAudit:
 
 
 def list_kept(model: nn.Sequential, cost: NetworkCost, cuts: Sequence[int]) -> tuple[KeptOutput, ...]:
-    """List what the store keeps of each reading for training stages with these cuts; nothing where none is frozen.
+    """List what the store keeps of each view for training stages with these cuts; nothing where none is frozen.
 
     The map at each cut within the network with the taps before it, and the features of the whole, on which the head is
     solved and which a stage that trains the head alone reads.

@@ -1,1 +1,1 @@
-"""Quick linear heads on kept embeddings."""
+"""Quick linear heads on cached features."""

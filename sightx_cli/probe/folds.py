@@ -1,4 +1,4 @@
-"""Cross-validation of the linear head on kept embeddings: every image is predicted by a head that never saw it.
+"""Cross-validation of the linear head on cached features: every image is predicted by a head that never saw it.
 
 Groups, and images with the same bytes, lie in one fold. What is validated is the head on frozen features, not the
 training of later stages.
@@ -132,8 +132,8 @@ def cross_validate(
 ) -> CrossValidation:
     """Solve a head on all folds but one, in turn, and predict that one: features (N, F), targets and folds (N,).
 
-    The penalty of each head is chosen within its own training images. `views` are the features (N, F) of further
-    readings of the images, which the heads learn from too; what they predict is the first reading.
+    The penalty of each head is chosen within its own training images. `views` are the features (N, F) of further views
+    of the images, which the heads learn from too; what they predict is the first view.
     """
     probabilities = np.zeros((len(targets), task.outputs), np.float32)
     count = 1 + len(views)

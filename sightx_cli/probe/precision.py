@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.engine.choice import EngineChoice
-from sightx_cli.engine.interface import EXACT, FEATURES, Forward, Precision
-from sightx_cli.features.outputs import View, read_batches
+from sightx_cli.engine.interface import EXACT, Forward, Precision
+from sightx_cli.features.extraction import compute_features
 from sightx_cli.features.sample import Sample
+from sightx_cli.features.views import View
 from sightx_cli.probe.linear_head import STRENGTHS, measure_scale
 from sightx_cli.progress import Listener
 from sightx_cli.task.interface import Task
@@ -27,8 +28,8 @@ CHECKED_IMAGES = 64
 BOUND = 0.1
 """How far half precision may move the probability of any class of a checked image; its label must stay the same."""
 
-PAYS_FROM_READINGS = 1_000
-"""Fewer readings of images are over before a second compiled network and its check have paid."""
+PAYS_FROM_VIEWS = 1_000
+"""Fewer views of images are over before a second compiled network and its check have paid."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,18 @@ def settle_precision(
     view: View,
     train: Sample,
     task: Task,
-    readings: int,
+    views: int,
     seed: int,
     listener: Listener,
 ) -> EngineChoice:
     """Return the engine with the precision that the images to train on are computed in, and why.
 
-    `build` compiles the frozen network (output `features`) in a precision; `readings` is how often images are read.
+    `build` compiles the frozen network (output `features`) in a precision; `views` is how many views are read.
     """
     if engine.half is None:
         return replace(engine, precision_why="this device has no quicker half precision")
-    if readings < PAYS_FROM_READINGS:
-        why = f"with {readings:,} images to read {engine.half} would gain less than its check costs"
+    if views < PAYS_FROM_VIEWS:
+        why = f"with {views:,} images to read {engine.half} would gain less than its check costs"
         return replace(engine, precision_why=why)
     check = check_half(engine.half, build, view, train, task, seed)
     if check is None:
@@ -91,8 +92,8 @@ def check_half(
     sides = np.arange(len(places)) % 2
     if any(len(np.unique(strata[places][sides == side])) < 2 for side in (0, 1)):
         return None
-    items = [(train.digests[place], train.paths[place]) for place in places]
-    exact, rounded = (compute_features(build(precision), items, view) for precision in (EXACT, half))
+    digests, paths = ([values[place] for place in places] for values in (train.digests, train.paths))
+    exact, rounded = (compute_features(build(one), view, paths, digests).take() for one in (EXACT, half))
     changed, largest = 0, 0.0
     for side in (0, 1):
         judged = sides == side
@@ -112,14 +113,6 @@ def choose_checked(strata: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
         rank[mine] = np.arange(len(mine))
     chosen = np.lexsort((rank, strata, rank // 2))
     return chosen[:CHECKED_IMAGES]
-
-
-def compute_features(forward: Forward, items: list[tuple[str, str]], view: View) -> NDArray[np.float32]:
-    """Return the features (N, F) of (digest, path) pairs in a view."""
-    found: dict[int, NDArray[np.float32]] = {}
-    for first, outputs in forward.run(read_batches(items, view, forward.batch_images)):
-        found[first] = outputs[FEATURES]
-    return np.concatenate([found[first] for first in sorted(found)])
 
 
 def _solve(

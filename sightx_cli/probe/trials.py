@@ -1,4 +1,4 @@
-"""Choices measured before training: a quick cross-validated linear head for each value, on kept embeddings.
+"""Choices measured before training: a quick cross-validated linear head for each value, on cached features.
 
 The simplest value within one standard error of the best is taken (Breiman et al. 1984, "Classification and Regression
 Trees", the one-standard-error rule): a gain that may be chance is not worth a larger input or a wider head. A kappa of
@@ -156,7 +156,7 @@ def list_sizes(size_px: int, short_side_px: int, images: int) -> list[int]:
 
 
 def estimate_forward_seconds(images: int, size_px: int) -> float:
-    """Estimate what one plain reading of so many images costs."""
+    """Estimate what the plain view of so many images costs."""
     return images / IMAGES_PER_SECOND * (size_px / 224) ** 2
 
 

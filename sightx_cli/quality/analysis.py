@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.splits import join_groups
-from sightx_cli.features.examination import EXAMINATION_VERSION, Examination
-from sightx_cli.features.kept_text import find_text, keep_text
-from sightx_cli.features.store import OutputStore, digest_key
+from sightx_cli.features.addresses import digest_key
+from sightx_cli.features.examination import Examination
+from sightx_cli.features.store import FeatureStore
 from sightx_cli.probe.trials import select_taps
 from sightx_cli.progress import Listener
 from sightx_cli.quality.advice import choose_by_shift, measure_manifest_shift
@@ -27,7 +26,6 @@ from sightx_cli.quality.outliers import NEIGHBOUR, find_outliers
 from sightx_cli.recipe.catalog import find_recipe
 from sightx_cli.recipe.decision import count_images
 from sightx_cli.recipe.settings import TAPS, change_setting
-from sightx_cli.version import VERSION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
     from sightx_cli.quality.label_doubts import Doubts
     from sightx_cli.recipe.recipe import Recipe
 
-ANALYSIS_VERSION = 1
-"""Part of the address: raised when any finding is made in another way than before."""
 COMPARING, DOUBTING = "comparing the images", "weighing the labels"
 
 
@@ -80,37 +76,40 @@ def advise(manifest: Manifest, frame: pd.DataFrame, listener: Listener) -> Advic
     return Advice(shift.to_json(), choice.recipe, choice.reason)
 
 
-def analyse(manifest: Manifest, frame: pd.DataFrame, examination: Examination, listener: Listener) -> Analysis:
+def analyse(
+    manifest: Manifest, frame: pd.DataFrame, examination: Examination, store: FeatureStore, listener: Listener
+) -> Analysis:
     """Find all that needs the network, or find it kept.
 
     Raises WeightsError when the network's weights cannot be had.
     """
-    store = OutputStore()
     address = _address(manifest, frame, examination)
-    kept = find_text(store, address)
+    kept = store.find_text(address)
     if kept is not None:
         return _read(kept)
     advice = advise(manifest, frame, listener)
-    analysis = _compute(advice, frame, examination, listener)
-    try:
-        keep_text(store, address, json.dumps(asdict(analysis)), f"what inspect found among {len(frame):,} images")
-    except OSError as error:
-        listener.warn(f"what was found cannot be kept ({error.strerror}): it is computed again next time")
+    analysis = _compute(advice, frame, examination, store, listener)
+    store.keep_text(address, json.dumps(asdict(analysis)), f"what inspect found among {len(frame):,} images")
+    store.tell(listener)
     return analysis
 
 
-def _compute(advice: Advice, frame: pd.DataFrame, examination: Examination, listener: Listener) -> Analysis:
+def _compute(
+    advice: Advice, frame: pd.DataFrame, examination: Examination, store: FeatureStore, listener: Listener
+) -> Analysis:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    from sightx_cli.features.embedding import embed_images
+    from sightx_cli.features.plain import extract_plain_features
     from sightx_cli.quality.label_doubts import find_doubts
 
     paths = [str(path) for path in frame["path"]]
     recipe = choose_reader(advice.recipe)
-    # All taps, as the probe reads them: one reading of the images serves both, and the fit.
-    embedding = embed_images(change_setting(recipe, TAPS, "all"), None, paths, examination.digests, listener)
-    features = select_taps(embedding.features, embedding.widths, recipe.model.head.taps)
-    last = embedding.features[:, -embedding.widths[-1] :]
+    # All taps, as the probe reads them, and exact: one view of the images serves both, and the fit, which may measure
+    # on any of them.
+    wide = change_setting(recipe, TAPS, "all")
+    every = extract_plain_features(wide, None, paths, examination.digests, store, listener, dtype="float32")
+    features = select_taps(every.rows, every.widths, recipe.model.head.taps)
+    last = every.rows[:, -every.widths[-1] :]
     # One thread of linear algebra: its threads wait for each other by spinning, which beside other work costs several
     # times what they gain on matrices this small; pixels are compared in threads of their own.
     with threadpool_limits(1, user_api="blas"):
@@ -150,17 +149,15 @@ def choose_reader(name: str) -> Recipe:
 
 def _address(manifest: Manifest, frame: pd.DataFrame, examination: Examination) -> str:
     """Return the address of an analysis: all that it depends on."""
-    packages = ("cleanlab", "scikit-learn", "openvino", "torch", "timm")
+    packages = ("cleanlab", "scikit-learn", "openvino", "torch", "timm", "pillow", "numpy")
     return digest_key(
         {
-            "analysis": ANALYSIS_VERSION,
-            "examination": EXAMINATION_VERSION,
-            "version": VERSION,
-            "packages": {name: version(name) for name in packages},
+            "analysis": "inspect",
             "digests": examination.digests,
             "columns": {name: frame[name].tolist() for name in ("label", "split", "group")},
             "kind": manifest.kind,
-        }
+        },
+        packages,
     )
 
 

@@ -109,7 +109,7 @@ def describe_distance(score: float, edge: float) -> str:
 def describe_doubts(score: float, edge: float, images: int, size_px: float, enlarged: float) -> str:
     """Say what makes a score less sure; empty where nothing does.
 
-    `size_px` is the side of the images, `enlarged` by how much the network's reading enlarges them.
+    `size_px` is the side of the images, `enlarged` by how much they are enlarged for the network.
     """
     doubts = []
     if enlarged >= WORTH_SAYING:

@@ -1,6 +1,6 @@
 """Finds images that stand in a data set more than once: the same bytes, the same pixels, or the same photograph.
 
-Candidates for the last are near neighbours among the embeddings; the pixels decide (`quality.registration`).
+Candidates for the last are near neighbours among the features; the pixels decide (`quality.registration`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sightx_cli.quality.registration import crop_pictures, measure_agreement, sh
 Kind = Literal["bytes", "pixels", "near"]
 
 CANDIDATES, LEAST_SIMILARITY = 2, 0.45
-"""So many nearest neighbours of each image among the embeddings are looked at, down to this cosine about the mean."""
+"""So many nearest neighbours of each image among the features are looked at, down to this cosine about the mean."""
 PICTURE_CANDIDATES, LEAST_LIKENESS = 3, 0.85
 """So many nearest neighbours of each small picture, down to this cosine; planted copies, cropped alike, have 0.94."""
 CROPS = (0.0, 0.05, 0.08)
@@ -77,7 +77,7 @@ def find_duplicates(
 def confirm_pairs(pictures: NDArray[np.uint8], sides: NDArray[np.int64], neighbours: Neighbours) -> NDArray[np.int64]:
     """Return the pairs (P, 2) of near neighbours whose pictures agree as those of copies do.
 
-    `sides` are the images' shorter sides in pixels. Neighbours are those given, of the embeddings, and those among the
+    `sides` are the images' shorter sides in pixels. Neighbours are those given, of the features, and those among the
     small pictures themselves.
     """
     pairs = [_list_pairs(neighbours, CANDIDATES, LEAST_SIMILARITY)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sightx_cli import runs
 from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.exclusions import LEAVE_OUT
-from sightx_cli.data.fingerprint import Header
+from sightx_cli.data.readers import Header
 from sightx_cli.quality.analysis import Analysis
 from sightx_cli.quality.duplicates import Duplicate
 

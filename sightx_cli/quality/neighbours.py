@@ -1,4 +1,4 @@
-"""The nearest neighbours of every image among embeddings, in bounded memory and in less than quadratic time.
+"""The nearest neighbours of every image by their features, in bounded memory and in less than quadratic time.
 
 Up to EXACT_IMAGES every pair is compared, block by block. Beyond, the images are divided into about 2 √N cells around
 k-means centres, and each is compared with those of its nearest cells only (an inverted file: Jégou et al. 2011,

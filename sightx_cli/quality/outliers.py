@@ -1,4 +1,4 @@
-"""Finds images that lie far from all others among the embeddings, such as a photograph among scans."""
+"""Finds images that lie far from all others by their features, such as a photograph among scans."""
 
 from __future__ import annotations
 

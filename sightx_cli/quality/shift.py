@@ -12,28 +12,29 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from statistics import median
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.data.readers.raster import ImageFileError, measure_header
+from sightx_cli.data.readers import ImageFileError, load_bytes, measure_header, read_image
 from sightx_cli.data.views import read_view
 from sightx_cli.engine.interface import BATCH_IMAGES, Forward, Images
 from sightx_cli.engine.openvino_forward import load_openvino
 from sightx_cli.errors import DataError
-from sightx_cli.features.store import OutputStore, digest_key
+from sightx_cli.features.addresses import digest_key
+from sightx_cli.features.extraction import compute_outputs
+from sightx_cli.features.store import FeatureStore
 from sightx_cli.machine import measure_threads
 from sightx_cli.model.packaged import digest_file, find_packaged_file
 from sightx_cli.progress import Listener
 from sightx_cli.quality.divergence import (
     SHIFT_IMAGES,
-    Moments,
     choose_edge,
     describe_distance,
     describe_doubts,
@@ -50,8 +51,6 @@ SHIFT_FIT = "squash"
 GREY_LEVELS = 3.0
 """Channels that differ by less than this on average, of 255, are grey: JPEG leaves 1 or 2."""
 GREY_SHARE = 0.95
-GRAPH_VERSION = 1
-"""Part of the kept graph's address: raised when the same network is measured another way."""
 SAMPLE_SEED = 0
 """One sample for each data set, whatever --seed says: the shift does not depend on chance."""
 
@@ -114,7 +113,9 @@ def measure_shift(paths: Sequence[str], listener: Listener, keep_graph: bool = T
             sample = pool.submit(read_sample, paths)
             forward = load_forward(listener, keep_graph)
             images, enlargements = sample.result()
-        moments = run_forward(forward, images, listener, task)
+        starts = range(0, len(images), BATCH_IMAGES)
+        batches = ((start, images[start : start + BATCH_IMAGES]) for start in starts)
+        moments = compute_outputs(forward, batches, len(images), listener, task)
     finally:
         listener.finish(task)
     score = score_few(moments)
@@ -135,15 +136,10 @@ def measure_shift(paths: Sequence[str], listener: Listener, keep_graph: bool = T
 def load_forward(listener: Listener, keep_graph: bool) -> Forward:
     """Return the compiled network that gives the moments: from the kept graph, else converted (which imports torch)."""
     packaged = find_packaged_file(SHIFT_BACKBONE)
-    store = OutputStore()
-    address = digest_key(
-        {
-            "moments": GRAPH_VERSION,
-            "backbone": SHIFT_BACKBONE,
-            "weights": digest_file(packaged[0]) if packaged else "hub",
-            "norms": SHIFT_NORMS,
-        }
-    )
+    store = FeatureStore()
+    known = digest_file(packaged[0]) if packaged else "hub"
+    measured = {"moments": SHIFT_BACKBONE, "weights": known, "norms": SHIFT_NORMS}
+    address = digest_key(measured, ("timm", "torch", "openvino"))
     graph = store.graphs / f"shift-{address}.xml"
     if graph.is_file():
         try:
@@ -158,15 +154,8 @@ def load_forward(listener: Listener, keep_graph: bool) -> Forward:
 
     module, weights = build_norm_moments(SHIFT_BACKBONE, SHIFT_SIZE_PX, SHIFT_NORMS)
     engine = EngineChoice("openvino", "float32", "cpu", "the shift is measured on the CPU, in full precision")
-
-    def build(kept: Path | None) -> Forward:
-        names = module.output_names()
-        return build_forward(engine, module, names, SHIFT_SIZE_PX, weights.mean, weights.std, kept, listener)
-
-    try:
-        return build(graph if keep_graph else None)
-    except OSError:  # the store is read-only or full: this time without it
-        return build(None)
+    names, kept = module.output_names(), graph if keep_graph else None
+    return build_forward(engine, module, names, SHIFT_SIZE_PX, weights.mean, weights.std, kept, listener)
 
 
 def read_sample(paths: Sequence[str]) -> tuple[Images, list[float]]:
@@ -193,20 +182,12 @@ def read_sample(paths: Sequence[str]) -> tuple[Images, list[float]]:
 
 def _read_one(path: str) -> tuple[NDArray[np.uint8], float] | None:
     try:
-        width, height = measure_header(path)[:2]
-        return read_view(path, SHIFT_SIZE_PX, SHIFT_FIT, None, 0), SHIFT_SIZE_PX / (width * height) ** 0.5
+        data = load_bytes(path)
+        width, height = measure_header(path, data)[:2]
+        pixels = read_view(path, SHIFT_SIZE_PX, SHIFT_FIT, None, 0, partial(read_image, data=data))
+        return pixels, SHIFT_SIZE_PX / (width * height) ** 0.5
     except ImageFileError:
         return None
-
-
-def run_forward(forward: Forward, images: Images, listener: Listener, task: str) -> Moments:
-    """Run the images (N, H, W, 3); return the moments by name, (N, C) each, in the images' order."""
-    batches = ((start, images[start : start + BATCH_IMAGES]) for start in range(0, len(images), BATCH_IMAGES))
-    parts: dict[int, Mapping[str, NDArray[np.float32]]] = {}
-    for start, outputs in forward.run(batches):
-        parts[start] = outputs
-        listener.advance(task, len(next(iter(outputs.values()))))
-    return {name: np.concatenate([parts[start][name] for start in sorted(parts)]) for name in parts[0]}
 
 
 def are_grey(images: Images) -> bool:

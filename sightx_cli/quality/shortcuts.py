@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sightx_cli.data.fingerprint import Header
+from sightx_cli.data.readers import Header
 from sightx_cli.results.inspect import Shortcut
 
 TELLING = 0.85

@@ -189,7 +189,7 @@ class Training(Part):
     metric: Annotated[Metric, Field(description="what chooses the best epoch, on the valid part")]
     views: Annotated[
         int,
-        Field(ge=1, le=64, description="augmented readings of each image on a kept prefix"),
+        Field(ge=1, le=64, description="views of each image on a frozen prefix: as it is, then augmented"),
         Allowed("a whole number from 1 to 64"),
     ] = 1
     class_weights: Annotated[

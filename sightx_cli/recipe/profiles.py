@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Profile:
-    """What one augmented reading may do to an image.
+    """What one augmented view may do to an image.
 
     `rotation_degrees`: an angle is drawn from -d to +d. `zoom`: a factor is drawn from 1 to this, 1 for none.
     `brightness`, `contrast`: a factor is drawn from 1-b to 1+b. `quarter_turns`: by 0, 90, 180 or 270 degrees.
@@ -51,6 +51,6 @@ PROFILES: dict[str, Profile] = {
         Profile("aerial", True, True, True, 10.0, 1.10, 0.20, 0.20,
                 "satellite and drone images: no up, and light that varies with the hour"),
         Profile("none", False, False, False, 0.0, 1.0, 0.0, 0.0,
-                "no change at all: every reading is the plain one"),
+                "no change at all: every view is the plain one"),
     )
 }  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from sightx_cli.data.readers.raster import ImageFileError, read_image
+from sightx_cli.data.readers import ImageFileError, read_image
 from sightx_cli.results.findings import Finding, Picture, take_rows
 
 TILE_PX = 160

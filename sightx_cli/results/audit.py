@@ -45,7 +45,7 @@ class AuditResult:
 
     @property
     def bytes_per_reading(self) -> int:
-        """What the store keeps of one reading of an image."""
+        """What the store keeps of one view of an image."""
         return sum(output.bytes for output in self.kept)
 
     def percent(self, trainable: int) -> float:
@@ -133,7 +133,7 @@ class BackboneFacts:
     weights: str
     """packaged, cached, network or none: where its pretrained weights come from on this machine."""
     store: dict[str, int]
-    """Bytes that the store keeps of one reading, by what trains: head, last:1, last:2."""
+    """Bytes that the store keeps of one view, by what trains: head, last:1, last:2."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Before training: are images that a given split measures on copies of images to train on, resized or re-encoded?
 
 Files with the same bytes are found by `steps.split`; these are not the same to the byte. The frozen network's
-outputs of all images are at hand, so the search costs next to nothing; the pixels of the likeliest pairs decide.
+features of all images are at hand, so the search costs next to nothing; the pixels of the likeliest pairs decide.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.progress import Listener
-from sightx_cli.steps.crossvalidation import read_plain_features
 from sightx_cli.steps.preparation import Preparation
 
 if TYPE_CHECKING:
@@ -48,10 +47,9 @@ def look_for_copies(preparation: Preparation, session: Session, listener: Listen
         return None
     began = time.perf_counter()
     train, valid = preparation.part("train"), preparation.part("valid")
-    features = read_plain_features(session, len(train), len(valid))
-    if features is None or not len(train) or not len(valid):
+    if session.features is None or not len(train) or not len(valid):
         return None
-    left, right = find_likely_pairs(features[: len(train)], features[len(train) :])
+    left, right = find_likely_pairs(session.features.read_views()[0], session.features.read_valid())
     # the same bytes are told of already
     others = train["digest"].to_numpy()[left] != valid["digest"].to_numpy()[right]
     left, right = left[others][:CHECKED_PAIRS], right[others][:CHECKED_PAIRS]
@@ -60,12 +58,11 @@ def look_for_copies(preparation: Preparation, session: Session, listener: Listen
     import pandas as pd
 
     from sightx_cli.features.examination import examine_images
-    from sightx_cli.features.store import OutputStore
     from sightx_cli.quality.duplicates import COPY_AGREEMENT
     from sightx_cli.quality.registration import measure_agreement
 
     rows = pd.concat([train.iloc[left], valid.iloc[right]])
-    readable, seen, _ = examine_images(rows, OutputStore(), listener, "looking for copies across the split")
+    readable, seen, _ = examine_images(rows, preparation.store, listener, "looking for copies across the split")
     if len(readable) < len(rows):
         return None  # files that were there a minute ago: what follows says so
     sides = np.array([min(width, height) for width, height, *_ in seen.headers])

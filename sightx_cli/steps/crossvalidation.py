@@ -1,4 +1,4 @@
-"""Cross-validation of a fit's head on the outputs that the fit keeps anyway, and its table of predictions."""
+"""Cross-validation of a fit's head on the features that the fit caches anyway, and its table of predictions."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ def validate_head(preparation: Preparation, session: Session, listener: Listener
         return None
     began = time.perf_counter()
     train, valid = preparation.part("train"), preparation.part("valid")
-    readings = read_readings(session, len(train), len(valid))
-    if not readings:
+    whole = read_views(session)
+    if not whole:
         say = listener.note if preparation.options.folds is None else listener.warn
-        say("no cross-validation: it needs the outputs of a pretrained network, and this fit computes none")
+        say("no cross-validation: it needs the features of a pretrained network, and this fit computes none")
         return None
     import pandas as pd
 
     rows = pd.concat([train, valid])
     chosen = (rows["fold"] != "").to_numpy()
     rows = rows[chosen]
-    features, *views = [reading[chosen] for reading in readings]
+    features, *views = [view[chosen] for view in whole]
     cross = cross_validate(
         features,
         session.task.number(rows["label"].tolist()),
@@ -66,27 +66,16 @@ def validate_head(preparation: Preparation, session: Session, listener: Listener
     return Validated(rows, cross, time.perf_counter() - began)
 
 
-def read_readings(session: Session, train_images: int, valid_images: int) -> list[NDArray[np.float32]]:
-    """Return the features (N, F) of the train images, then of the valid ones: the plain reading, then augmented ones.
+def read_views(session: Session) -> list[NDArray[np.float32]]:
+    """Return the features (N, F) of the train images, then of the valid ones: the plain view, then augmented ones.
 
-    They are the readings that the fit solves its head on, so that what is validated is that head. Of the valid images
-    there is the plain reading only, which stands in each. Empty where nothing frozen is computed.
+    They are the views that the fit solves its head on, so that what is validated is that head. Of the valid images
+    there is the plain view only, which stands in each. Empty where nothing frozen is computed.
     """
-    features = session.features
-    if features is None and session.kept is not None:
-        from sightx_cli.features.head_features import read_features
-
-        features = read_features(session.kept, train_images, valid_images)
-    if features is None:
+    if session.features is None:
         return []
-    views = np.split(features.train, features.views)
-    return [np.concatenate([view, features.valid]) for view in views]
-
-
-def read_plain_features(session: Session, train_images: int, valid_images: int) -> NDArray[np.float32] | None:
-    """Return the features (N, F) of the plain reading of the train images, then of the valid ones."""
-    readings = read_readings(session, train_images, valid_images)
-    return readings[0] if readings else None
+    valid = session.features.read_valid()
+    return [np.concatenate([view, valid]) for view in session.features.read_views()]
 
 
 def write_out_of_fold(validated: Validated, task: Task, path: Path) -> None:

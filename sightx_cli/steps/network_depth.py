@@ -17,8 +17,8 @@ def measure_depth(chooser: Chooser, preparation: Preparation) -> list[dict[str, 
     from sightx_cli.model.classifier import build_backbone
     from sightx_cli.steps.session import say_weights
 
-    probe, embedding = chooser.probe, chooser.embedding
-    widths = embedding.widths
+    probe, features = chooser.probe, chooser.features
+    widths = features.widths
     if len(widths) < 2:
         return []
     backbone, weights = build_backbone(chooser.recipe, preparation.options.weights_file())
@@ -27,8 +27,8 @@ def measure_depth(chooser: Chooser, preparation: Preparation) -> list[dict[str, 
     ends = np.cumsum(widths)
     stages = []
     for name, width, end in zip((*backbone.stage_names[: len(widths) - 1], "last output"), widths, ends, strict=True):
-        alone = probe.measure(embedding.features[:, end - width : end], balanced)
-        up_to = probe.measure(embedding.features[:, :end], balanced)
+        alone = probe.measure(features.rows[:, end - width : end], balanced)
+        up_to = probe.measure(features.rows[:, :end], balanced)
         stages.append(
             {
                 "stage": name,

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightx_cli.data.checks import Unreadable, check_classes, check_files
-from sightx_cli.data.fingerprint import Fingerprint, measure_fingerprint
+from sightx_cli.data.fingerprint import Fingerprint, build_fingerprint
 from sightx_cli.data.manifest import Manifest
+from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.errors import RecipeError, UsageError
-from sightx_cli.machine import measure_threads
+from sightx_cli.features.store import FeatureStore
+from sightx_cli.features.views import View
 from sightx_cli.progress import Listener
 from sightx_cli.quality.advice import choose_by_shift, describe_profile, guess_profile, measure_manifest_shift
 from sightx_cli.quality.leaks import Leaks
@@ -59,6 +61,10 @@ class Preparation:
     seconds: dict[str, float] = field(default_factory=dict)
     shift: Shift | None = None
     """As measured; None where the user named a recipe or the shift."""
+    store: FeatureStore | None = None
+    """Where features are kept, by the probe and the fit; None with --no-cache."""
+    pixels: PlainViews | None = None
+    """The plain views that were decoded while the files were checked, until the network looks at them."""
 
     def part(self, split: str) -> pd.DataFrame:
         """Return the rows of one part."""
@@ -78,10 +84,12 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     shift = measure(options, manifest.frame, listener)
     choice = choose(options, manifest, manifest.frame, shift)
     recipe, origin, overridden = resolve_recipe(options, choice, shift)
-    threads = measure_threads().decoding
+    store = FeatureStore() if options.cache else None
+    pixels = plan_pixels(recipe, store)
     with importing(NETWORKS, listener):
-        frame, unreadable = check_files(manifest.frame, listener, threads)
+        checked = check_files(manifest.frame, listener, pixels=pixels)
         clock = time.perf_counter()
+    frame, unreadable = checked.frame, checked.unreadable
     seconds = {"import": time.perf_counter() - clock}
     for item in unreadable[:3]:
         listener.warn(f"left out: {item.image} {item.error}")
@@ -94,7 +102,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     task = choose_task(manifest.classes, manifest.has_order, recipe)
     split = split_images(options, manifest, frame, task, listener)
     frame = split.frame
-    fingerprint = measure_fingerprint(manifest, frame, unreadable, threads)
+    fingerprint = build_fingerprint(manifest, frame, unreadable, checked.headers)
     metric, metric_origin = choose_metric(recipe, task, overridden)
     plan = plan_fit(
         options,
@@ -131,7 +139,21 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         split.folds,
         seconds=seconds,
         shift=shift,
+        store=store,
+        pixels=pixels,
     )
+
+
+def plan_pixels(recipe: Recipe, store: FeatureStore | None) -> PlainViews | None:
+    """Return what takes the plain views while the files are checked: of the images that the store knows nothing of.
+
+    None where the network starts from random weights: nothing looks at the images as they are before it trains.
+    """
+    if recipe.model.weights == "scratch":
+        return None
+    size_px, fit = recipe.image.size_px, recipe.image.fit
+    known = store.list_digests(View(size_px, fit, None, 0, 0).key) if store is not None else set()
+    return PlainViews(size_px, fit, known)
 
 
 def measure(options: Options, frame: pd.DataFrame, listener: Listener) -> Shift | None:

@@ -40,7 +40,7 @@ from sightx_cli.steps.preparation import Preparation
 from sightx_cli.task.interface import Task
 
 if TYPE_CHECKING:
-    from sightx_cli.features.embedding import Embedding
+    from sightx_cli.features.plain import PlainFeatures
 
 IMBALANCED = 1.5
 """Classes of more even sizes than this ratio leave class weights nothing to do."""
@@ -52,7 +52,7 @@ PACKAGED_BACKBONES = {
 """Networks that are tried where the package with their weights is installed: nothing is downloaded for a probe."""
 
 TRAINING_IMAGES_PER_SECOND = {"head": 5_000.0, "last": 100.0, "all": 20.0}
-"""Assumed of an epoch at 224 px: the head alone, the last stages on kept outputs, every layer."""
+"""Assumed of an epoch at 224 px: the head alone, the last stages on cached features, every layer."""
 
 
 @dataclass
@@ -135,14 +135,15 @@ class Chooser:
 
     def __init__(self, probe: Probe, preparation: Preparation, listener: Listener) -> None:
         self.probe, self.options, self.listener = probe, preparation.options, listener
+        self.store, self.pixels = preparation.store, preparation.pixels
         self.recipe = preparation.recipe
         self.named = {key for key, value in preparation.plan.values.items() if value.origin == "option"}
         self.imbalance = preparation.fingerprint.imbalance_ratio
         print_ = preparation.fingerprint
         self.short_side_px = min(print_.width_px.median, print_.height_px.median)
         self.square = print_.width_px == print_.height_px and print_.width_px.min == print_.width_px.max
-        self.embedding = self._embed(self.recipe)
-        self.first_reading_seconds = self.embedding.seconds
+        self.features = self._extract(self.recipe)
+        self.first_view_seconds = self.features.seconds
 
     def run(self, metric: str) -> Recipe:
         """Measure the recipe as it is, then each change that the budget allows; return the recipe chosen."""
@@ -151,10 +152,10 @@ class Chooser:
         # The fit reads the very same outputs where its head reads all taps: they cost the probe nothing.
         shared = recipe.model.head.taps == "all"
         assumed = 0.0 if shared else estimate_forward_seconds(len(probe.paths), recipe.image.size_px)
-        probe.spend(assumed, 0.0 if shared else self.embedding.seconds)
-        start = self._measure(recipe, self.embedding)
+        probe.spend(assumed, 0.0 if shared else self.features.seconds)
+        start = self._measure(recipe, self.features)
         probe.metric = choose_probe_metric(metric, start.metrics)
-        stages = len(self.embedding.widths)
+        stages = len(self.features.widths)
         if stages > 1 and recipe.model.head.pool == "avg":
             self._compare(TAPS, list_taps(recipe.model.head.taps, stages))
         if self.imbalance >= IMBALANCED:
@@ -168,7 +169,7 @@ class Chooser:
         there = [name for name, package in PACKAGED_BACKBONES.items() if importlib.util.find_spec(package)]
         if self.options.weights is None and recipe.model.backbone == "tf_efficientnet_lite0":
             self._compare(BACKBONE, [recipe.model.backbone, *there])
-        probe.seconds = time.perf_counter() - began + self.first_reading_seconds
+        probe.seconds = time.perf_counter() - began + self.first_view_seconds
         return self.recipe
 
     def _compare(self, key: str, values: Sequence[Any], metric: str = "") -> None:
@@ -179,14 +180,14 @@ class Chooser:
             return
         trials: list[Trial] = []
         losses: dict[str, NDArray[np.float64]] = {}
-        embeddings: dict[Any, Embedding] = {}
+        extracted: dict[Any, PlainFeatures] = {}
         for value in sorted(values, key=lambda one: one != own):  # the one now used first: it costs least
             changed = change_setting(self.recipe, key, value)
             again = key in (SIZE, FIT, BACKBONE) and value != own
             forward = estimate_forward_seconds(len(probe.paths), changed.image.size_px) if again else 0.0
-            width = select_taps(self.embedding.features[:1], self.embedding.widths, changed.model.head.taps)
+            width = select_taps(self.features.rows[:1], self.features.widths, changed.model.head.taps)
             heads = estimate_head_seconds(len(probe.paths), width.shape[1], probe.task.outputs)
-            # What needs no other reading is all but free: it is tried even where the first reading took the budget.
+            # What needs no other view is all but free: it is tried even where the first view took the budget.
             room = probe.left_seconds if forward else probe.budget_seconds
             if value != own and forward + heads > room:
                 probe.skipped.append(
@@ -194,8 +195,8 @@ class Chooser:
                 )
                 continue
             clock = time.perf_counter()
-            embedding = embeddings[value] = self._embed(changed) if again else self.embedding
-            figures = self._measure(changed, embedding)
+            features = extracted[value] = self._extract(changed) if again else self.features
+            figures = self._measure(changed, features)
             taken = time.perf_counter() - clock
             probe.spend(forward + heads, taken)
             mean = figures.metrics[metric]
@@ -215,27 +216,30 @@ class Chooser:
         probe.evidence[key] = describe_evidence(key, trials, str(own))
         if value != own:
             self.recipe = change_setting(self.recipe, key, value)
-            self.embedding = embeddings[value]
+            self.features = extracted[value]
             probe.chosen[key] = value
 
-    def _measure(self, recipe: Recipe, embedding: Embedding) -> CrossValidation:
-        columns = select_taps(embedding.features, embedding.widths, recipe.model.head.taps)
+    def _measure(self, recipe: Recipe, features: PlainFeatures) -> CrossValidation:
+        columns = select_taps(features.rows, features.widths, recipe.model.head.taps)
         return self.probe.measure(columns, recipe.training.class_weights == "balanced")
 
-    def _embed(self, recipe: Recipe) -> Embedding:
-        from sightx_cli.features.embedding import embed_images
+    def _extract(self, recipe: Recipe) -> PlainFeatures:
+        from sightx_cli.features.plain import extract_plain_features
 
         asked = change_setting(recipe, TAPS, "all") if recipe.model.head.pool == "avg" else recipe
         task = f"probe: {recipe.image.size_px} px, {recipe.image.fit}, {recipe.model.backbone}"
-        return embed_images(
+        assert self.store is not None, "fit and probe look at no images twice with --no-cache"
+        return extract_plain_features(
             asked,
             self.options.weights_file(),
             self.probe.paths,
             self.probe.digests,
+            self.store,
             self.listener,
             task,
             self.options.device,
             self.options.engine,
+            pixels=self.pixels,
         )
 
 

@@ -1,7 +1,8 @@
-"""From a preparation to a training session: the network with its weights, the samples, the kept prefix."""
+"""From a preparation to a training session: the network with its weights, the samples, the features."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,11 +10,10 @@ from typing import TYPE_CHECKING
 from sightx_cli.engine.choice import EngineChoice, build_forward, choose_device, choose_engine
 from sightx_cli.engine.interface import Forward, Precision
 from sightx_cli.errors import DataError, WeightsError
-from sightx_cli.features.head_features import compute_features
-from sightx_cli.features.outputs import View
-from sightx_cli.features.prefix import FrozenPrefix, keep_prefix
+from sightx_cli.features.extraction import compute_features
+from sightx_cli.features.prefix import FitFeatures, FrozenPrefix, keep_prefix
 from sightx_cli.features.sample import Sample
-from sightx_cli.features.store import OutputStore
+from sightx_cli.features.views import View
 from sightx_cli.model.backbone import Prefix, has_depthwise
 from sightx_cli.model.classifier import build_backbone, build_classifier, build_untrained
 from sightx_cli.model.forward_check import check_forward
@@ -29,6 +29,8 @@ from sightx_cli.train.seed import seed_everything
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sightx_cli.data.pixels import PlainViews
+    from sightx_cli.model.backbone import Backbone
     from sightx_cli.model.weights import Weights
     from sightx_cli.train.state import Session
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 def build_session(
     preparation: Preparation, listener: Listener, views: int | None = None, solving: bool = True
 ) -> tuple[Session, EngineChoice]:
-    """Build the network and everything around it; computes, or finds kept, the frozen layers' outputs.
+    """Build the network and everything around it; computes, or finds cached, the frozen layers' features.
 
     The finder wants one of the views and no `solving`: it starts from a fresh head. Every stage's groups and rates are
     resolved here, so that a recipe the network cannot follow is said before anything is computed, and a random image
@@ -69,17 +71,19 @@ def build_session(
     valid = build_sample(preparation.part("valid"), task)
     check_train_classes(train, task)
     view = View(recipe.image.size_px, recipe.image.fit, PROFILES[recipe.image.profile], 1, options.seed)
-    readings = list_views(view, recipe.training.views if views is None else views)
-    kept, features = None, None
+    wanted = list_views(view, recipe.training.views if views is None else views)
+    if preparation.store is None and any(cuts):
+        listener.note("--no-cache: every layer runs each epoch, on views drawn anew: other figures than with the cache")
+    kept, store, pixels = None, preparation.store, preparation.pixels
     with importing(TRAINING):
-        if options.cache and any(cuts):
-            name, store = recipe.model.backbone, OutputStore()
-            frozen = FrozenPrefix(name, backbone, weights, cuts, recipe.image.size_px, store, engine, listener)
-            count = len(train) * len(readings)
+        if store is not None and any(cuts):
+            name = recipe.model.backbone
+            frozen = FrozenPrefix(name, backbone, weights, cuts, recipe.image.size_px, store, engine, listener, pixels)
+            count = len(train) * len(wanted)
             engine = settle_precision(
-                engine, frozen.build_forward, readings[0], train, task, count, options.seed, listener
+                engine, frozen.build_forward, wanted[0], train, task, count, options.seed, listener
             )
-            kept = keep_prefix(frozen, backbone, readings, train, valid, engine.precision, listener)
+            kept = keep_prefix(frozen, backbone, wanted, train, valid, engine.precision, listener)
         elif engine.device != "cpu" or not has_depthwise(backbone):
             prefix = Prefix(backbone, [], features=True)
 
@@ -89,10 +93,13 @@ def build_session(
                 return build_forward(one, prefix, names, size_px, weights.mean, weights.std, None, listener)
 
             count = len(train) * sum(stage.epochs for stage in recipe.stage)
-            engine = settle_precision(engine, build, readings[0], train, task, count, options.seed, listener)
+            engine = settle_precision(engine, build, wanted[0], train, task, count, options.seed, listener)
+        features = kept
         if kept is None and solving and not recipe.model.head.hidden and recipe.model.weights != "scratch":
             # A head is solved also where nothing is kept, or the recipe's gentle rates would start from nothing.
-            features = compute_features(backbone, weights, readings[0], train, valid, engine, listener)
+            features = compute_head_features(backbone, weights, wanted[0], train, valid, engine, listener, pixels)
+    if pixels is not None:
+        pixels.clear()
     from sightx_cli.train.state import Session
 
     groups_of_train = preparation.part("train")["group"].tolist()
@@ -112,6 +119,28 @@ def build_session(
         features=features,
     )
     return session, engine
+
+
+def compute_head_features(
+    backbone: Backbone,
+    weights: Weights,
+    view: View,
+    train: Sample,
+    valid: Sample,
+    engine: EngineChoice,
+    listener: Listener,
+    pixels: PlainViews | None,
+) -> FitFeatures:
+    """Compute what the head is solved and judged on, in memory, where nothing is kept: one plain view of each image."""
+    began = time.perf_counter()
+    prefix = Prefix(backbone, [], features=True)
+    names = prefix.output_names()
+    forward = build_forward(engine, prefix, names, view.size_px, weights.mean, weights.std, None, listener)
+    of_train, of_valid = (
+        compute_features(forward, view, part.paths, part.digests, listener, f"features of the {name} part", pixels)
+        for name, part in (("train", train), ("valid", valid))
+    )
+    return FitFeatures((), (of_train,), of_valid, {}, True, None, time.perf_counter() - began)
 
 
 def say_weights(weights: Weights, backbone: str, listener: Listener) -> None:
@@ -135,7 +164,7 @@ def check_train_classes(train: Sample, task: Task) -> None:
 
 
 def list_views(view: View, count: int) -> list[View]:
-    """Return a stage's readings: the plain one first, then augmented ones numbered from 1."""
+    """Return a stage's views: the plain one first, then augmented ones numbered from 1."""
     plain = View(view.size_px, view.fit, None, 0, 0)
     return [plain, *(View(view.size_px, view.fit, view.profile, number, view.seed) for number in range(1, count))]
 

@@ -12,7 +12,6 @@ from sightx_cli.data.exclusions import exclude_images
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.name_groups import Guess, find_names, guess_groups, name_files
 from sightx_cli.data.splits import assign_groups, join_groups, split_manifest
-from sightx_cli.features.outputs import digest_files
 from sightx_cli.progress import Listener
 from sightx_cli.quality.leaks import Leaks, find_leaks
 from sightx_cli.task.interface import Task
@@ -62,12 +61,12 @@ def adjust_manifest(options: Options, manifest: Manifest, listener: Listener) ->
 def split_images(options: Options, manifest: Manifest, frame: pd.DataFrame, task: Task, listener: Listener) -> Split:
     """Give every readable image its part, and its fold where folds are made; say what leaks before anything trains.
 
-    Groups guessed from file names are only spoken of. Files with the same bytes stay together in a split made here.
+    `frame` has a column digest. Groups guessed from file names are only spoken of. Files with the same bytes stay
+    together in a split made here.
     """
     from sightx_cli.probe.folds import assign_folds, choose_fold_count
 
     frame = assign_groups(frame, options.group_by)
-    frame = frame.assign(digest=digest_files([str(path) for path in frame["path"]]))
     has_groups = bool((frame["group"] != "").any())
     guess = None if has_groups else guess_groups(frame["image"].tolist(), frame["label"].tolist())
     leaks = Leaks(())

@@ -1,7 +1,7 @@
 """Parts of the network that join within a training stage: new parameter groups, each with a course of its own.
 
 Gradual unfreezing (Howard & Ruder 2018, arXiv:1801.06146) within one run of fastai's `fit`. The stage's frozen prefix
-is cut before the earliest part that will join, so that its kept outputs hold for all epochs.
+is cut before the earliest part that will join, so that its cached features hold for all epochs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The fastai learner of one training stage: one parameter group per stage of the network, frozen means frozen.
 
-A stage whose first network stages are frozen trains an ordinary `Learner` over the suffix, on kept prefix outputs; a
-stage with nothing frozen, or without kept outputs, trains `vision_learner`'s whole network on images read anew. Both
+A stage whose first network stages are frozen trains an ordinary `Learner` over the suffix, on cached features; a
+stage with nothing frozen, or without them, trains `vision_learner`'s whole network on images read anew. Both
 train the same weights.
 """
 
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from sightx_cli.engine.interface import EXACT, Precision
 from sightx_cli.engine.torch_forward import computing_in
-from sightx_cli.features.prefix import KeptPrefix
+from sightx_cli.features.prefix import FitFeatures
 from sightx_cli.model.backbone import Suffix, has_depthwise
 from sightx_cli.model.parameter_groups import Group, build_stage_groups, find_cut
 from sightx_cli.recipe.parts import TrainingStage
@@ -124,7 +124,7 @@ def training_in(model: nn.Module, precision: Precision, device_type: str) -> Ite
 
 
 @contextmanager
-def folding(session: Session, learner: Learner, kept: KeptPrefix | None, cut: int) -> Iterator[None]:
+def folding(session: Session, learner: Learner, kept: FitFeatures | None, cut: int) -> Iterator[None]:
     """Fold norms into convolutions while they keep their statistics; `kept` and `cut` are what a suffix reads."""
     if session.norms_train():
         yield
@@ -141,7 +141,7 @@ def folding(session: Session, learner: Learner, kept: KeptPrefix | None, cut: in
 
 
 def _build_suffix_learner(
-    session: Session, groups: Sequence[Group], kept: KeptPrefix, cut: int, last: int, scratch: Path
+    session: Session, groups: Sequence[Group], kept: FitFeatures, cut: int, last: int, scratch: Path
 ) -> Learner:
     loaders = build_kept_loaders(
         (kept.train_views, session.train.targets),

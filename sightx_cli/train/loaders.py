@@ -1,4 +1,4 @@
-"""The loaders that feed a learner: kept prefix outputs, or images read in threads through fastai's DataBlock."""
+"""The loaders that feed a learner: cached features, or images read in threads through fastai's DataBlock."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from fasttransform import Transform
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sightx_cli.data.decoded import DecodedImages, PlainViews
-from sightx_cli.features.outputs import KeptOutputs, View, plain_view
+from sightx_cli.data.pixels import DecodedImages, PlainViews
+from sightx_cli.features.extraction import Features
 from sightx_cli.features.sample import Sample
+from sightx_cli.features.views import View
 from sightx_cli.machine import measure_threads
 
 RELEASE_EVERY_BATCHES = 16
@@ -29,7 +30,7 @@ RELEASE_EVERY_BATCHES = 16
 
 
 class KeptLoader(DataLoader):
-    """A fastai loader over kept outputs: batches of (output tensors…, targets), float32.
+    """A fastai loader over cached features: batches of (output tensors…, targets), float32.
 
     With several views, image i is read in view (i + epoch) mod K: over K epochs the head sees every view of every
     image, and each epoch mixes all views.
@@ -37,7 +38,7 @@ class KeptLoader(DataLoader):
 
     def __init__(
         self,
-        views: Sequence[KeptOutputs],
+        views: Sequence[Features],
         names: Sequence[str],
         targets: NDArray[np.int64],
         batch: int,
@@ -63,12 +64,12 @@ class KeptLoader(DataLoader):
         view_of = (rows + epoch) % len(self.views)
         inputs = []
         for name in self.names:
-            parts: NDArray[np.float16] | None = None
+            parts: NDArray[Any] | None = None
             for number in np.unique(view_of):
                 here = view_of == number
                 taken = self.views[number].take(name, rows[here])
                 if parts is None:
-                    parts = np.empty((len(rows), *taken.shape[1:]), np.float16)
+                    parts = np.empty((len(rows), *taken.shape[1:]), taken.dtype)
                 parts[here] = taken
             tensor = torch.from_numpy(parts).float()
             inputs.append(tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor)
@@ -76,13 +77,13 @@ class KeptLoader(DataLoader):
 
 
 def build_kept_loaders(
-    train: tuple[Sequence[KeptOutputs], NDArray[np.int64]],
-    valid: tuple[KeptOutputs, NDArray[np.int64]],
+    train: tuple[Sequence[Features], NDArray[np.int64]],
+    valid: tuple[Features, NDArray[np.int64]],
     names: Sequence[str],
     batch: int,
     device: torch.device,
 ) -> DataLoaders:
-    """Build the train and valid loaders over kept outputs; the train loader shuffles and cycles through the views."""
+    """Build train and valid loaders over cached features; the train loader shuffles and cycles through the views."""
     views, targets = train
     kept, valid_targets = valid
     return DataLoaders(
@@ -191,7 +192,7 @@ def build_image_loaders(
                 number = next(fresh) + 1
 
     # What is measured on is read as `predict` reads it, to the pixel: not from what was made smaller to be kept.
-    plain = PlainViews(plain_view(view).read)
+    plain = PlainViews(view.size_px, view.fit)
     images = TransformBlock(type_tfms=[ReadImage(read_fresh, 0), ReadImage(plain.read, 1)])
     block = DataBlock(
         blocks=(images, TransformBlock(type_tfms=[lambda target: torch.as_tensor(target)])),

@@ -1,4 +1,4 @@
-"""The head's start: solved as a linear probe on the backbone's features, kept or computed for it (LP-FT)."""
+"""The head's start: solved as a linear probe on the backbone's features (LP-FT)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sightx_cli.features.head_features import read_features
 from sightx_cli.model.head import FeatureScale, set_linear_solution
 from sightx_cli.probe.linear_head import measure_scale, solve_linear_head
 from sightx_cli.train.judge import list_figures
@@ -19,14 +18,13 @@ SOLVED = "solved head"
 
 
 def scale_head(session: Session) -> None:
-    """Let a fresh head standardise its inputs as a solved one does, by the kept features of the train part.
+    """Let a fresh head standardise its inputs as a solved one does, by the cached features of the train part.
 
     Taps of early stages are many times larger than the last output: unscaled, the finder's loss explodes at once.
     """
     if session.kept is None:
         return
-    features = read_features(session.kept, len(session.train), 1).train
-    mean, deviation = measure_scale(features)
+    mean, deviation = measure_scale(np.concatenate(session.kept.read_views()))
     scale = session.head[0]
     assert isinstance(scale, FeatureScale)
     scale.set(torch.from_numpy(mean), torch.from_numpy(deviation))
@@ -39,24 +37,23 @@ def solve_head(session: Session) -> float | None:
     valid features, as epoch 0, and offered as the best.
     """
     features = session.features
-    if features is None and session.kept is not None:
-        features = read_features(session.kept, len(session.train), len(session.valid))
     if features is None or session.recipe.model.head.hidden:
         return None
     began = time.perf_counter()
+    views = features.read_views()
     groups = session.groups_of_train or session.train.digests
     solution = solve_linear_head(
-        features.train,
-        np.concatenate([session.train.targets] * features.views),
+        np.concatenate(views),
+        np.concatenate([session.train.targets] * len(views)),
         session.task,
         session.recipe.training.class_weights == "balanced",
-        list(groups) * features.views,
-        views=features.views,
+        list(groups) * len(views),
+        views=len(views),
     )
     tensors = (solution.weight, solution.bias, solution.mean, solution.deviation)
     set_linear_solution(session.head, *(torch.from_numpy(part) for part in tensors))
     session.seconds["solve"] = time.perf_counter() - began
-    judge_head(session, features.valid)
+    judge_head(session, features.read_valid())
     return solution.strength
 
 

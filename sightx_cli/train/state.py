@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from sightx_cli.engine.choice import EngineChoice
-from sightx_cli.features.head_features import Features
-from sightx_cli.features.outputs import View
-from sightx_cli.features.prefix import KeptPrefix
+from sightx_cli.features.prefix import FitFeatures
 from sightx_cli.features.sample import Sample
+from sightx_cli.features.views import View
 from sightx_cli.model.backbone import Backbone
 from sightx_cli.model.weights import Weights
 from sightx_cli.progress import Listener
@@ -37,14 +36,15 @@ class Session:
     view: View
     engine: EngineChoice
     listener: Listener
-    kept: KeptPrefix | None
+    kept: FitFeatures | None
+    """The cached features that learners train on; None where every layer runs each epoch."""
     groups_of_train: Sequence[str] | None = None
-    features: Features | None = None
-    """What the head is solved on where nothing is kept."""
+    features: FitFeatures | None = None
+    """What the head is solved on: the cached features, or those computed for it; None where nothing was computed."""
     history: list[dict[str, float | int | str]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     trained_from: int = 10**6
-    """The earliest network stage that has been trained so far: kept outputs behind it no longer hold."""
+    """The earliest network stage that has been trained so far: cached features behind it no longer hold."""
 
     def __post_init__(self) -> None:
         self.best = Best(self.metric)

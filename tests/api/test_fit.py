@@ -124,6 +124,23 @@ def count_right(run: Path, source: Path, part: str, batch: int) -> tuple[int, in
     return int((found["prediction"].to_numpy() == rows["label"].to_numpy()).sum()), len(rows)
 
 
+def test_a_cache_that_cannot_be_written_is_one_warning_and_changes_no_figure(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(store: Path) -> tuple[dict[str, Any], bytes, list[str]]:
+        monkeypatch.setenv("SIGHTX_CACHE", str(store))
+        settings, heard = ("image.size_px=64", "stage.0.epochs=1"), Recorder()
+        result = fit(digits, shift="similar", settings=settings, out=Path(store.name), listener=heard)
+        weights = (result.run / "bundle" / "weights.safetensors").read_bytes()
+        return {"metrics": result.metrics, "probe": result.probe["evidence"]}, weights, heard.warnings
+
+    (tmp_path / "harmed").write_text("no folder")
+    figures, weights, _ = run(tmp_path / "sound")
+    same_figures, same_weights, warnings = run(tmp_path / "harmed")
+    assert (same_figures, same_weights) == (figures, weights)
+    assert len([line for line in warnings if "cannot be written (File exists)" in line]) == len(warnings) == 1
+
+
 @pytest.mark.parametrize("batch", [1, 16, 32])
 def test_the_bundle_gives_the_accuracy_reported_to_the_image(digits_run: FitResult, digits: Path, batch: int) -> None:
     reported = json.loads((digits_run.run / "metrics.json").read_text())["valid"]["metrics"]["accuracy"]

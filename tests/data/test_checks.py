@@ -43,7 +43,8 @@ def test_bad_files_are_listed_by_name_and_the_rest_goes_on(photo_folder: Make, t
     (root / "dog" / "39.jpg").unlink()
     (root / "dog" / "39.jpg").symlink_to(root / "nowhere.jpg")
     listener = Counting()
-    good, unreadable = check_files(load_manifest(root).frame, listener, threads)
+    checked = check_files(load_manifest(root).frame, listener, threads)
+    good, unreadable = checked.frame, checked.unreadable
     assert [bad.image for bad in unreadable] == ["cat/3.jpg", "cat/17.jpg", "dog/9.jpg", "dog/39.jpg"]
     words = ["is empty", "is no image", "truncated", "No such file"]
     assert all(word in bad.error for word, bad in zip(words, unreadable, strict=True))

@@ -8,9 +8,15 @@ import numpy as np
 from PIL import Image
 
 from sightx_cli.data.checks import check_files
-from sightx_cli.data.fingerprint import Spread, measure_fingerprint
+from sightx_cli.data.fingerprint import Fingerprint, Spread, build_fingerprint
+from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.progress import Silent
+
+
+def measure(manifest: Manifest) -> Fingerprint:
+    checked = check_files(manifest.frame, Silent())
+    return build_fingerprint(manifest, checked.frame, checked.unreadable, checked.headers)
 
 
 def test_a_fingerprint_counts_sizes_modes_depths_and_what_was_left_out(photo_folder: Callable[..., Path]) -> None:
@@ -19,8 +25,7 @@ def test_a_fingerprint_counts_sizes_modes_depths_and_what_was_left_out(photo_fol
     (root / "1_sick" / "3.jpg").write_bytes(b"")
     (root / "2_none").mkdir()
     manifest = load_manifest(root)
-    good, unreadable = check_files(manifest.frame, Silent(), 2)
-    fingerprint = measure_fingerprint(manifest, good, unreadable)
+    fingerprint = measure(manifest)
     assert fingerprint.images == 8
     assert fingerprint.parts == {"undivided": 8}
     assert fingerprint.classes == {"0_healthy": 5, "1_sick": 3}
@@ -38,7 +43,7 @@ def test_a_fingerprint_counts_sizes_modes_depths_and_what_was_left_out(photo_fol
 def test_a_fingerprint_is_told_in_words_that_fit_one_size_and_many(photo_folder: Callable[..., Path]) -> None:
     def tell(root: Path) -> dict[str, str]:
         manifest = load_manifest(root)
-        return dict(measure_fingerprint(manifest, manifest.frame, []).describe())
+        return dict(measure(manifest).describe())
 
     root = photo_folder(["cat", "dog"], images=3)
     told = tell(root)
@@ -54,5 +59,5 @@ def test_a_fingerprint_is_told_in_words_that_fit_one_size_and_many(photo_folder:
 
 def test_a_fingerprint_is_plain_json(photo_folder: Callable[..., Path]) -> None:
     manifest = load_manifest(photo_folder())
-    table = measure_fingerprint(manifest, manifest.frame, []).to_json()
+    table = measure(manifest).to_json()
     assert json.loads(json.dumps(table))["width_px"] == {"min": 40, "median": 40, "max": 40}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sightx_cli.data.geometry import fit_image
-from sightx_cli.data.readers.raster import read_image
+from sightx_cli.data.readers import read_image
 from sightx_cli.data.views import augment_image, read_view
 from sightx_cli.errors import DataError
 from sightx_cli.recipe.profiles import PROFILES

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from sightx_cli.errors import ModelError
-from sightx_cli.features.outputs import estimate_bytes
+from sightx_cli.features.extraction import measure_row
 from sightx_cli.features.prefix import describe_outputs
+from sightx_cli.features.shards import Column
 from sightx_cli.model.backbone import Backbone, Prefix, check_names, find_own_size
 from sightx_cli.model.classifier import build_untrained
 from sightx_cli.model.cost import audit_training, list_kept, measure_cost
@@ -130,7 +131,9 @@ def test_what_is_kept_is_what_the_store_will_hold(cuts: list[int], taps: str, op
     prefix = Prefix(backbone, [cut for cut in cuts if 0 < cut < 5], features=True)
     kept = list_kept(model, measure_cost(model, 64), cuts)
     assert [one.shape for one in kept] == list(describe_outputs(prefix, 64).values())
-    assert sum(one.bytes for one in kept) == estimate_bytes(1, describe_outputs(prefix, 64))
+    assert sum(one.bytes for one in kept) == measure_row(
+        {name: Column(shape) for name, shape in describe_outputs(prefix, 64).items()}
+    )
 
 
 def test_nothing_is_kept_where_nothing_is_frozen(open_backbone: Open) -> None:

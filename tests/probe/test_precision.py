@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sightx_cli.data.contents import digest_file
 from sightx_cli.engine.choice import EngineChoice
 from sightx_cli.engine.interface import Forward, Precision
-from sightx_cli.features.outputs import View, digest_files
 from sightx_cli.features.sample import Sample
+from sightx_cli.features.views import View
 from sightx_cli.probe.precision import BOUND, CHECKED_IMAGES, check_half, choose_checked, settle_precision
 from sightx_cli.progress import Recorder
 from sightx_cli.task.single_label import SingleLabel
@@ -47,12 +48,14 @@ def shake(noise: float) -> Build:
 def train(digits: Path) -> Sample:
     files = sorted(str(path) for path in digits.rglob("*.png"))
     names = sorted({Path(file).parent.name for file in files})
-    return Sample(files, digest_files(files), np.array([names.index(Path(file).parent.name) for file in files]))
+    return Sample(
+        files, [digest_file(file) for file in files], np.array([names.index(Path(file).parent.name) for file in files])
+    )
 
 
-def settle(train: Sample, noise: float, readings: int = 10_000, engine: EngineChoice = ENGINE) -> Any:
+def settle(train: Sample, noise: float, views: int = 10_000, engine: EngineChoice = ENGINE) -> Any:
     heard = Recorder()
-    return settle_precision(engine, shake(noise), VIEW, train, TASK, readings, 0, heard), heard.notes
+    return settle_precision(engine, shake(noise), VIEW, train, TASK, views, 0, heard), heard.notes
 
 
 def test_what_changes_nothing_is_used_and_said_with_its_figures(train: Sample) -> None:
@@ -72,9 +75,9 @@ def test_what_changes_a_label_or_a_probability_is_not_used(train: Sample) -> Non
     assert check.largest_change > BOUND
 
 
-@pytest.mark.parametrize(("readings", "expected"), [(999, "float32"), (1_000, "bfloat16")])
-def test_few_readings_are_not_worth_the_check(train: Sample, readings: int, expected: str) -> None:
-    engine, _ = settle(train, 0.0, readings)
+@pytest.mark.parametrize(("views", "expected"), [(999, "float32"), (1_000, "bfloat16")])
+def test_few_views_are_not_worth_the_check(train: Sample, views: int, expected: str) -> None:
+    engine, _ = settle(train, 0.0, views)
     assert engine.precision == expected
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from sightx_cli.errors import DataError
 from sightx_cli.features.examination import Examination, examine_images
-from sightx_cli.features.store import OutputStore
+from sightx_cli.features.store import FeatureStore
 from sightx_cli.progress import Silent
 from sightx_cli.quality.duplicates import confirm_pairs, find_duplicates, find_twins
 from sightx_cli.quality.neighbours import Neighbours
@@ -114,7 +114,7 @@ def test_twins_share_bytes_or_pixels() -> None:
 
 def examine(paths: list[Path]) -> tuple[pd.DataFrame, Examination, list[str]]:
     frame = pd.DataFrame({"image": [path.name for path in paths], "path": [str(path) for path in paths]})
-    good, examination, unreadable = examine_images(frame, OutputStore(), Silent())
+    good, examination, unreadable = examine_images(frame, FeatureStore(), Silent())
     return good, examination, [one.image for one in unreadable]
 
 
@@ -159,7 +159,7 @@ def test_a_second_look_decodes_nothing_and_says_the_same(tmp_path: Path, monkeyp
         (2100, 30, "RGB", 8, "JPEG"),
         (30, 20, "I;16", 16, "PNG"),
     )
-    monkeypatch.setattr("sightx_cli.features.examination.measure_header", None)  # nothing that was kept is read again
+    monkeypatch.setattr("sightx_cli.features.examination.read_image", None)  # nothing that was kept is decoded again
     _, second, _ = examine(paths[:3])
     assert (second.digests, second.pixel_digests, second.headers) == (
         first.digests,

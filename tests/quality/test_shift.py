@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from sightx_cli.errors import DataError
-from sightx_cli.features.store import OutputStore
+from sightx_cli.features.store import FeatureStore
 from sightx_cli.progress import Recorder, Silent
 from sightx_cli.quality.divergence import EDGE, choose_edge, describe_distance
 from sightx_cli.quality.shift import SHIFT_IMAGES, Shift, measure_shift, read_sample
@@ -153,7 +153,7 @@ def test_a_second_measurement_imports_no_torch(measured: Shift, photographs: lis
 
 
 def test_a_damaged_graph_is_said_and_made_again(measured: Shift, photographs: list[str]) -> None:
-    graph = next(OutputStore().graphs.glob("shift-*.xml"))
+    graph = next(FeatureStore().graphs.glob("shift-*.xml"))
     weights = graph.with_suffix(".bin")
     whole = weights.read_bytes()
     weights.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])

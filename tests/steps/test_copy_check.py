@@ -68,6 +68,19 @@ def test_copies_saved_anew_are_warned_of_with_an_example_and_counted(
     assert f"sightx inspect {split}" in said
 
 
+def test_without_a_cache_copies_are_found_too_and_nothing_of_the_images_is_written(
+    split: Path,
+    fit_split: Callable[..., tuple[FitResult, Recorder]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SIGHTX_CACHE", str(tmp_path / "store"))
+    result, _ = fit_split(split, cache=False)
+    assert result.leaks is not None
+    assert result.leaks["copies"] >= 2
+    assert not (tmp_path / "store").exists()
+
+
 def test_allowed_leaks_are_only_noted(split: Path, fit_split: Callable[..., tuple[FitResult, Recorder]]) -> None:
     result, heard = fit_split(split, allow_leaks=True)
     assert not [line for line in heard.warnings if line.startswith("leak")]

@@ -1,4 +1,4 @@
-"""What a learner is fed: kept outputs with their views in turn, or images read anew, each with its own target."""
+"""What a learner is fed: cached features with their views in turn, or images read anew, each with its own target."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
+from sightx_cli.data.contents import digest_file
 from sightx_cli.errors import DataError
-from sightx_cli.features.outputs import KeptOutputs, View, digest_files
-from sightx_cli.features.shards import Shard
+from sightx_cli.features.extraction import Features
+from sightx_cli.features.shards import Column, Shard
+from sightx_cli.features.views import View
 from sightx_cli.recipe.profiles import PROFILES
 from sightx_cli.train.loaders import KeptLoader, NormalisePixels, Sample, build_image_loaders, build_kept_loaders
 
@@ -19,12 +21,12 @@ CPU = torch.device("cpu")
 COUNT = 10
 
 
-def keep(view: int, offset: int = 0) -> KeptOutputs:
+def keep(view: int, offset: int = 0) -> Features:
     """Outputs that say which image and which view they are, in two shards, stored in reverse order."""
     rows = np.array([[offset + place, view] for place in range(COUNT)], dtype=np.float16)[::-1]
-    shards = tuple(Shard(Path(), (), {"features": part}) for part in (rows[:4], rows[4:]))
-    places = np.arange(COUNT)[::-1]
-    return KeptOutputs(shards, np.int32(places >= 4), np.where(places >= 4, places - 4, places).astype(np.int32))
+    shards = tuple(Shard((), {"features": part}) for part in (rows[:4], rows[4:]))
+    places, columns = np.arange(COUNT)[::-1], {"features": Column((2,))}
+    return Features(columns, shards, np.int32(places >= 4), np.where(places >= 4, places - 4, places).astype(np.int32))
 
 
 def read_pass(loader: KeptLoader) -> list[tuple[int, int, int]]:
@@ -60,7 +62,7 @@ def test_the_last_batch_may_be_short() -> None:
     assert len(loader) == 3
 
 
-def test_kept_outputs_arrive_in_full_precision() -> None:
+def test_cached_features_arrive_in_full_precision() -> None:
     features, targets = next(iter(KeptLoader([keep(0)], ["features"], np.arange(COUNT), 4, False, CPU)))
     assert (features.dtype, targets.dtype) == (torch.float32, torch.int64)
 
@@ -74,7 +76,7 @@ def coloured(tmp_path: Path) -> Sample:
         pixels = generator.integers(0, 60, (20, 24, 3)) + 90 * (place % 3)
         paths.append(str(tmp_path / f"{place}.png"))
         Image.fromarray(pixels.astype(np.uint8)).save(paths[-1])
-    return Sample(paths, digest_files(paths), np.arange(12) % 3)
+    return Sample(paths, [digest_file(path) for path in paths], np.arange(12) % 3)
 
 
 def open_loaders(sample: Sample, profile: str = "natural", seed: int = 0):

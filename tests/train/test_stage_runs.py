@@ -12,8 +12,8 @@ from fastai.callback.core import Callback
 from torch import Tensor
 
 from sightx_cli.errors import RecipeError, TrainingError
-from sightx_cli.features.outputs import View
 from sightx_cli.features.sample import Sample
+from sightx_cli.features.views import View
 from sightx_cli.model.parameter_groups import stage_rates
 from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.recipe.rates import read_rate

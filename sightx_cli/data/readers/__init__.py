@@ -1,1 +1,87 @@
-"""From a file to upright 8-bit RGB pixels, a reader for each kind of file."""
+"""From a file to upright 8-bit RGB pixels: a new kind of file is a module here and a line in READERS."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sightx_cli.data.readers.base import Header, ImageFileError, Reader, check_file
+from sightx_cli.data.readers.raster import RasterReader
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["Header", "ImageFileError", "Reader", "check_image", "load_bytes", "measure_header", "read_image"]
+
+READERS: Mapping[str, Reader] = {
+    "raster": RasterReader(),
+}
+"""By kind; the first takes what none recognises, and says what is wrong with it."""
+
+LARGEST_BYTES = 64 * 1024**2
+"""Files up to this size are taken into memory whole, one for each reading thread."""
+
+
+@functools.cache
+def list_suffixes() -> frozenset[str]:
+    """Return the file name endings that are taken for images, in small letters."""
+    return frozenset().union(*(reader.suffixes for reader in READERS.values()))
+
+
+def find_reader(path: str | Path, data: bytes | None = None) -> Reader:
+    """Return the reader of a file: by its first bytes, else by its name, else the first there is."""
+    readers = list(READERS.values())
+    if len(readers) == 1:
+        return readers[0]
+    start = data[:512] if data is not None else _read_start(path)
+    suffix = Path(path).suffix.lower()
+    by_name = [reader for reader in readers if suffix in reader.suffixes]
+    return next((reader for reader in readers if reader.recognises(start)), [*by_name, readers[0]][0])
+
+
+def load_bytes(path: str | Path) -> bytes | None:
+    """Return a file's bytes; None of one too large to take into memory whole.
+
+    Raises: `ImageFileError` for what is missing, empty, not to be read, or no file.
+    """
+    try:
+        check_file(path)
+        return None if Path(path).stat().st_size > LARGEST_BYTES else Path(path).read_bytes()
+    except OSError as error:
+        raise ImageFileError(path, f"cannot be read: {error.strerror or error}") from error
+
+
+def read_image(
+    path: str | Path,
+    min_side_px: int | None = None,
+    min_long_side_px: int | None = None,
+    data: bytes | None = None,
+) -> Image.Image:
+    """Read an image file, or its bytes, as upright 8-bit RGB.
+
+    With `min_side_px` it may be decoded at a fraction of its size as long as its shorter side keeps that many pixels
+    (its longer side, with `min_long_side_px`): several times quicker. Without either, every pixel is decoded.
+
+    Raises: `ImageFileError` for whatever is missing, empty, damaged, no image, too large or 16-bit colour.
+    """
+    return find_reader(path, data).read(path, min_side_px, min_long_side_px, data)
+
+
+def check_image(path: str | Path, data: bytes | None = None) -> None:
+    """Read a file to its end, as cheaply as its format allows; raises `ImageFileError` if it cannot be used."""
+    find_reader(path, data).check(path, data)
+
+
+def measure_header(path: str | Path, data: bytes | None = None) -> Header:
+    """Read (width, height, mode, bits per channel, format) from the header alone; the size is the upright one."""
+    return find_reader(path, data).measure_header(path, data)
+
+
+def _read_start(path: str | Path) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(512)
+    except OSError:
+        return b""  # whose reader says what is wrong

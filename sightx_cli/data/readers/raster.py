@@ -15,10 +15,10 @@ The rules, each chosen so that nothing is lost in silence:
 from __future__ import annotations
 
 import re
-import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from sightx_cli.errors import DataError
+from sightx_cli.data.readers.base import Header, ImageFileError, check_file
 
 MAX_PIXELS = 128_000_000
 """The largest image read, in pixels: a 100-megapixel camera passes; as RGB it takes 384 MB while it is decoded."""
@@ -61,67 +61,66 @@ Not EPS, which runs an interpreter; not AVIF and JPEG 2000, whose deep colour wo
 GREY_PERCENTILES = (0.5, 99.5)
 """Where deep grey is cut when the file declares no range: a few dead or saturated pixels must not set the scale."""
 
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*", b"BM")
+_PNM_SIGNATURES = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
 _DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "F")
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_WHITE_IS_ZERO = 258, 262, 0
 _TIFF_RANGE_TAGS = ((280, 281), (340, 341))  # MinSampleValue and MaxSampleValue, SMinSampleValue and SMaxSampleValue
 
 
-class ImageFileError(DataError):
-    """One image file cannot be read; the message names the file, `reason` says why in a few words."""
+class RasterReader:
+    """Reads what Pillow reads of FORMATS (see `readers.base.Reader`)."""
 
-    def __init__(self, path: str | Path, reason: str, hint: str = "") -> None:
-        super().__init__(f"{path}: {reason}", hint)
-        self.reason = reason
+    suffixes = frozenset(
+        ".jpg .jpeg .jpe .jfif .png .tif .tiff .bmp .dib .gif .webp .ppm .pgm .pbm .pnm".split()  # noqa: SIM905
+    )
 
+    def recognises(self, start: bytes) -> bool:
+        """Tell by the signatures of FORMATS."""
+        return start.startswith(_SIGNATURES + _PNM_SIGNATURES) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
 
-def read_image(path: str | Path, min_side_px: int | None = None, min_long_side_px: int | None = None) -> Image.Image:
-    """Read an image file as upright 8-bit RGB.
+    def read(
+        self,
+        path: str | Path,
+        min_side_px: int | None = None,
+        min_long_side_px: int | None = None,
+        data: bytes | None = None,
+    ) -> Image.Image:
+        """Read a file as upright 8-bit RGB; a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size."""
+        with _open_image(path, data) as image:
+            _draft(image, min_side_px, min_long_side_px)
+            image.load()
+            return _to_rgb(image, path)
 
-    With `min_side_px`, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as its shorter side keeps that many
-    pixels (its longer side, with `min_long_side_px`): several times quicker. Without either, every pixel is decoded.
+    def check(self, path: str | Path, data: bytes | None = None) -> None:
+        """Read a file to its end.
 
-    Raises: `ImageFileError` for whatever is missing, empty, damaged, no image, too large or 16-bit colour.
-    """
-    with _open_image(path) as image:
-        _draft(image, min_side_px, min_long_side_px)
-        image.load()
-        return _to_rgb(image, path)
+        A JPEG is drafted at 1/8: its whole compressed stream is still read, so a truncated file is found, but most of
+        the arithmetic of decoding is left out.
+        """
+        with _open_image(path, data) as image:
+            if image.format in ("JPEG", "MPO"):
+                image.draft(None, (1, 1))
+            image.load()
+            if image.mode in _DEEP_GREY:
+                _scale_deep_grey(image, path)
 
-
-def check_image(path: str | Path) -> None:
-    """Read the file to its end, as cheaply as its format allows, and raise `ImageFileError` if it cannot be used.
-
-    A JPEG is drafted at 1/8: its whole compressed stream is still read, so a truncated file is found, but most of the
-    arithmetic of decoding is left out.
-    """
-    with _open_image(path) as image:
-        if image.format in ("JPEG", "MPO"):
-            image.draft(None, (1, 1))
-        image.load()
-        if image.mode in _DEEP_GREY:
-            _scale_deep_grey(image, path)
-
-
-def measure_header(path: str | Path) -> tuple[int, int, str, int, str]:
-    """Read (width, height, mode, bits per channel, format) from the header alone; the size is the upright one."""
-    with _open_image(path) as image:
-        width, height = image.size
-        if _orientation(image) >= 5:  # EXIF 5–8 lie on their side
-            width, height = height, width
-        bits = 1 if image.mode == "1" else 32 if image.mode == "F" else _integer_bits(image)
-        return width, height, image.mode, bits, str(image.format)
+    def measure_header(self, path: str | Path, data: bytes | None = None) -> Header:
+        """Read (width, height, mode, bits per channel, format) from the header alone; the size is the upright one."""
+        with _open_image(path, data) as image:
+            width, height = image.size
+            if _orientation(image) >= 5:  # EXIF 5–8 lie on their side
+                width, height = height, width
+            bits = 1 if image.mode == "1" else 32 if image.mode == "F" else _integer_bits(image)
+            return width, height, image.mode, bits, str(image.format)
 
 
 @contextmanager
-def _open_image(path: str | Path) -> Iterator[ImageFile.ImageFile]:
+def _open_image(path: str | Path, data: bytes | None) -> Iterator[ImageFile.ImageFile]:
     """Open a file from its header, check what the header says, and turn what Pillow raises into `ImageFileError`."""
     try:
-        state = Path(path).stat()
-        if not stat.S_ISREG(state.st_mode):  # a pipe named .jpg would wait for ever
-            raise ImageFileError(path, "is not a file")
-        if state.st_size == 0:
-            raise ImageFileError(path, "is empty (0 bytes)", "copy it again from its source")
-        with Image.open(path, formats=FORMATS) as image:
+        check_file(path, data)
+        with Image.open(path if data is None else BytesIO(data), formats=FORMATS) as image:
             _check_size(image, path)
             _check_colour_depth(image, path)
             yield image

@@ -13,27 +13,29 @@ import pytest
 import torch
 from torch import nn
 
-from sightx_cli.data.readers.raster import ImageFileError
+from sightx_cli.data.contents import digest_file
+from sightx_cli.data.pixels import PlainViews
+from sightx_cli.data.readers import ImageFileError
 from sightx_cli.engine.interface import BATCH_IMAGES
 from sightx_cli.engine.torch_forward import TorchForward
-from sightx_cli.features import outputs
-from sightx_cli.features.outputs import (
-    KeptOutputs,
-    View,
-    digest_files,
-    estimate_bytes,
-    keep_outputs,
-    plain_view,
-    read_batches,
-)
-from sightx_cli.features.store import OutputStore
+from sightx_cli.features import extraction
+from sightx_cli.features.extraction import Features, extract_features, find_features
+from sightx_cli.features.shards import Column, Columns
+from sightx_cli.features.store import FeatureStore
+from sightx_cli.features.views import View, plain_view, read_batches
 from sightx_cli.progress import Silent
 from sightx_cli.recipe.profiles import PROFILES
 
 SIZE_PX = 16
 PLAIN = View(SIZE_PX, "squash", None, 0, 0)
 DRAWN = View(SIZE_PX, "squash", PROFILES["skin"], 1, 7)
-SHAPES = {"map": (4, 8, 8), "features": (4,)}
+COLUMNS = {"map": Column((4, 8, 8)), "features": Column((4,))}
+
+ROW_BYTES = 2 * (4 * 8 * 8 + 4)
+
+
+def digest_files(paths: list[str]) -> list[str]:
+    return [digest_file(path) for path in paths]
 
 
 class Small(nn.Module):
@@ -53,7 +55,7 @@ class Counted(TorchForward):
     """The small network compiled, which remembers how many images it was given."""
 
     def __init__(self) -> None:
-        super().__init__(Small(), list(SHAPES), SIZE_PX, (0.5,) * 3, (0.5,) * 3)
+        super().__init__(Small(), list(COLUMNS), SIZE_PX, (0.5,) * 3, (0.5,) * 3)
         self.images = 0
 
     def run(self, batches: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
@@ -66,9 +68,11 @@ class Bench:
     """A store, the small network, and what was asked of it."""
 
     def __init__(self, folder: Path) -> None:
-        self.store, self.computed, self.started = OutputStore(folder), 0, 0
+        self.store, self.computed, self.started = FeatureStore(folder), 0, 0
 
-    def keep(self, paths: list[str], view: View = PLAIN, digests: list[str] | None = None) -> KeptOutputs:
+    def keep(
+        self, paths: list[str], view: View = PLAIN, digests: list[str] | None = None, columns: Columns = COLUMNS
+    ) -> Features:
         built: list[Counted] = []
 
         def build() -> Counted:
@@ -76,7 +80,9 @@ class Bench:
             return built[0]
 
         digests = digests or digest_files(paths)
-        kept = keep_outputs(self.store, "p", view, paths, digests, SHAPES, build, Silent(), "task", "what")
+        lookup = find_features(self.store, ["p"], view, paths, digests, columns)
+        self.store.reserve(lookup.needed_bytes, lookup.found_bytes)
+        kept = extract_features(self.store, "p", view, lookup, build, Silent(), "task", "what")
         self.computed, self.started = sum(one.images for one in built), len(built)
         return kept
 
@@ -102,7 +108,7 @@ def compute(paths: list[str], view: View) -> dict[str, Any]:
 def test_a_kept_row_is_what_the_network_gives_of_that_image(view: View, bench: Bench, photos: list[str]) -> None:
     kept, expected = bench.keep(photos, view), compute(photos, view)
     positions = np.array([20, 0, 7, 7, 16])
-    for name, shape in SHAPES.items():
+    for name, (shape, _) in COLUMNS.items():
         rows = kept.take(name, positions)
         assert rows.shape == (5, *shape)
         assert rows.dtype == np.float16
@@ -114,7 +120,7 @@ def test_a_kept_row_is_what_the_network_gives_of_that_image(view: View, bench: B
 def test_rows_come_from_whatever_shard_they_lie_in(
     bench: Bench, photos: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outputs, "SHARD_IMAGES", 5)
+    monkeypatch.setattr(extraction, "SHARD_IMAGES", 5)
     kept = bench.keep(photos)
     assert len(kept.shards) == 5
     positions = np.random.default_rng(0).permutation(21)
@@ -210,29 +216,79 @@ def test_an_image_that_cannot_be_read_stops_the_computing_and_keeps_nothing_half
 
 def test_a_damaged_shard_is_computed_again(bench: Bench, photos: list[str]) -> None:
     before = bench.keep(photos).take("map", np.arange(21))
-    [file] = bench.store.folder.rglob("map.f16")
+    [file] = bench.store.folder.rglob("map.bin")
     flipped = bytearray(file.read_bytes())
     flipped[100] ^= 1
     file.write_bytes(flipped)
     after = bench.keep(photos).take("map", np.arange(21))
     assert bench.computed == 21
-    assert len(bench.store.dropped) == 1
+    assert len(bench.store.warnings) == 1
     np.testing.assert_array_equal(before, after)
 
 
-def test_outputs_that_the_budget_cannot_hold_together_are_an_error_that_says_so(
-    bench: Bench, photos: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(outputs, "SHARD_IMAGES", 5)
-    bench.store = OutputStore(bench.store.folder, budget_bytes=estimate_bytes(21, SHAPES) // 2)
-    with pytest.raises(OSError, match="another process removed them") as caught:
-        bench.keep(photos)
-    assert caught.value.strerror
+def test_features_that_the_budget_cannot_hold_are_held_in_memory(bench: Bench, photos: list[str]) -> None:
+    expected = bench.keep(photos).take("map")
+    bench.store.clear()
+    bench.store = FeatureStore(bench.store.folder, budget_bytes=21 * ROW_BYTES // 2)
+    np.testing.assert_array_equal(bench.keep(photos).take("map"), expected)
+    assert bench.store.is_short
+    assert [path for path in bench.store.folder.rglob("*") if path.is_file()] == []
+    bench.keep(photos)
+    assert bench.computed == 0  # found in memory
 
 
-@pytest.mark.parametrize("images", [0, 1, 21])
+def test_a_second_fit_has_room_in_a_store_whose_budget_just_holds_the_first(bench: Bench, photos: list[str]) -> None:
+    bench.keep(photos)
+    bench.store = FeatureStore(bench.store.folder, sum(entry.bytes_on_disk for entry in bench.store.list_entries()))
+    before = sorted(bench.store.folder.rglob("*"))
+    bench.keep(photos)
+    assert (bench.computed, bench.store.is_short) == (0, False)
+    assert sorted(bench.store.folder.rglob("*")) == before
+
+
+def test_only_what_is_lacking_needs_room(bench: Bench, photos: list[str]) -> None:
+    bench.keep(photos[:20])
+    lookup = find_features(bench.store, ["p"], PLAIN, photos, digest_files(photos), COLUMNS)
+    assert (lookup.needed_bytes, lookup.found_bytes) == (ROW_BYTES, 20 * ROW_BYTES)
+
+
+def test_what_is_measured_on_is_kept_exactly_and_serves_what_asks_for_less(bench: Bench, photos: list[str]) -> None:
+    exact = {name: column._replace(dtype="float32") for name, column in COLUMNS.items()}
+    half = bench.keep(photos[:5])
+    whole = bench.keep(photos, columns=exact)
+    assert bench.computed == 21  # rounded ones do not serve
+    expected = compute(photos, PLAIN)
+    for name in COLUMNS:
+        assert whole.take(name).dtype == np.float32
+        np.testing.assert_allclose(whole.take(name), expected[name], atol=1e-6)
+    narrowed = bench.keep(photos)
+    assert bench.computed == 0
+    assert narrowed.take("map").dtype == np.float16
+    np.testing.assert_array_equal(narrowed.take("map")[:5], half.take("map"))
+
+
+def test_pixels_decoded_before_are_not_decoded_again_and_give_the_same(bench: Bench, photos: list[str]) -> None:
+    expected = bench.keep(photos).take("map")
+    pixels = PlainViews(SIZE_PX, "squash")
+    for path, digest in zip(photos, digest_files(photos), strict=True):
+        assert pixels.decode(path, digest, Path(path).read_bytes())
+    items = list(zip(digest_files(photos), ["gone.png"] * 21, strict=True))
+    batches = [images for _, images in read_batches(items, PLAIN, 21, pixels)]
+    [(_, result)] = Counted().run([(0, batches[0])])
+    np.testing.assert_array_equal(result["map"].astype(np.float16), expected)
+    assert len(pixels) == 0
+
+
+@pytest.mark.parametrize("other", [DRAWN, replace(PLAIN, size_px=32), replace(PLAIN, fit="pad")])
+def test_pixels_of_one_view_are_no_other_views(other: View, photos: list[str]) -> None:
+    pixels = PlainViews(SIZE_PX, "squash")
+    [digest] = digest_files(photos[:1])
+    pixels.decode(photos[0], digest, None)
+    [(_, images)] = read_batches([(digest, photos[0])], other, 1, pixels)
+    np.testing.assert_array_equal(images[0], other.read(photos[0], digest))
+
+
+@pytest.mark.parametrize("images", [1, 21])
 def test_the_estimate_is_what_the_arrays_take(images: int, bench: Bench, photos: list[str]) -> None:
-    if images:
-        bench.keep(photos[:images])
-    on_disk = sum(path.stat().st_size for path in bench.store.folder.rglob("*.f16"))
-    assert estimate_bytes(images, SHAPES) == on_disk == images * 2 * (4 * 8 * 8 + 4)
+    bench.keep(photos[:images])
+    assert sum(path.stat().st_size for path in bench.store.folder.rglob("*.bin")) == images * ROW_BYTES

@@ -1,15 +1,17 @@
-"""Decoded images kept in memory, so that an epoch that reads them anew does not decode them anew."""
+"""Pixels kept in memory within a share of what is free, so that what reads an image anew does not decode it anew."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
 from sightx_cli.data.geometry import Pixels
-from sightx_cli.data.readers.raster import read_image
+from sightx_cli.data.readers import read_image
+from sightx_cli.data.views import read_view
 from sightx_cli.machine import measure_free_memory
 
 SHARE_OF_FREE_MEMORY = 0.25
@@ -56,25 +58,55 @@ class DecodedImages:
 
 
 class PlainViews:
-    """Reads images as they are measured and predicted, and keeps their pixels (S, S, 3) uint8 within a budget."""
+    """Images as they are measured and predicted: their views (S, S, 3) uint8, kept within a budget by their digests."""
 
-    def __init__(self, read: Callable[[str, str], Pixels], budget_bytes: int | None = None) -> None:
-        self._read = read
+    def __init__(self, size_px: int, fit: str, known: Collection[str] = (), budget_bytes: int | None = None) -> None:
+        self.size_px, self.fit = size_px, fit
+        self._known = known
         self._left = measure_budget() if budget_bytes is None else budget_bytes
         self._kept: dict[str, Pixels] = {}
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
     def read(self, path: str, digest: str) -> Pixels:
-        """Return an image's pixels, from memory where they are kept; raises what `read_image` raises."""
-        kept = self._kept.get(path)
+        """Return an image's view, from memory where it is kept; raises what `read_image` raises."""
+        kept = self._kept.get(digest)
         if kept is not None:
             return kept
-        pixels = self._read(path, digest)
-        with self._lock:
-            if pixels.nbytes <= self._left and path not in self._kept:
-                self._left -= pixels.nbytes
-                self._kept[path] = pixels
+        pixels = read_view(path, self.size_px, self.fit, None, 0)
+        if self._take_room(digest):
+            self._kept[digest] = pixels
         return pixels
+
+    def decode(self, path: str, digest: str, data: bytes | None) -> bool:
+        """Decode an image to its end and keep its view; False where it is one of `known` or no longer fits.
+
+        Raises what `read_image` raises.
+        """
+        if digest in self._known or not self._take_room(digest):
+            return False
+        self._kept[digest] = read_view(path, self.size_px, self.fit, None, 0, partial(read_image, data=data))
+        return True
+
+    def pop(self, digest: str) -> Pixels | None:
+        """Hand over an image's view, once; None where it is not kept."""
+        return self._kept.pop(digest, None)
+
+    def clear(self) -> None:
+        """Let go of all that nobody asked for, and keep nothing more."""
+        self._left = 0
+        self._kept.clear()
+
+    def _take_room(self, digest: str) -> bool:
+        """Count one more view against the budget; False where it does not fit, or is there already."""
+        cost = 3 * self.size_px**2
+        with self._lock:
+            if digest in self._kept or cost > self._left:
+                return False
+            self._left -= cost
+            return True
 
 
 def shrink(image: Image.Image, min_side_px: int | None, min_long_side_px: int | None) -> Image.Image:

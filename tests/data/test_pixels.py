@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sightx_cli.data.decoded import DecodedImages, PlainViews, shrink
-from sightx_cli.data.readers.raster import ImageFileError, read_image
+from sightx_cli.data.pixels import DecodedImages, PlainViews, shrink
+from sightx_cli.data.readers import ImageFileError, read_image
 from sightx_cli.data.views import read_view
 
 
@@ -48,6 +48,6 @@ def test_what_is_kept_has_at_least_the_sides_asked_for_and_less_than_twice() -> 
 @pytest.mark.parametrize("budget_bytes", [10**6, 100])
 def test_a_plain_view_has_the_pixels_that_a_prediction_reads(photo: Path, budget_bytes: int) -> None:
     expected = read_view(photo, 96, "crop", None, 0)
-    views = PlainViews(lambda path, digest: read_view(path, 96, "crop", None, 0), budget_bytes)
+    views = PlainViews(96, "crop", budget_bytes=budget_bytes)
     for _ in range(2):
         assert np.array_equal(views.read(str(photo), "digest"), expected)

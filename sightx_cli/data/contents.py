@@ -1,0 +1,89 @@
+"""Reads each image file once: its bytes give the digest, the header, and all that else is asked of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from sightx_cli.data.readers import Header, ImageFileError, load_bytes, measure_header
+from sightx_cli.machine import measure_threads
+
+DIGEST_BYTES = 16
+_CHUNK = 16  # files per task of a thread: less waiting between threads, and progress still moves
+
+Use = Callable[[str, str, bytes | None], None]
+"""What is done with a file while it is in memory: takes path, digest and bytes (None of a very large file); raises
+`ImageFileError` where the file cannot be used."""
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What one reading of an image file tells."""
+
+    digest: str
+    """Of its bytes: what an image is, wherever it lies. Empty where they cannot be read."""
+    header: Header | None
+    """None where the file cannot be used."""
+    error: str
+    """Why it cannot be used, in a few words; empty where it can."""
+
+
+def measure_files(
+    paths: Sequence[str], use: Use, advance: Callable[[int], None] = lambda _: None, threads: int | None = None
+) -> list[FileFacts]:
+    """Read every file once, in threads; return its facts in order. `advance` hears how many more files are done."""
+    found: list[FileFacts | None] = [None] * len(paths)
+    for start, part in _measure_in_threads(paths, use, max(1, threads or measure_threads().decoding)):
+        found[start : start + len(part)] = part
+        advance(len(part))
+    return [facts for facts in found if facts is not None]
+
+
+def measure_file(path: str, use: Use) -> FileFacts:
+    """Read one file; never raises for what is wrong with it."""
+    digest = ""
+    try:
+        data = load_bytes(path)
+        digest = digest_file(path) if data is None else digest_bytes(data)
+        header = measure_header(path, data)
+        use(path, digest, data)
+    except ImageFileError as error:
+        return FileFacts(digest, None, error.reason)
+    return FileFacts(digest, header, "")
+
+
+def digest_bytes(data: bytes) -> str:
+    """Return the digest of a file's bytes."""
+    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).hexdigest()
+
+
+def digest_file(path: str | Path) -> str:
+    """Return the digest of a file's bytes, however many; raises `ImageFileError` where they cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()
+    except OSError as error:
+        raise ImageFileError(path, f"cannot be read: {error.strerror or error}") from error
+
+
+def _measure_in_threads(paths: Sequence[str], use: Use, threads: int) -> Iterator[tuple[int, list[FileFacts]]]:
+    """Yield (first place, facts of the chunk) as chunks finish, few at a time so that Ctrl-C is quick."""
+
+    def measure_chunk(start: int) -> tuple[int, list[FileFacts]]:
+        return start, [measure_file(path, use) for path in paths[start : start + _CHUNK]]
+
+    starts = iter(range(0, len(paths), _CHUNK))
+    with ThreadPoolExecutor(threads) as pool:
+        running: set[Future[tuple[int, list[FileFacts]]]] = set()
+        while True:
+            for start in islice(starts, threads * 2 - len(running)):
+                running.add(pool.submit(measure_chunk, start))
+            if not running:
+                return
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield future.result()

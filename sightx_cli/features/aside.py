@@ -1,0 +1,80 @@
+"""Features for one run only, where the store cannot be written: in memory, else in a temporary folder."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sightx_cli.features.shards import Columns, MemoryWriter, Shard, ShardWriter, Writer, open_shard
+from sightx_cli.machine import measure_free_memory
+
+SHARE_OF_FREE_MEMORY = 0.4
+"""The training that follows needs memory too."""
+UNKNOWN_FREE_BYTES = 1024**3
+"""Assumed where the system does not tell how much memory is free."""
+
+
+class Aside:
+    """Holds shards for as long as it lives; its temporary folder goes with it."""
+
+    def __init__(self) -> None:
+        self._shards: dict[tuple[str, str], list[Shard]] = {}
+        self._memory_left: int | None = None
+        self._folder: Path | None = None
+
+    def has_room(self, needed_bytes: int, on_disk: bool) -> bool:
+        """Tell whether so many more bytes fit in the share of memory or, if allowed, in a temporary folder."""
+        if needed_bytes <= self._measure_memory():
+            return True
+        self._memory_left = 0 if on_disk else self._memory_left  # all of it goes where all of it fits
+        try:
+            return on_disk and needed_bytes * 1.1 <= shutil.disk_usage(self.make_folder()).free
+        except OSError:
+            return False
+
+    def keep(
+        self,
+        prefix: str,
+        view: str,
+        digests: Sequence[str],
+        columns: Columns,
+        fill: Callable[[Writer], None],
+    ) -> Shard:
+        """Hold one shard, whose rows `fill` writes; raises OSError where there is no room for it."""
+        needed = len(digests) * sum(column.row_bytes for column in columns.values())
+        left = self._measure_memory()
+        if needed <= left:
+            writer = MemoryWriter(len(digests), columns)
+            fill(writer)
+            self._memory_left = left - needed
+            shard = Shard(tuple(digests), writer.arrays)
+        else:
+            folder = self.make_folder() / prefix / view
+            if needed * 1.1 > shutil.disk_usage(self.make_folder()).free:
+                raise OSError(errno.ENOSPC, "there is room neither in memory nor in the temporary folder")
+            with ShardWriter.writing(folder, digests, columns, "") as on_disk:
+                fill(on_disk)
+            shard = open_shard(on_disk.folder)
+        self._shards.setdefault((prefix, view), []).append(shard)
+        return shard
+
+    def find_shards(self, prefix: str, view: str) -> list[Shard]:
+        """Return what is held of a prefix and view."""
+        return list(self._shards.get((prefix, view), ()))
+
+    def make_folder(self) -> Path:
+        """Return the temporary folder, made when it is first asked for, readable by this user alone; raises OSError."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="sightx-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        return self._folder
+
+    def _measure_memory(self) -> int:
+        if self._memory_left is None:
+            free = measure_free_memory()
+            self._memory_left = int((UNKNOWN_FREE_BYTES if free is None else free) * SHARE_OF_FREE_MEMORY)
+        return self._memory_left

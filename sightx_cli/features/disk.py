@@ -1,0 +1,111 @@
+"""The store's folder as the disk has it: sizes, times of use, removal; what another process takes away is no error."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+from sightx_cli.features.shards import HEADER, WRITING
+
+
+def list_folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, sorted; none where it is not there (any more)."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir())
+    except OSError:
+        return []
+
+
+def list_shards(outputs: Path) -> list[Path]:
+    """Return the folders of all whole shards; remove what killed processes left half-written."""
+    views = [view for prefix in list_folders(outputs) for view in list_folders(prefix)]
+    folders = [folder for view in views for folder in list_folders(view)]
+    for folder in folders:
+        if folder.name.startswith(WRITING) and _is_abandoned(_last_written(folder)):
+            shutil.rmtree(folder, ignore_errors=True)
+    return [folder for folder in folders if is_whole(folder)]
+
+
+def list_graphs(graphs: Path) -> list[Path]:
+    """Return the converted graphs (.xml); remove what killed processes left half-written."""
+    try:
+        files = sorted(graphs.iterdir())
+    except OSError:
+        return []
+    for file in files:
+        if file.name.startswith(".") and _is_abandoned(last_changed(file)):
+            file.unlink(missing_ok=True)
+    return [file for file in files if file.suffix == ".xml" and not file.name.startswith(".")]
+
+
+def is_whole(folder: Path) -> bool:
+    """Tell whether a shard's folder was written to its end and not removed."""
+    return not folder.name.startswith(".") and (folder / HEADER).exists()
+
+
+def remove_unit(path: Path) -> None:
+    """Remove a shard or a graph, its header first: without it, nobody takes the rest for whole."""
+    if path.suffix == ".xml":
+        for file in (path, path.with_suffix(".bin")):
+            file.unlink(missing_ok=True)
+        return
+    with contextlib.suppress(OSError):
+        (path / HEADER).unlink()
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def last_used(folder: Path) -> float:
+    """Return when a shard was last used, in seconds since the epoch."""
+    return last_changed(folder / HEADER)
+
+
+def last_changed(path: Path) -> float:
+    """Return when a path was last changed, in seconds since the epoch; 0 when another process removed it."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def describe_shard(folder: Path) -> str:
+    """Return what a shard says of itself; a damaged one, which its next reader drops, says nothing."""
+    try:
+        return str(json.loads((folder / HEADER).read_text())["what"])
+    except (ValueError, KeyError, TypeError, OSError):
+        return "damaged"
+
+
+def measure_graph(graph: Path) -> int:
+    """Return the size of a graph's two files, in bytes."""
+    total = 0
+    for file in (graph, graph.with_suffix(".bin")):
+        with contextlib.suppress(OSError):
+            total += file.stat().st_size
+    return total
+
+
+def measure_folder(folder: Path) -> int:
+    """Return the bytes of the files below a folder; files that vanish meanwhile (another process) count nothing."""
+    total = 0
+    for base, _, names in os.walk(folder):  # not rglob, which raises when a folder vanishes
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += (Path(base) / name).stat().st_size
+    return total
+
+
+def _is_abandoned(last_written: float) -> bool:
+    """Tell whether something half-written was untouched for an hour: longer than any batch takes."""
+    return 0 < last_written < time.time() - 3600
+
+
+def _last_written(folder: Path) -> float:
+    """Return when a folder or a file in it was last changed, in seconds since the epoch."""
+    try:
+        return max(map(last_changed, [folder, *folder.iterdir()]))
+    except OSError:
+        return 0.0

@@ -1,0 +1,183 @@
+"""Runs a compiled forward over images: features of an image in a view, computed once, kept, and found again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli.data.pixels import PlainViews
+from sightx_cli.engine.interface import FEATURES, Forward, Images, Outputs
+from sightx_cli.features.shards import Array, Column, Columns, Shard, Writer, convert
+from sightx_cli.features.store import FeatureStore
+from sightx_cli.features.views import View, read_batches
+from sightx_cli.progress import Listener, Silent
+
+SHARD_IMAGES = 2048
+"""Images per shard: what a kill can lose."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """The frozen prefix's outputs of some images in one view: row i belongs to image i."""
+
+    columns: Columns
+    """The outputs by name, each with the shape of a row and the type it is given in."""
+    shards: tuple[Shard, ...]
+    shard_of: NDArray[np.int32]
+    row_of: NDArray[np.int32]
+    computed: bool = False
+    """Whether anything had to be computed; False when all was found in the store."""
+
+    def __len__(self) -> int:
+        return len(self.row_of)
+
+    def take(self, name: str = FEATURES, positions: NDArray[np.int64] | None = None) -> Array:
+        """Return one output of the images at these positions (None: of all), (rows, …) in the output's type."""
+        column, places = self.columns[name], slice(None) if positions is None else positions
+        shard_of, row_of = self.shard_of[places], self.row_of[places]
+        rows = np.empty((len(row_of), *column.shape), np.dtype(column.dtype))
+        for number in np.unique(shard_of):
+            here = shard_of == number
+            rows[here] = convert(self.shards[number].arrays[name][row_of[here]], rows.dtype)
+        return rows
+
+    def release(self) -> None:
+        """Give the pages read so far back to the system."""
+        for shard in self.shards:
+            shard.release()
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What a store holds of the images asked for in a view, and what is still to be computed."""
+
+    digests: Sequence[str]
+    columns: Columns
+    shards: tuple[Shard, ...]
+    missing: Mapping[str, str]
+    """The path of each image whose outputs are nowhere, by its digest."""
+
+    @property
+    def needed_bytes(self) -> int:
+        """What the missing rows will take."""
+        return len(self.missing) * measure_row(self.columns)
+
+    @property
+    def found_bytes(self) -> int:
+        """What the rows found take."""
+        return (len(set(self.digests)) - len(self.missing)) * measure_row(self.columns)
+
+
+def measure_row(columns: Columns) -> int:
+    """Return what one image's outputs take, in bytes."""
+    return sum(column.row_bytes for column in columns.values())
+
+
+def find_features(
+    store: FeatureStore,
+    addresses: Iterable[str],
+    view: View,
+    paths: Sequence[str],
+    digests: Sequence[str],
+    columns: Columns,
+) -> Lookup:
+    """Find what is kept of the images under any of the addresses that serve, narrowed to the columns asked for."""
+    shards = tuple(
+        shard.narrow(columns)
+        for address in addresses
+        for shard in store.find_shards(address, view.key)
+        if shard.serves(columns)
+    )
+    known = {digest for shard in shards for digest in shard.digests}
+    missing = {digest: path for digest, path in zip(digests, paths, strict=True) if digest not in known}
+    return Lookup(digests, columns, shards, missing)
+
+
+def extract_features(
+    store: FeatureStore,
+    address: str,
+    view: View,
+    lookup: Lookup,
+    forward: Callable[[], Forward],
+    listener: Listener,
+    task: str,
+    what: str,
+    pixels: PlainViews | None = None,
+) -> Features:
+    """Return the features of the images looked up; compute and keep, under `address`, those that the store lacks.
+
+    `forward` builds the compiled forward, only when it is needed. Raises OSError when there is no room for them at all;
+    nothing half-written stays.
+    """
+    shards = list(lookup.shards)
+    if lookup.missing:
+        compiled, items = forward(), list(lookup.missing.items())
+        listener.start(task, len(items), "images")
+        for start in range(0, len(items), SHARD_IMAGES):
+            part = items[start : start + SHARD_IMAGES]
+
+            def fill(writer: Writer, part: Sequence[tuple[str, str]] = part) -> None:
+                batches = read_batches(part, view, compiled.batch_images, pixels)
+                run_forward(compiled, batches, writer.put, listener, task)
+
+            shards.append(store.keep(address, view.key, [digest for digest, _ in part], lookup.columns, what, fill))
+        listener.finish(task)
+    place = {digest: (s, r) for s, shard in enumerate(shards) for r, digest in enumerate(shard.digests)}
+    found = np.array([place[digest] for digest in lookup.digests], dtype=np.int32).reshape(-1, 2)
+    return Features(lookup.columns, tuple(shards), found[:, 0], found[:, 1], bool(lookup.missing))
+
+
+def run_forward(
+    forward: Forward,
+    batches: Iterable[tuple[int, Images]],
+    put: Callable[[int, Outputs], None],
+    listener: Listener,
+    task: str,
+) -> None:
+    """Run batches of images through a network; `put` takes the position of each batch's first image and its outputs."""
+    for first, outputs in forward.run(batches):
+        put(first, outputs)
+        listener.advance(task, len(next(iter(outputs.values()))))
+
+
+def compute_outputs(
+    forward: Forward,
+    batches: Iterable[tuple[int, Images]],
+    images: int,
+    listener: Listener | None = None,
+    task: str = "",
+) -> Outputs:
+    """Return a network's outputs of so many images in memory, each (images, …) float32; nothing is kept."""
+    arrays: Outputs = {}
+
+    def put(first: int, outputs: Outputs) -> None:
+        for name, rows in outputs.items():
+            if name not in arrays:
+                arrays[name] = np.empty((images, *rows.shape[1:]), rows.dtype)
+            arrays[name][first : first + len(rows)] = rows
+
+    run_forward(forward, batches, put, listener or Silent(), task)
+    return arrays
+
+
+def compute_features(
+    forward: Forward,
+    view: View,
+    paths: Sequence[str],
+    digests: Sequence[str],
+    listener: Listener | None = None,
+    task: str = "",
+    pixels: PlainViews | None = None,
+) -> Features:
+    """Return the backbone's features of images in a view, (N, F) float32, in memory; nothing is kept."""
+    listener, items = listener or Silent(), list(zip(digests, paths, strict=True))
+    listener.start(task, len(items), "images")
+    batches = read_batches(items, view, forward.batch_images, pixels)
+    rows = compute_outputs(forward, batches, len(items), listener, task)[FEATURES]
+    listener.finish(task)
+    shard = Shard(tuple(digests), {FEATURES: rows})
+    columns = {FEATURES: Column(rows.shape[1:], "float32")}
+    return Features(columns, (shard,), np.zeros(len(rows), np.int32), np.arange(len(rows), dtype=np.int32), True)

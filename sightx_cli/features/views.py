@@ -1,0 +1,75 @@
+"""A view of every image: its pixels, read in threads ahead of what computes with them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli.data.pixels import PlainViews
+from sightx_cli.data.readers import read_image
+from sightx_cli.data.views import Reader, read_view
+from sightx_cli.engine.interface import Images
+from sightx_cli.features.addresses import digest_key
+from sightx_cli.machine import measure_threads
+from sightx_cli.recipe.profiles import Profile
+
+READ_BY = ("pillow", "numpy")
+"""The packages whose versions stand in the address of all that is computed from pixels."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One view of every image: size, fit, and for number ≥ 1 an augmented draw of the profile."""
+
+    size_px: int
+    fit: str
+    profile: Profile | None
+    number: int
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """The view's address in the store; the plain view 0 is the same for every profile and seed."""
+        drawn = {"profile": asdict(self.profile), "number": self.number, "seed": self.seed} if self.profile else {}
+        return digest_key({"size_px": self.size_px, "fit": self.fit, **drawn}, READ_BY)
+
+    def read(self, path: str, digest: str, reader: Reader = read_image) -> NDArray[np.uint8]:
+        """Read an image's pixels (size_px, size_px, 3); what is drawn depends on the image, the view and the seed."""
+        seed = (self.seed << 64) | (self.number << 48) | int(digest[:12], 16)
+        return read_view(path, self.size_px, self.fit, self.profile, seed, reader)
+
+
+def plain_view(view: View) -> View:
+    """Return the unaugmented view of the same size and fit."""
+    return View(view.size_px, view.fit, None, 0, 0)
+
+
+def read_batches(
+    items: Sequence[tuple[str, str]], view: View, batch: int, pixels: PlainViews | None = None
+) -> Iterator[tuple[int, Images]]:
+    """Read (digest, path) pairs in threads, a few batches ahead; yield (position of the first, pixels (N, H, W, 3)).
+
+    What `pixels` has decoded of this view is taken from there.
+    """
+    plain = pixels if pixels is not None and view == View(pixels.size_px, pixels.fit, None, 0, 0) else None
+
+    def read(path: str, digest: str) -> NDArray[np.uint8]:
+        kept = plain.pop(digest) if plain is not None else None
+        return view.read(path, digest) if kept is None else kept
+
+    threads = measure_threads().decoding
+    waiting: deque[tuple[int, list[Future[NDArray[np.uint8]]]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(items), batch):
+            part = items[start : start + batch]
+            waiting.append((start, [pool.submit(read, path, digest) for digest, path in part]))
+            if len(waiting) > threads + 1:
+                first, futures = waiting.popleft()
+                yield first, np.stack([future.result() for future in futures])
+        for first, futures in waiting:
+            yield first, np.stack([future.result() for future in futures])
