@@ -1,4 +1,4 @@
-"""Epochs as lines of one aligned table while training goes on."""
+"""Epochs as lines of one aligned table while training runs."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from sightx_cli.console.output import to_line
 
 NOT_FIGURES = {"stage", "stages", "epoch", "epochs", "seconds", "metric", "value", "best", "joined"}
 ALWAYS = ("train_loss", "valid_loss", "accuracy")
-"""Columns beside the metric that chooses the best epoch; the history file has all of them, 80 columns have not."""
+"""Columns besides the metric that selects the best epoch; history.csv has them all, 80 columns have no room."""
 HEADS = {"balanced_accuracy": "bal. accuracy", "roc_auc": "ROC AUC", "quadratic_kappa": "kappa"}
+WHOLE = {"all": "the whole network", "scratch": "the whole network, from random weights"}
 LEAST_WIDTH = 10
 
 
 class EpochTable:
-    """Turns epoch rows into lines; a new head line stands where the stage or the columns change."""
+    """Turns epoch rows into lines, with a new header whenever the stage or the columns change."""
 
     def __init__(self) -> None:
         self._head: tuple[object, ...] = ()
 
     def add(self, row: Mapping[str, float | int | str]) -> Iterator[Text]:
-        """Give the lines for one epoch: its stage's title and head where they are new, then the figures."""
+        """Yield the lines for one epoch: the stage's title and header if they are new, then the figures."""
         figures = choose_figures(row)
         head = (row.get("stage"), *figures)
         if head != self._head:
             self._head = head
-            yield Text(f"\n{'stage ' if row.get('epochs') else ''}{to_line(row.get('stage', ''))}", "bold")
+            yield Text(f"\n{to_line(describe_stage(str(row.get('stage', '')), bool(row.get('epochs'))))}", "bold")
             names = "".join(f"  {name_of(figure):>{width_of(figure)}}" for figure in figures)
             yield Text(f"  {'epoch':>7}{names}  {'time':>10}  best", "dim")
-        count = f"{row.get('epoch')}/{row['epochs']}" if row.get("epochs") else "–"  # a head that was solved has none
+        count = f"{row.get('epoch')}/{row['epochs']}" if row.get("epochs") else "–"  # a solved head has none
         cells = "".join(f"  {format_figure(value):>{width_of(figure)}}" for figure, value in figures.items())
         took = format_seconds(float(row["seconds"])) if "seconds" in row else ""
         line = Text(f"  {count:>7}{cells}  {took:>10}")
@@ -39,7 +40,7 @@ class EpochTable:
 
 
 def choose_figures(row: Mapping[str, float | int | str]) -> dict[str, float | int | str]:
-    """Choose the figures to show: the losses, the accuracy and the metric where the row names one, else all."""
+    """Choose the figures to show: losses, accuracy and the metric if the row names one, else all."""
     figures = {name: value for name, value in row.items() if name not in NOT_FIGURES}
     metric = str(row.get("metric", ""))
     if "value" in row:
@@ -47,11 +48,27 @@ def choose_figures(row: Mapping[str, float | int | str]) -> dict[str, float | in
     return {name: value for name, value in figures.items() if not metric or name in (*ALWAYS, metric)}
 
 
+def describe_stage(title: str, has_epochs: bool) -> str:
+    """Say what a stage trains: "stage 2 of 2: last 2 stages and head" for "2 of 2: last:2"; other names as they are."""
+    if not has_epochs:
+        return "linear head, fitted directly (starting point)" if title == "solved head" else title
+    number, colon, name = title.rpartition(": ")
+    kind, _, count = name.partition(":")
+    part = {"last": "stage", "last-blocks": "block"}.get(kind)
+    if name in WHOLE:
+        name = WHOLE[name]
+    elif count.endswith("%"):
+        name = f"last {count} of the layers and head"
+    elif part and count:
+        name = f"last {part} and head" if count == "1" else f"last {count} {part}s and head"
+    return f"stage{' ' + number if colon else ''}: {name}"
+
+
 def name_of(figure: str) -> str:
-    """Give the head of a figure's column."""
+    """Return the header of a figure's column."""
     return HEADS.get(figure, figure.replace("_", " "))
 
 
 def width_of(figure: str) -> int:
-    """Give the width of a column: its head, and never less than a figure needs."""
+    """Return the width of a column: that of its header, but never less than a figure needs."""
     return max(len(name_of(figure)), LEAST_WIDTH)
