@@ -67,7 +67,7 @@ def choose_inspection_folder(name: str, out: Path | None, overwrite: bool) -> Pa
     if out.exists() and not overwrite:
         raise RunError(f"--out {out}: exists already", "choose another folder, or add --overwrite to replace it")
     if out.exists() and not (out.is_dir() and ((out / FINDINGS).is_file() or not any(out.iterdir()))):
-        raise RunError(f"--out {out}: is not a SightX inspection, so it is left alone", "choose another folder")
+        raise RunError(f"--out {out}: is not an inspection by SightX, so not overwritten", "choose another folder")
     return out
 
 

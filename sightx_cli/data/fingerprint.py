@@ -1,4 +1,4 @@
-"""What a data set is, in numbers, from the headers of its files: the facts a plan is made from."""
+"""A data set in numbers, from the headers of its files: the facts a plan is based on."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 Header = tuple[int, int, str, int, str]
-"""Width and height in pixels, Pillow's mode, bits per channel, format: what `measure_header` gives."""
+"""Width and height in pixels, Pillow's mode, bits per channel, format: as returned by `measure_header`."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The smallest, middle and largest of a size in pixels."""
+    """The minimum, median and maximum of a size in pixels."""
 
     min: int
     median: int
@@ -33,7 +33,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class AspectSpread:
-    """The smallest, middle and largest of width ÷ height."""
+    """The minimum, median and maximum of width ÷ height."""
 
     min: float
     median: float
@@ -45,7 +45,7 @@ class Fingerprint:
     """The facts of a data set; all counts are of readable images.
 
     `imbalance_ratio` is the largest class over the smallest. `bits` is bits per channel; `modes` are Pillow's ("L" is
-    grey, "RGB" colour). `groups` counts the distinct groups, 0 where none are set.
+    grey, "RGB" colour). `groups` counts the distinct groups, 0 if none are set.
     """
 
     source_kind: str
@@ -69,7 +69,7 @@ class Fingerprint:
         return asdict(self)
 
     def describe(self) -> list[tuple[str, str]]:
-        """Return rows of (what, value) for people."""
+        """Return rows of (what, value) for display."""
         rows = [
             ("images", f"{self.images:,}"),
             ("parts", ", ".join(f"{part} {count:,}" for part, count in self.parts.items())),
@@ -89,9 +89,9 @@ class Fingerprint:
 def measure_fingerprint(
     manifest: Manifest, frame: pd.DataFrame, unreadable: Sequence[Unreadable], threads: int = 2
 ) -> Fingerprint:
-    """Measure the facts of the readable images in `frame`, which came out of `manifest`; reads headers only.
+    """Measure the facts of the readable images in `frame`, taken from `manifest`; reads only headers.
 
-    A file that has vanished since it was checked is left out of the sizes, not of the counts.
+    A file that has disappeared since it was checked is missing from the sizes, not from the counts.
     """
     with ThreadPoolExecutor(threads) as pool:
         headers = [header for header in pool.map(_read_header, frame["path"], chunksize=64) if header is not None]
@@ -101,7 +101,7 @@ def measure_fingerprint(
 def build_fingerprint(
     manifest: Manifest, frame: pd.DataFrame, unreadable: Sequence[Unreadable], headers: Sequence[Header]
 ) -> Fingerprint:
-    """Build the fingerprint of the readable images in `frame` from headers that were read already."""
+    """Build the fingerprint of the readable images in `frame` from headers already read."""
     widths, heights = [header[0] for header in headers], [header[1] for header in headers]
     counts = {label: int((frame["label"] == label).sum()) for label in manifest.classes}
     present = [count for count in counts.values() if count]
@@ -137,19 +137,19 @@ def _count(values: Iterable[str]) -> dict[str, int]:
 
 
 def _describe_imbalance(ratio: float) -> str:
-    return "the classes are of one size" if ratio == 1 else f"the largest class is {ratio:,.1f} times the smallest"
+    return "balanced" if round(ratio, 1) == 1 else f"the largest class is {ratio:,.1f} times the smallest"
 
 
 def _describe_size(wide: Spread, high: Spread) -> str:
     if wide.min == wide.max and high.min == high.max:
-        return f"{wide.min:,} × {high.min:,} px, all of them"
-    middle = f"{wide.median:,} × {high.median:,} px in the middle"
-    return f"{middle}, {wide.min:,} to {wide.max:,} wide, {high.min:,} to {high.max:,} high"
+        return f"{wide.min:,} × {high.min:,} px (all)"
+    middle = f"{wide.median:,} × {high.median:,} px (median)"
+    return f"{middle}, {wide.min:,} to {wide.max:,} px wide, {high.min:,} to {high.max:,} px high"
 
 
 def _describe_range(aspect: AspectSpread) -> str:
     low, middle, high = (f"{value:.2f}" for value in (aspect.min, aspect.median, aspect.max))
-    return low if low == high else f"{low} to {high}, {middle} in the middle"
+    return low if low == high else f"{low} to {high}, median {middle}"
 
 
 def _measure_spread(sizes: Sequence[int]) -> Spread:

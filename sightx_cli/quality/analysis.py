@@ -1,6 +1,6 @@
-"""What the images of a data set say of it beyond their files: shift and recipe, duplicates, outliers, label doubts.
+"""What the images of a data set reveal: shift and recipe, duplicates, outliers, doubtful labels.
 
-All of it is kept in the store under what it was computed from, so that a second look at the same images is quick and
+The result is cached under a hash of its inputs, so that a second look at the same images is quick and
 never imports torch.
 """
 
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from sightx_cli.recipe.recipe import Recipe
 
 ANALYSIS_VERSION = 1
-"""Part of the address: raised when any finding is made in another way than before."""
+"""Part of the cache key: increased whenever any finding is computed differently."""
 COMPARING, DOUBTING = "comparing the images", "weighing the labels"
 
 
 @dataclass(frozen=True)
 class Advice:
-    """The measured shift (as its JSON), the recipe that it and the number of images call for, and why."""
+    """The measured shift (as JSON), the recipe chosen from it and the number of images, and why."""
 
     shift: dict[str, Any]
     recipe: str
@@ -51,7 +51,7 @@ class Advice:
 
 @dataclass(frozen=True)
 class Doubted:
-    """One image whose label the quick head doubts: its place, the class it suggests, its probability of both."""
+    """One image whose label the quick head doubts: its index, the suggested class, the probabilities of both."""
 
     place: int
     suggested: str
@@ -61,19 +61,19 @@ class Doubted:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What was found; images by their places among those that can be read."""
+    """What was found; images by their indices among the readable ones."""
 
     advice: Advice
     duplicates: tuple[Duplicate, ...]
     outliers: tuple[tuple[int, float], ...]
-    """The place of each image far from all others, and how far, in robust standard deviations; the farthest first."""
+    """The index of each image far from all others, and how far, in robust standard deviations; the farthest first."""
     doubts: tuple[Doubted, ...]
     agreement: float | None
-    """The share of labels that the quick head gives as they are; None where it could not be tried."""
+    """The share of labels that the quick head agrees with; None if it could not be trained."""
 
 
 def advise(manifest: Manifest, frame: pd.DataFrame, listener: Listener) -> Advice:
-    """Measure the shift of the images to train on, and choose the recipe."""
+    """Measure the shift of the training images, and choose the recipe."""
     paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"]
     shift = measure_manifest_shift([str(path) for path in paths], listener)
     choice = choose_by_shift(count_images(frame["split"].tolist(), manifest.is_divided), shift)
@@ -81,9 +81,9 @@ def advise(manifest: Manifest, frame: pd.DataFrame, listener: Listener) -> Advic
 
 
 def analyse(manifest: Manifest, frame: pd.DataFrame, examination: Examination, listener: Listener) -> Analysis:
-    """Find all that needs the network, or find it kept.
+    """Find everything that needs the network, or read it from the cache.
 
-    Raises WeightsError when the network's weights cannot be had.
+    Raises WeightsError when the network's weights are not available.
     """
     store = OutputStore()
     address = _address(manifest, frame, examination)
@@ -93,9 +93,9 @@ def analyse(manifest: Manifest, frame: pd.DataFrame, examination: Examination, l
     advice = advise(manifest, frame, listener)
     analysis = _compute(advice, frame, examination, listener)
     try:
-        keep_text(store, address, json.dumps(asdict(analysis)), f"what inspect found among {len(frame):,} images")
+        keep_text(store, address, json.dumps(asdict(analysis)), f"findings of inspect for {len(frame):,} images")
     except OSError as error:
-        listener.warn(f"what was found cannot be kept ({error.strerror}): it is computed again next time")
+        listener.warn(f"the findings cannot be cached ({error.strerror}): they are computed again next time")
     return analysis
 
 
@@ -107,12 +107,12 @@ def _compute(advice: Advice, frame: pd.DataFrame, examination: Examination, list
 
     paths = [str(path) for path in frame["path"]]
     recipe = choose_reader(advice.recipe)
-    # All taps, as the probe reads them: one reading of the images serves both, and the fit.
+    # All taps, as in the probe: the features are computed once for both, and for the fit.
     embedding = embed_images(change_setting(recipe, TAPS, "all"), None, paths, examination.digests, listener)
     features = select_taps(embedding.features, embedding.widths, recipe.model.head.taps)
     last = embedding.features[:, -embedding.widths[-1] :]
-    # One thread of linear algebra: its threads wait for each other by spinning, which beside other work costs several
-    # times what they gain on matrices this small; pixels are compared in threads of their own.
+    # One thread for linear algebra: its threads spin while waiting for each other, which beside other work costs many
+    # times what they gain on matrices this small; pixels are compared in separate threads.
     with threadpool_limits(1, user_api="blas"):
         listener.start(COMPARING, None, "")
         twins = find_twins(examination.digests, examination.pixel_digests)
@@ -138,9 +138,9 @@ def _compute(advice: Advice, frame: pd.DataFrame, examination: Examination, list
 
 
 def choose_reader(name: str) -> Recipe:
-    """Return the recipe whose frozen network looks at the images: the one chosen, so that a fit finds what is kept.
+    """Return the recipe whose frozen network examines the images: the chosen one, so that a fit reuses the features.
 
-    One that trains from random weights looks with the pretrained ones.
+    A recipe that trains from random weights uses the pretrained ones here.
     """
     recipe, _ = find_recipe(name)
     if recipe.model.weights != "scratch":
@@ -149,7 +149,7 @@ def choose_reader(name: str) -> Recipe:
 
 
 def _address(manifest: Manifest, frame: pd.DataFrame, examination: Examination) -> str:
-    """Return the address of an analysis: all that it depends on."""
+    """Return the cache key of an analysis: everything it depends on."""
     packages = ("cleanlab", "scikit-learn", "openvino", "torch", "timm")
     return digest_key(
         {

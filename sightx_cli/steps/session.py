@@ -1,4 +1,4 @@
-"""From a preparation to a training session: the network with its weights, the samples, the kept prefix."""
+"""From a preparation to a training session: the network with its weights, the samples, the cached features."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 def build_session(
     preparation: Preparation, listener: Listener, views: int | None = None, solving: bool = True
 ) -> tuple[Session, EngineChoice]:
-    """Build the network and everything around it; computes, or finds kept, the frozen layers' outputs.
+    """Build the network and everything around it; computes the frozen layers' features or reads them from the cache.
 
-    The finder wants one of the views and no `solving`: it starts from a fresh head. Every stage's groups and rates are
-    resolved here, so that a recipe the network cannot follow is said before anything is computed, and a random image
-    has gone through backbone and head.
+    The rate finder needs one view and no `solving`: it starts from a fresh head. Every stage's groups and rates are
+    resolved here, so that a recipe that does not suit the network fails before anything is computed, and a random image
+    passes through backbone and head.
     """
     request, recipe = preparation.request, preparation.recipe
     device = choose_device(request.device)
@@ -53,7 +53,7 @@ def build_session(
         backbone, weights = build_backbone(recipe, request.weights_file())
     except WeightsError:
         untrained = build_untrained(recipe, len(classes))
-        find_cuts(untrained[0], untrained[1], recipe)  # type: ignore[arg-type]  # what no weights help comes first
+        find_cuts(untrained[0], untrained[1], recipe)  # type: ignore[arg-type]  # first what weights cannot fix
         raise
     model = build_classifier(backbone, recipe, len(classes))
     check_forward(model, len(classes), recipe.image.size_px, f"weights ({weights.origin})")
@@ -61,11 +61,15 @@ def build_session(
     listener.note(f"engine: {engine.name} ({engine.why})")
     if backbone.failed_its_check:
         name = recipe.model.backbone
-        listener.warn(f"{name}: its stages in turn do not give what the whole gives, so only a frozen whole is kept")
+        listener.warn(f"{name} gives other outputs stage by stage: features are cached only if all of it is frozen")
     elif not backbone.can_be_cut:
-        listener.note(f"{recipe.model.backbone} cannot be cut between its stages: only a frozen whole is kept")
+        listener.note(
+            f"{recipe.model.backbone} cannot be cut between its stages: features cached only if all is frozen"
+        )
     if not backbone.can_be_cut and recipe.model.head.taps != "last":
-        listener.warn(f'{recipe.model.backbone} has no stages to tap: its head reads the last output, as taps = "last"')
+        listener.warn(
+            f'{recipe.model.backbone} has no stages to tap: its head reads the final features, as taps = "last"'
+        )
     cuts = find_cuts(backbone, model[1], recipe)
     train = build_sample(preparation.part("train"), classes)
     valid = build_sample(preparation.part("valid"), classes)
@@ -91,7 +95,7 @@ def build_session(
             count = len(train) * sum(stage.epochs for stage in recipe.stage)
             engine = settle_precision(engine, build, readings[0], train, count, request.seed, listener)
         if kept is None and solving and not recipe.model.head.hidden and recipe.model.weights != "scratch":
-            # A head is solved also where nothing is kept, or the recipe's gentle rates would start from nothing.
+            # The head is fitted directly even if nothing is cached, or the recipe's low rates would start from nothing.
             features = compute_features(backbone, weights, readings[0], train, valid, engine, listener)
     from sightx_cli.train.state import Session
 
@@ -116,28 +120,28 @@ def build_session(
 
 
 def say_weights(weights: Weights, backbone: str, listener: Listener) -> None:
-    """Say where the weights come from, how a file of the user's fitted, and what is only assumed of it."""
+    """Report where the weights come from, how the user's file fitted, and what is only assumed about it."""
     said = f": {weights.match.describe()}" if weights.match is not None else ""
     listener.note(f"weights: {weights.origin}{said}")
     if weights.unsure:
         mean, std = (",".join(f"{value:g}" for value in values) for values in (weights.mean, weights.std))
         listener.warn(
-            f"nobody says what these weights' input was normalised with; timm's for {backbone} is assumed: mean "
-            f"{mean}, std {std}. A wrong one ruins domain weights: --weights-mean, --weights-std "
+            f"the normalisation of these weights is unknown; timm's for {backbone} is assumed: mean "
+            f"{mean}, std {std}. A wrong one ruins domain weights: give --weights-mean and --weights-std "
             "(docs/domain-weights.md)"
         )
 
 
 def check_train_classes(train: Sample, classes: Sequence[str]) -> None:
-    """Raise DataError when a class has no image to train on."""
+    """Raise DataError when a class has no training image."""
     present = set(train.targets.tolist())
     missing = [name for number, name in enumerate(classes) if number not in present]
     if missing:
-        raise DataError(f"no image to train on in class {', '.join(missing)}", "add images to its train part")
+        raise DataError(f"no training image in class {', '.join(missing)}", "add images to its train part")
 
 
 def list_views(view: View, count: int) -> list[View]:
-    """Return a stage's readings: the plain one first, then augmented ones numbered from 1."""
+    """Return a stage's views: the plain one first, then augmented ones numbered from 1."""
     plain = View(view.size_px, view.fit, None, 0, 0)
     return [plain, *(View(view.size_px, view.fit, view.profile, number, view.seed) for number in range(1, count))]
 

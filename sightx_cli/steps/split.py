@@ -1,4 +1,4 @@
-"""What is used of the images, and on which side: exclusions, groups, leaks of a given split, a new split, folds."""
+"""Which images are used, and in which part: exclusions, groups, leaks of a given split, a new split, folds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Facts = dict[str, tuple[object, str]]
 
 @dataclass(frozen=True)
 class Split:
-    """The images with their parts (columns split, group, digest, and fold where there are any), and what was found."""
+    """The images with their parts (columns split, group, digest, and fold if there are any), and what was found."""
 
     frame: pd.DataFrame
     leaks: Leaks
@@ -35,9 +35,9 @@ class Split:
 
 
 def adjust_manifest(request: Request, manifest: Manifest, listener: Listener) -> tuple[Manifest, Facts]:
-    """Leave out what --exclude names, and with --resplit forget the valid part given; the test part stays.
+    """Leave out what --exclude lists, and with --resplit discard the given valid part; the test part stays.
 
-    Returns the facts for the plan. Raises DataError as `exclude_images` does.
+    Returns the facts for the plan. Raises DataError like `exclude_images`.
     """
     facts: Facts = {}
     if request.exclude is not None:
@@ -50,7 +50,7 @@ def adjust_manifest(request: Request, manifest: Manifest, listener: Listener) ->
                 f"(the first: {exclusion.unmatched[0]})"
             )
     if request.resplit and not manifest.has_valid:
-        listener.note("--resplit: no valid part was given, so there is nothing to divide anew")
+        listener.note("--resplit: no valid part was given, so there is nothing to split again")
     elif request.resplit:
         frame = manifest.frame.copy()
         frame["split"] = frame["split"].replace("valid", "train")
@@ -64,9 +64,9 @@ def adjust_manifest(request: Request, manifest: Manifest, listener: Listener) ->
 
 
 def split_images(request: Request, manifest: Manifest, frame: pd.DataFrame, listener: Listener) -> Split:
-    """Give every readable image its part, and its fold where folds are made; say what leaks before anything trains.
+    """Assign every readable image its part, and its fold if there are folds; report leaks before anything trains.
 
-    Groups guessed from file names are only spoken of. Files with the same bytes stay together in a split made here.
+    Groups guessed from file names are only reported. Files with the same bytes stay together in a split made here.
     """
     from sightx_cli.probe.folds import assign_folds, choose_fold_count
 
@@ -80,13 +80,13 @@ def split_images(request: Request, manifest: Manifest, frame: pd.DataFrame, list
         say_leaks(leaks, request, listener)
     if guess and not leaks.groups:
         listener.warn(
-            f"file names look like groups, such as {guess.example}: {guess.images:,} of {len(frame):,} images share "
-            f"theirs with another; if a group is a patient or a part, add {_name_option(guess.expression)}"
+            f"file names such as {guess.example} look like groups: {guess.images:,} of {len(frame):,} images share a "
+            f"group with another; if a group is a patient or a part, add {_name_option(guess.expression)}"
         )
     frame = split_manifest(frame, request.seed)
     facts: Facts = {}
     if leaks:
-        facts["data.leaks"] = (f"{leaks.groups} groups, {leaks.files} files", "data")
+        facts["data.leaks"] = ("; ".join(leaks.describe()), "data")
     if request.allow_leaks:
         facts["data.leaks_allowed"] = (True, "option")
     pool = frame["split"].isin(["train"] if manifest.has_valid else ["train", "valid"]).to_numpy()
@@ -100,7 +100,7 @@ def split_images(request: Request, manifest: Manifest, frame: pd.DataFrame, list
         frame = frame.assign(fold=names.astype(str))
         if request.folds is None:
             listener.note(
-                f"few images and no valid part given: {folds}-fold cross-validation of the head too "
+                f"few images and no valid part given: adding {folds}-fold cross-validation of the head "
                 "(--folds 0 turns it off)"
             )
         facts["cross_validation.folds"] = (folds, "default" if request.folds is None else "option")
@@ -108,7 +108,7 @@ def split_images(request: Request, manifest: Manifest, frame: pd.DataFrame, list
 
 
 def find_given_leaks(frame: pd.DataFrame, guess: Guess | None) -> Leaks:
-    """Find what the given parts share: bytes, and groups, those of the user or those the file names suggest."""
+    """Find what the given parts share: identical files, and groups, the user's or those suggested by file names."""
     digests = frame["digest"].tolist()
     if guess is None:
         return find_leaks(frame, digests, frame["group"].tolist())
@@ -117,7 +117,7 @@ def find_given_leaks(frame: pd.DataFrame, guess: Guess | None) -> Leaks:
 
 
 def say_leaks(leaks: Leaks, request: Request, listener: Listener) -> None:
-    """Say before training what a given split leaks, and what to type; one note where the user allowed it."""
+    """Report before training what a given split leaks, and what to type; only a note if the user allowed it."""
     if not leaks:
         return
     found = "; ".join(leaks.describe())
@@ -127,12 +127,12 @@ def say_leaks(leaks: Leaks, request: Request, listener: Listener) -> None:
     option = f" {_name_option(leaks.expression)}" if leaks.expression else ""
     mend = []
     if any(leak.part == "valid" for leak in leaks.parts):
-        mend.append(f"to divide anew, add --resplit{option}")
+        mend.append(f"to split again, add --resplit{option}")
     if any(leak.part == "test" for leak in leaks.parts):
-        mend.append("the test part is never changed: leave those images out with --exclude FILE")
+        mend.append("the test part is never changed: leave out those images with --exclude FILE")
     listener.warn(
-        f"leak: {found}. What was seen in training is recognised, so the figures look better than they will be; "
-        f"{'; '.join(mend)}; if it is meant, --allow-leaks"
+        f"leak: {found}. A model recognises what it was trained on, so the figures look better than they will be; "
+        f"{'; '.join(mend)}; if this is intended, add --allow-leaks"
     )
 
 
