@@ -2,6 +2,6 @@
 
 import warnings
 
-# timm and fastai script functions with torch.jit when they are imported, which torch 2.14 calls deprecated each time;
-# no user of SightX can act on it.
+# timm and fastai script functions with torch.jit on import, and torch 2.14 warns each time that this is deprecated;
+# users of SightX can do nothing about it.
 warnings.filterwarnings("ignore", message=r"`torch\.jit\.\w+` is deprecated", category=FutureWarning)

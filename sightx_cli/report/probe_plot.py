@@ -1,4 +1,4 @@
-"""The picture of a probe: each choice with its standard error, and what each stage of the network says."""
+"""The plot of a probe: each choice with its standard error, and the metric for each stage of the network."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ NAMES = {"roc_auc": "ROC AUC", "quadratic_kappa": "quadratic kappa", "loss": "lo
 def plot_probe(
     choices: Sequence[Mapping[str, Any]], depth: Sequence[Mapping[str, Any]], metric: str, path: Path
 ) -> None:
-    """Draw on the left every value that was measured, the chosen ones marked; on the right the figure by depth."""
+    """Plot every measured value on the left, the chosen ones marked, and the metric by depth on the right."""
     figure, (left, right) = _new_figure(2)
-    # One axis bears one kind of figure: class weights may be judged by another.
+    # One axis has one kind of metric: class weights may be judged by another.
     rows = [trial for trial in reversed(choices) if (trial["metric"] == "loss") == (metric == "loss")]
     for place, trial in enumerate(rows):
         colour = SECOND if trial["chosen"] else ACCENT
@@ -30,15 +30,15 @@ def plot_probe(
             left.axhline(place - 0.5, color=MUTED, linewidth=0.6, linestyle=":")
     left.set_yticks(range(len(rows)), [f"{row['setting'].rpartition('.')[2]} {row['value']}" for row in rows])
     left.set_ylim(-0.6, len(rows) - 0.2)
-    left.set_title("choices (red: taken), ± one standard error", loc="left", fontsize=10)
+    left.set_title("choices (red: chosen), ± one standard error", loc="left", fontsize=10)
     left.set_xlabel(NAMES.get(metric, metric.replace("_", " ")))
     places = range(len(depth))
-    for key, colour, label in (("alone", ACCENT, "this stage alone"), ("up_to", MUTED, "all up to this stage")):
+    for key, colour, label in (("alone", ACCENT, "this stage alone"), ("up_to", MUTED, "with all before it")):
         values = [stage[key] if stage[key] is not None else float("nan") for stage in depth]
         errors = [stage[f"{key}_error"] for stage in depth]
         right.errorbar(places, values, yerr=errors, color=colour, label=label, marker="o", markersize=4, capsize=2)
     right.set_xticks(places, [stage["stage"] for stage in depth], rotation=35, ha="right", parse_math=False)
-    right.set_title("a head on the output of each stage", loc="left", fontsize=10)
+    right.set_title("a head on the features of each stage", loc="left", fontsize=10)
     right.set_ylabel(NAMES.get(metric, metric.replace("_", " ")))
     if depth:
         right.legend(frameon=False, fontsize=8)

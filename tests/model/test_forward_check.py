@@ -30,7 +30,7 @@ def test_a_weight_that_is_no_number_is_named_with_its_file_and_stage(open_backbo
     model = build(open_backbone)
     with torch.no_grad():
         model[0].network.layer2[0].conv1.weight[0, 0, 0, 0] = float("nan")
-    found = r"w\.pth: .* 3 of 3 logits that are not finite, first behind layer2"
+    found = r"w\.pth: .* 3 of 3 logits that are not finite, first after layer2"
     with pytest.raises(ModelError, match=found) as caught:
         check_forward(model, 3, 64, "w.pth")
     assert "--weights FILE" in caught.value.hint

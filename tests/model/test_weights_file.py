@@ -40,8 +40,8 @@ def test_numbers_from_0_to_255_are_refused_with_the_right_ones(file: Path) -> No
     ("mean", "std", "said"),
     [
         ((0.5, 0.5), 0.5, "--weights-mean has 2 numbers"),
-        (0.5, None, "--weights-mean is given and --weights-std is not"),
-        (None, 0.5, "--weights-std is given and --weights-mean is not"),
+        (0.5, None, "--weights-mean is given but --weights-std is not"),
+        (None, 0.5, "--weights-std is given but --weights-mean is not"),
         (0.5, 0.0, "make no sense"),
         (-0.1, 0.5, "make no sense"),
         (float("nan"), 0.5, "make no sense"),
