@@ -1,8 +1,8 @@
-"""What one forward costs, by stage of the network: multiply-adds, and the bytes of the activations it makes.
+"""The cost of one forward pass, by stage of the network: multiply-adds, and bytes of activations.
 
-Every operation that torch runs is seen, whatever module or function it came from, so grouped convolutions count what
-they compute, and the attention that timm calls as a function counts like the rest. Norms, activations, additions and
-poolings are no multiply-adds here, as in the papers' figures.
+Every operation that torch runs is counted, whatever module or function it came from, so grouped convolutions count what
+they compute, and the attention that timm calls as a function counts as well. Norms, activations, additions and
+poolings do not count as multiply-adds, as in published figures.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 aten = torch.ops.aten
 
 COPIES = (aten._unsafe_view, aten.detach, aten.lift_fresh)
-"""Operations that make no new numbers, though torch does not call them views."""
+"""Operations that create no new numbers, though torch does not call them views."""
 
 
 @dataclass
 class Counts:
-    """What a forward cost, by position of the stage: multiply-adds, and bytes of activations."""
+    """The cost of a forward pass, by index of the stage: multiply-adds, and bytes of activations."""
 
     macs: dict[int, int] = field(default_factory=dict)
     activation_bytes: dict[int, int] = field(default_factory=dict)
@@ -32,10 +32,10 @@ class Counts:
 
 @contextmanager
 def counting_operations(parts: Mapping[nn.Module, int]) -> Iterator[Counts]:
-    """Count what runs in the block; `parts` says which stage a module belongs to.
+    """Count what runs in the block; `parts` maps each module to its stage.
 
     An operation belongs to the stage of the module with parameters that ran last, so the addition behind a block, or
-    the attention between two linear layers, counts where it stands.
+    the attention between two linear layers, counts in the right place.
     """
     counter = _OperationCounter()
     hooks = [module.register_forward_pre_hook(counter.enter(position)) for module, position in parts.items()]
@@ -56,7 +56,7 @@ class _OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._position = 0
 
     def enter(self, position: int) -> Callable[[nn.Module, Any], None]:
-        """Give the hook that says which stage runs from here on."""
+        """Return the hook that marks which stage runs from here on."""
 
         def hook(_module: nn.Module, _inputs: Any) -> None:
             self._position = position
@@ -76,7 +76,7 @@ def count_macs(func: Any, args: Any, result: Any) -> int:
     packet = func.overloadpacket
     if packet is aten.convolution:
         images, weight, transposed = args[0], args[1], args[6]
-        # A weight is (out, in / groups, …): what one output number is made of. Transposed, (in, out / groups, …).
+        # A weight is (out, in / groups, …): the inputs of one output number. Transposed, (in, out / groups, …).
         return int((images if transposed else result).numel() * weight[0].numel())
     if packet in (aten.mm, aten.bmm, aten.addmm, aten.baddbmm):
         left, right = args[-2:] if packet in (aten.mm, aten.bmm) else args[1:3]
@@ -89,9 +89,9 @@ def count_macs(func: Any, args: Any, result: Any) -> int:
 
 
 def _count_bytes(func: Any, result: Any) -> int:
-    """Return the bytes of the numbers an operation makes; none for a view and for one that works in place."""
+    """Return the bytes of the numbers an operation creates; 0 for a view or an in-place operation."""
     if func.overloadpacket in COPIES or any(made.alias_info is not None for made in func._schema.returns):
         return 0
-    made = result[0] if isinstance(result, tuple) else result  # behind it stand a norm's moments, a pooling's places
+    made = result[0] if isinstance(result, tuple) else result  # the rest are a norm's moments or a pooling's indices
     is_numbers = isinstance(made, Tensor) and made.is_floating_point()
     return int(made.numel() * made.element_size()) if is_numbers else 0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LOOK = "look"
 KEPT_FIRST = {"test": 0, "valid": 1, "train": 2, "": 3}
-"""Of copies in several parts the held-out one stays: once removed from train, it is no longer seen in training."""
+"""If copies are in several parts, the held-out one stays, and the model no longer trains on its copy."""
 
 
 @dataclass(frozen=True)
