@@ -19,7 +19,7 @@ def show_probe(result: ProbeResult) -> None:
     console.print()
     console.print(
         Text(f"measured in {format_seconds(result.seconds['probe'])}", "bold green").append(
-            f"   {result.recipe}, {format_count(result.images, 'image')} of the training part, "
+            f"   {result.recipe}, {format_count(result.images, 'image')} of the train part, "
             f"budget {format_seconds(result.budget_seconds)}",
             "default",
         ),

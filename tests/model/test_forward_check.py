@@ -45,7 +45,7 @@ def test_a_head_that_overflows_is_named(open_backbone: Open) -> None:
 
 
 def test_logits_of_another_shape_are_named_with_the_one_due(open_backbone: Open) -> None:
-    with pytest.raises(ModelError, match=r"shape \(1, 3\), where \(1, 4\) was due"):
+    with pytest.raises(ModelError, match=r"shape \(1, 3\) instead of \(1, 4\)"):
         check_forward(build(open_backbone), 4, 64, "w.pth")
 
 

@@ -57,7 +57,7 @@ def test_numbers_that_cannot_be_are_refused(
 
 @pytest.mark.parametrize("given", [{"mean": 0.5}, {"std": 0.5}, {"prefix": "teacher"}])
 def test_saying_how_to_read_no_file_is_refused(given: dict[str, object]) -> None:
-    with pytest.raises(WeightsError, match="says how to read a file of weights, and none is given"):
+    with pytest.raises(WeightsError, match="needs a weights file"):
         build_weights_file(None, **given)  # type: ignore[arg-type]
 
 
