@@ -1,14 +1,14 @@
-"""What can go wrong, each with the value found, what is allowed and what to type next.
+"""The errors a user can meet: each says what was found, what is allowed and what to type next.
 
 Every error that a user can cause is a `SightXError`; `app.py` holds the one place that turns it into a line on
-stderr and an exit status. Anything else that escapes is a defect of ours (exit status 1).
+stderr and an exit status. Any other exception that escapes is a bug in SightX (exit status 1).
 """
 
 from __future__ import annotations
 
 
 class SightXError(Exception):
-    """An error whose cause lies outside the program: one clear line, one hint, exit status 2."""
+    """An error caused by the user's input or environment: one clear line, one hint, exit status 2."""
 
     exit_code = 2
 
@@ -19,11 +19,11 @@ class SightXError(Exception):
 
 
 class DataError(SightXError):
-    """The images, folders or tables given cannot be used."""
+    """The given images, folders or tables cannot be used."""
 
 
 class RecipeError(SightXError):
-    """A recipe or an override of one is wrong; `faults` lists every fault, one line each."""
+    """A recipe or an override is invalid; `faults` lists every fault, one line each."""
 
     def __init__(self, message: str, hint: str = "", faults: tuple[str, ...] = ()) -> None:
         super().__init__(message, hint)
@@ -31,11 +31,11 @@ class RecipeError(SightXError):
 
 
 class WeightsError(SightXError):
-    """No pretrained weights can be had, or those given do not fit the network."""
+    """No pretrained weights are available, or the given ones do not fit the network."""
 
 
 class ModelError(SightXError):
-    """The network does not have what was asked of it: a stage, a group, a tap."""
+    """The network lacks what was asked for: a stage, a group, a tap."""
 
 
 class RunError(SightXError):
@@ -43,7 +43,7 @@ class RunError(SightXError):
 
 
 class TrainingError(SightXError):
-    """Training cannot go on, as when the loss is no longer finite."""
+    """Training cannot continue, for example because the loss is no longer finite."""
 
 
 class UsageError(SightXError):

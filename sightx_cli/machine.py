@@ -1,8 +1,8 @@
-"""What the machine gives this process: processors and memory, within the limits of a container where there is one.
+"""The processors and memory available to this process, within the limits of its container if there is one.
 
-Two programs that each start as many threads as there are cores make each other several times slower, so readers,
-engines and torch share one budget. Limits are those of the control groups (cgroup, version 1 or 2) that hold the
-process: a container's, a batch system's job, a service's.
+Two programs that each start one thread per core slow each other down several times, so image readers,
+engines and torch share one budget. The limits are those of the process's control groups (cgroup, version 1 or 2): a
+container's, a batch job's or a service's.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from pathlib import Path
 
 CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 NO_LIMIT_BYTES = 2**60
-"""Version 1 says a number near 2^63 where there is no limit."""
+"""cgroup version 1 reports a number near 2^63 when there is no limit."""
 
 
 @dataclass(frozen=True)
 class ThreadBudget:
-    """The machine's threads, shared between what computes and what reads."""
+    """The machine's threads, shared between inference and image decoding."""
 
     total: int
 
     @property
     def inference(self) -> int:
-        """Threads that compute."""
+        """Threads for inference."""
         return self.total
 
     @property
     def streams(self) -> int:
-        """Batches that OpenVINO works on side by side."""
+        """Batches that OpenVINO processes in parallel."""
         return min(self.total, 4)
 
     @property
     def decoding(self) -> int:
-        """Threads that read images; they mostly fill the gaps between batches."""
+        """Threads that decode images; they mostly fill the gaps between batches."""
         return self.total
 
 
 def measure_threads() -> ThreadBudget:
-    """Return the budget of this process: the processors it may run on, no more than its container grants."""
+    """Return this process's thread budget: the processors it may run on, at most what its container allows."""
     affinity = getattr(os, "sched_getaffinity", None)
     processors = len(affinity(0)) if affinity else os.cpu_count() or 1
     quota = measure_processor_quota()
@@ -48,7 +48,7 @@ def measure_threads() -> ThreadBudget:
 
 
 def measure_processor_quota() -> float | None:
-    """Return how many processors' time the control groups grant, such as 1.5; None where nothing limits it."""
+    """Return the CPU quota of the control groups in processors, for example 1.5; None if there is no limit."""
     quotas = []
     for folder in list_groups("cpu"):
         quota, _, period = _read(folder / "cpu.max").partition(" ")
@@ -60,27 +60,27 @@ def measure_processor_quota() -> float | None:
 
 
 def measure_memory() -> int | None:
-    """Return the memory that this process may use, in bytes; None where the system does not tell."""
+    """Return the memory that this process may use, in bytes; None if the system does not report it."""
     limits = [limit for folder in list_groups("memory") if (limit := _read_limit(folder)) is not None]
     physical = _measure_pages("SC_PHYS_PAGES")
     return min([*limits, *([] if physical is None else [physical])], default=None)
 
 
 def measure_free_memory() -> int | None:
-    """Return the memory that is free now, in bytes, within every limit; None where the system does not tell."""
+    """Return the memory that is free now, in bytes, within every limit; None if the system does not report it."""
     rooms = [room for folder in list_groups("memory") if (room := _measure_room(folder)) is not None]
     free = _measure_pages("SC_AVPHYS_PAGES")
     return min([*rooms, *([] if free is None else [free])], default=None)
 
 
 def list_groups(controller: str) -> list[Path]:
-    """List the folders of the control groups that hold this process, its own first: each may set a limit."""
+    """List the folders of this process's control groups, its own first: each may set a limit."""
     for line in _read(OWN_GROUPS).splitlines():
         _, controllers, path = line.split(":", 2)
-        base = CGROUPS if not controllers else CGROUPS / controller  # version 2 names no controllers
+        base = CGROUPS if not controllers else CGROUPS / controller  # version 2 lists no controllers
         if not controllers or controller in controllers.split(","):
             own = base / path.lstrip("/")
-            # A container sees its own group mounted at the root, whatever path it reads of itself.
+            # A container sees its own group mounted at the root, whatever path it is told.
             return [folder for folder in (own, *own.parents) if folder.is_relative_to(base) and folder.is_dir()]
     return []
 
@@ -91,7 +91,7 @@ def _read_limit(group: Path) -> int | None:
 
 
 def _measure_room(group: Path) -> int | None:
-    """Return what a group's limit leaves beside what it uses; file caches count as free, for they give way."""
+    """Return the memory left under a group's limit; file caches count as free, since they can be reclaimed."""
     limit = _read_limit(group)
     used = _read(group / "memory.current") or _read(group / "memory.usage_in_bytes")
     if limit is None or not used.isdecimal():

@@ -1,7 +1,7 @@
-"""How long work speaks while it runs: workflows call a `Listener`, the console implements one.
+"""Progress reporting for long-running work: workflows call a `Listener`, the console implements one.
 
-Workflows print nothing. They tell a listener what happens; `Silent` is the listener of the Python API, and `Recorder`
-one for who wants to read afterwards what was said.
+Workflows print nothing. They tell a listener what happens; `Silent` is the default in the Python API, and `Recorder`
+keeps everything for reading afterwards.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from typing import Any, Protocol
 
 
 class Listener(Protocol):
-    """What a workflow says while it works. Every method returns at once and never raises."""
+    """What a workflow reports while it works. Every method returns immediately and never raises."""
 
     def note(self, text: str) -> None:
-        """Say one plain line (hidden by --quiet)."""
+        """Print one plain line (hidden by --quiet)."""
 
     def warn(self, text: str) -> None:
-        """Say one line that the user should act on (shown always)."""
+        """Print one line that the user should act on (always shown)."""
 
     def show_plan(self, title: str, rows: Sequence[tuple[str, str, str]], sentence: str) -> None:
-        """Show the plan before work starts: rows of (what, value, origin) and one sentence of why."""
+        """Show the plan before work starts: rows of (what, value, origin), and why in a sentence or more."""
 
     def start(self, task: str, total: int | None, unit: str) -> None:
-        """Begin a task of `total` units (None: unknown), such as ("stage 1: head", 320, "batches")."""
+        """Begin a task of `total` units (None: unknown), for example ("stage 1: head", 320, "batches")."""
 
     def advance(self, task: str, units: int = 1, figures: Mapping[str, float] | None = None) -> None:
-        """Report `units` more done, with the figures of the moment, such as {"loss": 0.31}."""
+        """Report `units` more as done, with the current figures, for example {"loss": 0.31}."""
 
     def finish(self, task: str) -> None:
         """End a task."""
 
     def epoch(self, row: Mapping[str, float | int | str]) -> None:
-        """Report one finished epoch: stage, epoch, epochs, losses, `metric` (its name), its figure, seconds."""
+        """Report one finished epoch: stage, epoch, epochs, losses, `metric` (its name), its value, seconds."""
 
 
 class Silent:
@@ -63,29 +63,29 @@ class Silent:
 
 @dataclass
 class Recorder(Silent):
-    """A listener that prints nothing and remembers what was said, in order."""
+    """A listener that prints nothing and records every message, in order."""
 
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     tasks: list[str] = field(default_factory=list)
     """The titles of the tasks that began."""
     plans: list[tuple[str, Sequence[tuple[str, str, str]], str]] = field(default_factory=list)
-    """Title, rows and sentence of each plan that was shown."""
+    """Title, rows and explanation of each plan shown."""
 
     def note(self, text: str) -> None:
-        """Remember the line."""
+        """Record the line."""
         self.notes.append(text)
 
     def warn(self, text: str) -> None:
-        """Remember the line."""
+        """Record the line."""
         self.warnings.append(text)
 
     def show_plan(self, title: str, rows: Sequence[tuple[str, str, str]], sentence: str) -> None:
-        """Remember the plan."""
+        """Record the plan."""
         self.plans.append((title, rows, sentence))
 
     def start(self, task: str, total: int | None, unit: str) -> None:  # noqa: ARG002 - as every listener
-        """Remember the task."""
+        """Record the task."""
         self.tasks.append(task)
 
 

@@ -1,7 +1,7 @@
 """The layout of a run folder: the only place that knows its file names.
 
-A run is made in a hidden folder beside its place and renamed when whole; files written later are written aside and
-renamed. `runs/latest` names the newest run, wherever it lies.
+A run is built in a hidden folder next to its destination and renamed when complete; later files are written to a
+temporary name first. `runs/latest` points to the newest run, wherever it is.
 """
 
 from __future__ import annotations
@@ -41,33 +41,33 @@ BUNDLE_WEIGHTS = "weights.safetensors"
 
 
 def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
-    """Return where the run will lie; raises RunError when `out` exists and may not be replaced.
+    """Return the folder for a new run; raises RunError when `out` exists and may not be replaced.
 
-    With `overwrite` only a run (or an empty folder) is replaced, never a folder of something else.
+    With `overwrite`, only a run (or an empty folder) is replaced, never any other folder.
     """
     if out is None:
         name = f"{datetime.now():%Y%m%d-%H%M%S}-{re.sub(r'[^A-Za-z0-9_.-]', '-', recipe)}"
         return find_free((RUNS / name).absolute())
     out = out.absolute()
     if out == (RUNS / LATEST).absolute() and not out.exists():
-        raise RunError(f"--out {out}: this name is kept for the newest run", "name another folder")
+        raise RunError(f"--out {out}: this name is reserved for the newest run", "choose another folder")
     if out.exists() and not overwrite:
-        raise RunError(f"--out {out}: exists already", "name another folder, or add --overwrite to replace it")
+        raise RunError(f"--out {out}: exists already", "choose another folder, or add --overwrite to replace it")
     if out.exists() and not _is_replaceable(out):
-        raise RunError(f"--out {out}: is not a run of SightX, so it is not overwritten", "name another folder")
-    return out.resolve() if out.is_symlink() else out  # of runs/latest, the run that it names is replaced
+        raise RunError(f"--out {out}: is not a run made by SightX, so it is not overwritten", "choose another folder")
+    return out.resolve() if out.is_symlink() else out  # runs/latest: the run it points to is replaced
 
 
 def choose_inspection_folder(name: str, out: Path | None, overwrite: bool) -> Path:
-    """Return where an inspection will lie; raises RunError when `out` exists and may not be replaced."""
+    """Return the folder for an inspection; raises RunError when `out` exists and may not be replaced."""
     if out is None:
         named = f"{datetime.now():%Y%m%d-%H%M%S}-{re.sub(r'[^A-Za-z0-9_.-]', '-', name)}"
         return find_free((INSPECTIONS / named).absolute())
     out = out.absolute()
     if out.exists() and not overwrite:
-        raise RunError(f"--out {out}: exists already", "name another folder, or add --overwrite to replace it")
+        raise RunError(f"--out {out}: exists already", "choose another folder, or add --overwrite to replace it")
     if out.exists() and not (out.is_dir() and ((out / FINDINGS).is_file() or not any(out.iterdir()))):
-        raise RunError(f"--out {out}: is not an inspection of SightX, so it is not overwritten", "name another folder")
+        raise RunError(f"--out {out}: is not an inspection by SightX, so not overwritten", "choose another folder")
     return out
 
 
@@ -82,7 +82,7 @@ def choose_picture(command: str, out: Path | None, overwrite: bool) -> Path:
 
 
 def find_free(path: Path) -> Path:
-    """Return the path, or where that is taken the first free one of <name>-2, <name>-3 … (a suffix stays the end)."""
+    """Return the path or, if it is taken, the first free one of <name>-2, <name>-3 … (the suffix is kept)."""
     free, number = path, 2
     while free.exists():
         free, number = path.with_name(f"{path.stem}-{number}{path.suffix}"), number + 1
@@ -95,7 +95,7 @@ def _is_replaceable(out: Path) -> bool:
 
 @dataclass
 class RunInMaking:
-    """A run that is not whole yet: the folder to fill, and where it will lie."""
+    """An unfinished run: the folder to fill, and its destination."""
 
     partial: Path
     folder: Path
@@ -103,19 +103,19 @@ class RunInMaking:
 
 @contextlib.contextmanager
 def making_run(folder: Path, overwrite: bool = False) -> Iterator[RunInMaking]:
-    """Give a folder to fill; it takes the run's place when the block ends well and is removed when it does not.
+    """Yield a folder to fill; it becomes the run when the block succeeds and is removed when it fails.
 
-    Without `overwrite` a run that took the place meanwhile is not touched: this one lies beside it, under a number.
+    Without `overwrite`, a run that appeared there in the meantime is not touched: this one gets a numbered name.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     except OSError as error:
-        raise RunError(f"{folder}: cannot be written ({error.strerror})", "name another place with --out") from error
+        raise RunError(f"{folder}: cannot be written ({error.strerror})", "choose another place with --out") from error
     making = RunInMaking(partial, folder)
     try:
         yield making
-        partial.chmod(0o755)  # mkdtemp makes it private; a run is shared like any folder
+        partial.chmod(0o755)  # mkdtemp makes it private; a run gets ordinary permissions
         folder = making.folder = folder if overwrite else find_free(folder)
         replaced = None
         if folder.exists():
@@ -129,7 +129,7 @@ def making_run(folder: Path, overwrite: bool = False) -> Iterator[RunInMaking]:
 
 
 def name_latest(folder: Path) -> None:
-    """Let `runs/latest` of the current folder name this run: a link, or a text file where links are not allowed."""
+    """Point `runs/latest` of the current folder to this run: a link, or a text file where links are not allowed."""
     RUNS.mkdir(exist_ok=True)
     target, latest = folder.absolute(), (RUNS / LATEST)
     aside = RUNS / f".{LATEST}-{os.getpid()}"
@@ -142,26 +142,26 @@ def name_latest(folder: Path) -> None:
 
 
 def find_run(model: Path | None) -> Path:
-    """Return a run's folder: the one named, else the newest; raises RunError when there is none."""
+    """Return a run's folder: the given one, else the newest; raises RunError when there is none."""
     latest = RUNS / LATEST
     if model is None and not latest.exists():
-        found = f"{latest} names a run that is gone" if latest.is_symlink() else f"no run yet: there is no {latest}"
-        raise RunError(f"{found} in {Path.cwd()}", "sightx fit DATA makes one, or name a run elsewhere")
+        found = f"{latest} points to a run that is gone" if latest.is_symlink() else f"no run yet: there is no {latest}"
+        raise RunError(f"{found} in {Path.cwd()}", "sightx fit DATA makes one, or give the folder of a run elsewhere")
     model = model or latest
     if model.name == LATEST and model.is_file():  # where links are not allowed
         model = Path(model.read_text(encoding="utf-8").strip())
     folder = model.parent if model.name == BUNDLE and not (model / BUNDLE).exists() else model
     if not folder.is_dir():
-        raise RunError(f"{model}: no such run folder", "give the folder that sightx fit named")
+        raise RunError(f"{model}: no such run folder", "give the run folder printed by sightx fit")
     if not (folder / BUNDLE / BUNDLE_FACTS).is_file():
         raise RunError(
-            f"{folder}: holds no {BUNDLE}/{BUNDLE_FACTS}, so it is not a finished run", "give a folder that fit made"
+            f"{folder}: contains no {BUNDLE}/{BUNDLE_FACTS}, so it is not a finished run", "give a folder made by fit"
         )
     return folder.resolve()
 
 
 def write_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file aside with `write` and rename it when whole; on an error nothing of it stays."""
+    """Write a file under a temporary name with `write` and rename it when complete; an error leaves nothing behind."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{os.getpid()}-{path.name}")
     try:
@@ -172,7 +172,7 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
-    """Write a JSON file, whole or not at all; numbers of NumPy and paths become plain."""
+    """Write a JSON file, completely or not at all; NumPy numbers and paths become plain values."""
     text = json.dumps(content, indent=2, ensure_ascii=False, default=_plain)
     write_file(path, lambda aside: aside.write_text(text + "\n", encoding="utf-8"))
 

@@ -89,7 +89,7 @@ def test_overwriting_latest_takes_the_run_that_it_names(home: Path) -> None:
 
 
 def test_a_run_cannot_be_named_latest(home: Path) -> None:
-    with pytest.raises(RunError, match="kept for the newest run"):
+    with pytest.raises(RunError, match="reserved for the newest run"):
         runs.choose_run_folder("a", Path("runs/latest"), False)
 
 

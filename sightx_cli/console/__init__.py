@@ -1,4 +1,4 @@
-"""What the user sees: data to stdout, talk to stderr; tables, progress bars, JSON."""
+"""What the user sees: results on stdout, messages on stderr; tables, progress bars, JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An audit as people read it: the network stage by stage, what trains, what the store keeps, and why so much trains."""
+"""An audit as people read it: the network stage by stage, what trains, what is cached, and why so much trains."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from sightx_cli.results.audit import AuditResult
 
 BAR_COLUMNS = 16
-"""Of the longest bar: the widest stage's parameters."""
+"""Length of the longest bar, that of the stage with most parameters."""
 
 DISPENSABLE = ("share", "activations", "output", "mult-adds")
-"""Columns that a narrow terminal goes without, in this order."""
+"""Columns dropped on a narrow terminal, in this order."""
 
-UNCUT = "this network cannot be cut between its stages, so only a backbone that is frozen whole is kept"
+UNCUT = "this network cannot be cut between its stages, so features are cached only if the whole backbone is frozen"
 EXAMPLE_IMAGES = 1000
 
 
@@ -51,20 +51,20 @@ def show_audit(result: AuditResult) -> None:
 
 
 def _print_heading(console: Console, result: AuditResult) -> None:
-    """Print what was audited, how much of it trains, and the forward check."""
+    """Print what was audited, how much of it trains, and the result of the forward check."""
     cost = result.cost
     assumed = "" if result.is_classes_given else ", --classes N for yours"
     what = f"   {result.backbone}, {result.size_px} px, {result.classes:,} classes{assumed}"
     name = result.recipe or result.backbone
     what = what if result.recipe else what.replace(f"{result.backbone}, ", "", 1)
     console.print(Text(to_line(name), "bold green").append(to_line(what), "default"), soft_wrap=True)
-    trains = f"  {cost.total:,} parameters, {result.final.trainable:,} of them "
-    trains += "the head's" if not result.recipe else "train" + " in the end" * (len(result.training) > 1)
-    macs = f" ({result.trainable_percent:.2f} %), {format_large(cost.macs)} multiply-adds for one image"
+    trains = f"  {cost.total:,} parameters, {result.final.trainable:,} "
+    trains += "in the head" if not result.recipe else "trainable" + " in the last stage" * (len(result.training) > 1)
+    macs = f" ({result.trainable_percent:.2f} %), {format_large(cost.macs)} multiply-adds per image"
     console.print(Text(trains).append(macs), soft_wrap=True)
     finite = Text("finite", "green") if cost.is_finite else Text("NOT finite", "bold red")
     shapes = f"  checked: {_bracket(cost.input_shape)} → {_bracket(cost.output_shape)}, "
-    weights = "the run's" if result.run else "random"
+    weights = "trained" if result.run else "random"
     console.print(Text(shapes).append(finite).append(f" (a random image, {weights} weights)", "dim"), soft_wrap=True)
 
 
@@ -109,14 +109,14 @@ def _build_stages(result: AuditResult, without: Sequence[str] = ()) -> Table:
 
 
 def _draw_share(parameters: int, trainable: int, widest: int) -> Text:
-    """Draw a stage's parameters as a bar against the widest stage's: what trains bright, what is frozen dim."""
+    """Draw a stage's parameters as a bar relative to the largest stage: trainable ones bright, frozen ones dim."""
     whole = round(BAR_COLUMNS * parameters / widest)
     bright = round(BAR_COLUMNS * trainable / widest)
     return Text("━" * bright, "green").append("━" * (whole - bright), "dim")
 
 
 def _build_training(result: AuditResult) -> Table:
-    """Build the small table of the recipe's training stages; the last is what stands above."""
+    """Build the small table of the recipe's training stages; the last one is what the main table shows."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     table.add_column("training stage", overflow="fold")
     for column in ("epochs", "train", "share"):
@@ -127,7 +127,7 @@ def _build_training(result: AuditResult) -> Table:
         rates = sorted({rate for found in stage.rates_of for rate in found})
         span = " to ".join(map(format_short_rate, dict.fromkeys((rates[0], rates[-1]))))
         for after, trainable in stage.trainable_after:
-            title = f"  {format_count(after, 'epoch')} in" if after else to_line(stage.title)
+            title = f"  after {format_count(after, 'epoch')}" if after else to_line(stage.title)
             epochs, rate = ("", "") if after else (f"{stage.epochs:,}", span)
             is_shown = stage is result.final and after == stage.trainable_after[-1][0]
             shown = Text("shown above", "green") if is_shown else Text("")
@@ -137,10 +137,10 @@ def _build_training(result: AuditResult) -> Table:
 
 
 def _print_kept(console: Console, result: AuditResult) -> None:
-    """Print what the store keeps of each image."""
+    """Print which features are cached for each image."""
     if not result.kept:
         cuttable = "no training stage has a frozen part" if result.cost.can_be_cut else UNCUT
-        _print_paragraph(console, "kept  ", f"nothing: {cuttable}")
+        _print_paragraph(console, "cache ", f"nothing: {cuttable}")
         return
     outputs = ", ".join(f"{one.name} {format_shape(one.shape)} ({format_bytes(one.bytes)})" for one in result.kept)
     each = result.bytes_per_reading
@@ -148,11 +148,11 @@ def _print_kept(console: Console, result: AuditResult) -> None:
     if result.views > 1:
         said += f"; {format_count(result.views, 'view')} of each image, {format_bytes(result.views * each)}"
     said += f"; {EXAMPLE_IMAGES:,} images {format_bytes(EXAMPLE_IMAGES * result.views * each)}"
-    _print_paragraph(console, "kept  ", said)
+    _print_paragraph(console, "cache ", said)
 
 
 def _print_paragraph(console: Console, label: str, text: str, colour: str = "") -> None:
-    """Print a labelled paragraph: wrapped under its label at a terminal, as one line elsewhere."""
+    """Print a labelled paragraph: wrapped beside its label at a terminal, as one line elsewhere."""
     if not console.is_terminal:
         console.print(Text(label).append(to_line(text)), soft_wrap=True)
         return

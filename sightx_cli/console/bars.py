@@ -1,4 +1,4 @@
-"""Progress bars at a terminal: count, unit, time left and the figures of the moment."""
+"""Progress bars at a terminal: count, unit, time left and the current figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sightx_cli.console.output import to_line
 
 REDRAWS_PER_SECOND = 5
 NARROW_COLUMNS = 90
-"""Below this width the figures of the moment give way to the count and the time left."""
+"""Below this width only the count and the time left are shown, without the current figures."""
 
 
 class Bars(Progress):
@@ -40,7 +40,7 @@ class Bars(Progress):
         )
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """Show the tasks that have lasted."""
+        """Show the tasks that have run for long enough."""
         lasting = [task for task in self.tasks if (task.elapsed or 0.0) >= self._patience]
         for task in lasting:
             task.fields.update(count=describe_count(task), left=describe_time_left(task))
@@ -48,28 +48,28 @@ class Bars(Progress):
             yield self.make_tasks_table(lasting)
 
     def begin(self, name: str, total: int | None, unit: str) -> None:
-        """Begin a bar; one of that name that is under way starts anew."""
+        """Begin a bar; a running one of the same name restarts."""
         self.start()
         if name in self._ids:
             self.remove_task(self._ids.pop(name))
         self._ids[name] = self.add_task(to_line(name), total=total, unit=unit, count="", left="", figures="")
 
     def move(self, name: str, units: int, figures: Mapping[str, float]) -> None:
-        """Move a bar on."""
+        """Advance a bar."""
         self.advance(self._ids[name], units)
         if figures and self.console.width >= NARROW_COLUMNS:
             shown = "  ".join(f"{figure} {format_figure(value)}" for figure, value in figures.items())
             self.update(self._ids[name], figures=shown)
 
     def end(self, name: str, last: bool) -> None:
-        """End a bar; with the last one the cursor comes back."""
+        """End a bar; the last one restores the cursor."""
         self.remove_task(self._ids.pop(name))
         if last:
             self.stop()
 
 
 def describe_count(task: Task) -> str:
-    """Say how far a task is: 320/5,216 images; nothing where nothing is counted."""
+    """Describe a task's progress: 320/5,216 images; empty if nothing is counted."""
     if task.total is None and not task.completed:
         return ""
     of = f"/{task.total:,.0f}" if task.total is not None else ""
@@ -77,7 +77,7 @@ def describe_count(task: Task) -> str:
 
 
 def describe_time_left(task: Task) -> str:
-    """Say how long a task still takes, from its speed over the last half minute; its age where that is unknown."""
+    """Estimate a task's remaining time from its speed over the last half minute; its age if that is unknown."""
     left, age = task.time_remaining, task.elapsed or 0.0
     if left is None:
         return f"{age:.0f} s" if age < 60 else format_seconds(age)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sightx_cli.results.audit import BackboneComparison
 
 LABEL_COLUMNS, VALUE_COLUMNS = 15, 13
-"""What a terminal needs for the labels, and at least for each backbone: parameters by the hundred million."""
+"""Columns needed for the labels, and the minimum for each backbone: parameters in the hundreds of millions."""
 
 Row = tuple[str, list[Text]]
 """What is compared, and its value for each backbone."""
@@ -24,20 +24,20 @@ Row = tuple[str, list[Text]]
 AT_HAND = {
     "packaged": ("installed", "green"),
     "cached": ("in the cache", "green"),
-    "network": ("from the network", "yellow"),
+    "network": ("to download", "yellow"),
     "none": ("none: from scratch", "dim"),
 }
-"""What a comparison says of a network's pretrained weights, and its colour."""
+"""Where a network's pretrained weights come from, and its colour."""
 
 
 def show_comparison(result: BackboneComparison) -> None:
-    """Show backbones side by side, as many beside each other as the terminal is wide."""
+    """Show backbones side by side, as many as fit the terminal's width."""
     console = open_console(stderr=False)
     console.print()
     console.print(
         Text(f"{len(result.backbones)} backbones", "bold green").append(
             f", each with a linear head for {result.classes:,} classes"
-            + (" (ImageNet's, as published figures count)" if result.is_original else ""),
+            + (" (ImageNet's, as in published figures)" if result.is_original else ""),
             "default",
         ),
         soft_wrap=True,
@@ -60,7 +60,7 @@ def _build_table(result: BackboneComparison, rows: Sequence[Row], start: int, st
 
 
 def _list_rows(result: BackboneComparison) -> list[Row]:
-    """List the rows: what, and its value for each backbone, the least of its row in green."""
+    """List the rows: what, and its value for each backbone, the smallest in green."""
     backbones = result.backbones
     rows = [("image", [Text(f"{one.size_px} px") for one in backbones])]
     for label, values, write in (
@@ -75,6 +75,6 @@ def _list_rows(result: BackboneComparison) -> list[Row]:
     rows.append(("stages", [Text(str(len(one.stages))) for one in backbones]))
     for train in dict.fromkeys(train for one in backbones for train in one.store):
         kept = [one.store.get(train) for one in backbones]
-        rows.append((f"kept, {train}", [Text(format_bytes(b) if b else "–") for b in kept]))
+        rows.append((f"cached, {train}", [Text(format_bytes(b) if b else "–") for b in kept]))
     rows.append(("weights", [Text(*AT_HAND[one.weights]) for one in backbones]))
     return rows

@@ -1,4 +1,4 @@
-"""A small curve in the terminal, in braille: two dots across and four down to a character."""
+"""A small curve in the terminal, in braille: two dots across and four down per character."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BRAILLE = 0x2800
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The bit of each dot of a braille character, by row and column (Unicode 2800–28FF)."""
 CEILING_SHARE = 0.25
-"""What the curve may rise above its start, as a share of its fall: a diverging loss would flatten the rest."""
+"""How far the curve may rise above its start, as a share of its fall: a diverging loss would flatten the rest."""
 
 
 def draw_curve(
@@ -25,11 +25,11 @@ def draw_curve(
 
     Args:
         rates: positive and rising.
-        losses: one for each rate; those that are not finite are left out.
-        marks: name → rate, as the finder suggests them.
-        width: characters for all of it, the loss scale included.
-        height: lines for the curve itself.
-        ascii_only: draw with `*`, for a terminal that has no braille.
+        losses: one for each rate; values that are not finite are skipped.
+        marks: name → rate, as suggested by the finder.
+        width: total width in characters, including the loss scale.
+        height: height of the curve itself in lines.
+        ascii_only: draw with `*`, for a terminal without braille.
     """
     points = [(math.log10(x), y) for x, y in zip(rates, losses, strict=True) if x > 0 and math.isfinite(y)]
     if len(points) < 2 or width < 24:
@@ -57,7 +57,7 @@ def draw_curve(
 
 
 def _join_dots(dots: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Give every dot on the way from each to the next, so that the curve has no holes."""
+    """Yield every dot on the way from each to the next, so that the curve has no gaps."""
     yield dots[0]
     for (x0, y0), (x1, y1) in pairwise(dots):
         steps = max(abs(x1 - x0), abs(y1 - y0), 1)
@@ -72,7 +72,7 @@ def _to_character(cell: int, ascii_only: bool) -> str:
 
 
 def _draw_marks(places: Mapping[str, int], columns: int, first: float, last: float) -> list[str]:
-    """Draw an arrow and a name under each mark (a line each where names would collide), then the scale."""
+    """Draw an arrow and a name under each mark (on separate lines if names would collide), then the scale."""
     lines: list[list[str]] = []
     for name, column in sorted(places.items(), key=lambda item: item[1]):
         column = min(max(column, 0), columns - 1)

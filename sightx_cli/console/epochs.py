@@ -1,4 +1,4 @@
-"""Epochs as lines of one aligned table while training goes on."""
+"""Epochs as lines of one aligned table while training runs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LEAST_WIDTH = 10
 
 
 class EpochTable:
-    """Turns epoch rows into lines; a new head line stands where the stage or the columns change."""
+    """Turns epoch rows into lines, with a new header whenever the stage or the columns change."""
 
     def __init__(self) -> None:
         self._head: tuple[object, ...] = ()
 
     def add(self, row: Mapping[str, float | int | str]) -> Iterator[Text]:
-        """Give the lines for one epoch: its stage's title and head where they are new, then the figures."""
+        """Yield the lines for one epoch: the stage's title and header if they are new, then the figures."""
         figures = choose_figures(row)
         head = (row.get("stage"), *figures)
         if head != self._head:
@@ -31,7 +31,7 @@ class EpochTable:
             yield Text(f"\n{'stage ' if row.get('epochs') else ''}{to_line(row.get('stage', ''))}", "bold")
             names = "".join(f"  {find_head(figure):>{width_of(figure)}}" for figure in figures)
             yield Text(f"  {'epoch':>7}{names}  {'time':>10}  best", "dim")
-        count = f"{row.get('epoch')}/{row['epochs']}" if row.get("epochs") else "–"  # a head that was solved has none
+        count = f"{row.get('epoch')}/{row['epochs']}" if row.get("epochs") else "–"  # a solved head has none
         cells = "".join(f"  {format_figure(value):>{width_of(figure)}}" for figure, value in figures.items())
         took = format_seconds(float(row["seconds"])) if "seconds" in row else ""
         line = Text(f"  {count:>7}{cells}  {took:>10}")
@@ -39,7 +39,7 @@ class EpochTable:
 
 
 def choose_figures(row: Mapping[str, float | int | str]) -> dict[str, float | int | str]:
-    """Choose the figures to show: the losses, the accuracy and the metric where the row names one, else all."""
+    """Choose the figures to show: losses, accuracy and the metric if the row names one, else all."""
     figures = {name: value for name, value in row.items() if name not in NOT_FIGURES}
     metric = str(row.get("metric", ""))
     if "value" in row:

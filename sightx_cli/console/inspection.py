@@ -1,4 +1,4 @@
-"""The end of an inspection: the data set in a few rows, the findings in plain words, where the page lies."""
+"""The end of an inspection: the data set in a few rows, the findings in plain words, and where the page is."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def show_inspection(result: InspectResult) -> None:
     for finding in result.findings:
         _show_finding(console, finding)
     if result.facts and not result.findings:
-        console.print(Text("nothing to mend: no duplicates, leaks, doubtful labels, outliers or unreadable files"))
+        console.print(Text("no problems found: no duplicates, leaks, doubtful labels, outliers or unreadable files"))
     console.print(Text(f"recipe  {result.recipe}", "bold"))
     _print_indented(console, result.reason)
     console.print()
@@ -59,7 +59,7 @@ def _build_facts(result: InspectResult) -> Table:
 
 
 def _show_finding(console: Console, finding: Finding) -> None:
-    """Show one finding: its title, the first files, what to do."""
+    """Show one finding: its title, the first files, and what to do."""
     colour = "red" if finding.harmful else "cyan"
     console.print(Text("\n● ", colour).append(finding.title, "bold"), soft_wrap=True)
     for row in finding.rows[:LINES_SHOWN] if not finding.lines else ():
@@ -71,13 +71,13 @@ def _show_finding(console: Console, finding: Finding) -> None:
         console.print(Text(f"  {to_line(line)}", "dim"), soft_wrap=True)
     shown = len(finding.lines) or len(finding.rows)
     if shown > LINES_SHOWN:
-        console.print(Text(f"  … {shown - LINES_SHOWN:,} more, on the page", "dim"))
+        console.print(Text(f"  … {shown - LINES_SHOWN:,} more on the page", "dim"))
     _print_indented(console, finding.what)
     _print_indented(console, f"→ {finding.advice}")
 
 
 def _print_indented(console: Console, text: str) -> None:
-    """Print a paragraph: wrapped under its indent at a terminal, as one line elsewhere."""
+    """Print an indented paragraph: wrapped at a terminal, as one line elsewhere."""
     if console.is_terminal:
         console.print(Padding(Text(to_line(text)), (0, 0, 0, 2)))
     else:

@@ -1,4 +1,4 @@
-"""How work is followed on stderr: bars at a terminal, plain lines in a log, warnings alone with --quiet."""
+"""Progress on stderr: bars at a terminal, plain lines in a log, only warnings with --quiet."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 2.0
 """Work shorter than this is not worth a bar or a line."""
 LOG_EVERY_SECONDS = 30.0
-"""A log that nobody redraws hears from a long task this often."""
+"""How often a long task writes a line to a log."""
 
 
 @dataclass
 class Task:
-    """One piece of work under way, for the plain lines of a log."""
+    """One running task, for the plain lines of a log."""
 
     total: int | None
     unit: str
@@ -35,7 +35,7 @@ class Task:
     done: int = 0
 
     def describe(self) -> str:
-        """Say how far it is: 320 of 5,216 images; nothing where nothing was counted."""
+        """Describe its progress: 320 of 5,216 images; empty if nothing was counted."""
         if not self.done and self.total is None:
             return ""
         of = f" of {self.total:,}" if self.total is not None and self.total != self.done else ""
@@ -43,10 +43,10 @@ class Task:
 
 
 class ConsoleListener:
-    """Follows a workflow on stderr (`sightx_cli.progress.Listener`). Use it in a `with`, so that bars are cleared.
+    """Shows progress on stderr (`sightx_cli.progress.Listener`). Use it in a `with`, so that bars are cleared.
 
     Args:
-        quiet: show warnings only.
+        quiet: show only warnings.
     """
 
     def __init__(self, quiet: bool = False) -> None:
@@ -58,11 +58,11 @@ class ConsoleListener:
         self._lock = RLock()
 
     def __enter__(self) -> ConsoleListener:
-        """Begin to listen."""
+        """Start listening."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Clear the bars, also when the work failed, so that what is printed next stands on a line of its own."""
+        """Clear the bars, even after a failure, so that the next output starts on its own line."""
         with self._lock:
             self._tasks.clear()
             if self._bars is not None:
@@ -71,16 +71,16 @@ class ConsoleListener:
                 self._print(Text("interrupted", "bold yellow"))
 
     def note(self, text: str) -> None:
-        """Say one plain line (hidden by --quiet)."""
+        """Print one plain line (hidden by --quiet)."""
         if not self.quiet:
-            self._print(Text(to_line(text)))
+            self._print(Text(to_line(text)), wrap=True)
 
     def warn(self, text: str) -> None:
-        """Say one line that the user should act on (shown always)."""
-        self._print(Text("warning: ", "bold yellow").append(to_line(text), "default"))
+        """Print one line that the user should act on (always shown)."""
+        self._print(Text("warning: ", "bold yellow").append(to_line(text), "default"), wrap=True)
 
     def show_plan(self, title: str, rows: Sequence[tuple[str, str, str]], sentence: str) -> None:
-        """Show what will be done as a table of (what, value, where the value is from), and one sentence of why."""
+        """Show what will be done as a table of (what, value, origin), and why."""
         if self.quiet:
             return
         from sightx_cli.console.plan import build_plan_view
@@ -98,7 +98,7 @@ class ConsoleListener:
                 self._open_bars().begin(task, total, unit)
 
     def advance(self, task: str, units: int = 1, figures: Mapping[str, float] | None = None) -> None:
-        """Move a task on; a log hears of it twice a minute. A task that was never begun is ignored."""
+        """Advance a task, with a line in a log twice a minute. A task that was never started is ignored."""
         with self._lock:
             state = self._tasks.get(task)
             if state is None:
@@ -112,7 +112,7 @@ class ConsoleListener:
                 self._print(Text(f"{to_line(task)}: {state.describe()}{said}"))
 
     def finish(self, task: str) -> None:
-        """End a task, with one line in place of its bar if it took over two seconds."""
+        """End a task; one line replaces its bar if it took over two seconds."""
         with self._lock:
             state = self._tasks.pop(task, None)
             if state is None:
@@ -120,21 +120,22 @@ class ConsoleListener:
             if self._bars is not None:
                 self._bars.end(task, last=not self._tasks)
             seconds = time.monotonic() - state.begun
-            if seconds >= PATIENCE_SECONDS and state.unit != "batches":  # batches end in the line of their epoch
+            if seconds >= PATIENCE_SECONDS and state.unit != "batches":  # the line of an epoch says enough
                 said = f"{state.describe()} in {format_seconds(seconds)}".strip()
                 self._print(Text(f"{to_line(task)}: {said}", "dim"))
 
     def epoch(self, row: Mapping[str, float | int | str]) -> None:
-        """Show one epoch as a line of a table that keeps its columns."""
+        """Show one epoch as a line of an aligned table."""
         if self.quiet:
             return
         with self._lock:
             for line in self._epochs.add(row):
                 self._print(line)
 
-    def _print(self, line: Text) -> None:
+    def _print(self, line: Text, wrap: bool = False) -> None:
+        """Print a line; with `wrap` a terminal breaks it between words, where it would break within one."""
         with self._lock:
-            self._console.print(line, soft_wrap=True)
+            self._console.print(line, soft_wrap=not (wrap and self._console.is_terminal))
 
     def _open_bars(self) -> Bars:
         if self._bars is None:

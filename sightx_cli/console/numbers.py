@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Numbers formatted for people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 
 def format_seconds(seconds: float) -> str:
-    """Give a duration: 0.84 s, 12.3 s, 4 min 05 s, 2 h 03 min."""
+    """Format a duration: 0.84 s, 12.3 s, 4 min 05 s, 2 h 03 min."""
     if seconds < 0.995:
         return f"{seconds:.2f} s"
     if seconds < 59.95:
@@ -18,7 +18,7 @@ def format_seconds(seconds: float) -> str:
 
 
 def format_bytes(bytes_on_disk: float) -> str:
-    """Give a size in decimal units, as file managers do: 512 B, 3.4 MB, 1.2 GB."""
+    """Format a size in decimal units, as file managers do: 512 B, 3.4 MB, 1.2 GB."""
     for unit in ("B", "kB", "MB", "GB"):
         if bytes_on_disk < 1000:
             return f"{bytes_on_disk:.0f} B" if unit == "B" else f"{bytes_on_disk:.1f} {unit}"
@@ -27,24 +27,24 @@ def format_bytes(bytes_on_disk: float) -> str:
 
 
 def format_rate(rate: float) -> str:
-    """Give a learning rate with two significant digits: 2.0e-03."""
+    """Format a learning rate with two significant digits: 2.0e-03."""
     return f"{rate:.1e}"
 
 
 def format_figure(value: object) -> str:
-    """Give a figure of merit with four decimals, a count as it is, and a dash where there is none."""
+    """Format a figure of merit with four decimals, a count as it is, and a missing value as a dash."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def format_count(count: int, one: str, many: str = "") -> str:
-    """Give a count with its noun: 1 image, 2,624 images, 3 batches."""
+    """Format a count with its noun: 1 image, 2,624 images, 3 batches."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def format_large(count: float) -> str:
-    """Give a large number with three significant digits: 4.09 G, 301 M, 5.12 k, 64."""
+    """Format a large number with three significant digits: 4.09 G, 301 M, 5.12 k, 64."""
     if count < 1000:
         return f"{count:.0f}"
     for unit in ("k", "M", "G"):
@@ -56,11 +56,11 @@ def format_large(count: float) -> str:
 
 
 def format_shape(shape: tuple[int, ...]) -> str:
-    """Give the shape of a map, or how many features there are: 2048×7×7, 2,048."""
+    """Format the shape of a feature map, or a number of features: 2048×7×7, 2,048."""
     return f"{shape[0]:,}" if len(shape) == 1 else "×".join(map(str, shape))
 
 
 def format_short_rate(rate: float) -> str:
-    """Give a learning rate as people type it: 1e-3, 2.25e-4."""
+    """Format a learning rate as people type it: 1e-3, 2.25e-4."""
     mantissa, _, exponent = f"{rate:.2e}".partition("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"

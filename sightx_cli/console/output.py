@@ -1,4 +1,4 @@
-"""The two ways out: stdout carries data, stderr carries talk."""
+"""The two output streams: stdout carries results, stderr carries messages."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from rich.console import Console
 from rich.text import Text
 
 UNBOUNDED_COLUMNS = 10_000
-"""Width of a stream that is no terminal: a log or a pipe gets whole lines, whatever reads them may wrap."""
+"""Width of a stream that is not a terminal: a log or a pipe gets whole lines, and its reader may wrap them."""
 
 
 class PatientConsole(Console):
-    """A console that goes quiet, rather than ending the work, when its reader has left."""
+    """A console that goes quiet, instead of ending the work, when its reader has gone."""
 
     def on_broken_pipe(self) -> None:
-        """Say nothing more: hours of training must not end because `| head` did."""
+        """Print nothing more: hours of training must not end because `| head` did."""
         self.quiet = True
         drop_stream(sys.stderr if self.stderr else sys.stdout)
 
 
 def drop_stream(stream: TextIO) -> None:
-    """Send what is left for a stream whose reader has left to nowhere, so that exit is quiet too."""
+    """Redirect a stream whose reader has gone to the null device, so that exit is quiet too."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def open_console(stderr: bool) -> Console:
-    """Build a console on one of the streams, with no interpretation of what is printed (a path may hold brackets)."""
+    """Build a console on one of the streams that prints text literally (a path may contain brackets)."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else UNBOUNDED_COLUMNS
     return PatientConsole(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
 
 
 def to_line(text: object) -> str:
-    """Give text as one line a terminal can be trusted with: control characters and undecodable bytes as escapes."""
+    """Return text as one line that is safe to print: control characters and undecodable bytes as escapes."""
     return "".join(
         c if c.isprintable() else " " if c in "\r\n\t" else c.encode("unicode_escape").decode() for c in str(text)
     )
 
 
 def to_plain(value: Any) -> Any:
-    """Turn a value into what JSON can hold: absolute paths, numpy scalars as numbers, not-a-number as null."""
+    """Convert a value to what JSON can hold: absolute paths, numpy scalars as numbers, NaN as null."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
@@ -69,18 +69,18 @@ def to_plain(value: Any) -> Any:
 
 
 def print_json(obj: Any) -> None:
-    """Print one JSON object, alone, on stdout: indented for a reader at a terminal, one line for a program."""
+    """Print one JSON object, and nothing else, on stdout: indented at a terminal, one line for a program."""
     plain, indent = to_plain(obj), 2 if sys.stdout.isatty() else None
     text = json.dumps(plain, ensure_ascii=False, indent=indent, allow_nan=False)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:  # a terminal of another encoding, or a file name that is no text
+    except UnicodeEncodeError:  # a terminal with another encoding, or a file name that is not text
         text = json.dumps(plain, indent=indent, allow_nan=False)
     print_text(text)
 
 
 def print_text(text: str) -> None:
-    """Print text as it is on stdout, and flush, so that a reader who left is noticed here and not at exit."""
+    """Print text unchanged on stdout and flush, so that a closed pipe is noticed here and not at exit."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
@@ -88,7 +88,7 @@ def print_text(text: str) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table on stdout; columns whose every value is a number or blank stand to the right."""
+    """Print a table on stdout; columns of numbers and blanks are right-aligned."""
     from rich import box
     from rich.table import Table
 
@@ -103,13 +103,13 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 
 
 def print_next(command: str, why: str = "") -> None:
-    """Say on stderr which command comes next."""
+    """Suggest the next command on stderr."""
     line = Text("next  ", "dim").append(to_line(command), "bold cyan")
     open_console(stderr=True).print(line.append(f"   {why}" if why else "", "dim"), soft_wrap=True)
 
 
 def print_error(message: str, hint: str = "", faults: Sequence[str] = ()) -> None:
-    """Print an error on stderr: one line, one line for each fault, one line on what to type next."""
+    """Print an error on stderr: the message, one line for each fault, and a hint on what to type next."""
     console = open_console(stderr=True)
     console.print(Text("error: ", "bold red").append(to_line(message), "default"), soft_wrap=True)
     for fault in faults:

@@ -13,11 +13,14 @@ from rich.text import Text
 from sightx_cli.console.output import to_line
 
 ORIGIN_STYLES = {"option": "bold cyan", "data": "green", "probe": "bold green"}
-"""What the user or the images decided stands out; recipe and default stay quiet."""
+"""What the user or the images decided is highlighted; recipe and default are dim."""
+
+SENTENCES = 2
+"""Sentences of the reason that are shown, the numbers of images and why this recipe: plan.json has all of them."""
 
 
 def build_plan_view(title: str, rows: Sequence[tuple[str, str, str]], sentence: str) -> RenderableType:
-    """Build the plan's table: what, values, and where they are from; the sentence of why stands first."""
+    """Build the plan's view: the first sentences of why, then values and their origins."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     table.add_column("what", no_wrap=True)
     table.add_column("value", overflow="fold")
@@ -26,13 +29,14 @@ def build_plan_view(title: str, rows: Sequence[tuple[str, str, str]], sentence: 
         style = ORIGIN_STYLES.get(origin, "dim")
         table.add_row(Text(to_line(what)), Text(to_line(value)), Text(to_line(origin), style))
     heading = Text(to_line(title), "bold")
-    return Group(heading, Text(to_line(sentence)), Padding(table, (0, 0, 0, 2), expand=False))
+    why = ". ".join(sentence.split(". ")[:SENTENCES]).removesuffix(".") + "."
+    return Group(heading, Text(to_line(why)), Padding(table, (0, 0, 0, 2), expand=False))
 
 
 def fold_rows(rows: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
-    """Fold dotted keys into one row for each section and origin: ("image", "size_px 224, fit pad", "recipe").
+    """Merge dotted keys into one row for each section and origin: ("image", "size_px 224, fit pad", "recipe").
 
-    Sections keep their order. In each, what an option or the images changed follows what the recipe says.
+    Sections keep their order. In each, values changed by an option or the images follow those of the recipe.
     """
     folded: dict[str, dict[str, list[str]]] = {}
     for what, value, origin in rows:

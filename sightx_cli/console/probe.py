@@ -1,4 +1,4 @@
-"""The end of a probe: what was measured, what was taken, where freezing pays."""
+"""The end of a probe: what was measured, what was chosen, and where freezing pays off."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def show_probe(result: ProbeResult) -> None:
-    """Show a probe's choices as a table, its evidence in words, and the figure of each stage."""
+    """Show a probe's choices as a table, its evidence in words, and the figures of each stage."""
     console = open_console(stderr=False)
     console.print()
     console.print(
@@ -26,7 +26,7 @@ def show_probe(result: ProbeResult) -> None:
         ),
         soft_wrap=True,
     )
-    columns = ("choice", "value", "metric", "mean", "± error", "time", "taken")
+    columns = ("choice", "value", "metric", "mean", "± error", "time", "chosen")
     rows = [
         (
             trial["setting"],
@@ -44,7 +44,7 @@ def show_probe(result: ProbeResult) -> None:
     for line in result.evidence:
         console.print(Text(f"  {to_line(line)}"), soft_wrap=True)
     for line in result.skipped:
-        console.print(Text(f"  not tried: {to_line(line)} (--budget gives more)", "yellow"), soft_wrap=True)
+        console.print(Text(f"  not tried: {to_line(line)} (--budget allows more time)", "yellow"), soft_wrap=True)
     if result.depth:
         metric = find_title(result.metric)
         stages = [
@@ -54,8 +54,8 @@ def show_probe(result: ProbeResult) -> None:
             )
             for stage in result.depth
         ]
-        print_table("a head on the output of each stage", ("stage", f"{metric}, alone", "all up to it"), stages)
+        print_table("a head on the features of each stage", ("stage", f"{metric}, alone", "with all before it"), stages)
         console.print(Text(f"  {to_line(result.freezing)}"), soft_wrap=True)
     if not result.chosen:
-        console.print(Text("the recipe stands as it is", "bold"))
+        console.print(Text("no variant is clearly better: recipe unchanged", "bold"))
     console.print(Text("plot  ", "dim").append(to_line(result.picture)), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The end of the work: the key figures and where the result lies on stdout, what to type next on stderr."""
+"""The end of a command: key figures and where the result is on stdout, what to type next on stderr."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def show_fit(result: FitResult) -> None:
     done = "stopped early, best epoch kept" if result.interrupted else "done"
     console.print()
     console.print(
-        Text(f"{done} in {format_seconds(result.seconds['total'])}", "bold green").append(
+        Text(done, "bold green").append(
             f"   {result.recipe}, {images['train']:,} images to train, {images['valid']:,} to validate,"
             f" {task.describe()}",
             "default",
@@ -43,13 +43,13 @@ def show_fit(result: FitResult) -> None:
     )
     console.print(_build_figures(result))
     if result.selected_on:
-        console.print(Text("  the best epoch was chosen on these same validation images: a little flattered", "dim"))
+        console.print(Text("  best epoch chosen on these same validation images: figures a little flattered", "dim"))
     leaks = getattr(result, "leaks", None)
     if leaks:
         shared = (
             (leaks["groups"], "group", "groups"),
-            (leaks["files"], "file", "files"),
-            (leaks.get("copies", 0), "copy saved anew", "copies saved anew"),
+            (leaks["files"], "identical file", "identical files"),
+            (leaks.get("copies", 0), "re-saved copy", "re-saved copies"),
         )
         found = " and ".join(format_count(count, one, many) for count, one, many in shared if count)
         console.print(Text(f"  {found} on both sides of the split: the figures are flattered", "yellow"))
@@ -60,7 +60,7 @@ def show_fit(result: FitResult) -> None:
 
 
 def _build_figures(result: FitResult) -> Table:
-    """Build the table of key figures: a row for each, a column for each part that was measured."""
+    """Build the table of key figures: a row for each, a column for each part measured."""
     parts: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {"valid": (result.metrics, result.intervals)}
     if result.test:
         parts["test"] = (result.test.get("metrics", result.test), result.test.get("intervals") or {})
@@ -83,7 +83,7 @@ def _build_figures(result: FitResult) -> Table:
 
 
 def _build_validation(validation: Mapping[str, Any]) -> Table:
-    """Build the table of the cross-validated figures: the mean over the folds of each."""
+    """Build the table of the cross-validated figures, each the mean over the folds."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     table.add_column(f"{validation['folds']}-fold cross-validation, {validation['model']}", header_style="")
     table.add_column("mean", justify="right")
@@ -100,7 +100,7 @@ def _format_interval(interval: tuple[float, float] | None) -> str:
 
 
 def show_lr_find(result: LrFindResult) -> None:
-    """Show what the learning-rate finder found: the curve, its suggestions, the plot's file."""
+    """Show the result of the learning-rate finder: the curve, its suggestions, the plot's file."""
     console = open_console(stderr=False)
     marks = {name: rate for name, rate in result.suggestions.items() if rate}
     encodes_braille = "utf" in (sys.stdout.encoding or "").lower()
@@ -116,7 +116,7 @@ def show_lr_find(result: LrFindResult) -> None:
 
 
 def show_predict(result: PredictResult) -> None:
-    """Show what was predicted: how many images, how many of each class, where the table lies."""
+    """Show what was predicted: how many images, how many of each class, and where the table is."""
     console = open_console(stderr=False)
     speed = f"{result.images_per_second:,.0f} images/s"
     console.print()
@@ -129,12 +129,12 @@ def show_predict(result: PredictResult) -> None:
     for name, count in result.counts.items():
         bar = "━" * max(round(BAR_COLUMNS * count / most), 1) if count else ""
         console.print(Text(f"  {to_line(name):<{widest}}  {count:>7,}  ").append(bar, "cyan"), soft_wrap=True)
-    _print_unreadable(console, result.unreadable, "with an error in the table")
+    _print_unreadable(console, result.unreadable, "listed with the error in the table")
     console.print(Text("table ", "dim").append(to_line(result.output)), soft_wrap=True)
 
 
 def _print_unreadable(console: Console, unreadable: int | list[str], what: str) -> None:
-    """Name the first images that could not be read, and count the rest."""
+    """List the first images that could not be read, and count the rest."""
     count = unreadable if isinstance(unreadable, int) else len(unreadable)
     if not count:
         return
@@ -144,14 +144,14 @@ def _print_unreadable(console: Console, unreadable: int | list[str], what: str) 
 
 
 def show_cache(listing: CacheListing) -> None:
-    """Show what is kept of frozen layers' outputs, the newest first, and the room it takes."""
+    """Show the cached features, the most recently used first, and the disk space they take."""
     entries = sorted(listing.entries, key=lambda entry: entry.last_used, reverse=True)
     rows = [
         (entry.name, format_bytes(entry.bytes_on_disk), f"{entry.last_used:%Y-%m-%d %H:%M}", entry.what)
         for entry in entries
     ]
     if rows:
-        print_table("", ("name", "size", "last used", "what"), rows)
+        print_table("", ("name", "size", "last used", "contents"), rows)
     open_console(stderr=False).print(
         Text(f"{format_bytes(listing.total_bytes)} of {format_bytes(listing.budget_bytes)}   ", "bold").append(
             str(Path(listing.folder)), "default"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DEMO_PREFIX = "demo:"
-"""What a source begins with that is a demo: `demo:solar`."""
+"""The prefix of a demo source: `demo:solar`."""
 DEMOS = ("solar",)
 
 GRADES = {0: "0_functional", 1: "1_possibly_defective", 2: "2_probably_defective", 3: "3_defective"}
@@ -27,9 +27,9 @@ GRADES = {0: "0_functional", 1: "1_possibly_defective", 2: "2_probably_defective
 
 
 def load_demo(name: str) -> Manifest:
-    """The demo data set of this name as a manifest, straight from the package that ships it.
+    """The demo data set of this name as a manifest, read directly from the package that ships it.
 
-    Raises: `DataError` for another name, or where the package is not installed.
+    Raises: `DataError` for an unknown name, or if the package is not installed.
     """
     _check_name(name)
     return load_solar()
@@ -38,7 +38,7 @@ def load_demo(name: str) -> Manifest:
 def load_solar() -> Manifest:
     """The solar cells, four grades in order, each image with its kind of cell in the column `cell` (mono or poly).
 
-    Raises: `DataError` where the package `elpv-dataset` is not installed.
+    Raises: `DataError` if the package `elpv-dataset` is not installed.
     """
     root = _find_solar()
     return build_manifest(_read_labels(root), root, "demo")
@@ -47,7 +47,7 @@ def load_solar() -> Manifest:
 def write_demo(name: str, folder: str | Path, listener: Listener) -> Path:
     """Write a demo data set as `images/` and `labels.csv` into a folder; returns the path of the table.
 
-    Raises: `DataError` as `load_demo`; `RunError` for a folder that is not empty, or that cannot be written.
+    Raises: `DataError` like `load_demo`; `RunError` for a folder that is not empty or not writable.
     """
     _check_name(name)
     root = _find_solar()
@@ -56,7 +56,7 @@ def write_demo(name: str, folder: str | Path, listener: Listener) -> Path:
     task = "writing the images"
     try:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise RunError(f"{target} exists already and is not an empty folder", "give a new folder")
+            raise RunError(f"{target} exists already and is not an empty folder", "choose a new folder")
         (target / "images").mkdir(parents=True)
         listener.start(task, len(frame), "images")
         try:
@@ -70,7 +70,7 @@ def write_demo(name: str, folder: str | Path, listener: Listener) -> Path:
         unfinished.replace(table)
     except OSError as error:
         raise RunError(
-            f"cannot write to {target}: {error.strerror or error}", "make room, or give another folder"
+            f"cannot write to {target}: {error.strerror or error}", "free some space, or choose another folder"
         ) from error
     return table
 

@@ -1,4 +1,4 @@
-"""Reads a list of images to leave out, as `sightx inspect --fix` writes it, and takes them out of a manifest."""
+"""Reads a list of images to leave out, as written by `sightx inspect --fix`, and removes them from a manifest."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sightx_cli.data.tables import read_table
 from sightx_cli.errors import DataError
 
 LEAVE_OUT = "leave out"
-"""The value of the column `action` that counts; a table without that column leaves out every row."""
+"""The value of the column `action` that excludes a row; without that column every row is excluded."""
 
 
 @dataclass(frozen=True)
 class Exclusion:
-    """A manifest without the images that a list names, how many those were, and the names that matched nothing."""
+    """A manifest without the listed images, how many those were, and the names that matched nothing."""
 
     manifest: Manifest
     excluded: int
@@ -24,7 +24,7 @@ class Exclusion:
 
 
 def exclude_images(manifest: Manifest, table: Path) -> Exclusion:
-    """Leave out the images that a table's column `image` names, as the manifest does or by absolute path.
+    """Leave out the images listed in a table's column `image`, named as in the manifest or by absolute path.
 
     Where the table has a column `action`, only its rows with "leave out" count.
 
@@ -32,7 +32,7 @@ def exclude_images(manifest: Manifest, table: Path) -> Exclusion:
     """
     table = table.expanduser()
     if not table.is_file():
-        raise DataError(f"--exclude {table}: no such file", "sightx inspect DATA --fix list.csv writes one")
+        raise DataError(f"--exclude {table}: no such file", "create one with sightx inspect DATA --fix list.csv")
     rows = read_table(table, ["image"])
     if "action" in rows.columns:
         rows = rows[rows["action"].str.strip().str.lower() == LEAVE_OUT]
@@ -45,12 +45,12 @@ def exclude_images(manifest: Manifest, table: Path) -> Exclusion:
     kept = frame[~frame["image"].isin(found)].reset_index(drop=True)
     excluded = len(frame) - len(kept)
     if not len(kept):
-        raise DataError(f"--exclude {table}: it leaves out all {len(frame):,} images", "take rows out of it")
-    notes = (*manifest.notes, f"left out {excluded:,} image{'s' * (excluded != 1)} that {table.name} names")
+        raise DataError(f"--exclude {table}: it leaves out all {len(frame):,} images", "remove rows from it")
+    notes = (*manifest.notes, f"left out {excluded:,} image{'s' * (excluded != 1)} listed in {table.name}")
     unmatched = tuple(sorted(name for name, image in matched.items() if not image))
     return Exclusion(replace(manifest, frame=kept, notes=notes if excluded else manifest.notes), excluded, unmatched)
 
 
 def _find_image(name: str, root: Path, by_path: dict[str, str]) -> str:
-    """Return the manifest's name of an image that is named by a path, absolute or below the source's folder, or ""."""
+    """Return the manifest's name for an image given by a path, absolute or below the source's folder, or ""."""
     return by_path.get(os.path.normpath(root / name.replace("\\", os.sep)), "")

@@ -1,4 +1,4 @@
-"""What a data set is, in numbers, from the headers of its files: the facts a plan is made from."""
+"""A data set in numbers, from the headers of its files: the facts a plan is based on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Spread:
-    """The smallest, middle and largest of a size in pixels."""
+    """The minimum, median and maximum of a size in pixels."""
 
     min: int
     median: int
@@ -28,7 +28,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class AspectSpread:
-    """The smallest, middle and largest of width ÷ height."""
+    """The minimum, median and maximum of width ÷ height."""
 
     min: float
     median: float
@@ -40,7 +40,7 @@ class Fingerprint:
     """The facts of a data set; all counts are of readable images.
 
     `imbalance_ratio` is the largest class over the smallest. `bits` is bits per channel; `modes` are Pillow's ("L" is
-    grey, "RGB" colour). `groups` counts the distinct groups, 0 where none are set.
+    grey, "RGB" colour). `groups` counts the distinct groups, 0 if none are set.
     """
 
     source_kind: str
@@ -64,7 +64,7 @@ class Fingerprint:
         return asdict(self)
 
     def describe(self) -> list[tuple[str, str]]:
-        """Return rows of (what, value) for people."""
+        """Return rows of (what, value) for display."""
         rows = [
             ("images", f"{self.images:,}"),
             ("parts", ", ".join(f"{part} {count:,}" for part, count in self.parts.items())),
@@ -113,19 +113,19 @@ def _count(values: Iterable[str]) -> dict[str, int]:
 
 
 def _describe_imbalance(ratio: float) -> str:
-    return "the classes are of one size" if ratio == 1 else f"the largest class is {ratio:,.1f} times the smallest"
+    return "balanced" if round(ratio, 1) == 1 else f"the largest class is {ratio:,.1f} times the smallest"
 
 
 def _describe_size(wide: Spread, high: Spread) -> str:
     if wide.min == wide.max and high.min == high.max:
-        return f"{wide.min:,} × {high.min:,} px, all of them"
-    middle = f"{wide.median:,} × {high.median:,} px in the middle"
-    return f"{middle}, {wide.min:,} to {wide.max:,} wide, {high.min:,} to {high.max:,} high"
+        return f"{wide.min:,} × {high.min:,} px (all)"
+    middle = f"{wide.median:,} × {high.median:,} px (median)"
+    return f"{middle}, {wide.min:,} to {wide.max:,} px wide, {high.min:,} to {high.max:,} px high"
 
 
 def _describe_range(aspect: AspectSpread) -> str:
     low, middle, high = (f"{value:.2f}" for value in (aspect.min, aspect.median, aspect.max))
-    return low if low == high else f"{low} to {high}, {middle} in the middle"
+    return low if low == high else f"{low} to {high}, median {middle}"
 
 
 def _measure_spread(sizes: Sequence[int]) -> Spread:

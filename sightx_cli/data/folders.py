@@ -1,4 +1,4 @@
-"""Lists the image files of a folder: recursive, in natural order, each folder once even where links loop."""
+"""Lists the image files of a folder: recursively, in natural order, each folder once even if links form a loop."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _IGNORED_FOLDERS = frozenset(("__macosx", "@eadir", "$recycle.bin", "__pycache__
 
 @dataclass
 class Listing:
-    """What was met on the way: images are yielded, the rest is counted here, to be said once."""
+    """What was found on the way: images are yielded, the rest is counted here and reported once."""
 
     visited: set[tuple[int, int]] = field(default_factory=set)
     other_images: Counter[str] = field(default_factory=Counter)
     misnamed: int = 0
 
     def notes(self) -> tuple[str, ...]:
-        """What the user should know of the files that were left out, one line each."""
+        """What the user should know about the files that were left out, one line each."""
         lines = []
         if self.other_images:
             kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in self.other_images.most_common(4))
-            lines.append(f"left out files of a kind that is not read: {kinds} (convert them to PNG, TIFF or JPEG)")
+            lines.append(f"left out files of unsupported formats: {kinds} (convert them to PNG, TIFF or JPEG)")
         if self.misnamed:
             lines.append(f"left out {self.misnamed:,} files whose names are not valid UTF-8 (rename them)")
         return tuple(lines)
 
 
 def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
-    """Sort key in which scan2 comes before scan10; letters of either case stand together."""
+    """Sort key in which scan2 comes before scan10; upper and lower case sort together."""
     parts = re.split(r"([0-9]+)", name.casefold())
     return *((0, int(part)) if place % 2 else (1, part) for place, part in enumerate(parts) if part), (2, name)
 
@@ -49,7 +49,7 @@ def is_image_name(name: str) -> bool:
 
 
 def list_folder(folder: Path) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
-    """The folders and the files in a folder, in natural order, without the hidden ones and `__MACOSX` and its like.
+    """The folders and the files in a folder, in natural order, without hidden ones, `__MACOSX` and the like.
 
     Raises: `DataError` if the folder cannot be read.
     """
@@ -61,7 +61,7 @@ def list_folder(folder: Path) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[
     except OSError as error:
         raise DataError(
             f"the folder {folder} cannot be read: {error.strerror}",
-            f"check that you may read it: ls -ld '{folder}'",
+            f"check its permissions: ls -ld '{folder}'",
         ) from error
     folders = [entry for entry in shown if _is_folder(entry)]
     return folders, [entry for entry in shown if not _is_folder(entry)]
@@ -70,8 +70,8 @@ def list_folder(folder: Path) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[
 def list_images(folder: Path, listing: Listing) -> Iterator[Path]:
     """The image files in a folder and the folders below it; links to folders are followed, each folder is read once.
 
-    The folder itself is for the caller to mark as visited. A link to a file that is gone is listed, so that it is
-    reported and not lost.
+    The caller marks the folder itself as visited. A link to a missing file is listed, so that it is
+    reported rather than lost.
 
     Raises: `DataError` if a folder cannot be read.
     """
@@ -93,15 +93,15 @@ def list_images(folder: Path, listing: Listing) -> Iterator[Path]:
 
 
 def mark_visited(folder: Path, listing: Listing) -> bool:
-    """Note that a folder has been entered; False if it was entered before, by this name or through a link.
+    """Record that a folder has been entered; False if it was entered before, under this name or through a link.
 
-    Raises: `DataError` if the folder cannot be looked at.
+    Raises: `DataError` if the folder cannot be accessed.
     """
     try:
         state = folder.stat()
     except OSError as error:
         raise DataError(
-            f"the folder {folder} cannot be read: {error.strerror}", f"check that you may read it: ls -ld '{folder}'"
+            f"the folder {folder} cannot be read: {error.strerror}", f"check its permissions: ls -ld '{folder}'"
         ) from error
     identity = (state.st_dev, state.st_ino)
     if identity in listing.visited:
@@ -122,7 +122,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def is_valid_text(name: str) -> bool:
-    """Whether a name is valid UTF-8: a file's need not be."""
+    """Whether a name is valid UTF-8, which file names need not be."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:

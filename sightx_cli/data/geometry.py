@@ -1,7 +1,7 @@
-"""Brings an image of any shape to the square that the network takes: crop, pad or squash.
+"""Fits an image of any shape to the network's square input: crop, pad or squash.
 
-Resizing is bicubic with `reducing_gap=2`, Pillow's antialiased filter after a cheap whole-number reduction; the
-pretrained weights were made with bicubic images at a crop of 0.875 (timm's `crop_pct` for this family).
+Resizing is bicubic with `reducing_gap=2`, Pillow's antialiased filter after a cheap integer reduction; the
+pretrained weights were trained on bicubic images with a crop of 0.875 (timm's `crop_pct` for this family).
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from sightx_cli.errors import DataError
 
 FITS = ("crop", "pad", "squash")
 CROP_PART = 0.875
-"""The part of the short side that a centre crop keeps: 224 of 256, as in ImageNet's own evaluation."""
+"""The share of the short side that a centre crop keeps: 224 of 256, as in ImageNet's standard evaluation."""
 PAD_COLOUR = (0, 0, 0)
-"""Black: what lies around an X-ray or a fundus anyway, and the same for every image, so the border says nothing."""
+"""Black, as around an X-ray or a fundus, and the same for every image, so that the border carries no information."""
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True)
 class Window:
-    """The rectangle that fills the square, in the image's pixels; where it reaches beyond the image, it is padded."""
+    """The rectangle that fills the square, in the image's pixels; parts beyond the image are padded."""
 
     left: float
     top: float
@@ -38,7 +38,7 @@ def fit_image(image: Image.Image, size_px: int, fit: str) -> Pixels:
     """Fit an RGB image into a square, the plain view: (size_px, size_px, 3) uint8.
 
     crop: the short side to size_px / 0.875, then the centre. pad: the whole image, black around it. squash: the whole
-    image, its sides pressed to one length.
+    image, its sides scaled to the same length.
 
     Raises: `DataError` for any other `fit`.
     """
@@ -55,7 +55,7 @@ def choose_window(image_size: tuple[int, int], fit: str) -> Window:
     elif fit == "pad":
         side = max(width, height)
     else:
-        raise DataError(f"image.fit is {fit!r}; it can be {', '.join(FITS)}", "add --set image.fit=pad")
+        raise DataError(f"image.fit is {fit!r}; allowed: {', '.join(FITS)}", "add --set image.fit=pad")
     return Window((width - side) / 2, (height - side) / 2, side, side)
 
 
@@ -74,7 +74,7 @@ def cut_window(
     size_px: int,
     light: Callable[[Image.Image], Image.Image] | None = None,
 ) -> Image.Image:
-    """Resize a window of the image to a square of `size_px` in one step, black where it reaches beyond the image.
+    """Resize a window of the image to a square of `size_px` in one step, black beyond the image.
 
     `light` changes the resized pixels of the image, but not the black around them.
     """
@@ -96,6 +96,6 @@ def cut_window(
 
 
 def _span(start: float, end: float, limit_px: int) -> tuple[int, int]:
-    """Whole pixels of a stretch, at least one: a line 4,000 px long and 3 px high still shows."""
+    """Whole pixels of a span, at least one: an image 4,000 px wide and 3 px high remains visible."""
     first = min(round(start), limit_px - 1)
     return first, max(round(end), first + 1)

@@ -1,4 +1,4 @@
-"""A table of labelled images as the user wrote it: read, completed, and checked row against row."""
+"""A table of labelled images as the user wrote it: read, completed, and checked for contradictory rows."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-"""What a folder or a value of the column split may be called, in any case of letters, and what it means."""
+"""Accepted names of parts, as folders or in the column split, in upper or lower case, and what they mean."""
 
-_FILE = " file"  # a working column; the names of a table's own columns have no blank in front
+_FILE = " file"  # a working column; a table's own columns never start with a blank
 
 
 def load_labelled_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Read a table of labelled images: image, path, label, split, group, then its other columns; and what to tell.
+    """Read a table of labelled images: image, path, label, split, group, then its other columns; and notes.
 
-    Raises: `DataError` for a table that is not one, with empty or contradictory rows, or of which no image exists.
+    Raises: `DataError` for a file that is not a table, for empty or contradictory rows, or if no image exists.
     """
     table = read_table(path, ["image"])
     _refuse_predictions(table, path)
@@ -47,12 +47,12 @@ def load_labelled_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
     table[_FILE] = [os.path.normpath(file) for file in table["path"]]
     table = table.drop_duplicates([_FILE, "label", "split", "group"])
     if len(table) < rows:
-        notes.append(f"{rows - len(table):,} rows of {path.name} stand there twice and were read once")
+        notes.append(f"ignored repeated rows of {path.name}: {rows - len(table):,}")
     _check_contradictions(table, path)
     missing = [not exists(file) for file in table["path"]]
     if all(missing):
         raise DataError(
-            f"none of the {len(table):,} images of {path} exists; the first would be {table['path'].iloc[0]}",
+            f"none of the {len(table):,} images of {path} exists; the first path is {table['path'].iloc[0]}",
             f"write the paths relative to the table's own folder, {path.parent}",
         )
     first = ["image", "path", "label", "split", "group"]
@@ -75,7 +75,7 @@ def _check_filled(table: pd.DataFrame, path: Path) -> None:
         if lines:
             raise DataError(
                 f"{path}: {len(lines):,} rows have no {name} (line {', '.join(lines[:5] + ['…'] * (len(lines) > 5))})",
-                "fill them in, or delete these rows",
+                "fill them in, or delete the rows",
             )
 
 
@@ -84,12 +84,12 @@ def _read_parts(parts: pd.Series[str], path: Path) -> list[str]:
     wrong = sorted({part for part in parts if part.lower() not in known})
     if wrong:
         raise DataError(
-            f"{path}: split is {', '.join(map(repr, wrong[:5]))}; it can be train, valid, test or empty",
-            "rename these values, or delete the column to have a valid part split off",
+            f"{path}: split is {', '.join(map(repr, wrong[:5]))}; allowed: train, valid, test or empty",
+            "rename these values, or delete the column to have a valid part set aside",
         )
     read = [known[part.lower()] for part in parts]
     if any(read) and not set(read) & {"train", ""}:
-        raise DataError(f"{path}: no row has split train", "say train for the images to learn from")
+        raise DataError(f"{path}: no row has split train", "set split to train for the images to train on")
     return read if set(read) - {"train", ""} else [""] * len(read)
 
 

@@ -1,6 +1,6 @@
-r"""Guesses from file names which images belong together, such as `person12_bacteria_3.jpeg`, for the user to confirm.
+r"""Guesses from file names such as `person12_bacteria_3.jpeg` which images belong together, for the user to confirm.
 
-A guess is proposed with the option to type, and never applied: only the user knows what a name means.
+A guess is suggested with the option to type, but never applied: only the user knows what a name means.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MIN_SHARE = 0.2
-"""Of all images, so many must share their group with another, or the names say nothing worth typing."""
+"""This share of all images must share a group with another, or the guess is not worth typing."""
 
 MIN_SHARE_OF_KIND = 0.1
-"""Of the images that one kind of name matches, so many must share their group: fewer is chance."""
+"""This share of the images matched by one kind of name must share a group: fewer may be chance."""
 
 FEW = 4
-"""A group of so many images is never too large a share, however few images there are."""
+"""A group of this size is never too large a share, however few images there are."""
 
 MAX_WORDS = 6
-"""More words than these before the numbers are names, not a system."""
+"""More distinct words before the numbers than this are names, not a system."""
 
 _WORDS = (
     "person|patient|pat|pt|subject|subj|sub|participant|volunteer|donor|child|case|study|animal|mouse|specimen|sample|"
@@ -30,7 +30,7 @@ _WORDS = (
 
 @dataclass(frozen=True)
 class Kind:
-    """One way of naming: what is looked for in a name (its group `word` is kept as found), and what to type for it."""
+    """One naming scheme: the pattern to find in a name (its group `word` is kept as found), and what to type for it."""
 
     finds: str
     each: str = ""
@@ -38,25 +38,25 @@ class Kind:
     whole: str = ""
     """What to type for all words at once, as `^.+(?={words})`."""
     most: float = 0.2
-    """The largest share of the images that one group may hold."""
+    """The largest share of the images that one group may have."""
 
 
 KINDS = (
     Kind(rf"(?i)(?<![a-z])(?P<word>(?:{_WORDS})[-_ ]?)\d+", each=r"{word}\d+", most=0.5),
     Kind(r"(?<![A-Za-z])(?P<word>[A-Za-z]{1,12}-)\d+(?=-\d+)", each=r"{word}\d+"),  # IM-0115-0001
     Kind(r"(?i)^.+(?P<word>[-_ ](?:left|right|od|os|l|r))(?=[-_ .]|$)", whole="^.+(?={words})"),  # 10_left
-    Kind(r"^.+(?P<word>\.rf\.)", whole="^.+(?={words})"),  # Roboflow's exports: several of one photograph
+    Kind(r"^.+(?P<word>\.rf\.)", whole="^.+(?={words})"),  # Roboflow exports: several versions of one photograph
     Kind(r"(?i)^.+(?P<word>[-_ ](?:slice|frame|view|aug|crop|patch|tile|z|t)[-_ ]?)(?=\d+)", whole="^.+(?={words})"),
     Kind(r"^\d+(?=_\d{1,4}\.)", whole=r"^\d+(?=_)"),  # NIH: 00000013_005.png; not a date and a time
 )
-"""The ways of naming that are known, tried in this order; an image counts for the first that matches its name."""
+"""The known naming schemes, tried in this order; an image counts for the first that matches its name."""
 
 
 @dataclass(frozen=True)
 class Guess:
-    """What the file names say: what to type after --group-by, how many groups that makes, of how many images.
+    """What the file names suggest: what to type after --group-by, and how many groups of how many images result.
 
-    `images` counts those that share their group with another; `example` is one of their names.
+    `images` counts those that share a group with another; `example` is one of their names.
     """
 
     expression: str
@@ -66,10 +66,10 @@ class Guess:
 
 
 def guess_groups(images: Sequence[str], labels: Sequence[str]) -> Guess | None:
-    """Guess whether file names look like groups; None where they do not.
+    """Guess groups from file names; None if they do not look like groups.
 
-    `images` are names with or without folders, `labels` the class of each. What makes one group of all, or as few
-    groups as there are classes, is no group: it is a name that all share, or the class.
+    `images` are names with or without folders, `labels` the class of each. A single group, or as few
+    groups as classes, does not count: that is a prefix shared by all names, or the class.
     """
     names = name_files(images)
     left = list(range(len(names)))
@@ -93,19 +93,19 @@ def guess_groups(images: Sequence[str], labels: Sequence[str]) -> Guess | None:
 
 
 def name_files(images: Iterable[str]) -> list[str]:
-    """Return the file names of images that are named with their folders, in the way of any system."""
+    """Return the file names of image paths, with either kind of separator."""
     return [re.split(r"[\\/]", str(image))[-1] for image in images]
 
 
 def find_names(expression: str, names: Sequence[str]) -> list[str]:
-    """Return each name's group by a regular expression: its first parenthesis or the whole match; "" for no match."""
+    """Return each name's group by a regular expression: the first parenthesis or the whole match; "" for no match."""
     pattern = re.compile(expression)
     found = [pattern.search(name) for name in names]
     return ["" if match is None else (match[1] if pattern.groups else match[0]) or "" for match in found]
 
 
 def _write_expression(kind: Kind, matches: Iterable[re.Match[str]]) -> str:
-    """Write what to type for the words that a kind found; empty where there are none, or too many."""
+    """Build the expression to type for the words found; empty if there are none, or too many."""
     found = list(matches)
     if not found:
         return ""

@@ -1,4 +1,4 @@
-"""Reads the layout of what the user has: class folders, train/ and valid/ folders, a table, a demo, or loose images."""
+"""Reads the layout of the user's data: class folders, train/ and valid/ folders, a table, a demo, or loose images."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _LAYOUT_HINT = "give a folder with one subfolder of images for each class, or a 
 def load_manifest(source: str | Path) -> Manifest:
     """Read the layout of a source: a folder, a table (CSV, TSV, Parquet) or `demo:solar`. No image is opened.
 
-    Raises: `DataError` for a missing path, a layout that is none of these, an empty folder, a table with faults.
+    Raises: `DataError` for a missing path, an unknown layout, an empty folder, or a faulty table.
     """
     if isinstance(source, str) and source.startswith(DEMO_PREFIX):
         return load_demo(source.removeprefix(DEMO_PREFIX))
     path = Path(source).expanduser()
     _check_exists(path)
     if not is_valid_text(str(path.absolute())):
-        raise DataError(f"{path}: its path is not valid UTF-8 text", "rename the folder that is not, and try again")
+        raise DataError(f"{path}: its path is not valid UTF-8 text", "rename that folder, and try again")
     if path.is_dir():
         return _load_folder(path.absolute())
     if is_table_name(path):
@@ -46,10 +46,10 @@ def load_manifest(source: str | Path) -> Manifest:
 
 
 def list_unlabelled(sources: Sequence[str | Path]) -> list[tuple[str, str]]:
-    """List the images to predict: folders (recursive), files, tables with a column image; each file once.
+    """List the images to predict: folders (recursively), files, tables with a column image; each file once.
 
     Returns pairs (image, path): the image as given (the source as typed with the folders below it, or a table's
-    value), and its absolute path. pandas is imported only for a table, so that one image is predicted at once.
+    value), and its absolute path. pandas is imported only for a table, so that predicting one image is quick.
 
     Raises: `DataError` for a missing path or a source without images.
     """
@@ -62,7 +62,7 @@ def list_unlabelled(sources: Sequence[str | Path]) -> list[tuple[str, str]]:
             mark_visited(given, listing)
             images = [(str(image), str(image.absolute())) for image in list_images(given, listing)]
             if not images:
-                raise DataError(f"{given} holds no images", "; ".join(listing.notes()) or "give a folder with images")
+                raise DataError(f"{given} contains no images", "; ".join(listing.notes()) or "give a folder of images")
         elif is_table_name(given):
             table = read_table(given, ["image"])
             root = given.absolute().parent
@@ -93,7 +93,7 @@ def _load_folder(root: Path) -> Manifest:
     names = [entry.name for entry in folders]
     parts = _choose_parts(root, names)
     notes = [
-        f"left out {root.name}/{name}/, which lies beside {', '.join(parts)}" for name in names if name not in parts
+        f"left out {root.name}/{name}/, which is next to {', '.join(parts)}" for name in names if name not in parts
     ]
     if parts:
         rows = _list_classes({root / name: SPLIT_NAMES[name.lower()] for name in parts}, listing, notes)
@@ -104,22 +104,22 @@ def _load_folder(root: Path) -> Manifest:
     if not rows:
         tables = [entry.name for entry in files if is_table_name(Path(entry.name))]
         raise DataError(
-            f"{root} holds no images in class folders" + "".join(f"; {note}" for note in notes),
+            f"{root} contains no images in class folders" + "".join(f"; {note}" for note in notes),
             f"type sightx fit '{root / tables[0]}'" if tables else _LAYOUT_HINT,
         )
-    if {part for _, _, part in rows} == {"train"}:  # alone it is no split: a valid part is still to be set aside
+    if {part for _, _, part in rows} == {"train"}:  # alone it is not a split: a valid part is still to be set aside
         parts = []
         rows = [(path, label, "") for path, label, _ in rows]
     return build_manifest(_build_frame(rows, root), root, "split-folders" if parts else "folder", notes)
 
 
 def _choose_parts(root: Path, names: Sequence[str]) -> list[str]:
-    """The folders that are parts such as train/; none where the folders are the classes themselves.
+    """The folders that are parts such as train/; none if the folders are the classes themselves.
 
-    A class may be called train, too (a picture of a railway): it is a part only where it holds class folders, and where
-    another part lies beside it or no other images do.
+    A class may be called train, too (pictures of railways): it is a part only if it contains class folders, and if
+    another part, or no other images, are next to it.
 
-    Raises: `DataError` for parts that hold images but no class folders, and for parts without a train/.
+    Raises: `DataError` for parts that contain images but no class folders, and for parts without train/.
     """
     parts = [name for name in names if name.lower() in SPLIT_NAMES]
     with_classes = [name for name in parts if list_folder(root / name)[0]]
@@ -136,15 +136,15 @@ def _choose_parts(root: Path, names: Sequence[str]) -> list[str]:
         return parts if len(parts) > 1 or alone else []
     if len(with_classes) == len(names):
         raise DataError(
-            f"{root} has {', '.join(with_classes)} but no train", "name the folder of the images to learn from train"
+            f"{root} has {', '.join(with_classes)} but no train", "name the folder with the training images train"
         )
     return []
 
 
 def _list_classes(bases: Mapping[Path, str], listing: Listing, notes: list[str]) -> list[tuple[Path, str, str]]:
-    """(path, label, part) of every image in the class folders of `bases` {folder: part}; the top folder is the label.
+    """(path, label, part) of every image in the class folders of `bases` {folder: part}; the class folder is the label.
 
-    All class folders are marked before one is read, so that a link from one class into another takes nothing from it.
+    All class folders are marked before any is read, so that a link from one class into another takes no images from it.
     """
     classes: list[tuple[Path, str]] = []
     for base, part in bases.items():
@@ -152,13 +152,13 @@ def _list_classes(bases: Mapping[Path, str], listing: Listing, notes: list[str])
         folders, files = list_folder(base)
         loose = sum(is_image_name(entry.name) for entry in files)
         if loose:
-            notes.append(f"left out {loose:,} images that lie directly in {base.name}/, in no class folder")
+            notes.append(f"left out {loose:,} image{'s' * (loose != 1)} directly in {base.name}/, in no class folder")
         classes += [(base / entry.name, part) for entry in folders if mark_visited(base / entry.name, listing)]
     rows: list[tuple[Path, str, str]] = []
     for folder, part in classes:
         found = [(path, folder.name, part) for path in list_images(folder, listing)]
         if not found:
-            notes.append(f"left out the folder {folder.parent.name}/{folder.name}/, which holds no images")
+            notes.append(f"left out the folder {folder.parent.name}/{folder.name}/, which contains no images")
         rows += found
     return rows
 

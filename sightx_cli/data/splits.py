@@ -1,4 +1,4 @@
-"""Divides images into train and valid: stratified by class, seeded, and never with one group on both sides.
+"""Splits images into train and valid: stratified by class, seeded, and never with a group on both sides.
 
 A group is what must stay together: all images of one patient, one part, one batch. A test part is never touched.
 """
@@ -37,7 +37,7 @@ def split_manifest(
     Raises: `DataError` if `valid_fraction` is not between 0 and 1, or the groups leave a class with no training image.
     """
     if not 0 < valid_fraction < 1:
-        raise DataError(f"the valid part is to be {valid_fraction} of the images; it must lie between 0 and 1")
+        raise DataError(f"the valid fraction is {valid_fraction}; it must be between 0 and 1")
     result = frame.copy()
     split = result["split"].to_numpy(dtype=object).copy()
     pool = np.flatnonzero((split == "") | (split == "train"))
@@ -57,10 +57,10 @@ def split_manifest(
 
 
 def join_groups(groups: Sequence[str], digests: Sequence[str]) -> list[str]:
-    """Join what must stay together: images of one group, and images with the same bytes, which join their groups.
+    """Merge what must stay together: images of one group, and images with the same bytes, which merge their groups.
 
-    Both belong to the images in their order, "" for none. Returns a name for each image: its group's, or that of the
-    first group it is joined to, or what names the bytes it shares; "" for an image that stands alone.
+    Both are in the order of the images, "" for none. Returns a name for each image: its group's, or that of the
+    first group it is merged with, or a name for the bytes it shares; "" for an image on its own.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -88,7 +88,7 @@ def join_groups(groups: Sequence[str], digests: Sequence[str]) -> list[str]:
 def _choose_copies_together(
     labels: np.ndarray[Any, Any], together: Sequence[str], seed: int, fraction: float
 ) -> np.ndarray[Any, Any]:
-    """Choose as if of each set of copies there were one image, of the rarest of its labels; the others follow it."""
+    """Choose as if each set of copies were one image, with the rarest of its labels; the others follow it."""
     counts = Counter(labels.tolist())
     first: dict[str, int] = {}
     for place, name in enumerate(together):
@@ -102,7 +102,7 @@ def _choose_copies_together(
 
 
 def _choose_stratified(labels: np.ndarray[Any, Any], seed: int, fraction: float) -> np.ndarray[Any, Any]:
-    """Places of the valid part: of each class the fraction, at least one, and never the last that could train."""
+    """Indices of the valid part: the fraction of each class, at least one image, but never its last training image."""
     generator = np.random.default_rng(seed)
     chosen = []
     for label in sorted(set(labels)):
@@ -115,7 +115,7 @@ def _choose_stratified(labels: np.ndarray[Any, Any], seed: int, fraction: float)
 def _choose_by_group(
     labels: np.ndarray[Any, Any], groups: np.ndarray[Any, Any], seed: int, fraction: float
 ) -> np.ndarray[Any, Any]:
-    """Places of the valid part as one fold of scikit-learn's StratifiedGroupKFold; images with no group stand alone."""
+    """Indices of the valid part, a fold of scikit-learn's StratifiedGroupKFold; images without a group are single."""
     import warnings
 
     from sklearn.model_selection import StratifiedGroupKFold
@@ -125,13 +125,13 @@ def _choose_by_group(
     distinct = int(codes.max()) + 1
     if distinct < 2:
         raise DataError(
-            f"all {len(labels)} images to train on belong to one group, {groups[0]!r}; none can be set aside",
-            "give other groups with --group-by, or a valid part of your own",
+            f"all {len(labels)} training images belong to one group, {groups[0]!r}; none can be set aside",
+            "choose other groups with --group-by, or provide a valid part",
         )
     folds = StratifiedGroupKFold(min(max(2, round(1 / fraction)), distinct), shuffle=True, random_state=seed)
     best: tuple[tuple[int, int, float], np.ndarray[Any, Any]] | None = None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class with fewer images than folds: judged below
+        warnings.simplefilter("ignore", UserWarning)  # a class with fewer images than folds: checked below
         for train, valid in folds.split(labels, labels.astype(str), codes):
             lost = len(set(labels) - set(labels[train]))
             missing = len(set(labels) - set(labels[valid]))
@@ -142,31 +142,31 @@ def _choose_by_group(
         lonely = sorted(label for label in set(labels) if len(set(alone[labels == label])) == 1)
         named = ", ".join(map(repr, lonely)) or "a class"
         raise DataError(
-            f"with the groups kept together, no split leaves training images of every class: {named} "
+            f"no split that keeps groups together leaves training images of every class: {named} "
             "has all its images in one group",
-            "check what --group-by makes of the names, or give a valid part of your own",
+            "check the groups made by --group-by, or provide a valid part",
         )
     return best[1]
 
 
 def assign_groups(frame: pd.DataFrame, group_by: str | None) -> pd.DataFrame:
-    """Fill the column `group` from a column of that name, else from a regular expression over the file name.
+    """Fill the column `group` from a column of that name, else by a regular expression on the file name.
 
-    A column that is empty throughout does not count. The expression's first parenthesis is the group, else the whole
-    match; what does not match is a group of its own, which an empty string says. Returns a new frame; with None the
-    frame as it is.
+    An entirely empty column does not count. The expression's first parenthesis is the group, else the whole
+    match; a name that does not match is a group of its own, marked by an empty string. Returns a new frame; with None
+    the frame unchanged.
 
-    Raises: `DataError` for an expression that cannot be read, or that matches no file name.
+    Raises: `DataError` for an expression that is invalid, or that matches no file name.
     """
     if group_by is None:
         return frame
     result = frame.copy()
     own = group_by in frame.columns and group_by not in ("path", "image", "label", "split")
-    if own and (frame[group_by] != "").any():  # every frame has a column group, though it may be empty
+    if own and (frame[group_by] != "").any():  # every frame has a column group, which may be empty
         result["group"] = frame[group_by].astype(str)
         return result
     columns = [name for name in frame.columns if name not in ("image", "path", "label", "split", "group")]
-    choices = f"the table's columns are {', '.join(columns)}" if columns else "the images come with no other columns"
+    choices = f"the table's columns are {', '.join(columns)}" if columns else "the images have no other columns"
     try:
         re.compile(group_by)
     except re.error as error:
@@ -178,7 +178,7 @@ def assign_groups(frame: pd.DataFrame, group_by: str | None) -> pd.DataFrame:
     result["group"] = find_names(group_by, names)
     if not (result["group"] != "").any():
         raise DataError(
-            f"--group-by {group_by!r} says nothing as a column and matches none of the {len(names):,} file names "
+            f"--group-by {group_by!r} is empty as a column and matches none of the {len(names):,} file names "
             f"(the first is {names[0] if names else 'missing'!r}); {choices}",
             r"for names such as person12_3.png type --group-by 'person\d+'",
         )
@@ -186,9 +186,9 @@ def assign_groups(frame: pd.DataFrame, group_by: str | None) -> pd.DataFrame:
 
 
 def write_split(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write image, label, split, group and fold as CSV, whole or not at all; `fold` is empty where none was made.
+    """Write image, label, split, group and fold as CSV, completely or not at all; `fold` is empty without folds.
 
-    Raises: `RunError` if the file cannot be written, as when the disk is full.
+    Raises: `RunError` if the file cannot be written, for example because the disk is full.
     """
     target = Path(path)
     table = frame.assign(fold=frame["fold"] if "fold" in frame.columns else "")
@@ -199,5 +199,5 @@ def write_split(frame: pd.DataFrame, path: str | Path) -> None:
     except OSError as error:
         unfinished.unlink(missing_ok=True)
         raise RunError(
-            f"cannot write {target}: {error.strerror or error}", "make room, or give another --out"
+            f"cannot write {target}: {error.strerror or error}", "free some space, or choose another --out"
         ) from error

@@ -1,4 +1,4 @@
-"""Reads a table of images, CSV, TSV or Parquet, as text: a label 0 stays "0", a label NA stays "NA"."""
+"""Reads a table of images (CSV, TSV or Parquet) as text: a label 0 stays "0", a label NA stays "NA"."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def is_table_name(path: Path) -> bool:
 
 
 def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
-    """Read a table with every value as text, its column names stripped, those that SightX knows in lower case.
+    """Read a table with every value as text, column names stripped, and those known to SightX in lower case.
 
-    A CSV may be divided by comma, semicolon (as spreadsheets do in much of Europe) or tab.
+    A CSV may be separated by commas, semicolons (the default of spreadsheets in much of Europe) or tabs.
 
     Raises: `DataError` if the file cannot be read, is empty, or lacks a column of `needed`.
     """
@@ -57,7 +57,7 @@ def check_columns(table: pd.DataFrame, path: Path, needed: Sequence[str]) -> Non
 
 
 def _read_text(path: Path) -> pd.DataFrame:
-    """Read text by Python's csv, which counts cells: a reader that guesses takes a comma too many for an index."""
+    """Read text with Python's csv and count the cells: after an extra comma pandas takes a column for an index."""
     import pandas as pd
 
     try:
@@ -68,9 +68,9 @@ def _read_text(path: Path) -> pd.DataFrame:
             reader = csv.reader(file, delimiter=divider, skipinitialspace=True)
             rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text", "save it again as CSV with the encoding UTF-8") from error
+        raise DataError(f"{path} is not UTF-8 text", "save it again as CSV with UTF-8 encoding") from error
     except csv.Error as error:
-        raise DataError(f"{path} is no table that can be read: {error}", "open it in an editor and look") from error
+        raise DataError(f"{path} is not a readable table: {error}", "open it in an editor to check") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     if not rows:
@@ -81,7 +81,7 @@ def _read_text(path: Path) -> pd.DataFrame:
         if len(row) > len(names):
             raise DataError(
                 f"{path}: line {line} has {len(row)} cells, the header has {len(names)}",
-                f'put a value that holds a "{divider}" in double quotes',
+                f'put values that contain "{divider}" in double quotes',
             )
     padded = [row + [""] * (len(names) - len(row)) for _, row in cells]
     return pd.DataFrame(padded, columns=names, dtype=str)
@@ -100,11 +100,11 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_parquet(path)
     except (OSError, pa.ArrowException, ValueError) as error:
-        raise DataError(f"{path} is no Parquet file that can be read: {error}") from error
+        raise DataError(f"{path} is not a readable Parquet file: {error}") from error
     for name in table.columns:
         column = table[name]
         if pd.api.types.is_float_dtype(column.dtype) and (column.dropna() % 1 == 0).all():
-            column = column.astype("Int64")  # grades with a gap are stored as 0.0, 1.0: they mean 0, 1
+            column = column.astype("Int64")  # integer grades with missing values are stored as 0.0, 1.0: they mean 0, 1
         table[name] = column.map(_to_text, na_action=None).astype(str)
     return table.reset_index(drop=True)
 
@@ -118,7 +118,7 @@ def _to_text(value: object) -> str:
 
 
 def exists(path: str | Path) -> bool:
-    """Whether a path leads anywhere; False, too, where it may not be looked at or no such name can be."""
+    """Whether a path exists; False too if access is denied or the name is impossible."""
     try:
         return Path(path).exists()
     except OSError:

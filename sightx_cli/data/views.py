@@ -1,7 +1,7 @@
 """Reads one view of an image: decoded, perhaps augmented, fitted to the network's square. All in Pillow, one resize.
 
-A view with the same file, size, fit, profile and seed is the same to the byte, whatever else runs, so that what is
-computed from it can be kept.
+A view with the same file, size, fit, profile and seed is always identical to the byte, so that what is
+computed from it can be cached.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Draws:
-    """What chance decided for one view. Every number is drawn for every profile, so that one setting moves no other."""
+    """The random draws of one view. Every number is drawn for every profile, so that no setting affects another."""
 
     flip_x: bool
     flip_y: bool
     quarter_turns: int
     angle_degrees: float
-    closeness: float  # 0…1: how near to the largest zoom
-    shift_x: float  # 0…1: where the window lies in the room it has
+    closeness: float  # 0…1: how close to the largest zoom
+    shift_x: float  # 0…1: position of the window within its room
     shift_y: float
     brightness: float
     contrast: float
 
 
 Reader = Callable[..., Image.Image]
-"""Reads an image file as `read_image` does, with the same arguments."""
+"""Reads an image file like `read_image`, with the same arguments."""
 
 
 def read_view(
@@ -59,7 +59,7 @@ def read_view(
     zoom, brightness and contrast are drawn from `seed` within what the profile calls safe. In `pad` and `squash` the
     window is the whole image, or at most `zoom` times closer; what a slanted view pushes out is only its corners. In
     `crop` it is a square between the full short side and `zoom` times closer than the plain crop, anywhere in the
-    image, and where it is slanted, small enough to lie within it.
+    image, and if rotated, small enough to fit within it.
 
     Raises: `ImageFileError` if the file cannot be read, `DataError` for an unknown `fit`.
     """
@@ -84,7 +84,7 @@ def augment_image(image: Image.Image, size_px: int, fit: str, profile: Profile, 
 
 
 def _changes_nothing(profile: Profile) -> bool:
-    """Whether every view is the plain one: not even the crop moves, then."""
+    """Whether every view is the plain one, so that not even the crop moves."""
     turns = profile.horizontal_flip or profile.vertical_flip or profile.quarter_turns or profile.rotation_degrees
     return not (turns or profile.zoom > 1 or profile.brightness or profile.contrast)
 
@@ -107,7 +107,7 @@ def _draw(profile: Profile, seed: int) -> _Draws:
 
 
 def _choose_turn(draws: _Draws) -> Image.Transpose | None:
-    """The one of the eight symmetries of the square that does the quarter turns, then the flips."""
+    """The symmetry of the square, one of eight, that equals the quarter turns, then the flips."""
     # Both flips are half a turn; a vertical flip is half a turn and a horizontal flip.
     quarters = (draws.quarter_turns + 2 * draws.flip_y) % 4
     turns = Image.Transpose
@@ -117,7 +117,7 @@ def _choose_turn(draws: _Draws) -> Image.Transpose | None:
 
 
 def _spread(angle_degrees: float) -> float:
-    """By how much the upright square around a slanted unit square is larger."""
+    """The factor by which the upright square around a rotated unit square is larger."""
     angle = radians(angle_degrees)
     return abs(cos(angle)) + abs(sin(angle))
 
@@ -126,7 +126,7 @@ def _choose_view_window(size: tuple[int, int], fit: str, zoom: float, draws: _Dr
     plain = choose_window(size, fit)
     width, height = size
     if fit == "crop":
-        # Between the whole short side and `zoom` closer than the plain crop; slanted, still within the image.
+        # Between the whole short side and `zoom` closer than the plain crop; if rotated, still within the image.
         nearest, farthest = CROP_PART / zoom, 1.0
         side = min(width, height) * min(farthest + (nearest - farthest) * draws.closeness, 1.0 / spread)
         room_x, room_y = width - side * spread, height - side * spread
@@ -140,10 +140,10 @@ def _choose_view_window(size: tuple[int, int], fit: str, zoom: float, draws: _Dr
 
 
 def _cut_slanted(image: Image.Image, window: Window, size_px: int, draws: _Draws) -> Image.Image:
-    """Cut a slanted window with one bilinear affine, straight from the image or a whole-number reduction of it.
+    """Cut a rotated window with one bilinear affine transform, directly from the image or an integer reduction of it.
 
-    Nearer to a bicubic reading of 4 × the pixels than resizing first and turning then (43.8 against 41.3 dB at half
-    the size, 46.5 against 42.1 at two thirds) and twice as quick; below half a pixel per pixel bicubic is needed.
+    Closer to a bicubic view of 4 × the pixels than resizing first and rotating then (43.8 against 41.3 dB at half
+    the size, 46.5 against 42.1 at two thirds) and twice as fast; below half a pixel per pixel bicubic is needed.
     """
     step_x, step_y = window.width / size_px, window.height / size_px  # pixels of the image per pixel of the view
     reduction = (max(1, int(step_x)), max(1, int(step_y)))
@@ -161,7 +161,7 @@ def _cut_slanted(image: Image.Image, window: Window, size_px: int, draws: _Draws
 
 
 def _change_light(part: Image.Image, draws: _Draws) -> Image.Image:
-    """Stretch the levels about their mean by the factor 1 + contrast, then multiply all by 1 + brightness."""
+    """Scale the levels about their mean by 1 + contrast, then multiply all by 1 + brightness."""
     if not draws.brightness and not draws.contrast:
         return part
     middle = float(np.asarray(part)[::4, ::4].mean())

@@ -1,4 +1,4 @@
-"""A backbone: a timm network without its classifier, run stage by stage, read at its taps."""
+"""A backbone: a timm network without its classifier, run stage by stage, with taps for multi-scale features."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from sightx_cli.model.stages import Stage, build_stages, check_stages
 from sightx_cli.model.timm_parts import timm
 
 DEFAULT_SIZE_PX = 224
-"""Of networks that timm says no size of."""
+"""For networks whose size timm does not state."""
 
 
 class Backbone(nn.Module):
-    """A timm network whose forward gives the features that the head reads.
+    """A timm network whose forward returns the features for the head.
 
     `forward` takes normalised images (N, 3, H, W) float32 and returns features (N, F): for each tapped stage the mean
     and the deviation over its positions, earliest first, then the network's own pooled output. With `pool="flatten"`
@@ -35,9 +35,9 @@ class Backbone(nn.Module):
         self.grey = read_grey(network)
         stages, self.can_be_cut = build_stages(network)
         self.failed_its_check = self.can_be_cut and not check_stages(network, stages, size_px)
-        """Whether the family looks known and is not: the stages in turn do not give what the network gives."""
+        """Whether the family seemed known but is not: run stage by stage, the network gives other outputs."""
         if self.failed_its_check:
-            self.can_be_cut = False  # it runs whole, as any unknown network
+            self.can_be_cut = False  # it runs as a whole, like any unknown network
             whole = (network.forward_features, *([_identity] * (len(stages) - 1)))
             stages = tuple(Stage(s.name, run, s.parameters) for s, run in zip(stages, whole, strict=True))
         self.stages: tuple[Stage, ...] = stages
@@ -51,7 +51,7 @@ class Backbone(nn.Module):
 
     @property
     def feature_count(self) -> int:
-        """The number of features that `forward` gives."""
+        """The number of features returned by `forward`."""
         return sum(self.widths)
 
     def run_stages(self, features: Tensor, start: int, stop: int) -> tuple[Tensor, list[Tensor]]:
@@ -77,7 +77,7 @@ class Backbone(nn.Module):
 
     @torch.no_grad()
     def _measure_widths(self, size_px: int) -> tuple[int, ...]:
-        """Return how many features each tap gives, the last output last, by running one empty image."""
+        """Return the number of features of each tap, the final features last, by running one blank image."""
         was_training = self.training
         self.eval()
         device = next(self.network.parameters()).device  # an audit counts on torch's meta device
@@ -88,7 +88,7 @@ class Backbone(nn.Module):
 
 
 class Suffix(nn.Module):
-    """The trained rest of a backbone behind a cut: takes the kept map and the kept taps, gives the same features."""
+    """The trainable rest of a backbone after a cut: from the cached map and taps to the same features."""
 
     def __init__(self, backbone: Backbone, cut: int) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class Suffix(nn.Module):
 
 
 class Prefix(nn.Module):
-    """The frozen part before one or more cuts: gives the map at each cut and the pooled features on the way.
+    """The frozen part before one or more cuts: returns the map at each cut and the pooled features on the way.
 
     Outputs, in this order: for each cut below the last boundary its map, then its taps (N, T) where it has any; then,
     if `features` is asked for, the features (N, F) of the whole backbone.
@@ -149,10 +149,10 @@ def pool_map(features: Tensor) -> Tensor:
 
 
 def choose_taps(taps: str, stages: int) -> tuple[int, ...]:
-    """Return the positions of the stages read beside the last output.
+    """Return the indices of the stages tapped in addition to the final features.
 
     `last`: none; `all`: every earlier stage; `last:N`: the last output and the N−1 stages before it.
-    Raises ModelError when more are asked for than there are.
+    Raises ModelError when more are requested than there are.
     """
     if taps == "last":
         return ()
@@ -168,13 +168,13 @@ def choose_taps(taps: str, stages: int) -> tuple[int, ...]:
 
 
 def has_depthwise(network: nn.Module) -> bool:
-    """Tell whether a network has depthwise convolutions: as many groups as channels."""
+    """Tell whether a network has depthwise convolutions (as many groups as channels)."""
     convolutions = (module for module in network.modules() if isinstance(module, nn.Conv2d))
     return any(one.groups == one.in_channels > 1 for one in convolutions)
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raise ModelError, with the nearest right ones, for names that timm does not know, or no weights of."""
+    """Raise ModelError, with the nearest valid names, for names or weights that timm does not know."""
     known = timm.list_models()
     faults: dict[str, tuple[str, str]] = {}
     for name in names:
@@ -182,10 +182,10 @@ def check_names(names: Sequence[str]) -> None:
         if architecture not in known:
             near = difflib.get_close_matches(name, known, n=3)
             hint = f"the nearest names: {', '.join(near)}" if near else "see timm's list of models"
-            faults[name] = (f'backbone "{name}" is not a network that timm knows', hint)
+            faults[name] = (f'backbone "{name}" is not a timm network', hint)
         elif tag and name not in (tagged := timm.list_pretrained(f"{architecture}.*")):
             hint = f"one of {', '.join(tagged)}, or {architecture} alone" if tagged else f"give {architecture} alone"
-            faults[name] = (f'backbone "{name}": timm knows no weights "{tag}" of {architecture}', hint)
+            faults[name] = (f'backbone "{name}": timm has no weights "{tag}" for {architecture}', hint)
     if len(faults) == 1:
         raise ModelError(*faults.popitem()[1])
     if faults:

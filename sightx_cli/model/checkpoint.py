@@ -1,4 +1,4 @@
-"""Reads a file of weights into named tensors, whatever it nests them in, without running any code from it."""
+"""Reads a weights file into named tensors, however they are nested, without running any code from it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from sightx_cli.errors import WeightsError
 from sightx_cli.model.weights_file import Normalisation, is_sensible
 
 DEEPEST = 4
-"""How many dictionaries inside each other are looked into: state_dict, model, teacher, backbone, …"""
+"""How many levels of nested dictionaries are searched: state_dict, model, teacher, backbone, …"""
 
 PLAIN_CLASSES: list[Any] = [argparse.Namespace]
-"""What may stand beside the tensors: it only holds values. MAE, DINO and MoCo save their options in one."""
+"""Allowed next to the tensors, since it only holds values: MAE, DINO and MoCo save their options in one."""
 
 
 def read_checkpoint(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -39,24 +39,24 @@ def read_checkpoint(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return load_file(file), said
         with torch.serialization.safe_globals(PLAIN_CLASSES):
             loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:  # torch's own words recommend to load it all the same
+    except UnpicklingError as error:  # torch's own message recommends loading it anyway
         raise WeightsError(
-            f"--weights {file}: cannot be read as plain weights (it holds more than tensors, and code in a file is "
+            f"--weights {file}: cannot be read as plain weights (it contains more than tensors, and code in a file is "
             "never run)",
-            "write its tensors alone where you trust it: torch.save(model.state_dict(), 'weights.pth')",
+            "if you trust it, save only its tensors: torch.save(model.state_dict(), 'weights.pth')",
         ) from error
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(
             f"--weights {file}: cannot be read as plain weights ({reason})",
-            "give a .safetensors file, or a .pth that holds tensors only",
+            "give a .safetensors file, or a .pth that contains only tensors",
         ) from error
     if not isinstance(loaded, Mapping):
-        raise WeightsError(f"--weights {file}: holds no state dict", "give a file with named tensors")
+        raise WeightsError(f"--weights {file}: contains no state dict", "give a file with named tensors")
     said = {key: loaded[key] for key in ("mean", "std") if key in loaded}
     tensors = {name: tensor for name, tensor in _flatten(loaded) if name not in said}
     if not tensors:
-        raise WeightsError(f"--weights {file}: holds no state dict", "give a file with named tensors")
+        raise WeightsError(f"--weights {file}: contains no state dict", "give a file with named tensors")
     return tensors, said
 
 
@@ -69,9 +69,9 @@ def _flatten(part: Mapping[Any, Any], path: str = "", depth: int = 0) -> Iterato
 
 
 def read_normalisation(said: Mapping[str, Any], file: Path) -> Normalisation | None:
-    """Return the mean and deviation that a file says, three numbers each on the 0…1 scale; None where it says none.
+    """Return the mean and deviation given in a file, three numbers each on the 0…1 scale; None if it gives none.
 
-    Raises WeightsError on one alone, and on odd ones.
+    Raises WeightsError if only one is given, or they make no sense.
     """
     mean, std = (_list_numbers(said[key]) if key in said else [] for key in ("mean", "std"))
     if not mean and not std:
@@ -79,7 +79,7 @@ def read_normalisation(said: Mapping[str, Any], file: Path) -> Normalisation | N
     if not is_sensible(mean, std):
         raise WeightsError(
             f"--weights {file}: says mean {mean} and std {std}",
-            "it takes both or none, three numbers each on the 0 to 1 scale (or --weights-mean and --weights-std)",
+            "give both or neither, three numbers each on the 0 to 1 scale (or --weights-mean and --weights-std)",
         )
     return tuple(mean), tuple(std)
 

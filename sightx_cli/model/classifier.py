@@ -1,4 +1,4 @@
-"""The classifier: a backbone and a head, as fastai's `vision_learner` pairs them."""
+"""The classifier: a backbone and a head, paired as in fastai's `vision_learner`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sightx_cli.recipe.settings import change_setting
 
 
 def build_backbone(recipe: Recipe, weights_file: WeightsFile | None = None) -> tuple[Backbone, Weights]:
-    """Build the recipe's backbone with the weights that can be had (see `model.weights` for the order)."""
+    """Build the recipe's backbone with the first weights available (see `model.weights` for the order)."""
     head, size_px = recipe.model.head, recipe.image.size_px
     network = build_network(recipe.model.backbone, size_px)
     if head.pool == "flatten":
@@ -45,9 +45,9 @@ def build_classifier(backbone: Backbone, recipe: Recipe, classes: int) -> nn.Seq
 
 
 def build_untrained(recipe: Recipe, classes: int, shapes_only: bool = False) -> nn.Sequential:
-    """Build the recipe's classifier with random weights, to be counted: no weights are looked for.
+    """Build the recipe's classifier with random weights, for counting parameters: no weights are searched for.
 
-    With `shapes_only` it lies on torch's meta device, which holds no numbers and computes none.
+    With `shapes_only` it is on torch's meta device, which stores and computes no numbers.
     """
     random = change_setting(recipe, "model.weights", "scratch")
     with torch.device("meta") if shapes_only else nullcontext():
@@ -63,12 +63,12 @@ def with_activation(model: nn.Module, activation: nn.Module) -> nn.Sequential:
 def load_classifier(
     backbone_name: str, head: Mapping[str, Any], classes: int, size_px: int, file: Path, grey: str | None = None
 ) -> nn.Sequential:
-    """Build a trained classifier again from its weights (safetensors); raises RunError when they do not fit it."""
+    """Rebuild a trained classifier from its weights (safetensors); raises RunError when they do not fit it."""
     network = build_network(backbone_name, size_px)
     if head["pool"] == "flatten":
         drop_behind_map(network, size_px)
     if grey is not None:
-        make_grey(network, grey, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # the file holds what the real ones gave
+        make_grey(network, grey, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # the file holds the converted stem
     backbone = Backbone(network, head["taps"], head["pool"], size_px)
     model = nn.Sequential(
         backbone, build_head(backbone.feature_count, classes, tuple(head["hidden"]), float(head["dropout"]))
@@ -76,5 +76,5 @@ def load_classifier(
     try:
         model.load_state_dict(load_file(file))
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise RunError(f"{file}: cannot be read", "fit again, or name another run") from error
+        raise RunError(f"{file}: cannot be read", "fit again, or give another run") from error
     return model.eval()

@@ -1,4 +1,4 @@
-"""The audit: what each stage of a network holds and costs, what of it trains at which rate, what its store keeps."""
+"""The audit: the size and cost of each stage of a network, what trains at which rate, and what is cached."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from sightx_cli.model.parameter_groups import HEAD, build_stage_groups, find_cut
 from sightx_cli.recipe.parts import TrainingStage
 
 HALF_BYTES = 2
-"""The store keeps float16."""
+"""The cache holds float16."""
 
 
 @dataclass(frozen=True)
 class StageCost:
-    """One stage of the network, or the head: what it holds, and what one image costs in it.
+    """One stage of the network, or the head: its size, and the cost of one image in it.
 
-    `activation_bytes` is what its operations make of one image in float32, about what training it has to remember.
-    `output_shape` is without the batch; None where the network runs as one step and has no module of that name.
+    `activation_bytes` is the size of its activations for one image in float32, about what training has to store.
+    `output_shape` is without the batch; None if the network runs as one step and has no module of that name.
     """
 
     name: str
@@ -43,7 +43,7 @@ class NetworkCost:
     output_shape: tuple[int, ...]
     features: int
     is_finite: bool
-    """Whether a random image gave finite logits; False too on torch's meta device, which has no numbers."""
+    """Whether a random image gave finite logits; also False on torch's meta device, which has no numbers."""
     can_be_cut: bool
 
     @property
@@ -58,16 +58,16 @@ class NetworkCost:
 
     @property
     def activation_bytes(self) -> int:
-        """The bytes of activations that one image makes."""
+        """The bytes of activations for one image."""
         return sum(stage.activation_bytes for stage in self.stages)
 
 
 @dataclass(frozen=True)
 class TrainingAudit:
-    """One training stage of a recipe: for each stage of the network, the head last, how much trains and at which rates.
+    """One training stage of a recipe: how much of each stage of the network (the head last) trains, at which rates.
 
-    With what joins on the way: `trainable_of` and `rates_of` are those of its end. A stage of the network has several
-    rates where its parts learn at different ones. `cut` is the boundary behind which something trains.
+    If parts join on the way, `trainable_of` and `rates_of` are those at the end. A stage of the network has several
+    rates if its parts learn at different ones. `cut` is the boundary after which something trains.
     """
 
     title: str
@@ -130,7 +130,7 @@ def _parts(model: nn.Sequential) -> tuple[Backbone, nn.Module]:
 
 
 def _place_modules(backbone: Backbone, head: nn.Module, owner: dict[str, int]) -> dict[nn.Module, int]:
-    """Say which stage each module with parameters of its own belongs to; every module of the head is the head's."""
+    """Map each module with parameters of its own to its stage; every module of the head belongs to the head."""
     places = {}
     for name, module in backbone.network.named_modules():
         own = next((key for key, _ in module.named_parameters(prefix=name, recurse=False)), None)
@@ -140,9 +140,9 @@ def _place_modules(backbone: Backbone, head: nn.Module, owner: dict[str, int]) -
 
 
 def audit_training(model: nn.Sequential, stage: TrainingStage) -> TrainingAudit:
-    """Say what a training stage trains of each stage of the network, and at which rates.
+    """Compute what a training stage trains in each stage of the network, and at which rates.
 
-    Raises ModelError or RecipeError when the network does not have what the recipe names.
+    Raises ModelError or RecipeError when the network lacks what the recipe names.
     """
     backbone, head = _parts(model)
     groups = build_stage_groups(backbone, head, stage)
@@ -171,8 +171,8 @@ def audit_training(model: nn.Sequential, stage: TrainingStage) -> TrainingAudit:
 def list_kept(model: nn.Sequential, cost: NetworkCost, cuts: Sequence[int]) -> tuple[KeptOutput, ...]:
     """List what the store keeps of each view for training stages with these cuts; nothing where none is frozen.
 
-    The map at each cut within the network with the taps before it, and the features of the whole, on which the head is
-    solved and which a stage that trains the head alone reads.
+    The map at each cut within the network with the taps before it, and the final features, on which the head is
+    fitted directly and which a head-only stage trains on.
     """
     backbone, _ = _parts(model)
     if not any(cuts):

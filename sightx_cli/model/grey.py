@@ -1,7 +1,7 @@
-"""A stem for one grey channel, made of the RGB one that came with the weights.
+"""A stem for one grey channel, made from the pretrained RGB stem.
 
-Images reach every network as normalised RGB. The stem turns them into one channel by luminance, so that decoding, the
-store, the compiled graph and the bundle know nothing of it; a grey image has R = G = B and keeps its grey values.
+Every network receives images as normalised RGB. The stem converts them to one channel by luminance, so that decoding,
+cache, compiled graph and bundle are unaffected; a grey image has R = G = B and keeps its grey values.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from sightx_cli.errors import ModelError
 from sightx_cli.model.timm_parts import Conv2dSame, pad_same
 
 LUMINANCE = (0.299, 0.587, 0.114)
-"""The share of each colour in grey: ITU-R BT.601, which Pillow's mode "L" uses too."""
+"""The share of each colour in grey: ITU-R BT.601, as in Pillow's mode "L"."""
 
 
 class GreyStem(nn.Conv2d):
-    """A convolution on one channel in place of one on normalised RGB: takes (N, 3, H, W), reads it as grey.
+    """A convolution on one channel instead of normalised RGB: takes (N, 3, H, W) and converts it to grey.
 
-    With the weights' mean m and deviation s for each channel, and their averages M and S, the one channel is
+    With the weights' mean m and deviation s of each channel, and their averages M and S, the one channel is
     u = (grey − M) / S.
 
-    `mean` averages the RGB filters. `sum` adds them such that a grey image gives what the RGB stem gives on it. There,
+    `mean` averages the RGB filters. `sum` adds them so that a grey image gives the RGB stem's output. There,
     channel c is (grey − m_c) / s_c = a_c u + d_c with a_c = S / s_c and d_c = (M − m_c) / s_c, so the three filters
-    make one, Σ a_c w_c on u, and Σ d_c w_c on a plane of ones. That second part is no plain bias: the RGB stem pads
+    become one, Σ a_c w_c on u, and Σ d_c w_c on a plane of ones. The second part is not a plain bias: the RGB stem pads
     its normalised input with zeros, so at the border fewer of the ones count. Convolved with the same padding it is
-    exact there too. It is fixed: only the one filter trains.
+    exact there too. It is fixed: only the filter trains.
     """
 
     luminance: Tensor
@@ -82,9 +82,9 @@ class GreyStem(nn.Conv2d):
 
 
 def make_grey(network: Any, grey: str, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Put a stem for one channel, of its RGB stem's weights, into a network; `grey` is "mean" or "sum".
+    """Replace a network's RGB stem by a one-channel stem made from its weights; `grey` is "mean" or "sum".
 
-    `mean` and `std` are those of the weights. Raises ModelError where the network does not begin with a convolution
+    `mean` and `std` are those of the weights. Raises ModelError if the network does not begin with a convolution
     on three channels.
     """
     names = find_first_layers(network)
@@ -97,14 +97,14 @@ def make_grey(network: Any, grey: str, mean: Sequence[float], std: Sequence[floa
         raise ModelError(
             f'model.grey = "{grey}": this network begins with {found}{channels}, not with one plain convolution on '
             "three channels",
-            "--set model.grey=none (grey images are then read as RGB), or give a network that does: resnet50, vgg16, "
+            "--set model.grey=none (grey images are then read as RGB), or choose a network that does: resnet50, vgg16, "
             "mobilenetv2_100, tf_efficientnet_lite0, densenet121, convnext_tiny",
         )
     network.set_submodule(name, GreyStem(layer, grey, mean, std))
 
 
 def find_first_layers(network: Any) -> tuple[str, ...]:
-    """Return the names of the layers that read the image: timm's own word, else the first that holds weights."""
+    """Return the names of the layers that read the image: those given by timm, else the first with weights."""
     said = (getattr(network, "pretrained_cfg", None) or {}).get("first_conv")
     modules: dict[str, nn.Module] = dict(network.named_modules())
     named = (said,) if isinstance(said, str) else tuple(said or ())

@@ -16,9 +16,9 @@ from sightx_cli.machine import measure_memory
 
 
 class FeatureScale(nn.Module):
-    """Standardise features with a fixed mean and deviation, part of the solved head and never trained.
+    """Standardise features with a fixed mean and deviation, part of the directly fitted head and never trained.
 
-    Both are buffers: the identity until `set` is called with what the training images' features show.
+    Both are buffers: the identity until `set` is called with the statistics of the training features.
     """
 
     mean: Tensor
@@ -30,10 +30,10 @@ class FeatureScale(nn.Module):
         self.register_buffer("deviation", torch.ones(features))
 
     def set(self, mean: Tensor, deviation: Tensor) -> float:
-        """Use this mean and deviation, each (F,), such that whole feature vectors have length 1; returns √F.
+        """Use this mean and deviation, each (F,), scaled so that whole feature vectors have length 1; returns √F.
 
-        Not each feature alone: Adam moves every weight by its rate in each step, whatever the weight's size. On F
-        features of deviation 1 that moves a logit √F times as far, and a solved head is gone after a few steps.
+        Scaling each feature is not enough: Adam moves every weight by its rate in each step, whatever its size. On F
+        features of deviation 1 that moves a logit √F times as far, and destroys a fitted head within a few steps.
         """
         length = math.sqrt(len(mean))
         self.mean.copy_(mean)
@@ -48,10 +48,10 @@ class FeatureScale(nn.Module):
 def build_head(features: int, classes: int, hidden: Sequence[int] = (), dropout: float = 0.0) -> nn.Sequential:
     """Build a head: scale → [linear → ReLU → dropout]… → linear.
 
-    Without hidden layers the dropout stands before the one linear layer. Dropout adds no parameters, so
+    Without hidden layers the dropout comes before the one linear layer. Dropout adds no parameters, so
     2048 → 512 → ReLU → dropout → 5 counts 1,051,653.
 
-    Raises ModelError where this machine's memory could not even hold it.
+    Raises ModelError if this machine's memory could not even hold it.
     """
     check_head_size((features, *hidden, classes))
     layers: list[nn.Module] = [FeatureScale(features)]
@@ -66,19 +66,19 @@ def build_head(features: int, classes: int, hidden: Sequence[int] = (), dropout:
 
 
 def check_head_size(widths: Sequence[int]) -> None:
-    """Raise ModelError where a head of these widths takes more memory, in float32, than there is."""
+    """Raise ModelError if a head of these widths takes more memory, in float32, than there is."""
     parameters = sum((width + 1) * following for width, following in pairwise(widths))
     memory = measure_memory()
     if memory is not None and 4 * parameters > memory:
         raise ModelError(
-            f"the head {' → '.join(f'{width:,}' for width in widths)} would hold {parameters:,} parameters, "
+            f"the head {' → '.join(f'{width:,}' for width in widths)} would have {parameters:,} parameters, "
             f"{4 * parameters / 1e9:.1f} GB, and this machine has {memory / 1e9:.1f} GB of memory",
-            "make it narrower: --set 'model.head.hidden=[256]', or with a flattened map a smaller --set image.size_px",
+            "make it narrower: --set 'model.head.hidden=[256]', or with a flattened map reduce --set image.size_px",
         )
 
 
 def set_linear_solution(head: nn.Sequential, weight: Tensor, bias: Tensor, mean: Tensor, deviation: Tensor) -> None:
-    """Put a linear probe's solution into a head without hidden layers: weight (C, F), bias (C,), scale (F,) each."""
+    """Copy a linear probe's solution into a head without hidden layers: weight (C, F), bias (C,), scale (F,) each."""
     scale, linear = head[0], head[-1]
     if not isinstance(scale, FeatureScale) or not isinstance(linear, nn.Linear) or len(head) != 3:
         raise ValueError("only a head without hidden layers can take a linear solution")

@@ -1,6 +1,6 @@
-"""Fits the tensors of a file to a network: finds the prefix of their names, adapts them, and counts what is left.
+"""Matches the tensors of a file to a network: finds the prefix of their names, adapts them, counts the leftovers.
 
-Nothing is guessed: every tensor of the network must be found, and what the file has beyond them may only be a
+Nothing is guessed: every tensor of the network must be found, and additional ones in the file may only be a
 classifier or another part, never a layer inside the network's own stages.
 """
 
@@ -19,56 +19,56 @@ from torch import Tensor, nn
 from sightx_cli.errors import WeightsError
 
 LEAST_SHARE = 0.9
-"""With less than this share of the network's tensors a file is another network's; with more it is incomplete. Both are
-refused, since the rest would stay random: the share only chooses the words."""
+"""With less than this share of the network's tensors a file is for another one; with more it is incomplete. Both are
+refused, since the rest would stay random: the share only decides the message."""
 
 MOST_PREFIXES = 8
-"""How many beginnings of names are tried, those with the most names behind them first."""
+"""How many prefixes are tried, the most frequent first."""
 
 RENAMING = ("checkpoint_filter_fn", "_filter_torchvision_pretrained", "_filter_fn")
-"""What timm calls the functions, one in a network's module, that give old files its present names and shapes."""
+"""timm's names for the functions in a network's module that convert old files to present names and shapes."""
 
 CLASSIFIERS = ("head", "heads", "fc", "classifier", "last_linear")
-"""First parts of the names that a classifier bears, which may be left over."""
+"""First parts of classifier names, which may be left over."""
 
 TOKENS = ("cls_token", "dist_token", "reg_token", "register_tokens")
-"""A transformer's own parameters without a module: left over, they say that it is another variant."""
+"""A transformer's parameters outside any module: if left over, the file is for another variant."""
 
 FAMILIES = {
-    r"\bdenseblock\d": "densenet121 and its like",
-    r"\bblocks\.\d+\.attn\.": "vit_base_patch16_224, vit_large_patch16_224 and their like",
-    r"\blayers\.\d+\.blocks\.\d+\.attn": "swin_base_patch4_window7_224 and its like",
-    r"\bstages\.\d+\.blocks\.\d+\.(conv_dw|gamma)": "convnext_tiny, convnext_base and their like",
-    r"\blayer4\.\d+\.conv3\b": "resnet50, resnet101 and their like",
-    r"\blayer4\.\d+\.conv2\b": "resnet18, resnet34 and their like",
-    r"\bblocks\.\d+\.\d+\.(conv_pwl|conv_dw)": "efficientnet_b0, mobilenetv2_100, tf_efficientnet_lite0 and their like",
-    r"\bfeatures\.\d+\.weight$": "vgg16 and its like",
+    r"\bdenseblock\d": "densenet121 and similar",
+    r"\bblocks\.\d+\.attn\.": "vit_base_patch16_224, vit_large_patch16_224 and similar",
+    r"\blayers\.\d+\.blocks\.\d+\.attn": "swin_base_patch4_window7_224 and similar",
+    r"\bstages\.\d+\.blocks\.\d+\.(conv_dw|gamma)": "convnext_tiny, convnext_base and similar",
+    r"\blayer4\.\d+\.conv3\b": "resnet50, resnet101 and similar",
+    r"\blayer4\.\d+\.conv2\b": "resnet18, resnet34 and similar",
+    r"\bblocks\.\d+\.\d+\.(conv_pwl|conv_dw)": "efficientnet_b0, mobilenetv2_100, tf_efficientnet_lite0 and similar",
+    r"\bfeatures\.\d+\.weight$": "vgg16 and similar",
 }
-"""What names of tensors tell of the family of their network, in timm's words; the first that is found."""
+"""Patterns of tensor names and the timm networks they suggest; the first match counts."""
 
 BOOKKEEPING = ("num_batches_tracked", "relative_position_index", "attn_mask")
-"""What some files hold though it is computed or only counted, and no network needs it of them."""
+"""Entries of some files that are computed or only counted, which no network needs."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """How a file fits a network."""
+    """How a file matches a network."""
 
     tensors: dict[str, Tensor]
     """The state dict under timm's names, complete."""
     prefix: str
-    """What was taken off the names in the file, with its last dot; empty for nothing."""
+    """The prefix removed from the names in the file, with its final dot; empty for none."""
     needed: int
-    """How many tensors the network needs: all, but for BatchNorm's counters."""
+    """How many tensors the network needs: all except BatchNorm's counters."""
     left_over: tuple[str, ...]
-    """Names in the file, prefix and all, that were not used."""
+    """Names in the file, including the prefix, that were not used."""
     changes: tuple[str, ...] = ()
     """What was adapted, in words."""
     one_channel: bool = False
-    """Whether the file's first layer reads one channel, which the three now share."""
+    """Whether the file's first layer reads one channel, now spread over three."""
 
     def describe(self) -> str:
-        """Say in one line what fitted."""
+        """Describe in one line what matched."""
         parts = [f"{self.needed} of {self.needed} tensors fit"]
         if self.prefix:
             parts.append(f'prefix "{self.prefix}" removed')
@@ -81,7 +81,7 @@ class Match:
 
 @dataclass(frozen=True)
 class _Trial:
-    """What one prefix gives: the tensors under it as timm names them, and those that fit."""
+    """The result for one prefix: the tensors under it with timm's names, and those that fit."""
 
     prefix: str
     found: dict[str, Tensor]
@@ -93,7 +93,7 @@ class _Trial:
 def match_tensors(found: Mapping[str, Tensor], network: nn.Module, origin: str, prefix: str | None = None) -> Match:
     """Find the tensors of a network among those of a file.
 
-    `prefix` names the part that is meant where several fit. Raises WeightsError when the file does not fit, or when
+    `prefix` selects a part if several fit. Raises WeightsError when the file does not fit, or when
     two parts of it fit equally and differ.
     """
     wanted = network.state_dict()
@@ -102,7 +102,7 @@ def match_tensors(found: Mapping[str, Tensor], network: nn.Module, origin: str, 
     if not meant:
         starts = dict.fromkeys(name.partition(".")[0] for name in found)
         raise WeightsError(
-            f'--weights-prefix "{prefix}": no name in {origin} begins so',
+            f'--weights-prefix "{prefix}": no name in {origin} begins with it',
             f"they begin with {', '.join(list(starts)[:8])}",
         )
     trials = [_try_prefix(found, meant, network, wanted, one) for one in list_prefixes(meant, network, needed)]
@@ -117,10 +117,10 @@ def match_tensors(found: Mapping[str, Tensor], network: nn.Module, origin: str, 
 
 
 def list_prefixes(names: Sequence[str], network: nn.Module, needed: Sequence[str]) -> list[str]:
-    """List what names may begin with before a name of the network's, the most frequent first.
+    """List the possible prefixes of the network's names, the most frequent first.
 
-    First those behind which a name of the network's stands, as it is or by the position of its first part; then, for
-    files with old names, what half as many names begin with as the network needs.
+    First those followed by a name of the network, as it is or by the position of its first part; then, for
+    files with old names, those shared by at least half as many names as the network needs.
     """
     known = {*needed, *(_name_by_position(name, network) for name in needed)}
     behind: Counter[str] = Counter()
@@ -145,15 +145,15 @@ def adapt_tensors(found: dict[str, Tensor], network: nn.Module) -> dict[str, Ten
     try:
         takes_network = len(inspect.signature(adapt).parameters) > 1
         adapted: dict[str, Tensor] = adapt(dict(found), network) if takes_network else adapt(dict(found))
-    except Exception:  # what it raises on another network's tensors is no concern: they will not fit
+    except Exception:  # errors on another network's tensors do not matter: they will not fit
         return found
     return adapted
 
 
 def fold_layer_scale(found: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Multiply a transformer's LayerScale into the layer before it, where the network has none: the same function.
+    """Fold a transformer's LayerScale into the layer before it if the network has none: the same function.
 
-    γ · (W x + b) = (γ W) x + γ b. UNI, for one, was trained with it on a network that has none in timm.
+    γ · (W x + b) = (γ W) x + γ b. UNI, for example, was trained with it, but the network in timm has none.
     """
     folded = dict(found)
     for name, gamma in found.items():
@@ -168,9 +168,9 @@ def fold_layer_scale(found: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> 
 
 
 def widen_stem(found: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give a first layer that reads one channel (O, 1, k, k) three of them, a third of its weights each.
+    """Spread a one-channel first layer (O, 1, k, k) over three channels, with a third of its weights each.
 
-    For grey as RGB that is the same function, where one mean and deviation serve all three channels.
+    For grey images in RGB that is the same function, if all three channels share one mean and deviation.
     """
 
     def is_grey_stem(name: str, tensor: Tensor) -> bool:
@@ -183,7 +183,7 @@ def widen_stem(found: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[s
 def _name_by_position(name: str, network: nn.Module) -> str:
     """Return the name with the position of its first part among the network's children: conv1.weight → 0.weight.
 
-    So the layers are named where a network was taken apart into an `nn.Sequential`, as RadImageNet's were.
+    Layers are named like this if a network was taken apart into an `nn.Sequential`, like RadImageNet's.
     """
     children = [child for child, _ in network.named_children()]
     first, _, rest = name.partition(".")
@@ -202,7 +202,7 @@ def _try_prefix(
     if all(name.partition(".")[0].isdecimal() for name in under):
         places = {_name_by_position(name, network): name for name in wanted}
         under = {places.get(name, name): tensor for name, tensor in under.items()}
-        changes.append("layers named by their position")
+        changes.append("layers named by position")
     under = adapt_tensors(under, network)
     folded = fold_layer_scale(under, wanted)
     if len(folded) < len(under):
@@ -224,9 +224,9 @@ def _refuse_missing(
     first = missing[0]
     if len(missing) > (1 - LEAST_SHARE) * len(needed):
         raise WeightsError(
-            f"{origin}: only {len(needed) - len(missing)} of the network's {len(needed)} tensors are in it, where all "
-            f"must be (missing, for one: {first})",
-            f"these are another network's weights: name theirs with --backbone{suggest_networks(names)}, or give this "
+            f"{origin}: only {len(needed) - len(missing)} of the network's {len(needed)} tensors are in it, but all "
+            f"must be (missing, for example: {first})",
+            f"these weights are for another network: choose it with --backbone{suggest_networks(names)}, or give this "
             f"network's file. Its names: {', '.join(names[:2])}, …",
         )
     if first in trial.found:
@@ -234,12 +234,12 @@ def _refuse_missing(
         first = f"{first}, of shape {shapes[0]} in the file and {shapes[1]} in the network"
     raise WeightsError(
         f"{origin}: {len(missing)} of the network's {len(needed)} tensors are missing, such as {first}",
-        "give a complete file: the rest would stay random",
+        "give a complete file: the missing tensors would stay random",
     )
 
 
 def suggest_networks(names: Sequence[str]) -> str:
-    """Name networks whose tensors bear such names, as an addition to a hint; nothing where no family is known."""
+    """Suggest networks with such tensor names, as an addition to a hint; empty if no family is known."""
     for pattern, networks in FAMILIES.items():
         if any(re.search(pattern, name) for name in names):
             return f" (such names have {networks})"
@@ -247,7 +247,7 @@ def suggest_networks(names: Sequence[str]) -> str:
 
 
 def _refuse_other_variant(trial: _Trial, wanted: Mapping[str, Tensor], origin: str) -> None:
-    """Refuse a file whose network has layers inside the same stages that this one lacks: it is deeper, or scaled."""
+    """Refuse a file with layers inside the network's stages that the network lacks: it is for a deeper one."""
     roots = {name.partition(".")[0] for name in wanted} - set(CLASSIFIERS)
     stray = [
         name
@@ -257,24 +257,24 @@ def _refuse_other_variant(trial: _Trial, wanted: Mapping[str, Tensor], origin: s
     ]
     if stray:
         raise WeightsError(
-            f"{origin}: has {len(stray)} tensors inside the network's own stages that the network has no place for, "
+            f"{origin}: has {len(stray)} tensors inside the network's stages that the network does not have, "
             f"such as {stray[0]}",
-            "these are the weights of a deeper or another variant: name it with --backbone",
+            "these weights are for a deeper or another variant: choose it with --backbone",
         )
 
 
 def _refuse_rivals(best: _Trial, trials: Sequence[_Trial], needed: Sequence[str], origin: str) -> None:
-    """Refuse to choose between parts that fit equally and differ, such as DINO's student and teacher."""
+    """Refuse to choose between parts that fit equally well but differ, such as DINO's student and teacher."""
     whole = [trial for trial in trials if all(name in trial.fitting for name in needed)]
     rivals = [t for t in whole if any(not _are_same(t.fitting[name], best.fitting[name]) for name in needed)]
     if rivals:
         shown = [trial.prefix.rstrip(".") for trial in (best, *rivals)]
         raise WeightsError(
-            f"{origin}: {len(shown)} parts of it fit equally: {', '.join(name or 'the bare names' for name in shown)}",
-            f"say which is meant: --weights-prefix {next(name for name in shown[::-1] if name)}",
+            f"{origin}: {len(shown)} parts fit equally well: {', '.join(name or 'no prefix' for name in shown)}",
+            f"choose one: --weights-prefix {next(name for name in shown[::-1] if name)}",
         )
 
 
 def _are_same(one: Tensor, other: Tensor) -> bool:
-    """Tell whether two tensors hold the same, "not a number" at the same places included."""
+    """Tell whether two tensors are equal, with NaN at the same positions."""
     return torch.equal(one, other) or torch.equal(one.nan_to_num(), other.nan_to_num())

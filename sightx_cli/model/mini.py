@@ -1,7 +1,7 @@
 """Two small networks for small images, trained from scratch: residual, and its depthwise-separable twin.
 
 Both are a 3×3 convolution to 32 channels, then the blocks 32→32, 32→64 with stride 2, and 64→64. Importing this module
-registers them with timm, so that `mini_resnet` and `mini_separable` are names as good as any other.
+registers them with timm, so that `mini_resnet` and `mini_separable` are ordinary timm names.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sightx_cli.model.timm_parts import (
 )
 
 WIDTHS = (32, 32, 64, 64)
-"""Channels behind the stem, layer1, layer2 and layer3."""
+"""Output channels of the stem, layer1, layer2 and layer3."""
 
 Convolution = Callable[[int, int, int], nn.Module]
 """Makes a 3×3 convolution without bias from the channels in, the channels out, and the stride."""
@@ -36,7 +36,7 @@ _CONFIG = {
     "classifier": "fc",
 }
 default_cfgs = {"mini_resnet": _CONFIG, "mini_separable": _CONFIG}
-"""What timm tells of each network; there are no pretrained weights."""
+"""timm's configuration of each network; there are no pretrained weights."""
 
 
 def build_full_convolution(channels_in: int, channels_out: int, stride: int = 1) -> nn.Module:
@@ -45,10 +45,10 @@ def build_full_convolution(channels_in: int, channels_out: int, stride: int = 1)
 
 
 class SeparableConvolution(nn.Sequential):
-    """A 3×3 convolution of each channel alone, then a 1×1 of all channels: 9 · in + in · out parameters.
+    """A depthwise 3×3 convolution, then a pointwise 1×1: 9 · in + in · out parameters.
 
-    32→64 takes 2,336 of them, 64→128 8,768 against 73,728 (Howard et al. 2017, MobileNets, arXiv:1704.04861). Nothing
-    stands between the two, which trains better (Chollet 2017, Xception, arXiv:1610.02357, section 4.7).
+    32→64 takes 2,336 of them, 64→128 8,768 against 73,728 (Howard et al. 2017, MobileNets, arXiv:1704.04861). No layer
+    comes between the two, which trains better (Chollet 2017, Xception, arXiv:1610.02357, section 4.7).
     """
 
     def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
@@ -89,7 +89,7 @@ class ResidualBlock(nn.Module):
 
 
 class MiniNet(nn.Module):
-    """A stem and three residual blocks, then the mean over positions and a linear classifier, as timm's networks are.
+    """A stem and three residual blocks, then the mean over positions and a linear classifier, like timm's networks.
 
     Takes images (N, 3, H, W), made for 32 × 32; any size from 8 px works. With `num_classes=0` it has no classifier.
     """
@@ -127,7 +127,7 @@ class MiniNet(nn.Module):
         return self.fc
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Put a fresh classifier in the place of the old; 0 classes for none."""
+        """Replace the classifier by a fresh one; 0 classes for none."""
         self.num_classes = num_classes
         self.global_pool = self.global_pool if global_pool is None else global_pool
         self.fc = self._build_classifier()

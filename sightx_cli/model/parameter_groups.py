@@ -1,8 +1,8 @@
-"""Which parameters train, and the parameter groups whose rates a recipe promises.
+"""Which parameters train, and the parameter groups with the rates that a recipe promises.
 
 There is one group per stage of the network and one for the head. Where a recipe trains only part of a stage (its last
 blocks, some layers), that stage's group is split in two: the frozen rest keeps its name with " (frozen)", and what
-joins later is a group of its own. Where a recipe gives its rates by shares of the layers, the groups are those shares.
+joins later is a separate group. If a recipe gives its rates by shares of the layers, the groups are those shares.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from sightx_cli.recipe.values import SCRATCH
 
 HEAD = "head"
 NEVER = sys.maxsize
-"""In place of the epochs before a parameter joins: it is frozen."""
+"""Instead of the epochs before a parameter joins: it is frozen."""
 JOINS_AFTER = " (joins after "
 
 LAST_CONVOLUTION = ("conv_head.", "bn2.", "norm_head.")
-"""What timm's EfficientNets and MobileNets name their 1×1 convolution before the pooling, and its norm."""
+"""The names of the 1×1 convolution before the pooling, and its norm, in timm's EfficientNets and MobileNets."""
 
 
 @dataclass(frozen=True)
 class Group:
     """A parameter group: name, position of its stage (len(stages) for the head), parameters, whether it trains.
 
-    A share of the layers may reach over several stages: its position is that of the earliest.
+    A share of the layers may span several stages: its position is that of the earliest.
     """
 
     name: str
@@ -59,8 +59,8 @@ def build_groups(
 ) -> tuple[Group, ...]:
     """Split a classifier into groups, earliest first and the head last; the head always trains.
 
-    `rate` matters only where it is by shares of the layers: the groups are then those. `join` is what joins later.
-    Raises ModelError, naming the choices, where the network does not have what is named, or nothing is left to join.
+    `rate` matters only if it is by shares of the layers, which are then the groups. `join` is what joins later.
+    Raises ModelError, listing the choices, if the network lacks what is named, or nothing is left to join.
     """
     chosen = choose_parameters(backbone, train)
     starts = dict.fromkeys(chosen, 0) | _choose_joining(backbone, chosen, join)
@@ -73,7 +73,7 @@ def build_groups(
             parts.setdefault(starts.get(name, NEVER), []).append(named[name])
         for after in sorted(parts, reverse=True):  # the frozen part first, then what joins, the latest first
             if after == 0 and shares:
-                continue  # the shares have these
+                continue  # these are in the shares
             name = _name_part(stage.name, after, len(parts))
             groups.append(Group(name, position, tuple(parts[after]), after != NEVER, after if after != NEVER else 0))
     groups.sort(key=lambda group: group.stage)
@@ -81,26 +81,26 @@ def build_groups(
 
 
 def build_stage_groups(backbone: Backbone, head: nn.Module, stage: TrainingStage) -> tuple[Group, ...]:
-    """Split a classifier into the groups of one training stage of a recipe, as `build_groups`."""
+    """Split a classifier into the groups of one training stage of a recipe, like `build_groups`."""
     return build_groups(backbone, head, stage.train, stage.rate, stage.join)
 
 
 def _name_part(stage: str, after: int, parts: int) -> str:
-    """Name the part of a stage that trains after so many epochs, of so many parts that it has."""
+    """Name the part of a stage that trains after `after` epochs, if the stage has `parts` parts."""
     if after == NEVER:
         return stage if parts == 1 else f"{stage} (frozen)"
     return f"{stage}{JOINS_AFTER}{after})" if after else stage
 
 
 def _choose_joining(backbone: Backbone, chosen: frozenset[str], join: Sequence[Joining]) -> dict[str, int]:
-    """Return the parameters that join later, each with the epochs before it does."""
+    """Return the parameters that join later, each with the number of epochs before it joins."""
     joining: dict[str, int] = {}
     for one in join:
         names = choose_parameters(backbone, one.train) - chosen - joining.keys()
         if not names:
             raise ModelError(
                 f"join: train = {show_value(one.train)} after {one.after} epochs: all of that trains already",
-                "name a part that does not train yet, such as last-blocks:N with a larger N, or leave it out",
+                "name a part that does not train yet, such as last-blocks:N with a larger N, or remove the entry",
             )
         joining.update(dict.fromkeys(names, one.after))
     return joining
@@ -122,7 +122,7 @@ def _build_share_groups(backbone: Backbone, chosen: frozenset[str], shares: Sequ
         without = next(name for name in stage_of if name in left)
         raise ModelError(
             f"rate: {_layer_of(without)} trains and is in none of {', '.join(share.key for share in shares)}",
-            "let the shares reach over all that trains: from 0 to 100 % where all does",
+            "make the shares cover everything that trains: 0 to 100 % if all layers do",
         )
     return groups
 
@@ -133,7 +133,7 @@ def _layer_of(parameter: str) -> str:
 
 
 def find_cuts(backbone: Backbone, head: nn.Module, recipe: Recipe) -> list[int]:
-    """Return where each stage of the recipe cuts the network; its groups and rates are resolved, and refused, here."""
+    """Return where each stage of the recipe cuts the network; its groups and rates are resolved and checked here."""
     cuts = []
     for stage in recipe.stage:
         groups = build_stage_groups(backbone, head, stage)
@@ -143,7 +143,7 @@ def find_cuts(backbone: Backbone, head: nn.Module, recipe: Recipe) -> list[int]:
 
 
 def stage_rates(stage: TrainingStage, groups: Sequence[Group]) -> list[float]:
-    """Return the rate of each of the groups, also of those that join later; 0 where it is frozen."""
+    """Return the rate of each group, including those that join later; 0 if it is frozen."""
     rates: dict[str, float] = {}
     for after, rate in ((0, stage.rate), *((one.after, one.rate) for one in stage.join)):
         mine = [group.name for group in groups if group.trained and group.joins_after == after]
@@ -153,9 +153,9 @@ def stage_rates(stage: TrainingStage, groups: Sequence[Group]) -> list[float]:
 
 
 def find_cut(backbone: Backbone, groups: Sequence[Group]) -> int:
-    """Return the boundary behind which something trains: the frozen prefix is stages 0 … cut − 1.
+    """Return the boundary after which something trains: the frozen prefix is stages 0 … cut − 1.
 
-    A network that cannot be cut has only its last boundary: its prefix is everything or nothing.
+    A network that cannot be cut has only the last boundary: its prefix is everything or nothing.
     """
     cut = min(group.stage for group in groups if group.trained)
     return cut if backbone.can_be_cut or cut == len(backbone.stages) else 0
@@ -165,7 +165,7 @@ def choose_parameters(backbone: Backbone, train: str | Sequence[str]) -> frozens
     """Return the names of the backbone's parameters that a training stage trains.
 
     `train` is `head`, `last:N` (stages), `last-blocks:N`, `last:P%` (of the leaf layers), `all` or `scratch`, or names.
-    Raises ModelError, naming the choices, when the network does not have them.
+    Raises ModelError, listing the choices, when the network does not have them.
     """
     if not isinstance(train, str):
         return _parameters_of_modules(backbone, train)

@@ -6,7 +6,7 @@ computes after its last stage and before its classifier (ConvNeXt's last norm, M
 the last stage.
 
 Networks of the families below run stage by stage, so that they can be cut at any boundary. Any other network still has
-its stages as parameter groups, but is one step when it runs: it can be cut only behind its features.
+its stages as parameter groups, but runs as one step: it can be cut only after its features.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def build_stages(network: Any) -> tuple[tuple[Stage, ...], bool]:
     if steps is None:
         owned, unmatched = _parameters_by_group(network)
         names = _name_groups(owned)
-        owned[-1] += unmatched  # what stands between the last group and the classifier, such as a norm
+        owned[-1] += unmatched  # what comes between the last group and the classifier, such as a norm
         runs: list[Step] = [network.forward_features, *([_identity] * (len(names) - 1))]
         return tuple(Stage(n, r, tuple(p)) for n, r, p in zip(names, runs, owned, strict=True)), False
     parameter_names = [name for name, _ in network.named_parameters()]
@@ -122,7 +122,7 @@ def _block_steps(
 
 
 def _vgg_steps(network: Any) -> list[tuple[str, list[str], Step]]:
-    """Cut VGG's long list of layers behind each pooling."""
+    """Cut VGG's long list of layers after each pooling."""
     steps: list[tuple[str, list[str], Step]] = []
     prefixes: list[str] = []
     modules: list[nn.Module] = []
@@ -138,7 +138,7 @@ def _vgg_steps(network: Any) -> list[tuple[str, list[str], Step]]:
 
 
 def _densenet_steps(network: Any) -> list[tuple[str, list[str], Step]]:
-    """Cut DenseNet behind each transition; the last norm belongs to the last dense block."""
+    """Cut DenseNet after each transition; the last norm belongs to the last dense block."""
     steps: list[tuple[str, list[str], Step]] = []
     prefixes: list[str] = []
     modules: list[nn.Module] = []
@@ -205,9 +205,9 @@ def _holds_any(path: str, parameters: Sequence[str]) -> bool:
 
 @torch.no_grad()
 def check_stages(network: Any, stages: Sequence[Stage], size_px: int, tolerance: float = 1e-4) -> bool:
-    """Check on random input that the stages in turn give what the network's own forward gives (float32).
+    """Check on random input that the stages in turn give the same as the network's own forward (float32).
 
-    The tolerance is relative to the largest output. Where there are no numbers to compare only shapes must agree: on
+    The tolerance is relative to the largest output. If there are no numbers to compare, only shapes must agree: on
     torch's meta device, and with weights that give none, which `check_forward` refuses.
     """
     was_training = network.training

@@ -1,4 +1,4 @@
-"""Drop what a network computes behind its last map, where the head reads that map itself."""
+"""Drop what a network computes after its last map, if the head reads that map itself."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import nn
 
 
 def drop_behind_map(network: Any, size_px: int) -> None:
-    """Take out of a network, in place, every module whose weights its last map does not depend on.
+    """Remove from a network, in place, every module whose weights its last map does not depend on.
 
-    VGG's two layers of 4096 and MobileNetV3's closing convolution stand between the map and the classifier: with
-    `pool = "flatten"` nothing would run them, and yet they would be counted, trained and stored.
+    VGG's two layers of 4096 and MobileNetV3's final convolution are between the map and the classifier: with
+    `pool = "flatten"` they would never run, yet be counted, trained and stored.
     """
     was_training = network.training
     with torch.enable_grad():
@@ -26,7 +26,7 @@ def drop_behind_map(network: Any, size_px: int) -> None:
 
 
 def _find_leaves(node: Any) -> set[torch.Tensor]:
-    """Return the parameters that a result was computed from, by the graph that autograd keeps of it."""
+    """Return the parameters that a result was computed from, according to its autograd graph."""
     seen, waiting, leaves = {node}, [node], set()
     while waiting:
         here = waiting.pop()

@@ -1,6 +1,6 @@
 """Pretrained weights, offline first: the user's file, the package that ships them, the local cache, the hub.
 
-Random weights never stand in for pretrained ones in silence: where none can be had, one error names the file to bring.
+Random weights never silently replace pretrained ones: if none are available, the error names the file to bring.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sightx_cli.model.timm_parts import timm
 from sightx_cli.model.weights_file import WeightsFile
 
 HUB_SECONDS = 10.0
-"""How long the hub may take to answer before it counts as out of reach."""
+"""How long the hub may take to answer before it counts as unreachable."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,20 @@ class Weights:
     tensors: dict[str, Tensor] | None
     """The state dict under timm's names; None for random weights."""
     normalised_by: Literal["option", "file", "timm"] = "timm"
-    """Who says the mean and the deviation: the user, the file, or timm for its own weights of this network."""
+    """Who gave the mean and the deviation: the user, the file, or timm for its own weights of this network."""
     match: Match | None = None
     """How the user's file fitted; None for weights of any other origin."""
 
     @property
     def unsure(self) -> bool:
-        """Whether the normalisation is timm's for other weights than these: nobody has said theirs."""
+        """Whether the normalisation is unknown, so that timm's for other weights is assumed."""
         return self.match is not None and self.normalised_by == "timm"
 
 
 def find_weights(backbone: str, network: nn.Module, file: WeightsFile | None = None, scratch: bool = False) -> Weights:
     """Find pretrained weights for a timm network in the order of the module's first line.
 
-    Raises WeightsError when the file does not fit, or when none can be had.
+    Raises WeightsError when the file does not fit, or when no weights are available.
     """
     config = timm.get_pretrained_cfg(backbone)
     mean, std = (config.mean, config.std) if config else ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -64,7 +64,7 @@ def find_weights(backbone: str, network: nn.Module, file: WeightsFile | None = N
 
 
 def _load_file(file: WeightsFile, network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> Weights:
-    """Load the user's file; `mean` and `std` are timm's, for where neither the user nor the file says better."""
+    """Load the user's file; `mean` and `std` are timm's, used if neither the user nor the file gives any."""
     found, said = read_checkpoint(file.path)
     match = match_tensors(found, network, str(file.path), file.prefix)
     normalised_by: Literal["option", "file", "timm"] = "option"
@@ -77,15 +77,11 @@ def _load_file(file: WeightsFile, network: nn.Module, mean: tuple[float, ...], s
     if match.one_channel and (normalised_by == "timm" or len({*zip(mean, std, strict=True)}) > 1):
         raise WeightsError(
             f"{file.path}: these weights read one grey channel, and "
-            + (
-                "nobody says how it was normalised"
-                if normalised_by == "timm"
-                else "the normalisation given is of three"
-            ),
-            "give the one number of each that they were trained with: --weights-mean 0.5 --weights-std 0.5; for values "
+            + ("its normalisation is unknown" if normalised_by == "timm" else "the given normalisation has three"),
+            "give one number each, as used in training: --weights-mean 0.5 --weights-std 0.5; for values "
             "from -1024 to 1024, as TorchXRayVision's, --weights-mean 0.5 --weights-std 0.00048828125",
         )
-    # The same file under another prefix is other weights: what is kept of them lies apart.
+    # The same file under another prefix is other weights, cached separately.
     digest = digest_file(file.path) + (f" {match.prefix}" if match.prefix else "")
     return Weights(str(file.path.resolve()), digest, mean, std, match.tensors, normalised_by, match)
 
@@ -114,8 +110,8 @@ def _hub_file(backbone: str) -> Path:
     repository = config.hf_hub_id if config else None
     if not repository:
         raise WeightsError(
-            f'timm knows no pretrained weights for "{backbone}"',
-            "bring a file with --weights FILE, or train from scratch with --set model.weights=scratch",
+            f'timm has no pretrained weights for "{backbone}"',
+            "give a file with --weights FILE, or train from scratch with --set model.weights=scratch",
         )
     cached = try_to_load_from_cache(repository, "model.safetensors")
     if isinstance(cached, str):
@@ -123,14 +119,14 @@ def _hub_file(backbone: str) -> Path:
     try:
         if constants.HF_HUB_OFFLINE:
             raise ConnectionError("HF_HUB_OFFLINE is set")
-        # Asked once first: where there is no network, the download itself tries six times and logs each.
+        # Asked once first: without a network, the download itself tries six times and logs each.
         get_session().head(constants.ENDPOINT, timeout=HUB_SECONDS)
         return Path(hf_hub_download(repository, "model.safetensors", etag_timeout=HUB_SECONDS))
     except Exception as error:
         raise WeightsError(
-            f'no weights for "{backbone}": not packaged, not in the local cache, and the hub is out of reach '
+            f'no weights for "{backbone}": not packaged, not in the local cache, and the hub cannot be reached '
             f"({type(error).__name__})",
-            f"bring model.safetensors of {repository} from a machine with a network and give --weights "
+            f"download model.safetensors of {repository} on a machine with a network and give it with --weights "
             f"FILE, or use --backbone tf_efficientnet_lite0, whose weights are installed",
         ) from error
 
@@ -146,6 +142,6 @@ def _hub_tensors(backbone: str, file: Path, network: nn.Module) -> dict[str, Ten
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(
             f"{file}: cannot be read ({reason})",
-            "remove it from the local cache to fetch it anew, or give --weights FILE",
+            "remove it from the local cache to download it again, or give --weights FILE",
         ) from error
     return dict(loaded.state_dict())

@@ -1,4 +1,4 @@
-"""Where a network's pretrained weights would come from on this machine, found out without touching the network."""
+"""Where a network's pretrained weights would come from on this machine, without network access."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ AtHand = Literal["packaged", "cached", "network", "none"]
 
 
 def find_weights_at_hand(backbone: str) -> AtHand:
-    """Say where a fit would find a timm network's weights: a package, the local cache, the network, or nowhere."""
+    """Return where a fit would find a timm network's weights: a package, the local cache, a download, or nowhere."""
     if find_packaged_file(backbone) is not None:
         return "packaged"
     from huggingface_hub import try_to_load_from_cache

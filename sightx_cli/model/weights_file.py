@@ -1,4 +1,4 @@
-"""A weights file of the user's as asked for, checked before anything is read. Never imports torch."""
+"""The user's weights file as requested, checked before anything is read. Never imports torch."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SCALE = "three numbers, or one for all channels, on the 0 to 1 scale"
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file, what its network's input was normalised with (None for what the file says), and where in it to look."""
+    """A file, the normalisation of its network's input (None: as given in the file), and the prefix to use."""
 
     path: Path
     normalisation: Normalisation | None = None
     prefix: str | None = None
-    """What the names begin with that are meant, such as `teacher`; None to find it."""
+    """The prefix of the names to use, such as `teacher`; None to detect it."""
 
 
 def build_weights_file(
@@ -33,19 +33,17 @@ def build_weights_file(
 ) -> WeightsFile | None:
     """Build it from `--weights`, `--weights-mean`, `--weights-std` and `--weights-prefix`; None without a file.
 
-    Raises WeightsError for a file that is not there, for one of mean and deviation alone, and for odd numbers.
+    Raises WeightsError for a missing file, for only one of mean and deviation, and for implausible numbers.
     """
     given = {"--weights-mean": mean, "--weights-std": std, "--weights-prefix": prefix}
     if path is None:
         if alone := [name for name, value in given.items() if value is not None]:
-            raise WeightsError(
-                f"{alone[0]} says how to read a file of weights, and none is given", "add --weights FILE"
-            )
+            raise WeightsError(f"{alone[0]} needs a weights file", "add --weights FILE")
         return None
     if not path.is_file():
         raise WeightsError(f"--weights {path}: no such file", "give a .safetensors or .pth file of this backbone")
     if prefix is not None and not prefix.strip("."):
-        raise WeightsError(f'--weights-prefix "{prefix}" is empty', "leave it out to find the prefix")
+        raise WeightsError(f'--weights-prefix "{prefix}" is empty', "omit it to detect the prefix")
     return WeightsFile(path, _read_normalisation(mean, std), prefix)
 
 
@@ -56,7 +54,7 @@ def _read_normalisation(
         return None
     if mean is None or std is None:
         found, missing = ("mean", "std") if std is None else ("std", "mean")
-        raise WeightsError(f"--weights-{found} is given and --weights-{missing} is not", "give both, or none")
+        raise WeightsError(f"--weights-{found} is given but --weights-{missing} is not", "give both, or neither")
     means, deviations = _spread(mean), _spread(std)
     for name, values in (("mean", means), ("std", deviations)):
         if len(values) != CHANNELS:

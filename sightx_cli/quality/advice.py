@@ -1,4 +1,4 @@
-"""The measured shift, the recipe that it and the number of images call for, and why, in plain words."""
+"""The measured shift, the recipe chosen from it and the number of images, and why, in plain words."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from sightx_cli.quality.shift import Shift
 
 NEAR_SHARE = 0.1
-"""A band that begins or ends within this share of the images is said to be near."""
+"""A neighbouring band is mentioned if it begins within this share of the number of images."""
 
 
 def measure_manifest_shift(paths: Sequence[str], listener: Listener, keep_graph: bool = True) -> Shift:
-    """Measure how far the images to train on lie from everyday photographs (see `quality.shift.measure_shift`)."""
+    """Measure how far the training images are from everyday photographs (see `quality.shift.measure_shift`)."""
     from sightx_cli.quality.shift import measure_shift  # OpenVINO takes 0.3 s to import
 
     return measure_shift(paths, listener, keep_graph)
 
 
 def choose_by_shift(images: int, shift: Shift | str) -> Choice:
-    """Choose the recipe by the number of images and the shift, measured or as the user says; the reason is a paragraph.
+    """Choose the recipe from the number of images and the shift, measured or given; the reason is a paragraph.
 
-    Raises UsageError as `recipe.decision.choose_recipe`.
+    Raises UsageError like `recipe.decision.choose_recipe`.
     """
     verdict = shift if isinstance(shift, str) else shift.verdict
     choice = choose_recipe(images, verdict)
@@ -37,28 +37,28 @@ def choose_by_shift(images: int, shift: Shift | str) -> Choice:
 
 
 def describe_measured(shift: Shift) -> str:
-    """Say in whole sentences what was measured, how far it lies from the edge, and what makes it less sure."""
+    """Describe in full sentences what was measured, how far it is from the threshold, and what makes it uncertain."""
     from sightx_cli.quality.divergence import describe_distance
 
     kind = "they are like" if shift.verdict == "similar" else "they are not like"
     looked = "1 image" if shift.images == 1 else f"{shift.images} of them"
-    side, edge = describe_distance(shift.score, shift.edge), f"the edge of {shift.edge:.2f}"
+    side, edge = describe_distance(shift.score, shift.edge), f"the threshold of {shift.edge:.2f}"
     said = f"Measured on {looked}, the shift is {shift.score:.2f}, {side} {edge}: {kind} everyday photographs."
     return f"{said} {shift.note}".strip()
 
 
 def describe_choice(choice: Choice) -> str:
-    """Say what was chosen, and what it trains."""
-    return f"So {choice.recipe}: {choice.strategy}."
+    """Describe what was chosen, and what it trains."""
+    return f"Therefore {choice.recipe}: {choice.strategy}."
 
 
 def describe_given(verdict: str) -> str:
-    """Say that the shift is the user's word."""
-    return f"The shift was given with --shift {verdict}, not measured."
+    """Say that the shift was given by the user."""
+    return f"The shift was set with --shift {verdict}, not measured."
 
 
 def describe_alternatives(images: int, verdict: str) -> str:
-    """Say what would change the choice: "With 46 more images it would be natural-medium; were they …"."""
+    """Describe what would change the choice: "With 46 more images it would be natural-medium; if they were …"."""
     cell = find_cell(images, verdict)
     ways = []
     if cell.high is not None:
@@ -71,30 +71,30 @@ def describe_alternatives(images: int, verdict: str) -> str:
     other = "different" if verdict == "similar" else "similar"
     kind = "scans or surfaces" if other == "different" else "everyday photographs"
     would = "" if ways else " it would be"
-    ways.append(f"were they {kind} (--shift {other}),{would} {find_cell(images, other).recipe}")
+    ways.append(f"if they were {kind} (--shift {other}),{would} {find_cell(images, other).recipe}")
     text = "; ".join(ways)
     return f"{text[0].upper()}{text[1:]}."
 
 
 def guess_profile(shift: Shift) -> str | None:
-    """Guess the augmentation profile from the images: "medical" for grey ones that lie far; None where nothing tells.
+    """Guess the augmentation profile from the images: "medical" for grey ones unlike photographs; else None.
 
-    Medical is the most careful of the profiles for what is no photograph: no vertical flip, little change of light.
-    Colour says too little: a fundus, a mole and a field from the air are all far and in colour.
+    Medical is the most cautious of the profiles for non-photographs: no vertical flip, little change of light.
+    Colour says too little: a fundus, a mole and an aerial image are all unlike photographs and in colour.
     """
     return "medical" if shift.grey and shift.verdict == "different" else None
 
 
 def describe_profile(shift: Shift, profile: str) -> str:
-    """Say which augmentations stand because of the shift, and when to name others; empty for photographs."""
+    """Say which augmentations the shift led to, and when to choose others; empty for photographs."""
     if guess_profile(shift) is not None:
         return (
-            "grey, and not like photographs: augmented as medical images, with no vertical flip and little change of "
-            "light. For parts and materials, which have no up, add --profile surface"
+            "grey and unlike photographs: augmented with the profile medical, no vertical flip and little change of "
+            "light. For parts and materials, which have no upright orientation, add --profile surface"
         )
     if shift.verdict == "different":
         return (
-            f"augmented with the profile {profile}. For images that have no up, name theirs: "
-            "--profile retina, skin, aerial or surface"
+            f"augmented with the profile {profile}. If your images have no natural upright orientation, choose a "
+            "profile: --profile retina, skin, aerial or surface"
         )
     return ""

@@ -1,6 +1,6 @@
-"""What the images of a data set say of it beyond their files: shift and recipe, duplicates, outliers, label doubts.
+"""What the images of a data set reveal: shift and recipe, duplicates, outliers, doubtful labels.
 
-All of it is kept in the store under what it was computed from, so that a second look at the same images is quick and
+The result is cached under a hash of its inputs, so that a second look at the same images is quick and
 never imports torch.
 """
 
@@ -38,7 +38,7 @@ COMPARING, DOUBTING = "comparing the images", "weighing the labels"
 
 @dataclass(frozen=True)
 class Advice:
-    """The measured shift (as its JSON), the recipe that it and the number of images call for, and why."""
+    """The measured shift (as JSON), the recipe chosen from it and the number of images, and why."""
 
     shift: dict[str, Any]
     recipe: str
@@ -47,7 +47,7 @@ class Advice:
 
 @dataclass(frozen=True)
 class Doubted:
-    """One image whose label the quick head doubts: its place, the class it suggests, its probability of both."""
+    """One image whose label the quick head doubts: its index, the suggested class, the probabilities of both."""
 
     place: int
     suggested: str
@@ -57,19 +57,19 @@ class Doubted:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What was found; images by their places among those that can be read."""
+    """What was found; images by their indices among the readable ones."""
 
     advice: Advice
     duplicates: tuple[Duplicate, ...]
     outliers: tuple[tuple[int, float], ...]
-    """The place of each image far from all others, and how far, in robust standard deviations; the farthest first."""
+    """The index of each image far from all others, and how far, in robust standard deviations; the farthest first."""
     doubts: tuple[Doubted, ...]
     agreement: float | None
-    """The share of labels that the quick head gives as they are; None where it could not be tried."""
+    """The share of labels that the quick head agrees with; None if it could not be trained."""
 
 
 def advise(manifest: Manifest, frame: pd.DataFrame, listener: Listener) -> Advice:
-    """Measure the shift of the images to train on, and choose the recipe."""
+    """Measure the shift of the training images, and choose the recipe."""
     paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"]
     shift = measure_manifest_shift([str(path) for path in paths], listener)
     choice = choose_by_shift(count_images(frame["split"].tolist(), manifest.is_divided), shift)
@@ -81,7 +81,7 @@ def analyse(
 ) -> Analysis:
     """Find all that needs the network, or find it kept.
 
-    Raises WeightsError when the network's weights cannot be had.
+    Raises WeightsError when the network's weights are not available.
     """
     address = _address(manifest, frame, examination)
     kept = store.find_text(address)
@@ -137,9 +137,9 @@ def _compute(
 
 
 def choose_reader(name: str) -> Recipe:
-    """Return the recipe whose frozen network looks at the images: the one chosen, so that a fit finds what is kept.
+    """Return the recipe whose frozen network examines the images: the chosen one, so that a fit reuses the features.
 
-    One that trains from random weights looks with the pretrained ones.
+    A recipe that trains from random weights uses the pretrained ones here.
     """
     recipe, _ = find_recipe(name)
     if recipe.model.weights != "scratch":

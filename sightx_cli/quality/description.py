@@ -1,4 +1,4 @@
-"""The findings of an inspection in words that need no dictionary: what was found, and what to do about it."""
+"""The findings of an inspection in plain words: what was found, and what to do about it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 KINDS = {"bytes": "the same file", "pixels": "the same pixels", "near": "the same photograph"}
 EXAMPLES = 6
-"""Images of each side that show a shortcut."""
+"""Example images per side of a shortcut."""
 SURE = 0.8
-"""Below this share of labels that the quick head gives as they are, its doubts are weak: said aloud."""
+"""If the quick head agrees with a smaller share of the labels, its doubts are weak, and the finding says so."""
+HELD_OUT = {"valid": "validation images also appear in train", "test": "test images also appear in train or valid"}
 SIZE_WORDS = {"size": "its size", "aspect": "its shape", "format": "its file format", "mode": "its colour mode"}
 
 
 class Describer:
-    """Turns what was found into findings, for one data set: `source` is what the user typed."""
+    """Describes what was found in one data set as findings: `source` is what the user typed."""
 
     def __init__(self, source: str, frame: pd.DataFrame, group_by: str | None = None) -> None:
         self._source = shlex.quote(source)
@@ -40,7 +41,7 @@ class Describer:
         likely: dict[str, Any] | None,
         shortcuts: Sequence[Shortcut],
     ) -> tuple[Finding, ...]:
-        """Return the findings, the gravest first."""
+        """Return the findings, the most serious first."""
         found = [
             self._describe_conflicts(analysis.duplicates),
             self._describe_leaks(analysis.duplicates),
@@ -81,9 +82,9 @@ class Describer:
         return Finding(
             "conflicts",
             f"{_count(len(found), 'photograph')} with different labels",
-            f"The same photograph stands there more than once, and its labels contradict each other. "
-            f"{'One of them' if one else 'At least one of each'} is wrong, and nothing here can tell which.",
-            f"Ask someone who knows, and correct the label. Or leave all of them out: {self._fix}",
+            f"The same photograph appears more than once, and its labels contradict each other. "
+            f"{'One of them' if one else 'At least one of each'} is wrong, and SightX cannot tell which.",
+            f"Ask an expert and correct the label, or leave all of them out: {self._fix}",
             self._show_copies(found),
         )
 
@@ -94,27 +95,26 @@ class Describer:
         return Finding(
             "leaks",
             f"{_count(len(found), 'photograph')} in more than one part of the split",
-            "A model recognises what it has seen in training, so these make its figures look better than they will be."
+            "A model recognises images it was trained on, so its figures look better than they will be on new images."
             + self._count_known(found),
-            f"Leave the copies in train out: {self._fix}",
+            f"Leave out the copies in train: {self._fix}",
             self._show_copies(found),
         )
 
     def _count_known(self, leaks: Sequence[Duplicate]) -> str:
-        """Say how many of the images that are measured on stand in train too: " Of the 782 in valid, 782 do."."""
+        """Say how many of the held-out images also appear in train: " 6 of the 352 validation images …"."""
         said = []
-        for part in ("valid", "test"):
+        for part in HELD_OUT:
             total = self._splits.count(part)
             known = sum(
                 self._splits[place] == part
                 for one in leaks
                 for place in one.places
-                if any(self._splits[other] != part for other in one.places)
+                if any(self._splits[other] not in (part, "test") for other in one.places)
             )
             if known:
-                said.append(
-                    f" Of the {total:,} images in {part}, {'all' if known == total else f'{known:,}'} are known."
-                )
+                count = f"All {total:,}" if known == total else f"{known:,} of the {total:,}"
+                said.append(f" {count} {HELD_OUT[part]}.")
         return "".join(said)
 
     def _describe_groups(self, groups: Sequence[dict[str, Any]]) -> Finding | None:
@@ -128,13 +128,13 @@ class Describer:
             "groups",
             f"{_count(len(groups), 'group')} in more than one part of the split",
             "Images of one patient (or part, or batch) resemble each other. With some in train and some in valid, the "
-            "figures say how well the model knows these patients, not how it will do on new ones.",
-            f"Divide anew, groups kept together: sightx fit {self._source}{self._group_by} --resplit",
+            "figures show how well the model knows these patients, not how well it will do on new ones.",
+            f"Split again, keeping groups together: sightx fit {self._source}{self._group_by} --resplit",
             tuple(rows),
         )
 
     def _show_both_sides(self, places: Sequence[int]) -> list[int]:
-        """Return one image of each part."""
+        """Return one image from each part."""
         return list({self._splits[place]: place for place in reversed(places)}.values())[::-1]
 
     def _describe_likely(self, likely: dict[str, Any] | None) -> Finding | None:
@@ -142,16 +142,14 @@ class Describer:
             return None
         option = f"--group-by {shlex.quote(likely['expression'])}"
         on_both = likely["across_parts"]
-        both = f" {_count(on_both, 'of these groups stands', 'of these groups stand')} in more than one part." * bool(
-            on_both
-        )
+        both = f" {_count(on_both, 'of these groups is', 'of these groups are')} in more than one part." * bool(on_both)
         mend = f"sightx fit {self._source} {option}" + " --resplit" * bool(on_both)
         return Finding(
             "likely-groups",
-            f"file names look like {likely['groups']:,} groups"
+            f"file names suggest {likely['groups']:,} groups"
             + (f", {on_both:,} of them in more than one part" if on_both else ""),
             f"Names such as {likely['example']} suggest which images belong together: {likely['images']:,} images "
-            f"share theirs with another.{both}",
+            f"share a group with another.{both}",
             f"If these are patients or parts, keep them together: {mend}",
             harmful=bool(on_both),
         )
@@ -163,9 +161,10 @@ class Describer:
         extra = sum(len(one.places) - 1 for one in found)
         return Finding(
             "duplicates",
-            f"{_count(len(found), 'photograph')} more than once ({_count(extra, 'copy', 'copies')} too many)",
-            "Copies add nothing to learn from, weigh double, and get on both sides when a split is made by chance.",
-            f"Leave all but one of each out: {self._fix}",
+            _count(len(found), "duplicated photograph"),
+            f"{_count(extra, 'extra copy', 'extra copies')}. Copies add nothing to learn from, count double, and"
+            " may end up on both sides of a random split.",
+            f"Leave out all but one of each: {self._fix}",
             self._show_copies(found),
         )
 
@@ -175,8 +174,8 @@ class Describer:
         return Finding(
             "unreadable",
             f"{_count(len(unreadable), 'file')} cannot be read",
-            "They are damaged, empty, or no images. A fit leaves them out and says so.",
-            "Copy them again from their source, or leave them out for good.",
+            "They are damaged, empty or not images. A fit leaves them out and says so.",
+            "Copy them again from their source, or remove them.",
             lines=tuple(f"{one.image}: {one.error}" for one in unreadable),
         )
 
@@ -189,16 +188,16 @@ class Describer:
             others = [place for place, given in enumerate(self._labels) if given != label][:EXAMPLES]
             rows.append(tuple(self.show(place) for place in here + others))
         lines = tuple(
-            f"{one.label}: {SIZE_WORDS.get(one.what, one.what)} tells it from the others in "
-            f"{100 * one.balanced_accuracy:.0f} %: {one.usual} against {one.others}"
+            f"{one.label}: {SIZE_WORDS.get(one.what, one.what)} alone identifies it with "
+            f"{100 * one.balanced_accuracy:.0f} % balanced accuracy: {one.usual}, others {one.others}"
             for one in shortcuts
         )
         return Finding(
             "shortcuts",
-            f"{_count(len(lines), 'way')} to tell a class without looking at the picture",
-            "A model learns the easiest sign there is. If one class comes from another machine, it may learn the "
-            "machine, and fail where that differs.",
-            "Bring images of each class from the same source, or save all in one size and format, and test on images "
+            f"{_count(len(lines), 'way')} to tell a class without looking at what it shows",
+            "A model learns the easiest cue. If one class comes from a different machine, it may learn to tell the "
+            "machines apart, and fail on images from another.",
+            "Use images of each class from the same source, or save all in one size and format, and test on images "
             "from elsewhere.",
             tuple(rows),
             lines,
@@ -209,10 +208,10 @@ class Describer:
             return None
         share = analysis.agreement or 0.0
         weak = (
-            f" It gives only {100 * share:.0f} % of the labels as they are, so these classes are hard to tell apart "
-            "for it, and many of its doubts will be its own fault."
+            f" It agrees with only {100 * share:.0f} % of the labels, so these classes are hard to tell apart "
+            "for it, and many of its doubts will be its own mistakes."
             if share < SURE
-            else f" It gives {100 * share:.0f} % of the labels as they are."
+            else f" It agrees with {100 * share:.0f} % of the labels."
         )
         rows = tuple(
             (self.show(one.place, f"{one.suggested}? {100 * one.confidence:.0f} %"),) for one in analysis.doubts
@@ -220,9 +219,10 @@ class Describer:
         return Finding(
             "doubts",
             f"{_count(len(rows), 'label')} to look at",
-            "A quick model that saw the other images would give them another label, with the probability shown." + weak,
-            "Look at the first of them, the most doubtful stand first, and correct those that are wrong. None is left "
-            "out by --fix.",
+            "A quick model trained on the other images would give them another label, with the probability shown."
+            + weak,
+            "Start with the first, which are the most doubtful, and correct those that are wrong. --fix leaves none "
+            "of them out.",
             rows,
             harmful=False,
         )
@@ -234,8 +234,8 @@ class Describer:
         return Finding(
             "outliers",
             f"{_count(len(rows), 'image')} unlike all others",
-            "They lie far from every other image: perhaps a photograph among scans, a blank page, a wrong file.",
-            "Look at them, and take out what does not belong here. None is left out by --fix.",
+            "They are far from every other image: perhaps a photograph among scans, a blank page, a wrong file.",
+            "Look at them, and remove what does not belong. --fix leaves none of them out.",
             rows,
             harmful=False,
         )

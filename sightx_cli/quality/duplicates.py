@@ -1,4 +1,4 @@
-"""Finds images that stand in a data set more than once: the same bytes, the same pixels, or the same photograph.
+"""Finds images that appear in a data set more than once: the same bytes, the same pixels, or the same photograph.
 
 Candidates for the last are near neighbours among the features; the pixels decide (`quality.registration`).
 """
@@ -22,27 +22,27 @@ Kind = Literal["bytes", "pixels", "near"]
 CANDIDATES, LEAST_SIMILARITY = 2, 0.45
 """So many nearest neighbours of each image among the features are looked at, down to this cosine about the mean."""
 PICTURE_CANDIDATES, LEAST_LIKENESS = 3, 0.85
-"""So many nearest neighbours of each small picture, down to this cosine; planted copies, cropped alike, have 0.94."""
+"""Nearest neighbours considered for each thumbnail, and the least cosine; planted copies with equal crops have 0.94."""
 CROPS = (0.0, 0.05, 0.08)
-"""Parts cut off each side of a picture before its neighbours are looked for: a network's word of a grey X-ray changes
-more with a crop of 5 % than from child to child, the picture cropped alike finds the copy."""
+"""Shares cropped off each side of a thumbnail before the search: the features of a grey X-ray change
+more with a 5 % crop than between two children, but a thumbnail with the same crop finds the copy."""
 LIKENESS_SIDE_PX, LIKENESS_DIRECTIONS = 16, 64
 BLOCK_IMAGES = 4096
 COPY_AGREEMENT = 0.9
-"""Pixels that agree so far are a copy's. The same planted copies have 0.97 and more; other pairs of neighbours 0.45 at
-the most among photographs, 0.78 among retinas, 0.82 among chest X-rays."""
+"""The agreement of pixels from which a pair is a copy. Planted copies reach 0.97 and more; other pairs at most 0.45
+among photographs, 0.78 among retinas, 0.82 among chest X-rays."""
 
 
 @dataclass(frozen=True)
 class Duplicate:
-    """Images that are one and the same: their places in natural order, and the weakest likeness that joins them."""
+    """Images that are the same: their indices in natural order, and the weakest kind of match that joins them."""
 
     places: tuple[int, ...]
     kind: Kind
 
 
 def find_twins(digests: Sequence[str], pixel_digests: Sequence[str]) -> NDArray[np.int64]:
-    """Return for each image the first that has the same bytes or the same pixels; its own place where it is alone."""
+    """Return for each image the first with the same bytes or pixels; its own index if there is no other."""
     first: dict[str, int] = {}
     return np.array(
         [
@@ -58,7 +58,7 @@ def find_duplicates(
 ) -> tuple[Duplicate, ...]:
     """Find all groups of duplicates.
 
-    `twins` are those of `find_twins`; `neighbours` are among its distinct values in order, one row for each.
+    `twins` is the result of `find_twins`; `neighbours` has one row for each of its distinct values, in order.
     """
     alone = np.unique(twins)
     sides = np.array([min(width, height) for width, height, *_ in examination.headers])
@@ -75,7 +75,7 @@ def find_duplicates(
 
 
 def confirm_pairs(pictures: NDArray[np.uint8], sides: NDArray[np.int64], neighbours: Neighbours) -> NDArray[np.int64]:
-    """Return the pairs (P, 2) of near neighbours whose pictures agree as those of copies do.
+    """Return the pairs (P, 2) of near neighbours whose thumbnails agree as well as those of copies.
 
     `sides` are the images' shorter sides in pixels. Neighbours are those given, of the features, and those among the
     small pictures themselves.
@@ -91,9 +91,9 @@ def confirm_pairs(pictures: NDArray[np.uint8], sides: NDArray[np.int64], neighbo
 
 
 def describe_pictures(pictures: NDArray[np.uint8], crops: Sequence[float]) -> list[NDArray[np.float32]]:
-    """Describe pictures, cropped by each share of `crops`, for a search by cosine: rows (N, D) of length 1.
+    """Describe thumbnails, cropped by each share in `crops`, for a search by cosine: rows (N, D) of length 1.
 
-    They are the principal directions of the pictures at LIKENESS_SIDE_PX, the common ones weighed down.
+    They are projections on the principal directions at LIKENESS_SIDE_PX, with the dominant ones down-weighted.
     """
     blocks = [pictures[start : start + BLOCK_IMAGES] for start in range(0, len(pictures), BLOCK_IMAGES)]
     whole = np.concatenate([_list_greys(block, 0) for block in blocks])
@@ -109,14 +109,14 @@ def describe_pictures(pictures: NDArray[np.uint8], crops: Sequence[float]) -> li
 
 
 def _list_greys(pictures: NDArray[np.uint8], crop: float) -> NDArray[np.float32]:
-    """Crop and shrink pictures to LIKENESS_SIDE_PX: rows of greys of mean 0 and deviation 1; flat ones stay small."""
+    """Crop and shrink thumbnails to LIKENESS_SIDE_PX: rows of greys, mean 0 and deviation 1; flat ones stay small."""
     small = crop_pictures(shrink_pictures(pictures, 2 * LIKENESS_SIDE_PX), crop)
     rows = shrink_pictures(small, LIKENESS_SIDE_PX).reshape(len(small), -1)
     return (rows - rows.mean(1, keepdims=True)) / (rows.std(1, keepdims=True) + 1)  # type: ignore[no-any-return]
 
 
 def _list_pairs(neighbours: Neighbours, count: int, least: float) -> NDArray[np.int64]:
-    """List each image with its nearest ones down to a cosine: (P, 2), the smaller place first."""
+    """List pairs of each image and its neighbours with at least this cosine: (P, 2), the smaller index first."""
     right = neighbours.places[:, :count]
     left = np.broadcast_to(np.arange(len(right))[:, None], right.shape)
     close = (neighbours.similarities[:, :count] >= least) & (right >= 0)
@@ -124,7 +124,7 @@ def _list_pairs(neighbours: Neighbours, count: int, least: float) -> NDArray[np.
 
 
 def _join(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number the connected parts of a graph of `count` nodes."""
+    """Number the connected components of a graph of `count` nodes."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

@@ -1,4 +1,4 @@
-"""Which images to leave out, and which to look at: what `inspect --fix` writes and `fit --exclude` obeys."""
+"""Which images to leave out, and which to look at: written by `inspect --fix`, read by `fit --exclude`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 LOOK = "look"
 KEPT_FIRST = {"test": 0, "valid": 1, "train": 2, "": 3}
-"""Of copies in several parts the one that is measured on stays: left out of train, it is no longer known beforehand."""
+"""If copies are in several parts, the held-out one stays, and the model no longer trains on its copy."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One image of the list, why it stands there, and whether it is left out or only to be looked at."""
+    """One image of the list, the reason, and whether it is left out or only to be looked at."""
 
     image: str
     reason: str
@@ -35,9 +35,9 @@ class Row:
 def choose_rows(
     frame: pd.DataFrame, headers: Sequence[Header], analysis: Analysis, unreadable: Sequence[Unreadable]
 ) -> list[Row]:
-    """List the images to leave out: unreadable, copies but for one, all copies where labels differ; then those to see.
+    """List the images to leave out: unreadable, all copies but one, all copies if labels differ; then those to look at.
 
-    Every image stands in it once.
+    Every image is listed once.
     """
     images, labels = frame["image"].tolist(), frame["label"].tolist()
     rows = [Row(one.image, f"unreadable: {one.error}", LEAVE_OUT) for one in unreadable]
@@ -61,7 +61,7 @@ def choose_rows(
 
 
 def choose_kept(splits: Sequence[str], headers: Sequence[Header], duplicate: Duplicate) -> int:
-    """Return the place of the copy that stays: of the test, then the valid part, then the one with most pixels."""
+    """Return the index of the copy that stays: in test, else in valid, then the one with most pixels."""
 
     def rank(place: int) -> tuple[int, int, int]:
         width, height = headers[place][:2]
@@ -71,7 +71,7 @@ def choose_kept(splits: Sequence[str], headers: Sequence[Header], duplicate: Dup
 
 
 def write_rows(rows: Sequence[Row], path: Path) -> None:
-    """Write the list as CSV, whole or not at all."""
+    """Write the list as CSV, completely or not at all."""
 
     def write(aside: Path) -> None:
         with aside.open("w", encoding="utf-8", newline="") as file:

@@ -1,7 +1,7 @@
-"""Finds labels that a quick head doubts: confident learning on out-of-fold probabilities.
+"""Finds labels that a quick linear head doubts: confident learning on out-of-fold probabilities.
 
-Northcutt et al. 2021, "Confident Learning" (doi 10.1613/jair.1.12125), by its authors' library cleanlab. Each image is
-judged by a linear head that saw neither it nor its duplicates nor its group.
+Northcutt et al. 2021, "Confident Learning" (doi 10.1613/jair.1.12125), with the authors' library, cleanlab. Each image
+is judged by a linear head trained without it, its duplicates and its group.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from sightx_cli.task.single_label import SingleLabel
 
 FOLDS = 5
 DIRECTIONS = 256
-"""Principal directions of the features that the head reads: as many doubts found as with all, many times sooner."""
+"""Principal directions of the features used by the head: it finds as many doubts as with all, many times faster."""
 SAMPLE_IMAGES = 20_000
-"""The directions are found on at most so many images."""
+"""The directions are computed from at most this many images."""
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """One image whose label is doubted: its place, the class the head would give, and its probability of both."""
+    """One image whose label is doubted: its index, the class the head suggests, and the probabilities of both."""
 
     place: int
     suggested: int
     confidence: float
-    """Of the class suggested."""
+    """Probability of the suggested class."""
     confidence_given: float
-    """Of the label as given."""
+    """Probability of the given label."""
 
 
 @dataclass(frozen=True)
 class Doubts:
-    """All doubts, the strongest first, and the share of labels that the head gives as they are: how far to trust it."""
+    """All doubts, the strongest first, and the share of labels the head agrees with: how far to trust it."""
 
     found: tuple[Doubt, ...]
     agreement: float | None
-    """None where there were too few images, or groups, to judge any."""
+    """None if there were too few images, or groups, to judge any."""
 
 
 def find_doubts(
@@ -50,8 +50,8 @@ def find_doubts(
 ) -> Doubts:
     """Find the doubtful labels of images with features (N, F) and class numbers `targets` (N,).
 
-    Images of one group (a name; "" stands alone) are judged together by a head that saw none of them. Classes with
-    fewer than FOLDS groups or images of their own are not judged.
+    Images of one group (a name; "" for none) are judged together by a head trained without them. Classes with
+    fewer than FOLDS groups or images are not judged.
     """
     named = np.array([group or f"\0{place}" for place, group in enumerate(groups or [""] * len(targets))])
     counts = {label: len(set(named[targets == label].tolist())) for label in np.unique(targets).tolist()}
@@ -63,7 +63,7 @@ def find_doubts(
     from cleanlab.filter import find_label_issues
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of classes without any issue
+        warnings.simplefilter("ignore")  # it warns about classes without issues
         places = find_label_issues(
             labels, probabilities, filter_by="both", return_indices_ranked_by="self_confidence", n_jobs=1
         )
@@ -84,9 +84,9 @@ def find_doubts(
 def predict_out_of_fold(
     features: NDArray[np.float32], labels: NDArray[np.int64], groups: Sequence[str], seed: int
 ) -> NDArray[np.float64]:
-    """Return each image's class probabilities, (N, classes), by a head that saw nothing of its group.
+    """Return each image's class probabilities, (N, classes), from a head trained without its group.
 
-    Every class has images in FOLDS groups at least.
+    Every class must have images in at least FOLDS groups.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -109,7 +109,7 @@ def name_classes(labels: NDArray[np.int64]) -> SingleLabel:
 
 
 def _reduce(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-    """Standardise features (N, F) and turn them to their DIRECTIONS principal directions."""
+    """Standardise features (N, F) and project them on their DIRECTIONS principal directions."""
     mean, deviation = measure_scale(features)
     places = np.random.default_rng(seed).permutation(len(features))[:SAMPLE_IMAGES]
     sample = (features[places] - mean) / deviation

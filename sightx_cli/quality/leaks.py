@@ -1,6 +1,6 @@
-"""Finds what a given split has on both sides: files with the same bytes, and groups (patients, parts).
+"""Finds what a given split has on both sides: identical files and groups (patients, parts).
 
-What a model has seen in training it can recognise: such images make its figures look better than they will be.
+A model can recognise what it has seen in training: such images make its figures look better than they will be.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PARTS = (("valid", "train"), ("test", "train"), ("test", "valid"))
-"""The pairs of parts that must have nothing in common; the first of each is what is measured on."""
+"""The pairs of parts that must have nothing in common; the first of each is held out."""
 
 
 @dataclass(frozen=True)
 class PartLeak:
-    """What one part shares with another: files of `part` whose bytes stand in `other` too, groups, images of these."""
+    """What one part shares with another: files of `part` also in `other`, groups, and images of these groups."""
 
     part: str
     other: str
@@ -30,19 +30,19 @@ class PartLeak:
 
 @dataclass(frozen=True)
 class Leaks:
-    """All leaks of a split; `expression` is the guess from file names that made the groups, None where the user did."""
+    """All leaks of a split; `expression` is the guess from file names that defined the groups, None if the user did."""
 
     parts: tuple[PartLeak, ...]
     expression: str | None = None
 
     @property
     def files(self) -> int:
-        """The held-out files that stand in another part too."""
+        """The number of held-out files that are also in another part."""
         return sum(leak.files for leak in self.parts)
 
     @property
     def groups(self) -> int:
-        """The groups on both sides, each pair of parts counted."""
+        """The number of groups on both sides, added up over pairs of parts."""
         return sum(leak.groups for leak in self.parts)
 
     def __bool__(self) -> bool:
@@ -50,25 +50,23 @@ class Leaks:
         return bool(self.files or self.groups)
 
     def to_json(self, allowed: bool) -> dict[str, object]:
-        """Return the JSON contract of `leaks`; `group_by` is the expression where file names were guessed from."""
+        """Return the JSON contract of `leaks`; `group_by` is the expression guessed from file names."""
         guessed = {"group_by": self.expression} if self.expression and self.groups else {}
         return {"files": self.files, "groups": self.groups, "allowed": allowed, **guessed}
 
     def describe(self) -> list[str]:
-        """Say each leak in one line, without what to do."""
+        """Describe each leak in one line, without advice."""
         lines = []
         for leak in self.parts:
             if leak.groups:
-                by = f", by the file names ({self.expression})" if self.expression else ""
+                by = f", judging by file names ({self.expression})" if self.expression else ""
                 lines.append(
                     f"{leak.groups:,} of the {leak.groups_in_part:,} groups in {leak.part} "
                     f"({leak.images:,} images) are also in {leak.other}{by}"
                 )
             if leak.files:
-                files = "1 file" if leak.files == 1 else f"{leak.files:,} files"
-                lines.append(
-                    f"{files} of {leak.part} stand{'s' * (leak.files == 1)} in {leak.other} too, byte for byte"
-                )
+                files = "1 identical file" if leak.files == 1 else f"{leak.files:,} identical files"
+                lines.append(f"{files} in {leak.other} and {leak.part}")
         return lines
 
 
@@ -96,7 +94,7 @@ def find_leaks(
 
 
 def _count_shared(parts: Sequence[str], keys: Sequence[str], part: str, other: str) -> tuple[int, int]:
-    """Count the keys that both parts have, and the images of `part` that bear one."""
+    """Count the keys that both parts have, and the images of `part` with one of them."""
     there: set[Any] = {key for key, where in zip(keys, parts, strict=True) if key and where == other}
     here = [key for key, where in zip(keys, parts, strict=True) if key and where == part and key in there]
     return len(set(here)), len(here)

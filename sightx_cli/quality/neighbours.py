@@ -1,9 +1,9 @@
 """The nearest neighbours of every image by their features, in bounded memory and in less than quadratic time.
 
-Up to EXACT_IMAGES every pair is compared, block by block. Beyond, the images are divided into about 2 √N cells around
-k-means centres, and each is compared with those of its nearest cells only (an inverted file: Jégou et al. 2011,
-doi 10.1109/TPAMI.2010.57): time grows with N √N, memory with N. A near copy lies so close to its original that one of
-the nearest cells holds it.
+Up to EXACT_IMAGES every pair is compared, block by block. Beyond that, the images are divided into about 2 √N cells
+around k-means centres, and each is compared only with those in its nearest cells (an inverted file: Jégou et al. 2011,
+doi 10.1109/TPAMI.2010.57): time grows with N √N, memory with N. A near copy is so close to its original that one of
+the nearest cells contains it.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from numpy.typing import NDArray
 Rows = NDArray[np.float32]
 
 DIRECTIONS = 256
-"""Principal directions that are kept of the features: what is left out moves a cosine by some hundredths."""
+"""Principal directions of the features used: the rest changes a cosine by a few hundredths."""
 SAMPLE_IMAGES = 20_000
-"""The directions and the cells' centres are found on at most so many images."""
+"""The directions and the cells' centres are computed from at most this many images."""
 EXACT_IMAGES = 8192
 BLOCK_IMAGES = 2048
-"""Rows compared at once: a block of similarities takes 64 MB at the most."""
+"""Rows compared at once: a block of similarities takes at most 64 MB."""
 NEAREST_CELLS = 6
-"""Cells in which each image is compared. Of 25,000 CIFAR-10 images: see `benchmarks/many.py` for the share found."""
+"""Cells searched for each image; `benchmarks/many.py` has the share of neighbours found in 25,000 CIFAR-10 images."""
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The nearest images of each, nearest first: places (N, K), −1 where there are fewer; cosines (N, K), then −1."""
+    """The nearest images of each, nearest first: indices (N, K), −1 if there are fewer; cosines (N, K), then −1."""
 
     places: NDArray[np.int64]
     similarities: Rows
 
 
 def reduce_features(features: Rows, about_mean: bool = True, seed: int = 0) -> Rows:
-    """Bring features (N, F) to at most DIRECTIONS principal directions, each row of length 1.
+    """Project features (N, F) on at most DIRECTIONS principal directions, each row of length 1.
 
-    About their mean, what the images of one kind share is left out, and what is left tells them apart: so near copies
-    are found. As they are, an image of another kind stands far from all others: so outliers are found.
+    About their mean, what all images share is removed and what remains tells them apart: this finds near
+    copies. Without centring, an image of another kind is far from all others: this finds outliers.
     """
     rows = np.random.default_rng(seed).permutation(len(features))[:SAMPLE_IMAGES]
     mean = features[rows].mean(0, dtype=np.float64).astype(np.float32) * np.float32(about_mean)
@@ -56,7 +56,7 @@ def reduce_features(features: Rows, about_mean: bool = True, seed: int = 0) -> R
 def find_directions(sample: Rows, count: int, seed: int = 0) -> Rows:
     """Find the `count` principal directions of a sample (N, F) about zero: (F, count), fewer where it has fewer rows.
 
-    By random projections (Halko et al. 2011), in a tenth of the time of all directions.
+    Uses random projections (Halko et al. 2011), in a tenth of the time for all directions.
     """
     from sklearn.utils.extmath import randomized_svd
 
@@ -67,9 +67,9 @@ def find_directions(sample: Rows, count: int, seed: int = 0) -> Rows:
 
 
 def find_neighbours(rows: Rows, count: int = 10, queries: Rows | None = None, seed: int = 0) -> Neighbours:
-    """Find the `count` rows, each of length 1, that are nearest to each query by cosine, never the row of its place.
+    """Find the `count` rows, each of length 1, that are nearest to each query by cosine, excluding the row itself.
 
-    Without `queries`, the rows themselves ask.
+    Without `queries`, the rows themselves are the queries.
     """
     asking_rows = rows if queries is None else queries
     best = _Best(asking_rows, rows, min(count, max(len(rows) - 1, 0)))
@@ -87,7 +87,7 @@ def find_neighbours(rows: Rows, count: int = 10, queries: Rows | None = None, se
 
 
 def _group(cells: NDArray[np.int64], count: int) -> list[NDArray[np.int64]]:
-    """Return the places that lie in each of `count` cells."""
+    """Return the indices in each of `count` cells."""
     order = np.argsort(cells, kind="stable")
     return np.split(order, np.searchsorted(cells[order], np.arange(1, count)))
 
@@ -120,7 +120,7 @@ def _find_best(values: Rows, count: int) -> NDArray[np.int64]:
 
 
 class _Best:
-    """The best of each query so far."""
+    """The best matches of each query so far."""
 
     def __init__(self, queries: Rows, rows: Rows, count: int) -> None:
         self._queries, self._rows, self._count = queries, rows, count
@@ -143,7 +143,7 @@ class _Best:
                 self._places[asking] = np.take_along_axis(found, top, 1)
 
     def sort(self) -> Neighbours:
-        """Give the best, nearest first."""
+        """Return the best, nearest first."""
         order = np.argsort(-self._similarities, axis=1, kind="stable")
         places = np.take_along_axis(self._places, order, 1)
         similarities = np.take_along_axis(self._similarities, order, 1)

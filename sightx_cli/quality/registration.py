@@ -1,9 +1,9 @@
-"""Says whether two small grey pictures show the same photograph: registers one on the other, then compares windows.
+"""Tells whether two small grey thumbnails show the same photograph: registers one to the other, then compares windows.
 
-A copy may have been re-encoded, resized, brightened or cropped by some percent on each side. Then one picture is the
-other under a scale and a shift per axis, and a gain and an offset of its grey. These six numbers are solved by
+A copy may have been re-encoded, resized, brightened or cropped by a few percent on each side. Then one thumbnail is the
+other under a scale and a shift per axis, and a gain and an offset of its grey values. These six numbers are found by
 Gauss-Newton steps (Lucas and Kanade 1981; gain and offset as in Evangelidis and Psarakis 2008), coarse to fine. Then
-small windows all over the picture must agree: a whole picture's correlation is blind, since two retinas, or two
+small windows all over the thumbnail must agree: correlating whole thumbnails is not enough, since two retinas, or two
 chests, agree in all but the small structure.
 """
 
@@ -21,37 +21,37 @@ from sightx_cli.machine import measure_threads
 Pictures = NDArray[np.float32]
 
 LEVELS_PX = (16, 32, SIDE_PX)
-"""Sides of the pyramid. On 16 px a crop of 8 % moves the border by little more than a pixel, which the steps reach."""
+"""Sides of the pyramid. At 16 px a crop of 8 % moves the border by little more than a pixel, which the steps reach."""
 STEPS = (6, 4, 3)
-"""Gauss-Newton steps on each level."""
+"""Gauss-Newton steps per level."""
 LARGEST_SCALE, LARGEST_SHIFT = 1.3, 0.25
-"""Beyond these (shift in half pictures) it is no slight crop: 8 % off each side is a scale of 1.19."""
+"""Beyond these (shift in half widths) it is not a slight crop: 8 % off each side is a scale of 1.19."""
 STARTS = (1.0, 1.15, 1 / 1.15)
-"""Scales that the steps start from: the pictures as they are, and either a crop of the other by 7 % on each side."""
+"""Starting scales: the thumbnails as they are, and either one a crop of the other by 7 % on each side."""
 COARSE_AGREEMENT = (0.8, 0.9, 0.9)
-"""Pairs whose whole pictures correlate less after registration on a level are not looked at more closely."""
+"""Pairs whose whole thumbnails correlate less after registration on a level are dropped."""
 LEAST_AGREEMENT = 0.5
-"""Nor are those whose windows agree less than this on the second level: copies reach 0.9 there."""
+"""So are those whose windows agree less than this on the second level: copies reach 0.9 there."""
 WINDOW_PX = 8
-"""Windows of the largest level; half of a window lies between one and the next."""
+"""Side of the windows on the largest level; they overlap by half."""
 FLAT = 2.0
-"""Windows whose grey varies less than this standard deviation, in grey levels, in both pictures say nothing."""
+"""Windows with a smaller standard deviation, in grey levels, in both thumbnails are ignored."""
 BLUR = 0.5
-"""How much of its pixel's side the Gaussian is wide (one standard deviation) that evens out a small image."""
+"""Standard deviation of the Gaussian that matches the sharpness of a small image, in its pixels."""
 LEAST_WINDOWS = 8
-"""So many windows with structure are needed to call anything a copy."""
+"""Windows with structure needed to call anything a copy."""
 BATCH_PAIRS = 128
 
 
 def measure_agreement(
     pictures: NDArray[np.uint8], left: NDArray[np.int64], right: NDArray[np.int64], sides: NDArray[np.int64]
 ) -> Pictures:
-    """Return how well pairs of pictures agree, (P,) in −1 … 1, after registration.
+    """Return how well pairs of thumbnails agree, (P,) in −1 … 1, after registration.
 
     `pictures` are (N, SIDE_PX, SIDE_PX) uint8, `sides` (N,) the shorter side in pixels of the image that each was made
-    from; `left` and `right` (P,) are the places of each pair. It is the lower quartile of the correlations of all
-    windows that show structure; −1 where the pictures cannot be registered. What the smaller image of a pair is too
-    small to show is blurred away in both.
+    from; `left` and `right` (P,) are the indices of each pair. It is the lower quartile of the correlations of all
+    windows with structure; −1 if the thumbnails cannot be registered. Detail that the smaller image of a pair cannot
+    show is blurred away in both.
     """
     if not len(left):
         return np.empty(0, np.float32)
@@ -105,7 +105,7 @@ def _start(fixed: Pictures, moving: Pictures) -> Pictures:
 
 
 def _is_slight(placing: Pictures) -> NDArray[np.bool_]:
-    """Tell which placings are those of a slight crop."""
+    """Tell which placings correspond to a slight crop."""
     scale, shift = np.abs(np.log(placing[:, ::2])).max(1), np.abs(placing[:, 1::2]).max(1)
     return (scale < np.log(LARGEST_SCALE)) & (shift < LARGEST_SHIFT)  # type: ignore[no-any-return]
 
@@ -116,7 +116,7 @@ def shrink_pictures(pictures: NDArray[Any], side: int) -> Pictures:
 
 
 def _average(pictures: NDArray[Any], window: int, stride: int) -> Pictures:
-    """Average the pixels of square windows: (N, W, W). Two matrix products, several times quicker than summing."""
+    """Average the pixels of square windows: (N, W, W). Two matrix products, several times faster than summing."""
     starts = np.arange(0, pictures.shape[1] - window + 1, stride)
     place = np.arange(pictures.shape[1]) - starts[:, None]
     weights = ((place >= 0) & (place < window)).astype(np.float32) / window
@@ -125,7 +125,7 @@ def _average(pictures: NDArray[Any], window: int, stride: int) -> Pictures:
 
 
 def _blur(pictures: Pictures, sides: NDArray[np.int64]) -> Pictures:
-    """Blur pictures (P, S, S) that stand for images of fewer pixels, by a Gaussian of BLUR of such a pixel."""
+    """Blur pictures (P, S, S) of images with fewer pixels by a Gaussian of BLUR such pixels."""
     small = np.flatnonzero(sides < pictures.shape[1])
     if not len(small):
         return pictures
@@ -140,7 +140,7 @@ def _blur(pictures: Pictures, sides: NDArray[np.int64]) -> Pictures:
 
 
 def crop_pictures(pictures: Pictures, share: float) -> Pictures:
-    """Cut a share off each side of pictures (N, S, S) and bring the rest back to their size."""
+    """Crop a share off each side of pictures (N, S, S) and resize the rest to the original size."""
     if not share:
         return pictures
     scale = np.array([[1 - 2 * share, 0, 1 - 2 * share, 0]], np.float32)
@@ -148,7 +148,7 @@ def crop_pictures(pictures: Pictures, share: float) -> Pictures:
 
 
 def _warp(pictures: Pictures, placing: Pictures) -> tuple[Pictures, Pictures]:
-    """Read each picture at scale · u + shift per axis, u from −1 to 1; return it, and where it is inside (1 or 0)."""
+    """Sample each picture at scale · u + shift per axis, u from −1 to 1; return it, and where it is inside (1 or 0)."""
     side = pictures.shape[1]
     centres = ((2 * np.arange(side) + 1) / side - 1).astype(np.float32)
     weights, inside = [], []
@@ -163,7 +163,7 @@ def _warp(pictures: Pictures, placing: Pictures) -> tuple[Pictures, Pictures]:
 
 
 def _interpolate(places: Pictures, side: int) -> Pictures:
-    """Return the weights (P, S, S) that read S places of a row by cubic convolution (Keys 1981, a = −1/2)."""
+    """Return the weights (P, S, S) that sample S positions of a row by cubic convolution (Keys 1981, a = −1/2)."""
     distance = np.abs(np.clip(places, 0, side - 1)[:, :, None] - np.arange(side, dtype=np.float32))
     near = (1.5 * distance - 2.5) * distance**2 + 1
     far = ((2.5 - 0.5 * distance) * distance - 4) * distance + 2
@@ -197,7 +197,7 @@ def _step(fixed: Pictures, moving: Pictures, placing: Pictures) -> Pictures:
 
 
 def _correlate(a: Pictures, b: Pictures, inside: Pictures) -> Pictures:
-    """Correlate whole pictures where both are seen: (P,)."""
+    """Correlate whole pictures where both are inside: (P,)."""
     seen = inside.sum((1, 2)).clip(1)
     a = (a - ((a * inside).sum((1, 2)) / seen)[:, None, None]) * inside
     b = (b - ((b * inside).sum((1, 2)) / seen)[:, None, None]) * inside
@@ -206,7 +206,7 @@ def _correlate(a: Pictures, b: Pictures, inside: Pictures) -> Pictures:
 
 
 def _compare_windows(a: Pictures, b: Pictures, inside: Pictures, window: int) -> Pictures:
-    """Return the lower quartile of the windows' correlations, (P,); −1 where too few windows show structure."""
+    """Return the lower quartile of the windows' correlations, (P,); −1 if too few windows have structure."""
 
     def average(pictures: Pictures) -> Pictures:
         return _average(pictures, window, window // 2).reshape(len(pictures), -1)

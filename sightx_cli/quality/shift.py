@@ -1,10 +1,10 @@
-"""The domain shift: how far images lie from the photographs that the pretrained network knows.
+"""The domain shift: how far images are from the photographs that the network was pretrained on.
 
-A network's BatchNorms keep the mean and the variance that its training images gave each channel. So the statistics of
-ImageNet are at hand without ImageNet, and the images at hand are compared with them: per channel the divergence of two
+A network's BatchNorms store the mean and variance of each channel over its training images. So the statistics of
+ImageNet are available without ImageNet, and the user's images are compared with them: per channel the divergence of two
 normal distributions, KL(data ‖ ImageNet), averaged over the channels and over the last four BatchNorms of
-tf_efficientnet_lite0 (whatever network is trained afterwards). The first measurement converts the network; a later one
-reads the kept graph and never imports torch.
+tf_efficientnet_lite0 (whatever network is trained afterwards). The first measurement converts the network; later ones
+read the cached graph and never import torch.
 """
 
 from __future__ import annotations
@@ -46,41 +46,41 @@ SHIFT_NORMS = 4
 SHIFT_BACKBONE = "tf_efficientnet_lite0"
 SHIFT_SIZE_PX = 224
 SHIFT_FIT = "squash"
-"""The whole image: what a crop leaves out may be what sets it apart."""
+"""The whole image: what a crop removes may be what makes it different."""
 
 GREY_LEVELS = 3.0
-"""Channels that differ by less than this on average, of 255, are grey: JPEG leaves 1 or 2."""
+"""Images whose channels differ by less than this on average, of 255, are grey: JPEG leaves 1 or 2."""
 GREY_SHARE = 0.95
 SAMPLE_SEED = 0
-"""One sample for each data set, whatever --seed says: the shift does not depend on chance."""
+"""The same sample for a data set, whatever --seed says: the shift does not depend on chance."""
 
 
 @dataclass(frozen=True)
 class Shift:
-    """How far images lie from ImageNet."""
+    """How far images are from ImageNet."""
 
     score: float
     """0 for ImageNet itself; see EDGE."""
     verdict: Verdict
     edge: float
-    """From this score on these images count as different: EDGE, more where they had to be enlarged a lot."""
+    """The score from which these images count as different: EDGE, or more if they had to be enlarged a lot."""
     images: int
-    """How many were looked at."""
+    """How many were sampled."""
     enlarged: float | None
-    """By how much the middle one of them was enlarged to be read by the network; None where it was not."""
+    """The median factor by which they were enlarged for the network; None if they were not."""
     grey: bool
-    """Whether they are grey, whatever their files call themselves."""
+    """Whether they are grey, whatever their files' colour mode."""
     note: str
-    """What makes the score less sure, in whole sentences; empty where nothing does."""
+    """What makes the score uncertain, in full sentences; empty if nothing does."""
     seconds: float
 
     @property
     def distance(self) -> str:
-        """The score and how far it lies from the edge: "0.56, well beyond 0.37"."""
+        """The score relative to the threshold: "0.56, well beyond 0.37"."""
         return f"{self.score:.2f}, {describe_distance(self.score, self.edge)} {self.edge:.2f}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return `shift` as the JSON contract has it."""
+        """Return `shift` as in the JSON contract."""
         return {
             "score": round(self.score, 3),
             "verdict": self.verdict,
@@ -94,22 +94,22 @@ class Shift:
 
 
 def measure_shift(paths: Sequence[str], listener: Listener, keep_graph: bool = True) -> Shift:
-    """Measure how far images lie from ImageNet, on a sample that is the same each time; files not readable are passed.
+    """Measure how far images are from ImageNet, on a sample that is the same each time; unreadable files are skipped.
 
     Args:
-        paths: image files, of the part to train on alone.
-        listener: hears of the work.
-        keep_graph: whether a graph made here may be kept on disk for the next time.
+        paths: image files, only of the part to train on.
+        listener: receives progress.
+        keep_graph: whether a graph built here may be cached on disk.
 
     Raises:
-        DataError: when not one of the files can be read.
-        WeightsError: when the weights that it measures with cannot be had.
+        DataError: when none of the files can be read.
+        WeightsError: when the weights needed for the measurement are not available.
     """
     began = time.perf_counter()
     task = "measuring the shift"
     listener.start(task, min(SHIFT_IMAGES, len(paths)), "images")
     try:
-        with ThreadPoolExecutor(1) as pool:  # read meanwhile: loading the network keeps but one core busy
+        with ThreadPoolExecutor(1) as pool:  # read in the meantime: loading the network uses only one core
             sample = pool.submit(read_sample, paths)
             forward = load_forward(listener, keep_graph)
             images, enlargements = sample.result()
@@ -134,7 +134,7 @@ def measure_shift(paths: Sequence[str], listener: Listener, keep_graph: bool = T
 
 
 def load_forward(listener: Listener, keep_graph: bool) -> Forward:
-    """Return the compiled network that gives the moments: from the kept graph, else converted (which imports torch)."""
+    """Return the compiled network for the moments: from the cached graph, else converted (which imports torch)."""
     packaged = find_packaged_file(SHIFT_BACKBONE)
     store = FeatureStore()
     known = digest_file(packaged[0]) if packaged else "hub"
@@ -144,11 +144,11 @@ def load_forward(listener: Listener, keep_graph: bool) -> Forward:
     if graph.is_file():
         try:
             forward = load_openvino(graph, batch=BATCH_IMAGES, precision="float32")
-            with contextlib.suppress(OSError):  # marks it as used; a store that may only be read serves too
+            with contextlib.suppress(OSError):  # marks it as used; a read-only store works too
                 os.utime(graph)
             return forward
         except RuntimeError:
-            pass  # damaged: `build_forward` says so and converts again
+            pass  # damaged: `build_forward` reports it and converts again
     from sightx_cli.engine.choice import EngineChoice, build_forward
     from sightx_cli.model.norm_moments import build_norm_moments
 
@@ -159,9 +159,9 @@ def load_forward(listener: Listener, keep_graph: bool) -> Forward:
 
 
 def read_sample(paths: Sequence[str]) -> tuple[Images, list[float]]:
-    """Read up to SHIFT_IMAGES of the files, drawn at random but the same each time, whatever order they come in.
+    """Read up to SHIFT_IMAGES of the files, sampled at random but always the same, whatever their order.
 
-    Returns the images (N, 224, 224, 3) and by how much each was enlarged (below 1: made smaller). Raises DataError
+    Returns the images (N, 224, 224, 3) and the factor by which each was enlarged (below 1: reduced). Raises DataError
     when none can be read.
     """
     listed = sorted(paths)
@@ -175,7 +175,7 @@ def read_sample(paths: Sequence[str]) -> tuple[Images, list[float]]:
     if not found:
         raise DataError(
             f"none of the {len(paths):,} images can be read",
-            "check that these are image files and that you may read them",
+            "check that these are image files and that you have permission to read them",
         )
     return np.stack([pixels for pixels, _ in found]), [enlarged for _, enlarged in found]
 
@@ -191,6 +191,6 @@ def _read_one(path: str) -> tuple[NDArray[np.uint8], float] | None:
 
 
 def are_grey(images: Images) -> bool:
-    """Tell whether images (N, H, W, 3) are grey, but for a few."""
+    """Tell whether images (N, H, W, 3) are grey, apart from a few."""
     spread = np.array([np.ptp(image.astype(np.int16), axis=2).mean() for image in images])
     return bool((spread < GREY_LEVELS).mean() >= GREY_SHARE)

@@ -1,7 +1,7 @@
-"""Finds classes that can be told by what is no finding: the size of the file's picture, its shape, format or mode.
+"""Finds classes that can be told apart by irrelevant properties: the size of the image, its shape, format or mode.
 
-A model learns the easiest sign there is. Where all the sick were taken on one machine and all the healthy on another,
-that is the machine (Zech et al. 2018, doi 10.1371/journal.pmed.1002683).
+A model learns the easiest cue. If all sick patients were imaged on one machine and all healthy ones on another,
+that cue is the machine (Zech et al. 2018, doi 10.1371/journal.pmed.1002683).
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from sightx_cli.data.readers import Header
 from sightx_cli.results.inspect import Shortcut
 
 TELLING = 0.85
-"""From this balanced accuracy on, of the best rule "this class or not" by one property alone, a class stands out."""
+"""A class stands out from this balanced accuracy of the best rule "this class or not" on one property alone."""
 LEAST_IMAGES = 10
-"""Classes with fewer images are not judged: chance tells them apart."""
+"""Classes with fewer images are not judged: chance could tell them apart."""
 
 LEAST_RATIO = 1.05
-"""Sizes and shapes whose middle values differ by less are the same to a network: it sees them resized."""
-NUMBERS = {"size": "{:,.2f} megapixels", "aspect": "{:.2f} wide to high"}
+"""Sizes and shapes whose medians differ by less are the same to a network, which sees them resized."""
+NUMBERS = {"size": "{:,.2f} megapixels", "aspect": "aspect ratio {:.2f}"}
 KINDS = {"format": 4, "mode": 2, "bits": 3}
-"""Where these properties stand in a header."""
+"""Positions of these properties in a header."""
 
 
 def find_shortcuts(headers: Sequence[Header], labels: Sequence[str]) -> list[Shortcut]:
-    """Find the classes that one property of the headers (width, height, mode, bits, format) tells from the others.
+    """Find the classes that one property of the headers (width, height, mode, bits, format) separates from the others.
 
-    With two classes only the first is named: what tells it tells the other.
+    With two classes only the first is named: what identifies it identifies the other.
     """
     names = np.asarray(labels)
     classes = sorted(set(labels))
@@ -65,13 +65,13 @@ def measure_threshold(here: np.ndarray, others: np.ndarray) -> float:
 
 
 def measure_kinds(here: Sequence[str], others: Sequence[str]) -> float:
-    """Return the balanced accuracy of the best rule over kinds: (1 + the total variation distance) / 2."""
+    """Return the balanced accuracy of the best rule over categories: (1 + the total variation distance) / 2."""
     mine, theirs = Counter(here), Counter(others)
     distance = sum(abs(mine[kind] / len(here) - theirs[kind] / len(others)) for kind in {*mine, *theirs}) / 2
     return (1 + distance) / 2
 
 
 def _name_most(values: Sequence[str]) -> str:
-    """Name the commonest value and its share: "PNG (98 %)"."""
+    """Return the most common value and its share: "PNG (98 %)"."""
     value, count = Counter(values).most_common(1)[0]
     return f"{value} ({100 * count / len(values):.0f} %)"

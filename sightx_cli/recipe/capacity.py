@@ -1,9 +1,9 @@
-"""Whether so many trainable parameters suit so many images, in words with the numbers at hand.
+"""Whether the number of trainable parameters suits the number of images, explained with the user's own numbers.
 
-No law says how many parameters a number of images carries: networks with far more parameters than images can learn
-the images by heart and can generalise all the same (Zhang et al. 2017, "Understanding deep learning requires
-rethinking generalization", arXiv:1611.03530). What is used here is the decision table as a rule of thumb: from how
-many images on it trains as many stages of a network. The ratio is stated beside it, as what it is.
+No law says how many parameters a given number of images supports: networks with far more parameters than images can
+memorise the images and still generalise (Zhang et al. 2017, "Understanding deep learning requires
+rethinking generalization", arXiv:1611.03530). So the decision table serves as a rule of thumb here: the number of
+images from which it trains as many stages of a network. The ratio is reported next to it, for information only.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from dataclasses import dataclass
 from sightx_cli.recipe.decision import TABLE, describe_band
 
 HIGH_PERCENT = 50.0
-"""From this share of trainable parameters on, an audit says why it is so high."""
+"""From this percentage of trainable parameters, an audit explains why it is so high."""
 
 GENTLE_STAGES, GENTLE_RATE = 2, 0.1
-"""The table trains the last one or two stages also with few images, where these are unlike ImageNet's: behind a linear
-head that is trained first, and at a tenth of its rate."""
+"""With few images unlike ImageNet's the table still trains the last one or two stages: after a linear head has been
+fitted, and at a tenth of its rate."""
 
 MOST_STAGES = {"similar": 2, "different": 3}
-"""So many of the last stages the table trains with some thousands of images; from there on it trains all."""
+"""How many of the last stages the table trains with a few thousand images; with more it trains all."""
 
 UNEVEN = 1.5
-"""A stage with so many times the mean stage's parameters counts as wide, and is why the share is high."""
+"""A stage with this many times the parameters of the mean stage counts as wide, and explains a high share."""
 
 WIDE = "a layer's parameters grow with the product of its channels in and out, and later stages have more channels"
-MEMORISING = "the ratio alone decides nothing (Zhang et al. 2017, arXiv:1611.03530): the valid part tells"
+MEMORISING = "the ratio alone decides nothing (Zhang et al. 2017, arXiv:1611.03530): the validation figures do"
 
 
 FROM_SCRATCH = (
-    f"From random weights every layer has to be learned: the decision table does so from {max(c.low for c in TABLE):,} "
-    "images on, with networks of ImageNet's size; a small network for small images asks for fewer"
+    f"From random weights every layer must be learned: the decision table does so with {max(c.low for c in TABLE):,} "
+    "images or more, for networks made for ImageNet; a small network for small images needs fewer"
 )
 
 
 @dataclass(frozen=True)
 class PartSize:
-    """One part of a network as an explanation needs it: its name, parameters, how many train, multiply-adds."""
+    """One part of a network, as needed for an explanation: name, parameters, trainable ones, multiply-adds."""
 
     name: str
     parameters: int
@@ -48,9 +48,9 @@ class PartSize:
 
 @dataclass(frozen=True)
 class Capacity:
-    """How the trainable parameters compare with the images: `images` is a number, or a band (None: no upper end).
+    """How the trainable parameters compare with the images: `images` is a number or a band (None: no upper end).
 
-    `least_images` is where the decision table begins to train as many stages, None where it has no say.
+    `least_images` is the number from which the decision table trains as many stages, None if it does not apply.
     """
 
     images: tuple[int, int | None]
@@ -61,14 +61,14 @@ class Capacity:
     rule: str
 
     def describe(self, in_full: bool = True) -> str:
-        """Say how many parameters train for each image and, in full, whether the images carry that."""
+        """Describe the number of trainable parameters per image and, in full, whether there are enough images."""
         return f"{self.ratio}; {MEMORISING}. {self.rule}" if in_full else f"{self.ratio}."
 
 
 def find_least_images(trained_stages: int, stages: int, shift: str, is_gentle: bool = True) -> int:
-    """Return from how many images on the decision table trains so many of a network's stages, besides the head.
+    """Return the number of images from which the decision table trains this many stages besides the head.
 
-    `is_gentle`: they train as the table has it with few images, behind a linear head and at a tenth of its rate.
+    `is_gentle`: they train as in the table's rows for few images, after a linear head and at a tenth of its rate.
     """
     lows = sorted({cell.low for cell in TABLE if cell.shift == shift})
     most_with_few = min(GENTLE_STAGES, stages - 1) if shift == "different" and is_gentle else 0
@@ -87,7 +87,7 @@ def judge_capacity(
     has_hidden_layers: bool = False,
     rate_ratio: float = 0.0,
 ) -> Capacity:
-    """Compare what trains with the images: of a run its own number, of a recipe the band that it is meant for.
+    """Compare what trains with the number of images: a run's own, or the band that a recipe is meant for.
 
     `parts` are the stages of the network and, last, the head; `rate_ratio` is the highest rate of a stage over the
     head's.
@@ -103,7 +103,7 @@ def judge_capacity(
     is_enough = _is_enough(images, needed)
     like = "like everyday photographs" if shift == "similar" else "unlike everyday photographs"
     if is_run:
-        ratio = f"{low:,} images to train on: {_per_image(most)} for each"
+        ratio = f"{low:,} training images: {_per_image(most)} for each"
     else:
         ends = [f"{_per_image(most)} for each at the low end"] if low else []
         if least is not None:
@@ -119,7 +119,7 @@ def judge_capacity(
 
 
 def _is_enough(images: tuple[int, int | None], needed: int | None) -> bool | None:
-    """Tell whether a band of images lies above what is needed; None where it lies on both sides, or nothing is said."""
+    """Tell whether a band of images lies above what is needed; None if it straddles it, or nothing is known."""
     low, high = images
     if needed is None or (low < needed and (high is None or high > needed)):
         return None
@@ -132,25 +132,25 @@ def _per_image(ratio: float) -> str:
 
 def _describe_head(head: PartSize) -> str:
     return (
-        f"The decision table has heads without hidden layers in mind: for one of {head.trainable:,} parameters that "
-        "begins at random it says nothing"
+        f"The decision table assumes a head without hidden layers: it says nothing about one of {head.trainable:,} "
+        "parameters that starts from random weights"
     )
 
 
 def _describe_rule(needed: int, is_enough: bool | None, trained: int, stages: int) -> str:
-    """Say what the decision table, as a rule of thumb, does with as many images."""
+    """Describe what the decision table, as a rule of thumb, does with this many images."""
     what = "the head alone" if not trained else "every stage" if trained == stages else f"{trained} of {stages} stages"
     said = f"The decision table, a rule of thumb, trains {what}"
     if is_enough:
-        gentle = ", at a tenth of the head's rate where they are few" if trained and not needed else ""
-        onset = f"from {needed:,} images on" if needed else "with any number of images"
-        return f"{said} {onset}{gentle}: the images carry it"
-    end = "these are too few for it" if is_enough is False else "with fewer it trains fewer stages"
-    return f"{said} only from {needed:,} images on: {end}"
+        gentle = ", at a tenth of the head's rate if there are few" if trained and not needed else ""
+        onset = f"with {needed:,} images or more" if needed else "with any number of images"
+        return f"{said} {onset}{gentle}: there are enough images"
+    end = "there are too few here" if is_enough is False else "with fewer it trains fewer stages"
+    return f"{said} only with {needed:,} images or more: {end}"
 
 
 def explain_share(parts: Sequence[PartSize]) -> str | None:
-    """Say why much of a network trains, with its own numbers; None where less than half does.
+    """Explain why much of a network trains, with its own numbers; None if less than half does.
 
     `parts` are the stages of the network and, last, the head.
     """
@@ -172,7 +172,7 @@ def explain_share(parts: Sequence[PartSize]) -> str | None:
 
 
 def _explain_widest(stages: Sequence[PartSize], trained: Sequence[PartSize], backbone: int) -> str:
-    """Say how much of the backbone its trained stages hold, the widest of them first, and why."""
+    """Describe how much of the backbone its trained stages hold, the widest first, and why."""
     widest = max(trained, key=lambda stage: stage.trainable)
     macs = sum(stage.macs for stage in stages)
     what = f"{widest.name} alone holds {widest.trainable:,} of {backbone:,} backbone parameters "

@@ -1,4 +1,4 @@
-"""The recipes that come with SightX, and finding one by its name or its file."""
+"""The recipes shipped with SightX, and finding one by name or file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sightx_cli.recipe.recipe import Recipe, load_recipe
 
 
 def list_recipes() -> list[Recipe]:
-    """List the shipped recipes in the order of the decision table: similar first, then by the number of images.
+    """List the shipped recipes in the order of the decision table: similar first, then by number of images.
 
     Raises:
         RecipeError: one of them has faults.
@@ -24,14 +24,14 @@ def find_recipe(name_or_file: str | Path) -> tuple[Recipe, Path]:
     """Find a recipe by the name of a shipped one, or else as a file.
 
     Raises:
-        RecipeError: it is neither (the nearest name is offered), or the recipe has faults.
+        RecipeError: it is neither (the nearest name is suggested), or the recipe has faults.
     """
     path = find_recipe_file(name_or_file)
     return load_recipe(path), path
 
 
 def check_recipes(files: Sequence[str | Path]) -> dict[Path, tuple[str, ...]]:
-    """Check recipe files, or shipped names: the faults of each, none where it is right; never stops at the first."""
+    """Check recipe files, or shipped names: all faults of each, none if it is valid."""
     results: dict[Path, tuple[str, ...]] = {}
     for file in files:
         path = Path(file).absolute()
@@ -45,7 +45,7 @@ def check_recipes(files: Sequence[str | Path]) -> dict[Path, tuple[str, ...]]:
 
 
 def build_check_error(checked: Mapping[Path, Sequence[str]]) -> RecipeError:
-    """Build the error that says every fault of files checked."""
+    """Build the error that lists every fault of the files checked."""
     faults = [fault for found in checked.values() for fault in found]
     wrong = [str(path) for path, found in checked.items() if found]
     return build_recipe_error(faults, wrong[0] if len(wrong) == 1 else f"{len(wrong)} files", EXAMPLE)

@@ -1,7 +1,7 @@
-"""The decision table: how many images there are and how far they lie from ImageNet say which recipe fits.
+"""The decision table: the number of images and their distance from ImageNet determine the recipe.
 
 The rule in one sentence: the more images, the more of the network can be trained without overfitting; the farther
-they lie from what the backbone was trained on, the more of it must be (Yosinski et al. 2014, "How transferable are
+they are from what the backbone was trained on, the more of it must be (Yosinski et al. 2014, "How transferable are
 features in deep neural networks?", arXiv:1411.1792).
 """
 
@@ -20,7 +20,7 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of the table: from `low` images up to, and without, `high` (None: no upper end)."""
+    """One cell of the table: from `low` images up to but excluding `high` (None: no upper end)."""
 
     low: int
     high: int | None
@@ -32,7 +32,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Choice:
-    """What the table says of one data set: the recipe's name, what it trains, and why in the user's own numbers."""
+    """The table's answer for one data set: the recipe's name, what it trains, and why, in the user's own numbers."""
 
     recipe: str
     strategy: str
@@ -43,50 +43,50 @@ TABLE: tuple[Cell, ...] = (
     Cell(
         0, 1_000, "similar", "natural-small",
         "head only",
-        "too few to move the backbone without overfitting, and what it learned from ImageNet already serves",
+        "too few to train the backbone without overfitting, and its ImageNet features already fit",
     ),
     Cell(
         1_000, 50_000, "similar", "natural-medium",
         "the last 1-2 stages and the head",
-        "enough to adapt the last stages, and the earlier ones already serve",
+        "enough to adapt the last stages; the earlier ones already fit",
     ),
     Cell(
         50_000, 500_000, "similar", "natural-large",
         "all of the network, at discriminative rates",
-        "enough to train every layer, the earliest most gently since they need to change least",
+        "enough to train every layer, the earliest at the lowest rate since they need to change least",
     ),
     Cell(
         500_000, None, "similar", "natural-huge",
         "all of the network, at discriminative rates",
-        "enough to move every layer freely from a good start",
+        "enough to train every layer freely from a good starting point",
     ),
     Cell(
         0, 1_000, "different", "medical-small",
         "head, then the last 1-2 stages at a tenth of the head's rate, with more augmentation, at 384 px",
-        "too few to train much, yet too unlike ImageNet for the last stages to serve as they are",
+        "too few to train much, yet too unlike ImageNet to use the last stages unchanged",
     ),
     Cell(
         1_000, 50_000, "different", "medical-medium",
         "the last 2-3 stages (deep stages) and the head, at a lower backbone rate; the early stages stay frozen",
-        "enough to relearn the deep stages, while edges and textures of the early ones still serve",
+        "enough to relearn the deep stages; the edges and textures of the early ones still fit",
     ),
     Cell(
         50_000, 500_000, "different", "medical-large",
         "all of the network, at discriminative rates",
-        "enough to train every layer, and all of them must move",
+        "enough to train every layer, and every layer needs to change",
     ),
     Cell(
         500_000, None, "different", "medical-huge",
         "all of the network from scratch, or from domain weights when given",
-        "enough to learn every layer from these images, where ImageNet's head start no longer pays",
+        "enough to learn every layer from these images, so ImageNet's head start no longer pays off",
     ),
 )  # fmt: skip
 
 
 def choose_recipe(images: int, shift: str) -> Choice:
-    """Choose the recipe for a data set by the table.
+    """Choose the recipe for a data set from the table.
 
-    `images` is the number for training: that of the train part where a split is given, else of all labelled images.
+    `images` is the number for training: of the train part if a split is given, else of all labelled images.
     `shift` is "similar" or "different": how the images compare with ImageNet.
 
     Raises:
@@ -100,7 +100,7 @@ def choose_recipe(images: int, shift: str) -> Choice:
     if shift not in VERDICTS:
         raise UsageError(
             f'found shift "{shift}"; allowed: {join_choices(VERDICTS)}{suggest_nearest(shift, VERDICTS)}',
-            "use --shift similar for images like ImageNet's (things, animals, food), --shift different for scans, "
+            "use --shift similar for images like ImageNet's (objects, animals, food), --shift different for scans, "
             "X-rays, microscopy or surfaces",
         )
     cell = find_cell(images, shift)
@@ -110,21 +110,21 @@ def choose_recipe(images: int, shift: str) -> Choice:
 
 
 def count_images(splits: Sequence[str], is_divided: bool) -> int:
-    """Return the number that the table goes by: of the train part where a split is given, else of all images.
+    """Return the number that the table uses: of the train part if a split is given, else of all images.
 
-    `splits` is the part of each image, "" for none.
+    `splits` gives the part of each image, "" for none.
     """
     train = sum(split == "train" for split in splits)
     return train if is_divided and train else len(splits)
 
 
 def find_cell(images: int, shift: str) -> Cell:
-    """Find the table's cell for so many images, 1 or more, and a shift that is one of VERDICTS."""
+    """Find the table's cell for this many images (1 or more) and a shift from VERDICTS."""
     return next(c for c in TABLE if c.shift == shift and c.low <= images and (c.high is None or images < c.high))
 
 
 def describe_band(low: int, high: int | None) -> str:
-    """Say a half-open band of image counts in words: "fewer than 1,000", "1,000 to 49,999", "500,000 or more"."""
+    """Describe a half-open band of image counts in words: "fewer than 1,000", "1,000 to 49,999", "500,000 or more"."""
     if high is None:
         return f"{low:,} or more"
     return f"fewer than {high:,}" if low == 0 else f"{low:,} to {high - 1:,}"

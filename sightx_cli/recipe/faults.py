@@ -1,4 +1,4 @@
-"""Every fault of a recipe at once: where it is, what was found, what is allowed, and the nearest right name."""
+"""All faults of a recipe at once: where each is, what was found, what is allowed, and the nearest valid name."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from sightx_cli.recipe.shares import cover_all, read_shares
 from sightx_cli.recipe.values import SCRATCH
 
 WHOLE = ("all", SCRATCH)
-"""What `train` says where every layer trains."""
+"""Values of `train` for which every layer trains."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong at a dotted key such as `stage.0.epochs`."""
+    """One fault at a dotted key such as `stage.0.epochs`."""
 
     key: str
     found: str
@@ -38,13 +38,13 @@ class Fault:
     nearest: str | None = None
 
     def describe(self, origin: str) -> str:
-        """Say it in one line that begins with the file."""
+        """Describe it in one line that begins with the file."""
         hint = f'; did you mean "{self.nearest}"?' if self.nearest else ""
         return f"{origin}: {self.key}: found {self.found}; allowed: {self.allowed}{hint}"
 
 
 def describe_faults(faults: Sequence[Fault], origin: str, overridden: Collection[str] = ()) -> RecipeError:
-    """Build the error that names every fault; those at keys in `overridden` are said of `--set`."""
+    """Build the error that lists every fault; those at keys in `overridden` are attributed to `--set`."""
     lines = [fault.describe("--set" if is_within(fault.key, overridden) else origin) for fault in faults]
     return build_recipe_error(lines, origin, EXAMPLE)
 
@@ -55,7 +55,7 @@ def is_within(key: str, keys: Iterable[str]) -> bool:
 
 
 def find_faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
-    """Translate what pydantic found into faults; a mistyped key stands for the missing one that it was meant to be."""
+    """Translate pydantic's errors into faults; a mistyped key also accounts for the missing one it was meant to be."""
     items = error.errors(include_url=False)
     unknown = [item["loc"] for item in items if item["type"] == "extra_forbidden"]
     faults = []
@@ -79,7 +79,7 @@ def find_faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
 
 
 def find_contradictions(table: Mapping[str, Any]) -> list[Fault]:
-    """Find keys that are each right and do not go together; looks past what is wrong elsewhere in the table."""
+    """Find keys that are valid on their own but not together; ignores faults elsewhere in the table."""
     faults = []
     pool, taps = _pick(table, "model.head.pool", str, "avg"), _pick(table, "model.head.taps", str, "last")
     if pool == "flatten" and taps != "last":
@@ -90,13 +90,13 @@ def find_contradictions(table: Mapping[str, Any]) -> list[Fault]:
     schedule = _pick(table, "training.schedule", str, "one-cycle")
     warmup = _pick(table, "training.warmup_epochs", int, 0)
     if warmup > 0 and schedule != "cosine":
-        allowed = f'0 with schedule = "{schedule}": only "cosine" warms up by itself'
+        allowed = f'0 with schedule = "{schedule}": only "cosine" has a configurable warm-up'
         faults.append(Fault("training.warmup_epochs", str(warmup), allowed))
     return faults + _find_stage_contradictions(table, warmup if schedule == "cosine" else 0)
 
 
 def _find_stage_contradictions(table: Mapping[str, Any], warmup: int) -> list[Fault]:
-    """Find what does not go together within and between the training stages."""
+    """Find contradictions within and between the training stages."""
     faults, seen = [], set()
     weights = _pick(table, "model.weights", str, "imagenet")
     for place, stage in enumerate(_pick(table, "stage", list, [])):
@@ -111,7 +111,7 @@ def _find_stage_contradictions(table: Mapping[str, Any], warmup: int) -> list[Fa
             allowed = '"all" with model.weights = "scratch": frozen random layers learn nothing'
             faults.append(Fault(f"{key}.train", show_value(train), allowed))
         if train == SCRATCH and place:
-            allowed = '"all" behind the first stage: "scratch" would throw away what was learned'
+            allowed = '"all" after the first stage: "scratch" would discard what was learned'
             faults.append(Fault(f"{key}.train", show_value(train), allowed))
         elif train == SCRATCH and weights == "imagenet":
             allowed = f'"scratch", or the key left out, where {key}.train = "scratch": --set model.weights=scratch'
@@ -125,7 +125,7 @@ def _find_stage_contradictions(table: Mapping[str, Any], warmup: int) -> list[Fa
 
 
 def _find_joining_contradictions(key: str, stage: Any, train: Any, epochs: int, warmup: int) -> list[Fault]:
-    """Find what does not go together in what joins within a stage."""
+    """Find contradictions in what joins within a stage."""
     joins, faults, before = _pick(stage, "join", list, []), [], 0
     if joins and train in WHOLE:
         faults.append(Fault(f"{key}.join", show_value(joins), f"nothing where train = {show_value(train)}: all trains"))
@@ -137,9 +137,9 @@ def _find_joining_contradictions(key: str, stage: Any, train: Any, epochs: int, 
             allowed = f"more epochs left of the stage's {epochs} than the {warmup} of training.warmup_epochs"
             faults.append(Fault(f"{own}.after", str(after), allowed))
         if 0 < after <= before:
-            faults.append(Fault(f"{own}.after", str(after), f"more than the {before} of what joins before it"))
+            faults.append(Fault(f"{own}.after", str(after), f"more than {before}, the value of the entry before it"))
         if _pick(join, "train", str, "") in (HEAD, SCRATCH):
-            faults.append(Fault(f"{own}.train", show_value(join["train"]), "a part of the network beside the head"))
+            faults.append(Fault(f"{own}.train", show_value(join["train"]), "a part of the network other than the head"))
         rate = _pick(join, "rate", dict, {})
         if HEAD in rate or any("%" in str(name) for name in rate):
             allowed = "a number, [low, high], or a rate for each group that joins: the head trains already"
@@ -149,29 +149,29 @@ def _find_joining_contradictions(key: str, stage: Any, train: Any, epochs: int, 
 
 
 def _check_shares(key: str, value: object) -> list[Fault]:
-    """Check that shares of the layers cover them all where all of them train."""
+    """Check that shares of the layers cover all of them when all of them train."""
     try:
         shares = read_shares(map(str, value)) if isinstance(value, Mapping) else ()
     except ValueError:
-        return []  # malformed: the schema says so
+        return []  # malformed: reported by the schema
     if not shares or cover_all(shares):
         return []
-    return [Fault(key, show_value(value), "shares from 0 to 100 % without a gap where all layers train")]
+    return [Fault(key, show_value(value), "shares from 0 to 100 % without a gap if all layers train")]
 
 
 def _check_head_rate(key: str, value: object) -> list[Fault]:
-    """Check that a head-only stage names rates for nothing but the head; other stages need the network to tell."""
+    """Check that a head-only stage gives a rate only for the head; other stages need the network to be checked."""
     try:
         resolve_rates(read_rate(value), [HEAD])
     except ValueError:
-        return []  # not a rate at all: the schema says so
+        return []  # not a rate at all: reported by the schema
     except RecipeError:
-        return [Fault(key, show_value(value), 'a rate for "head" alone where train = "head"')]
+        return [Fault(key, show_value(value), 'a rate for "head" only if train = "head"')]
     return []
 
 
 def _pick(table: Any, key: str, kind: type, default: Any) -> Any:
-    """Read a dotted key of a table that may have faults anywhere; the default stands for what is absent or wrong."""
+    """Read a dotted key of a table that may have faults anywhere; the default replaces what is missing or wrong."""
     value: Any = table
     for step in key.split("."):
         value = value.get(step) if isinstance(value, Mapping) else None
@@ -179,7 +179,7 @@ def _pick(table: Any, key: str, kind: type, default: Any) -> Any:
 
 
 def _allow(model: type[BaseModel], where: Sequence[int | str]) -> str:
-    """Say what is allowed at a location; an item of a list of tables is a table."""
+    """Describe what is allowed at a location; an item of a list of tables is a table."""
     field = find_field(model, where)
     if field is None or (isinstance(where[-1], int) and find_part(field)):
         return "a table"

@@ -1,4 +1,4 @@
-"""Recipe files: where they lie, reading and copying them. Nothing here checks a recipe, so nothing needs pydantic."""
+"""Recipe files: finding, reading and copying them. Nothing here checks a recipe, so nothing needs pydantic."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sightx_cli.recipe.decision import VERDICTS, Verdict
 from sightx_cli.recipe.names import find_nearest, join_choices
 from sightx_cli.recipe.values import read_band
 
-EXAMPLE = "sightx recipes show medical-medium shows a whole recipe"
+EXAMPLE = "sightx recipes show medical-medium prints a complete recipe"
 _NAME_LINE = re.compile(r"^name(\s*)=(\s*).*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a list says of a recipe: for how many images (half-open; None: no upper end), unlike ImageNet's or like."""
+    """What a list shows of a recipe: its band of images (half-open; None: no upper end), like or unlike ImageNet."""
 
     name: str
     summary: str
@@ -30,44 +30,44 @@ class Summary:
 
 
 def find_folder() -> Path:
-    """Find the folder of the recipes: inside the installed package, or at the top of a checkout."""
+    """Find the recipe folder: inside the installed package, or at the top of a checkout."""
     package = Path(__file__).resolve().parent.parent
     inside = package / "recipes"
     return inside if inside.is_dir() else package.parent / "recipes"
 
 
 def find_reference_folder() -> Path:
-    """Find the folder of the reference recipes: designs the field teaches, which the decision table never picks."""
+    """Find the folder of the reference recipes: textbook designs that the decision table never picks."""
     return find_folder() / "reference"
 
 
 def list_files() -> dict[str, Path]:
-    """List the files of all shipped recipes by name, without reading them: the table's first, then the references."""
+    """List the files of all shipped recipes by name, without reading them: the table's first, then references."""
     folders = (find_folder(), find_reference_folder())
     return {file.stem: file for folder in folders for file in sorted(folder.glob("*.toml"))}
 
 
 def list_summaries() -> list[Summary]:
-    """List the shipped recipes in the order of the decision table, read and not checked: quick enough for `--help`.
+    """List the shipped recipes in the order of the decision table, read but not checked: quick enough for `--help`.
 
     Raises:
-        RecipeError: a file has faults that keep even its summary from being read.
+        RecipeError: a file is so faulty that not even its summary can be read.
     """
     summaries = [load_summary(file) for file in sorted(find_folder().glob("*.toml"))]
     return sorted(summaries, key=lambda one: (VERDICTS.index(one.shift), one.images[0], one.name))
 
 
 def list_reference_summaries() -> list[Summary]:
-    """List the reference recipes by name, read and not checked.
+    """List the reference recipes by name, read but not checked.
 
     Raises:
-        RecipeError: a file has faults that keep even its summary from being read.
+        RecipeError: a file is so faulty that not even its summary can be read.
     """
     return [load_summary(file) for file in sorted(find_reference_folder().glob("*.toml"))]
 
 
 def load_summary(file: Path) -> Summary:
-    """Load what a list says of a recipe.
+    """Load the summary of a recipe.
 
     Raises:
         RecipeError: it cannot be read.
@@ -79,39 +79,39 @@ def load_summary(file: Path) -> Summary:
         return Summary(str(table["name"]), str(table["summary"]), band, shift, file)
     except (KeyError, TypeError, ValueError) as error:
         hint = f"sightx recipes check {file}"
-        raise RecipeError(f"{file}: found no name, summary or [when] that is right", hint) from error
+        raise RecipeError(f"{file}: found no valid name, summary or [when]", hint) from error
 
 
 def load_table(path: str | Path) -> dict[str, Any]:
     """Load a recipe file as a plain table, not yet checked, for `apply_overrides` and `parse_recipe`.
 
     Raises:
-        RecipeError: the file cannot be read or is no TOML.
+        RecipeError: the file cannot be read or is not TOML.
     """
     try:
         return tomllib.loads(load_text(path))
     except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path}: found no TOML ({error}); allowed: a recipe as TOML", EXAMPLE) from error
+        raise RecipeError(f"{path}: found invalid TOML ({error}); allowed: a recipe in TOML", EXAMPLE) from error
 
 
 def load_text(path: str | Path) -> str:
     """Load the text of a recipe file.
 
     Raises:
-        RecipeError: the file cannot be read or is no text.
+        RecipeError: the file cannot be read or is not text.
     """
     try:
-        # utf-8-sig: editors on Windows put a byte-order mark first, which TOML does not allow
+        # utf-8-sig: editors on Windows may write a byte-order mark, which TOML does not allow
         return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         reason = error.strerror or str(error)
         raise RecipeError(f"{path}: cannot be read ({reason}); allowed: a TOML file", "sightx recipes list") from error
     except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: found no text in UTF-8 ({error}); allowed: a TOML file", EXAMPLE) from error
+        raise RecipeError(f"{path}: found text that is not UTF-8 ({error}); allowed: a TOML file", EXAMPLE) from error
 
 
 def find_recipe_file(name_or_file: str | Path) -> Path:
-    """Find a recipe's file, as `find_recipe`, without reading it.
+    """Find a recipe's file, like `find_recipe`, without reading it.
 
     Raises:
         RecipeError: it is neither a shipped name nor a file.
@@ -137,7 +137,7 @@ def find_recipe_file(name_or_file: str | Path) -> Path:
 
 
 def copy_recipe(name_or_file: str | Path, file: str | Path) -> Path:
-    """Copy a recipe, comments and all, to a new file to start one's own; its `name` becomes that of the file.
+    """Copy a recipe, comments included, to a new file as a start for one's own; its `name` becomes that of the file.
 
     Raises:
         RecipeError: no such recipe.
@@ -159,7 +159,7 @@ def copy_recipe(name_or_file: str | Path, file: str | Path) -> Path:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise RunError(
-            f"{target}: cannot be written ({error.strerror or error}); allowed: a folder that can be written to",
+            f"{target}: cannot be written ({error.strerror or error}); allowed: a writable folder",
             f"sightx recipes copy {name_or_file} mine.toml",
         ) from error
     return target

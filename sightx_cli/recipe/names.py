@@ -1,4 +1,4 @@
-"""Words for errors: lists of choices, the nearest right name, and a value as it would be typed."""
+"""Wording of errors: lists of choices, the nearest valid name, and a value as it would be typed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST_VALUE = 80
 
 
 def find_nearest(name: str, choices: Iterable[str]) -> str | None:
-    """Find the choice most like `name`, whatever its case, hyphens and underscores; None if none is alike."""
+    """Find the choice most like `name`, ignoring case, hyphens and underscores; None if none is similar."""
     from difflib import get_close_matches
 
     plain = {_fold(choice): choice for choice in choices}
@@ -22,7 +22,7 @@ def find_nearest(name: str, choices: Iterable[str]) -> str | None:
 
 
 def suggest_nearest(name: str, choices: Iterable[str]) -> str:
-    """Write '; did you mean "medical-medium"?', or nothing where no choice is alike."""
+    """Write '; did you mean "medical-medium"?', or nothing if no choice is similar."""
     nearest = find_nearest(name, choices)
     return f'; did you mean "{nearest}"?' if nearest is not None else ""
 
@@ -40,7 +40,7 @@ def show_value(value: object) -> str:
 
 
 def build_recipe_error(faults: Sequence[str], where: str, hint: str) -> RecipeError:
-    """Build the error of one fault, which says it all in its message, or of several, which counts them there."""
+    """Build the error for one fault, which is its message, or for several, which the message counts."""
     if len(faults) == 1:
         return RecipeError(faults[0], hint)
     return RecipeError(f"found {len(faults)} faults in {where}", hint, tuple(faults))

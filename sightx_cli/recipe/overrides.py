@@ -1,4 +1,4 @@
-"""Options over a recipe: `--set key=value`, with the value as TOML writes it and bare words as strings."""
+"""Overrides of a recipe: `--set key=value`, with the value in TOML syntax and bare words as strings."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ HINT = "--set takes key=value, such as --set image.size_px=384 or --set stage.0.
 
 
 def apply_overrides(table: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
-    """Apply settings to a recipe's table, in their order, and give a new table; `parse_recipe` checks the values.
+    """Apply settings to a recipe's table, in order, and return a new table; `parse_recipe` checks the values.
 
     Args:
-        table: as `load_table` gives it; not changed.
-        settings: "key=value" each. A stage goes by its number, its name or what it trains (`stage.0.epochs=5`,
-            `stage.head.epochs=5`), all stages at once as `stage=[{…}]`. What may be left out of a recipe is taken out
-            by `none`, as in `training.clip=none`.
+        table: as returned by `load_table`; not changed.
+        settings: "key=value" each. A stage is given by its number, its name or what it trains (`stage.0.epochs=5`,
+            `stage.head.epochs=5`), all stages at once as `stage=[{…}]`. An optional key of a recipe is removed
+            with `none`, as in `training.clip=none`.
 
     Raises:
-        RecipeError: with every setting at fault at once: no "=", an unknown key (the nearest right one is named), a
-            stage that is not there, a value that begins as TOML and is none.
+        RecipeError: with every faulty setting at once: no "=", an unknown key (the nearest valid one is named), a
+            stage that does not exist, a value that starts like TOML but is not.
     """
     return _apply(table, settings)[0]
 
 
 def join_overrides(options: Mapping[str, tuple[str, str | None]], settings: Sequence[str]) -> list[str]:
-    """Put options that stand for a key before the settings: `options` gives each key's flag, and its value or None.
+    """Put options that set a key before the settings: `options` gives each key's flag, and its value or None.
 
     Raises:
-        UsageError: where an option and a setting stand for the same key.
+        UsageError: an option and a setting set the same key.
     """
     joined = []
     for key, (flag, value) in options.items():
@@ -82,12 +82,12 @@ def _read_value(key: str, text: str) -> Any:
             return parsed["value"]
     except tomllib.TOMLDecodeError as error:
         if text[:1] in ("[", "{", '"', "'"):
-            raise ValueError(f"{key}: found {text}; allowed: a value as TOML writes it ({error})") from error
+            raise ValueError(f"{key}: found {text}; allowed: a TOML value ({error})") from error
     return text
 
 
 def _find_place(table: Mapping[str, Any], key: str) -> tuple[int | str, ...]:
-    """Find where a dotted key points; a key within a stage's `rate` is a group, dots and all."""
+    """Find where a dotted key points; a key within a stage's `rate` is a group, including its dots."""
     where: list[int | str] = []
     steps = key.split(".")
     while steps:
@@ -142,7 +142,7 @@ def _find_joining(table: Mapping[str, Any], where: Sequence[int | str], step: st
 
 
 def _put(table: dict[str, Any], where: Sequence[int | str], value: Any, text: str) -> None:
-    """Put a value at its place, making the tables that lead to it; `none` takes out what may be left out."""
+    """Set a value, creating the tables that lead to it; `none` removes an optional key."""
     target: Any = table
     for step in where[:-1]:
         target = target[step] if isinstance(step, int) else target.setdefault(step, {})

@@ -1,7 +1,7 @@
 """The parts of a recipe: the schema of each of its tables.
 
 Types are strict, unknown keys are forbidden, and each field says its meaning, its unit and, in `Allowed`, what an error
-tells the user.
+shows the user.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ else:
 
 
 def as_tuple(value: object) -> object:
-    """Take a list of TOML for the tuple that a field holds."""
+    """Accept a TOML list for a tuple field."""
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -42,18 +42,18 @@ def _known_profile(name: str) -> str:
     return name
 
 
-Text = Annotated[str, Field(pattern=r"\S"), Allowed("a text that is not empty")]
-FRACTION = Allowed("a number from 0, and below 1")
+Text = Annotated[str, Field(pattern=r"\S"), Allowed("text that is not empty")]
+FRACTION = Allowed("a number from 0 to below 1")
 
 
 class Part(BaseModel):
-    """What every part of a recipe shares: it cannot change, and it takes no unknown key and no other type."""
+    """Base of every part of a recipe: immutable, with strict types and no unknown keys."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class When(Part):
-    """The data that the recipe is meant for."""
+    """The data the recipe is meant for."""
 
     images: Annotated[
         tuple[int, int | None],
@@ -71,7 +71,7 @@ class Head(Part):
     taps: Annotated[
         str,
         PlainValidator(read_taps),
-        Field(description="the stages whose pooled outputs the head reads side by side (Evci et al. 2022, Head2Toe)"),
+        Field(description="the stages whose pooled features the head reads (multi-scale; Evci et al. 2022, Head2Toe)"),
         Allowed(ALLOWED_TAPS),
     ] = "last"
     hidden: Annotated[
@@ -80,7 +80,7 @@ class Head(Part):
         Field(description="widths of the hidden layers; none for a linear head"),
         Allowed("a list of whole numbers from 1 to 65,536, or [] for a linear head"),
     ] = ()
-    dropout: Annotated[float, Field(ge=0, lt=1, description="share of the inputs dropped"), FRACTION] = 0.2
+    dropout: Annotated[float, Field(ge=0, lt=1, description="share of the inputs dropped in training"), FRACTION] = 0.2
 
 
 class Network(Part):
@@ -89,55 +89,55 @@ class Network(Part):
     backbone: Annotated[Text, Field(description="any timm name")]
     weights: Annotated[
         Literal["imagenet", "scratch", "file"],
-        Field(description="what training starts from; --weights FILE comes before it, and makes it `file`"),
+        Field(description="what training starts from; --weights FILE overrides it, and makes it `file`"),
     ] = "imagenet"
     grey: Annotated[
         Literal["mean", "sum"] | None,
         Field(
-            description="one input channel, the stem's RGB filters averaged or summed into it; a colour image is made "
-            "grey by its luminance (0.299 R + 0.587 G + 0.114 B). Left out: three channels"
+            description="one input channel, the stem's RGB filters averaged or summed; a colour image is made "
+            "grey by luminance (0.299 R + 0.587 G + 0.114 B). If omitted: three channels"
         ),
-        Allowed('"mean" or "sum" (of the RGB filters), or leave the key out for three channels'),
+        Allowed('"mean" or "sum" (of the RGB filters), or omit the key for three channels'),
     ] = None
     head: Head = Head()
 
 
 class ImageInput(Part):
-    """How an image becomes the network's input."""
+    """How an image is turned into the network's input."""
 
     size_px: Annotated[
         int, Field(ge=32, le=2048, description="side of the square input"), Allowed("a whole number from 32 to 2,048")
     ]
     fit: Annotated[
         Literal["crop", "pad", "squash"],
-        Field(description="crop the centre, pad to a square so that nothing is cut off, or squash into a square"),
+        Field(description="crop the centre, pad to a square (nothing is cut off), or squash into a square"),
     ]
     profile: Annotated[
         str,
-        Field(description="which augmentations keep the meaning of these images"),
+        Field(description="which augmentations preserve the meaning of these images"),
         BeforeValidator(lambda value: _known_profile(value) if isinstance(value, str) else value),
         Allowed(join_choices(tuple(PROFILES))),
     ]
 
 
 class Joining(Part):
-    """What joins the training of a stage after some of its epochs; what trained before goes on."""
+    """A part that joins a stage's training after some epochs; what trained before continues."""
 
     after: Annotated[
         int,
-        Field(ge=1, description="epochs of the stage before it joins"),
+        Field(ge=1, description="epochs of the stage before this part joins"),
         Allowed("a whole number from 1, below the stage's epochs"),
     ]
     train: Annotated[
         str | tuple[str, ...],
         PlainValidator(read_train),
-        Field(description="which part of the network trains from then on, beside what trained before"),
+        Field(description="which part of the network trains from then on, in addition"),
         Allowed(ALLOWED_TRAIN),
     ]
     rate: Annotated[
         Rate,
         PlainValidator(read_rate),
-        Field(description="the peak learning rate of what joins; its schedule runs over the epochs that are left"),
+        Field(description="the peak learning rate of what joins; its schedule covers the remaining epochs"),
         Allowed("a number, [low, high], or a rate for each group that joins"),
     ]
 
@@ -148,7 +148,7 @@ class TrainingStage(Part):
     train: Annotated[
         str | tuple[str, ...],
         PlainValidator(read_train),
-        Field(description="which part of the network trains; the rest is frozen, BatchNorm too"),
+        Field(description="which part of the network trains; the rest is frozen, BatchNorm included"),
         Allowed(ALLOWED_TRAIN),
     ]
     epochs: Annotated[
@@ -171,46 +171,46 @@ class TrainingStage(Part):
     join: Annotated[
         tuple[Joining, ...],
         BeforeValidator(as_tuple),
-        Field(description="what joins within the stage, in turn (Howard & Ruder 2018: gradual unfreezing)"),
+        Field(description="what joins within the stage, one after the other (Howard & Ruder 2018: gradual unfreezing)"),
         Allowed("a list of { after = …, train = …, rate = … }"),
     ] = ()
 
     @property
     def title(self) -> str:
-        """The name, or else what trains."""
+        """The name or, without one, what trains."""
         if self.name is not None:
             return self.name
         return self.train if isinstance(self.train, str) else ", ".join(self.train)
 
 
 class Training(Part):
-    """How all stages train."""
+    """Settings shared by all stages."""
 
-    metric: Annotated[Metric, Field(description="what chooses the best epoch, on the valid part")]
+    metric: Annotated[Metric, Field(description="the validation metric that selects the best epoch")]
     views: Annotated[
         int,
         Field(ge=1, le=64, description="views of each image on a frozen prefix: as it is, then augmented"),
         Allowed("a whole number from 1 to 64"),
     ] = 1
     class_weights: Annotated[
-        Literal["balanced", "none"], Field(description="whether rare classes weigh more in the loss")
+        Literal["balanced", "none"], Field(description="whether rare classes get more weight in the loss")
     ] = "none"
     optimizer: Annotated[
         Literal["adamw", "adam", "sgd"],
-        Field(description="adamw decays weights apart from the gradient, adam within it; sgd has no momentum"),
+        Field(description="adamw decouples weight decay from the gradient, adam does not; sgd has no momentum"),
     ] = "adamw"
     weight_decay: Annotated[float, Field(ge=0, le=1), Allowed("a number from 0 to 1")] = 0.01
     clip: Annotated[
         float | None,
-        Field(gt=0, description="largest norm of the gradient; left out for no clipping"),
-        Allowed("a number above 0, or leave the key out for no clipping"),
+        Field(gt=0, description="largest gradient norm; omit for no clipping"),
+        Allowed("a number above 0, or omit the key for no clipping"),
     ] = None
     label_smoothing: Annotated[float, Field(ge=0, lt=1), FRACTION] = 0.0
     soft_grades: Annotated[
         bool,
         Field(
-            description="whether a grade's neighbours share an eighth of its target, where three or more classes are "
-            "grades in order (Díaz & Marathe 2019)"
+            description="whether a grade's neighbours share an eighth of its target, if three or more classes are "
+            "ordered grades (Díaz & Marathe 2019)"
         ),
         Allowed("true or false"),
     ] = True
@@ -219,14 +219,14 @@ class Training(Part):
     ] = 32
     early_stop: Annotated[
         int | None,
-        Field(ge=1, description="epochs without gain after which a stage ends; left out for never"),
-        Allowed("a whole number from 1, or leave the key out to train every epoch"),
+        Field(ge=1, description="epochs without improvement after which a stage ends; omit for never"),
+        Allowed("a whole number from 1, or omit the key to train every epoch"),
     ] = None
     schedule: Annotated[
-        Literal["one-cycle", "cosine", "flat"], Field(description="the course of the rate within a stage")
+        Literal["one-cycle", "cosine", "flat"], Field(description="how the rate changes within a stage")
     ] = "one-cycle"
     warmup_epochs: Annotated[
         int,
-        Field(ge=0, description="epochs in which the rate rises first, with cosine"),
+        Field(ge=0, description="epochs of warm-up, with cosine"),
         Allowed("a whole number from 0"),
     ] = 0

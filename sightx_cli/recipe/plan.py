@@ -1,4 +1,4 @@
-"""The plan: every value of a fit with where it came from, made before training and shown before it starts."""
+"""The plan: every value of a fit and its origin, made and shown before training starts."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sightx_cli.recipe.recipe import Recipe
 Origin = Literal["recipe", "data", "option", "default", "probe"]
 ORIGINS: tuple[Origin, ...] = get_args(Origin)
 
-# Prose and the band that the recipe is for: in the file, not in the short table.
+# Prose, and the band the recipe is meant for: in the file, not in the short table.
 UNSHOWN = ("name", "summary", "explanation", "when")
 
 
 @dataclass(frozen=True)
 class PlanValue:
-    """One value and where it came from: the recipe's file, the data, an option, a default of the schema, the probe.
+    """One value and its origin: the recipe's file, the data, an option, a default of the schema, the probe.
 
-    `evidence` is what was measured for it, in one line; empty where nothing was.
+    `evidence` is what was measured for it, in one line; empty if nothing was.
     """
 
     value: object
@@ -33,7 +33,7 @@ class PlanValue:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a fit will do: the resolved recipe, each value by its dotted key, and why, in a sentence and a reason."""
+    """What a fit will do: the resolved recipe, each value by its dotted key, and why (sentence and reason)."""
 
     recipe: Recipe
     recipe_origin: str
@@ -55,14 +55,14 @@ def build_plan(
     Args:
         recipe: with the options applied.
         recipe_origin: the recipe's name or file.
-        overridden_keys: dotted keys that options set (`find_overridden`).
-        facts: further values by dotted key with their origin, such as {"data.images": (240, "data")}; one with a
-            recipe's key takes its place, as where the data choose the metric.
-        sentence: why, in one sentence with the user's own numbers.
-        reason: why this recipe (`Choice.reason`); empty where the user named it.
+        overridden_keys: dotted keys set by options (`find_overridden`).
+        facts: further values by dotted key with their origin, for example {"data.images": (240, "data")}; one with a
+            recipe's key replaces its value, as when the data choose the metric.
+        sentence: why, with the user's own numbers.
+        reason: why this recipe (`Choice.reason`); empty if the user named it.
 
     Raises:
-        ValueError: a fact with an origin that is none of `ORIGINS`.
+        ValueError: a fact has an origin that is not in `ORIGINS`.
     """
     values = {
         key: PlanValue(value, "option" if is_within(key, overridden_keys) else "recipe" if given else "default")
@@ -76,7 +76,7 @@ def build_plan(
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
-    """Turn a plan into what `plan.json` holds."""
+    """Convert a plan to the contents of `plan.json`."""
     return {
         "recipe": plan.recipe.name,
         "recipe_origin": plan.recipe_origin,
@@ -90,7 +90,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
 
 
 def list_rows(plan: Plan) -> list[tuple[str, str, str]]:
-    """List the rows (what, value, origin) of the short table, without what the recipe left at its default."""
+    """List the rows (what, value, origin) of the short table, without values left at their default."""
     rows: list[tuple[str, str, str]] = []
     for key, item in plan.values.items():
         if key.split(".")[0] in UNSHOWN or item.origin == "default" or item.value is None:
@@ -101,7 +101,7 @@ def list_rows(plan: Plan) -> list[tuple[str, str, str]]:
 
 
 def _walk(part: BaseModel, prefix: str = "", given: bool = True) -> Iterator[tuple[str, object, bool]]:
-    """Walk a recipe: each dotted key, its value, and whether the file gave it."""
+    """Walk a recipe: each dotted key, its value, and whether the file sets it."""
     for name in type(part).model_fields:
         value = getattr(part, name)
         is_given = given and name in part.model_fields_set

@@ -1,8 +1,8 @@
-"""The augmentation profiles: which changes keep an image's meaning, by the kind of image.
+"""The augmentation profiles: which changes preserve an image's meaning, by kind of image.
 
 The bounds of `natural` are those of fastai's `aug_transforms` (rotation 10°, zoom 1.1, lighting 0.2:
-https://docs.fast.ai/vision.augment.html#aug_transforms). The others are narrower where a change could alter the
-finding and wider where the image has no up.
+https://docs.fast.ai/vision.augment.html#aug_transforms). The others are narrower if a change could alter the
+finding, and wider if the image has no natural upright orientation.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ PROFILES: dict[str, Profile] = {
     for profile in (
         #       name       flips: horizontal, vertical; quarter turns; rotation; zoom; brightness; contrast
         Profile("natural", True, False, False, 10.0, 1.10, 0.20, 0.20,
-                "photographs of things: they have an up, and may be mirrored"),
+                "photographs of objects: upright, may be mirrored"),
         Profile("medical", True, False, False, 10.0, 1.05, 0.10, 0.10,
-                "scans and X-rays: an up, and grey values that mean something"),
+                "scans and X-rays: upright, and grey values carry meaning"),
         Profile("retina", True, True, True, 180.0, 1.05, 0.10, 0.10,
-                "fundus photographs: a round field with no up"),
+                "fundus photographs: a round field, any orientation"),
         Profile("skin", True, True, True, 180.0, 1.10, 0.10, 0.10,
-                "dermoscopy: no up, and colour that means something"),
+                "dermoscopy: any orientation, and colour carries meaning"),
         Profile("surface", True, True, True, 10.0, 1.10, 0.20, 0.20,
-                "parts and materials: no up, and light that varies from camera to camera"),
+                "parts and materials: any orientation, and light varies from camera to camera"),
         Profile("aerial", True, True, True, 10.0, 1.10, 0.20, 0.20,
-                "satellite and drone images: no up, and light that varies with the hour"),
+                "satellite and drone images: any orientation, and light varies with the time of day"),
         Profile("none", False, False, False, 0.0, 1.0, 0.0, 0.0,
                 "no change at all: every view is the plain one"),
     )

@@ -1,7 +1,7 @@
 """Learning-rate rules: from the `rate` of a recipe's stage to one rate per trained parameter group.
 
-Discriminative rates follow Howard & Ruder 2018 (ULMFiT, arXiv:1801.06146): later groups learn faster, for earlier
-ones hold what is general. With L groups, group l = 0 … L-1 (0 the earliest) gets `head_rate × decay^(L-1-l)`.
+Discriminative rates follow Howard & Ruder 2018 (ULMFiT, arXiv:1801.06146): later groups learn faster, since earlier
+ones hold the general features. With L groups, group l = 0 … L-1 (0 the earliest) gets `head_rate × decay^(L-1-l)`.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ ALLOWED_RATE = (
 
 
 def read_rate(value: object) -> Rate:
-    """Read the `rate` of a stage as it stands in a recipe.
+    """Read the `rate` of a stage as written in a recipe.
 
     Raises:
-        ValueError: the value has none of the forms of `Rate`; the text says what is allowed.
+        ValueError: the value has none of the forms of `Rate`; the message says what is allowed.
     """
     if isinstance(value, list | tuple):
         if len(value) != 2:
@@ -53,7 +53,7 @@ def read_rate(value: object) -> Rate:
 
 
 def scale_rate(rate: Rate, factor: float) -> Rate:
-    """Return a stage's rate in the same form with every rate multiplied; a decay is a ratio and stays."""
+    """Return a stage's rate in the same form with every rate multiplied; a decay is a ratio and stays as it is."""
     if isinstance(rate, dict):
         return {key: value if key == "decay" else _round(value * factor) for key, value in rate.items()}
     if isinstance(rate, tuple):
@@ -106,7 +106,7 @@ def _resolve_by_group(rate: Mapping[str, float], trained: Sequence[str]) -> dict
         faults.append(f"rate: found {show_value(rate)}; allowed: a rate for {join_choices(missing)} too")
     if faults:
         raise build_recipe_error(
-            faults, "the rates", "{ head = 5e-4, backbone = 5e-5 } is a rate that needs no names of groups"
+            faults, "the rates", "{ head = 5e-4, backbone = 5e-5 } is a rate that needs no group names"
         )
     return {name: rate[max(keys, key=len)] for name, keys in matches.items()}
 

@@ -1,4 +1,4 @@
-"""A recipe: everything that a fit decides beforehand, as one TOML file that is whole and readable by itself."""
+"""A recipe: everything that is decided before a fit, in one complete and readable TOML file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sightx_cli.recipe.values import SCRATCH, Allowed
 
 
 class Recipe(Part):
-    """A whole recipe; `load_recipe` reads one, `parse_recipe` checks one."""
+    """A complete recipe; `load_recipe` reads one, `parse_recipe` checks one."""
 
     name: Annotated[
         str,
@@ -25,12 +25,12 @@ class Recipe(Part):
     ]
     summary: Annotated[Text, Field(description="one line for lists")]
     explanation: Annotated[
-        str, Field(description="what it does, when it is right, when it is wrong, what it rests on"), Allowed("a text")
+        str, Field(description="what it does, when it is right, when it is wrong, what it is based on"), Allowed("text")
     ] = ""
     ordered: Annotated[
         bool | None,
-        Field(description="whether the classes are grades in order; left out, their names tell"),
-        Allowed("true or false, or leave the key out to let the class names tell"),
+        Field(description="whether the classes are ordered grades; if omitted, their names decide"),
+        Allowed("true or false, or omit the key to let the class names decide"),
     ] = None
     when: When
     model: Network
@@ -48,18 +48,18 @@ def load_recipe(path: str | Path) -> Recipe:
     """Load and check one recipe file.
 
     Raises:
-        RecipeError: the file cannot be read, is no TOML, or has faults (all of them are in the error).
+        RecipeError: the file cannot be read, is not TOML, or has faults (the error lists them all).
     """
     return parse_recipe(load_table(path), str(path))
 
 
 def parse_recipe(table: Mapping[str, Any], origin: str, overridden: Collection[str] = ()) -> Recipe:
-    """Check a table and build the recipe of it.
+    """Check a table and build the recipe from it.
 
     Args:
-        table: the recipe as `load_table` gives it.
+        table: the recipe as returned by `load_table`.
         origin: the file it came from, for errors.
-        overridden: dotted keys set on the command line (`find_overridden`); their faults are said of `--set`.
+        overridden: dotted keys set on the command line (`find_overridden`); their faults are attributed to `--set`.
 
     Raises:
         RecipeError: with every fault at once, each with file, key, what was found and what is allowed.
@@ -78,7 +78,7 @@ def parse_recipe(table: Mapping[str, Any], origin: str, overridden: Collection[s
 
 
 def settle_weights(table: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Let `model.weights`, where it is left out, be "scratch" when the first stage trains "scratch"."""
+    """Set `model.weights`, if omitted, to "scratch" when the first stage trains "scratch"."""
     stages, model = table.get("stage"), table.get("model")
     first = stages[0] if isinstance(stages, list | tuple) and stages else None
     if isinstance(first, Mapping) and first.get("train") == SCRATCH and isinstance(model, Mapping):
@@ -87,9 +87,9 @@ def settle_weights(table: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def recipe_to_table(recipe: Recipe) -> dict[str, Any]:
-    """Turn a recipe into the plain table that TOML and JSON hold; what is None is left out (of a band: inf).
+    """Convert a recipe to the plain table of TOML and JSON; None is omitted (in a band: inf).
 
-    So is an empty `join`: most stages have none.
+    An empty `join` is omitted too: most stages have none.
     """
     table: dict[str, Any] = recipe.model_dump(exclude_none=True)
     table["stage"] = tuple({k: value for k, value in stage.items() if k != "join" or value} for stage in table["stage"])
@@ -99,5 +99,5 @@ def recipe_to_table(recipe: Recipe) -> dict[str, Any]:
 
 
 def recipe_to_toml(recipe: Recipe) -> str:
-    """Write a recipe as TOML with every value in it, such that `parse_recipe` gives the same recipe."""
+    """Write a recipe as TOML with all its values, so that `parse_recipe` returns the same recipe."""
     return tomli_w.dumps(recipe_to_table(recipe))

@@ -1,4 +1,4 @@
-"""The schema of a recipe, walked: its dotted keys, what each takes, and the nearest right one."""
+"""The schema of a recipe: its dotted keys, what each takes, and the nearest valid key or value."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def is_list(field: FieldInfo) -> bool:
 
 
 def is_optional(field: FieldInfo) -> bool:
-    """Whether a field may be left out to mean none."""
+    """Whether a field may be omitted to mean none."""
     return type(None) in get_args(field.annotation)
 
 
 def describe_allowed(field: FieldInfo) -> str:
-    """Say what a field takes."""
+    """Describe what a field takes."""
     for note in field.metadata:
         if isinstance(note, Allowed):
             return note.text
@@ -57,7 +57,7 @@ def describe_allowed(field: FieldInfo) -> str:
 
 
 def find_field(model: type[BaseModel], where: Sequence[int | str]) -> FieldInfo | None:
-    """Find the field that a location such as ("stage", 0, "epochs") lies in; None where no field has that name."""
+    """Find the field that a location such as ("stage", 0, "epochs") lies in; None if no field has that name."""
     field = None
     for step in where:
         if isinstance(step, int):
@@ -76,7 +76,7 @@ def find_model(model: type[BaseModel], where: Sequence[int | str]) -> type[BaseM
 
 
 def find_nearest_key(name: str, model: type[BaseModel], where: Sequence[int | str] = ()) -> str | None:
-    """Find the right key nearest to a mistyped one: in its own table first, else a dotted key anywhere."""
+    """Find the valid key nearest to a mistyped one: in its own table first, else a dotted key anywhere."""
     nearest = find_nearest(name, find_model(model, where).model_fields)
     if nearest is not None:
         return ".".join(map(str, (*where, nearest)))
@@ -86,7 +86,7 @@ def find_nearest_key(name: str, model: type[BaseModel], where: Sequence[int | st
 
 
 def find_nearest_value(value: object, field: FieldInfo) -> str | None:
-    """Find the named choice nearest to a mistyped one, where the field is a choice among names."""
+    """Find the named choice nearest to a mistyped one, if the field is a choice among names."""
     literals = [kind for kind in (field.annotation, *get_args(field.annotation)) if get_origin(kind) is Literal]
     choices = tuple(str(choice) for kind in literals for choice in get_args(kind))
     if describe_allowed(field) == join_choices(tuple(PROFILES)):

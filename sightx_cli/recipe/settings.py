@@ -1,4 +1,4 @@
-"""One value of a recipe by its dotted key: read it, or get the recipe with another in its place."""
+"""One value of a recipe by its dotted key: read it, or get the recipe with another value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read_setting(recipe: Recipe, key: str) -> Any:
 
 
 def change_setting(recipe: Recipe, key: str, value: Any) -> Recipe:
-    """Return the recipe with another value at a dotted key."""
+    """Return the recipe with a new value at a dotted key."""
 
     def change(part: BaseModel, names: list[str]) -> BaseModel:
         name, *rest = names

@@ -1,6 +1,6 @@
-"""Shares of a network, such as "0-25%": which part of its leaf layers, by count, a rate is for.
+"""Shares of a network, such as "0-25%": the part of its leaf layers, by count, that a rate applies to.
 
-A leaf layer is a module without children that holds parameters, as `train = "last:P%"` counts them.
+A leaf layer is a module without children that has parameters, as counted by `train = "last:P%"`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class LayerShare:
     key: str
 
     def slice_layers(self, layers: int) -> slice:
-        """Return which of so many layers these are.
+        """Return the slice of this many layers.
 
         Counted from the end, as `last:P%` counts, so that "50-100%" is what `last:50%` trains.
         """
@@ -35,10 +35,10 @@ class LayerShare:
 
 
 def read_shares(keys: Iterable[str]) -> tuple[LayerShare, ...]:
-    """Read the shares among the keys of a stage's rate, earliest first; none where no key has a percent sign.
+    """Read the shares among the keys of a stage's rate, earliest first; none if no key has a percent sign.
 
     Raises:
-        ValueError: a share is malformed or overlaps another, or a key beside them is no share and not "head".
+        ValueError: a share is malformed or overlaps another, or another key is neither a share nor "head".
     """
     given = [key for key in keys if key != "head"]
     if not any("%" in key for key in given):

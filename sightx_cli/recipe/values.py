@@ -1,6 +1,6 @@
-"""The small grammars inside a recipe: what trains, which taps are read, the band of image counts; what a field takes.
+"""The small grammars in a recipe: what trains, which taps are read, the band of image counts; what a field takes.
 
-Each reader takes a value as it stands in TOML and raises ValueError with the text of what is allowed.
+Each reader takes a value as written in TOML and raises ValueError with the text of what is allowed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ALLOWED_TAPS = '"last", "last:N" (the last N stages) or "all"'
 ALLOWED_BAND = "[low, high], whole numbers from 0 with low below high, and inf for no upper end: [500_000, inf]"
 
 SCRATCH = "scratch"
-"""Of `train`: all of the network, from random weights; of `model.weights`: random ones."""
+"""For `train`: the whole network, from random weights; for `model.weights`: random weights."""
 
 _TRAIN = re.compile(r"head|all|scratch|last:[1-9]\d*|last-blocks:[1-9]\d*")
 _PERCENT = re.compile(r"last:(\d+(?:\.\d+)?)%")
@@ -26,7 +26,7 @@ _TAPS = re.compile(r"last|all|last:[1-9]\d*")
 
 @dataclass(frozen=True)
 class Allowed:
-    """What a field takes, as an error says it; fields of a `Literal` say it by themselves."""
+    """What a field takes, as stated in an error; `Literal` fields need none."""
 
     text: str
 

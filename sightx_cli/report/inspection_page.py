@@ -1,4 +1,4 @@
-"""The page of an inspection: one HTML file that opens anywhere, offline, its pictures within."""
+"""The page of an inspection: one HTML file that opens anywhere, offline, with its pictures embedded."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write_page(
         title: the data set.
         facts: rows of (what, value) of the fingerprint.
         classes: each class with its number of images and some of them.
-        findings: what was found, the gravest first.
+        findings: what was found, the most serious first.
         advice: `shift`, `recipe` and `reason`.
         tiles: small pictures by file, of all that is shown.
     """

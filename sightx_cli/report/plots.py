@@ -1,4 +1,4 @@
-"""The pictures of a run: its training, its confusions, the learning-rate finder's curve."""
+"""The plots of a run: training curves, confusion matrix, the learning-rate finder's curve."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from sightx_cli.metrics.registry import METRICS, find_title
 INK, MUTED, ACCENT, SECOND = "#1d2733", "#8a97a6", "#1769aa", "#d1495b"
 DPI = 120
 HIGHEST = 1.005
-"""The top of an axis of figures that cannot exceed 1, with room for the mark of the best epoch."""
+"""The upper limit of an axis for metrics of at most 1, with room for the mark of the best epoch."""
 
 
 def plot_training(history: Sequence[Mapping[str, Any]], metric: str, path: Path) -> None:
-    """Draw losses and the choosing metric over all epochs, stages side by side, the best epoch marked."""
+    """Plot losses and the selecting metric over all epochs, stages side by side, the best epoch marked."""
     figure, (left, right) = _new_figure(2)
     epochs = np.arange(len(history))
     left.plot(epochs, [row["train_loss"] for row in history], color=MUTED, label="train", marker=".")
@@ -34,7 +34,7 @@ def plot_training(history: Sequence[Mapping[str, Any]], metric: str, path: Path)
         right.plot([best], [values[best]], "o", color=SECOND, markersize=9, label="kept")
         right.legend(frameon=False)
     for axes in (left, right):
-        axes.set_xlabel("epoch (0: solved head)")
+        axes.set_xlabel("epoch (0: linear head, fitted directly)")
         axes.xaxis.get_major_locator().set_params(integer=True)
         for place in range(1, len(history)):
             if history[place]["stage"] != history[place - 1]["stage"]:
@@ -67,7 +67,7 @@ def plot_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], p
     axes.set_yticks(range(len(classes)), names, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    axes.set_title("valid part, images", loc="left", color=INK)
+    axes.set_title("validation images", loc="left", color=INK)
     _save(figure, path)
 
 

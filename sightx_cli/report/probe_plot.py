@@ -1,4 +1,4 @@
-"""The picture of a probe: each choice with its standard error, and what each stage of the network says."""
+"""The plot of a probe: each choice with its standard error, and the metric for each stage of the network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sightx_cli.report.plots import ACCENT, INK, MUTED, SECOND, _new_figure, _sa
 def plot_probe(
     choices: Sequence[Mapping[str, Any]], depth: Sequence[Mapping[str, Any]], metric: str, path: Path
 ) -> None:
-    """Draw on the left every value that was measured, the chosen ones marked; on the right the figure by depth."""
+    """Plot every measured value on the left, the chosen ones marked, and the metric by depth on the right."""
     figure, (left, right) = _new_figure(2)
     # One axis bears one kind of figure: class weights may be judged by another.
     falls = METRICS[metric].lower_is_better
@@ -34,7 +34,7 @@ def plot_probe(
     left.set_title("choices (red: taken), ± one standard error", loc="left", fontsize=10)
     left.set_xlabel(name)
     places = range(len(depth))
-    for key, colour, label in (("alone", ACCENT, "this stage alone"), ("up_to", MUTED, "all up to this stage")):
+    for key, colour, label in (("alone", ACCENT, "this stage alone"), ("up_to", MUTED, "with all before it")):
         values = [stage[key] if stage[key] is not None else float("nan") for stage in depth]
         errors = [stage[f"{key}_error"] for stage in depth]
         right.errorbar(places, values, yerr=errors, color=colour, label=label, marker="o", markersize=4, capsize=2)

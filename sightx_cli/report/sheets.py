@@ -14,7 +14,7 @@ from sightx_cli.results.findings import Finding, Picture, take_rows
 
 TILE_PX = 160
 LIMIT = 40
-"""Images on one sheet and in one section of the page, about: the rest is in findings.json."""
+"""About how many images one sheet and one section of the page show: the rest is in findings.json."""
 _GAP_PX, _CAPTION_PX, _COLUMNS, _HEAD_PX = 12, 52, 6, 64
 _INK, _MUTED, _PAPER, _FRAME, _BLANK = "#1d2733", "#5b6b7b", "#ffffff", "#c9d3dd", "#eef2f5"
 
@@ -22,7 +22,7 @@ _INK, _MUTED, _PAPER, _FRAME, _BLANK = "#1d2733", "#5b6b7b", "#ffffff", "#c9d3dd
 def load_tiles(pictures: Iterable[Picture], threads: int) -> dict[str, Image.Image]:
     """Read the files of pictures as small RGB images, at most TILE_PX long; one that cannot be read is left out.
 
-    Images smaller than that are enlarged by a whole number, pixel by pixel, so that there is something to see.
+    Smaller images are enlarged by an integer factor, without smoothing, so that there is something to see.
     """
     paths = list(dict.fromkeys(picture.path for picture in pictures))
 
@@ -41,7 +41,7 @@ def load_tiles(pictures: Iterable[Picture], threads: int) -> dict[str, Image.Ima
 
 
 def draw_sheet(finding: Finding, tiles: Mapping[str, Image.Image], path: Path) -> None:
-    """Draw one finding's contact sheet; images that belong together stand in one frame."""
+    """Draw one finding's contact sheet; images that belong together share a frame."""
     rows = take_rows(finding, LIMIT)
     places, height = _lay_out([len(row) for row in rows])
     width = _GAP_PX + _COLUMNS * (TILE_PX + _GAP_PX)
@@ -95,7 +95,7 @@ def _draw_tile(sheet: Any, draw: Any, picture: Picture, tile: Image.Image | None
 
 
 def _cut(draw: Any, text: str, font: Any, width: float, from_end: bool = False) -> str:
-    """Cut text to a width, marked with …; of a name, whose end tells it apart, the beginning goes."""
+    """Cut text to a width, marked with …; a name loses its beginning, since its end tells it apart."""
     text = "".join(c if c.isprintable() else "·" for c in text)
     if draw.textlength(text, font) <= width:
         return text

@@ -1,4 +1,4 @@
-"""Before training: are images that a given split measures on copies of images to train on, resized or re-encoded?
+"""Before training: are held-out images of a given split copies of training images, resized or re-encoded?
 
 Files with the same bytes are found by `steps.split`; these are not the same to the byte. The frozen network's
 features of all images are at hand, so the search costs next to nothing; the pixels of the likeliest pairs decide.
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from sightx_cli.train.state import Session
 
 SEARCHED_IMAGES = 1_000
-"""Of a larger valid part so many images, spread over it, are held against the train part."""
+"""From a larger valid part this many images, spread over it, are compared with the train part."""
 
 CHECKED_PAIRS = 100
-"""Pixels of so many pairs are compared, those the network finds most alike: enough to know whether there are copies."""
+"""The pixels of this many pairs, the most alike by features, are compared: enough to know whether there are copies."""
 
 ALIKE = 0.6
-"""The cosine from which on a pair is worth a look. Of 40 photographs of ants and bees, all 40 saved anew at quality 50
-lie above it, 38 cropped by 5 % on each side and 36 of half the size; of 153 others none. Where images are alike, as
-X-rays are, others lie above it too: the pixels decide."""
+"""The cosine from which a pair is compared. Of 40 photographs of ants and bees, all 40 re-saved at quality 50
+are above it, 38 cropped by 5 % on each side and 36 at half the size; of 153 others none. If images are alike, as
+X-rays are, others are above it too: the pixels decide."""
 
 
 @dataclass(frozen=True)
 class Copies:
-    """What was found: `copies` of `looked_at` pairs, with the names of one, and what it took."""
+    """What was found: `copies` among `looked_at` pairs, with the names of one, and the seconds it took."""
 
     copies: int
     looked_at: int
@@ -42,7 +42,7 @@ class Copies:
 
 
 def look_for_copies(preparation: Preparation, session: Session, listener: Listener) -> Copies | None:
-    """Look for copies of train images in a given valid part, and warn of them; None where none was found."""
+    """Look for copies of training images in a given valid part, and warn about them; None if there are none."""
     if not preparation.manifest.has_valid:
         return None
     began = time.perf_counter()
@@ -64,7 +64,7 @@ def look_for_copies(preparation: Preparation, session: Session, listener: Listen
     rows = pd.concat([train.iloc[left], valid.iloc[right]])
     readable, seen, _ = examine_images(rows, preparation.store, listener, "looking for copies across the split")
     if len(readable) < len(rows):
-        return None  # files that were there a minute ago: what follows says so
+        return None  # files that have just disappeared: what follows reports them
     sides = np.array([min(width, height) for width, height, *_ in seen.headers])
     places = np.arange(len(left))
     agreement = measure_agreement(seen.pictures, places, places + len(left), sides)
@@ -81,9 +81,9 @@ def look_for_copies(preparation: Preparation, session: Session, listener: Listen
 def find_likely_pairs(
     train: NDArray[np.float32], valid: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the places of each valid image and of the train image most like it, (P,) each, the likeliest first.
+    """Return the indices of each valid image and of the most similar train image, (P,) each, the likeliest first.
 
-    `train` (N, F) and `valid` (M, F) are features; likeness is the cosine about the train part's mean, ALIKE at least.
+    `train` (N, F) and `valid` (M, F) are features; similarity is the cosine about the train part's mean, from ALIKE.
     """
     rows = np.unique(np.linspace(0, len(valid) - 1, min(len(valid), SEARCHED_IMAGES)).astype(np.int64))
     middle, spread = train.mean(0), train.std(0) + 1e-6
@@ -105,10 +105,10 @@ def _to_directions(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def say_copies(found: Copies, preparation: Preparation, listener: Listener) -> None:
-    """Warn of copies, and say what to type; one note where the user allowed leaks."""
+    """Warn about copies, and say what to type; only a note if the user allowed leaks."""
     told = (
         f"{found.copies} of the {found.looked_at} valid images that most resemble a training image are copies of it, "
-        f"resized or saved anew, such as {found.example[1]} of {found.example[0]}"
+        f"resized or re-saved, such as {found.example[1]} of {found.example[0]}"
     )
     if preparation.options.allow_leaks:
         listener.note(f"leaks allowed: {told}")

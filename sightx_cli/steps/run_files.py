@@ -1,4 +1,4 @@
-"""Write all that a run folder holds beside the bundle."""
+"""Write everything in a run folder except the bundle."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ def write_run(
 
 
 def describe_weights(weights: Weights, given: bool) -> dict[str, PlanValue]:
-    """Return what the plan says of the weights: origin, digest, normalisation, and how a file of the user's fitted."""
+    """Return the plan's values for the weights: origin, digest, normalisation, and how the user's file fitted."""
     origins: dict[str, Origin] = {"option": "option", "file": "data", "timm": "default"}
     said = origins[weights.normalised_by]
-    why = "assumed: nobody says what these weights' input was normalised with" if weights.unsure else ""
+    why = "assumed: the normalisation of these weights is unknown" if weights.unsure else ""
     values = {
         "weights.origin": PlanValue(weights.origin, "option" if given else "recipe"),
         "weights.digest": PlanValue(weights.digest, "data"),
@@ -91,7 +91,7 @@ def describe_weights(weights: Weights, given: bool) -> dict[str, PlanValue]:
 
 
 def scale_recipe(recipe: Recipe, factor: float) -> Recipe:
-    """Return the recipe with the rates that were trained with: `--rate` multiplies them all."""
+    """Return the recipe with the rates actually used: `--rate` multiplies them all."""
     if factor == 1.0:
         return recipe
 
@@ -103,7 +103,7 @@ def scale_recipe(recipe: Recipe, factor: float) -> Recipe:
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
-    """Write one row per epoch, the solved head first."""
+    """Write one row per epoch, starting with the directly fitted head."""
     columns = list(dict.fromkeys(name for row in history for name in row))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="")
@@ -112,7 +112,7 @@ def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
 
 
 def describe_metrics(proof: Proof, result: FitResult) -> dict[str, Any]:
-    """Return what metrics.json holds: the final model's figures by part, with intervals and by class."""
+    """Return the contents of metrics.json: the final model's figures by part, with intervals and by class."""
     return {
         "valid": proof.valid.to_json(),
         "selected_on": result.selected_on,
@@ -124,7 +124,7 @@ def describe_metrics(proof: Proof, result: FitResult) -> dict[str, Any]:
 
 
 def describe_environment(session: Session) -> dict[str, Any]:
-    """Return what environment.json holds: versions, machine, device, threads."""
+    """Return the contents of environment.json: versions, machine, device, threads."""
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),

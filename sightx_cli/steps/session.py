@@ -40,9 +40,9 @@ def build_session(
 ) -> tuple[Session, EngineChoice]:
     """Build the network and everything around it; computes, or finds cached, the frozen layers' features.
 
-    The finder wants one of the views and no `solving`: it starts from a fresh head. Every stage's groups and rates are
-    resolved here, so that a recipe the network cannot follow is said before anything is computed, and a random image
-    has gone through backbone and head.
+    The rate finder needs one view and no `solving`: it starts from a fresh head. Every stage's groups and rates are
+    resolved here, so that a recipe that does not suit the network fails before anything is computed, and a random image
+    passes through backbone and head.
     """
     options, recipe = preparation.options, preparation.recipe
     device = choose_device(options.device)
@@ -61,11 +61,15 @@ def build_session(
     listener.note(f"engine: {engine.name} ({engine.why})")
     if backbone.failed_its_check:
         name = recipe.model.backbone
-        listener.warn(f"{name}: its stages in turn do not give what the whole gives, so only a frozen whole is kept")
+        listener.warn(f"{name} gives other outputs stage by stage: features are cached only if all of it is frozen")
     elif not backbone.can_be_cut:
-        listener.note(f"{recipe.model.backbone} cannot be cut between its stages: only a frozen whole is kept")
+        listener.note(
+            f"{recipe.model.backbone} cannot be cut between its stages: features cached only if all is frozen"
+        )
     if not backbone.can_be_cut and recipe.model.head.taps != "last":
-        listener.warn(f'{recipe.model.backbone} has no stages to tap: its head reads the last output, as taps = "last"')
+        listener.warn(
+            f'{recipe.model.backbone} has no stages to tap: its head reads the final features, as taps = "last"'
+        )
     cuts = find_cuts(backbone, model[1], recipe)
     train = build_sample(preparation.part("train"), task)
     valid = build_sample(preparation.part("valid"), task)
@@ -144,14 +148,14 @@ def compute_head_features(
 
 
 def say_weights(weights: Weights, backbone: str, listener: Listener) -> None:
-    """Say where the weights come from, how a file of the user's fitted, and what is only assumed of it."""
+    """Report where the weights come from, how the user's file fitted, and what is only assumed about it."""
     said = f": {weights.match.describe()}" if weights.match is not None else ""
     listener.note(f"weights: {weights.origin}{said}")
     if weights.unsure:
         mean, std = (",".join(f"{value:g}" for value in values) for values in (weights.mean, weights.std))
         listener.warn(
-            f"nobody says what these weights' input was normalised with; timm's for {backbone} is assumed: mean "
-            f"{mean}, std {std}. A wrong one ruins domain weights: --weights-mean, --weights-std "
+            f"the normalisation of these weights is unknown; timm's for {backbone} is assumed: mean "
+            f"{mean}, std {std}. A wrong one ruins domain weights: give --weights-mean and --weights-std "
             "(docs/domain-weights.md)"
         )
 
@@ -160,7 +164,7 @@ def check_train_classes(train: Sample, task: Task) -> None:
     """Raise DataError when a class has no image to train on."""
     missing = task.find_missing(train.targets)
     if missing:
-        raise DataError(f"no image to train on in class {', '.join(missing)}", "add images to its train part")
+        raise DataError(f"no training image in class {', '.join(missing)}", "add images to its train part")
 
 
 def list_views(view: View, count: int) -> list[View]:

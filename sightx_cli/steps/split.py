@@ -1,4 +1,4 @@
-"""What is used of the images, and on which side: exclusions, groups, leaks of a given split, a new split, folds."""
+"""Which images are used, and in which part: exclusions, groups, leaks of a given split, a new split, folds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Split:
-    """The images with their parts (columns split, group, digest, and fold where there are any), and what was found."""
+    """The images with their parts (columns split, group, digest, and fold if there are any), and what was found."""
 
     frame: pd.DataFrame
     leaks: Leaks
@@ -75,8 +75,8 @@ def split_images(options: Options, manifest: Manifest, frame: pd.DataFrame, task
         say_leaks(leaks, options, listener)
     if guess and not leaks.groups:
         listener.warn(
-            f"file names look like groups, such as {guess.example}: {guess.images:,} of {len(frame):,} images share "
-            f"theirs with another; if a group is a patient or a part, add {_name_option(guess.expression)}"
+            f"file names such as {guess.example} look like groups: {guess.images:,} of {len(frame):,} images share a "
+            f"group with another; if a group is a patient or a part, add {_name_option(guess.expression)}"
         )
     frame = split_manifest(frame, options.seed, strata=task.stratify(frame["label"].tolist()))
     pool = frame["split"].isin(["train"] if manifest.has_valid else ["train", "valid"]).to_numpy()
@@ -90,14 +90,14 @@ def split_images(options: Options, manifest: Manifest, frame: pd.DataFrame, task
         frame = frame.assign(fold=names.astype(str))
         if options.folds is None:
             listener.note(
-                f"few images and no valid part given: {folds}-fold cross-validation of the head too "
+                f"few images and no valid part given: adding {folds}-fold cross-validation of the head "
                 "(--folds 0 turns it off)"
             )
     return Split(frame, leaks, folds)
 
 
 def find_given_leaks(frame: pd.DataFrame, guess: Guess | None) -> Leaks:
-    """Find what the given parts share: bytes, and groups, those of the user or those the file names suggest."""
+    """Find what the given parts share: identical files, and groups, the user's or those suggested by file names."""
     digests = frame["digest"].tolist()
     if guess is None:
         return find_leaks(frame, digests, frame["group"].tolist())
@@ -116,12 +116,12 @@ def say_leaks(leaks: Leaks, options: Options, listener: Listener) -> None:
     option = f" {_name_option(leaks.expression)}" if leaks.expression else ""
     mend = []
     if any(leak.part == "valid" for leak in leaks.parts):
-        mend.append(f"to divide anew, add --resplit{option}")
+        mend.append(f"to split again, add --resplit{option}")
     if any(leak.part == "test" for leak in leaks.parts):
-        mend.append("the test part is never changed: leave those images out with --exclude FILE")
+        mend.append("the test part is never changed: leave out those images with --exclude FILE")
     listener.warn(
-        f"leak: {found}. What was seen in training is recognised, so the figures look better than they will be; "
-        f"{'; '.join(mend)}; if it is meant, --allow-leaks"
+        f"leak: {found}. A model recognises what it was trained on, so the figures look better than they will be; "
+        f"{'; '.join(mend)}; if this is intended, add --allow-leaks"
     )
 
 

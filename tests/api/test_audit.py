@@ -189,7 +189,7 @@ def test_without_anything_and_without_a_run_the_ways_are_named(tmp_path: Path, m
         ({"settings": ("image.size_px=64",)}, UsageError, "--set needs a recipe or a backbone"),
         ({"recipe": "natural-small", "classes": 1}, UsageError, "--classes 1: allowed are 2 and more"),
         ({"recipe": "natural-smal"}, RecipeError, 'found recipe "natural-smal"'),
-        ({"backbone": "resnet5O"}, ModelError, 'backbone "resnet5O" is not a network'),
+        ({"backbone": "resnet5O"}, ModelError, 'backbone "resnet5O" is not a timm network'),
         ({"recipe": "natural-small", "settings": ("stage.0.train=last:9",)}, ModelError, "the network has 8 stages"),
         (
             {"backbone": "resnet18", "settings": ("stage.0.train=last:1",)},
@@ -204,7 +204,7 @@ def test_without_anything_and_without_a_run_the_ways_are_named(tmp_path: Path, m
         (
             {"recipe": "natural-small", "classes": 2_000_000_000},
             ModelError,
-            "the head 1,280 → 2,000,000,000 would hold 2,562,000,000,000 parameters, 10248.0 GB",
+            "the head 1,280 → 2,000,000,000 would have 2,562,000,000,000 parameters, 10248.0 GB",
         ),
         ({"recipe": "full-five-rates", "backbone": "tf_efficientnet_lite0"}, RecipeError, "faults in the rates"),
     ],
@@ -218,7 +218,7 @@ def test_a_newest_run_that_is_gone_is_said_to_be(tmp_path: Path, monkeypatch: py
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "latest").symlink_to("deleted")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RunError, match="names a run that is gone"):
+    with pytest.raises(RunError, match="points to a run that is gone"):
         audit()
 
 

@@ -119,7 +119,7 @@ def test_a_normalisation_that_nobody_gives_is_warned_of(
     heard, silent = Recorder(), tmp_path / "silent.safetensors"
     save_file(load_file(random_weights("test_resnet")), silent)
     open_session(listener=heard, weights=silent)
-    (warning,) = [line for line in heard.warnings if "normalised" in line]
+    (warning,) = [line for line in heard.warnings if "normalisation" in line]
     assert "timm's for test_resnet is assumed: mean 0.5,0.5,0.5, std 0.5,0.5,0.5" in warning
     assert "--weights-mean" in warning
 

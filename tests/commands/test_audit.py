@@ -33,7 +33,7 @@ def test_it_answers_in_json_by_the_contract() -> None:
 def test_people_see_the_stages_what_trains_what_is_kept_and_why() -> None:
     shown = show("--recipe", "sightx-dr", *SMALL)
     for words in (
-        "24,559,685 parameters, 16,016,389 of them train (65.21 %)",
+        "24,559,685 parameters, 16,016,389 trainable (65.21 %)",
         "checked: (1, 3, 64, 64) → (1, 5), finite",
         "5 classes, --classes N for yours",
         "layer4 alone holds 14,964,736",
@@ -48,10 +48,10 @@ def test_people_see_the_stages_what_trains_what_is_kept_and_why() -> None:
 
 def test_the_training_stages_stand_below_and_the_last_is_the_one_shown() -> None:
     shown = show("--recipe", "mobilenetv2-progressive", "--classes", "5", *SMALL)
-    assert "1,806,021 of them train in the end" in shown
+    assert "1,806,021 trainable in the last stage" in shown
     line = next(line for line in shown.splitlines() if "shown above" in line)
     assert line.split()[:5] == ["six-blocks", "2", "1,806,021", "80.98", "%"]
-    joining = next(line for line in shown.splitlines() if "1 epoch in" in line)
+    joining = next(line for line in shown.splitlines() if "after 1 epoch" in line)
     assert joining.split()[3:] == ["892,485", "40.02", "%"]
 
 
@@ -64,7 +64,7 @@ def test_a_low_share_is_not_explained() -> None:
 
 def test_a_backbone_alone_says_nothing_of_rates() -> None:
     shown = show("--backbone", "resnet18", "--classes", "3", *SMALL)
-    assert "1,539 of them the head's" in shown
+    assert "1,539 in the head" in shown
     assert "rate" not in shown
     assert "--classes N for yours" not in shown
 
@@ -72,7 +72,7 @@ def test_a_backbone_alone_says_nothing_of_rates() -> None:
 def test_backbones_are_compared_for_people_and_programs() -> None:
     typed = ["audit", "--compare", "resnet18,tf_efficientnet_lite0", *SMALL]
     shown = run(app, typed)
-    for words in ("2 backbones", "11,689,512", "kept, last:2", "installed", "1,000 classes (ImageNet's"):
+    for words in ("2 backbones", "11,689,512", "cached, last:2", "installed", "1,000 classes (ImageNet's"):
         assert words in shown.stdout, words
     answer = json.loads(run(app, [*typed, "--json"]).stdout)
     assert [one["name"] for one in answer["backbones"]] == ["resnet18", "tf_efficientnet_lite0"]
@@ -123,7 +123,7 @@ def test_a_network_that_gives_no_numbers_is_refused_before_anything_is_computed(
     typed = [command, str(digits), "--recipe", "natural-small", "--backbone", "test_resnet", "--weights"]
     done = run(app, [*typed, "broken.safetensors", "--set", "image.size_px=32", "--engine", "torch"])
     assert done.exit_code == 2, done.output
-    assert "broken.safetensors): a random image gave 3 of 3 logits that are not finite, first behind" in done.stderr
+    assert "broken.safetensors): a random image gave 3 of 3 logits that are not finite, first after" in done.stderr
     assert "frozen layers" not in done.stderr
     assert not (tmp_path / "cache" / "outputs").exists()
     assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())

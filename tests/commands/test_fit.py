@@ -154,7 +154,7 @@ def test_without_options_the_recipe_is_picked_and_the_reason_told(digits: Path, 
     assert done.exit_code == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["recipe"] == "medical-small"
-    for words in ("72 images", "the shift is", "beyond the edge of 0.37", "--shift similar"):
+    for words in ("72 images", "the shift is", "beyond the threshold of 0.37", "--shift similar"):
         assert words in answer["reason"]
     plan = json.loads((Path(answer["run"]) / "plan.json").read_text())
     assert plan["reason"] == answer["reason"]

@@ -32,7 +32,7 @@ def test_it_answers_in_json_and_for_people(
     assert Path(answer["picture"]).is_absolute()
     shown = CliRunner().invoke(app, typed)
     assert shown.exit_code == 0, shown.stderr
-    for words in ("of the train part", "model.head.taps", "★", "a head on the output of each stage", "plot"):
+    for words in ("of the train part", "model.head.taps", "★", "a head on the features of each stage", "plot"):
         assert words in shown.stdout
     assert "sightx fit" in shown.stderr
 

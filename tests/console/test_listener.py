@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from sightx_cli.console import ConsoleListener, listener
+from sightx_cli.console.epochs import describe_stage
 from sightx_cli.console.plan import fold_rows
 
 EPOCH = {"stage": "1 of 2: head", "epoch": 1, "epochs": 3, "train_loss": 0.5, "valid_loss": 0.25, "seconds": 4.2}
@@ -187,3 +188,34 @@ def test_a_terminal_shows_a_bar_with_count_unit_and_figures() -> None:
 
 def test_a_terminal_shows_no_bar_for_short_work() -> None:
     assert "images" not in run_at_terminal(BAR.format(patience=2.0))
+
+
+def test_a_terminal_breaks_a_warning_between_words() -> None:
+    code = "from sightx_cli.console import ConsoleListener as C\nwith C() as f:\n    f.warn('unbroken ' * 40)"
+    lines = re.sub(r"\x1b\[[\d;?]*\w", "", run_at_terminal(code)).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert set(" ".join(lines).split()) == {"warning:", "unbroken"}
+
+
+@pytest.mark.parametrize(
+    ("title", "has_epochs", "shown"),
+    [
+        ("last:2", True, "stage: last 2 stages and head"),
+        ("last:1", True, "stage: last stage and head"),
+        ("last-blocks:3", True, "stage: last 3 blocks and head"),
+        ("last:50%", True, "stage: last 50% of the layers and head"),
+        ("2 of 2: last:2", True, "stage 2 of 2: last 2 stages and head"),
+        ("all", True, "stage: the whole network"),
+        ("two-blocks", True, "stage: two-blocks"),
+        ("solved head", False, "linear head, fitted directly (starting point)"),
+    ],
+)
+def test_a_stage_is_called_by_what_it_trains(title: str, has_epochs: bool, shown: str) -> None:
+    assert describe_stage(title, has_epochs) == shown
+
+
+def test_the_plan_is_shown_with_the_first_of_its_reasons(capsys: pytest.CaptureFixture[str]) -> None:
+    ConsoleListener().show_plan("natural-small", [], "9 images. They are few, at 0.17. Measured on 9. With more, less.")
+    found = capsys.readouterr().err
+    assert "9 images. They are few, at 0.17.\n" in found
+    assert "Measured" not in found

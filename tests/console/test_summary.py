@@ -91,14 +91,14 @@ def test_cross_validated_figures_stand_apart_and_say_what_was_validated(capsys: 
 
 def test_leaks_are_repeated_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     show_fit(build_fit(leaks={"files": 4, "groups": 661, "allowed": False}))
-    assert "661 groups and 4 files on both sides of the split" in capsys.readouterr().out
+    assert "661 groups and 4 identical files on both sides of the split" in capsys.readouterr().out
     show_fit(build_fit(leaks={"files": 0, "groups": 0, "allowed": False, "copies": 6, "copies_among": 100}))
-    assert "  6 copies saved anew on both sides of the split" in capsys.readouterr().out
+    assert "  6 re-saved copies on both sides of the split" in capsys.readouterr().out
 
 
 def test_an_interrupted_fit_says_that_its_best_epoch_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     show_fit(build_fit(interrupted=True))
-    assert "best epoch kept" in capsys.readouterr().out
+    assert "stopped by you after 12.3 s, best epoch kept" in capsys.readouterr().out
 
 
 def test_the_finder_shows_a_curve_and_its_rates(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ def test_names_and_absolute_paths_are_left_out(photo_folder: Callable[..., Path]
     found = exclude_images(load_manifest(root), table)
     assert found.manifest.frame["image"].tolist() == ["cat/1.jpg", "cat/2.jpg", "dog/0.jpg", "dog/2.jpg"]
     assert (found.excluded, found.unmatched) == (2, ("bird/9.jpg",))
-    assert found.manifest.notes == ("left out 2 images that out.csv names",)
+    assert found.manifest.notes == ("left out 2 images listed in out.csv",)
 
 
 def test_of_a_list_with_actions_only_leave_out_counts(photo_folder: Callable[..., Path], tmp_path: Path) -> None:

@@ -47,13 +47,13 @@ def test_a_fingerprint_is_told_in_words_that_fit_one_size_and_many(photo_folder:
 
     root = photo_folder(["cat", "dog"], images=3)
     told = tell(root)
-    assert told["size"] == "40 × 30 px, all of them"
+    assert told["size"] == "40 × 30 px (all)"
     assert told["shape"] == "width ÷ height 1.33"
-    assert told["imbalance"] == "the classes are of one size"
+    assert told["imbalance"] == "balanced"
     Image.new("RGB", (90, 20)).save(root / "cat" / "wide.png")
     told = tell(root)
-    assert told["size"] == "40 × 30 px in the middle, 40 to 90 wide, 20 to 30 high"
-    assert told["shape"] == "width ÷ height 1.33 to 4.50, 1.33 in the middle"
+    assert told["size"] == "40 × 30 px (median), 40 to 90 px wide, 20 to 30 px high"
+    assert told["shape"] == "width ÷ height 1.33 to 4.50, median 1.33"
     assert told["imbalance"] == "the largest class is 1.3 times the smallest"
 
 

@@ -71,7 +71,7 @@ def test_a_test_folder_without_classes_is_left_out_and_said(photo_folder: Make, 
     manifest = load_manifest(root)
     assert manifest.classes == ("cat", "dog")
     assert not manifest.has_test
-    assert "left out 1 images that lie directly in test/" in manifest.notes[0]
+    assert "left out 1 image directly in test/" in manifest.notes[0]
 
 
 def test_parts_without_class_folders_are_refused(write_photo: Make, tmp_path: Path) -> None:
@@ -119,8 +119,8 @@ def test_empty_class_folders_loose_images_and_other_formats_are_said(photo_folde
     manifest = load_manifest(root)
     assert manifest.classes == ("cat", "dog")
     said = "\n".join(manifest.notes)
-    assert "photos/empty/, which holds no images" in said
-    assert "1 images that lie directly in photos/" in said
+    assert "photos/empty/, which contains no images" in said
+    assert "1 image directly in photos/" in said
     assert "1 .dcm" in said
 
 
@@ -179,7 +179,7 @@ def test_a_folder_that_may_not_be_read_is_an_error_that_names_it(write_photo: Ma
 def test_a_missing_path_an_empty_folder_and_a_wrong_file_each_say_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").write_text("x")
-    for name, words in (("gone", "does not exist"), ("empty", "holds no images"), ("notes.txt", "neither a folder")):
+    for name, words in (("gone", "does not exist"), ("empty", "contains no images"), ("notes.txt", "neither a folder")):
         with pytest.raises(DataError, match=words) as caught:
             load_manifest(tmp_path / name)
         assert caught.value.hint
@@ -255,7 +255,7 @@ def test_rows_that_stand_twice_are_read_once_and_said(photo_folder: Make) -> Non
     root = photo_folder(images=1)
     manifest = load_manifest(write_table(root / "t.csv", "image,label", *["cat/0.jpg,c"] * 2, "dog/0.jpg,d"))
     assert len(manifest.frame) == 2
-    assert "1 rows of t.csv stand there twice" in manifest.notes[0]
+    assert "ignored repeated rows of t.csv: 1" in manifest.notes[0]
 
 
 @pytest.mark.parametrize("second", ["cat/0.jpg,dog,train", "./cat/../cat/0.jpg,cat,valid"])
@@ -273,7 +273,7 @@ def test_one_image_with_two_labels_or_in_two_parts_is_refused(photo_folder: Make
         (["image,prediction,confidence", "a.jpg,x,0.9"], "what a model says is not the truth"),
         (["image,label"], "has no rows"),
         (["image,label", "a.jpg,"], "1 rows have no label (line 2)"),
-        (["image,label,split", "a.jpg,x,holdout"], "split is 'holdout'; it can be train, valid, test"),
+        (["image,label,split", "a.jpg,x,holdout"], "split is 'holdout'; allowed: train, valid, test"),
         (["image,label,split", "a.jpg,x,valid"], "no row has split train"),
         (["image,label", "a.jpg,x", "b.jpg,y,z"], "line 3 has 3 cells, the header has 2"),
     ],
@@ -308,7 +308,7 @@ def test_an_empty_file_and_another_encoding_are_named(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=words):
             load_manifest(tmp_path / "t.csv")
     (tmp_path / "t.parquet").write_bytes(b"no parquet")
-    with pytest.raises(DataError, match="no Parquet file"):
+    with pytest.raises(DataError, match="not a readable Parquet file"):
         load_manifest(tmp_path / "t.parquet")
 
 
@@ -324,7 +324,7 @@ def test_images_to_predict_come_from_folders_files_and_tables_once_each(
 
 
 def test_nothing_to_predict_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no images"):
+    with pytest.raises(DataError, match="contains no images"):
         list_unlabelled([tmp_path])
     with pytest.raises(DataError, match="does not exist"):
         list_unlabelled([tmp_path / "gone"])

@@ -77,7 +77,7 @@ def test_the_plain_reading_crops_the_middle_of_the_short_side() -> None:
 
 
 def test_an_unknown_fit_is_refused() -> None:
-    with pytest.raises(DataError, match="it can be crop, pad, squash"):
+    with pytest.raises(DataError, match="allowed: crop, pad, squash"):
         fit_image(Image.new("RGB", (4, 4)), 4, "stretch")
 
 

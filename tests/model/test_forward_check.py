@@ -30,7 +30,7 @@ def test_a_weight_that_is_no_number_is_named_with_its_file_and_stage(open_backbo
     model = build(open_backbone)
     with torch.no_grad():
         model[0].network.layer2[0].conv1.weight[0, 0, 0, 0] = float("nan")
-    found = r"w\.pth: .* 3 of 3 logits that are not finite, first behind layer2"
+    found = r"w\.pth: .* 3 of 3 logits that are not finite, first after layer2"
     with pytest.raises(ModelError, match=found) as caught:
         check_forward(model, 3, 64, "w.pth")
     assert "--weights FILE" in caught.value.hint
@@ -45,7 +45,7 @@ def test_a_head_that_overflows_is_named(open_backbone: Open) -> None:
 
 
 def test_logits_of_another_shape_are_named_with_the_one_due(open_backbone: Open) -> None:
-    with pytest.raises(ModelError, match=r"shape \(1, 3\), where \(1, 4\) was due"):
+    with pytest.raises(ModelError, match=r"shape \(1, 3\) instead of \(1, 4\)"):
         check_forward(build(open_backbone), 4, 64, "w.pth")
 
 

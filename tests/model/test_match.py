@@ -93,7 +93,7 @@ def test_of_two_parts_that_fit_equally_the_user_must_choose(tmp_path: Path) -> N
     student, teacher = draw(seed=1), draw(seed=2)
     content = {"student": put_behind("module.backbone.", student), "teacher": put_behind("backbone.", teacher)}
     with pytest.raises(
-        WeightsError, match=r"2 parts of it fit equally: student\.module\.backbone, teacher\.backbone"
+        WeightsError, match=r"2 parts fit equally well: student\.module\.backbone, teacher\.backbone"
     ) as no:
         find(SMALL, content, tmp_path)
     assert "--weights-prefix teacher.backbone" in no.value.hint
@@ -109,7 +109,7 @@ def test_two_parts_that_are_the_same_are_no_question(tmp_path: Path) -> None:
 
 
 def test_a_prefix_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r'--weights-prefix "teacher": no name in .* begins so') as caught:
+    with pytest.raises(WeightsError, match=r'--weights-prefix "teacher": no name in .* begins with it') as caught:
         find(SMALL, {"student": draw(), "loss": {"center": torch.zeros(1)}}, tmp_path, prefix="teacher")
     assert "student, loss" in caught.value.hint
 
@@ -121,7 +121,7 @@ def test_layers_named_by_their_position_get_their_names_as_radimagenet_needs(tmp
     found, weights = find(SMALL, put_behind("backbone.", dict(taken_apart.state_dict())), tmp_path)
     assert_same(found, dict(network.state_dict()))
     assert weights.match is not None
-    assert weights.match.changes == ("layers named by their position",)
+    assert weights.match.changes == ("layers named by position",)
 
 
 def test_one_grey_channel_gives_what_the_grey_network_gave_on_values_from_minus_1024_to_1024(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_masked_autoencoder_s_decoder_is_left_over_as_retfound_s_may_be(tmp_pa
 
 def test_the_weights_of_a_deeper_variant_are_refused_though_every_name_is_there(tmp_path: Path) -> None:
     deeper = {**draw(), "layer4.1.conv1.weight": torch.zeros(128, 128, 3, 3)}
-    with pytest.raises(WeightsError, match=r"no place for, such as layer4\.1\.conv1\.weight") as caught:
+    with pytest.raises(WeightsError, match=r"does not have, such as layer4\.1\.conv1\.weight") as caught:
         find(SMALL, deeper, tmp_path)
     assert "deeper or another variant" in caught.value.hint
 

@@ -79,7 +79,7 @@ def test_the_last_stage_and_the_last_block_are_the_third(name: str, open_backbon
 
 
 def test_it_has_no_pretrained_weights_and_says_how_to_go_on() -> None:
-    with pytest.raises(WeightsError, match='timm knows no pretrained weights for "mini_resnet"') as caught:
+    with pytest.raises(WeightsError, match='timm has no pretrained weights for "mini_resnet"') as caught:
         find_weights("mini_resnet", build_network("mini_resnet", 32))
     assert "model.weights=scratch" in caught.value.hint
 

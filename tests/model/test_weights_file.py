@@ -40,8 +40,8 @@ def test_numbers_from_0_to_255_are_refused_with_the_right_ones(file: Path) -> No
     ("mean", "std", "said"),
     [
         ((0.5, 0.5), 0.5, "--weights-mean has 2 numbers"),
-        (0.5, None, "--weights-mean is given and --weights-std is not"),
-        (None, 0.5, "--weights-std is given and --weights-mean is not"),
+        (0.5, None, "--weights-mean is given but --weights-std is not"),
+        (None, 0.5, "--weights-std is given but --weights-mean is not"),
         (0.5, 0.0, "make no sense"),
         (-0.1, 0.5, "make no sense"),
         (float("nan"), 0.5, "make no sense"),
@@ -57,7 +57,7 @@ def test_numbers_that_cannot_be_are_refused(
 
 @pytest.mark.parametrize("given", [{"mean": 0.5}, {"std": 0.5}, {"prefix": "teacher"}])
 def test_saying_how_to_read_no_file_is_refused(given: dict[str, object]) -> None:
-    with pytest.raises(WeightsError, match="says how to read a file of weights, and none is given"):
+    with pytest.raises(WeightsError, match="needs a weights file"):
         build_weights_file(None, **given)  # type: ignore[arg-type]
 
 

@@ -37,33 +37,33 @@ def test_the_reason_gives_the_number_the_score_the_recipe_and_what_would_change_
     choice = choose_by_shift(243, NEAR)
     assert choice.recipe == "natural-small"
     assert choice.reason == (
-        "243 images (fewer than 1,000), similar to ImageNet: too few to move the backbone without overfitting, and "
-        "what it learned from ImageNet already serves. Measured on 128 of them, the shift is 0.17, well below the edge "
-        "of 0.37: they are like everyday photographs. So natural-small: head only. With 757 more images it would be "
-        "natural-medium; were they scans or surfaces (--shift different), medical-small."
+        "243 images (fewer than 1,000), similar to ImageNet: too few to train the backbone without overfitting, and "
+        "its ImageNet features already fit. Measured on 128 of them, the shift is 0.17, well below the "
+        "threshold of 0.37: they are like everyday photographs. Therefore natural-small: head only. With 757 more "
+        "images it would be natural-medium; if they were scans or surfaces (--shift different), medical-small."
     )
 
 
 def test_what_makes_the_score_less_sure_stands_in_the_reason() -> None:
     doubtful = replace(FAR, note="It lies close to the edge.")
-    assert "not like everyday photographs. It lies close to the edge. So medical-medium" in (
+    assert "not like everyday photographs. It lies close to the edge. Therefore medical-medium" in (
         choose_by_shift(5_000, doubtful).reason
     )
 
 
 def test_a_shift_that_the_user_gave_is_said_to_be_theirs() -> None:
-    assert "The shift was given with --shift different, not measured." in choose_by_shift(300, "different").reason
+    assert "The shift was set with --shift different, not measured." in choose_by_shift(300, "different").reason
 
 
 @pytest.mark.parametrize(
     ("images", "verdict", "said"),
     [
-        (954, "similar", "With 46 more images it would be natural-medium; were they scans or surfaces"),
-        (999, "different", "With 1 more image it would be medical-medium; were they everyday photographs"),
-        (1_000, "similar", "With 49,000 more images it would be natural-large; with 1 fewer, natural-small; were"),
-        (1_100, "similar", "With 48,900 more images it would be natural-large; with 101 fewer, natural-small; were"),
-        (1_200, "similar", "With 48,800 more images it would be natural-large; were they scans"),
-        (600_000, "different", "Were they everyday photographs (--shift similar), it would be natural-huge."),
+        (954, "similar", "With 46 more images it would be natural-medium; if they were scans or surfaces"),
+        (999, "different", "With 1 more image it would be medical-medium; if they were everyday photographs"),
+        (1_000, "similar", "With 49,000 more images it would be natural-large; with 1 fewer, natural-small; if they"),
+        (1_100, "similar", "With 48,900 more images it would be natural-large; with 101 fewer, natural-small; if they"),
+        (1_200, "similar", "With 48,800 more images it would be natural-large; if they were scans"),
+        (600_000, "different", "If they were everyday photographs (--shift similar), it would be natural-huge."),
     ],
 )
 def test_the_way_to_another_recipe_is_counted_in_images(images: int, verdict: str, said: str) -> None:
@@ -95,7 +95,7 @@ def test_without_options_the_shift_is_measured_and_picks_the_recipe(prepared: tu
         ("medical", "data"),
     ]
     assert preparation.plan.reason in preparation.plan.sentence
-    assert any("augmented as medical" in line for line in heard.notes)
+    assert any("augmented with the profile medical" in line for line in heard.notes)
     assert preparation.seconds.keys() == {"prepare", "shift", "import"}
 
 

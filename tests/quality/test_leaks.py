@@ -19,8 +19,8 @@ def test_files_and_groups_on_both_sides_are_counted() -> None:
     assert leaks
     assert (leaks.files, leaks.groups) == (1, 1)  # type: ignore[attr-defined]
     assert leaks.describe() == [  # type: ignore[attr-defined]
-        r"1 of the 2 groups in valid (2 images) are also in train, by the file names (p\d)",
-        "1 file of valid stands in train too, byte for byte",
+        r"1 of the 2 groups in valid (2 images) are also in train, judging by file names (p\d)",
+        "1 identical file in train and valid",
     ]
     assert leaks.to_json(False) == {"files": 1, "groups": 1, "allowed": False, "group_by": r"p\d"}  # type: ignore[attr-defined]
 

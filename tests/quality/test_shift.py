@@ -90,7 +90,7 @@ def test_few_images_of_a_kind_score_like_many(measured: Shift, photographs: list
     few = measure_shift(photographs[:8], Silent())
     assert few.verdict == "similar"
     assert few.score == pytest.approx(measured.score, abs=0.15)
-    assert "8 images alone" in few.note
+    assert "only 8 images" in few.note
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])

@@ -75,14 +75,14 @@ def test_a_recipe_is_judged_by_both_ends_of_its_band() -> None:
     assert judged.parameters_per_image == (16_016.4, 320.3)
     assert judged.is_enough
     assert "1,000 to 49,999 images unlike everyday photographs: 16,016 trainable parameters for each" in judged.ratio
-    assert "the images carry it" in judged.rule
+    assert "there are enough images" in judged.rule
 
 
 @pytest.mark.parametrize(("images", "enough"), [(999, False), (1_000, True), (1_001, True)])
 def test_a_run_is_judged_by_its_own_number_of_images(images: int, enough: bool) -> None:
     judged = judge_capacity(RESNET50, (images, images), "similar", is_run=True)
     assert judged.is_enough is enough
-    assert judged.ratio.startswith(f"{images:,} images to train on: {16_016_389 / images:,.0f} trainable")
+    assert judged.ratio.startswith(f"{images:,} training images: {16_016_389 / images:,.0f} trainable")
     assert ("sightx recipes decide --images 999 --shift similar" in judged.rule) is not enough
 
 
@@ -98,7 +98,7 @@ def test_the_table_is_not_asked_about_random_weights_or_a_wide_head() -> None:
     assert judge_capacity(wide, (10, 20), "similar").is_enough is True
     judged = judge_capacity(wide, (10, 20), "similar", has_hidden_layers=True)
     assert (judged.is_enough, judged.least_images) == (None, None)
-    assert "of 60 parameters that begins at random it says nothing" in judged.rule
+    assert "it says nothing about one of 60 parameters that starts from random weights" in judged.rule
     scratch = judge_capacity(RESNET50, (10, 20), "similar", is_scratch=True)
     assert scratch.is_enough is None
-    assert "from 500,000 images on" in scratch.rule
+    assert "with 500,000 images or more" in scratch.rule

@@ -107,8 +107,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_right_one(table, setting, ne
         ("stage.-1.epochs=3", 'allowed: "0", "1"'),
         ("image.size_px.wide=3", "within a plain value; allowed: image.size_px=value"),
         ("stage.0.rate.head=1e-3", "allowed: set it whole"),
-        ("stage=[{train=head]", "allowed: a value as TOML writes it"),
-        ("model.backbone='resnet", "allowed: a value as TOML writes it"),
+        ("stage=[{train=head]", "allowed: a TOML value"),
+        ("model.backbone='resnet", "allowed: a TOML value"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_with_what_is_allowed(table, setting, words):

@@ -71,14 +71,14 @@ def test_a_byte_order_mark_is_read_over(tmp_path):
 def test_what_is_no_toml_is_refused_with_the_line(tmp_path, text):
     file = tmp_path / "mine.toml"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(RecipeError, match=r"mine.toml: found no TOML \(.*line \d"):
+    with pytest.raises(RecipeError, match=r"mine.toml: found invalid TOML \(.*line \d"):
         load_recipe(file)
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_bytes(b"\xff\xd8\xff\xe0 a picture")
-    with pytest.raises(RecipeError, match="found no text in UTF-8"):
+    with pytest.raises(RecipeError, match="found text that is not UTF-8"):
         load_recipe(file)
 
 

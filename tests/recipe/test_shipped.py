@@ -27,13 +27,13 @@ def test_a_shipped_recipe_loads_and_bears_the_name_of_its_file(file):
 
 
 @every_file
-def test_a_shipped_recipe_explains_itself_in_three_sentences_and_names_what_it_rests_on(file):
+def test_a_shipped_recipe_explains_itself_in_three_sentences_and_names_what_it_is_based_on(file):
     explanation = load_recipe(file).explanation
-    sentences, rests_on = explanation.split(" Rests on ")
+    sentences, based_on = explanation.split(" Based on ")
     assert len(sentences.split(". ")) == 3
     assert "It is right for" in sentences
     assert "It is wrong" in sentences
-    assert "arXiv" in rests_on
+    assert "arXiv" in based_on
 
 
 @every_file

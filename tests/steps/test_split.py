@@ -41,10 +41,14 @@ def look(source: Path, **how: Any) -> tuple[Preparation, Recorder]:
 def test_a_split_that_leaks_is_said_with_the_option_to_type(leaky: Path) -> None:
     preparation, heard = look(leaky)
     assert len(heard.warnings) == 1
-    for words in ("12 of the 16 groups in valid", "1 file of valid", r"--resplit --group-by 'person\d+'"):
+    for words in (
+        "12 of the 16 groups in valid",
+        "1 identical file in train and valid",
+        r"--resplit --group-by 'person\d+'",
+    ):
         assert words in heard.warnings[0]
     assert (preparation.leaks.files, preparation.leaks.groups) == (1, 12)
-    assert preparation.plan.values["data.leaks"].value == "12 groups, 1 files"
+    assert preparation.plan.values["data.leaks"].value == "; ".join(preparation.leaks.describe())
     assert (preparation.frame["group"] == "").all()  # a guess is never applied
 
 
@@ -109,7 +113,7 @@ def test_excluded_images_are_gone_and_counted(digits: Path, tmp_path: Path) -> N
     assert len(preparation.frame) == 71
     excluded = preparation.plan.values["data.excluded"]
     assert (excluded.value, excluded.origin) == (1, "option")
-    assert preparation.fingerprint.notes == ("left out 1 image that out.csv names",)
+    assert preparation.fingerprint.notes == ("left out 1 image listed in out.csv",)
     assert any("1 of its names match no image (the first: ten/00.png)" in line for line in heard.warnings)
 
 
