@@ -13,7 +13,7 @@ import numpy as np
 import openvino
 
 from sightx_cli.bundle.facts import load_facts
-from sightx_cli.data.views import read_view
+from sightx_cli.data.augmentation import read_view
 
 BATCHES = (1, 8, 16, 32)
 

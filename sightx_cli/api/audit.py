@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sightx_cli import runs
 from sightx_cli.errors import RunError, UsageError
-from sightx_cli.model.bare_recipe import resolve_recipe
+from sightx_cli.model.bare_recipe import build_audited_recipe
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.recipe.files import list_files
 from sightx_cli.recipe.recipe import load_recipe
@@ -56,12 +56,12 @@ def audit(
     if classes is not None and classes < 2:
         raise UsageError(f"--classes {classes}: allowed are 2 and more", "--classes 5")
     if recipe is not None:
-        resolve_recipe(recipe, backbone, settings)  # its faults are said before torch is loaded
+        build_audited_recipe(recipe, backbone, settings)  # its faults are said before torch is loaded
     _import_networks(listener)
     from sightx_cli.model.audit import audit_classifier
     from sightx_cli.model.classifier import build_untrained
 
-    resolved = resolve_recipe(recipe, backbone, settings)
+    resolved = build_audited_recipe(recipe, backbone, settings)
     model = build_untrained(resolved, classes or CLASSES)
     return audit_classifier(model, resolved, recipe is not None, classes or CLASSES, classes is not None)
 

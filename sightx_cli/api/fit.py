@@ -58,7 +58,7 @@ def _train_and_write(preparation: Preparation, listener: Relay, partial: Path, f
         seconds["build"] -= session.kept.seconds
     from sightx_cli.steps.copy_check import describe_leaks, look_for_copies
     from sightx_cli.steps.crossvalidation import validate_head
-    from sightx_cli.steps.stages import train
+    from sightx_cli.steps.training_stages import train
 
     copies = look_for_copies(preparation, session, listener)
     if copies is not None:

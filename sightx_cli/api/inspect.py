@@ -17,7 +17,7 @@ from sightx_cli.features.store import FeatureStore
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.quality.analysis import analyse
 from sightx_cli.quality.fix_list import choose_rows, write_rows
-from sightx_cli.quality.inspection import gather_findings, measure_shift
+from sightx_cli.quality.inspection import advise_recipe, gather_findings
 from sightx_cli.results.inspect import InspectResult
 from sightx_cli.steps.random_state import keeping_random_state
 
@@ -55,7 +55,7 @@ def inspect(
     for line in manifest.notes:
         listener.warn(line)
     if folder is None:
-        return replace(measure_shift(manifest, listener), seconds={"total": round(time.perf_counter() - began, 3)})
+        return replace(advise_recipe(manifest, listener), seconds={"total": round(time.perf_counter() - began, 3)})
     store = FeatureStore()
     frame, examination, unreadable = examine_images(manifest.frame, store, listener)
     frame = assign_groups(frame, group_by)

@@ -16,7 +16,7 @@ from sightx_cli.errors import UsageError
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.results.predict import PredictResult
 from sightx_cli.steps.random_state import keeping_random_state
-from sightx_cli.task.interface import Task
+from sightx_cli.task.task import Task
 
 TASK = "predicting"
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from sightx_cli import runs
 from sightx_cli.errors import RunError
-from sightx_cli.task.choice import load_task
-from sightx_cli.task.interface import Task
+from sightx_cli.task.kinds import load_task
+from sightx_cli.task.task import Task
 
 FORMAT_VERSION = 2
 

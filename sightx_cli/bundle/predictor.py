@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from sightx_cli import runs
 from sightx_cli.bundle.facts import BundleFacts, load_facts
+from sightx_cli.data.augmentation import read_view
 from sightx_cli.data.readers import ImageFileError
-from sightx_cli.data.views import read_view
 from sightx_cli.engine.interface import PROBABILITIES, Forward, Images, choose_batch
 from sightx_cli.engine.openvino_forward import load_openvino
 from sightx_cli.errors import RunError

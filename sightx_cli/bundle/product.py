@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sightx_cli.engine.interface import FEATURES, PROBABILITIES
 from sightx_cli.engine.openvino_forward import read_graph
-from sightx_cli.task.interface import Task
+from sightx_cli.task.task import Task
 
 if TYPE_CHECKING:
     from torch import nn

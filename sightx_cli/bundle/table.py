@@ -14,7 +14,7 @@ from typing import Any
 from sightx_cli import runs
 from sightx_cli.bundle.predictor import Prediction
 from sightx_cli.errors import UsageError
-from sightx_cli.task.interface import Task
+from sightx_cli.task.task import Task
 
 SUFFIXES = (".csv", ".parquet", ".jsonl")
 PART_ROWS = 1000

@@ -25,7 +25,7 @@ LOG_EVERY_SECONDS = 30.0
 
 
 @dataclass
-class Task:
+class Progress:
     """One running task, for the plain lines of a log."""
 
     total: int | None
@@ -53,7 +53,7 @@ class ConsoleListener:
         self.quiet = quiet
         self._console = open_console(stderr=True)
         self._bars: Bars | None = None
-        self._tasks: dict[str, Task] = {}
+        self._tasks: dict[str, Progress] = {}
         self._epochs = EpochTable()
         self._lock = RLock()
 
@@ -93,7 +93,7 @@ class ConsoleListener:
         if self.quiet:
             return
         with self._lock:
-            self._tasks[task] = Task(total, unit)
+            self._tasks[task] = Progress(total, unit)
             if self._console.is_terminal:
                 self._open_bars().begin(task, total, unit)
 

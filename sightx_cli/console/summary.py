@@ -27,11 +27,12 @@ CURVE_COLUMNS, CURVE_LINES, BAR_COLUMNS, UNREADABLE_SHOWN = 78, 8, 30, 5
 
 def show_fit(result: FitResult) -> None:
     """Show a finished fit: figures of the valid part (and the test part), with 95 % intervals where there are."""
-    from sightx_cli.task.choice import load_task
+    from sightx_cli.task.kinds import load_task
 
     console = open_console(stderr=False)
     images, task = result.images, load_task({"kind": result.task, "classes": result.classes})
-    done = "stopped early, best epoch kept" if result.interrupted else "done"
+    took = format_seconds(result.seconds["total"])
+    done = f"stopped by you after {took}, best epoch kept" if result.interrupted else f"done in {took}"
     console.print()
     console.print(
         Text(done, "bold green").append(

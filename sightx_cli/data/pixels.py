@@ -9,9 +9,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from sightx_cli.data.augmentation import read_view
 from sightx_cli.data.geometry import Pixels
 from sightx_cli.data.readers import read_image
-from sightx_cli.data.views import read_view
 from sightx_cli.machine import measure_free_memory
 
 SHARE_OF_FREE_MEMORY = 0.25

@@ -13,7 +13,7 @@ from sightx_cli.version import VERSION
 
 
 @functools.cache
-def find_version(package: str) -> str:
+def read_version(package: str) -> str:
     """Return a package's installed version without importing it; empty where it is not installed."""
     try:
         return importlib.metadata.version(package)
@@ -26,6 +26,6 @@ def digest_key(parts: Mapping[str, object], packages: Sequence[str] = ()) -> str
 
     Our own version is always among them, so that an address never finds what another version computed.
     """
-    versions = {"sightx": VERSION, **{package: find_version(package) for package in packages}}
+    versions = {"sightx": VERSION, **{package: read_version(package) for package in packages}}
     text = json.dumps({"format": FORMAT_VERSION, "versions": versions, **parts}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:24]

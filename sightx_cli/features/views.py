@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sightx_cli.data.augmentation import Reader, read_view
 from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import read_image
-from sightx_cli.data.views import Reader, read_view
 from sightx_cli.engine.interface import Images
 from sightx_cli.features.addresses import digest_key
 from sightx_cli.machine import measure_threads

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from sightx_cli.model.bare_recipe import resolve_recipe
+from sightx_cli.model.bare_recipe import build_audited_recipe
 from sightx_cli.model.classifier import build_untrained
 from sightx_cli.model.cost import audit_training, list_kept, measure_cost
 from sightx_cli.model.weights_at_hand import find_weights_at_hand
@@ -68,7 +68,7 @@ def _judge(
 
 def weigh_backbone(name: str, classes: int, settings: Sequence[str]) -> BackboneFacts:
     """Count one backbone with a linear classifier, without its numbers."""
-    recipe = resolve_recipe(None, name, settings)
+    recipe = build_audited_recipe(None, name, settings)
     model = build_untrained(recipe, classes, shapes_only=True)
     cost = measure_cost(model, recipe.image.size_px)
     count = len(cost.stages) - 1

@@ -16,7 +16,7 @@ BARE_KEYS = ("image.size_px", "model.head", "model.grey")
 """What can be set of a network for which no recipe is named."""
 
 
-def resolve_recipe(recipe: str | None, backbone: str | None, settings: Sequence[str]) -> Recipe:
+def build_audited_recipe(recipe: str | None, backbone: str | None, settings: Sequence[str]) -> Recipe:
     """Return the recipe with the options applied; without one, a backbone's own: frozen, with a linear head.
 
     Raises UsageError for settings that a bare backbone has no use for.

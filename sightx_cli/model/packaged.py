@@ -26,7 +26,7 @@ def find_packaged_file(backbone: str) -> tuple[Path, str] | None:
     return Path(getattr(module, class_name).get_model_file_path()), module_name.replace("_", "-")
 
 
-def digest_file(path: Path) -> str:
+def digest_weights(path: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sightx_cli.errors import WeightsError
 from sightx_cli.model.checkpoint import read_checkpoint, read_normalisation
 from sightx_cli.model.match import Match, match_tensors
-from sightx_cli.model.packaged import digest_file, find_packaged_file
+from sightx_cli.model.packaged import digest_weights, find_packaged_file
 from sightx_cli.model.timm_parts import timm
 from sightx_cli.model.weights_file import WeightsFile
 
@@ -58,9 +58,9 @@ def find_weights(backbone: str, network: nn.Module, file: WeightsFile | None = N
     packaged = find_packaged_file(backbone)
     if packaged is not None:
         path, package = packaged
-        return Weights(f"package {package}", digest_file(path), mean, std, _renamed_in_order(path, network))
+        return Weights(f"package {package}", digest_weights(path), mean, std, _renamed_in_order(path, network))
     cached = _hub_file(backbone)
-    return Weights(f"hub {cached.name}", digest_file(cached), mean, std, _hub_tensors(backbone, cached, network))
+    return Weights(f"hub {cached.name}", digest_weights(cached), mean, std, _hub_tensors(backbone, cached, network))
 
 
 def _load_file(file: WeightsFile, network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> Weights:
@@ -82,7 +82,7 @@ def _load_file(file: WeightsFile, network: nn.Module, mean: tuple[float, ...], s
             "from -1024 to 1024, as TorchXRayVision's, --weights-mean 0.5 --weights-std 0.00048828125",
         )
     # The same file under another prefix is other weights, cached separately.
-    digest = digest_file(file.path) + (f" {match.prefix}" if match.prefix else "")
+    digest = digest_weights(file.path) + (f" {match.prefix}" if match.prefix else "")
     return Weights(str(file.path.resolve()), digest, mean, std, match.tensors, normalised_by, match)
 
 

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.errors import UsageError
-from sightx_cli.metrics.folds import FoldFigures
+from sightx_cli.metrics.fold_intervals import FoldFigures
 from sightx_cli.metrics.intervals import Interval
 from sightx_cli.probe.linear_head import calm_threads, solve_linear_head
-from sightx_cli.task.interface import Task
+from sightx_cli.task.task import Task
 
 DEFAULT_FOLDS = 5
 FEW_IMAGES = 1_000
@@ -163,5 +163,5 @@ def measure_folds(
     seed: int = 0,
 ) -> CrossValidation:
     """Measure out-of-fold probabilities (N, C) of targets and folds (N,)."""
-    figures = task.measure_folds(probabilities, targets, fold_of, together, seed)
+    figures = task.measure_fold_figures(probabilities, targets, fold_of, together, seed)
     return CrossValidation(len(np.unique(fold_of)), probabilities, figures)

@@ -22,7 +22,7 @@ from sightx_cli.features.sample import Sample
 from sightx_cli.features.views import View
 from sightx_cli.probe.linear_head import STRENGTHS, measure_scale
 from sightx_cli.progress import Listener
-from sightx_cli.task.interface import Task
+from sightx_cli.task.task import Task
 
 CHECKED_IMAGES = 64
 BOUND = 0.1

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sightx_cli.metrics.registry import LOSS, METRICS
 from sightx_cli.probe.folds import CrossValidation, measure_folds
 from sightx_cli.probe.linear_head import STRENGTHS, calm_threads, measure_scale
-from sightx_cli.task.interface import Regression, Task
+from sightx_cli.task.task import Regression, Task
 
 PROBE_IMAGES = 1_000
 """At most so many images of the train part are looked at."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def measure_shift(manifest: Manifest, listener: Listener) -> InspectResult:
+def advise_recipe(manifest: Manifest, listener: Listener) -> InspectResult:
     """Measure nothing but the shift, and name the recipe. Raises DataError without images."""
     frame = manifest.frame
     if not len(frame):

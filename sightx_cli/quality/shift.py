@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sightx_cli.data.augmentation import read_view
 from sightx_cli.data.readers import ImageFileError, load_bytes, measure_header, read_image
-from sightx_cli.data.views import read_view
 from sightx_cli.engine.interface import BATCH_IMAGES, Forward, Images
 from sightx_cli.engine.openvino_forward import load_openvino
 from sightx_cli.errors import DataError
@@ -31,7 +31,7 @@ from sightx_cli.features.addresses import digest_key
 from sightx_cli.features.extraction import compute_outputs
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.machine import measure_threads
-from sightx_cli.model.packaged import digest_file, find_packaged_file
+from sightx_cli.model.packaged import digest_weights, find_packaged_file
 from sightx_cli.progress import Listener
 from sightx_cli.quality.divergence import (
     SHIFT_IMAGES,
@@ -137,7 +137,7 @@ def load_forward(listener: Listener, keep_graph: bool) -> Forward:
     """Return the compiled network for the moments: from the cached graph, else converted (which imports torch)."""
     packaged = find_packaged_file(SHIFT_BACKBONE)
     store = FeatureStore()
-    known = digest_file(packaged[0]) if packaged else "hub"
+    known = digest_weights(packaged[0]) if packaged else "hub"
     measured = {"moments": SHIFT_BACKBONE, "weights": known, "norms": SHIFT_NORMS}
     address = digest_key(measured, ("timm", "torch", "openvino"))
     graph = store.graphs / f"shift-{address}.xml"

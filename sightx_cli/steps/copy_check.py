@@ -32,7 +32,7 @@ X-rays are, others are above it too: the pixels decide."""
 
 
 @dataclass(frozen=True)
-class Copies:
+class CopiesAcross:
     """What was found: `copies` among `looked_at` pairs, with the names of one, and the seconds it took."""
 
     copies: int
@@ -41,7 +41,7 @@ class Copies:
     seconds: float
 
 
-def look_for_copies(preparation: Preparation, session: Session, listener: Listener) -> Copies | None:
+def look_for_copies(preparation: Preparation, session: Session, listener: Listener) -> CopiesAcross | None:
     """Look for copies of training images in a given valid part, and warn about them; None if there are none."""
     if not preparation.manifest.has_valid:
         return None
@@ -73,7 +73,7 @@ def look_for_copies(preparation: Preparation, session: Session, listener: Listen
         return None
     first = int(np.argmax(agreement))
     example = (str(train["image"].iloc[left[first]]), str(valid["image"].iloc[right[first]]))
-    found = Copies(int(are_copies.sum()), len(left), example, time.perf_counter() - began)
+    found = CopiesAcross(int(are_copies.sum()), len(left), example, time.perf_counter() - began)
     say_copies(found, preparation, listener)
     return found
 
@@ -104,7 +104,7 @@ def _to_directions(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-6), np.float32)
 
 
-def say_copies(found: Copies, preparation: Preparation, listener: Listener) -> None:
+def say_copies(found: CopiesAcross, preparation: Preparation, listener: Listener) -> None:
     """Warn about copies, and say what to type; only a note if the user allowed leaks."""
     told = (
         f"{found.copies} of the {found.looked_at} valid images that most resemble a training image are copies of it, "
@@ -119,7 +119,7 @@ def say_copies(found: Copies, preparation: Preparation, listener: Listener) -> N
     )
 
 
-def describe_leaks(preparation: Preparation, copies: Copies | None) -> dict[str, Any] | None:
+def describe_leaks(preparation: Preparation, copies: CopiesAcross | None) -> dict[str, Any] | None:
     """Return what JSON holds of a given split's leaks: files and groups on both sides, and copies; None without any."""
     if not preparation.leaks and copies is None:
         return None

@@ -15,7 +15,7 @@ from sightx_cli.data.splits import join_groups
 from sightx_cli.probe.folds import CrossValidation, cross_validate
 from sightx_cli.progress import Listener
 from sightx_cli.steps.preparation import Preparation
-from sightx_cli.task.interface import Task
+from sightx_cli.task.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd

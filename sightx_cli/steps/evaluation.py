@@ -21,7 +21,7 @@ from sightx_cli.bundle.product import write_headed_graph, write_probabilities_gr
 from sightx_cli.progress import Listener
 from sightx_cli.results.fit import Figures, Intervals
 from sightx_cli.steps.preparation import Preparation
-from sightx_cli.task.interface import Task
+from sightx_cli.task.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,7 +119,7 @@ def measure_valid(predictor: Predictor, preparation: Preparation, session: Sessi
     probabilities = judged.copy()
     probabilities[rows] = bundled
     say_differences(task, judged, probabilities, part, listener)
-    return measure(task, probabilities, task.number(part["label"].tolist()), len(rows))
+    return measure_probabilities(task, probabilities, task.number(part["label"].tolist()), len(rows))
 
 
 def say_differences(
@@ -139,10 +139,12 @@ def measure_part(predictor: Predictor, preparation: Preparation, split: str, lis
     part = preparation.part(split)
     task = predictor.facts.task
     probabilities = predict_rows(predictor, part, f"measuring the {split} part", listener)
-    return measure(task, probabilities, task.number(part["label"].tolist()), len(part))
+    return measure_probabilities(task, probabilities, task.number(part["label"].tolist()), len(part))
 
 
-def measure(task: Task, probabilities: NDArray[np.float32], targets: NDArray[np.int64], bundled: int) -> Measured:
+def measure_probabilities(
+    task: Task, probabilities: NDArray[np.float32], targets: NDArray[np.int64], bundled: int
+) -> Measured:
     """Measure figures, intervals and classes of probabilities (N, C), `bundled` of them the bundle's own."""
     return Measured(
         task.measure_figures(probabilities, targets),

@@ -12,7 +12,7 @@ HIGHEST_SEED = 2**32 - 1
 """What NumPy takes."""
 
 
-def read_rate(flag: str, value: float | str) -> float | Literal["auto"]:
+def read_rate_option(flag: str, value: float | str) -> float | Literal["auto"]:
     """Read a learning rate. Raises UsageError for anything but auto or a number above 0."""
     if value == "auto":
         return "auto"

@@ -18,7 +18,7 @@ from sightx_cli.steps.option_values import (
     read_budget,
     read_folds,
     read_numbers,
-    read_rate,
+    read_rate_option,
     read_seed,
     read_settings,
     read_stage,
@@ -90,7 +90,7 @@ class Options:
             "auto|NUMBER",
             RECIPE,
             plan_key="rate",
-            read=read_rate,
+            read=read_rate_option,
         ),
     ] = None
     group_by: Annotated[

@@ -30,8 +30,8 @@ from sightx_cli.recipe.values import SCRATCH
 from sightx_cli.startup.imports import NETWORKS, importing
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.split import adjust_manifest, split_images
-from sightx_cli.task.choice import choose_task
-from sightx_cli.task.interface import Task
+from sightx_cli.task.kinds import choose_task
+from sightx_cli.task.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     for line in manifest.notes:
         listener.warn(line)
     check_classes(manifest.frame)  # said before anything is measured, again once the unreadable files are out
-    shift = measure(options, manifest.frame, listener)
+    shift = measure_shift_if_asked(options, manifest.frame, listener)
     choice = choose(options, manifest, manifest.frame, shift)
     recipe, origin, overridden = resolve_recipe(options, choice, shift)
     store = FeatureStore() if options.cache else None
@@ -156,7 +156,7 @@ def plan_pixels(recipe: Recipe, store: FeatureStore | None) -> PlainViews | None
     return PlainViews(size_px, fit, known)
 
 
-def measure(options: Options, frame: pd.DataFrame, listener: Listener) -> Shift | None:
+def measure_shift_if_asked(options: Options, frame: pd.DataFrame, listener: Listener) -> Shift | None:
     """Measure the shift where nothing else decides; never on a valid or test part that is given."""
     if options.recipe != "auto" or options.shift is not None:
         return None
@@ -262,7 +262,7 @@ def plan_fit(
         **options.facts(**outcomes),
     }
     if leaks:
-        facts["data.leaks"] = (f"{leaks.groups} groups, {leaks.files} files", "data")
+        facts["data.leaks"] = ("; ".join(leaks.describe()), "data")
     if fingerprint.parts.get("test"):
         facts["data.test"] = (fingerprint.parts["test"], "data")
     if fingerprint.groups:

@@ -37,7 +37,7 @@ from sightx_cli.progress import Listener
 from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.recipe.settings import BACKBONE, FIT, SIZE, TAPS, WEIGHTS, change_setting, read_setting
 from sightx_cli.steps.preparation import Preparation
-from sightx_cli.task.interface import Task
+from sightx_cli.task.task import Task
 
 if TYPE_CHECKING:
     from sightx_cli.features.plain import PlainFeatures

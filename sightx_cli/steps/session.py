@@ -23,7 +23,7 @@ from sightx_cli.progress import Listener
 from sightx_cli.recipe.profiles import PROFILES
 from sightx_cli.startup.imports import TRAINING, importing
 from sightx_cli.steps.preparation import Preparation
-from sightx_cli.task.interface import Task
+from sightx_cli.task.task import Task
 from sightx_cli.train.seed import seed_everything
 
 if TYPE_CHECKING:

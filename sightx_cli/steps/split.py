@@ -14,7 +14,7 @@ from sightx_cli.data.name_groups import Guess, find_names, guess_groups, name_fi
 from sightx_cli.data.splits import assign_groups, join_groups, split_manifest
 from sightx_cli.progress import Listener
 from sightx_cli.quality.leaks import Leaks, find_leaks
-from sightx_cli.task.interface import Task
+from sightx_cli.task.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ def adjust_manifest(options: Options, manifest: Manifest, listener: Listener) ->
                 f"(the first: {exclusion.unmatched[0]})"
             )
     if options.resplit and not manifest.has_valid:
-        listener.note("--resplit: no valid part was given, so there is nothing to divide anew")
+        listener.note("--resplit: no valid part was given, so there is nothing to split again")
         outcomes["resplit"] = None
     elif options.resplit:
         frame = manifest.frame.copy()

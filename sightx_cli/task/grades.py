@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.metrics.registry import GRADES, QUADRATIC_KAPPA, ROC_AUC
-from sightx_cli.task.interface import Regression
 from sightx_cli.task.single_label import ClassRegression, SingleLabel
+from sightx_cli.task.task import Regression
 
 if TYPE_CHECKING:
     from torch import Tensor

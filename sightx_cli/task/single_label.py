@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sightx_cli.metrics.answers import measure_losses
 from sightx_cli.metrics.figures import measure_classes
 from sightx_cli.metrics.registry import ACCURACY, BALANCED_ACCURACY, SINGLE_LABEL, Metric
-from sightx_cli.task.interface import Regression, Task
+from sightx_cli.task.task import Regression, Task
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sightx_cli.metrics.figures import is_better
 from sightx_cli.metrics.registry import LOSS
 from sightx_cli.progress import Listener
-from sightx_cli.task.interface import Task
+from sightx_cli.task.task import Task
 
 
 @dataclass

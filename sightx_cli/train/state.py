@@ -16,7 +16,7 @@ from sightx_cli.model.backbone import Backbone
 from sightx_cli.model.weights import Weights
 from sightx_cli.progress import Listener
 from sightx_cli.recipe.recipe import Recipe
-from sightx_cli.task.interface import Task
+from sightx_cli.task.task import Task
 from sightx_cli.train.callbacks import NORMS_TRAIN_FROM_IMAGES
 from sightx_cli.train.judge import Best
 

@@ -71,7 +71,7 @@ class PressCtrlC(Recorder):
 
 def train_all(open_session: Open, *settings: str, rate: float | str | None = None, **how: Any) -> tuple[Any, Any]:
     """Train as `fit` does; gives the history without its seconds, and the weights."""
-    from sightx_cli.steps.stages import train
+    from sightx_cli.steps.training_stages import train
 
     preparation, session = open_session(SHORT, *settings, rate=rate, **how)
     train(preparation, session, Silent())
@@ -228,7 +228,7 @@ def make_parent(path: Path) -> Path:
 
 
 def test_a_rate_is_the_heads_in_the_first_stage_and_the_others_keep_their_ratio(open_session: Open) -> None:
-    from sightx_cli.steps.stages import choose_rate_factor
+    from sightx_cli.steps.training_stages import choose_rate_factor
 
     stages = 'stage=[{train="last:1",epochs=1,rate={head=1e-3,backbone=1e-4}},{train="last:1",epochs=1,rate=5e-4}]'
     preparation, session = open_session(stages, rate=2e-3)
@@ -236,7 +236,7 @@ def test_a_rate_is_the_heads_in_the_first_stage_and_the_others_keep_their_ratio(
 
 
 def test_rate_auto_takes_the_finders_valley(open_session: Open) -> None:
-    from sightx_cli.steps.stages import choose_rate_factor
+    from sightx_cli.steps.training_stages import choose_rate_factor
     from sightx_cli.train.rate_finder import find_rates
     from sightx_cli.train.solved_head import scale_head
 

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sightx_cli.data.augmentation import read_view
 from sightx_cli.data.checks import check_files
 from sightx_cli.data.contents import digest_bytes, digest_file, measure_file
 from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import measure_header
 from sightx_cli.data.sources import load_manifest
-from sightx_cli.data.views import read_view
 from sightx_cli.features.examination import examine_images
 from sightx_cli.progress import Silent
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sightx_cli.data.augmentation import read_view
 from sightx_cli.data.pixels import DecodedImages, PlainViews, shrink
 from sightx_cli.data.readers import ImageFileError, read_image
-from sightx_cli.data.views import read_view
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import importlib.metadata
 import pytest
 
 from sightx_cli.features import addresses
-from sightx_cli.features.addresses import digest_key, find_version
+from sightx_cli.features.addresses import digest_key, read_version
 from sightx_cli.features.views import READ_BY, View
 
 
@@ -16,9 +16,9 @@ def other_version(monkeypatch: pytest.MonkeyPatch) -> str:
     """Lets pillow have another version."""
     own = importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.1" if name == "pillow" else own(name))
-    find_version.cache_clear()
+    read_version.cache_clear()
     yield "pillow"
-    find_version.cache_clear()
+    read_version.cache_clear()
 
 
 def test_an_address_says_all_of_its_parts() -> None:
@@ -35,7 +35,7 @@ def test_another_version_of_ours_finds_nothing_of_this_one(monkeypatch: pytest.M
 
 
 def test_another_version_of_what_reads_the_images_is_another_view(request: pytest.FixtureRequest) -> None:
-    find_version.cache_clear()
+    read_version.cache_clear()
     view = View(16, "squash", None, 0, 0)
     before, unrelated = view.key, digest_key({"cuts": 3}, ["numpy"])
     request.getfixturevalue("other_version")
@@ -45,5 +45,5 @@ def test_another_version_of_what_reads_the_images_is_another_view(request: pytes
 
 
 def test_a_package_that_is_not_there_has_no_version() -> None:
-    assert find_version("sightx-no-such-package") == ""
-    assert find_version("numpy") == importlib.metadata.version("numpy")
+    assert read_version("sightx-no-such-package") == ""
+    assert read_version("numpy") == importlib.metadata.version("numpy")

@@ -1,4 +1,4 @@
-"""Copies of training images in a given valid part are found before training, also when they were saved anew."""
+"""CopiesAcross of training images in a given valid part are found before training, also when they were saved anew."""
 
 from __future__ import annotations
 

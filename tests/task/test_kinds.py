@@ -7,10 +7,10 @@ import json
 import pytest
 
 from sightx_cli.recipe.catalog import find_recipe
-from sightx_cli.task.choice import TASKS, choose_task, load_task
 from sightx_cli.task.grades import Grades
-from sightx_cli.task.interface import Task
+from sightx_cli.task.kinds import TASKS, choose_task, load_task
 from sightx_cli.task.single_label import SingleLabel
+from sightx_cli.task.task import Task
 
 CLASSES = ("0_none", "1_mild", "2_severe")
 

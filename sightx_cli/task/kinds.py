@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sightx_cli.task.grades import Grades
-from sightx_cli.task.interface import Task
 from sightx_cli.task.single_label import SingleLabel
+from sightx_cli.task.task import Task
 
 if TYPE_CHECKING:
     from sightx_cli.recipe.recipe import Recipe

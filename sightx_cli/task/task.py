@@ -1,7 +1,7 @@
 """What every kind of label answers for: targets, loss, activation, decisions, figures, columns and words.
 
 Whoever trains, solves, measures or writes asks the task. So a new kind of label is one new file beside this one,
-entered in `task.choice`.
+entered in `task.kinds`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.metrics.figures import measure_figures
-from sightx_cli.metrics.folds import FoldFigures, measure_folds
+from sightx_cli.metrics.fold_intervals import FoldFigures, measure_fold_figures
 from sightx_cli.metrics.intervals import Interval, measure_intervals
 from sightx_cli.metrics.registry import Metric
 
@@ -153,11 +153,11 @@ class Task(ABC):
         """Measure the 95 % interval of every figure (see `metrics.intervals`)."""
         return measure_intervals(probabilities, targets, self.classes, self.kind)
 
-    def measure_folds(
+    def measure_fold_figures(
         self, probabilities: object, targets: object, folds: object, together: Sequence[str], seed: int
     ) -> FoldFigures:
-        """Measure every figure's mean over folds (see `metrics.folds`)."""
-        return measure_folds(probabilities, targets, folds, self.classes, self.kind, together, seed)
+        """Measure every figure's mean over folds (see `metrics.fold_intervals`)."""
+        return measure_fold_figures(probabilities, targets, folds, self.classes, self.kind, together, seed)
 
     @abstractmethod
     def measure_classes(self, probabilities: object, targets: object) -> dict[str, Any]:
@@ -168,5 +168,5 @@ class Task(ABC):
         """Measure the log loss of each image, (N,), in nats."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `bundle.json` holds of it; `task.choice.load_task` reads it."""
+        """Return what `bundle.json` holds of it; `task.kinds.load_task` reads it."""
         return {"kind": self.kind, **asdict(self)}

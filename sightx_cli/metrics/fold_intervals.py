@@ -23,7 +23,7 @@ class FoldFigures:
     errors: dict[str, float]
 
 
-def measure_folds(
+def measure_fold_figures(
     probabilities: object,
     targets: object,
     folds: object,

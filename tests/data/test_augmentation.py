@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from sightx_cli.data.augmentation import augment_image, read_view
 from sightx_cli.data.geometry import fit_image
 from sightx_cli.data.readers import read_image
-from sightx_cli.data.views import augment_image, read_view
 from sightx_cli.errors import DataError
 from sightx_cli.recipe.profiles import PROFILES
 
@@ -153,7 +153,7 @@ def test_light_stays_within_what_the_profile_says_and_the_border_stays_black() -
     ("quarters", "flip_x", "flip_y"), [(q, x, y) for q in range(4) for x in (0, 1) for y in (0, 1)]
 )
 def test_turns_then_flips_are_one_symmetry(quarters: int, flip_x: int, flip_y: int) -> None:
-    from sightx_cli.data.views import _choose_turn, _Draws
+    from sightx_cli.data.augmentation import _choose_turn, _Draws
 
     image = Image.fromarray(np.arange(12, dtype=np.uint8).reshape(2, 2, 3))
     draws = _Draws(bool(flip_x), bool(flip_y), quarters, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
