@@ -72,8 +72,14 @@ def forced_half() -> Any:
             patch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
             patch.setattr("sightx_cli.engine.openvino_forward.find_half_on_cpu", lambda: "bfloat16")
             patch.setattr("sightx_cli.engine.choice.find_half_on_cpu", lambda: "bfloat16")
-            patch.setattr("sightx_cli.probe.precision.PAYS_FROM_READINGS", 1)
+            patch.setattr("sightx_cli.probe.precision.PAYS_FROM_VIEWS", 1)
         yield
+
+
+@pytest.fixture
+def exact_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets no fit compute in half precision, nor check it, whatever the processor has."""
+    monkeypatch.setattr("sightx_cli.probe.precision.PAYS_FROM_VIEWS", 10**9)
 
 
 @pytest.fixture(scope="session")

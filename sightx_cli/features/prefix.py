@@ -135,6 +135,11 @@ class FrozenPrefix:
         self._graph_name = f"{address(tapped, engine.name)}-{size_px}.xml"
         self._built: dict[Precision, Forward] = {}
 
+    @property
+    def address(self) -> str:
+        """Its address in the store, computed exactly."""
+        return self._addresses[EXACT][0]
+
     @functools.cached_property
     def graph(self) -> Path | None:
         """Where the converted graph lies, or will; None where nothing can be written."""
@@ -175,8 +180,10 @@ class FrozenPrefix:
         """Convert and compile the prefix, once for each precision."""
         if precision not in self._built:
             names, weights = self._prefix.output_names(), self._weights
+            # What OpenVINO could not convert once is not tried, and told of, again.
+            name = next((forward.engine for forward in self._built.values()), self.engine.name)
             self._built[precision] = build_forward(
-                replace(self.engine, precision=precision),
+                replace(self.engine, name=name, precision=precision),
                 self._prefix,
                 names,
                 self._size_px,

@@ -7,9 +7,10 @@ So two heads are solved on the exact features of half of the images each, and ju
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from numpy.typing import NDArray
 
 from sightx_cli.engine.choice import EngineChoice
 from sightx_cli.engine.interface import EXACT, Forward, Precision
+from sightx_cli.features.addresses import digest_key
 from sightx_cli.features.extraction import compute_features
 from sightx_cli.features.sample import Sample
+from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View
 from sightx_cli.probe.linear_head import STRENGTHS, measure_scale
 from sightx_cli.progress import Listener
@@ -65,17 +68,28 @@ def settle_precision(
     views: int,
     seed: int,
     listener: Listener,
+    store: FeatureStore | None = None,
+    prefix: str = "",
 ) -> EngineChoice:
     """Return the engine with the precision that the images to train on are computed in, and why.
 
-    `build` compiles the frozen network (output `features`) in a precision; `views` is how many views are read.
+    `build` compiles the frozen network (output `features`) in a precision; `views` is how many views are read;
+    in `store` a check of this frozen network, whose address is `prefix`, is found again.
     """
     if engine.half is None:
         return replace(engine, precision_why="this device has no quicker half precision")
     if views < PAYS_FROM_VIEWS:
         why = f"with {views:,} images to read {engine.half} would gain less than its check costs"
         return replace(engine, precision_why=why)
-    check = check_half(engine.half, build, view, train, task, seed)
+    places = choose_checked(task.find_strata(train.targets), seed)
+    paths, digests = ([values[place] for place in places] for values in (train.paths, train.digests))
+    checked = Sample(paths, digests, train.targets[places])
+    what = {"half": engine.half, "prefix": prefix, "view": view.key, "digests": digests, "seed": seed}
+    address = digest_key({**what, "targets": checked.targets.tolist()})
+    known = store.find_text(address) if store is not None else None
+    check = HalfCheck(**json.loads(known)) if known else check_half(engine.half, build, view, checked, task)
+    if store is not None and check is not None and not known:
+        store.keep_text(address, json.dumps(asdict(check)), f"what {engine.half} changes")
     if check is None:
         return replace(engine, precision_why=f"too few images of two classes to check {engine.half} on")
     listener.note(f"precision: {check.describe()}")
@@ -83,17 +97,18 @@ def settle_precision(
 
 
 def check_half(
-    half: Precision, build: Callable[[Precision], Forward], view: View, train: Sample, task: Task, seed: int
+    half: Precision, build: Callable[[Precision], Forward], view: View, checked: Sample, task: Task
 ) -> HalfCheck | None:
-    """Compare half precision with float32 on CHECKED_IMAGES training images; None where they are too few to judge."""
-    strata = task.find_strata(train.targets)
-    places = choose_checked(strata, seed)
-    targets = train.targets[places]
-    sides = np.arange(len(places)) % 2
-    if any(len(np.unique(strata[places][sides == side])) < 2 for side in (0, 1)):
+    """Compare half precision with float32 on the images to check; None where they are too few to judge."""
+    strata, targets = task.find_strata(checked.targets), checked.targets
+    sides = np.arange(len(checked)) % 2
+    if any(len(np.unique(strata[sides == side])) < 2 for side in (0, 1)):
         return None
-    digests, paths = ([values[place] for place in places] for values in (train.digests, train.paths))
-    exact, rounded = (compute_features(build(one), view, paths, digests).take() for one in (EXACT, half))
+    exact = compute_features(build(EXACT), view, checked.paths, checked.digests).take()
+    try:
+        rounded = compute_features(build(half), view, checked.paths, checked.digests).take()
+    except RuntimeError:  # torch has no such operation in half precision
+        return HalfCheck(half, len(checked), len(checked), 1.0)
     changed, largest = 0, 0.0
     for side in (0, 1):
         judged = sides == side
@@ -101,7 +116,7 @@ def check_half(
         before, after = head(exact[judged]), head(rounded[judged])
         changed += int(task.differ(before, after).sum())
         largest = max(largest, float(np.abs(after - before).max()))
-    return HalfCheck(half, len(places), changed, largest)
+    return HalfCheck(half, len(checked), changed, largest)
 
 
 def choose_checked(strata: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightx_cli.engine.choice import EngineChoice, build_forward, choose_device, choose_engine
-from sightx_cli.engine.interface import Forward, Precision
+from sightx_cli.engine.interface import EXACT, Forward, Precision
 from sightx_cli.errors import DataError, WeightsError
 from sightx_cli.features.extraction import compute_features
 from sightx_cli.features.prefix import FitFeatures, FrozenPrefix, keep_prefix
@@ -84,20 +84,21 @@ def build_session(
             name = recipe.model.backbone
             frozen = FrozenPrefix(name, backbone, weights, cuts, recipe.image.size_px, store, engine, listener, pixels)
             count = len(train) * len(wanted)
+            build, seed = frozen.build_forward, options.seed
             engine = settle_precision(
-                engine, frozen.build_forward, wanted[0], train, task, count, options.seed, listener
+                engine, build, wanted[0], train, task, count, seed, listener, store, frozen.address
             )
             kept = keep_prefix(frozen, backbone, wanted, train, valid, engine.precision, listener)
         elif engine.device != "cpu" or not has_depthwise(backbone):
             prefix = Prefix(backbone, [], features=True)
 
-            def build(precision: Precision) -> Forward:
+            def compile_prefix(precision: Precision) -> Forward:
                 names, size_px = prefix.output_names(), recipe.image.size_px
                 one = replace(engine, precision=precision)
                 return build_forward(one, prefix, names, size_px, weights.mean, weights.std, None, listener)
 
             count = len(train) * sum(stage.epochs for stage in recipe.stage)
-            engine = settle_precision(engine, build, wanted[0], train, task, count, options.seed, listener)
+            engine = settle_precision(engine, compile_prefix, wanted[0], train, task, count, options.seed, listener)
         features = kept
         if kept is None and solving and not recipe.model.head.hidden and recipe.model.weights != "scratch":
             # A head is solved also where nothing is kept, or the recipe's gentle rates would start from nothing.
@@ -139,7 +140,8 @@ def compute_head_features(
     began = time.perf_counter()
     prefix = Prefix(backbone, [], features=True)
     names = prefix.output_names()
-    forward = build_forward(engine, prefix, names, view.size_px, weights.mean, weights.std, None, listener)
+    exact = replace(engine, precision=EXACT)
+    forward = build_forward(exact, prefix, names, view.size_px, weights.mean, weights.std, None, listener)
     of_train, of_valid = (
         compute_features(forward, view, part.paths, part.digests, listener, f"features of the {name} part", pixels)
         for name, part in (("train", train), ("valid", valid))

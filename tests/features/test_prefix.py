@@ -78,6 +78,7 @@ def test_what_was_read_with_all_taps_serves_a_head_with_fewer(
     assert wide.kept.train_views[0].take("features", rows).shape[1] > taken.shape[1]
 
 
+@pytest.mark.usefixtures("exact_only")
 def test_a_wider_look_at_some_images_leaves_only_the_others_to_compute(
     open_session: Open, random_weights: Callable[[str], Path], cold_store: Path
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_wider_look_at_some_images_leaves_only_the_others_to_compute(
     assert sorted(digest for shard in kept for digest in shard) == sorted([*whole.train.digests, *whole.valid.digests])
 
 
+@pytest.mark.usefixtures("exact_only")
 def test_after_an_exact_look_at_all_images_a_fit_computes_nothing_whatever_it_measures_on(
     open_session: Open, random_weights: Callable[[str], Path], cold_store: Path
 ) -> None:
@@ -152,6 +154,7 @@ def fill_the_disk(folder: Path) -> None:
     folder.mkdir()
 
 
+@pytest.mark.usefixtures("exact_only")
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 @pytest.mark.parametrize(
     ("harm", "largest_file", "reason"),
@@ -220,6 +223,7 @@ def test_features_that_fit_nowhere_are_computed_anew_each_epoch_after_one_line(
     assert len(session.history) == 1
 
 
+@pytest.mark.usefixtures("exact_only")
 def test_features_beyond_the_budget_are_held_in_memory_after_one_line(
     open_session: Open, cold_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

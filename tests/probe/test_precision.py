@@ -14,7 +14,9 @@ from sightx_cli.data.contents import digest_file
 from sightx_cli.engine.choice import EngineChoice
 from sightx_cli.engine.interface import Forward, Precision
 from sightx_cli.features.sample import Sample
+from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View
+from sightx_cli.probe import precision
 from sightx_cli.probe.precision import BOUND, CHECKED_IMAGES, check_half, choose_checked, settle_precision
 from sightx_cli.progress import Recorder
 from sightx_cli.task.single_label import SingleLabel
@@ -69,15 +71,15 @@ def test_what_changes_a_label_or_a_probability_is_not_used(train: Sample) -> Non
     engine, _ = settle(train, 2.0)
     assert engine.precision == "float32"
     assert engine.precision_why.endswith("float32 throughout")
-    check = check_half("bfloat16", shake(2.0), VIEW, train, TASK, 0)
+    check = check_half("bfloat16", shake(2.0), VIEW, train, TASK)
     assert check is not None
     assert check.changed > 0
     assert check.largest_change > BOUND
 
 
-@pytest.mark.parametrize(("views", "expected"), [(999, "float32"), (1_000, "bfloat16")])
-def test_few_views_are_not_worth_the_check(train: Sample, views: int, expected: str) -> None:
-    engine, _ = settle(train, 0.0, views)
+@pytest.mark.parametrize(("missing", "expected"), [(1, "float32"), (0, "bfloat16")])
+def test_few_views_are_not_worth_the_check(train: Sample, missing: int, expected: str) -> None:
+    engine, _ = settle(train, 0.0, precision.PAYS_FROM_VIEWS - missing)
     assert engine.precision == expected
 
 
@@ -115,7 +117,40 @@ def test_the_same_network_in_torchs_own_bfloat16_is_checked_on_any_processor(
         names = prefix.output_names()
         return build_forward(engine, prefix, names, 32, weights.mean, weights.std, None, Recorder())
 
-    check = check_half("bfloat16", build, View(32, "squash", None, 0, 0), session.train, session.task, 0)
+    check = check_half("bfloat16", build, View(32, "squash", None, 0, 0), session.train, session.task)
     assert check is not None
     assert check.images == len(session.train)
     assert 0 < check.largest_change < 1
+
+
+class Refuses(Shaky):
+    """A forward with an operation that has no half precision."""
+
+    def run(self, batches: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+        if self.precision == "bfloat16":
+            raise NotImplementedError("not implemented for 'BFloat16'")
+        return super().run(batches)
+
+
+def test_a_network_that_cannot_be_computed_in_half_precision_is_computed_in_float32(train: Sample) -> None:
+    engine = settle_precision(ENGINE, lambda one: Refuses(one, 0.0), VIEW, train, TASK, 10_000, 0, Recorder())
+    assert engine.precision == "float32"
+
+
+def test_a_check_is_remembered_for_the_same_images_and_network(train: Sample, tmp_path: Path) -> None:
+    store, built = FeatureStore(tmp_path / "store"), []
+
+    def build(one: Precision) -> Forward:
+        built.append(one)
+        return Shaky(one, 0.001)
+
+    def settle_again(prefix: str, sample: Sample = train) -> EngineChoice:
+        return settle_precision(ENGINE, build, VIEW, sample, TASK, 10_000, 0, Recorder(), store, prefix)
+
+    first, second = settle_again("network"), settle_again("network")
+    assert first == second
+    assert built == ["float32", "bfloat16"]
+    settle_again("another network")
+    few = Sample(train.paths[:40], train.digests[:40], train.targets[:40])
+    settle_again("network", few)
+    assert len(built) == 6
