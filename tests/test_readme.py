@@ -37,4 +37,4 @@ def test_the_python_in_the_readme_fits_and_predicts(
     accuracy, counts = capsys.readouterr().out.strip().splitlines()
     assert re.fullmatch(r"(0\.\d+|1\.0) in .*runs.*natural-small.*", accuracy)
     assert "leaf" in counts
-    assert len((tmp_path / "labels.csv").read_text().splitlines()) == 4
+    assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 4
