@@ -139,10 +139,9 @@ def _print_unreadable(console: Console, count: int, what: str, lines: Sequence[s
 
 def show_cache(listing: CacheListing) -> None:
     """Show the cached features, the most recently used first, and the disk space they take."""
-    entries = sorted(listing.entries, key=lambda entry: entry.last_used, reverse=True)
     rows = [
         (entry.name, format_bytes(entry.bytes_on_disk), f"{entry.last_used:%Y-%m-%d %H:%M}", entry.what)
-        for entry in entries
+        for entry in listing.entries
     ]
     if rows:
         print_table("", ("name", "size", "last used", "contents"), rows)
