@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from sightx_cli.features.store import FeatureStore
-from sightx_cli.results.cache import CacheEntry, CacheListing
+from sightx_cli.results.cache import CacheListing
 
 
 def list_cache() -> CacheListing:
     """List what the store holds, the newest first."""
     store = FeatureStore()
-    entries = [
-        CacheEntry(e.name, e.bytes_on_disk, datetime.fromtimestamp(e.last_used), e.what) for e in store.list_entries()
-    ]
-    return CacheListing(store.folder, entries, sum(e.bytes_on_disk for e in entries), store.budget_bytes)
+    return CacheListing(store.folder, tuple(store.list_entries()), store.budget_bytes)
 
 
 def clear_cache() -> int:

@@ -9,11 +9,13 @@ from pathlib import Path
 from sightx_cli import runs
 from sightx_cli.progress import Listener, Relay
 from sightx_cli.recipe.plan import list_rows
-from sightx_cli.results.fit import FitResult
+from sightx_cli.results.fit import BestEpoch, FitResult, PrefixFacts
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import Preparation, prepare
 from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.steps.signature import take_options
+
+UNKEPT = PrefixFacts("none", None, "nothing is frozen, or --no-cache: every layer runs each epoch", False, 0)
 
 
 @take_options("fit")
@@ -56,7 +58,7 @@ def _train_and_write(preparation: Preparation, listener: Relay, partial: Path, f
     if session.kept is not None:
         seconds["prefix"] = session.kept.seconds
         seconds["build"] -= session.kept.seconds
-    from sightx_cli.steps.copy_check import describe_leaks, look_for_copies
+    from sightx_cli.steps.copy_check import look_for_copies
     from sightx_cli.steps.crossvalidation import validate_head
     from sightx_cli.steps.training_stages import train
 
@@ -72,7 +74,7 @@ def _train_and_write(preparation: Preparation, listener: Relay, partial: Path, f
     from sightx_cli.steps.run_files import write_run
 
     clock = time.perf_counter()
-    proof = prove(preparation, session, partial / runs.BUNDLE, listener)
+    valid, test = prove(preparation, session, partial / runs.BUNDLE, listener)
     seconds["measure"] = time.perf_counter() - clock
     seconds["total"] = time.perf_counter() - began
     kept = session.kept
@@ -83,25 +85,20 @@ def _train_and_write(preparation: Preparation, listener: Relay, partial: Path, f
         images={"train": len(session.train), "valid": len(session.valid)},
         task=session.task.kind,
         classes=session.task.classes,
-        metrics=proof.valid.figures,
-        intervals=proof.valid.intervals,
+        valid=valid,
         selected_on=True,
-        test=proof.test.to_json() if proof.test else None,
+        test=test,
         seconds={name: round(value, 3) for name, value in seconds.items()},
-        prefix={
-            "engine": engine.name if kept else "none",
-            "precision": engine.precision if kept else None,
-            "why": engine.why if kept else "nothing is frozen, or --no-cache: every layer runs each epoch",
-            "cached": bool(kept and not kept.computed),
-            "views": len(kept.train_views) if kept else 0,
-        },
+        prefix=PrefixFacts(engine.name, engine.precision, engine.why, not kept.computed, len(kept.train_views))
+        if kept
+        else UNKEPT,
         unreadable=tuple(f"{item.image} {item.error}" for item in preparation.unreadable),
         warnings=tuple(listener.warnings),
         interrupted=interrupted,
-        best={"stage": session.best.stage, "epoch": session.best.epoch, "metric": session.metric},
+        best=BestEpoch(session.best.stage, session.best.epoch, session.metric),
         probe=preparation.probed,
-        leaks=describe_leaks(preparation, copies),
-        cross_validation=validated.to_json() if validated else None,
+        leaks=replace(preparation.leaks, copies=copies) or None,
+        cross_validation=validated.cross.figures if validated else None,
     )
-    write_run(partial, preparation, session, engine, proof, result, factor, validated)
+    write_run(partial, preparation, session, engine, result, factor, validated)
     return result

@@ -44,13 +44,10 @@ def find_lr(options: Options, listener: Listener) -> LrFindResult:
     finder_seconds = time.perf_counter() - clock
     runs.write_file(plot, lambda aside: plot_rates(found.rates, found.losses, found.suggestions, aside))
     return LrFindResult(
-        chosen.title,
-        found.suggestions,
-        found.suggestions["valley"],
-        plot,
-        {"finder": round(finder_seconds, 3), "total": round(time.perf_counter() - began, 3)},
-        list(found.rates),
-        list(found.losses),
+        **vars(found),
+        stage=chosen.title,
+        plot=plot,
+        seconds={"finder": round(finder_seconds, 3), "total": round(time.perf_counter() - began, 3)},
     )
 
 

@@ -13,7 +13,7 @@ from sightx_cli.steps.network_depth import describe_depth, measure_depth
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import prepare
 from sightx_cli.steps.random_state import keeping_random_state
-from sightx_cli.steps.recipe_search import Chooser, describe_probe, open_probe
+from sightx_cli.steps.recipe_search import Chooser, open_probe
 from sightx_cli.steps.signature import take_options
 
 
@@ -44,19 +44,13 @@ def probe(options: Options, listener: Listener) -> ProbeResult:
     depth = measure_depth(chooser, preparation)
     from sightx_cli.report.probe_plot import plot_probe
 
-    found = describe_probe(probe)
-    runs.write_file(picture, lambda aside: plot_probe(found["choices"], depth, probe.metric, aside))
+    probed = probe.conclude()
+    runs.write_file(picture, lambda aside: plot_probe(probed.trials, depth, probed.metric, aside))
     return ProbeResult(
         recipe=preparation.recipe.name,
-        metric=probe.metric,
-        images=len(probe.paths),
-        choices=found["choices"],
-        chosen=found["chosen"],
-        evidence=found["evidence"],
-        skipped=found["skipped"],
+        probed=probed,
         depth=depth,
-        freezing=describe_depth(depth, probe.metric),
+        freezing=describe_depth(depth, probed.metric),
         picture=picture,
-        budget_seconds=found["budget_seconds"],
-        seconds={"probe": found["seconds"], "total": round(time.perf_counter() - began, 3)},
+        seconds={"probe": round(probed.seconds, 3), "total": round(time.perf_counter() - began, 3)},
     )

@@ -1,63 +1,41 @@
-"""Write a trained classifier: its weights as safetensors, and its compiled form as a graph."""
+"""A trained classifier to be written, and what every exporter answers for."""
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from sightx_cli.engine.interface import FEATURES, PROBABILITIES
-from sightx_cli.engine.openvino_forward import read_graph
-from sightx_cli.task.task import Task
+from sightx_cli.bundle.facts import BundleFacts
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def write_weights(model: nn.Module, path: Path) -> None:
-    """Write a model's tensors as safetensors; raises OSError when the disk is full."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+@dataclass(frozen=True)
+class Product:
+    """A trained classifier, and the facts that prediction needs."""
 
-    try:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, path)
-    except SafetensorError as error:
-        raise OSError(errno.ENOSPC, str(error), str(path)) from error
-    path.chmod(0o644)  # safetensors makes it private; a run is shared like any folder
+    model: nn.Sequential
+    """Backbone and head: normalised images in, logits out."""
+    facts: BundleFacts
+    features_graph: Path | None = None
+    """The kept graph from images to the features that the head reads; None where the backbone trained, or is not kept.
 
-
-def write_probabilities_graph(
-    model: nn.Module, task: Task, size_px: int, mean: Sequence[float], std: Sequence[float], path: Path
-) -> str:
-    """Write the graph from uint8 images (N, size_px, size_px, 3) to the task's probabilities (N, C).
-
-    Returns why there is none where OpenVINO cannot convert the network, else an empty text.
+    It serves a linear head only: with hidden layers there is none.
     """
-    from sightx_cli.engine.choice import try_to_convert
-    from sightx_cli.engine.conversion import write_graph
-    from sightx_cli.model.classifier import with_activation
-
-    whole = with_activation(model, task.build_activation())
-    graph, reason = try_to_convert(whole, [PROBABILITIES], size_px, mean, std)
-    if graph is not None:
-        write_graph(graph, path)
-    return reason
 
 
-def write_headed_graph(features_graph: Path, head: nn.Sequential, task: Task, path: Path) -> bool:
-    """Write the graph to probabilities from a kept graph to features and a linear head: no conversion is needed.
+class Exporter(Protocol):
+    """One format of a trained model."""
 
-    Returns whether it did: not when the kept graph is missing or damaged.
-    """
-    from sightx_cli.engine.conversion import write_graph
-    from sightx_cli.engine.headed_graph import append_linear_head
-    from sightx_cli.model.head import read_linear_solution
+    name: str
+    """As `--format` and the registry have it."""
+    files: tuple[str, ...]
+    """The names of what it writes."""
 
-    try:
-        graph = read_graph(features_graph)
-    except RuntimeError:
-        return False
-    weight, bias, mean, deviation = read_linear_solution(head)
-    write_graph(append_linear_head(graph, FEATURES, weight, bias, mean, deviation, task.activation), path)
-    return True
+    def write(self, product: Product, folder: Path) -> str:
+        """Write the files into a folder that is there; returns why not where this network cannot be, else "".
+
+        Raises OSError when the disk is full.
+        """

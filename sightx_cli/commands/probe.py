@@ -28,5 +28,5 @@ def probe(options: Options, talk: Talk) -> None:
 
     with talk.listen() as listener:
         result = api.probe(**options.given(), listener=listener)
-    settings = "".join(f" --set {shlex.quote(f'{key}={value}')}" for key, value in result.chosen.items())
+    settings = "".join(f" --set {shlex.quote(f'{key}={value}')}" for key, value in result.probed.chosen.items())
     talk.answer(result, show_probe, options.write_command() + settings, "trains with these choices")

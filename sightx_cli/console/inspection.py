@@ -35,8 +35,8 @@ def show_inspection(result: InspectResult) -> None:
         _show_finding(console, finding)
     if result.facts and not result.findings:
         console.print(Text("no problems found: no duplicates, leaks, doubtful labels, outliers or unreadable files"))
-    console.print(Text(f"recipe  {result.recipe}", "bold"))
-    _print_indented(console, result.reason)
+    console.print(Text(f"recipe  {result.advice.recipe}", "bold"))
+    _print_indented(console, result.advice.reason)
     console.print()
     if result.fix:
         left = f"   {format_count(result.left_out, 'image')} to leave out"

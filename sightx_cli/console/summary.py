@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -15,8 +14,10 @@ from sightx_cli.console.curve import draw_curve
 from sightx_cli.console.numbers import format_bytes, format_count, format_figure, format_rate, format_seconds
 from sightx_cli.console.output import open_console, print_table, to_line
 from sightx_cli.metrics.registry import ACCURACY, METRICS
+from sightx_cli.results.fit import VALIDATED
 
 if TYPE_CHECKING:
+    from sightx_cli.metrics.fold_intervals import FoldFigures
     from sightx_cli.results.cache import CacheListing
     from sightx_cli.results.fit import FitResult
     from sightx_cli.results.lr_find import LrFindResult
@@ -45,54 +46,48 @@ def show_fit(result: FitResult) -> None:
     console.print(_build_figures(result))
     if result.selected_on:
         console.print(Text("  best epoch chosen on these same validation images: figures a little flattered", "dim"))
-    leaks = getattr(result, "leaks", None)
-    if leaks:
+    if leaks := result.leaks:
         shared = (
-            (leaks["groups"], "group", "groups"),
-            (leaks["files"], "identical file", "identical files"),
-            (leaks.get("copies", 0), "re-saved copy", "re-saved copies"),
+            (leaks.groups, "group", "groups"),
+            (leaks.files, "identical file", "identical files"),
+            (leaks.copies.copies if leaks.copies else 0, "re-saved copy", "re-saved copies"),
         )
         found = " and ".join(format_count(count, one, many) for count, one, many in shared if count)
         console.print(Text(f"  {found} on both sides of the split: the figures are flattered", "yellow"))
-    if getattr(result, "cross_validation", None):
-        console.print(_build_validation(result.cross_validation or {}))
-    _print_unreadable(console, [str(item) for item in result.unreadable], "left out")
+    if result.cross_validation:
+        console.print(_build_validation(result.cross_validation))
+    _print_unreadable(console, len(result.unreadable), "left out", result.unreadable)
     console.print(Text("run   ", "dim").append(to_line(result.run)), soft_wrap=True)
 
 
 def _build_figures(result: FitResult) -> Table:
     """Build the table of key figures: a row for each, a column for each part measured."""
-    parts: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {"valid": (result.metrics, result.intervals)}
-    if result.test:
-        parts["test"] = (result.test.get("metrics", result.test), result.test.get("intervals") or {})
+    parts = {"valid": result.valid} | ({"test": result.test} if result.test else {})
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     table.add_column("")
-    for part, (_, intervals) in parts.items():
-        table.add_column(part, justify="right")
-        if intervals:
-            table.add_column("95 % interval")
+    for name in parts:
+        table.add_column(name, justify="right")
+        table.add_column("95 % interval")
     for key, metric in METRICS.items():
-        if all(figures.get(key) is None for figures, _ in parts.values()):
+        if all(part.metrics[key] is None for part in parts.values()):
             continue
         cells = [f"  {metric.title}"]
-        for figures, intervals in parts.values():
-            cells.append(format_figure(figures.get(key)))
-            if intervals:
-                cells.append(_format_interval(intervals.get(key)))
+        for part in parts.values():
+            cells += [format_figure(part.metrics[key]), _format_interval(part.intervals[key])]
         table.add_row(*cells, style="bold" if metric is ACCURACY else "")
     return table
 
 
-def _build_validation(validation: Mapping[str, Any]) -> Table:
+def _build_validation(validation: FoldFigures) -> Table:
     """Build the table of the cross-validated figures, each the mean over the folds."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    table.add_column(f"{validation['folds']}-fold cross-validation, {validation['model']}", header_style="")
+    table.add_column(f"{validation.folds}-fold cross-validation, {VALIDATED}", header_style="")
     table.add_column("mean", justify="right")
     table.add_column("95 % interval")
     for key, metric in METRICS.items():
-        if validation["metrics"].get(key) is not None:
-            interval = _format_interval(validation["intervals"].get(key))
-            table.add_row(f"  {metric.title}", format_figure(validation["metrics"][key]), interval)
+        mean = validation.metrics[key]
+        if mean is not None:
+            table.add_row(f"  {metric.title}", format_figure(mean), _format_interval(validation.intervals[key]))
     return table
 
 
@@ -134,28 +129,25 @@ def show_predict(result: PredictResult) -> None:
     console.print(Text("table ", "dim").append(to_line(result.output)), soft_wrap=True)
 
 
-def _print_unreadable(console: Console, unreadable: int | list[str], what: str) -> None:
-    """List the first images that could not be read, and count the rest."""
-    count = unreadable if isinstance(unreadable, int) else len(unreadable)
-    if not count:
-        return
-    console.print(Text(f"{format_count(count, 'unreadable image')}, {what}", "yellow"))
-    for line in [] if isinstance(unreadable, int) else unreadable[:UNREADABLE_SHOWN]:
+def _print_unreadable(console: Console, count: int, what: str, lines: Sequence[str] = ()) -> None:
+    """Count the images that could not be read, and list the first."""
+    if count:
+        console.print(Text(f"{format_count(count, 'unreadable image')}, {what}", "yellow"))
+    for line in lines[:UNREADABLE_SHOWN]:
         console.print(Text(f"  {to_line(line)}"), soft_wrap=True)
 
 
 def show_cache(listing: CacheListing) -> None:
     """Show the cached features, the most recently used first, and the disk space they take."""
-    entries = sorted(listing.entries, key=lambda entry: entry.last_used, reverse=True)
     rows = [
         (entry.name, format_bytes(entry.bytes_on_disk), f"{entry.last_used:%Y-%m-%d %H:%M}", entry.what)
-        for entry in entries
+        for entry in listing.entries
     ]
     if rows:
         print_table("", ("name", "size", "last used", "contents"), rows)
     open_console(stderr=False).print(
         Text(f"{format_bytes(listing.total_bytes)} of {format_bytes(listing.budget_bytes)}   ", "bold").append(
-            str(Path(listing.folder)), "default"
+            str(listing.folder), "default"
         ),
         soft_wrap=True,
     )

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sightx_cli.results.inspect import Guess
+
 MIN_SHARE = 0.2
 """This share of all images must share a group with another, or the guess is not worth typing."""
 
@@ -50,19 +52,6 @@ KINDS = (
     Kind(r"^\d+(?=_\d{1,4}\.)", whole=r"^\d+(?=_)"),  # NIH: 00000013_005.png; not a date and a time
 )
 """The known naming schemes, tried in this order; an image counts for the first that matches its name."""
-
-
-@dataclass(frozen=True)
-class Guess:
-    """What the file names suggest: what to type after --group-by, and how many groups of how many images result.
-
-    `images` counts those that share a group with another; `example` is one of their names.
-    """
-
-    expression: str
-    groups: int
-    images: int
-    example: str
 
 
 def guess_groups(images: Sequence[str], labels: Sequence[str]) -> Guess | None:

@@ -17,7 +17,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,7 @@ from sightx_cli.features.shards import (
     open_shard,
 )
 from sightx_cli.progress import Listener
+from sightx_cli.results.cache import CacheEntry
 
 BUDGET_BYTES = 20 * 1024**3
 """How much the store may hold, `SIGHTX_CACHE_BYTES` overrides: some 600,000 maps of 80 × 14 × 14, or 4 million
@@ -74,16 +75,6 @@ def default_budget_bytes() -> int:
             f'SIGHTX_CACHE_BYTES is "{chosen}": it takes a number of bytes', "such as 5000000000 for 5 GB, or unset it"
         )
     return int(chosen)
-
-
-@dataclass(frozen=True)
-class StoreEntry:
-    """What one prefix and view hold on disk."""
-
-    name: str
-    bytes_on_disk: int
-    last_used: float
-    what: str
 
 
 class FeatureStore:
@@ -255,20 +246,22 @@ class FeatureStore:
             total -= size
             remove_unit(path)
 
-    def list_entries(self) -> list[StoreEntry]:
+    def list_entries(self) -> list[CacheEntry]:
         """List what is kept, one entry per prefix and view, the newest first."""
         entries = []
         by_view: dict[Path, list[Path]] = {}
         for folder in list_shards(self.folder / "outputs"):
             by_view.setdefault(folder.parent, []).append(folder)
         for view, folders in by_view.items():
-            used = max(map(last_used, folders))
+            used = datetime.fromtimestamp(max(map(last_used, folders)))
             name = f"{view.parent.name[:8]}/{view.name[:8]}"
-            entries.append(StoreEntry(name, sum(map(measure_folder, folders)), used, describe_shard(folders[0])))
+            entries.append(CacheEntry(name, sum(map(measure_folder, folders)), used, describe_shard(folders[0])))
         graphs = measure_folder(self.graphs)
         if graphs:
-            entries.append(StoreEntry("graphs", graphs, self.graphs.stat().st_mtime, "converted graphs"))
-        return sorted(entries, key=lambda entry: -entry.last_used)
+            entries.append(
+                CacheEntry("graphs", graphs, datetime.fromtimestamp(self.graphs.stat().st_mtime), "converted graphs")
+            )
+        return sorted(entries, key=lambda entry: entry.last_used, reverse=True)
 
     def clear(self) -> int:
         """Remove everything kept; return the bytes freed."""

@@ -18,6 +18,7 @@ from sightx_cli.metrics.registry import METRICS
 class FoldFigures:
     """The mean over the folds of each figure, its 95 % interval, and its standard error (NaN without a figure)."""
 
+    folds: int
     metrics: dict[str, float | None]
     intervals: dict[str, Interval | None]
     errors: dict[str, float]
@@ -46,7 +47,8 @@ def measure_fold_figures(
     count, units = len(np.unique(names)), np.arange(len(names))
     if any(together):
         units = np.unique(names, return_inverse=True)[1].astype(np.int64)
-    rows = [measure_answers(answers.take(fold_of == fold), kind) for fold in np.unique(fold_of)]
+    present = np.unique(fold_of)
+    rows = [measure_answers(answers.take(fold_of == fold), kind) for fold in present]
     metrics = {name: _take_mean([row[name] for row in rows]) for name in METRICS}
     resampled = _resample_folds(answers, fold_of, units, kind, seed)
     errors = {name: float(np.nanstd(values)) if len(values) else float("nan") for name, values in resampled.items()}
@@ -56,7 +58,7 @@ def measure_fold_figures(
             intervals[name] = measure_wilson(count if metrics[name] else 0, count)
         elif metrics[name] is None:
             intervals[name] = None
-    return FoldFigures(metrics, intervals, errors)
+    return FoldFigures(len(present), metrics, intervals, errors)
 
 
 def _take_mean(values: Sequence[float | None]) -> float | None:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from sightx_cli.errors import UsageError
 from sightx_cli.metrics.fold_intervals import FoldFigures
-from sightx_cli.metrics.intervals import Interval
 from sightx_cli.probe.linear_head import calm_threads, solve_linear_head
 from sightx_cli.task.task import Task
 
@@ -24,37 +23,14 @@ DEFAULT_FOLDS = 5
 FEW_IMAGES = 1_000
 """With fewer images than these a single valid part is too small to believe: cross-validation is the default."""
 
-MODEL = "linear head on frozen features"
-"""What is validated, in words."""
-
 
 @dataclass(frozen=True)
 class CrossValidation:
     """Out-of-fold predictions and their figures: the mean over the folds, and 95 % intervals of these means."""
 
-    folds: int
     probabilities: NDArray[np.float32]
     """(N, C): of each image by the head that did not see it."""
     figures: FoldFigures
-
-    @property
-    def metrics(self) -> dict[str, float | None]:
-        """The mean over the folds of each figure."""
-        return self.figures.metrics
-
-    @property
-    def intervals(self) -> dict[str, Interval | None]:
-        """The 95 % interval of each mean."""
-        return self.figures.intervals
-
-    @property
-    def errors(self) -> dict[str, float]:
-        """The standard error of each mean."""
-        return self.figures.errors
-
-    def to_json(self) -> dict[str, object]:
-        """Return the JSON contract of `cross_validation`."""
-        return {"folds": self.folds, "model": MODEL, "metrics": self.metrics, "intervals": self.intervals}
 
 
 def choose_fold_count(asked: int | None, labels: Sequence[str], together: Sequence[str], given_valid: bool) -> int:
@@ -163,5 +139,4 @@ def measure_folds(
     seed: int = 0,
 ) -> CrossValidation:
     """Measure out-of-fold probabilities (N, C) of targets and folds (N,)."""
-    figures = task.measure_fold_figures(probabilities, targets, fold_of, together, seed)
-    return CrossValidation(len(np.unique(fold_of)), probabilities, figures)
+    return CrossValidation(probabilities, task.measure_fold_figures(probabilities, targets, fold_of, together, seed))

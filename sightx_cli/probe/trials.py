@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sightx_cli.metrics.registry import LOSS, METRICS
 from sightx_cli.probe.folds import CrossValidation, measure_folds
 from sightx_cli.probe.linear_head import STRENGTHS, calm_threads, measure_scale
+from sightx_cli.results.probe import Trial
 from sightx_cli.task.task import Regression, Task
 
 PROBE_IMAGES = 1_000
@@ -47,31 +48,6 @@ HEAD_SECONDS = 1.0
 MIN_BUDGET_SECONDS = 10.0
 BUDGET_SHARE = 0.1
 """The default budget: this share of what the fit will take, at least MIN_BUDGET_SECONDS."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One value of one setting, measured: mean over the folds, standard error of that mean, what it cost."""
-
-    setting: str
-    value: str
-    metric: str
-    mean: float
-    standard_error: float
-    seconds: float
-    log_loss_behind: float | None = None
-    """How much larger its log loss is than that of the value with the least; None where that does not count."""
-    log_loss_error: float | None = None
-    """The standard error of that difference, over the same images (or groups of them)."""
-    chosen: bool = False
-
-    def to_json(self) -> dict[str, object]:
-        """Return the JSON contract of one of `choices`."""
-        return dict(vars(self))
-
-    def describe(self) -> str:
-        """Say the figure with its standard error: 0.69 ± 0.03."""
-        return f"{self.mean:.2f} ± {self.standard_error:.2f}" if self.standard_error >= 0.005 else f"{self.mean:.3f}"
 
 
 def choose_simplest(trials: Sequence[Trial], own: str) -> list[Trial]:

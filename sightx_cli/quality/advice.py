@@ -10,7 +10,7 @@ from sightx_cli.progress import Listener
 from sightx_cli.recipe.decision import Choice, choose_recipe, find_cell
 
 if TYPE_CHECKING:
-    from sightx_cli.quality.shift import Shift
+    from sightx_cli.results.inspect import Shift
 
 NEAR_SHARE = 0.1
 """A neighbouring band is mentioned if it begins within this share of the number of images."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,33 +26,15 @@ from sightx_cli.quality.outliers import NEIGHBOUR, find_outliers
 from sightx_cli.recipe.catalog import find_recipe
 from sightx_cli.recipe.decision import count_images
 from sightx_cli.recipe.settings import TAPS, change_setting
+from sightx_cli.results.inspect import Advice, Shift
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sightx_cli.quality.label_doubts import Doubts
+    from sightx_cli.quality.label_doubts import Doubt
     from sightx_cli.recipe.recipe import Recipe
 
 COMPARING, DOUBTING = "comparing the images", "weighing the labels"
-
-
-@dataclass(frozen=True)
-class Advice:
-    """The measured shift (as JSON), the recipe chosen from it and the number of images, and why."""
-
-    shift: dict[str, Any]
-    recipe: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Doubted:
-    """One image whose label the quick head doubts: its index, the suggested class, the probabilities of both."""
-
-    place: int
-    suggested: str
-    confidence: float
-    confidence_given: float
 
 
 @dataclass(frozen=True)
@@ -63,7 +45,7 @@ class Analysis:
     duplicates: tuple[Duplicate, ...]
     outliers: tuple[tuple[int, float], ...]
     """The index of each image far from all others, and how far, in robust standard deviations; the farthest first."""
-    doubts: tuple[Doubted, ...]
+    doubts: tuple[Doubt, ...]
     agreement: float | None
     """The share of labels that the quick head agrees with; None if it could not be trained."""
 
@@ -73,7 +55,7 @@ def advise(manifest: Manifest, frame: pd.DataFrame, listener: Listener) -> Advic
     paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"]
     shift = measure_manifest_shift([str(path) for path in paths], listener)
     choice = choose_by_shift(count_images(frame["split"].tolist(), manifest.is_divided), shift)
-    return Advice(shift.to_json(), choice.recipe, choice.reason)
+    return Advice(shift, choice.recipe, choice.reason)
 
 
 def analyse(
@@ -122,18 +104,13 @@ def _compute(
         outliers = tuple((int(alone[row]), remoteness) for row, remoteness in find_outliers(as_they_are))
         listener.finish(COMPARING)
         listener.start(DOUBTING, None, "")
-        names, targets = np.unique(frame["label"].to_numpy().astype(str), return_inverse=True)
         copies = [""] * len(frame)
         for number, duplicate in enumerate(duplicates):
             for place in duplicate.places:
                 copies[place] = str(number)
-        doubts: Doubts = find_doubts(features, targets, join_groups(frame["group"].tolist(), copies))
+        doubts = find_doubts(features, frame["label"].tolist(), join_groups(frame["group"].tolist(), copies))
         listener.finish(DOUBTING)
-    doubted = tuple(
-        Doubted(doubt.place, str(names[doubt.suggested]), round(doubt.confidence, 4), round(doubt.confidence_given, 4))
-        for doubt in doubts.found
-    )
-    return Analysis(advice, duplicates, outliers, doubted, doubts.agreement)
+    return Analysis(advice, duplicates, outliers, doubts.found, doubts.agreement)
 
 
 def choose_reader(name: str) -> Recipe:
@@ -162,11 +139,13 @@ def _address(manifest: Manifest, frame: pd.DataFrame, examination: Examination) 
 
 
 def _read(text: str) -> Analysis:
+    from sightx_cli.quality.label_doubts import Doubt
+
     kept = json.loads(text)
     return Analysis(
-        Advice(**kept["advice"]),
+        Advice(**{**kept["advice"], "shift": Shift(**kept["advice"]["shift"])}),
         tuple(Duplicate(tuple(one["places"]), one["kind"]) for one in kept["duplicates"]),
         tuple((place, remoteness) for place, remoteness in kept["outliers"]),
-        tuple(Doubted(**one) for one in kept["doubts"]),
+        tuple(Doubt(**one) for one in kept["doubts"]),
         kept["agreement"],
     )

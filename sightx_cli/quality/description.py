@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from sightx_cli.data.checks import Unreadable
 from sightx_cli.quality.analysis import Analysis
 from sightx_cli.quality.duplicates import Duplicate
 from sightx_cli.results.findings import Finding, Picture
-from sightx_cli.results.inspect import Shortcut
+from sightx_cli.results.inspect import Guess, Shortcut
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +37,8 @@ class Describer:
         self,
         analysis: Analysis,
         unreadable: Sequence[Unreadable],
-        groups: Sequence[dict[str, Any]],
-        likely: dict[str, Any] | None,
+        groups: Mapping[str, Sequence[int]],
+        likely: Guess | None,
         shortcuts: Sequence[Shortcut],
     ) -> tuple[Finding, ...]:
         """Return the findings, the most serious first."""
@@ -117,13 +117,13 @@ class Describer:
                 said.append(f" {count} {HELD_OUT[part]}.")
         return "".join(said)
 
-    def _describe_groups(self, groups: Sequence[dict[str, Any]]) -> Finding | None:
+    def _describe_groups(self, groups: Mapping[str, Sequence[int]]) -> Finding | None:
         if not groups:
             return None
-        rows = []
-        for group in groups:
-            places = self._show_both_sides(group["places"])
-            rows.append(tuple(self.show(place, str(group["group"])) for place in places))
+        rows = [
+            tuple(self.show(place, group) for place in self._show_both_sides(places))
+            for group, places in groups.items()
+        ]
         return Finding(
             "groups",
             f"{_count(len(groups), 'group')} in more than one part of the split",
@@ -137,18 +137,18 @@ class Describer:
         """Return one image from each part."""
         return list({self._splits[place]: place for place in reversed(places)}.values())[::-1]
 
-    def _describe_likely(self, likely: dict[str, Any] | None) -> Finding | None:
+    def _describe_likely(self, likely: Guess | None) -> Finding | None:
         if likely is None:
             return None
-        option = f"--group-by {shlex.quote(likely['expression'])}"
-        on_both = likely["across_parts"]
+        option = f"--group-by {shlex.quote(likely.expression)}"
+        on_both = likely.across_parts
         both = f" {_count(on_both, 'of these groups is', 'of these groups are')} in more than one part." * bool(on_both)
         mend = f"sightx fit {self._source} {option}" + " --resplit" * bool(on_both)
         return Finding(
             "likely-groups",
-            f"file names suggest {likely['groups']:,} groups"
+            f"file names suggest {likely.groups:,} groups"
             + (f", {on_both:,} of them in more than one part" if on_both else ""),
-            f"Names such as {likely['example']} suggest which images belong together: {likely['images']:,} images "
+            f"Names such as {likely.example} suggest which images belong together: {likely.images:,} images "
             f"share a group with another.{both}",
             f"If these are patients or parts, keep them together: {mend}",
             harmful=bool(on_both),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.fingerprint import Fingerprint
@@ -16,7 +18,15 @@ from sightx_cli.progress import Listener
 from sightx_cli.quality.analysis import Analysis, advise
 from sightx_cli.quality.description import Describer
 from sightx_cli.quality.shortcuts import find_shortcuts
-from sightx_cli.results.inspect import Copies, InspectResult, make_absolute
+from sightx_cli.results.inspect import (
+    Copies,
+    DoubtfulLabel,
+    Guess,
+    InspectResult,
+    Outlier,
+    SplitGroup,
+    UnreadableFile,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,29 +37,12 @@ def advise_recipe(manifest: Manifest, listener: Listener) -> InspectResult:
     frame = manifest.frame
     if not len(frame):
         raise DataError("there are no images", "give a folder with one subfolder of images for each class")
-    advice = advise(manifest, frame, listener)
     return InspectResult(
         images=len(frame),
         parts=dict(Counter(part or "undivided" for part in frame["split"])),
         classes=manifest.classes,
         class_counts={label: int((frame["label"] == label).sum()) for label in manifest.classes},
-        facts=(),
-        unreadable=(),
-        duplicates=(),
-        groups=(),
-        likely_groups=None,
-        outliers=(),
-        doubts=(),
-        agreement=None,
-        shortcuts=(),
-        shift=advice.shift,
-        recipe=advice.recipe,
-        reason=advice.reason,
-        findings=(),
-        folder=None,
-        fix=None,
-        left_out=0,
-        seconds={},
+        advice=advise(manifest, frame, listener),
     )
 
 
@@ -75,8 +68,9 @@ def gather_findings(
         parts=fingerprint.parts,
         classes=manifest.classes,
         class_counts=fingerprint.classes,
+        advice=analysis.advice,
         facts=tuple(fingerprint.describe()),
-        unreadable=tuple({"file": lost[one.image], "error": one.error} for one in unreadable),
+        unreadable=tuple(UnreadableFile(lost[one.image], one.error) for one in unreadable),
         duplicates=tuple(
             Copies(
                 tuple(paths[place] for place in one.places),
@@ -87,59 +81,42 @@ def gather_findings(
             for one in analysis.duplicates
         ),
         groups=tuple(
-            {
-                "files": [paths[place] for place in one["places"]],
-                "group": one["group"],
-                "splits": [splits[place] for place in one["places"]],
-            }
-            for one in groups
+            SplitGroup(tuple(paths[place] for place in places), group, tuple(splits[place] for place in places))
+            for group, places in groups.items()
         ),
         likely_groups=likely,
         outliers=tuple(
-            {"file": paths[place], "label": labels[place], "remoteness": round(remoteness, 2)}
-            for place, remoteness in analysis.outliers
+            Outlier(paths[place], labels[place], round(remoteness, 2)) for place, remoteness in analysis.outliers
         ),
         doubts=tuple(
-            {
-                "file": paths[one.place],
-                "label": labels[one.place],
-                "suggested": one.suggested,
-                "confidence": one.confidence,
-                "confidence_given": one.confidence_given,
-            }
+            DoubtfulLabel(paths[one.place], labels[one.place], one.suggested, one.confidence, one.confidence_given)
             for one in analysis.doubts
         ),
         agreement=analysis.agreement,
         shortcuts=tuple(shortcuts),
-        shift=analysis.advice.shift,
-        recipe=analysis.advice.recipe,
-        reason=analysis.advice.reason,
         findings=Describer(source, frame, group_by).describe(analysis, unreadable, groups, likely, shortcuts),
-        folder=None,
-        fix=None,
-        left_out=0,
-        seconds={},
     )
 
 
-def find_split_groups(groups: Sequence[str], splits: Sequence[str]) -> list[dict[str, Any]]:
-    """Find the groups ("" for none) that stand in more than one part: their names and the places of their images."""
+def find_split_groups(groups: Sequence[str], splits: Sequence[str]) -> dict[str, list[int]]:
+    """Find the groups ("" for none) that stand in more than one part: the places of the images of each."""
     members: dict[str, list[int]] = defaultdict(list)
     for place, group in enumerate(groups):
         if group:
             members[group].append(place)
-    return [
-        {"group": group, "places": places}
-        for group, places in members.items()
-        if len({splits[place] for place in places}) > 1
-    ]
+    return {group: places for group, places in members.items() if len({splits[place] for place in places}) > 1}
 
 
-def guess_likely_groups(frame: pd.DataFrame) -> dict[str, Any] | None:
+def guess_likely_groups(frame: pd.DataFrame) -> Guess | None:
     """Say what the file names suggest as groups, and how many of these stand in more than one part."""
     guess = guess_groups(frame["image"].tolist(), frame["label"].tolist())
     if guess is None:
         return None
     groups = find_names(guess.expression, name_files(frame["image"]))
     across = find_split_groups(groups, frame["split"].tolist())
-    return {**vars(guess), "across_parts": len(across)}
+    return replace(guess, across_parts=len(across))
+
+
+def make_absolute(paths: Sequence[str]) -> tuple[str, ...]:
+    """Return absolute paths, without the folders' own links resolved."""
+    return tuple(str(Path(path).absolute()) for path in paths)

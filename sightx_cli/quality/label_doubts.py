@@ -29,7 +29,7 @@ class Doubt:
     """One image whose label is doubted: its index, the class the head suggests, and the probabilities of both."""
 
     place: int
-    suggested: int
+    suggested: str
     confidence: float
     """Probability of the suggested class."""
     confidence_given: float
@@ -46,13 +46,14 @@ class Doubts:
 
 
 def find_doubts(
-    features: NDArray[np.float32], targets: NDArray[np.int64], groups: Sequence[str] | None = None, seed: int = 0
+    features: NDArray[np.float32], given: Sequence[str], groups: Sequence[str] | None = None, seed: int = 0
 ) -> Doubts:
-    """Find the doubtful labels of images with features (N, F) and class numbers `targets` (N,).
+    """Find the doubtful labels of images with features (N, F), from the labels given; probabilities to four decimals.
 
     Images of one group (a name; "" for none) are judged together by a head trained without them. Classes with
     fewer than FOLDS groups or images are not judged.
     """
+    names, targets = np.unique(np.asarray(given).astype(str), return_inverse=True)
     named = np.array([group or f"\0{place}" for place, group in enumerate(groups or [""] * len(targets))])
     counts = {label: len(set(named[targets == label].tolist())) for label in np.unique(targets).tolist()}
     rows = np.flatnonzero([counts[label] >= FOLDS for label in targets.tolist()])
@@ -71,9 +72,9 @@ def find_doubts(
     found = tuple(
         Doubt(
             int(rows[place]),
-            int(present[suggested[place]]),
-            float(probabilities[place, suggested[place]]),
-            float(probabilities[place, labels[place]]),
+            str(names[present[suggested[place]]]),
+            round(float(probabilities[place, suggested[place]]), 4),
+            round(float(probabilities[place, labels[place]]), 4),
         )
         for place in places
         if suggested[place] != labels[place]

@@ -14,10 +14,8 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from statistics import median
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,11 +34,10 @@ from sightx_cli.progress import Listener
 from sightx_cli.quality.divergence import (
     SHIFT_IMAGES,
     choose_edge,
-    describe_distance,
     describe_doubts,
     score_few,
 )
-from sightx_cli.recipe.decision import Verdict
+from sightx_cli.results.inspect import Shift
 
 SHIFT_NORMS = 4
 SHIFT_BACKBONE = "tf_efficientnet_lite0"
@@ -53,44 +50,6 @@ GREY_LEVELS = 3.0
 GREY_SHARE = 0.95
 SAMPLE_SEED = 0
 """The same sample for a data set, whatever --seed says: the shift does not depend on chance."""
-
-
-@dataclass(frozen=True)
-class Shift:
-    """How far images are from ImageNet."""
-
-    score: float
-    """0 for ImageNet itself; see EDGE."""
-    verdict: Verdict
-    edge: float
-    """The score from which these images count as different: EDGE, or more if they had to be enlarged a lot."""
-    images: int
-    """How many were sampled."""
-    enlarged: float | None
-    """The median factor by which they were enlarged for the network; None if they were not."""
-    grey: bool
-    """Whether they are grey, whatever their files' colour mode."""
-    note: str
-    """What makes the score uncertain, in full sentences; empty if nothing does."""
-    seconds: float
-
-    @property
-    def distance(self) -> str:
-        """The score relative to the threshold: "0.56, well beyond 0.37"."""
-        return f"{self.score:.2f}, {describe_distance(self.score, self.edge)} {self.edge:.2f}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return `shift` as in the JSON contract."""
-        return {
-            "score": round(self.score, 3),
-            "verdict": self.verdict,
-            "edge": round(self.edge, 3),
-            "images": self.images,
-            "enlarged": None if self.enlarged is None else round(self.enlarged, 2),
-            "grey": self.grey,
-            "note": self.note,
-            "seconds": round(self.seconds, 3),
-        }
 
 
 def measure_shift(paths: Sequence[str], listener: Listener, keep_graph: bool = True) -> Shift:

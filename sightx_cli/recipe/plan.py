@@ -37,7 +37,7 @@ class Plan:
 
     recipe: Recipe
     recipe_origin: str
-    values: dict[str, PlanValue]
+    values: Mapping[str, PlanValue]
     sentence: str
     reason: str
 

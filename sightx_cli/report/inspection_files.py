@@ -39,6 +39,4 @@ def write_inspection(
         if finding.rows:
             draw_sheet(finding, tiles, folder / f"{finding.kind}.jpg")
     runs.write_json(folder / runs.FINGERPRINT, fingerprint.to_json())
-    shift = f"{result.shift['score']:.2f}, {result.shift['verdict']}"
-    advice = {"shift": shift, "recipe": result.recipe, "reason": result.reason}
-    write_page(folder / runs.PAGE, name, result.facts, classes, result.findings, advice, tiles)
+    write_page(folder / runs.PAGE, name, result, classes, tiles)

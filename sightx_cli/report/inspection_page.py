@@ -11,16 +11,15 @@ from typing import Any
 from PIL import Image
 
 from sightx_cli.report.sheets import LIMIT
-from sightx_cli.results.findings import Finding, Picture, take_rows
+from sightx_cli.results.findings import Picture, take_rows
+from sightx_cli.results.inspect import InspectResult
 
 
 def write_page(
     path: Path,
     title: str,
-    facts: Sequence[tuple[str, str]],
+    result: InspectResult,
     classes: Sequence[tuple[str, int, Sequence[Picture]]],
-    findings: Sequence[Finding],
-    advice: Mapping[str, str],
     tiles: Mapping[str, Image.Image],
 ) -> None:
     """Write the page.
@@ -28,10 +27,8 @@ def write_page(
     Args:
         path: the HTML file.
         title: the data set.
-        facts: rows of (what, value) of the fingerprint.
+        result: what was found, the most serious first.
         classes: each class with its number of images and some of them.
-        findings: what was found, the most serious first.
-        advice: `shift`, `recipe` and `reason`.
         tiles: small pictures by file, of all that is shown.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -51,7 +48,7 @@ def write_page(
         return uris.get(picture.path, "")
 
     sections: list[dict[str, Any]] = []
-    for finding in findings:
+    for finding in result.findings:
         rows = take_rows(finding, LIMIT)
         more = finding.pictures - sum(map(len, rows))
         lines = finding.lines[:LIMIT]
@@ -59,7 +56,7 @@ def write_page(
     most = max((count for _, count, _ in classes), default=1)
     template = environment.get_template("inspection.html")
     text = template.render(
-        title=title, facts=facts, classes=classes, most=most, sections=sections, advice=advice, show=show, limit=LIMIT
+        title=title, result=result, classes=classes, most=most, sections=sections, show=show, limit=LIMIT
     )
     path.write_text(text, encoding="utf-8")
 

@@ -5,12 +5,83 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sightx_cli.recipe.capacity import Capacity
 
-if TYPE_CHECKING:
-    from sightx_cli.model.cost import KeptOutput, NetworkCost, TrainingAudit
+
+@dataclass(frozen=True)
+class StageCost:
+    """One stage of the network, or the head: its size, and the cost of one image in it.
+
+    `activation_bytes` is the size of its activations for one image in float32, about what training has to store.
+    `output_shape` is without the batch; None if the network runs as one step and has no module of that name.
+    """
+
+    name: str
+    parameters: int
+    output_shape: tuple[int, ...] | None
+    macs: int
+    activation_bytes: int
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """A classifier's cost by stage, earliest first and the head last, measured with one image."""
+
+    stages: tuple[StageCost, ...]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    features: int
+    is_finite: bool
+    """Whether a random image gave finite logits; also False on torch's meta device, which has no numbers."""
+    can_be_cut: bool
+
+    @property
+    def total(self) -> int:
+        """The number of parameters."""
+        return sum(stage.parameters for stage in self.stages)
+
+    @property
+    def macs(self) -> int:
+        """The multiply-adds of one image."""
+        return sum(stage.macs for stage in self.stages)
+
+    @property
+    def activation_bytes(self) -> int:
+        """The bytes of activations for one image."""
+        return sum(stage.activation_bytes for stage in self.stages)
+
+
+@dataclass(frozen=True)
+class TrainingAudit:
+    """One training stage of a recipe: how much of each stage of the network (the head last) trains, at which rates.
+
+    If parts join on the way, `trainable_of` and `rates_of` are those at the end. A stage of the network has several
+    rates if its parts learn at different ones. `cut` is the boundary after which something trains.
+    """
+
+    title: str
+    epochs: int
+    trainable_of: tuple[int, ...]
+    rates_of: tuple[tuple[float, ...], ...]
+    cut: int
+    trainable_after: tuple[tuple[int, int], ...]
+    """(epochs done, parameters that train from then on): at the stage's start, and whenever something joins."""
+
+    @property
+    def trainable(self) -> int:
+        """The number of parameters that train."""
+        return sum(self.trainable_of)
+
+
+@dataclass(frozen=True)
+class KeptOutput:
+    """One output of the frozen part that the store keeps of each view: where it leaves the network, shape, bytes."""
+
+    name: str
+    shape: tuple[int, ...]
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -88,18 +159,14 @@ class AuditResult:
             ],
             "training_stages": [self._stage_to_json(stage) for stage in self.training] if named else [],
             "store": {
-                "outputs": [{"name": one.name, "shape": list(one.shape), "bytes": one.bytes} for one in self.kept],
+                "outputs": [asdict(one) for one in self.kept],
                 "bytes_per_reading": self.bytes_per_reading,
                 "views": self.views,
                 "bytes_per_image": self.views * self.bytes_per_reading,
             },
-            "data": self._capacity_to_json(),
+            "data": asdict(self.capacity) if self.capacity else None,
             "why": self.why,
         }
-
-    def _capacity_to_json(self) -> dict[str, Any] | None:
-        facts = asdict(self.capacity) if self.capacity else None
-        return facts and {key: list(value) if isinstance(value, tuple) else value for key, value in facts.items()}
 
     def _stage_to_json(self, stage: TrainingAudit) -> dict[str, Any]:
         rates = {one.name: to_rate(found) for one, found in zip(self.cost.stages, stage.rates_of, strict=True) if found}

@@ -23,9 +23,14 @@ class CacheListing:
     """All that is kept, and the budget."""
 
     folder: Path
-    entries: list[CacheEntry]
-    total_bytes: int
+    entries: tuple[CacheEntry, ...]
+    """The most recently used first."""
     budget_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        """What all entries hold together."""
+        return sum(entry.bytes_on_disk for entry in self.entries)
 
     def to_json(self) -> dict[str, Any]:
         """Return the listing as JSON, times in ISO form."""

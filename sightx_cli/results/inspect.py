@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sightx_cli.recipe.decision import Verdict
 from sightx_cli.results.findings import Finding
 
 
@@ -42,13 +43,97 @@ class Copies:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of one of `duplicates`."""
-        return {
-            "files": list(self.files),
-            "labels": list(self.labels),
-            "splits": list(self.splits),
-            "kind": self.kind,
-            "conflict": self.conflict,
+        return asdict(self) | {"conflict": self.conflict}
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How far images are from ImageNet."""
+
+    score: float
+    """0 for ImageNet itself; see EDGE in `quality.divergence`."""
+    verdict: Verdict
+    edge: float
+    """The score from which these images count as different: EDGE, or more if they had to be enlarged a lot."""
+    images: int
+    """How many were sampled."""
+    enlarged: float | None
+    """The median factor by which they were enlarged for the network; None if they were not."""
+    grey: bool
+    """Whether they are grey, whatever their files' colour mode."""
+    note: str
+    """What makes the score uncertain, in full sentences; empty if nothing does."""
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON contract of `shift`."""
+        return asdict(self) | {
+            "score": round(self.score, 3),
+            "edge": round(self.edge, 3),
+            "enlarged": None if self.enlarged is None else round(self.enlarged, 2),
+            "seconds": round(self.seconds, 3),
         }
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The measured shift, the recipe chosen from it and the number of images, and why."""
+
+    shift: Shift
+    recipe: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What the file names suggest: what to type after --group-by, and how many groups of how many images result.
+
+    `images` counts those that share a group with another; `example` is one of their names.
+    """
+
+    expression: str
+    groups: int
+    images: int
+    example: str
+    across_parts: int = 0
+    """How many of the groups stand in more than one part, where a split is looked at."""
+
+
+@dataclass(frozen=True)
+class UnreadableFile:
+    """A file that cannot be read, and why."""
+
+    file: str
+    error: str
+
+
+@dataclass(frozen=True)
+class SplitGroup:
+    """A group, as the user named it, that stands in several parts: its files, and the part of each."""
+
+    files: tuple[str, ...]
+    group: str
+    splits: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """An image far from all others: how far, in robust standard deviations."""
+
+    file: str
+    label: str
+    remoteness: float
+
+
+@dataclass(frozen=True)
+class DoubtfulLabel:
+    """An image whose label a quick head doubts: the class it suggests, and its probabilities of both."""
+
+    file: str
+    label: str
+    suggested: str
+    confidence: float
+    confidence_given: float
 
 
 @dataclass(frozen=True)
@@ -56,53 +141,51 @@ class InspectResult:
     """What was found by looking at a data set. Files are absolute paths."""
 
     images: int
-    parts: dict[str, int]
+    parts: Mapping[str, int]
     classes: tuple[str, ...]
-    class_counts: dict[str, int]
-    facts: tuple[tuple[str, str], ...]
+    class_counts: Mapping[str, int]
+    advice: Advice
+    facts: tuple[tuple[str, str], ...] = ()
     """Rows of (what, value) of the fingerprint, for people."""
-    unreadable: tuple[dict[str, str], ...]
-    duplicates: tuple[Copies, ...]
-    groups: tuple[dict[str, Any], ...]
-    """Groups, as the user named them, that stand in several parts."""
-    likely_groups: dict[str, Any] | None
+    unreadable: tuple[UnreadableFile, ...] = ()
+    duplicates: tuple[Copies, ...] = ()
+    groups: tuple[SplitGroup, ...] = ()
+    likely_groups: Guess | None = None
     """What the file names suggest as groups, for --group-by; None where they suggest none, or groups were named."""
-    outliers: tuple[dict[str, Any], ...]
-    doubts: tuple[dict[str, Any], ...]
-    agreement: float | None
-    shortcuts: tuple[Shortcut, ...]
-    shift: dict[str, Any]
-    recipe: str
-    reason: str
-    findings: tuple[Finding, ...]
-    folder: Path | None
-    fix: Path | None
-    left_out: int
+    outliers: tuple[Outlier, ...] = ()
+    doubts: tuple[DoubtfulLabel, ...] = ()
+    agreement: float | None = None
+    """The share of labels that the quick head agrees with; None if it could not be trained."""
+    shortcuts: tuple[Shortcut, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    folder: Path | None = None
+    fix: Path | None = None
+    left_out: int = 0
     """How many images the list of --fix leaves out."""
-    seconds: dict[str, float]
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `inspect`."""
         return {
             "images": self.images,
-            "parts": self.parts,
+            "parts": dict(self.parts),
             "classes": list(self.classes),
-            "class_counts": self.class_counts,
-            "unreadable": list(self.unreadable),
+            "class_counts": dict(self.class_counts),
+            "unreadable": [asdict(one) for one in self.unreadable],
             "duplicates": [copies.to_json() for copies in self.duplicates],
             "leaks": self.list_leaks(),
-            "likely_groups": self.likely_groups,
-            "outliers": list(self.outliers),
-            "doubts": list(self.doubts),
+            "likely_groups": asdict(self.likely_groups) if self.likely_groups else None,
+            "outliers": [asdict(one) for one in self.outliers],
+            "doubts": [asdict(one) for one in self.doubts],
             "agreement": None if self.agreement is None else round(self.agreement, 4),
-            "shortcuts": [vars(shortcut) for shortcut in self.shortcuts],
-            "shift": self.shift,
-            "recipe": self.recipe,
-            "reason": self.reason,
+            "shortcuts": [asdict(shortcut) for shortcut in self.shortcuts],
+            "shift": self.advice.shift.to_json(),
+            "recipe": self.advice.recipe,
+            "reason": self.advice.reason,
             "folder": str(self.folder.absolute()) if self.folder else None,
             "fix": str(self.fix.absolute()) if self.fix else None,
             "left_out": self.left_out,
-            "seconds": self.seconds,
+            "seconds": dict(self.seconds),
         }
 
     def list_leaks(self) -> list[dict[str, Any]]:
@@ -112,9 +195,4 @@ class InspectResult:
             for one in self.duplicates
             if one.leaks
         ]
-        return copies + [{**one, "kind": "group"} for one in self.groups]
-
-
-def make_absolute(paths: Sequence[str]) -> tuple[str, ...]:
-    """Return absolute paths, without the folders' own links resolved."""
-    return tuple(str(Path(path).absolute()) for path in paths)
+        return copies + [{**asdict(one), "kind": "group"} for one in self.groups]

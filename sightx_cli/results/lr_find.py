@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 
 @dataclass(frozen=True)
-class LrFindResult:
-    """What the learning-rate finder found for a stage."""
+class FoundRates:
+    """The finder's curve (rates of the head, smoothed losses) and its suggestions by name."""
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    suggestions: Mapping[str, float]
+
+    @property
+    def chosen(self) -> float:
+        """The suggestion that is taken."""
+        return self.suggestions["valley"]
+
+
+@dataclass(frozen=True)
+class LrFindResult(FoundRates):
+    """What the learning-rate finder found for a stage, and where its picture lies."""
 
     stage: str
-    suggestions: dict[str, float]
-    chosen: float
     plot: Path
-    seconds: dict[str, float]
-    rates: list[float]
-    losses: list[float]
+    seconds: Mapping[str, float]
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `lr-find`."""
         return {
             "stage": self.stage,
-            "suggestions": self.suggestions,
+            "suggestions": dict(self.suggestions),
             "chosen": self.chosen,
             "plot": str(self.plot.absolute()),
-            "seconds": self.seconds,
-            "rates": self.rates,
-            "losses": self.losses,
+            "seconds": dict(self.seconds),
+            "rates": list(self.rates),
+            "losses": list(self.losses),
         }

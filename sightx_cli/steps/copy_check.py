@@ -7,13 +7,13 @@ features of all images are at hand, so the search costs next to nothing; the pix
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.progress import Listener
+from sightx_cli.results.leaks import CopiesAcross
 from sightx_cli.steps.preparation import Preparation
 
 if TYPE_CHECKING:
@@ -29,16 +29,6 @@ ALIKE = 0.6
 """The cosine from which a pair is compared. Of 40 photographs of ants and bees, all 40 re-saved at quality 50
 are above it, 38 cropped by 5 % on each side and 36 at half the size; of 153 others none. If images are alike, as
 X-rays are, others are above it too: the pixels decide."""
-
-
-@dataclass(frozen=True)
-class CopiesAcross:
-    """What was found: `copies` among `looked_at` pairs, with the names of one, and the seconds it took."""
-
-    copies: int
-    looked_at: int
-    example: tuple[str, str]
-    seconds: float
 
 
 def look_for_copies(preparation: Preparation, session: Session, listener: Listener) -> CopiesAcross | None:
@@ -117,11 +107,3 @@ def say_copies(found: CopiesAcross, preparation: Preparation, listener: Listener
         f"leak: {told}. What was seen in training is recognised, so the figures look better than they will be; "
         f"sightx inspect {preparation.options.source} shows them all, and --fix FILE lists what to leave out"
     )
-
-
-def describe_leaks(preparation: Preparation, copies: CopiesAcross | None) -> dict[str, Any] | None:
-    """Return what JSON holds of a given split's leaks: files and groups on both sides, and copies; None without any."""
-    if not preparation.leaks and copies is None:
-        return None
-    found = preparation.leaks.to_json(preparation.options.allow_leaks)
-    return found | ({"copies": copies.copies, "copies_among": copies.looked_at} if copies else {})

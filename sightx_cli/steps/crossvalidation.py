@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +30,6 @@ class Validated:
     rows: pd.DataFrame
     cross: CrossValidation
     seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the JSON contract of `cross_validation`."""
-        return self.cross.to_json()
 
 
 def validate_head(preparation: Preparation, session: Session, listener: Listener) -> Validated | None:

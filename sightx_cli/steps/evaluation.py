@@ -7,19 +7,21 @@ is the figure of the finished model, to the image, or it is said where they diff
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli import runs
+from sightx_cli.bundle.exporters import BUNDLED
 from sightx_cli.bundle.facts import BundleFacts, write_facts
+from sightx_cli.bundle.parity import SAME, Parity, hold_against
 from sightx_cli.bundle.predictor import Predictor, load_predictor
-from sightx_cli.bundle.product import write_headed_graph, write_probabilities_graph, write_weights
+from sightx_cli.bundle.product import Product
 from sightx_cli.progress import Listener
-from sightx_cli.results.fit import Figures, Intervals
+from sightx_cli.results.fit import PartFigures
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.task.task import Task
 
@@ -31,43 +33,22 @@ if TYPE_CHECKING:
 CHECKED_IMAGES = 64
 """For so many of a larger valid part the bundle must answer as the best epoch did."""
 
-SAME = 1e-3
-"""How far two probabilities of one answer may lie apart: 1e-5 is seen of two forms of one network in float32."""
+MEASURING = "measuring the valid part"
+"""The work as the user sees it."""
 
 
-@dataclass(frozen=True)
-class Measured:
-    """The figures of one part by the final model."""
-
-    figures: Figures
-    intervals: Intervals
-    classes: dict[str, Any]
-    targets: NDArray[np.int64]
-    probabilities: NDArray[np.float32]
-    predicted_by_bundle: int
-    """For how many of the images the bundle itself was run."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the figures, their intervals and those of each class."""
-        counts = {"images": len(self.targets), "predicted_by_bundle": self.predicted_by_bundle}
-        return {"metrics": self.figures, "intervals": dict(self.intervals), **counts, **self.classes}
-
-
-@dataclass(frozen=True)
-class Proof:
-    """The figures of the valid part, and of the test part where there is one."""
-
-    valid: Measured
-    test: Measured | None
-
-
-def prove(preparation: Preparation, session: Session, bundle: Path, listener: Listener) -> Proof:
-    """Write the bundle and measure it on the valid part and, once, on the test part."""
+def prove(
+    preparation: Preparation, session: Session, bundle: Path, listener: Listener
+) -> tuple[PartFigures, PartFigures | None]:
+    """Write the bundle and measure it on the valid part and, once, on the test part where there is one."""
     write_bundle(preparation, session, bundle, listener)
     predictor = load_predictor(bundle.parent)
-    valid = measure_valid(predictor, preparation, session, listener)
-    has_test = len(preparation.part("test")) > 0
-    return Proof(valid, measure_part(predictor, preparation, "test", listener) if has_test else None)
+    valid, test = preparation.part("valid"), preparation.part("test")
+    of_valid = measure_part(session.task, valid, *answer_valid(predictor, valid, session.best.probabilities, listener))
+    if not len(test):
+        return of_valid, None
+    answers = predict_rows(predictor, test, "measuring the test part", listener)
+    return of_valid, measure_part(session.task, test, answers, len(test))
 
 
 def write_bundle(preparation: Preparation, session: Session, folder: Path, listener: Listener) -> None:
@@ -85,74 +66,60 @@ def write_bundle(preparation: Preparation, session: Session, folder: Path, liste
         recipe=recipe.name,
         grey=recipe.model.grey,
     )
-    write_weights(session.model, folder / runs.BUNDLE_WEIGHTS)
-    graph, kept = folder / runs.BUNDLE_GRAPH, session.kept
-    features = kept.graph if kept and not session.best.backbone_trained and not facts.head["hidden"] else None
-    if features is None or not write_headed_graph(features, session.head, facts.task, graph):
-        reason = write_probabilities_graph(session.model, facts.task, facts.size_px, facts.mean, facts.std, graph)
-        if reason:
-            listener.warn(f"OpenVINO cannot convert this network ({reason}): predict runs it with torch, slower")
-            facts = replace(facts, graph=False)
-    write_facts(folder, facts)
+    kept, reads_kept = session.kept, not session.best.backbone_trained and not recipe.model.head.hidden
+    product = Product(session.model, facts, kept.graph if kept and reads_kept else None)
+    for exporter in BUNDLED:
+        why_not = exporter.write(product, folder)
+        if why_not:
+            listener.warn(f"{why_not}: predict runs it with torch, slower")
+    write_facts(folder, replace(facts, graph=(folder / runs.BUNDLE_GRAPH).is_file()))
 
 
-def measure_valid(predictor: Predictor, preparation: Preparation, session: Session, listener: Listener) -> Measured:
-    """Measure the valid part by the best epoch's answers, once the bundle gives the same for some of it.
+def answer_valid(
+    predictor: Predictor, part: pd.DataFrame, judged: NDArray[np.float32] | None, listener: Listener
+) -> tuple[NDArray[np.float32], int]:
+    """Return the finished model's probabilities (N, C) of the valid part, and of how many images the bundle gave them.
 
-    The bundle is run on images spread over the part, and on each that rounding could give another label: so the labels
-    counted are the bundle's, to the image. Of a small part, or where it answers otherwise, it is run on all.
+    They are the best epoch's (`judged`), once the bundle gives the same for some: for images spread over the part, and
+    for each that rounding could give another label. So the labels counted are the bundle's, to the image. Of a small
+    part, or where it answers otherwise, it is run on all.
     """
-    part, judged = preparation.part("valid"), session.best.probabilities
-    if judged is None or len(part) <= CHECKED_IMAGES:
-        measured = measure_part(predictor, preparation, "valid", listener)
-        if judged is not None:
-            say_differences(session.task, judged, measured.probabilities, part, listener)
-        return measured
-    task = predictor.facts.task
-    spread = np.linspace(0, len(part) - 1, CHECKED_IMAGES).astype(np.int64)
-    rows = np.union1d(spread, np.flatnonzero(task.measure_margins(judged) <= SAME))
-    bundled = predict_rows(predictor, part.iloc[rows], "checking the finished model", listener)
-    if np.abs(bundled - judged[rows]).max() > SAME:
-        measured = measure_part(predictor, preparation, "valid", listener)
-        say_differences(session.task, judged, measured.probabilities, part, listener)
-        return measured
+    task, rows = predictor.facts.task, np.arange(len(part))
+    if judged is None:
+        return predict_rows(predictor, part, MEASURING, listener), len(part)
+    work = MEASURING
+    if len(part) > CHECKED_IMAGES:
+        spread = np.linspace(0, len(part) - 1, CHECKED_IMAGES).astype(np.int64)
+        rows = np.union1d(spread, np.flatnonzero(task.measure_margins(judged) <= SAME))
+        work = "checking the finished model"
+    bundled = predict_rows(predictor, part.iloc[rows], work, listener)
+    if len(rows) < len(part) and not hold_against(task, judged[rows], bundled).holds:
+        rows, bundled = np.arange(len(part)), predict_rows(predictor, part, MEASURING, listener)
     probabilities = judged.copy()
     probabilities[rows] = bundled
-    say_differences(task, judged, probabilities, part, listener)
-    return measure_probabilities(task, probabilities, task.number(part["label"].tolist()), len(rows))
+    say_differences(hold_against(task, judged, probabilities), part, listener)
+    return probabilities, len(rows)
 
 
-def say_differences(
-    task: Task, judged: NDArray[np.float32], finished: NDArray[np.float32], part: pd.DataFrame, listener: Listener
-) -> None:
+def say_differences(parity: Parity, part: pd.DataFrame, listener: Listener) -> None:
     """Warn where the finished model gives images another label than its best epoch did, and name the first."""
-    others = np.flatnonzero(task.differ(judged, finished))
-    if len(others):
+    if parity.changed:
         listener.warn(
-            f"the finished model labels {len(others)} of the {len(part):,} validation images differently from its best "
-            f"epoch, {part['image'].iloc[others[0]]} first; the figures are those of the finished model"
+            f"the finished model labels {len(parity.changed)} of the {len(part):,} validation images differently from "
+            f"its best epoch, {part['image'].iloc[parity.changed[0]]} first; the figures are those of the finished "
+            "model"
         )
 
 
-def measure_part(predictor: Predictor, preparation: Preparation, split: str, listener: Listener) -> Measured:
-    """Predict a part from the bundle, as `sightx predict` would, and measure it."""
-    part = preparation.part(split)
-    task = predictor.facts.task
-    probabilities = predict_rows(predictor, part, f"measuring the {split} part", listener)
-    return measure_probabilities(task, probabilities, task.number(part["label"].tolist()), len(part))
-
-
-def measure_probabilities(
-    task: Task, probabilities: NDArray[np.float32], targets: NDArray[np.int64], bundled: int
-) -> Measured:
-    """Measure figures, intervals and classes of probabilities (N, C), `bundled` of them the bundle's own."""
-    return Measured(
+def measure_part(task: Task, part: pd.DataFrame, probabilities: NDArray[np.float32], bundled: int) -> PartFigures:
+    """Measure figures, intervals and classes of a part's probabilities (N, C), `bundled` of them the bundle's own."""
+    targets = task.number(part["label"].tolist())
+    return PartFigures(
         task.measure_figures(probabilities, targets),
         task.measure_intervals(probabilities, targets),
-        task.measure_classes(probabilities, targets),
-        targets,
-        probabilities,
+        len(part),
         bundled,
+        task.measure_classes(probabilities, targets),
     )
 
 

@@ -18,7 +18,6 @@ from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View
 from sightx_cli.progress import Listener
 from sightx_cli.quality.advice import choose_by_shift, describe_profile, guess_profile, measure_manifest_shift
-from sightx_cli.quality.leaks import Leaks
 from sightx_cli.recipe.catalog import find_recipe
 from sightx_cli.recipe.decision import VERDICTS, Choice, count_images, describe_band
 from sightx_cli.recipe.faults import is_within
@@ -27,6 +26,9 @@ from sightx_cli.recipe.overrides import apply_overrides, find_overridden
 from sightx_cli.recipe.plan import Plan, build_plan
 from sightx_cli.recipe.recipe import Recipe, parse_recipe
 from sightx_cli.recipe.values import SCRATCH
+from sightx_cli.results.inspect import Shift
+from sightx_cli.results.leaks import Leaks
+from sightx_cli.results.probe import ProbedChoices
 from sightx_cli.startup.imports import NETWORKS, importing
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.split import adjust_manifest, split_images
@@ -35,8 +37,6 @@ from sightx_cli.task.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from sightx_cli.quality.shift import Shift
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ class Preparation:
     plan: Plan
     metric: str
     task: Task
-    leaks: Leaks = field(default_factory=lambda: Leaks(()))
+    leaks: Leaks = field(default_factory=Leaks)
     folds: int = 0
-    probed: dict[str, object] | None = None
+    probed: ProbedChoices | None = None
     """What the probe measured and chose; None where it did not run."""
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
     shift: Shift | None = None
     """As measured; None where the user named a recipe or the shift."""
     store: FeatureStore | None = None

@@ -20,7 +20,6 @@ from sightx_cli.probe.trials import (
     MIN_BUDGET_SECONDS,
     PROBE_FOLDS,
     PROBE_IMAGES,
-    Trial,
     choose_probe_metric,
     choose_simplest,
     choose_weights_metric,
@@ -36,6 +35,7 @@ from sightx_cli.probe.trials import (
 from sightx_cli.progress import Listener
 from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.recipe.settings import BACKBONE, FIT, SIZE, TAPS, WEIGHTS, change_setting, read_setting
+from sightx_cli.results.probe import ProbedChoices, Trial
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.task.task import Task
 
@@ -91,6 +91,19 @@ class Probe:
     def measure(self, features: NDArray[np.float32], balanced: bool) -> CrossValidation:
         """Cross-validate a quick head on features (N, F)."""
         return measure_head(features, self.targets, self.fold_of, self.task, balanced, self.together, self.seed)
+
+    def conclude(self) -> ProbedChoices:
+        """Return what was measured and chosen."""
+        return ProbedChoices(
+            self.metric,
+            len(self.paths),
+            tuple(self.trials),
+            dict(self.chosen),
+            tuple(self.evidence.values()),
+            tuple(self.skipped),
+            self.budget_seconds,
+            self.seconds,
+        )
 
 
 def open_probe(preparation: Preparation, budget_seconds: float | None) -> Probe | None:
@@ -154,7 +167,7 @@ class Chooser:
         assumed = 0.0 if shared else estimate_forward_seconds(len(probe.paths), recipe.image.size_px)
         probe.spend(assumed, 0.0 if shared else self.features.seconds)
         start = self._measure(recipe, self.features)
-        probe.metric = choose_probe_metric(metric, start.metrics)
+        probe.metric = choose_probe_metric(metric, start.figures.metrics)
         stages = len(self.features.widths)
         if stages > 1 and recipe.model.head.pool == "avg":
             self._compare(TAPS, list_taps(recipe.model.head.taps, stages))
@@ -196,13 +209,13 @@ class Chooser:
                 continue
             clock = time.perf_counter()
             features = extracted[value] = self._extract(changed) if again else self.features
-            figures = self._measure(changed, features)
+            found = self._measure(changed, features)
             taken = time.perf_counter() - clock
             probe.spend(forward + heads, taken)
-            mean = figures.metrics[metric]
+            mean = found.figures.metrics[metric]
             if mean is not None:
-                trials.append(Trial(key, str(value), metric, mean, figures.errors[metric], round(taken, 3)))
-                losses[str(value)] = probe.task.measure_losses(figures.probabilities.astype(np.float64), probe.targets)
+                trials.append(Trial(key, str(value), metric, mean, found.figures.errors[metric], round(taken, 3)))
+                losses[str(value)] = probe.task.measure_losses(found.probabilities.astype(np.float64), probe.targets)
         if len(trials) < 2:
             return
         names = [str(value) for value in values]
@@ -272,18 +285,4 @@ def apply_probe(preparation: Preparation, probe: Probe, recipe: Recipe) -> Prepa
             value, value=probe.chosen.get(key, value.value), origin="probe" if changed else value.origin, evidence=line
         )
     plan = replace(preparation.plan, recipe=recipe, values=values)
-    return replace(preparation, recipe=recipe, plan=plan, probed=describe_probe(probe))
-
-
-def describe_probe(probe: Probe) -> dict[str, Any]:
-    """Return what JSON holds of a probe."""
-    return {
-        "metric": probe.metric,
-        "images": len(probe.paths),
-        "choices": [trial.to_json() for trial in probe.trials],
-        "chosen": dict(probe.chosen),
-        "evidence": list(probe.evidence.values()),
-        "skipped": list(probe.skipped),
-        "budget_seconds": round(probe.budget_seconds, 1),
-        "seconds": round(probe.seconds, 3),
-    }
+    return replace(preparation, recipe=recipe, plan=plan, probed=probe.conclude())

@@ -22,7 +22,6 @@ from sightx_cli.recipe.recipe import Recipe, recipe_to_toml
 from sightx_cli.report.plots import plot_confusion, plot_training
 from sightx_cli.results.fit import FitResult
 from sightx_cli.steps.crossvalidation import Validated, write_out_of_fold
-from sightx_cli.steps.evaluation import Proof
 from sightx_cli.steps.preparation import Preparation
 
 if TYPE_CHECKING:
@@ -39,10 +38,9 @@ def write_run(
     preparation: Preparation,
     session: Session,
     engine: EngineChoice,
-    proof: Proof,
     result: FitResult,
     rate_factor: float,
-    validated: Validated | None = None,
+    validated: Validated | None,
 ) -> None:
     """Write recipe, plan, fingerprint, split, history, metrics, environment and plots into a run folder."""
     trained = scale_recipe(preparation.recipe, rate_factor)
@@ -53,17 +51,17 @@ def write_run(
         **describe_weights(session.weights, preparation.options.weights is not None),
         "rate.factor": PlanValue(rate_factor, "option" if preparation.options.rate else "default"),
     }
-    plan = replace(preparation.plan, values=preparation.plan.values | found)
+    plan = replace(preparation.plan, values={**preparation.plan.values, **found})
     runs.write_json(folder / runs.PLAN, plan_to_json(plan))
     runs.write_json(folder / runs.FINGERPRINT, preparation.fingerprint.to_json())
     write_split(preparation.frame, folder / runs.SPLIT)
     write_history(folder / runs.HISTORY, session.history)
-    runs.write_json(folder / runs.METRICS, describe_metrics(proof, result))
+    runs.write_json(folder / runs.METRICS, result.metrics_to_json())
     runs.write_json(folder / runs.ENVIRONMENT, describe_environment(session))
     if validated is not None:
         write_out_of_fold(validated, session.task, folder / runs.OUT_OF_FOLD)
     plot_training(session.history, session.metric, folder / runs.TRAINING_PLOT)
-    plot_confusion(proof.valid.classes["confusion"], session.task.classes, folder / runs.CONFUSION_PLOT)
+    plot_confusion(result.valid.report.confusion, session.task.classes, folder / runs.CONFUSION_PLOT)
 
 
 def describe_weights(weights: Weights, given: bool) -> dict[str, PlanValue]:
@@ -109,18 +107,6 @@ def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(history)
-
-
-def describe_metrics(proof: Proof, result: FitResult) -> dict[str, Any]:
-    """Return the contents of metrics.json: the final model's figures by part, with intervals and by class."""
-    return {
-        "valid": proof.valid.to_json(),
-        "selected_on": result.selected_on,
-        "best": result.best,
-        **({"test": proof.test.to_json()} if proof.test else {}),
-        **({"cross_validation": result.cross_validation} if result.cross_validation else {}),
-        **({"leaks": result.leaks} if result.leaks else {}),
-    }
 
 
 def describe_environment(session: Session) -> dict[str, Any]:

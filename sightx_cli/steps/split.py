@@ -10,10 +10,12 @@ import numpy as np
 
 from sightx_cli.data.exclusions import exclude_images
 from sightx_cli.data.manifest import Manifest
-from sightx_cli.data.name_groups import Guess, find_names, guess_groups, name_files
+from sightx_cli.data.name_groups import find_names, guess_groups, name_files
 from sightx_cli.data.splits import assign_groups, join_groups, split_manifest
 from sightx_cli.progress import Listener
-from sightx_cli.quality.leaks import Leaks, find_leaks
+from sightx_cli.quality.leaks import find_leaks
+from sightx_cli.results.inspect import Guess
+from sightx_cli.results.leaks import Leaks
 from sightx_cli.task.task import Task
 
 if TYPE_CHECKING:
@@ -69,10 +71,10 @@ def split_images(options: Options, manifest: Manifest, frame: pd.DataFrame, task
     frame = assign_groups(frame, options.group_by)
     has_groups = bool((frame["group"] != "").any())
     guess = None if has_groups else guess_groups(frame["image"].tolist(), frame["label"].tolist())
-    leaks = Leaks(())
+    leaks = Leaks()
     if manifest.has_valid or manifest.has_test:
-        leaks = find_given_leaks(frame, guess)
-        say_leaks(leaks, options, listener)
+        leaks = replace(find_given_leaks(frame, guess), allowed=options.allow_leaks)
+        say_leaks(leaks, listener)
     if guess and not leaks.groups:
         listener.warn(
             f"file names such as {guess.example} look like groups: {guess.images:,} of {len(frame):,} images share a "
@@ -105,12 +107,12 @@ def find_given_leaks(frame: pd.DataFrame, guess: Guess | None) -> Leaks:
     return find_leaks(frame, digests, groups, guess.expression)
 
 
-def say_leaks(leaks: Leaks, options: Options, listener: Listener) -> None:
+def say_leaks(leaks: Leaks, listener: Listener) -> None:
     """Say before training what a given split leaks, and what to type; one note where the user allowed it."""
     if not leaks:
         return
     found = "; ".join(leaks.describe())
-    if options.allow_leaks:
+    if leaks.allowed:
         listener.note(f"leaks allowed: {found}")
         return
     option = f" {_name_option(leaks.expression)}" if leaks.expression else ""

@@ -43,7 +43,6 @@ def choose_rate_factor(preparation: Preparation, session: Session, listener: Lis
     recipe_rate = stage_rates(first, build_stage_groups(session.backbone, session.head, first))[-1]
     if rate == "auto":
         scale_head(session)
-        found = find_rates(session, first)
-        rate = found.suggestions["valley"]
+        rate = find_rates(session, first).chosen
         listener.note(f"learning rate found: {rate:.1e} for the first stage's head (the recipe says {recipe_rate:.1e})")
     return float(rate) / recipe_rate

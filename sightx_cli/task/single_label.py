@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.metrics.answers import measure_losses
-from sightx_cli.metrics.figures import measure_classes
+from sightx_cli.metrics.figures import ClassReport, measure_classes
 from sightx_cli.metrics.registry import ACCURACY, BALANCED_ACCURACY, SINGLE_LABEL, Metric
 from sightx_cli.task.task import Regression, Task
 
@@ -110,9 +110,9 @@ class SingleLabel(Task):
         """Return the class that a cell of the column `prediction` names."""
         return (prediction,)
 
-    def measure_classes(self, probabilities: object, targets: object) -> dict[str, Any]:
+    def measure_classes(self, probabilities: object, targets: object) -> ClassReport:
         """Measure each class's sensitivity, precision and support, and the confusion matrix."""
-        return measure_classes(probabilities, targets, self.classes).to_json()
+        return measure_classes(probabilities, targets, self.classes)
 
     def measure_losses(self, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> NDArray[Any]:
         """Measure −ln p(true class) of each image, (N,)."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.metrics.figures import measure_figures
+from sightx_cli.metrics.figures import ClassReport, measure_figures
 from sightx_cli.metrics.fold_intervals import FoldFigures, measure_fold_figures
 from sightx_cli.metrics.intervals import Interval, measure_intervals
 from sightx_cli.metrics.registry import Metric
@@ -160,8 +160,8 @@ class Task(ABC):
         return measure_fold_figures(probabilities, targets, folds, self.classes, self.kind, together, seed)
 
     @abstractmethod
-    def measure_classes(self, probabilities: object, targets: object) -> dict[str, Any]:
-        """Measure the figures of each class, as JSON has them."""
+    def measure_classes(self, probabilities: object, targets: object) -> ClassReport:
+        """Measure the figures of each class, and which are confused."""
 
     @abstractmethod
     def measure_losses(self, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> NDArray[Any]:

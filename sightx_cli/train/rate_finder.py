@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from fastai.callback.core import Callback
 from fastai.callback.schedule import SuggestionMethod
@@ -11,6 +9,7 @@ from fastai.callback.schedule import SuggestionMethod
 from sightx_cli.errors import TrainingError
 from sightx_cli.model.parameter_groups import stage_rates
 from sightx_cli.recipe.parts import TrainingStage
+from sightx_cli.results.lr_find import FoundRates
 from sightx_cli.train.callbacks import FiniteLoss, copy_weights
 from sightx_cli.train.learners import building_learner
 from sightx_cli.train.state import Session
@@ -18,15 +17,6 @@ from sightx_cli.train.state import Session
 STEPS = 100
 LOWEST_RATE, HIGHEST_RATE = 1e-7, 10.0
 """fastai's own range for the last group; the others keep their proportion to it."""
-
-
-@dataclass(frozen=True)
-class FoundRates:
-    """The finder's curve (rates of the head, smoothed losses) and its suggestions by name."""
-
-    rates: tuple[float, ...]
-    losses: tuple[float, ...]
-    suggestions: dict[str, float]
 
 
 class _Steps(Callback):

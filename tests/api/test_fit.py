@@ -132,7 +132,7 @@ def test_a_cache_that_cannot_be_written_is_one_warning_and_changes_no_figure(
         settings, heard = ("image.size_px=64", "stage.0.epochs=1"), Recorder()
         result = fit(digits, shift="similar", settings=settings, out=Path(store.name), listener=heard)
         weights = (result.run / "bundle" / "weights.safetensors").read_bytes()
-        return {"metrics": result.metrics, "probe": result.probe["evidence"]}, weights, heard.warnings
+        return {"metrics": result.metrics, "probe": result.probe.evidence}, weights, heard.warnings
 
     (tmp_path / "harmed").write_text("no folder")
     figures, weights, _ = run(tmp_path / "sound")
@@ -190,7 +190,7 @@ def test_whatever_trains_the_bundle_gives_the_accuracy_reported(
     assert starred["valid_loss"] == pytest.approx(result.metrics["loss"], abs=0.005)
     assert heard.warnings == []
     has_kept = "cache" not in how and "backbone" not in how
-    assert (result.prefix["engine"], result.prefix["views"]) == (("torch", 2) if has_kept else ("none", 0))
+    assert (result.prefix.engine, result.prefix.views) == (("torch", 2) if has_kept else ("none", 0))
 
 
 def test_a_test_part_is_measured_and_never_trained_on_or_chosen_by(
@@ -215,8 +215,8 @@ def test_a_test_part_is_measured_and_never_trained_on_or_chosen_by(
     assert first.metrics == second.metrics
     assert first.test is not None
     right, total = count_right(first.run, home / "data0", "test", 16)
-    assert (right / total, total) == (first.test["metrics"]["accuracy"], 12)
-    assert json.loads((first.run / "metrics.json").read_text())["test"]["metrics"] == first.test["metrics"]
+    assert (right / total, total) == (first.test.metrics["accuracy"], 12)
+    assert json.loads((first.run / "metrics.json").read_text())["test"]["metrics"] == first.test.metrics
 
 
 def make_parent(path: Path) -> Path:
@@ -385,8 +385,8 @@ def test_the_plan_is_shown_before_the_work_with_each_values_origin(fit_small: Ca
 
 def test_the_result_says_what_the_prefix_did(fit_small: Callable[..., FitResult]) -> None:
     first, second = (fit_small('image.profile="skin"').prefix for _ in range(2))  # views that no other test has
-    assert (first["engine"], first["cached"], first["views"]) == ("openvino", False, 2)
-    assert (second["cached"], second["views"]) == (True, 2)
+    assert (first.engine, first.cached, first.views) == ("openvino", False, 2)
+    assert (second.cached, second.views) == (True, 2)
 
 
 def test_classes_that_are_grades_choose_the_epoch_by_kappa(digits: Path, home: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_photograph_in_two_parts_is_a_leak(found: InspectResult) -> None:
 
 def test_what_cannot_be_read_is_named_and_not_counted(found: InspectResult) -> None:
     assert found.images == 43
-    assert list_names(one["file"] for one in found.unreadable) == ["train/bar/broken.jpg"]
+    assert list_names(one.file for one in found.unreadable) == ["train/bar/broken.jpg"]
 
 
 def test_the_answer_has_the_contract_of_json(found: InspectResult) -> None:
@@ -169,7 +169,7 @@ def test_only_the_shift_writes_no_file(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     result = inspect(faulty, only="shift")
-    assert result.shift["verdict"] == found.shift["verdict"]
+    assert result.advice.shift.verdict == found.advice.shift.verdict
     assert result.recipe == found.recipe
     assert result.folder is None
     assert list(tmp_path.iterdir()) == []

@@ -86,7 +86,7 @@ def test_what_was_chosen_stands_in_the_plan_with_its_evidence(digits: Path, how:
     value = probed.plan.values["model.head.taps"]
     assert (value.value, value.origin, value.evidence[:8]) == ("all", "probe", "taps all")
     assert probed.probed is not None
-    assert {"choices", "chosen", "seconds", "metric", "images"} <= set(probed.probed)
+    assert {"choices", "chosen", "seconds", "metric", "images"} <= set(probed.probed.to_json())
 
 
 def test_copies_and_groups_lie_in_one_fold(digits: Path, tmp_path: Path, how: dict[str, Any]) -> None:

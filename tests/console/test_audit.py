@@ -10,8 +10,14 @@ from rich.console import Console
 
 from sightx_cli.console import show_audit, show_comparison
 from sightx_cli.console.numbers import format_large, format_shape, format_short_rate
-from sightx_cli.model.cost import NetworkCost, StageCost, TrainingAudit
-from sightx_cli.results.audit import AuditResult, BackboneComparison, BackboneFacts
+from sightx_cli.results.audit import (
+    AuditResult,
+    BackboneComparison,
+    BackboneFacts,
+    NetworkCost,
+    StageCost,
+    TrainingAudit,
+)
 
 
 @pytest.mark.parametrize(

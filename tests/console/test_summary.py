@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,26 +12,40 @@ import pytest
 from sightx_cli.console import show_cache, show_fit, show_lr_find, show_predict
 from sightx_cli.console.curve import draw_curve
 from sightx_cli.console.numbers import format_bytes, format_count, format_figure, format_seconds
+from sightx_cli.metrics.figures import ClassReport
+from sightx_cli.metrics.fold_intervals import FoldFigures
+from sightx_cli.results.cache import CacheEntry, CacheListing
+from sightx_cli.results.fit import BestEpoch, FitResult, PartFigures, PrefixFacts
+from sightx_cli.results.leaks import CopiesAcross, Leaks, PartLeak
+from sightx_cli.results.lr_find import LrFindResult
+from sightx_cli.results.predict import PredictResult
 
 METRICS = {"accuracy": 0.95424, "balanced_accuracy": 0.95, "roc_auc": 0.99, "quadratic_kappa": None, "loss": 0.12}
 
 
-def build_fit(**changed: Any) -> Any:
-    values = {
+INTERVALS = dict.fromkeys(METRICS, None) | {"accuracy": (0.909, 0.978)}
+
+
+def build_part(**figures: float) -> PartFigures:
+    return PartFigures(METRICS | figures, INTERVALS, 153, 153, ClassReport((), ()))
+
+
+def build_fit(**changed: Any) -> FitResult:
+    values: dict[str, Any] = {
         "run": Path("/runs/a"),
         "recipe": "natural-small",
+        "reason": "named",
         "images": {"train": 243, "valid": 153},
         "task": "single-label",
         "classes": ("ants", "bees"),
-        "metrics": METRICS,
-        "intervals": {},
+        "valid": build_part(),
         "test": None,
         "selected_on": True,
         "seconds": {"total": 12.3},
-        "unreadable": [],
-        "interrupted": False,
+        "prefix": PrefixFacts("none", None, "", False, 0),
+        "best": BestEpoch("head", 1, "accuracy"),
     }
-    return SimpleNamespace(**(values | changed))
+    return FitResult(**(values | changed))
 
 
 def test_a_fit_ends_with_its_figures_and_its_run(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,15 +68,15 @@ def test_a_figure_that_does_not_exist_is_left_out(capsys: pytest.CaptureFixture[
 
 
 def test_intervals_stand_beside_their_figures(capsys: pytest.CaptureFixture[str]) -> None:
-    show_fit(build_fit(intervals={"accuracy": (0.909, 0.978)}))
+    show_fit(build_fit())
     assert re.search(r"accuracy +0\.9542 +0\.909 – 0\.978", capsys.readouterr().out)
 
 
 def test_a_test_part_has_its_own_column(capsys: pytest.CaptureFixture[str]) -> None:
-    show_fit(build_fit(test={"accuracy": 0.5, "loss": 1.0}))
+    show_fit(build_fit(test=build_part(accuracy=0.5, loss=1.0)))
     found = capsys.readouterr().out
-    assert re.search(r"valid +test", found)
-    assert re.search(r"accuracy +0\.9542 +0\.5000", found)
+    assert re.search(r"valid +95 % interval +test", found)
+    assert re.search(r"accuracy +0\.9542 +0\.909 – 0\.978 +0\.5000", found)
 
 
 def test_a_flattered_figure_is_called_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,7 +87,7 @@ def test_a_flattered_figure_is_called_so(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_unreadable_images_are_counted_and_the_first_named(capsys: pytest.CaptureFixture[str]) -> None:
-    show_fit(build_fit(unreadable=[f"{number}.png: cut short" for number in range(9)]))
+    show_fit(build_fit(unreadable=tuple(f"{number}.png: cut short" for number in range(9))))
     found = capsys.readouterr().out
     assert "9 unreadable images, left out" in found
     assert "4.png: cut short" in found
@@ -82,17 +95,16 @@ def test_unreadable_images_are_counted_and_the_first_named(capsys: pytest.Captur
 
 
 def test_cross_validated_figures_stand_apart_and_say_what_was_validated(capsys: pytest.CaptureFixture[str]) -> None:
-    validation = {"folds": 5, "model": "linear head", "metrics": METRICS, "intervals": {"accuracy": (0.92, 0.97)}}
-    show_fit(build_fit(cross_validation=validation))
+    show_fit(build_fit(cross_validation=FoldFigures(5, METRICS, INTERVALS | {"accuracy": (0.92, 0.97)}, {})))
     found = capsys.readouterr().out
-    assert re.search(r"5-fold cross-validation, linear head +mean", found)
+    assert re.search(r"5-fold cross-validation, linear head on frozen features +mean", found)
     assert re.search(r"accuracy +0\.9542 +0\.920 – 0\.970", found)
 
 
 def test_leaks_are_repeated_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
-    show_fit(build_fit(leaks={"files": 4, "groups": 661, "allowed": False}))
+    show_fit(build_fit(leaks=Leaks((PartLeak("valid", "train", 4, 661, 700, 900),))))
     assert "661 groups and 4 identical files on both sides of the split" in capsys.readouterr().out
-    show_fit(build_fit(leaks={"files": 0, "groups": 0, "allowed": False, "copies": 6, "copies_among": 100}))
+    show_fit(build_fit(leaks=Leaks(copies=CopiesAcross(6, 100, ("a.png", "b.png"), 1.0))))
     assert "  6 re-saved copies on both sides of the split" in capsys.readouterr().out
 
 
@@ -102,14 +114,10 @@ def test_an_interrupted_fit_says_that_its_best_epoch_is_kept(capsys: pytest.Capt
 
 
 def test_the_finder_shows_a_curve_and_its_rates(capsys: pytest.CaptureFixture[str]) -> None:
-    rates = [10 ** (-6 + number / 20) for number in range(120)]
-    losses = [1.0 - 0.5 * (number > 60) for number in range(120)]
+    rates = tuple(10 ** (-6 + number / 20) for number in range(120))
+    losses = tuple(1.0 - 0.5 * (number > 60) for number in range(120))
     suggestions = {"valley": 1e-3, "steep": 2e-3, "minimum": 0.01}
-    show_lr_find(
-        SimpleNamespace(
-            rates=rates, losses=losses, suggestions=suggestions, chosen=1e-3, plot=Path("/a.png"), seconds=1
-        )
-    )
+    show_lr_find(LrFindResult(rates, losses, suggestions, "head", Path("/a.png"), {"total": 1.0}))
     found = capsys.readouterr().out
     assert any(0x2800 < ord(letter) <= 0x28FF for letter in found)
     assert re.search(r"valley +1\.0e-03 +chosen", found)
@@ -118,10 +126,11 @@ def test_the_finder_shows_a_curve_and_its_rates(capsys: pytest.CaptureFixture[st
 
 def test_predictions_end_with_counts_and_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     show_predict(
-        SimpleNamespace(
+        PredictResult(
             images=1000,
             unreadable=2,
             output=Path("/p.csv"),
+            run=Path("/runs/a"),
             seconds={"total": 4.0},
             images_per_second=250.0,
             counts={"ants": 900, "bees": 98, "wasps": 0},
@@ -136,11 +145,8 @@ def test_predictions_end_with_counts_and_the_table(capsys: pytest.CaptureFixture
 
 
 def test_the_cache_is_listed_newest_first(capsys: pytest.CaptureFixture[str]) -> None:
-    entries = [
-        SimpleNamespace(name=f"{day}", bytes_on_disk=2e6, last_used=datetime(2026, 1, day), what="scans")
-        for day in (1, 2)
-    ]
-    show_cache(SimpleNamespace(folder=Path("/c"), entries=entries, total_bytes=4e6, budget_bytes=2e10))
+    entries = tuple(CacheEntry(f"{day}", 2_000_000, datetime(2026, 1, day), "scans") for day in (2, 1))
+    show_cache(CacheListing(Path("/c"), entries, 20_000_000_000))
     found = capsys.readouterr().out
     assert found.index("2026-01-02") < found.index("2026-01-01")
     assert "4.0 MB of 20.0 GB   /c" in found

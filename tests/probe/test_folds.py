@@ -99,17 +99,19 @@ def test_digits_are_told_apart_out_of_fold_and_the_mean_is_that_of_the_folds() -
     (features, targets), task = load(), SingleLabel(("0", "1", "2"))
     fold_of = assign_folds(targets, [""] * len(targets), 4, 0)
     found = cross_validate(features, targets, fold_of, task, True, [""] * len(targets))
-    assert found.folds == 4
-    assert found.metrics["accuracy"] is not None
-    assert found.metrics["accuracy"] > 0.97
+    assert found.figures.folds == 4
+    assert found.figures.metrics["accuracy"] is not None
+    assert found.figures.metrics["accuracy"] > 0.97
     by_fold = [
         task.measure_figures(found.probabilities[fold_of == f], targets[fold_of == f])["accuracy"] for f in range(1, 5)
     ]
-    assert found.metrics["accuracy"] == pytest.approx(np.mean([value for value in by_fold if value is not None]))
-    assert found.metrics["quadratic_kappa"] is None
-    assert found.intervals["quadratic_kappa"] is None
+    assert found.figures.metrics["accuracy"] == pytest.approx(
+        np.mean([value for value in by_fold if value is not None])
+    )
+    assert found.figures.metrics["quadratic_kappa"] is None
+    assert found.figures.intervals["quadratic_kappa"] is None
     for name in ("accuracy", "balanced_accuracy", "roc_auc", "loss"):
-        interval, mean = found.intervals[name], found.metrics[name]
+        interval, mean = found.figures.intervals[name], found.figures.metrics[name]
         assert interval is not None
         assert mean is not None
         assert interval[0] - 1e-9 <= mean <= interval[1] + 1e-9
@@ -124,7 +126,7 @@ def test_noise_is_not_told_apart_where_a_patient_lies_in_one_fold() -> None:
     for groups in ([""] * 160, names):
         fold_of = assign_folds(targets, groups, 5, 0)
         found = cross_validate(features, targets, fold_of, TWO, False, groups)
-        accuracy[bool(groups[0])] = found.metrics["accuracy"] or 0.0
+        accuracy[bool(groups[0])] = found.figures.metrics["accuracy"] or 0.0
     assert accuracy[False] > 0.9  # each patient on both sides: recognised, not understood
     assert accuracy[True] < 0.7
 
@@ -137,9 +139,11 @@ def test_images_of_a_patient_are_no_independent_evidence() -> None:
     fold_of = assign_folds(targets, names, 5, 0)
     by_image = measure_folds(probabilities, targets, fold_of, TWO, [""] * 240)
     by_patient = measure_folds(probabilities, targets, fold_of, TWO, names)
-    assert by_patient.metrics == by_image.metrics
+    assert by_patient.figures.metrics == by_image.figures.metrics
     for name in ("accuracy", "roc_auc", "loss"):
-        assert by_patient.errors[name] == pytest.approx(2 * by_image.errors[name], rel=0.25)  # √4 images a patient
+        assert by_patient.figures.errors[name] == pytest.approx(
+            2 * by_image.figures.errors[name], rel=0.25
+        )  # √4 images a patient
 
 
 def test_the_same_seed_gives_the_same_figures() -> None:
@@ -148,7 +152,7 @@ def test_the_same_seed_gives_the_same_figures() -> None:
     first, second = (
         cross_validate(features, targets, fold_of, Grades(("a", "b", "c")), True, [""] * 45, 1) for _ in range(2)
     )
-    assert first.to_json() == second.to_json()
+    assert first.figures == second.figures
 
 
 def test_all_right_is_not_certain() -> None:
@@ -156,8 +160,8 @@ def test_all_right_is_not_certain() -> None:
     targets = np.repeat([0, 1], 20)
     fold_of = assign_folds(targets, [""] * 40, 5, 0)
     found = cross_validate(features, targets, fold_of, TWO, False, [""] * 40)
-    interval = found.intervals["accuracy"]
-    assert found.metrics["accuracy"] == 1.0
+    interval = found.figures.intervals["accuracy"]
+    assert found.figures.metrics["accuracy"] == 1.0
     assert interval is not None
     assert 0.85 < interval[0] < 0.95
     assert interval[1] == 1.0
@@ -170,8 +174,8 @@ def test_no_view_of_an_image_is_learned_by_the_head_that_predicts_it() -> None:
     fold_of = assign_folds(targets, [""] * 120, 5, 0)
     views = [features + 0.01 * chance.normal(size=features.shape).astype(np.float32)] * 3
     found = cross_validate(features, targets, fold_of, TWO, False, [""] * 120, views=views)
-    assert found.metrics["accuracy"] is not None
-    assert found.metrics["accuracy"] < 0.7
+    assert found.figures.metrics["accuracy"] is not None
+    assert found.figures.metrics["accuracy"] < 0.7
 
 
 def test_views_are_learned_from() -> None:
@@ -182,6 +186,6 @@ def test_views_are_learned_from() -> None:
     views = [(apart + chance.normal(0, 6, (40, 30))).astype(np.float32) for _ in range(7)]
     fold_of = assign_folds(targets, [""] * 40, 5, 0)
     alone, helped = (cross_validate(plain, targets, fold_of, TWO, False, [""] * 40, views=more) for more in ([], views))
-    assert alone.metrics["loss"] is not None
-    assert helped.metrics["loss"] is not None
-    assert helped.metrics["loss"] < alone.metrics["loss"]
+    assert alone.figures.metrics["loss"] is not None
+    assert helped.figures.metrics["loss"] is not None
+    assert helped.figures.metrics["loss"] < alone.figures.metrics["loss"]

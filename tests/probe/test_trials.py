@@ -151,8 +151,8 @@ def test_the_quick_head_says_what_the_slow_one_says(classes: int) -> None:
     names = tuple(map(str, range(classes)))
     quick = measure_head(features, targets, fold_of, SingleLabel(names), True, alone)
     slow = cross_validate(features, targets, fold_of, SingleLabel(names), True, alone)
-    assert quick.metrics["accuracy"] == pytest.approx(slow.metrics["accuracy"], abs=0.03)
-    assert quick.metrics["loss"] == pytest.approx(slow.metrics["loss"], abs=0.08)
+    assert quick.figures.metrics["accuracy"] == pytest.approx(slow.figures.metrics["accuracy"], abs=0.03)
+    assert quick.figures.metrics["loss"] == pytest.approx(slow.figures.metrics["loss"], abs=0.08)
 
 
 @pytest.mark.parametrize("shape", [(10, 40), (40, 10)])

@@ -22,7 +22,7 @@ def test_files_and_groups_on_both_sides_are_counted() -> None:
         r"1 of the 2 groups in valid (2 images) are also in train, judging by file names (p\d)",
         "1 identical file in train and valid",
     ]
-    assert leaks.to_json(False) == {"files": 1, "groups": 1, "allowed": False, "group_by": r"p\d"}  # type: ignore[attr-defined]
+    assert leaks.to_json() == {"files": 1, "groups": 1, "allowed": False, "group_by": r"p\d"}  # type: ignore[attr-defined]
 
 
 def test_a_test_part_is_compared_with_both_others() -> None:

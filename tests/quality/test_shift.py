@@ -15,7 +15,8 @@ from sightx_cli.errors import DataError
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.progress import Recorder, Silent
 from sightx_cli.quality.divergence import EDGE, choose_edge, describe_distance
-from sightx_cli.quality.shift import SHIFT_IMAGES, Shift, measure_shift, read_sample
+from sightx_cli.quality.shift import SHIFT_IMAGES, measure_shift, read_sample
+from sightx_cli.results.inspect import Shift
 
 SECOND = """
 import sys
@@ -70,7 +71,7 @@ def test_photographs_are_similar_and_drawn_digits_different(measured: Shift, dra
     assert measured.score < EDGE
     digits = measure_shift(drawings[::3], Silent())
     assert digits.verdict == "different"
-    assert digits.distance == f"{digits.score:.2f}, well beyond 0.37"
+    assert describe_distance(digits.score, digits.edge) == "well beyond"
 
 
 def test_noise_is_farther_than_any_image(tmp_path: Path) -> None:

@@ -62,8 +62,9 @@ def test_copies_saved_anew_are_warned_of_with_an_example_and_counted(
     result, heard = fit_split(split)
     (said,) = [line for line in heard.warnings if line.startswith("leak")]
     assert result.leaks is not None
-    assert 2 <= result.leaks["copies"] <= 4  # of drawings this small the network takes one or another for none
-    assert said.startswith(f"leak: {result.leaks['copies']} of the {result.leaks['copies_among']} valid images")
+    assert result.leaks.copies is not None
+    assert 2 <= result.leaks.copies.copies <= 4  # of drawings this small the network takes one or another for none
+    assert said.startswith(f"leak: {result.leaks.copies.copies} of the {result.leaks.copies.looked_at} valid images")
     assert "copy" in said
     assert f"sightx inspect {split}" in said
 
@@ -77,7 +78,8 @@ def test_without_a_cache_copies_are_found_too_and_nothing_of_the_images_is_writt
     monkeypatch.setenv("SIGHTX_CACHE", str(tmp_path / "store"))
     result, _ = fit_split(split, cache=False)
     assert result.leaks is not None
-    assert result.leaks["copies"] >= 2
+    assert result.leaks.copies is not None
+    assert result.leaks.copies.copies >= 2
     assert not (tmp_path / "store").exists()
 
 
@@ -86,7 +88,7 @@ def test_allowed_leaks_are_only_noted(split: Path, fit_split: Callable[..., tupl
     assert not [line for line in heard.warnings if line.startswith("leak")]
     assert [line for line in heard.notes if "copies" in line]
     assert result.leaks is not None
-    assert result.leaks["allowed"]
+    assert result.leaks.allowed
 
 
 def test_without_copies_and_without_a_given_split_nothing_is_said(

@@ -15,6 +15,7 @@ from PIL import Image
 from sightx_cli.recipe.catalog import find_recipe
 from sightx_cli.recipe.plan import ORIGINS
 from sightx_cli.recipe.recipe import load_recipe, recipe_to_table
+from sightx_cli.results.fit import BestEpoch
 from sightx_cli.steps.run_files import scale_recipe
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def test_the_history_has_the_solved_head_and_every_epoch(digits_run: FitResult) 
 
 def test_the_product_has_the_figures_of_its_best_epoch(digits_run: FitResult) -> None:
     kept = [row for row in read_rows(digits_run, "history.csv") if row["best"]][-1]
-    assert digits_run.best == {"stage": kept["stage"], "epoch": int(kept["epoch"]), "metric": "accuracy"}
+    assert digits_run.best == BestEpoch(kept["stage"], int(kept["epoch"]), "accuracy")
     assert float(kept["accuracy"]) == digits_run.metrics["accuracy"]
     assert float(kept["valid_loss"]) == pytest.approx(digits_run.metrics["loss"], abs=0.01)
 

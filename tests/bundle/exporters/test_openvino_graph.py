@@ -1,4 +1,4 @@
-"""What a fit writes: the weights, and a graph from images to the probabilities that the model gives."""
+"""The compiled graph gives the probabilities of the model, whichever way it was made."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
-from sightx_cli.bundle.product import write_headed_graph, write_probabilities_graph, write_weights
+from sightx_cli.bundle.exporters.openvino_graph import OpenVinoGraph, append_head
+from sightx_cli.bundle.facts import BundleFacts
+from sightx_cli.bundle.product import Product
 from sightx_cli.engine.conversion import convert_module, write_graph
 from sightx_cli.engine.headed_graph import append_linear_head
 from sightx_cli.engine.interface import FEATURES, PROBABILITIES
@@ -23,6 +24,7 @@ from sightx_cli.task.single_label import SingleLabel
 
 TASK = SingleLabel(("a", "b", "c"))
 MEAN, STD = (0.25, 0.5, 0.375), (0.5, 0.25, 0.75)
+FACTS = BundleFacts(TASK, 32, "squash", MEAN, STD, "test_resnet", {"taps": "all"}, "mine")
 
 
 @pytest.fixture
@@ -53,7 +55,8 @@ def predict(graph: Path) -> Any:
 
 
 def test_the_graph_gives_the_models_probabilities_of_uint8_images(classifier: nn.Sequential, tmp_path: Path) -> None:
-    write_probabilities_graph(classifier, TASK, 32, MEAN, STD, tmp_path / "graph.xml")
+    assert OpenVinoGraph().write(Product(classifier, FACTS), tmp_path) == ""
+    assert {path.name for path in tmp_path.iterdir()} == set(OpenVinoGraph.files)
     probabilities = predict(tmp_path / "graph.xml")
     np.testing.assert_allclose(probabilities, compute_eagerly(classifier, draw_images()), atol=1e-4)
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
@@ -66,7 +69,7 @@ def test_a_head_put_behind_the_kept_graph_gives_the_same(classifier: nn.Sequenti
     assert isinstance(head, nn.Sequential)
     prefix, kept = Prefix(backbone, [2], features=True), tmp_path / "kept.xml"
     write_graph(convert_module(prefix, prefix.output_names(), 32, MEAN, STD), kept)
-    assert write_headed_graph(kept, head, TASK, tmp_path / "graph.xml")
+    assert append_head(Product(classifier, FACTS, kept), tmp_path / "graph.xml")
     probabilities = predict(tmp_path / "graph.xml")
     np.testing.assert_allclose(probabilities, compute_eagerly(classifier, draw_images()), atol=1e-4)
 
@@ -87,17 +90,8 @@ def test_the_graph_ends_with_the_activation_it_is_told(classifier: nn.Sequential
 
 def test_no_head_is_put_behind_a_damaged_graph(classifier: nn.Sequential, tmp_path: Path) -> None:
     (tmp_path / "kept.xml").write_text("<net/>")
-    head = classifier[1]
-    assert isinstance(head, nn.Sequential)
-    assert not write_headed_graph(tmp_path / "kept.xml", head, TASK, tmp_path / "graph.xml")
+    product = Product(classifier, FACTS, tmp_path / "kept.xml")
+    assert not append_head(product, tmp_path / "graph.xml")
     assert not (tmp_path / "graph.xml").exists()
-
-
-def test_the_weights_file_holds_the_whole_model_and_can_be_read_by_others(
-    classifier: nn.Sequential, tmp_path: Path
-) -> None:
-    write_weights(classifier, tmp_path / "model.safetensors")
-    written, own = load_file(tmp_path / "model.safetensors"), classifier.state_dict()
-    assert written.keys() == own.keys()
-    assert all(torch.equal(written[name], own[name]) for name in own)
-    assert (tmp_path / "model.safetensors").stat().st_mode & 0o777 == 0o644
+    assert OpenVinoGraph().write(product, tmp_path) == ""  # the network is converted instead
+    np.testing.assert_allclose(predict(tmp_path / "graph.xml"), compute_eagerly(classifier, draw_images()), atol=1e-4)

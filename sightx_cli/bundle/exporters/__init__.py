@@ -1,0 +1,18 @@
+"""The formats of a trained model: a new one is a module here and a line in EXPORTERS.
+
+What is written is held against the bundle's own answers (`bundle.parity`) before anyone gets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sightx_cli.bundle.exporters.openvino_graph import OpenVinoGraph
+from sightx_cli.bundle.exporters.safetensors_weights import SafetensorsWeights
+from sightx_cli.bundle.product import Exporter
+
+BUNDLED: tuple[Exporter, ...] = (SafetensorsWeights(), OpenVinoGraph())
+"""What every bundle holds: the weights, and the graph that predicts."""
+
+EXPORTERS: Mapping[str, Exporter] = {exporter.name: exporter for exporter in BUNDLED}
+"""All formats by name."""
