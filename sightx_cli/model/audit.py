@@ -28,7 +28,7 @@ def audit_classifier(
     run: Path | None = None,
     images: int | None = None,
 ) -> AuditResult:
-    """Measure a classifier and put what a recipe makes of it into words."""
+    """Measure a classifier, and describe what a recipe trains of it."""
     training = tuple(audit_training(model, stage) for stage in recipe.stage)
     cost = measure_cost(model, recipe.image.size_px)
     shares = [
@@ -67,7 +67,7 @@ def _judge(
 
 
 def weigh_backbone(name: str, classes: int, settings: Sequence[str]) -> BackboneFacts:
-    """Count one backbone with a linear classifier, without its numbers."""
+    """Count one backbone with a linear classifier, without its weights."""
     recipe = build_audited_recipe(None, name, settings)
     model = build_untrained(recipe, classes, shapes_only=True)
     cost = measure_cost(model, recipe.image.size_px)

@@ -123,7 +123,7 @@ def gather_findings(
 
 
 def find_split_groups(groups: Sequence[str], splits: Sequence[str]) -> list[dict[str, Any]]:
-    """Find the groups ("" for none) that stand in more than one part: their names and the places of their images."""
+    """Find the groups ("" for none) that are in more than one part: their names and the places of their images."""
     members: dict[str, list[int]] = defaultdict(list)
     for place, group in enumerate(groups):
         if group:
@@ -136,7 +136,7 @@ def find_split_groups(groups: Sequence[str], splits: Sequence[str]) -> list[dict
 
 
 def guess_likely_groups(frame: pd.DataFrame) -> dict[str, Any] | None:
-    """Say what the file names suggest as groups, and how many of these stand in more than one part."""
+    """Say what the file names suggest as groups, and how many of these are in more than one part."""
     guess = guess_groups(frame["image"].tolist(), frame["label"].tolist())
     if guess is None:
         return None

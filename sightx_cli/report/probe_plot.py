@@ -15,7 +15,7 @@ def plot_probe(
 ) -> None:
     """Plot every measured value on the left, the chosen ones marked, and the metric by depth on the right."""
     figure, (left, right) = _new_figure(2)
-    # One axis bears one kind of figure: class weights may be judged by another.
+    # One axis shows one kind of figure: class weights may be judged by another.
     falls = METRICS[metric].lower_is_better
     rows = [trial for trial in reversed(choices) if METRICS[trial["metric"]].lower_is_better == falls]
     name = find_title(metric) + (" (lower is better)" if falls else "")
@@ -39,7 +39,7 @@ def plot_probe(
         errors = [stage[f"{key}_error"] for stage in depth]
         right.errorbar(places, values, yerr=errors, color=colour, label=label, marker="o", markersize=4, capsize=2)
     right.set_xticks(places, [stage["stage"] for stage in depth], rotation=35, ha="right", parse_math=False)
-    right.set_title("a head on the output of each stage", loc="left", fontsize=10)
+    right.set_title("a head on the features of each stage", loc="left", fontsize=10)
     right.set_ylabel(name)
     if depth:
         right.legend(frameon=False, fontsize=8)

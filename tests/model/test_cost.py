@@ -125,7 +125,7 @@ def test_what_joins_within_a_stage_counts_from_then_on(open_backbone: Open) -> N
 @pytest.mark.parametrize(
     ("cuts", "taps"), [([5], "all"), ([4, 5], "all"), ([4, 2], "last:3"), ([0, 3], "last"), ([1], "last:3")]
 )
-def test_what_is_kept_is_what_the_store_will_hold(cuts: list[int], taps: str, open_backbone: Open) -> None:
+def test_what_is_cached_is_what_the_store_will_hold(cuts: list[int], taps: str, open_backbone: Open) -> None:
     backbone = open_backbone("resnet18", 64, taps)
     model = classify(backbone)
     prefix = Prefix(backbone, [cut for cut in cuts if 0 < cut < 5], features=True)
@@ -136,7 +136,7 @@ def test_what_is_kept_is_what_the_store_will_hold(cuts: list[int], taps: str, op
     )
 
 
-def test_nothing_is_kept_where_nothing_is_frozen(open_backbone: Open) -> None:
+def test_nothing_is_cached_where_nothing_is_frozen(open_backbone: Open) -> None:
     model = classify(open_backbone("resnet18", 64))
     assert list_kept(model, measure_cost(model, 64), [0, 0]) == ()
 
