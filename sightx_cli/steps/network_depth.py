@@ -1,4 +1,4 @@
-"""What each stage of a network says of the images: where freezing it costs nothing."""
+"""What each stage of a network knows about the images: up to where freezing costs nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sightx_cli.steps.recipe_search import Chooser
 
 
 def measure_depth(chooser: Chooser, preparation: Preparation) -> list[dict[str, Any]]:
-    """Measure a head on each stage's output alone, and on all outputs up to it: where the network has said it all."""
+    """Measure a head on each stage's output alone, and on all outputs up to it, to see where it gains nothing more."""
     from sightx_cli.model.classifier import build_backbone
     from sightx_cli.steps.session import say_weights
 
@@ -42,7 +42,7 @@ def measure_depth(chooser: Chooser, preparation: Preparation) -> list[dict[str, 
 
 
 def describe_depth(depth: Sequence[dict[str, Any]], metric: str) -> str:
-    """Say where freezing pays: from which stage on the network adds nothing that these images show."""
+    """Say where freezing pays: the stage after which the network gains nothing more on these images."""
     known = [stage for stage in depth if stage["up_to"] is not None]
     if not known:
         return ""
@@ -51,8 +51,8 @@ def describe_depth(depth: Sequence[dict[str, Any]], metric: str) -> str:
     edge = sign * best["up_to"] - best["up_to_error"]
     first = next(stage for stage in known if sign * stage["up_to"] >= edge)
     if first is depth[-1]:
-        return "every stage adds to what the earlier ones say: keep them all"
+        return "every stage improves on the earlier ones: all of them matter"
     return (
-        f"the stages up to {first['stage']} already say what all say, within one standard error: freezing them costs "
-        "nothing, the stages behind are the ones to train"
+        f"the stages up to {first['stage']} already do as well as all, within one standard error: freezing them costs "
+        "nothing, the later stages are the ones to train"
     )
