@@ -1,4 +1,4 @@
-"""`list_cache` and `clear_cache`: what the store of prefix outputs holds."""
+"""`list_cache` and `clear_cache`: the contents of the feature store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sightx_cli.results.cache import CacheEntry, CacheListing
 
 
 def list_cache() -> CacheListing:
-    """List what the store holds, the newest first."""
+    """List the contents of the store, newest first."""
     store = FeatureStore()
     entries = [
         CacheEntry(e.name, e.bytes_on_disk, datetime.fromtimestamp(e.last_used), e.what) for e in store.list_entries()
@@ -18,5 +18,5 @@ def list_cache() -> CacheListing:
 
 
 def clear_cache() -> int:
-    """Remove all that the store holds; returns the bytes freed."""
+    """Remove everything in the store; returns the bytes freed."""
     return FeatureStore().clear()

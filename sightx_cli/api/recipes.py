@@ -50,12 +50,12 @@ def read_recipe(name: str | Path) -> dict[str, Any]:
 
 
 def decide_recipe(images: int, shift: Verdict) -> Choice:
-    """Look up which recipe fits so many images for training, and why."""
+    """Look up which recipe fits this many training images, and why."""
     return choose_recipe(images, shift)
 
 
 def check_recipes(files: Sequence[str | Path]) -> dict[Path, tuple[str, ...]]:
-    """Check recipe files, or shipped names: the faults of each, none where it is right."""
+    """Check recipe files, or shipped names: the faults of each, empty for a valid one."""
     from sightx_cli.recipe.catalog import check_recipes
 
     return check_recipes(files)

@@ -46,9 +46,9 @@ def write_probabilities_graph(
 
 
 def write_headed_graph(features_graph: Path, head: nn.Sequential, task: Task, path: Path) -> bool:
-    """Write the graph to probabilities from a kept graph to features and a linear head: no conversion is needed.
+    """Write the graph to probabilities from a cached graph to features and a linear head: no conversion is needed.
 
-    Returns whether it did: not when the kept graph is missing or damaged.
+    Returns whether it did: not if the cached graph is missing or damaged.
     """
     from sightx_cli.engine.conversion import write_graph
     from sightx_cli.engine.headed_graph import append_linear_head

@@ -1,4 +1,4 @@
-"""How every command answers and talks."""
+"""How every command reports progress and answers."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class AuditResult:
 
     backbone: str
     recipe: str | None
-    """None where only a backbone was named: then nothing is said of rates."""
+    """None if only a backbone was named: then there are no rates."""
     run: Path | None
     classes: int
     is_classes_given: bool
@@ -45,11 +45,11 @@ class AuditResult:
 
     @property
     def bytes_per_reading(self) -> int:
-        """What the store keeps of one view of an image."""
+        """The size of one view's cached features, in bytes."""
         return sum(output.bytes for output in self.kept)
 
     def percent(self, trainable: int) -> float:
-        """Return so many parameters as a percentage of all."""
+        """Return a number of parameters as a percentage of all."""
         return 100 * trainable / self.cost.total
 
     def to_json(self) -> dict[str, Any]:
@@ -133,7 +133,7 @@ class BackboneFacts:
     weights: str
     """packaged, cached, network or none: where its pretrained weights come from on this machine."""
     store: dict[str, int]
-    """Bytes that the store keeps of one view, by what trains: head, last:1, last:2."""
+    """Bytes of cached features per view, by what trains: head, last:1, last:2."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sightx_cli.results.findings import Finding
 
 @dataclass(frozen=True)
 class Shortcut:
-    """A class that one property tells from all others: how well (balanced accuracy), and what both are like."""
+    """A class that one property separates from all others: how well (balanced accuracy), and what both are like."""
 
     label: str
     what: str
@@ -32,12 +32,12 @@ class Copies:
 
     @property
     def conflict(self) -> bool:
-        """Whether they bear different labels."""
+        """Whether they have different labels."""
         return len(set(self.labels)) > 1
 
     @property
     def leaks(self) -> bool:
-        """Whether they stand in several parts."""
+        """Whether they appear in several parts."""
         return len(set(self.splits)) > 1
 
     def to_json(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class InspectResult:
     unreadable: tuple[dict[str, str], ...]
     duplicates: tuple[Copies, ...]
     groups: tuple[dict[str, Any], ...]
-    """Groups, as the user named them, that stand in several parts."""
+    """Groups, as the user named them, that appear in several parts."""
     likely_groups: dict[str, Any] | None
     """What the file names suggest as groups, for --group-by; None where they suggest none, or groups were named."""
     outliers: tuple[dict[str, Any], ...]
@@ -106,7 +106,7 @@ class InspectResult:
         }
 
     def list_leaks(self) -> list[dict[str, Any]]:
-        """List the photographs and the groups that stand in several parts."""
+        """List the photographs and the groups that appear in several parts."""
         copies = [
             {"files": list(one.files), "kind": "duplicate", "splits": list(one.splits)}
             for one in self.duplicates

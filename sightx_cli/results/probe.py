@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What quick heads on cached features say of a recipe's choices, and of the network's stages."""
+    """What quick heads on cached features say about a recipe's choices, and about the network's stages."""
 
     recipe: str
     metric: str
