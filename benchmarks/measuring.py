@@ -98,7 +98,7 @@ class Bench:
         return found
 
     def subset(self, name: str, train: int, valid: int, seed: int = 0) -> Path:
-        """Make a folder with train/ and valid/ of a data set that has both, so many of each, classes in proportion."""
+        """Make a folder with `train` and `valid` images of a data set that has both parts, classes in proportion."""
         folder = self.work / f"{name}-{train}-{valid}-{seed}"
         if folder.exists():
             return folder

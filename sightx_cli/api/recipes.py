@@ -37,12 +37,12 @@ def list_recipes(reference: bool = False) -> list[Summary]:
 
 
 def show_recipe(name: str | Path) -> str:
-    """Return a recipe whole, as its file stands. Raises RecipeError where there is none of this name."""
+    """Return a recipe's whole file as text. Raises RecipeError if there is none of this name."""
     return load_text(find_recipe_file(name))
 
 
 def read_recipe(name: str | Path) -> dict[str, Any]:
-    """Return a recipe's file, and every value, those left at their default too. Raises RecipeError for its faults."""
+    """Return a recipe's file, and every value, defaults included. Raises RecipeError for its faults."""
     from sightx_cli.recipe.recipe import load_recipe, recipe_to_table
 
     path = find_recipe_file(name)

@@ -73,7 +73,7 @@ def build_forward(
     graph: Path | None,
     listener: Listener,
 ) -> Forward:
-    """Compile a module of normalised images; the converted graph is kept at `graph`, if given, and found there again.
+    """Compile a module of normalised images; the converted graph is cached at `graph`, if given.
 
     If the disk cannot hold the graph, only the next start is slower. Falls back to torch, after one
     line, where OpenVINO cannot convert the network.

@@ -1,4 +1,4 @@
-"""Put a linear head behind a converted graph: the product of a head-only fit needs no second conversion."""
+"""Append a linear head to a converted graph: the product of a head-only fit needs no second conversion."""
 
 from __future__ import annotations
 

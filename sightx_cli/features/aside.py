@@ -55,7 +55,7 @@ class Aside:
         else:
             folder = self.make_folder() / prefix / view
             if needed * 1.1 > shutil.disk_usage(self.make_folder()).free:
-                raise OSError(errno.ENOSPC, "not enough room in memory or in the temporary folder")
+                raise OSError(errno.ENOSPC, "too little free memory, and too little space in the temporary folder")
             with ShardWriter.writing(folder, digests, columns, "") as on_disk:
                 fill(on_disk)
             shard = open_shard(on_disk.folder)

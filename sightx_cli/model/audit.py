@@ -9,7 +9,7 @@ from torch import nn
 
 from sightx_cli.model.bare_recipe import build_audited_recipe
 from sightx_cli.model.classifier import build_untrained
-from sightx_cli.model.cost import audit_training, list_kept, measure_cost
+from sightx_cli.model.cost import audit_training, list_cached, measure_cost
 from sightx_cli.model.weights_at_hand import find_weights_at_hand
 from sightx_cli.recipe.capacity import Capacity, PartSize, explain_share, judge_capacity
 from sightx_cli.recipe.recipe import Recipe
@@ -44,7 +44,7 @@ def audit_classifier(
         size_px=recipe.image.size_px,
         cost=cost,
         training=training,
-        kept=list_kept(model, cost, [stage.cut for stage in training]),
+        kept=list_cached(model, cost, [stage.cut for stage in training]),
         views=recipe.training.views,
         capacity=_judge(shares, training[-1].rates_of, recipe, images) if is_recipe else None,
         why=explain_share(shares) if is_recipe else None,
@@ -73,7 +73,7 @@ def weigh_backbone(name: str, classes: int, settings: Sequence[str]) -> Backbone
     cost = measure_cost(model, recipe.image.size_px)
     count = len(cost.stages) - 1
     store = {
-        train: sum(one.bytes for one in list_kept(model, cost, [count - depth]))
+        train: sum(one.bytes for one in list_cached(model, cost, [count - depth]))
         for train, depth in COMPARED_DEPTHS.items()
         if depth == 0 or (cost.can_be_cut and depth < count)
     }

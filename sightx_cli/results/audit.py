@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """A network by stage: what it holds and costs, what of it trains at which rates, what its frozen part keeps."""
+    """A network by stage: parameters and cost, what trains at which rates, what is cached of its frozen part."""
 
     backbone: str
     recipe: str | None

@@ -61,7 +61,7 @@ def build_session(
     listener.note(f"engine: {engine.name} ({engine.why})")
     if backbone.failed_its_check:
         name = recipe.model.backbone
-        listener.warn(f"{name} gives other outputs stage by stage: features are cached only if all of it is frozen")
+        listener.warn(f"{name} gives different outputs stage by stage: features are cached only if all of it is frozen")
     elif not backbone.can_be_cut:
         listener.note(
             f"{recipe.model.backbone} cannot be cut between its stages: features cached only if all is frozen"
