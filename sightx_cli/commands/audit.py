@@ -18,7 +18,7 @@ EXAMPLES = """\
 [bold]Examples[/]
 sightx audit --recipe medical-medium --classes 3
 sightx audit --recipe medical-medium --backbone resnet50
-sightx audit runs/latest   [dim]what a fit trained (without RUN the newest)[/]
+sightx audit runs/latest   [dim]what a fit trained (without RUN: the newest)[/]
 sightx audit --compare resnet50,mobilenetv2_100,tf_efficientnet_lite0"""
 
 Run = Annotated[
@@ -59,7 +59,7 @@ class AuditOptions:
         int | None,
         typer.Option(
             metavar="N",
-            help="Number of classes of the head. [dim](default: 5; with --compare ImageNet's 1,000)[/]",
+            help="Number of classes of the head. [dim](default: 5; with --compare, ImageNet's 1,000)[/]",
             rich_help_panel=MODEL,
         ),
     ] = None

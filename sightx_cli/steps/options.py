@@ -181,11 +181,11 @@ class Options:
         Option("Same seed, same machine: same numbers.", "N", MODEL, plan_key="seed", minimum=0, read=read_seed),
     ] = 0
     out: Annotated[Path | None, Option("The run folder [dim](default: a new one in runs/)[/].", "RUN", RUN)] = None
-    overwrite: Annotated[bool, Option("Replace what is there already.", panel=RUN)] = False
+    overwrite: Annotated[bool, Option("Replace what is already there.", panel=RUN)] = False
     exclude: Annotated[
         Path | None,
         Option(
-            "Leave out the images that this table names (column image), such as inspect --fix writes.",
+            "Leave out the images listed in this table (column image), such as one by inspect --fix.",
             "FILE",
             IMAGES,
             repeated=True,
