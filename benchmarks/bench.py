@@ -54,7 +54,7 @@ def load_results(path: Path) -> dict[str, Any]:
 
 
 def measure_part(name: str, data: Path, quick: bool) -> dict[str, Any]:
-    """Measure one part in a folder of its own that vanishes afterwards."""
+    """Measure one part in a folder of its own that is removed afterwards."""
     print(f"{name}: {(PARTS[name].__doc__ or '').strip()}", file=sys.stderr, flush=True)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="sightx-bench-") as work:

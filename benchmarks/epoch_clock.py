@@ -1,4 +1,4 @@
-"""The clock that both peers carry: seconds and images of each epoch's training part, without its validation."""
+"""The clock that both sides use: seconds and images of each epoch's training part, without its validation."""
 
 import statistics
 import time

@@ -9,7 +9,7 @@ SCORES = ("accuracy", "roc_auc", "quadratic_kappa")
 
 
 def startup(bench: Bench) -> dict[str, Any]:
-    """The commands that only talk, against importing what they talk with."""
+    """The commands that only print, against importing what they print with."""
     bare, shown, listed = median_in_turn(
         bench.amount(9, 3),
         lambda: bench.run(PYTHON, "-c", "import typer, rich.console").seconds,
@@ -68,7 +68,7 @@ def fit_400(bench: Bench) -> dict[str, Any]:
 
 
 def fit_head(bench: Bench) -> dict[str, Any]:
-    """Chest X-rays, the head of `medical-medium` alone on one reading of each image, twice with one store."""
+    """Chest X-rays, the head of `medical-medium` alone on one view of each image, twice with one store."""
     return fit_twice(bench, "--set", HEAD_ONLY, "--set", "training.views=1")
 
 
@@ -85,7 +85,7 @@ def fit_twice(bench: Bench, *options: str) -> dict[str, Any]:
 
 
 def store_or_fresh(bench: Bench) -> dict[str, Any]:
-    """Kept views against fresh augmentation each epoch (`--no-cache`), the same data and seed in each pair."""
+    """Cached views against fresh augmentation each epoch (`--no-cache`), the same data and seed in each pair."""
     quick = bench.quick
     pairs: dict[str, list[dict[str, float]]] = {"hymenoptera": [], "idrid": [], "chest_xray": []}
     for seed in range(bench.amount(3, 2)):
@@ -114,14 +114,14 @@ def store_or_fresh(bench: Bench) -> dict[str, Any]:
 
 
 def mini(bench: Bench) -> dict[str, Any]:
-    """The small networks from scratch on CIFAR-10: 5,000 images to train, 5 epochs, and 10,000 others to judge by."""
+    """The small networks from scratch on CIFAR-10: 5,000 training images, 5 epochs, and 10,000 others to judge by."""
     folder = bench.unpack_cifar(*((40, 20) if bench.quick else (5000, 10_000)))
     names = ("mini-resnet", "mini-separable")
     return {name: describe_fit(bench.run_fit(folder, name, store=name)) for name in names}
 
 
 def gains(rows: list[dict[str, float]], score: str) -> dict[str, float]:
-    """Return by how many points the kept views are better than fresh ones, with the paired interval."""
+    """Return by how many points the cached views are better than fresh ones, with the paired interval."""
     return paired_interval([100 * (row[f"{score}_kept"] - row[f"{score}_fresh"]) for row in rows])
 
 

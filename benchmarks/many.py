@@ -3,10 +3,10 @@
     .venv/bin/python benchmarks/many.py [--images 25000 50000 100000] [--data ../shared/data/cifar10-train.tar.gz]
 
 The images are CIFAR-10's; beyond 50,000 the same, mirrored and a little darker, so that they are others. Of each 1,000
-one is a copy, re-encoded or cropped by a pixel on each side. What the network would say of them is simulated: a random
-projection of the picture with a nonlinearity, 1,280 wide. Each size runs in a process of its own. Prints JSON; `found`
-is the share of the planted copies that is found, `exact` the share of the exact nearest neighbours that the search in
-cells finds, of 2,000 images.
+one is a copy, re-encoded or cropped by a pixel on each side. What the network would say about them is simulated: a
+random projection of the picture with a nonlinearity, 1,280 wide. Each size runs in a process of its own. Prints JSON;
+`found` is the share of the planted copies that is found, `exact` the share of the exact nearest neighbours that the
+search in cells finds, of 2,000 images.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def plant_copies(pictures: np.ndarray) -> np.ndarray:
 
 
 def simulate_features(pictures: np.ndarray) -> np.ndarray:
-    """Return what a network might say of pictures: (N, WIDTH) float32."""
+    """Return what a network might say about pictures: (N, WIDTH) float32."""
     chance = np.random.default_rng(0)
     first = chance.normal(size=(8 * 8 * 3, WIDTH)).astype(np.float32) / 14
     features = np.empty((len(pictures), WIDTH), np.float32)

@@ -56,7 +56,7 @@ class Bench:
         return quick if self.quick else full
 
     def run(self, *command: str | Path, store: str = "store", cwd: Path | None = None) -> Child:
-        """Run a command to its end; SightX keeps its outputs in the named store. Stops everything if it fails."""
+        """Run a command to its end; SightX caches its features in the named store. Stops everything if it fails."""
         words = [str(word) for word in command]
         print("  " + " ".join(Path(word).name for word in words)[:110], file=sys.stderr, flush=True)
         environment = {**os.environ, "SIGHTX_CACHE": str(self.work / store)}
@@ -98,7 +98,7 @@ class Bench:
         return found
 
     def subset(self, name: str, train: int, valid: int, seed: int = 0) -> Path:
-        """Make a folder with train/ and valid/ of a data set that has both, so many of each, classes in proportion."""
+        """Make a folder with `train` and `valid` images of a data set that has both parts, classes in proportion."""
         folder = self.work / f"{name}-{train}-{valid}-{seed}"
         if folder.exists():
             return folder
@@ -146,7 +146,7 @@ class Bench:
         return folder
 
     def repeat(self, name: str, count: int) -> Path:
-        """Make a flat folder of so many images of a train part, which stand in it again and again if need be."""
+        """Make a flat folder of this many images of a train part, repeated as often as needed."""
         files = [path for paths in self.classes(name, "train").values() for path in paths]
         random.Random(0).shuffle(files)
         folder = self.work / f"{name}-flat-{count}"

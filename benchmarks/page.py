@@ -38,7 +38,7 @@ AGAINST = (
     Row("ants and bees, `natural-small`, whole process, against `fine_tune`", "fit-small", "ratio", "{:.1f} ×", 20),
     Row("its accuracy less that of `fine_tune`", "fit-small", "accuracy_gain", "{:.3f}", 0),
     Row(
-        "an epoch of the last two stages + head on kept inputs, after `freeze_to`",
+        "an epoch of the last two stages + head on cached features, after `freeze_to`",
         "epoch-suffix",
         "ratio",
         "{:.1f} ×",
@@ -110,7 +110,7 @@ def build_tables(results: dict[str, Any]) -> str:
             tables[0],
             "**By itself**",
             tables[1],
-            "**Kept views against fresh augmentation each epoch**, three seeds, in points; the 95 % interval of the "
+            "***Cached views against fresh augmentation each epoch**, three seeds, in points; the 95 % interval of the "
             "paired difference (Student's t) must lie above −1",
             build_store_table(parts.get("store", {})),
             "**Rates and times behind the ratios**",
@@ -129,7 +129,7 @@ def describe(machine: dict[str, Any]) -> str:
 
 
 def build_store_table(store: dict[str, Any]) -> str:
-    """Return the gains of kept views by data set."""
+    """Return the gains of cached views by data set."""
     lines = ["| images | accuracy | ROC AUC |", "|---|---|---|"]
     for name, title in SETS.items():
         cells = []

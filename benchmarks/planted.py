@@ -61,7 +61,7 @@ CHANGES: dict[str, tuple[Callable[[Image.Image, random.Random], Image.Image] | N
     "resized": (resize, 90),
     "cropped": (crop, 90),
 }
-"""What is done to a copy, and the JPEG quality it is saved with; None copies the bytes."""
+"""How a copy is changed, and the JPEG quality it is saved with; None copies the bytes."""
 
 
 def plant(source: Path, root: Path, seed: int) -> Planted:

@@ -7,12 +7,12 @@ from measuring import HEAD_ONLY, HERE, PYTHON, SIGHTX, Bench, Child, median_in_t
 
 
 def epoch_suffix(bench: Bench) -> dict[str, Any]:
-    """One epoch of the last two stages and the head: on kept inputs, against fastai's after `freeze_to`."""
+    """One epoch of the last two stages and the head: on cached features, against fastai's after `freeze_to`."""
     return compare_epochs(bench, "last:2")
 
 
 def epoch_whole(bench: Bench) -> dict[str, Any]:
-    """One epoch with everything training, images read anew in both."""
+    """One epoch with everything training, images read again in both."""
     return compare_epochs(bench, "all")
 
 

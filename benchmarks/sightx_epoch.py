@@ -17,7 +17,7 @@ from sightx_cli.train.stage_runs import fit_stage
 
 
 def time_epochs(folder: str, train: str, epochs: int) -> dict[str, Any]:
-    """Train one stage of `medical-medium` as `sightx fit` does; what is computed before it is told apart."""
+    """Train one stage of `medical-medium` as `sightx fit` does; what is computed before it is reported separately."""
     settings = [f'stage=[{{train="{train}",epochs={epochs},rate=1e-4}}]', "training.views=2"]
     preparation = prepare(Options(folder, recipe="medical-medium", settings=settings), Silent())
     session, engine = build_session(preparation, Silent())

@@ -1,4 +1,4 @@
-"""The part that holds the ways of fine-tuning against each other: one backbone, three data sets, the same images."""
+"""The part that compares the ways of fine-tuning: one backbone, three data sets, the same images."""
 
 import csv
 import statistics
@@ -10,10 +10,10 @@ from fitting import SCORES, describe_fit
 from measuring import Bench, Child
 
 BACKBONE = "tf_efficientnet_lite0"
-"""In the place of the recipes' own: its ImageNet weights come with the package."""
+"""Used in place of the recipes' own: its ImageNet weights come with the package."""
 
 EPOCHS = 5
-"""Of the two ways in which every layer trains: an epoch of theirs costs as much as all of another's."""
+"""For the two ways in which every layer trains: an epoch of theirs costs as much as all epochs of another."""
 
 SCRATCH = f'stage=[{{train="scratch",epochs={EPOCHS},rate=1e-3}}]'
 
@@ -27,10 +27,10 @@ STRATEGIES: dict[str, tuple[str, ...]] = {
 """The reference recipes of the strategies, with what departs from them."""
 
 TABLE = {"hymenoptera": "natural-small", "idrid": "medical-small", "chest_xray": "medical-medium"}
-"""What the decision table says of each set."""
+"""The decision table's recipe for each data set."""
 
 SEEDS = {"hymenoptera": 3, "idrid": 3, "chest_xray": 1}
-"""How often each way is tried: an accuracy of some hundred images moves by points from seed to seed."""
+"""How often each way is tried: an accuracy over some hundred images varies by points from seed to seed."""
 
 
 def compare_strategies(bench: Bench) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 `from sightx_cli import audit, fit, find_lr, inspect, predict` is the Python API; `sightx_cli.api` has a file for each
 command. A function is imported when it is first asked for, so that importing the package costs nothing. None changes
-what belongs to the whole process (seeds, warning filters, environment, allocator); `settle_process` does, for who wants
-the quicker start of the `sightx` command.
+what belongs to the whole process (seeds, warning filters, environment, allocator); `settle_process` does, for
+callers that want the faster start of the `sightx` command.
 """
 
 from __future__ import annotations

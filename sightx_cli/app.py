@@ -41,7 +41,7 @@ class Boundary(LightGroup):
 
 
 def report_error(error: Exception) -> int:
-    """Say on stderr what went wrong, in a line each for the fault and for what to type next; give the exit status."""
+    """Print on stderr what went wrong and what to type next, one line each; return the exit status."""
     from sightx_cli.console import print_error
 
     if isinstance(error, SightXError):
@@ -50,22 +50,22 @@ def report_error(error: Exception) -> int:
     if hasattr(error, "format_message"):  # Typer's own usage errors
         return report_usage(error)
     if isinstance(error, OSError) and error.errno in ROOM_ERRNOS:
-        print_error(f"no room left on the disk{_name_file(error)}", "free some, or write to another disk")
+        print_error(f"no space left on the disk{_name_file(error)}", "free some space, or write to another disk")
         return WRONG_INPUT
     if isinstance(error, OSError) and error.errno in ACCESS_ERRNOS:
-        print_error(f"no permission{_name_file(error)}", f"see who may: ls -ld {error.filename or '.'}")
+        print_error(f"permission denied{_name_file(error)}", f"see who has access: ls -ld {error.filename or '.'}")
         return WRONG_INPUT
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
     print_error(
-        f"a defect of ours: {type(error).__name__} at {where}: {error}",
-        "run the same command with --debug for the traceback, and report it, please",
+        f"a bug in SightX: {type(error).__name__} at {where}: {error}",
+        "run the same command with --debug for the traceback, and please report it",
     )
     return OUR_DEFECT
 
 
 def report_usage(error: Any) -> int:
-    """Say what is wrong with the command line. A call without a command has shown its help already."""
+    """Report what is wrong with the command line. A call without a command has shown its help already."""
     from sightx_cli.console import print_error
 
     if type(error).__name__ == "NoArgsIsHelpError":

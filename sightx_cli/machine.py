@@ -80,7 +80,7 @@ def list_groups(controller: str) -> list[Path]:
         base = CGROUPS if not controllers else CGROUPS / controller  # version 2 lists no controllers
         if not controllers or controller in controllers.split(","):
             own = base / path.lstrip("/")
-            # A container sees its own group mounted at the root, whatever path it is told.
+            # A container sees its own group mounted at the root, whatever path it is given.
             return [folder for folder in (own, *own.parents) if folder.is_relative_to(base) and folder.is_dir()]
     return []
 

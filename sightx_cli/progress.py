@@ -90,7 +90,7 @@ class Recorder(Silent):
 
 
 class Relay:
-    """Passes all on to a listener and remembers the warnings, which belong in a result too."""
+    """Passes everything on to a listener and remembers the warnings, which belong in a result too."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener

@@ -17,7 +17,7 @@ from sightx_cli.startup.imports import NETWORKS, importing
 from sightx_cli.steps.random_state import keeping_random_state
 
 CLASSES = 5
-"""Classes of an audit where nobody says how many: a head's parameters depend on it, little else."""
+"""How many classes an audit assumes by default: a head's parameters depend on it, little else."""
 
 IMAGENET_CLASSES = 1000
 
@@ -34,7 +34,7 @@ def audit(
     settings: Sequence[str] = (),
     listener: Listener | None = None,
 ) -> AuditResult:
-    """Count what a network holds and costs by stage, and what of it trains at which rates; no weights are needed.
+    """Count a network's parameters and cost by stage, and what trains at which rates; no weights are needed.
 
     `recipe` is a name or a file, `backbone` any timm name in its place or, without a recipe, alone with a linear head;
     `settings` are overrides such as "image.size_px=384". `run` is the folder of a finished fit, audited as it was
@@ -48,15 +48,15 @@ def audit(
     if run is not None or not given:
         if given:
             raise UsageError(
-                f"a run and {given[0]} do not go together: a run is audited as it was trained", f"leave {given[0]} out"
+                f"a run and {given[0]} cannot be combined: a run is audited as it was trained", f"leave {given[0]} out"
             )
         return _audit_run(_find_run(run), listener)
     if recipe is None and backbone is None:
-        raise UsageError(f"{given[0]} needs a recipe or a backbone that it holds for", WAYS)
+        raise UsageError(f"{given[0]} needs a recipe or a backbone to apply to", WAYS)
     if classes is not None and classes < 2:
         raise UsageError(f"--classes {classes}: allowed are 2 and more", "--classes 5")
     if recipe is not None:
-        build_audited_recipe(recipe, backbone, settings)  # its faults are said before torch is loaded
+        build_audited_recipe(recipe, backbone, settings)  # its faults are reported before torch is loaded
     _import_networks(listener)
     from sightx_cli.model.audit import audit_classifier
     from sightx_cli.model.classifier import build_untrained
@@ -69,14 +69,14 @@ def audit(
 def _import_networks(listener: Listener) -> None:
     """Import torch and timm, and say so."""
     with importing(NETWORKS, listener):
-        pass  # there is nothing to do meanwhile
+        pass  # there is nothing to do in the meantime
 
 
 def _find_run(run: Path | None) -> Path:
     """Find the run to audit; raises RunError, saying what else can be audited, where there is none."""
     latest = runs.RUNS / runs.LATEST
     if run is None and not latest.exists() and not latest.is_symlink():
-        raise RunError(f"nothing to audit: none was named, and there is no run in {Path.cwd()}", WAYS)
+        raise RunError(f"nothing to audit: nothing was named, and there is no run in {Path.cwd()}", WAYS)
     if run is not None and not run.exists():
         name = str(run)
         hint = f"sightx audit --recipe {name}" if name in list_files() else WAYS

@@ -1,4 +1,4 @@
-"""`list_cache` and `clear_cache`: what the store of prefix outputs holds."""
+"""`list_cache` and `clear_cache`: the contents of the feature store."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from sightx_cli.results.cache import CacheListing
 
 
 def list_cache() -> CacheListing:
-    """List what the store holds, the newest first."""
+    """List the contents of the store, newest first."""
     store = FeatureStore()
     return CacheListing(store.folder, tuple(store.list_entries()), store.budget_bytes)
 
 
 def clear_cache() -> int:
-    """Remove all that the store holds; returns the bytes freed."""
+    """Remove everything in the store; returns the bytes freed."""
     return FeatureStore().clear()

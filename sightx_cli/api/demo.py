@@ -1,4 +1,4 @@
-"""`write_demo`: put a real data set before the user."""
+"""`write_demo`: write a real data set to try things on."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ def inspect(
 
     `source` and `group_by` are as in `fit`. The findings appear in the folder `out`, or in a new one under
     `inspections/`, whole or not at all: fingerprint.json, findings.json, index.html and contact sheets. `fix` is a CSV
-    file to write with the images to leave out. With `only="shift"` nothing but the shift and the recipe is looked for,
-    and no file is written.
+    file to write with the images to leave out. With `only="shift"` only the shift and the recipe are measured, and no
+    file is written.
 
     Raises SightXError for anything wrong in the input.
     """
@@ -47,7 +47,7 @@ def inspect(
     if only not in (None, "shift"):
         raise UsageError(f"--only {only}: allowed is shift", "--only shift")
     if only and (out is not None or fix is not None):
-        raise UsageError("--only shift writes no files, so --out and --fix have nothing to hold", "leave --only out")
+        raise UsageError("--only shift writes no files, so --out and --fix have no effect", "leave --only out")
     if fix is not None:
         _check_fix(fix, overwrite)
     folder = None if only else runs.choose_inspection_folder(_name(str(source)), out, overwrite)

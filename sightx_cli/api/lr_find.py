@@ -22,7 +22,7 @@ from sightx_cli.steps.signature import take_options
 def find_lr(options: Options, listener: Listener) -> LrFindResult:
     """Find a learning rate for a stage of the recipe.
 
-    fastai's finder, always from a fresh head, on the plain view of each image. The picture of the curve lies in
+    fastai's finder, always from a fresh head, on the plain view of each image. The picture of the curve is written to
     `out`, a PNG file, or under `runs/`. Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()

@@ -20,14 +20,14 @@ from sightx_cli.steps.signature import take_options
 @take_options("probe")
 @keeping_random_state()
 def probe(options: Options, listener: Listener) -> ProbeResult:
-    """Measure a recipe's choices on the train part: taps, class weights, size, fit, networks at hand; and its stages.
+    """Measure a recipe's choices on the train part: taps, class weights, size, fit, installed networks; and its stages.
 
-    Nothing of the valid or test part is looked at. The picture lies in `out`, a PNG file or a folder, or under `runs/`.
+    The valid and test parts are not used. The picture is written to `out`, a PNG file or a folder, or under `runs/`.
     Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
     if options.rate is not None:
-        raise UsageError("--rate says how a head trains, and the probe solves its heads", "leave --rate out")
+        raise UsageError("--rate is for training a head, and the probe fits its heads directly", "leave --rate out")
     if not options.cache:
         raise UsageError("--no-cache: the probe compares features that it caches", "leave --no-cache out")
     picture = runs.choose_picture("probe", options.out, options.overwrite)
@@ -35,7 +35,7 @@ def probe(options: Options, listener: Listener) -> ProbeResult:
     probe = open_probe(preparation, options.budget)
     if probe is None or preparation.recipe.model.weights == "scratch":
         raise UsageError(
-            "the probe compares heads on a pretrained network, in two folds at least: "
+            "the probe compares heads on a pretrained network, in at least two folds: "
             + ("a class has too few images or groups" if probe is None else "this recipe starts from scratch"),
             "add images, or name another --recipe",
         )

@@ -37,12 +37,12 @@ def list_recipes(reference: bool = False) -> list[Summary]:
 
 
 def show_recipe(name: str | Path) -> str:
-    """Return a recipe whole, as its file stands. Raises RecipeError where there is none of this name."""
+    """Return a recipe's whole file as text. Raises RecipeError if there is none of this name."""
     return load_text(find_recipe_file(name))
 
 
 def read_recipe(name: str | Path) -> dict[str, Any]:
-    """Return a recipe's file, and every value, those left at their default too. Raises RecipeError for its faults."""
+    """Return a recipe's file, and every value, defaults included. Raises RecipeError for its faults."""
     from sightx_cli.recipe.recipe import load_recipe, recipe_to_table
 
     path = find_recipe_file(name)
@@ -50,12 +50,12 @@ def read_recipe(name: str | Path) -> dict[str, Any]:
 
 
 def decide_recipe(images: int, shift: Verdict) -> Choice:
-    """Look up which recipe fits so many images for training, and why."""
+    """Look up which recipe fits this many training images, and why."""
     return choose_recipe(images, shift)
 
 
 def check_recipes(files: Sequence[str | Path]) -> dict[Path, tuple[str, ...]]:
-    """Check recipe files, or shipped names: the faults of each, none where it is right."""
+    """Check recipe files, or shipped names: the faults of each, empty for a valid one."""
     from sightx_cli.recipe.catalog import check_recipes
 
     return check_recipes(files)

@@ -18,7 +18,7 @@ from sightx_cli.task.task import Task
 
 SUFFIXES = (".csv", ".parquet", ".jsonl")
 PART_ROWS = 1000
-"""Rows per part file: what a kill can lose, and what memory holds."""
+"""Rows per part file: the most that a kill loses and that memory holds."""
 
 
 def check_output(output: Path, overwrite: bool) -> None:
@@ -66,7 +66,7 @@ class PredictionTable:
         if resume and key_file.is_file() and key_file.read_text() != key:
             raise UsageError(
                 f"--resume: {output} was begun with other images or another run",
-                "give the same ones again, or leave --resume out to start anew",
+                "give the same ones again, or leave --resume out to start over",
             )
         if not resume or not key_file.is_file():
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""`sightx audit`: what a network holds and costs, and what of it trains, before any training."""
+"""`sightx audit`: a network's parameters and cost, and which parts train, before any training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXAMPLES = """\
 [bold]Examples[/]
 sightx audit --recipe medical-medium --classes 3
 sightx audit --recipe medical-medium --backbone resnet50
-sightx audit runs/latest   [dim]what a fit trained (without RUN the newest)[/]
+sightx audit runs/latest   [dim]what a fit trained (without RUN: the newest)[/]
 sightx audit --compare resnet50,mobilenetv2_100,tf_efficientnet_lite0"""
 
 Run = Annotated[
@@ -35,7 +35,7 @@ Compare = Annotated[
 
 @dataclass(frozen=True)
 class AuditOptions:
-    """What to audit, where it is no run."""
+    """What to audit, if not a run."""
 
     recipe: Annotated[
         str | None,
@@ -59,7 +59,7 @@ class AuditOptions:
         int | None,
         typer.Option(
             metavar="N",
-            help="How many classes the head tells apart. [dim](default: 5; with --compare ImageNet's 1,000)[/]",
+            help="Number of classes of the head. [dim](default: 5; with --compare, ImageNet's 1,000)[/]",
             rich_help_panel=MODEL,
         ),
     ] = None
@@ -69,10 +69,10 @@ class AuditOptions:
         return {**vars(self), "settings": tuple(self.settings or ())}
 
     def to_comparison(self, run: Path | None) -> dict[str, Any]:
-        """Give the keyword arguments of a comparison. Raises UsageError for what it has no use for."""
+        """Give the keyword arguments of a comparison. Raises UsageError for options that it does not take."""
         for flag, value in (("RUN", run), ("--recipe", self.recipe), ("--backbone", self.backbone)):
             if value is not None:
-                raise UsageError(f"--compare and {flag} do not go together", f"leave one out: --compare or {flag}")
+                raise UsageError(f"--compare and {flag} cannot be combined", f"leave one out: --compare or {flag}")
         return {"classes": self.classes, "settings": tuple(self.settings or ())}
 
     def suggest(self, run: Path | None) -> str:
@@ -85,11 +85,11 @@ class AuditOptions:
 
 @flatten_options
 def audit(options: AuditOptions, run: Run = None, compare: Compare = None, *, talk: Talk) -> None:
-    """Count what a network holds and costs, and what of it trains.
+    """Show a network's parameters and cost, and which parts train.
 
     Stage by stage: parameters, what is frozen, rates, output shapes,
-    multiply-adds, activations, and what the frozen part keeps of each
-    image. Reads no images, and needs no weights.
+    multiply-adds, activations, and the size of the cached features of
+    an image. Reads no images, and needs no weights.
     """
     import sightx_cli.api.audit as api
     from sightx_cli.console import show_audit, show_comparison

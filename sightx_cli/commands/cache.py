@@ -1,4 +1,4 @@
-"""`sightx cache`: what is kept of frozen layers' outputs, so that they are not computed twice."""
+"""`sightx cache`: the cached features of frozen layers, so that they are not computed twice."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ app = Commands()
 
 @app.callback()
 def cache() -> None:
-    """See or clear the cached features of frozen layers.
+    """List or clear cached features.
 
-    They live in your cache folder, or where SIGHTX_CACHE says; what was used
-    longest ago goes first when room runs out.
+    The outputs of frozen layers live in your cache folder, or where
+    SIGHTX_CACHE says; the least recently used are removed first when
+    space runs out.
     """
 
 
 @app.command("list")
 @flatten_options
 def list_entries(talk: Talk) -> None:
-    """List what is kept, with its size and when it was last used."""
+    """List cached features, with their size and when they were last used."""
     import sightx_cli.api.cache as api
     from sightx_cli.console import show_cache
 
@@ -31,7 +32,7 @@ def list_entries(talk: Talk) -> None:
 @app.command("clear")
 @flatten_options
 def clear_entries(talk: Talk) -> None:
-    """Delete all that is kept; the next fit computes it anew."""
+    """Delete all cached features; the next fit computes them again."""
     import sightx_cli.api.cache as api
     from sightx_cli.console import print_json, print_text
     from sightx_cli.console.numbers import format_bytes

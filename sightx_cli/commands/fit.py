@@ -22,9 +22,9 @@ sightx fit demo:solar --recipe medical-medium --set image.size_px=128"""
 def fit(options: Options, talk: Talk) -> None:
     """Train a classifier on your images, and measure it.
 
-    Shows the plan first, each value with where it came from; leaves a run
-    folder that `sightx predict` reads. Ctrl-C ends training early and keeps
-    the best epoch so far.
+    Shows the plan first, with the origin of each value; writes a run folder
+    that `sightx predict` reads. Ctrl-C ends training early and keeps the
+    best epoch so far.
     """
     import sightx_cli.api.fit as api
     from sightx_cli.console import show_fit

@@ -5,7 +5,7 @@ A command takes the dataclass as one parameter:
     @flatten_options
     def fit(options: Options, talk: Talk) -> None: ...
 
-Its fields bear Typer's annotations, or are `Options`, of which the command's own are taken by its name.
+Its fields carry Typer's annotations, or it is `Options`, of which the command's own are taken by its name.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def flatten_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def list_parameters(group: type, function: str) -> list[inspect.Parameter]:
-    """List what Typer is to take for a dataclass: of `Options` the options of the command that a function is."""
+    """List Typer's parameters for a dataclass: of `Options`, those of the command of this name."""
     if group is Options:
         return [build_parameter(one) for one in list_options(Options, function.replace("_", "-"))]
     types = get_type_hints(group, include_extras=True)
@@ -73,7 +73,7 @@ def build_parameter(one: OptionField) -> inspect.Parameter:
 
 
 def build_typer_option(one: OptionField) -> Any:
-    """Build what Typer is told of an option."""
+    """Build Typer's description of an option."""
     about = one.about
     if one.is_required:
         return typer.Argument(metavar=about.metavar, help=about.help, show_default=False)
@@ -88,12 +88,12 @@ def build_typer_option(one: OptionField) -> Any:
 
 
 def share_option(name: str) -> Any:
-    """Build what Typer is told of an option of a fit, for another command that takes it too."""
+    """Build Typer's description of an option of `fit`, for another command that takes it too."""
     return build_typer_option(find_option(Options, name))
 
 
 def settle_flags(typed: dict[str, Any]) -> dict[str, Any]:
-    """Give the values for `Options`: what was not typed is left out, and a flag that turns off is turned round."""
+    """Give the values for `Options`: what was not typed is left out, and a flag that turns off is inverted."""
     return {
         name: not value if find_option(Options, name).default is True else value
         for name, value in typed.items()

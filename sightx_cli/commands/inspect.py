@@ -29,7 +29,7 @@ class InspectOptions:
         str | None,
         typer.Option(
             metavar="COLUMN|REGEX",
-            help="What names a patient or part: a column, else a regular expression over the file name.",
+            help="What identifies a patient or part: a column, or a regular expression over the file name.",
             rich_help_panel=IMAGES,
         ),
     ] = None

@@ -27,5 +27,5 @@ def lr_find(options: Options, talk: Talk) -> None:
     with talk.listen() as listener:
         result = api.find_lr(**options.given(), listener=listener)
     then = f"{options.write_command()} --rate {result.chosen:.1e}"
-    # --rate is the first stage's: what was found for another belongs into the recipe
+    # --rate is the first stage's: what was found for another belongs in the recipe
     talk.answer(result, show_lr_find, then if options.stage is None else "", "trains with the rate chosen")

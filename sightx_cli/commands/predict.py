@@ -40,11 +40,11 @@ Batch = Annotated[
     typer.Option(
         metavar="N",
         min=1,
-        help="Images that go through the network at once [dim](default: by their size)[/].",
+        help="Images per batch [dim](default: chosen by their size)[/].",
         rich_help_panel=RUN,
     ),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on where an earlier call stopped.", rich_help_panel=RUN)]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue where an earlier call stopped.", rich_help_panel=RUN)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output.", rich_help_panel=RUN)]
 
 

@@ -19,9 +19,9 @@ sightx probe scans/ --group-by 'person\\d+'   [dim]no patient on both sides[/]""
 def probe(options: Options, talk: Talk) -> None:
     """Measure which choices pay on your images, before training.
 
-    Quick heads on the frozen network's outputs compare taps, class weights,
-    size and fit, and show what each stage of the network says. Looks at the
-    train part only.
+    Quick linear heads on the frozen network's features compare taps,
+    class weights, size and fit, and show what each stage of the network
+    adds. Uses the train part only.
     """
     import sightx_cli.api.probe as api
     from sightx_cli.console import show_probe

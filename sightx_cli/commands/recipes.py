@@ -26,7 +26,7 @@ Files = Annotated[
 Images = Annotated[int, typer.Option("--images", metavar="N", help="How many labelled images there are for training.")]
 Reference = Annotated[
     bool,
-    typer.Option("--reference", help="The reference recipes: designs that the field teaches, each as it is taught."),
+    typer.Option("--reference", help="The reference recipes: well-known designs, each as it is taught."),
 ]
 Likeness = Annotated[Verdict, typer.Option("--shift", help="How the images compare with everyday photographs.")]
 
@@ -53,14 +53,14 @@ def list_shipped(talk: Talk, reference: Reference = False) -> None:
     if reference and not talk.quiet:
         print_next("sightx recipes show NAME")
     elif not talk.quiet:
-        more = f"{len(api.list_recipes(reference=True))} more, the designs that the field teaches"
+        more = f"{len(api.list_recipes(reference=True))} more, well-known designs for reference"
         print_next("sightx recipes list --reference", more)
 
 
 @app.command("show")
 @flatten_options
 def show(name: Name, talk: Talk) -> None:
-    """Show a recipe whole, as its file stands; with --json every value, those left at their default too."""
+    """Show a recipe's whole file; with --json every value, defaults included."""
     import sightx_cli.api.recipes as api
     from sightx_cli.console import print_json, print_text
 
@@ -73,7 +73,7 @@ def show(name: Name, talk: Talk) -> None:
 @app.command("decide")
 @flatten_options
 def decide(images: Images, shift: Likeness, talk: Talk) -> None:
-    """Say which recipe fits so many images, and why."""
+    """Show which recipe fits a number of images, and why."""
     import sightx_cli.api.recipes as api
     from sightx_cli.console import print_json, print_next, print_text
 
@@ -113,6 +113,6 @@ def check(files: Files, talk: Talk) -> None:
     if talk.json:
         print_json({"files": [{"file": file, "valid": not found, "faults": found} for file, found in checked.items()]})
     for path in (path for path, faults in checked.items() if not (faults or talk.json)):
-        print_text(f"{path}: right")
+        print_text(f"{path}: valid")
     if any(checked.values()):
         raise api.build_check_error(checked)

@@ -1,4 +1,4 @@
-"""How every command answers and talks."""
+"""How every command reports its progress and its result."""
 
 from __future__ import annotations
 
@@ -19,12 +19,10 @@ TALK = "Output"
 class Talk:
     """How a command answers and talks."""
 
-    json: Annotated[
-        bool, typer.Option("--json", help="Answer with one JSON object on stdout.", rich_help_panel=TALK)
-    ] = False
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", rich_help_panel=TALK)] = False
     quiet: Annotated[
         bool,
-        typer.Option("--quiet", "-q", help="Say nothing but warnings and the result.", rich_help_panel=TALK),
+        typer.Option("--quiet", "-q", help="Print only warnings and the result.", rich_help_panel=TALK),
     ] = False
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback when something fails.", rich_help_panel=TALK)

@@ -45,7 +45,7 @@ def show_comparison(result: BackboneComparison) -> None:
     rows, fitting = _list_rows(result), max(1, (console.width - LABEL_COLUMNS) // VALUE_COLUMNS)
     for start in range(0, len(result.backbones), fitting):
         console.print(_build_table(result, rows, start, start + fitting))
-    console.print(Text("kept: bytes in the store for one view of an image, by what trains", "dim"), soft_wrap=True)
+    console.print(Text("cached: bytes in the cache for one view of an image, by what trains", "dim"), soft_wrap=True)
 
 
 def _build_table(result: BackboneComparison, rows: Sequence[Row], start: int, stop: int) -> Table:

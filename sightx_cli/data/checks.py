@@ -1,4 +1,4 @@
-"""Finds what would stop a training before it starts: files that cannot be read, classes with too few images."""
+"""Finds what would stop training before it starts: files that cannot be read, classes with too few images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MIN_IMAGES_PER_CLASS = 2
-"""One image to learn from and one to check on: the least that can be split."""
+"""One image to train on and one to validate on: the least that can be split."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def check_files(
 
 
 def sort_files(frame: pd.DataFrame, facts: Sequence[FileFacts]) -> CheckedFiles:
-    """Part the rows whose files can be read from the others; raises `DataError` if none can."""
+    """Separate the rows whose files can be read from the others; raises `DataError` if none can."""
     bad = [place for place, one in enumerate(facts) if one.error]
     images = [str(image) for image in frame["image"]]
     unreadable = [Unreadable(images[place], facts[place].error) for place in bad]
@@ -76,7 +76,7 @@ def sort_files(frame: pd.DataFrame, facts: Sequence[FileFacts]) -> CheckedFiles:
 
 
 def check_classes(frame: pd.DataFrame) -> None:
-    """Check that the images outside valid and test can be learned from.
+    """Check that the images outside valid and test can be trained on.
 
     Raises: `DataError` for no image at all, for a single class, and for classes with fewer than two images (all named).
     """
@@ -86,21 +86,21 @@ def check_classes(frame: pd.DataFrame) -> None:
         raise DataError("there is no image to train on", "give a folder with one subfolder of images for each class")
     if len(counts) == 1:
         raise DataError(
-            f"all {len(pool):,} images to train on are of one class, {str(counts.index[0])!r}; at least two are needed",
+            f"all {len(pool):,} training images are of one class, {str(counts.index[0])!r}; at least two are needed",
             "give a folder with one subfolder for each class, or a table with a column label",
         )
     few = sorted(str(label) for label, count in counts.items() if count < MIN_IMAGES_PER_CLASS)
     if few:
         names = ", ".join(repr(label) for label in few[:5]) + (f" and {len(few) - 5} more" if len(few) > 5 else "")
         raise DataError(
-            f"too few images to train on in {len(few)} class{'es' if len(few) > 1 else ''}: {names} "
+            f"too few training images in {len(few)} class{'es' if len(few) > 1 else ''}: {names} "
             f"({'each has' if len(few) > 1 else 'it has'} one); at least {MIN_IMAGES_PER_CLASS} are needed",
-            "add images to it, join it with another class, or take it out",
+            "add images to it, merge it with another class, or remove it",
         )
     unknown = sorted(set(frame["label"]) - {str(label) for label in counts.index})
     if unknown:
         raise DataError(
             f"the valid or test part has images of {', '.join(map(repr, unknown[:5]))}, "
-            "a class that no image to train on has",
-            "add images of it to the train part, or take it out",
+            "a class without training images",
+            "add images of it to the train part, or remove it",
         )

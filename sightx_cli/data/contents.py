@@ -1,4 +1,4 @@
-"""Reads each image file once: its bytes give the digest, the header, and all that else is asked of them."""
+"""Reads each image file once: its bytes give the digest, the header, and whatever else is needed."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Use = Callable[[str, str, bytes | None], None]
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What one reading of an image file tells."""
+    """What reading an image file once reveals."""
 
     digest: str
-    """Of its bytes: what an image is, wherever it lies. Empty where they cannot be read."""
+    """Of its bytes: it identifies an image, wherever it is stored. Empty where they cannot be read."""
     header: Header | None
     """None where the file cannot be used."""
     error: str
@@ -35,7 +35,8 @@ class FileFacts:
 def measure_files(
     paths: Sequence[str], use: Use, advance: Callable[[int], None] = lambda _: None, threads: int | None = None
 ) -> list[FileFacts]:
-    """Read every file once, in threads; return its facts in order. `advance` hears how many more files are done."""
+    """Read every file once, in threads; return its facts in order. `advance` is called with how many more files
+    are done."""
     found: list[FileFacts | None] = [None] * len(paths)
     for start, part in _measure_in_threads(paths, use, max(1, threads or measure_threads().decoding)):
         found[start : start + len(part)] = part

@@ -63,9 +63,9 @@ def load_labelled_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
 def _refuse_predictions(table: pd.DataFrame, path: Path) -> None:
     if "prediction" in table.columns and "label" not in table.columns:
         raise DataError(
-            f"{path} has a column prediction and no label: what a model says is not the truth, and whoever learns from "
-            "it learns its mistakes",
-            "look through the predictions, set right what is wrong, and rename the column prediction to label",
+            f"{path} has a column prediction and no label: a model's predictions are not the truth, and training on "
+            "them repeats its mistakes",
+            "check the predictions, correct what is wrong, and rename the column prediction to label",
         )
 
 

@@ -23,7 +23,7 @@ class Manifest:
     `frame` has `image` (as given, with its folders relative to `root`), `path` (absolute), `label`, `split` ("",
     "train", "valid" or "test") and `group` ("" where none is set), all text, and whatever else a table brought.
     `kind` is folder, split-folders, table or demo; `classes` are in natural order; `has_order` says whether they
-    are grades; `notes` are what the user should be told of what was left out, one line each.
+    are grades; `notes` tell the user what was left out, one line each.
     """
 
     frame: pd.DataFrame
@@ -35,7 +35,7 @@ class Manifest:
 
     @property
     def has_valid(self) -> bool:
-        """Whether the source sets images aside to check on."""
+        """Whether the source has images held out for validation."""
         return bool((self.frame["split"] == "valid").any())
 
     @property
@@ -45,7 +45,7 @@ class Manifest:
 
     @property
     def has_test(self) -> bool:
-        """Whether the source sets images aside for the last measurement."""
+        """Whether the source has images held out for the final test."""
         return bool((self.frame["split"] == "test").any())
 
 

@@ -1,4 +1,4 @@
-"""Pixels kept in memory within a share of what is free, so that what reads an image anew does not decode it anew."""
+"""Pixels kept in memory within a share of what is free, so that reading an image again does not decode it again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sightx_cli.machine import measure_free_memory
 SHARE_OF_FREE_MEMORY = 0.25
 LARGEST_BUDGET_BYTES = 2 * 1024**3
 UNKNOWN_BUDGET_BYTES = 512 * 1024**2
-"""Where the system does not tell how much memory is free."""
+"""If the system does not report how much memory is free."""
 
 
 def measure_budget() -> int:
@@ -29,7 +29,7 @@ def measure_budget() -> int:
 class DecodedImages:
     """Reads images as `read_image` does and keeps what it decoded, at no more than the size asked for, in a budget.
 
-    What no longer fits is decoded each time; nothing is dropped for it, since every epoch reads every image once.
+    What no longer fits is decoded each time; nothing is evicted for it, since every epoch reads every image once.
     """
 
     def __init__(self, budget_bytes: int | None = None) -> None:
@@ -95,7 +95,7 @@ class PlainViews:
         return self._kept.pop(digest, None)
 
     def clear(self) -> None:
-        """Let go of all that nobody asked for, and keep nothing more."""
+        """Drop every view that was not asked for, and keep nothing more."""
         self._left = 0
         self._kept.clear()
 

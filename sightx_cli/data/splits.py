@@ -27,12 +27,11 @@ def split_manifest(
 ) -> pd.DataFrame:
     """Fill the column `split`, so that every row is train, valid or test; returns a new frame.
 
-    `strata` says for each row of what both sides are to hold their share; None for its label.
+    `strata` is what to stratify by, for each row; None for its label.
 
-    A valid part that is given is kept, and all that has no part yet becomes train. Without one, `valid_fraction` of
-    what is not test is set aside, of every class at least one image; where groups are set, whole groups are set aside,
-    and the share is as near as the groups allow. Rows with the same `digest`, where there is that column, stay
-    together.
+    A given valid part is kept, and every row without a part becomes train. Without one, `valid_fraction` of what is not
+    test is held out, at least one image of every class; where groups are set, whole groups are held out, and the share
+    is as near as the groups allow. Rows with the same `digest`, if there is that column, stay together.
 
     Raises: `DataError` if `valid_fraction` is not between 0 and 1, or the groups leave a class with no training image.
     """

@@ -29,13 +29,13 @@ class EngineChoice:
     device: str
     why: str
     half: Precision | None = None
-    """The half precision that is quicker here; `precision` becomes it where this network and these images allow it."""
+    """The half precision that is faster here; `precision` is set to it if this network and these images allow it."""
     precision_why: str = ""
-    """What decided the precision; empty where nothing has yet."""
+    """Why this precision; empty until it is decided."""
 
 
 def choose_device(device: str = "auto") -> str:
-    """Return the torch device: the one named, else CUDA, else MPS, else the CPU. Raises UsageError on one not there."""
+    """Return the torch device: the named one, else CUDA, else MPS, else the CPU; raises UsageError if missing."""
     available = ["cpu"]
     if torch.backends.mps.is_available():
         available.insert(0, "mps")
@@ -57,9 +57,9 @@ def choose_engine(engine: str, device: str) -> EngineChoice:
             f"--engine openvino runs on the CPU, --device says {device}", "--engine torch, or --device cpu"
         )
     if engine == "openvino" or (engine == "auto" and device == "cpu"):
-        why = "named by --engine" if engine == "openvino" else "the quickest forward on a CPU"
+        why = "chosen with --engine" if engine == "openvino" else "the fastest on a CPU"
         return EngineChoice("openvino", EXACT, device, why, find_half_on_cpu())
-    why = "named by --engine" if engine == "torch" else f"the device is {device}"
+    why = "chosen with --engine" if engine == "torch" else f"the device is {device}"
     return EngineChoice("torch", EXACT, device, why, find_half(torch.device(device)))
 
 
@@ -73,9 +73,9 @@ def build_forward(
     graph: Path | None,
     listener: Listener,
 ) -> Forward:
-    """Compile a module of normalised images; the converted graph is kept at `graph`, if given, and found there again.
+    """Compile a module of normalised images; the converted graph is cached at `graph`, if given.
 
-    A disk that does not take the graph changes nothing but the time of the next one. Falls back to torch, after one
+    If the disk cannot hold the graph, only the next start is slower. Falls back to torch, after one
     line, where OpenVINO cannot convert the network.
     """
     if engine.name == "torch":
@@ -83,11 +83,11 @@ def build_forward(
     if graph is not None and graph.is_file():
         try:
             forward = load_openvino(graph, batch=choose_batch(size_px), precision=engine.precision)
-            with contextlib.suppress(OSError):  # marks it as used; a store that may only be read serves too
+            with contextlib.suppress(OSError):  # marks it as used; a read-only store works too
                 os.utime(graph)
             return forward
         except RuntimeError:
-            listener.warn(f"the kept graph {graph.name} is damaged: converted again")
+            listener.warn(f"the cached graph {graph.name} is damaged: converted again")
     converted, reason = try_to_convert(module, output_names, size_px, mean, std)
     if converted is None:
         listener.warn(f"OpenVINO cannot convert this network ({reason}): torch runs it instead, slower")
@@ -106,6 +106,6 @@ def try_to_convert(
     try:
         return convert_module(module, output_names, size_px, mean, std), ""
     except Exception as error:
-        # OpenVINO's converter raises what it likes, by network; torch runs them all.
+        # OpenVINO's converter raises all kinds of errors, depending on the network; torch runs them all.
         lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")] or [type(error).__name__]
         return None, next((line for line in lines if line.startswith("No conversion rule")), lines[0])[:120]

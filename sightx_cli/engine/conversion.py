@@ -33,7 +33,7 @@ def convert_module(
 ) -> Any:
     """Convert a module of normalised images (N, 3, H, W) to a graph of uint8 images (N, size_px, size_px, 3) RGB.
 
-    `mean` and `std` are those of the weights, on the 0…1 scale. Raises what OpenVINO raises when it cannot.
+    `mean` and `std` are those of the weights, on the 0…1 scale. Raises whatever OpenVINO raises if it fails.
     """
     module.eval()
     with torch.no_grad():
@@ -41,7 +41,7 @@ def convert_module(
         # the product by `steps.evaluation`.
         example = torch.zeros(2, 3, size_px, size_px)
         traced = torch.jit.trace(module, example, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
-        # Not `openvino.convert_model`: it takes several times as long, and reports its use to its makers' servers.
+        # Not `openvino.convert_model`: it takes several times as long, and sends telemetry to its makers.
         frontend = FrontEndManager().load_by_framework("pytorch")
         decoder = TorchScriptPythonDecoder(traced)  # named, for it must live as long as the conversion
         graph = frontend.convert(frontend.load(decoder))
@@ -62,7 +62,7 @@ def convert_module(
 def write_graph(graph: Any, path: Path) -> None:
     """Write a graph as `path` (.xml) and its weights beside it (.bin), in float32 so that nothing is rounded.
 
-    The .bin comes first and both are renamed when whole; checksums tell one that is not what was written. Raises
+    The .bin comes first and both are renamed when whole; checksums reveal a file that has changed. Raises
     OSError when the disk is full.
     """
     partial = path.with_name(f".{os.getpid()}-{path.name}")

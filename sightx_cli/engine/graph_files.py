@@ -1,7 +1,7 @@
 """Graph files on disk: sealed with checksums when written, checked when read. Never imports torch.
 
-OpenVINO reads a graph with a flipped bit without a word and computes something else. So the .xml ends with a comment,
-which OpenVINO passes over, that holds the checksums of its own text and of the weights in the .bin beside it.
+OpenVINO silently reads a graph with a flipped bit and computes something else. So the .xml ends with a comment, which
+OpenVINO ignores, that holds the checksums of its own text and of the weights in the .bin beside it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def check_graph(path: Path) -> None:
         raise RuntimeError(f"{path}: cannot be read ({error.strerror})") from error
     seal = _SEAL.fullmatch(text[-_SEAL_BYTES:])
     if seal is None or (int(seal[1], 16), int(seal[2], 16)) != (zlib.crc32(text[:-_SEAL_BYTES]), weights):
-        raise RuntimeError(f"{path}: has another checksum than was written")
+        raise RuntimeError(f"{path}: the checksum does not match")
 
 
 def _checksum(file: Path) -> int:

@@ -1,4 +1,4 @@
-"""Put a linear head behind a converted graph: the product of a head-only fit needs no second conversion."""
+"""Append a linear head to a converted graph: the product of a head-only fit needs no second conversion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from openvino import opset13 as op
 Vector = NDArray[np.float32]
 
 ACTIVATIONS = {"softmax": lambda logits: op.softmax(logits, 1), "sigmoid": op.sigmoid}
-"""What may stand between logits (N, C) and probabilities, by the name that a task gives it."""
+"""The activations from logits (N, C) to probabilities, by the name that a task gives them."""
 
 
 def append_linear_head(
@@ -33,7 +33,7 @@ def append_linear_head(
     `graph` gives `output_name`, features (N, F); weight is (C, F), bias (C,), mean and deviation (F,).
     """
     features = next(output for output in graph.outputs if output_name in output.names)
-    # Standardised first, as in training: folded into the weights, large means would cancel with loss of digits.
+    # Standardised first, as in training: folded into the weights, large means would cancel and lose precision.
     scaled = op.divide(
         op.subtract(_input_of(features), op.constant(mean.reshape(1, -1))), op.constant(deviation.reshape(1, -1))
     )
@@ -44,5 +44,5 @@ def append_linear_head(
 
 
 def _input_of(result: Any) -> Any:
-    """Return what feeds a graph's output: the node in front of its Result."""
+    """Return what feeds a graph's output: the node before its Result."""
     return result.get_node().input_value(0)

@@ -14,7 +14,7 @@ Images = NDArray[np.uint8]
 Outputs = dict[str, NDArray[np.float32]]
 Precision = Literal["float32", "bfloat16", "float16"]
 EXACT: Precision = "float32"
-"""What is measured and what is handed over is computed in it: the same labels on any processor."""
+"""Evaluation and the finished model compute in it: the same labels on any processor."""
 
 BATCH_IMAGES = 8
 """Images of 224 px per call. For tf_efficientnet_lite0 in float32 on two cores: on an Intel Emerald Rapids 237 images/s

@@ -29,7 +29,7 @@ class OpenVinoForward:
         threads = threads or measure_threads()
         self.precision = precision
         if batch is not None:
-            # A fixed batch is quicker than a free one; a short last batch is filled up and cut again.
+            # A fixed batch is faster than a dynamic one; a short last batch is padded, and its outputs trimmed.
             graph.reshape({0: [batch, *list(graph.inputs[0].partial_shape)[1:]]})
         self.batch = batch
         self.size_px = int(graph.inputs[0].partial_shape[1].get_length())
@@ -48,7 +48,7 @@ class OpenVinoForward:
         """Run batches of uint8 images (N, H, W, 3); yield (key, outputs float32 by name), in order.
 
         Results are fetched here and not in a callback of an `AsyncInferQueue`: that runs Python in OpenVINO's threads,
-        and one still at it when the caller stops, the reading fails or the program ends brings the process down.
+        and one still running when the caller stops, reading fails or the program ends crashes the process.
         """
         idle = [self._compiled.create_infer_request() for _ in range(self._jobs)]
         running: deque[tuple[Any, Key, int]] = deque()
@@ -90,7 +90,7 @@ def load_core() -> Any:
 
 
 def find_half_on_cpu() -> Precision | None:
-    """Return the half precision that OpenVINO is quicker in here: bfloat16 where the processor has it, or None."""
+    """Return the half precision in which OpenVINO is faster here: bfloat16 where the processor has it, or None."""
     capabilities = load_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "bfloat16" if "BF16" in capabilities else None
 

@@ -72,7 +72,7 @@ def computing_in(precision: Precision, device_type: str) -> Iterator[None]:
 
 
 def find_half(device: torch.device) -> Precision | None:
-    """Return the half precision that a device computes natively, and so quicker, or None.
+    """Return the half precision that a device computes natively, and so faster, or None.
 
     CUDA before Ampere has float16 alone: it emulates bfloat16, slowly. MPS has float16, but no gradient scaler.
     """

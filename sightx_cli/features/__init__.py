@@ -1,1 +1,1 @@
-"""What the frozen prefix says of the images: computed once per image and view, kept, used everywhere."""
+"""The frozen prefix's features of images: computed once per image and view, cached, used everywhere."""

@@ -1,4 +1,4 @@
-"""Addresses of what is kept: a digest of all that it was computed from, the versions of what computed it among them."""
+"""Cache addresses: a digest of everything that the features were computed from, package versions included."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def read_version(package: str) -> str:
 
 
 def digest_key(parts: Mapping[str, object], packages: Sequence[str] = ()) -> str:
-    """Return a short hexadecimal address: of a JSON-able description, and of the versions of what computes from it.
+    """Return a short hexadecimal digest of a JSON-able description and of the versions of the packages that use it.
 
-    Our own version is always among them, so that an address never finds what another version computed.
+    SightX's own version is always included, so an address never finds what another version computed.
     """
     versions = {"sightx": VERSION, **{package: read_version(package) for package in packages}}
     text = json.dumps({"format": FORMAT_VERSION, "versions": versions, **parts}, sort_keys=True, default=str)

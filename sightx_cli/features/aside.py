@@ -15,11 +15,11 @@ from sightx_cli.machine import measure_free_memory
 SHARE_OF_FREE_MEMORY = 0.4
 """The training that follows needs memory too."""
 UNKNOWN_FREE_BYTES = 1024**3
-"""Assumed where the system does not tell how much memory is free."""
+"""Assumed where the system does not report how much memory is free."""
 
 
 class Aside:
-    """Holds shards for as long as it lives; its temporary folder goes with it."""
+    """Holds shards for its own lifetime; its temporary folder is deleted with it."""
 
     def __init__(self) -> None:
         self._shards: dict[tuple[str, str], list[Shard]] = {}
@@ -27,10 +27,10 @@ class Aside:
         self._folder: Path | None = None
 
     def has_room(self, needed_bytes: int, on_disk: bool) -> bool:
-        """Tell whether so many more bytes fit in the share of memory or, if allowed, in a temporary folder."""
+        """Tell whether this many more bytes fit in the share of memory or, if allowed, in a temporary folder."""
         if needed_bytes <= self._measure_memory():
             return True
-        self._memory_left = 0 if on_disk else self._memory_left  # all of it goes where all of it fits
+        self._memory_left = 0 if on_disk else self._memory_left  # never split between the two
         try:
             return on_disk and needed_bytes * 1.1 <= shutil.disk_usage(self.make_folder()).free
         except OSError:
@@ -44,7 +44,7 @@ class Aside:
         columns: Columns,
         fill: Callable[[Writer], None],
     ) -> Shard:
-        """Hold one shard, whose rows `fill` writes; raises OSError where there is no room for it."""
+        """Hold one shard, whose rows `fill` writes; raises OSError if there is no room for it."""
         needed = len(digests) * sum(column.row_bytes for column in columns.values())
         left = self._measure_memory()
         if needed <= left:
@@ -55,7 +55,7 @@ class Aside:
         else:
             folder = self.make_folder() / prefix / view
             if needed * 1.1 > shutil.disk_usage(self.make_folder()).free:
-                raise OSError(errno.ENOSPC, "there is room neither in memory nor in the temporary folder")
+                raise OSError(errno.ENOSPC, "too little free memory, and too little space in the temporary folder")
             with ShardWriter.writing(folder, digests, columns, "") as on_disk:
                 fill(on_disk)
             shard = open_shard(on_disk.folder)
@@ -63,11 +63,11 @@ class Aside:
         return shard
 
     def find_shards(self, prefix: str, view: str) -> list[Shard]:
-        """Return what is held of a prefix and view."""
+        """Return the shards held for a prefix and view."""
         return list(self._shards.get((prefix, view), ()))
 
     def make_folder(self) -> Path:
-        """Return the temporary folder, made when it is first asked for, readable by this user alone; raises OSError."""
+        """Return the temporary folder, created on first use, readable by this user only; raises OSError."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="sightx-"))
             weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)

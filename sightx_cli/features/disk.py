@@ -1,4 +1,4 @@
-"""The store's folder as the disk has it: sizes, times of use, removal; what another process takes away is no error."""
+"""The store's folder on disk: sizes, times of use, removal; files that another process removes are not an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sightx_cli.features.shards import HEADER, WRITING
 
 
 def list_folders(folder: Path) -> list[Path]:
-    """Return the folders in a folder, sorted; none where it is not there (any more)."""
+    """Return the folders in a folder, sorted; empty if it does not exist (any more)."""
     try:
         return sorted(path for path in folder.iterdir() if path.is_dir())
     except OSError:
@@ -21,7 +21,7 @@ def list_folders(folder: Path) -> list[Path]:
 
 
 def list_shards(outputs: Path) -> list[Path]:
-    """Return the folders of all whole shards; remove what killed processes left half-written."""
+    """Return the folders of all complete shards; remove what killed processes left half-written."""
     views = [view for prefix in list_folders(outputs) for view in list_folders(prefix)]
     folders = [folder for view in views for folder in list_folders(view)]
     for folder in folders:
@@ -43,12 +43,12 @@ def list_graphs(graphs: Path) -> list[Path]:
 
 
 def is_whole(folder: Path) -> bool:
-    """Tell whether a shard's folder was written to its end and not removed."""
+    """Tell whether a shard's folder was written completely and has not been removed."""
     return not folder.name.startswith(".") and (folder / HEADER).exists()
 
 
 def remove_unit(path: Path) -> None:
-    """Remove a shard or a graph, its header first: without it, nobody takes the rest for whole."""
+    """Remove a shard or a graph, its header first: without it, the rest is never taken for complete."""
     if path.suffix == ".xml":
         for file in (path, path.with_suffix(".bin")):
             file.unlink(missing_ok=True)
@@ -72,7 +72,7 @@ def last_changed(path: Path) -> float:
 
 
 def describe_shard(folder: Path) -> str:
-    """Return what a shard says of itself; a damaged one, which its next reader drops, says nothing."""
+    """Return a shard's own description; "damaged" for one that its next reader will discard."""
     try:
         return str(json.loads((folder / HEADER).read_text())["what"])
     except (ValueError, KeyError, TypeError, OSError):
@@ -89,7 +89,7 @@ def measure_graph(graph: Path) -> int:
 
 
 def measure_folder(folder: Path) -> int:
-    """Return the bytes of the files below a folder; files that vanish meanwhile (another process) count nothing."""
+    """Return the bytes of the files below a folder; files that vanish meanwhile (another process) count as 0."""
     total = 0
     for base, _, names in os.walk(folder):  # not rglob, which raises when a folder vanishes
         for name in names:
@@ -99,7 +99,7 @@ def measure_folder(folder: Path) -> int:
 
 
 def _is_abandoned(last_written: float) -> bool:
-    """Tell whether something half-written was untouched for an hour: longer than any batch takes."""
+    """Tell whether something half-written has not been touched for an hour: longer than any batch takes."""
     return 0 < last_written < time.time() - 3600
 
 

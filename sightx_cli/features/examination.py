@@ -1,6 +1,6 @@
-"""Reads every image file once for a close look: header, a digest of its pixels, a small grey picture. Kept by content.
+"""Reads every image file once for inspection: header, a digest of its pixels, a small grey picture; cached by content.
 
-What is kept lies in the store, one row per file by the digest of its bytes: a second look at the same files decodes
+The results are in the store, one row per file under the digest of its bytes: a second look at the same files decodes
 nothing.
 """
 
@@ -34,17 +34,17 @@ SIDE_PX = 64
 PICTURE, PIXELS = "picture", "pixels"
 COLUMNS = {PICTURE: Column((SIDE_PX, SIDE_PX), "uint8"), PIXELS: Column((DIGEST_BYTES,), "uint8")}
 PART_IMAGES = 2048
-"""Images per shard: what a kill can lose."""
+"""Images per shard: the most that a killed process loses."""
 
 
 @dataclass(frozen=True)
 class Examination:
-    """What is known of each image that can be read, row by row in the order of the frame."""
+    """What is known about each readable image, row by row in the order of the frame."""
 
     digests: tuple[str, ...]
     """Of the files' bytes."""
     pixel_digests: tuple[str, ...]
-    """Of size and pixels as SightX reads them: the same photograph saved without loss in two formats has one."""
+    """Of size and pixels as SightX reads them: one photograph saved losslessly in two formats has one digest."""
     headers: tuple[Header, ...]
     pictures: NDArray[np.uint8]
     """(N, SIDE_PX, SIDE_PX), grey, the whole image squashed in."""
@@ -59,12 +59,12 @@ class _Look:
 def examine_images(
     frame: pd.DataFrame, store: FeatureStore | None, listener: Listener, task: str = "reading the images"
 ) -> tuple[pd.DataFrame, Examination, list[Unreadable]]:
-    """Examine every image of `frame` (columns image, path); return the rows that can be read, and what was left out.
+    """Examine every image of `frame` (columns image, path); return the readable rows, what was found, the rest.
 
-    Without a store nothing is kept. Raises: `DataError` if no file at all can be read.
+    Without a store nothing is cached. Raises: `DataError` if no file at all can be read.
     """
     address = digest_key({"examination": SIDE_PX}, READ_BY)
-    looks = _find_kept(store, address) if store is not None else {}
+    looks = _find_cached(store, address) if store is not None else {}
     lock = threading.Lock()
 
     def look(path: str, digest: str, data: bytes | None) -> None:
@@ -81,7 +81,7 @@ def examine_images(
             known = set(looks)
             facts += measure_files(paths[start : start + PART_IMAGES], look, partial(listener.advance, task))
             if store is not None:
-                _keep(store, address, {digest: seen for digest, seen in looks.items() if digest not in known})
+                _cache(store, address, {digest: seen for digest, seen in looks.items() if digest not in known})
                 store.tell(listener)
     finally:
         listener.finish(task)
@@ -102,20 +102,20 @@ def _look_at(image: Image.Image) -> _Look:
     return _Look(np.asarray(grey), np.frombuffer(pixels.digest(), np.uint8))
 
 
-def _keep(store: FeatureStore, address: str, looks: Mapping[str, _Look]) -> None:
-    """Keep what was seen, as far as the store has room."""
+def _cache(store: FeatureStore, address: str, looks: Mapping[str, _Look]) -> None:
+    """Cache the results, if the store has room."""
     if not looks or not store.has_room(len(looks) * sum(column.row_bytes for column in COLUMNS.values())):
         return
     pictures = np.stack([look.picture for look in looks.values()])
     digests = np.stack([look.pixel_digest for look in looks.values()])
     try:
-        with store.write_shard(address, address, list(looks), COLUMNS, "what inspect saw of the images") as writer:
+        with store.write_shard(address, address, list(looks), COLUMNS, "what inspect reads of the images") as writer:
             writer.put(0, {PICTURE: pictures, PIXELS: digests})
     except OSError as error:
         store.block(error)
 
 
-def _find_kept(store: FeatureStore, address: str) -> dict[str, _Look]:
+def _find_cached(store: FeatureStore, address: str) -> dict[str, _Look]:
     return {
         digest: _Look(shard.arrays[PICTURE][row], shard.arrays[PIXELS][row])
         for shard in store.find_shards(address, address)

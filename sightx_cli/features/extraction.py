@@ -1,4 +1,4 @@
-"""Runs a compiled forward over images: features of an image in a view, computed once, kept, and found again."""
+"""Runs a compiled forward over images: features of an image in a view, computed once, cached, and found again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sightx_cli.features.views import View, read_batches
 from sightx_cli.progress import Listener, Silent
 
 SHARD_IMAGES = 2048
-"""Images per shard: what a kill can lose."""
+"""Images per shard: the most that a killed process loses."""
 
 
 @dataclass(frozen=True)
@@ -45,34 +45,34 @@ class Features:
         return rows
 
     def release(self) -> None:
-        """Give the pages read so far back to the system."""
+        """Release the memory pages read so far."""
         for shard in self.shards:
             shard.release()
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """What a store holds of the images asked for in a view, and what is still to be computed."""
+    """What a store holds for the requested images in a view, and what has yet to be computed."""
 
     digests: Sequence[str]
     columns: Columns
     shards: tuple[Shard, ...]
     missing: Mapping[str, str]
-    """The path of each image whose outputs are nowhere, by its digest."""
+    """The path of each image without stored features, by digest."""
 
     @property
     def needed_bytes(self) -> int:
-        """What the missing rows will take."""
+        """The size of the missing rows."""
         return len(self.missing) * measure_row(self.columns)
 
     @property
     def found_bytes(self) -> int:
-        """What the rows found take."""
+        """The size of the rows found."""
         return (len(set(self.digests)) - len(self.missing)) * measure_row(self.columns)
 
 
 def measure_row(columns: Columns) -> int:
-    """Return what one image's outputs take, in bytes."""
+    """Return the size of one image's outputs, in bytes."""
     return sum(column.row_bytes for column in columns.values())
 
 
@@ -84,7 +84,7 @@ def find_features(
     digests: Sequence[str],
     columns: Columns,
 ) -> Lookup:
-    """Find what is kept of the images under any of the addresses that serve, narrowed to the columns asked for."""
+    """Find the cached features of the images under any address that serves, narrowed to the requested columns."""
     shards = tuple(
         shard.narrow(columns)
         for address in addresses
@@ -107,9 +107,9 @@ def extract_features(
     what: str,
     pixels: PlainViews | None = None,
 ) -> Features:
-    """Return the features of the images looked up; compute and keep, under `address`, those that the store lacks.
+    """Return the features of the images looked up; compute those that the store lacks, and cache them under `address`.
 
-    `forward` builds the compiled forward, only when it is needed. Raises OSError when there is no room for them at all;
+    `forward` builds the compiled forward, only when it is needed. Raises OSError if there is no room for them at all;
     nothing half-written stays.
     """
     shards = list(lookup.shards)
@@ -150,7 +150,7 @@ def compute_outputs(
     listener: Listener | None = None,
     task: str = "",
 ) -> Outputs:
-    """Return a network's outputs of so many images in memory, each (images, …) float32; nothing is kept."""
+    """Return a network's outputs for this many images in memory, each (images, …) float32; nothing is cached."""
     arrays: Outputs = {}
 
     def put(first: int, outputs: Outputs) -> None:
@@ -172,7 +172,7 @@ def compute_features(
     task: str = "",
     pixels: PlainViews | None = None,
 ) -> Features:
-    """Return the backbone's features of images in a view, (N, F) float32, in memory; nothing is kept."""
+    """Return the backbone's features of images in a view, (N, F) float32, in memory; nothing is cached."""
     listener, items = listener or Silent(), list(zip(digests, paths, strict=True))
     listener.start(task, len(items), "images")
     batches = read_batches(items, view, forward.batch_images, pixels)

@@ -1,4 +1,4 @@
-"""The features of images as they are, for looks and probes: the same that a fit reads afterwards."""
+"""The features of the plain views, for inspections and probes: the same that a fit reads afterwards."""
 
 from __future__ import annotations
 
@@ -47,9 +47,8 @@ def extract_plain_features(
 ) -> PlainFeatures:
     """Return the features of each image's plain view by the recipe's frozen network.
 
-    They are kept under the address that a fit with this recipe reads, so that the fit finds them: as float16 where it
-    trains on these images, as float32 where it may measure on them. Raises SightXError for weights or devices that are
-    not there.
+    They are cached under the address that a fit with this recipe reads, so that the fit finds them: as float16 where it
+    trains on these images, as float32 where it may evaluate on them. Raises SightXError for missing weights or devices.
     """
     began = time.perf_counter()
     choice = choose_engine(engine, choose_device(device))

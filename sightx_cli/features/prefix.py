@@ -1,4 +1,4 @@
-"""The frozen prefix of a whole fit: one compiled forward gives every training stage what it needs of the images."""
+"""The frozen prefix of a whole fit: one compiled forward gives every training stage the features it needs."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from sightx_cli.model.weights import Weights
 from sightx_cli.progress import Listener
 
 COMPUTED_BY = {"openvino": ("timm", "torch", "openvino"), "torch": ("timm", "torch")}
-"""The packages whose versions stand in the address of what an engine computed."""
+"""The packages whose versions are part of the address of what an engine computed."""
 
 SOLVE_ROWS = 2000
-"""The head is solved on as many views of the images as stay within so many rows."""
+"""The head is solved on as many views of the images as stay within this many rows."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class FitFeatures:
     """The features of a fit: those of the train images in each view, and of the valid images as they are."""
 
     cuts: tuple[int, ...]
-    """Where the maps lie that a learner can train on; none where only the whole backbone's features were computed."""
+    """The cuts whose maps a learner can train on; empty if only the whole backbone's features were computed."""
     train_views: tuple[Features, ...]
     valid: Features
     taps_before: dict[int, bool]
@@ -55,7 +55,7 @@ class FitFeatures:
     def read_views(self) -> list[NDArray[np.float32]]:
         """Read what the head is solved on: the whole backbone's features (N, F) float32 of the train part, by view.
 
-        Of few images every view helps the solution; of many the plain view says as much, sooner.
+        With few images every view improves the solution; with many the plain view alone does as well, sooner.
         """
         count = max(1, SOLVE_ROWS // len(self.train_views[0]))
         return [view.take().astype(np.float32) for view in self.train_views[:count]]
@@ -124,8 +124,8 @@ class FrozenPrefix:
             return address_prefix(backbone_name, backbone, weights, self._prefix, taps, computed)
 
         def list_addresses(precision: Precision) -> tuple[str, ...]:
-            # What is exact serves where half precision would; a look or a probe that read all taps has kept what a
-            # head with fewer needs: its last columns.
+            # Exact features serve where half precision would; an inspection or a probe that read all taps has cached
+            # what a head with fewer taps needs: the last columns.
             accepted = dict.fromkeys((precision, EXACT))
             return tuple(
                 dict.fromkeys(address(taps, f"{engine.name} {one}") for one in accepted for taps in (tapped, every))
@@ -142,7 +142,7 @@ class FrozenPrefix:
 
     @functools.cached_property
     def graph(self) -> Path | None:
-        """Where the converted graph lies, or will; None where nothing can be written."""
+        """Where the converted graph is, or will be; None where nothing can be written."""
         return self.store.place_graph(self._graph_name) if self.engine.name == "openvino" else None
 
     def find(
@@ -153,14 +153,14 @@ class FrozenPrefix:
         precision: Precision = EXACT,
         dtype: str = "float16",
     ) -> Lookup:
-        """Find what is kept of the images in a view, to be given as `dtype`."""
+        """Find the cached features of the images in a view, to be returned as `dtype`."""
         columns = {name: Column(shape, dtype) for name, shape in self._shapes.items()}
         lookup = find_features(self.store, self._addresses[precision], view, paths, digests, columns)
         self.store.tell(self._listener)
         return lookup
 
     def extract(self, lookup: Lookup, view: View, task: str, precision: Precision = EXACT) -> Features:
-        """Return the features of the images looked up, computing what is missing; raises OSError for want of room."""
+        """Return the features of the images looked up, computing the missing ones; raises OSError without room."""
         seen = f"view {view.number} of {view.profile.name}" if view.profile else "as is"
         features = extract_features(
             self.store,
@@ -196,16 +196,16 @@ class FrozenPrefix:
 
 
 def reserve_room(store: FeatureStore, lookups: Sequence[Lookup], listener: Listener) -> bool:
-    """Settle where the features that are missing go, and say what is unusual in it; False where they fit nowhere."""
+    """Decide where the missing features go, and report anything unusual; False if they fit nowhere."""
     needed = sum(lookup.needed_bytes for lookup in lookups)
     has_room = store.reserve(needed, sum(lookup.found_bytes for lookup in lookups))
     store.tell(listener)
     if has_room and not store.is_short:
         return True
-    then = "they are held for this run only" if has_room else "they are computed anew each epoch"
+    then = "they are held for this run only" if has_room else "they are recomputed each epoch"
     listener.warn(
-        f"the frozen layers' features would take {needed / 1e9:.1f} GB, more than the store's budget or the disk "
-        f"leaves: {then} (SIGHTX_CACHE moves the store, SIGHTX_CACHE_BYTES widens it)"
+        f"the frozen layers' features need {needed / 1e9:.1f} GB, more than the cache's budget or the disk "
+        f"allows: {then} (SIGHTX_CACHE moves the cache, SIGHTX_CACHE_BYTES enlarges it)"
     )
     return has_room
 
@@ -219,10 +219,10 @@ def keep_prefix(
     precision: Precision,
     listener: Listener,
 ) -> FitFeatures | None:
-    """Compute and keep the prefix's outputs, or find them kept; None, after one line, when they fit nowhere.
+    """Compute and cache the prefix's features, or find them in the cache; None, after one line, if they fit nowhere.
 
-    The images to train on are computed in `precision` and kept in half precision, those that are measured on always
-    computed and kept in float32, as the finished model computes them.
+    Training images are computed in `precision` and cached in half precision; held-out images are always computed and
+    cached in float32, as the finished model computes them.
     """
     began = time.perf_counter()
     plain = plain_view(views[0])
@@ -238,7 +238,7 @@ def keep_prefix(
         )
     except OSError as error:
         frozen.store.tell(listener)
-        listener.warn(f"the frozen layers' features fit nowhere ({error.strerror}): they are computed anew each epoch")
+        listener.warn(f"no room for the frozen layers' features ({error.strerror}): they are recomputed each epoch")
         return None
     return FitFeatures(
         cuts=(*frozen.cuts, len(backbone.stages)),

@@ -21,20 +21,20 @@ FORMAT_VERSION = 2
 """Of a shard's files, and part of every address."""
 HEADER = "shard.json"
 WRITING = ".writing-"
-"""How the name of a folder begins that is not whole yet."""
+"""How the name of a folder begins that is still being written."""
 
 Array = NDArray[Any]
 
 
 class Column(NamedTuple):
-    """One array of a shard: the shape and the type of what it holds of each image, such as (1280,) and float16."""
+    """One array of a shard: the shape and type of its row for each image, such as (1280,) and float16."""
 
     shape: tuple[int, ...]
     dtype: str = "float16"
 
     @property
     def row_bytes(self) -> int:
-        """What one image's row takes."""
+        """The size of one image's row."""
         return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
 
@@ -50,11 +50,11 @@ class Shard:
 
     @property
     def bytes_held(self) -> int:
-        """What the arrays take."""
+        """The size of the arrays."""
         return sum(array.nbytes for array in self.arrays.values())
 
     def narrow(self, columns: Columns) -> Shard:
-        """Return the shard as one of fewer taps sees it: the last columns of each output that is a row of features."""
+        """Return the shard as a head with fewer taps reads it: the last columns of each row of features."""
         arrays = {name: self.arrays[name] for name in columns}
         arrays |= {
             name: arrays[name][:, -column.shape[0] :] for name, column in columns.items() if len(column.shape) == 1
@@ -62,13 +62,13 @@ class Shard:
         return Shard(self.digests, arrays)
 
     def serves(self, columns: Columns) -> bool:
-        """Tell whether it holds all of these arrays, each at least as exactly as asked."""
+        """Tell whether it holds all of these arrays, each at least as precise as requested."""
         return columns.keys() <= self.arrays.keys() and all(
             np.can_cast(column.dtype, self.arrays[name].dtype) for name, column in columns.items()
         )
 
     def release(self) -> None:
-        """Give the pages read so far back to the system: they stay in its file cache, not in this process."""
+        """Release the memory pages read so far: they stay in the system's file cache, not in this process."""
         for array in self.arrays.values():
             mapped = getattr(array, "_mmap", None)
             if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
@@ -76,7 +76,7 @@ class Shard:
 
 
 def convert(values: Array, dtype: np.dtype[Any]) -> Array:
-    """Return values in another type; what a narrower float cannot hold is clipped to its ends."""
+    """Return values in another type; values beyond a narrower float's range are clipped to it."""
     if values.dtype == dtype:
         return values
     if dtype.kind == "f" and values.dtype.itemsize > dtype.itemsize:
@@ -100,9 +100,9 @@ class ShardWriter:
     @classmethod
     @contextlib.contextmanager
     def writing(cls, parent: Path, digests: Sequence[str], columns: Columns, what: str) -> Iterator[ShardWriter]:
-        """Write one shard in `parent`; it appears whole when the block ends well, and leaves nothing when not.
+        """Write one shard in `parent`; it appears complete if the block succeeds, and leaves nothing if it fails.
 
-        Raises OSError where the disk fails.
+        Raises OSError if the disk fails.
         """
         folder = make_writing_folder(parent)
         try:
@@ -158,7 +158,7 @@ Writer = ShardWriter | MemoryWriter
 
 
 def make_writing_folder(parent: Path) -> Path:
-    """Make a folder to write a shard in, with the rights that the user's umask gives; raises OSError."""
+    """Make a folder to write a shard in, with the permissions that the user's umask gives; raises OSError."""
     parent.mkdir(parents=True, exist_ok=True)
     folder = parent / f"{WRITING}{secrets.token_hex(6)}"  # not `mkdtemp`: nobody else could read what it makes
     folder.mkdir()
@@ -166,7 +166,7 @@ def make_writing_folder(parent: Path) -> Path:
 
 
 def open_shard(folder: Path) -> Shard:
-    """Open and verify a shard; raises ValueError, KeyError, TypeError or OSError when it is not sound."""
+    """Open and verify a shard; raises ValueError, KeyError, TypeError or OSError if it is damaged."""
     header = json.loads((folder / HEADER).read_text())
     if header["format"] != FORMAT_VERSION:
         raise ValueError(f"format {header['format']}, this version reads {FORMAT_VERSION}")
@@ -177,18 +177,18 @@ def open_shard(folder: Path) -> Shard:
         if shape[0] != len(header["digests"]):
             raise ValueError(f"{name} has {shape[0]} rows for {len(header['digests'])} images")
         if dtype.kind not in "fiu":
-            raise ValueError(f"{name} holds {dtype}, no numbers")
+            raise ValueError(f"{name} holds {dtype}, not numbers")
         if file.stat().st_size != entry["bytes"] or entry["bytes"] != dtype.itemsize * int(np.prod(shape)):
             raise ValueError(f"{name} has {file.stat().st_size} bytes, {entry['bytes']} were written")
         with file.open("rb") as stream:
             if _checksum(stream, header["digests"], entry["shape"], entry["dtype"]) != entry["crc32"]:
-                raise ValueError(f"{name} has another checksum than was written")
+                raise ValueError(f"{name}: the checksum does not match")
         arrays[name] = np.memmap(file, dtype=dtype, mode="r", shape=shape)
     return Shard(tuple(header["digests"]), arrays)
 
 
 def _checksum(stream: BinaryIO, digests: list[str], shape: list[int], dtype: str) -> int:
-    """Return the checksum of an array: of its bytes, and of what gives them their meaning."""
+    """Return the checksum of an array: of its bytes, and of what gives them meaning."""
     checksum = zlib.crc32(json.dumps([digests, shape, dtype]).encode())
     while chunk := stream.read(1 << 22):
         checksum = zlib.crc32(chunk, checksum)

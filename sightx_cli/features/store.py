@@ -4,9 +4,9 @@
     <store>/graphs/<prefix>.xml, .bin
 
 A shard holds the outputs of some images, named by the digest of their bytes, under one prefix (network, weights, cut)
-and one view. It is written under a temporary name and renamed when whole, so a kill leaves no half shard. Length and
-checksum are verified when it is opened; a shard that fails is dropped. Two processes that compute the same images make
-two shards, and either serves. What the folder cannot take is held aside (`features.aside`) for this run.
+and one view. It is written under a temporary name and renamed when complete, so a kill leaves no partial shard. Length
+and checksum are verified when it is opened; a damaged shard is discarded. Two processes that compute the same images
+make two shards, and either serves. What does not fit in the folder is held aside (`features.aside`) for this run.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from sightx_cli.progress import Listener
 from sightx_cli.results.cache import CacheEntry
 
 BUDGET_BYTES = 20 * 1024**3
-"""How much the store may hold, `SIGHTX_CACHE_BYTES` overrides: some 600,000 maps of 80 × 14 × 14, or 4 million
+"""How much the store may hold (`SIGHTX_CACHE_BYTES` overrides it): some 600,000 maps of 80 × 14 × 14, or 4 million
 rows of features."""
 
 TEXT = "text"
@@ -58,7 +58,7 @@ TEXT = "text"
 
 
 def default_store_folder() -> Path:
-    """Return where the store lies: `SIGHTX_CACHE`, else the user's cache folder."""
+    """Return the store's folder: `SIGHTX_CACHE`, else the user's cache folder."""
     if chosen := os.environ.get("SIGHTX_CACHE"):
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
@@ -66,7 +66,7 @@ def default_store_folder() -> Path:
 
 
 def default_budget_bytes() -> int:
-    """Return how much the store may hold: `SIGHTX_CACHE_BYTES`, else BUDGET_BYTES; raises UsageError on no number."""
+    """Return how much the store may hold: `SIGHTX_CACHE_BYTES`, else BUDGET_BYTES; raises UsageError for no number."""
     chosen = os.environ.get("SIGHTX_CACHE_BYTES", "").strip()
     if not chosen:
         return BUDGET_BYTES
@@ -87,7 +87,7 @@ class FeatureStore:
         """One line for each damaged shard that was dropped, and one where the folder cannot be written; see `tell`."""
         self.aside = Aside()
         self.blocked: str | None = None
-        """Why nothing can be written in the folder, in the system's words; None as far as is known."""
+        """Why nothing can be written in the folder, in the system's words; None as long as no write has failed."""
         self._uses_aside = False
 
     @property
@@ -96,7 +96,7 @@ class FeatureStore:
         return self.folder / "graphs"
 
     def place_graph(self, name: str) -> Path | None:
-        """Return where a graph lies or may be written; None where neither the store nor the temporary folder can."""
+        """Return where a graph is or can be written; None if neither the store nor the temporary folder is writable."""
         graph = self.graphs / name
         if graph.is_file() or self.is_writable():
             return graph
@@ -106,7 +106,7 @@ class FeatureStore:
             return None
 
     def find_shards(self, prefix: str, view: str) -> list[Shard]:
-        """Return the sound shards of a prefix and view, marked as used now; drop those that are not sound."""
+        """Return the intact shards of a prefix and view, marked as used now; discard damaged ones."""
         shards = self.aside.find_shards(prefix, view)
         for folder in list_folders(self.folder / "outputs" / prefix / view):
             if not is_whole(folder):
@@ -116,24 +116,24 @@ class FeatureStore:
             except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
                 if not (folder / HEADER).exists():
                     continue  # not damaged: another process made room
-                self.warnings.append(f"cached features {folder.name} are damaged ({error}): dropped, computed again")
+                self.warnings.append(f"cached features {folder.name} are damaged ({error}): discarded and recomputed")
                 remove_unit(folder)
                 continue
-            with contextlib.suppress(OSError):  # a store that may only be read serves too
+            with contextlib.suppress(OSError):  # a read-only store works too
                 os.utime(folder / HEADER)
         return shards
 
     def list_digests(self, view: str) -> set[str]:
-        """List the images of which anything is kept in a view, under whatever prefix; reads headers only."""
+        """List the images with anything cached in a view, under any prefix; reads headers only."""
         found: set[str] = set()
         for prefix in list_folders(self.folder / "outputs"):
             for folder in filter(is_whole, list_folders(prefix / view)):
-                with contextlib.suppress(ValueError, KeyError, TypeError, OSError):  # whoever opens it says so
+                with contextlib.suppress(ValueError, KeyError, TypeError, OSError):  # reported when it is opened
                     found.update(json.loads((folder / HEADER).read_text())["digests"])
         return found
 
     def is_writable(self) -> bool:
-        """Tell whether something can be written in the folder, by trying; the reason why not stands in `blocked`."""
+        """Tell whether something can be written in the folder, by trying; if not, `blocked` says why."""
         if self.blocked is None:
             try:
                 make_writing_folder(self.folder).rmdir()
@@ -142,29 +142,29 @@ class FeatureStore:
         return self.blocked is None
 
     def block(self, error: OSError) -> None:
-        """Write nothing more in the folder, and say why, once."""
+        """Stop writing to the folder, and say why, once."""
         if self.blocked is None:
             self.blocked = error.strerror or str(error)
             self.warnings.append(
-                f"the cache {self.folder} cannot be written ({self.blocked}): what it would keep is held for this run "
-                "only (SIGHTX_CACHE moves it; fit --no-cache keeps nothing)"
+                f"the cache {self.folder} cannot be written ({self.blocked}): features are held for this run "
+                "only (SIGHTX_CACHE moves it; fit --no-cache turns it off)"
             )
 
     def tell(self, listener: Listener) -> None:
-        """Say what the user should know of the store, each line once."""
+        """Pass on what the user should know about the store, each line once."""
         for line in self.warnings:
             listener.warn(line)
         self.warnings.clear()
 
     @property
     def is_short(self) -> bool:
-        """Whether what was reserved last goes elsewhere though the folder can be written: it would not fit."""
+        """Whether the last reservation goes elsewhere although the folder is writable: it would not fit."""
         return self._uses_aside and self.blocked is None
 
     def has_room(self, needed_bytes: int, found_bytes: int = 0) -> bool:
-        """Tell whether so many more bytes fit the budget and the disk, a tenth to spare.
+        """Tell whether this many more bytes fit the budget and the disk, with a tenth to spare.
 
-        Older shards may go, not those of `found_bytes` that are wanted at the same time.
+        Older shards may be removed, but not the `found_bytes` needed at the same time.
         """
         if needed_bytes == 0:
             return True
@@ -174,10 +174,10 @@ class FeatureStore:
         return needed_bytes + found_bytes <= self.budget_bytes and needed_bytes * 1.1 <= free
 
     def reserve(self, needed_bytes: int, found_bytes: int = 0) -> bool:
-        """Settle where `keep` puts so many bytes, of which none lie in the store yet; False where they fit nowhere.
+        """Decide where `keep` puts this many new bytes; False if they fit nowhere.
 
-        In the store; where that cannot be, in memory; where the disk refuses and memory is short, in a temporary
-        folder. The budget is the user's word: what is beyond it goes to no other disk either.
+        In the store; failing that, in memory; if the disk refuses and memory is short, in a temporary folder. The
+        budget is the user's limit: what exceeds it goes to no other disk either.
         """
         self._uses_aside = not self.has_room(needed_bytes, found_bytes)
         return not self._uses_aside or self.aside.has_room(
@@ -193,9 +193,9 @@ class FeatureStore:
         what: str,
         fill: Callable[[Writer], None],
     ) -> Shard:
-        """Keep one shard, whose rows `fill` writes; it is called anew where the disk fails on the way.
+        """Keep one shard, whose rows `fill` writes; it is called again if the disk fails midway.
 
-        Raises OSError where there is no room for it at all.
+        Raises OSError if there is no room for it at all.
         """
         if not self._uses_aside and self.blocked is None:
             try:
@@ -212,14 +212,14 @@ class FeatureStore:
     def write_shard(
         self, prefix: str, view: str, digests: Sequence[str], columns: Columns, what: str
     ) -> Iterator[ShardWriter]:
-        """Write one shard; it appears whole when the block ends well, and leaves nothing when it does not."""
+        """Write one shard; it appears complete if the block succeeds, and leaves nothing if it fails."""
         parent = self.folder / "outputs" / prefix / view
         self.make_room(len(digests) * sum(column.row_bytes for column in columns.values()))
         with ShardWriter.writing(parent, digests, columns, what) as writer:
             yield writer
 
     def keep_text(self, address: str, text: str, what: str) -> None:
-        """Keep a text, where there is room for it."""
+        """Cache a text, if there is room for it."""
         values = np.frombuffer(zlib.compress(text.encode()), np.uint8)
         if self.has_room(values.nbytes):
             columns = {TEXT: Column(values.shape, "uint8")}
@@ -230,7 +230,7 @@ class FeatureStore:
                 self.block(error)
 
     def find_text(self, address: str) -> str | None:
-        """Find a text that was kept; None where there is none."""
+        """Find a cached text; None if there is none."""
         for shard in self.find_shards(address, address):
             return zlib.decompress(shard.arrays[TEXT][0].tobytes()).decode()
         return None
@@ -264,7 +264,7 @@ class FeatureStore:
         return sorted(entries, key=lambda entry: entry.last_used, reverse=True)
 
     def clear(self) -> int:
-        """Remove everything kept; return the bytes freed."""
+        """Remove everything cached; return the bytes freed."""
         freed = 0
         for folder in (self.folder / "outputs", self.graphs):
             freed += measure_folder(folder)

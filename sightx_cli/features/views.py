@@ -1,4 +1,4 @@
-"""A view of every image: its pixels, read in threads ahead of what computes with them."""
+"""A view of every image: its pixels, read in threads ahead of the computation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sightx_cli.machine import measure_threads
 from sightx_cli.recipe.profiles import Profile
 
 READ_BY = ("pillow", "numpy")
-"""The packages whose versions stand in the address of all that is computed from pixels."""
+"""The packages whose versions are part of the address of everything computed from pixels."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def read_batches(
 ) -> Iterator[tuple[int, Images]]:
     """Read (digest, path) pairs in threads, a few batches ahead; yield (position of the first, pixels (N, H, W, 3)).
 
-    What `pixels` has decoded of this view is taken from there.
+    Views that `pixels` has already decoded are taken from there.
     """
     plain = pixels if pixels is not None and view == View(pixels.size_px, pixels.fit, None, 0, 0) else None
 

@@ -75,13 +75,13 @@ def measure_classes(probabilities: object, targets: object, classes: Sequence[st
 
 
 def is_better(metric: str, new: float | None, old: float | None) -> bool:
-    """Whether `new` is better than `old` by this metric; a figure that is None or NaN is better than nothing else.
+    """Whether `new` is better than `old` by this metric; a figure that is None or NaN is never better.
 
     Raises: `DataError` for a metric that is not one of `METRICS`.
     """
     if metric not in METRICS:
         raise DataError(
-            f"{metric!r} is no metric; it can be {', '.join(METRICS)}", "add --set training.metric=accuracy"
+            f"{metric!r} is not a metric; allowed are {', '.join(METRICS)}", "add --set training.metric=accuracy"
         )
     if new is None or np.isnan(new):
         return False

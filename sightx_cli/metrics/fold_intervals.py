@@ -35,10 +35,10 @@ def measure_fold_figures(
 ) -> FoldFigures:
     """Measure out-of-fold probabilities (N, C): each figure's mean over the folds that have it, interval, error.
 
-    `folds` says of each image in which fold it was predicted, `together` what it belongs to ("" stands alone). Within
-    each fold images are drawn with replacement, or whole groups of them: images of one patient are no independent
-    evidence. Where all images are right (or all wrong) resampling says nothing: a share then has Wilson's interval, by
-    the number of groups.
+    `folds` is the fold in which each image was predicted, `together` its group ("" for none). Within each fold images
+    are drawn with replacement, or whole groups of them: images of one patient are not independent evidence. Where all
+    images are right (or all wrong) resampling says nothing: a share then has Wilson's interval, by the number of
+    groups.
 
     Arguments and errors as in `measure_figures`.
     """

@@ -49,7 +49,7 @@ def measure_wilson(right: int, total: int) -> Interval:
 
 
 def count_resamples(answers: Answers) -> int:
-    """Return how many resamples are drawn of so many answers."""
+    """Return how many resamples to draw from this many answers."""
     return int(np.clip(MAX_WORK // (answers.scores.size or 1), MIN_RESAMPLES, RESAMPLES))
 
 
@@ -81,7 +81,7 @@ def take_percentiles(values: Floats) -> Interval | None:
 
 
 def _draw_weights(generator: np.random.Generator, images: int, resamples: int) -> Floats:
-    """How often each image stands in each resample: (resamples, images)."""
+    """How often each image occurs in each resample: (resamples, images)."""
     places = generator.integers(0, images, (resamples, images)) + images * np.arange(resamples)[:, None]
     counts = np.bincount(places.ravel(), minlength=resamples * images)
     return counts.reshape(resamples, images).astype(np.float64)

@@ -29,12 +29,12 @@ class Metric:
     measure: Callable[[Answers], float | None]
     """None where the figure has no meaning for these answers."""
     resample: Callable[[Answers, Floats], Floats | None]
-    """The figure of each resample, (R,), from how often each image stands in it, (R, N); NaN where it has none."""
+    """The figure of each resample, (R,), from how often each image occurs in it, (R, N); NaN where it has none."""
     head: str = ""
-    """Of a narrow column, where the title is too long."""
+    """For a narrow column, if the title is too long."""
     lower_is_better: bool = False
     judges_labels: bool = True
-    """Whether it judges what was decided; False for what judges the probabilities alone."""
+    """Whether it judges decisions; False if it judges the probabilities alone."""
     is_share: bool = False
     """Whether it is the share of images that are right: Wilson's interval holds for it, however few they are."""
     kinds: tuple[str, ...] = (SINGLE_LABEL, GRADES)
@@ -130,7 +130,7 @@ def _measure_kappa(answers: Answers) -> float | None:
 
     grades = list(range(answers.classes))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a single class among truths and predictions gives NaN, told below by None
+        warnings.simplefilter("ignore")  # a single class among truths and predictions gives NaN, returned below as None
         value = float(cohen_kappa_score(answers.truth, answers.predicted, labels=grades, weights="quadratic"))
     return None if np.isnan(value) else value
 

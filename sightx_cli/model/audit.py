@@ -9,7 +9,7 @@ from torch import nn
 
 from sightx_cli.model.bare_recipe import build_audited_recipe
 from sightx_cli.model.classifier import build_untrained
-from sightx_cli.model.cost import audit_training, list_kept, measure_cost
+from sightx_cli.model.cost import audit_training, list_cached, measure_cost
 from sightx_cli.model.weights_at_hand import find_weights_at_hand
 from sightx_cli.recipe.capacity import Capacity, PartSize, explain_share, judge_capacity
 from sightx_cli.recipe.recipe import Recipe
@@ -28,7 +28,7 @@ def audit_classifier(
     run: Path | None = None,
     images: int | None = None,
 ) -> AuditResult:
-    """Measure a classifier and put what a recipe makes of it into words."""
+    """Measure a classifier, and describe what a recipe trains of it."""
     training = tuple(audit_training(model, stage) for stage in recipe.stage)
     cost = measure_cost(model, recipe.image.size_px)
     shares = [
@@ -44,7 +44,7 @@ def audit_classifier(
         size_px=recipe.image.size_px,
         cost=cost,
         training=training,
-        kept=list_kept(model, cost, [stage.cut for stage in training]),
+        kept=list_cached(model, cost, [stage.cut for stage in training]),
         views=recipe.training.views,
         capacity=_judge(shares, training[-1].rates_of, recipe, images) if is_recipe else None,
         why=explain_share(shares) if is_recipe else None,
@@ -67,13 +67,13 @@ def _judge(
 
 
 def weigh_backbone(name: str, classes: int, settings: Sequence[str]) -> BackboneFacts:
-    """Count one backbone with a linear classifier, without its numbers."""
+    """Count one backbone with a linear classifier, without its weights."""
     recipe = build_audited_recipe(None, name, settings)
     model = build_untrained(recipe, classes, shapes_only=True)
     cost = measure_cost(model, recipe.image.size_px)
     count = len(cost.stages) - 1
     store = {
-        train: sum(one.bytes for one in list_kept(model, cost, [count - depth]))
+        train: sum(one.bytes for one in list_cached(model, cost, [count - depth]))
         for train, depth in COMPARED_DEPTHS.items()
         if depth == 0 or (cost.can_be_cut and depth < count)
     }

@@ -13,13 +13,13 @@ from sightx_cli.recipe.overrides import apply_overrides, find_overridden, join_o
 from sightx_cli.recipe.recipe import Recipe, parse_recipe
 
 BARE_KEYS = ("image.size_px", "model.head", "model.grey")
-"""What can be set of a network for which no recipe is named."""
+"""What can be set for a network without a recipe."""
 
 
 def build_audited_recipe(recipe: str | None, backbone: str | None, settings: Sequence[str]) -> Recipe:
     """Return the recipe with the options applied; without one, a backbone's own: frozen, with a linear head.
 
-    Raises UsageError for settings that a bare backbone has no use for.
+    Raises UsageError for settings that do not apply to a bare backbone.
     """
     overrides = join_overrides({"model.backbone": ("--backbone", backbone)}, settings)
     if recipe is not None:
@@ -37,7 +37,7 @@ def build_audited_recipe(recipe: str | None, backbone: str | None, settings: Seq
 
 
 def build_bare_table(backbone: str) -> dict[str, Any]:
-    """Build a recipe's table for a backbone that no recipe was named for: frozen, at its own size, a linear head."""
+    """Build a recipe's table for a backbone without one: frozen, at its own size, a linear head."""
     from sightx_cli.model.backbone import find_own_size
 
     return {

@@ -94,8 +94,8 @@ def audit_training(model: nn.Sequential, stage: TrainingStage) -> TrainingAudit:
     )
 
 
-def list_kept(model: nn.Sequential, cost: NetworkCost, cuts: Sequence[int]) -> tuple[KeptOutput, ...]:
-    """List what the store keeps of each view for training stages with these cuts; nothing where none is frozen.
+def list_cached(model: nn.Sequential, cost: NetworkCost, cuts: Sequence[int]) -> tuple[KeptOutput, ...]:
+    """List what is cached of each view for training stages with these cuts; nothing where none is frozen.
 
     The map at each cut within the network with the taps before it, and the final features, on which the head is
     fitted directly and which a head-only stage trains on.
@@ -103,16 +103,16 @@ def list_kept(model: nn.Sequential, cost: NetworkCost, cuts: Sequence[int]) -> t
     backbone, _ = _parts(model)
     if not any(cuts):
         return ()
-    kept = []
+    cached = []
     for cut in sorted({cut for cut in cuts if 0 < cut < len(backbone.stages)}):
         shape = cost.stages[cut - 1].output_shape
         assert shape is not None  # a network that cannot be cut has no cut within
-        kept.append(_keep(f"the map before {backbone.stage_names[cut]}", shape))
+        cached.append(_cache(f"the map before {backbone.stage_names[cut]}", shape))
         taps = sum(width for tap, width in zip(backbone.tapped, backbone.widths, strict=False) if tap < cut)
         if taps:
-            kept.append(_keep(f"the taps before {backbone.stage_names[cut]}", (taps,)))
-    return (*kept, _keep("the features", (backbone.feature_count,)))
+            cached.append(_cache(f"the taps before {backbone.stage_names[cut]}", (taps,)))
+    return (*cached, _cache("the features", (backbone.feature_count,)))
 
 
-def _keep(name: str, shape: tuple[int, ...]) -> KeptOutput:
+def _cache(name: str, shape: tuple[int, ...]) -> KeptOutput:
     return KeptOutput(name, shape, HALF_BYTES * prod(shape))

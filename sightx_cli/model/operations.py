@@ -36,7 +36,7 @@ class Counts:
 def counting_operations(parts: Mapping[nn.Module, int]) -> Iterator[Counts]:
     """Count what runs in the block; `parts` maps each module to its stage.
 
-    An operation belongs to the stage of the module with parameters that ran last, so the addition behind a block, or
+    An operation belongs to the stage of the module with parameters that ran last, so the addition after a block, or
     the attention between two linear layers, counts in the right place.
     """
     flops = FlopCounterMode(display=False, custom_mapping={CPU_ATTENTION: _count_attention})

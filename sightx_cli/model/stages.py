@@ -24,7 +24,7 @@ from sightx_cli.model.timm_parts import group_parameters
 Step = Callable[[Tensor], Tensor]
 
 STRANGER = "\0"
-"""A parameter's name that no matcher knows: it ends in one group with all others that none knows."""
+"""The name of a parameter that no matcher knows: all such parameters end in one group."""
 
 
 @dataclass(frozen=True)

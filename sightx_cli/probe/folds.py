@@ -1,6 +1,6 @@
 """Cross-validation of the linear head on cached features: every image is predicted by a head that never saw it.
 
-Groups, and images with the same bytes, lie in one fold. What is validated is the head on frozen features, not the
+Groups, and images with the same bytes, stay in one fold. What is validated is the head on frozen features, not the
 training of later stages.
 """
 
@@ -21,7 +21,7 @@ from sightx_cli.task.task import Task
 
 DEFAULT_FOLDS = 5
 FEW_IMAGES = 1_000
-"""With fewer images than these a single valid part is too small to believe: cross-validation is the default."""
+"""With fewer images than this, a single valid part is too small to trust: cross-validation is the default."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class CrossValidation:
 def choose_fold_count(asked: int | None, labels: Sequence[str], together: Sequence[str], given_valid: bool) -> int:
     """Return the number of folds, 0 for no cross-validation.
 
-    Without `asked`: DEFAULT_FOLDS for fewer than FEW_IMAGES images of whose parts none was given to check on, fewer
-    where the smallest class has fewer images or groups.
+    Without `asked`: DEFAULT_FOLDS for fewer than FEW_IMAGES images without a given valid part, fewer where the
+    smallest class has fewer images or groups.
 
-    Raises UsageError where more are asked for than the images or groups allow, or a single one.
+    Raises UsageError for a single fold, or for more than the images or groups allow.
     """
     counts = Counter(labels)
     rarest, fewest = min(counts.items(), key=lambda item: (item[1], item[0]))
@@ -75,9 +75,9 @@ def shrink_folds(folds: int, labels: Sequence[str], together: Sequence[str]) -> 
 
 
 def assign_folds(strata: Sequence[str], together: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
-    """Assign each image a fold from 1 to `folds`: strata in equal shares, what belongs together in one.
+    """Assign each image a fold from 1 to `folds`: stratified, with groups kept together.
 
-    `together` names what belongs together, "" for an image that stands alone (scikit-learn's StratifiedGroupKFold).
+    `together` names each image's group, "" for an image on its own (scikit-learn's StratifiedGroupKFold).
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 

@@ -1,4 +1,4 @@
-"""The linear probe: the head's weights solved on kept features, as the start of training (LP-FT).
+"""The linear probe: the head's weights solved on cached features, as the start of training (LP-FT).
 
 Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features" (arXiv:2202.10054): a head that is solved first keeps
 the first steps of fine-tuning from tearing up the backbone.
@@ -20,15 +20,15 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 """Inverse strengths of the L2 penalty that are tried (scikit-learn's C, on standardised features)."""
 
 SMALL_IMAGES = 2000
-"""Up to so many images a solver's matrices are so small that its threads mostly wait for each other."""
+"""Up to this many images, a solver's matrices are so small that its threads mostly wait for each other."""
 
 TRIAL_IMAGES = 1000
-"""The strength is chosen on at most so many images: more of them do not change the choice."""
+"""The penalty is chosen on at most this many images: more do not change the choice."""
 
 
 @contextmanager
 def calm_threads(images: int) -> Iterator[None]:
-    """Let linear algebra run on one thread while heads of few images are solved: five times quicker beside other work.
+    """Let linear algebra run on one thread while heads of few images are solved: five times faster beside other work.
 
     Many images keep all threads.
     """
@@ -65,9 +65,9 @@ def solve_linear_head(
 ) -> LinearSolution:
     """Solve the task's regression on features (N, F) with the targets of their images.
 
-    The penalty is chosen by cross-validated log loss on the training images, with groups kept together. There must be
-    images of two classes at least; a class without any is given no chance. With several views the rows hold every
-    image once per view, view after view: the penalty is chosen on the first view, and weighs as much per image on all.
+    The penalty is chosen by cross-validated log loss on the training images, with groups kept together. At least two
+    classes must have images; a class without any is all but ruled out. With several views the rows hold every image
+    once per view, view after view: the penalty is chosen on the first view, and weighs as much per image on all.
     """
     mean, deviation = measure_scale(features)
     scaled = (features - mean) / deviation
@@ -75,7 +75,7 @@ def solve_linear_head(
     first_groups = None if groups is None else list(groups)[:first]
     strength = choose_strength(scaled[:first], targets[:first], task, balanced, first_groups, seed) / views
     with warnings.catch_warnings():
-        # An unfinished solution is a fine start for training; the judge of it is the valid part.
+        # An unconverged solution is a fine start for training; the valid part judges it.
         warnings.simplefilter("ignore")
         weight, bias = task.build_regression(strength, balanced, 1e-3).fit(scaled, targets).read()
     return LinearSolution(weight, bias, mean, deviation, strength, task)
@@ -90,9 +90,9 @@ def measure_scale(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], N
 
 
 def rotate(scaled: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Turn features (N, F) so that N columns hold all of them, where there are fewer rows than columns: (N, min(N, F)).
+    """Rotate features (N, F) so that N columns hold all of them, if there are fewer rows than columns: (N, min(N, F)).
 
-    Distances stay, and so does the loss of every L2-penalised linear model: the same solutions, found quicker.
+    Distances are preserved, and so is the loss of every L2-penalised linear model: the same solutions, found faster.
     """
     if len(scaled) >= scaled.shape[1]:
         return scaled
@@ -117,7 +117,7 @@ def choose_strength(
     x, y = rotate(scaled[rows]), targets[rows]
     strata = task.find_strata(y)
     present = np.unique(strata)
-    # An empty name is no group: that image stands alone (see data.splits).
+    # An empty name is no group: that image is on its own (see data.splits).
     named = [group or f"\0{place}" for place, group in enumerate([""] * len(targets) if groups is None else groups)]
     chosen = np.asarray(named)[rows]
     apart = len(np.unique(chosen))
@@ -128,7 +128,7 @@ def choose_strength(
         splits = list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(x, strata, chosen))
     else:
         splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, strata))
-    # A fold without a class to learn from, or with nothing to judge on, says nothing of the penalty.
+    # A fold without a class to learn from, or with nothing to judge on, says nothing about the penalty.
     splits = [(fit, judge) for fit, judge in splits if len(judge) and len(np.unique(strata[fit])) == len(present)]
     if not splits:
         return STRENGTHS[1]

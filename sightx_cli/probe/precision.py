@@ -1,7 +1,7 @@
-"""Whether half precision may be used: decided by what it does to this network on images of this set.
+"""Whether half precision may be used: decided by what it does to this network on images of this data set.
 
-A network's own noise in half precision differs from network to network and from image to image: of
-tf_efficientnet_lite0, bfloat16 leaves ants and bees as they are and changes the label of every ninth retina photograph.
+A network's own noise in half precision differs from network to network and from image to image: with
+tf_efficientnet_lite0, bfloat16 leaves the labels of ants and bees alone and changes every ninth retina photograph's.
 So two heads are solved on the exact features of half of the images each, and judge the other half in both precisions.
 """
 
@@ -32,7 +32,7 @@ BOUND = 0.1
 """How far half precision may move the probability of any class of a checked image; its label must stay the same."""
 
 PAYS_FROM_VIEWS = 1_000
-"""Fewer views of images are over before a second compiled network and its check have paid."""
+"""With fewer views of images, the work is done before a second compiled network and its check have paid off."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class HalfCheck:
         return self.changed == 0 and self.largest_change <= BOUND
 
     def describe(self) -> str:
-        """Say what was found, and what follows."""
+        """Say what was found and what follows from it."""
         labels = "no label" if not self.changed else "1 label" if self.changed == 1 else f"{self.changed} labels"
-        then = f"{self.precision} trains" if self.passed else "float32 throughout"
+        then = f"training in {self.precision}" if self.passed else "float32 throughout"
         return (
             f"{self.precision} changes {labels} of {self.images} training images and probabilities by up to "
-            f"{self.largest_change:.2f} (allowed: none, and {BOUND}): {then}"
+            f"{self.largest_change:.2f} (allowed: no label, {BOUND}): {then}"
         )
 
 
@@ -71,15 +71,15 @@ def settle_precision(
     store: FeatureStore | None = None,
     prefix: str = "",
 ) -> EngineChoice:
-    """Return the engine with the precision that the images to train on are computed in, and why.
+    """Return the engine with the precision in which the training images are computed, and why.
 
     `build` compiles the frozen network (output `features`) in a precision; `views` is how many views are read;
     in `store` a check of this frozen network, whose address is `prefix`, is found again.
     """
     if engine.half is None:
-        return replace(engine, precision_why="this device has no quicker half precision")
+        return replace(engine, precision_why="this device has no faster half precision")
     if views < PAYS_FROM_VIEWS:
-        why = f"with {views:,} images to read {engine.half} would gain less than its check costs"
+        why = f"with {views:,} images to read, {engine.half} would save less time than its check takes"
         return replace(engine, precision_why=why)
     places = choose_checked(task.find_strata(train.targets), seed)
     paths, digests = ([values[place] for place in places] for values in (train.paths, train.digests))
@@ -120,7 +120,7 @@ def check_half(
 
 
 def choose_checked(strata: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Choose the places of up to CHECKED_IMAGES images, pairs of one stratum beside each other, strata in turn."""
+    """Choose the places of up to CHECKED_IMAGES images, pairs of one stratum next to each other, strata in turn."""
     order = np.random.default_rng(seed).permutation(len(strata))
     rank = np.zeros(len(strata), np.int64)
     for stratum in np.unique(strata):
@@ -135,6 +135,6 @@ def _solve(
 ) -> Callable[[NDArray[np.float32]], NDArray[Any]]:
     mean, deviation = measure_scale(features)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an unfinished solution compares as well
+        warnings.simplefilter("ignore")  # an unconverged solution compares just as well
         model = task.build_regression(STRENGTHS[1], False, 1e-3).fit((features - mean) / deviation, targets)
     return lambda rows: model.predict((rows - mean) / deviation)

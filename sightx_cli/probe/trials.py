@@ -2,9 +2,9 @@
 
 The simplest value within one standard error of the best is taken (Breiman et al. 1984, "Classification and Regression
 Trees", the one-standard-error rule): a gain that may be chance is not worth a larger input or a wider head. A kappa of
-a few hundred images is coarse, its error wide; so a value also counts as worse where its log loss, compared image by
-image, lies behind by more than one standard error of that difference. The table's own value rests on more than these
-images: it may lie two behind, and a simpler one takes its place only where neither figure is worse.
+a few hundred images is coarse, its error wide; so a value also counts as worse if its log loss, compared image by
+image, is higher by more than one standard error of that difference. The table's own value rests on more evidence than
+these images: it may be two standard errors worse, and a simpler one replaces it only if neither figure is worse.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from sightx_cli.results.probe import Trial
 from sightx_cli.task.task import Regression, Task
 
 PROBE_IMAGES = 1_000
-"""At most so many images of the train part are looked at."""
+"""At most this many images of the train part are used."""
 
 PROBE_FOLDS = 5
 
 SATURATED = 0.99
-"""From here on a figure differs by a handful of images only: the log loss, which still moves, takes its place."""
+"""Above this, a figure differs by a handful of images only: the log loss, which still moves, takes its place."""
 
 LARGER_BY = 1.3
-"""A larger input is tried only where the images' short side is at least so many times the side now used: enlarging adds
+"""A larger input is tried only if the images' short side is at least this many times the current side: enlarging adds
 no detail."""
 
 SIZES_PX = (224, 384)
@@ -53,8 +53,8 @@ BUDGET_SHARE = 0.1
 def choose_simplest(trials: Sequence[Trial], own: str) -> list[Trial]:
     """Mark as chosen the first of the trials, simplest first, that is no worse than the best; `own` is the table's.
 
-    No worse: within one standard error of the best mean, and not behind in log loss (see the module's first lines).
-    Where none is both, the log loss decides.
+    No worse: within one standard error of the best mean, and not worse in log loss (see the module's docstring).
+    If none is both, the log loss decides.
     """
     sign = -1.0 if METRICS[trials[0].metric].lower_is_better else 1.0
     best = max(trials, key=lambda trial: sign * trial.mean)
@@ -77,9 +77,9 @@ def _is_behind(trial: Trial, errors: float) -> bool:
 def compare_losses(
     trials: Sequence[Trial], losses: Sequence[NDArray[np.float64]], together: Sequence[str]
 ) -> list[Trial]:
-    """Say of each trial how far its log loss lies behind the least, from the losses of the same images (N,) each.
+    """Note how much higher each trial's log loss is than the lowest, from the losses of the same images (N,) each.
 
-    Images of a group (`together`, "" for none) are no independent evidence: the error is that of sums over groups.
+    Images of a group (`together`, "" for none) are not independent evidence: the error is that of sums over groups.
     """
     least = losses[int(np.argmin([loss.mean() for loss in losses]))]
     named = [name or f"\0{place}" for place, name in enumerate(together)]
@@ -94,14 +94,14 @@ def compare_losses(
 
 
 def choose_probe_metric(metric: str, figures: dict[str, float | None]) -> str:
-    """Return what the choices go by: the recipe's metric, but the log loss where that one is saturated or missing."""
+    """Return what the choices are judged by: the recipe's metric, or the log loss where it is saturated or missing."""
     value = figures.get(metric)
     saturated = value is None or (not METRICS[metric].lower_is_better and value >= SATURATED)
     return LOSS.name if saturated else metric
 
 
 def choose_weights_metric(metric: str, task: Task) -> str:
-    """Return what class weights are judged by: ROC AUC and the log loss know no decision, which the weights are for."""
+    """Return what class weights are judged by: ROC AUC and the log loss ignore decisions, which weights are for."""
     return metric if METRICS[metric].judges_labels else task.label_metric.name
 
 
@@ -126,13 +126,13 @@ def select_taps(features: NDArray[np.float32], widths: Sequence[int], taps: str)
 
 
 def list_sizes(size_px: int, short_side_px: int, images: int) -> list[int]:
-    """List the sizes to compare, smallest first; larger ones only where the images hold the detail."""
+    """List the sizes to compare, smallest first; larger ones only if the images have the detail."""
     enlarge = short_side_px >= LARGER_BY * size_px and images < FEW_ENOUGH_TO_ENLARGE
     return sorted({size_px, *(size for size in SIZES_PX if size < size_px or enlarge)})
 
 
 def estimate_forward_seconds(images: int, size_px: int) -> float:
-    """Estimate what the plain view of so many images costs."""
+    """Estimate what the plain view of this many images costs."""
     return images / IMAGES_PER_SECOND * (size_px / 224) ** 2
 
 
@@ -143,7 +143,7 @@ def estimate_head_seconds(images: int, features: int, classes: int) -> float:
 
 
 def sample_images(strata: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
-    """Return the places of at most so many images, each stratum (N,) in its share, two of each at least."""
+    """Return the positions of at most this many images, stratified by `strata` (N,), at least two of each."""
     if len(strata) <= most:
         return np.arange(len(strata))
     generator = np.random.default_rng(seed)
@@ -165,8 +165,8 @@ def measure_head(
 ) -> CrossValidation:
     """Cross-validate a linear head quickly: as `cross_validate`, with one penalty for all folds.
 
-    The penalty of the four with the least out-of-fold log loss serves all folds. That flatters a little, every value
-    of a setting alike, at a quarter of the time.
+    The penalty of the four with the least out-of-fold log loss serves all folds. That is a little optimistic, equally
+    for every value of a setting, and takes a quarter of the time.
     """
     with calm_threads(len(targets)):
         found = _find_probabilities(features, targets, fold_of, task, balanced)
@@ -193,11 +193,11 @@ def _find_probabilities(
                 models[fold] = task.build_regression(strength, balanced, 1e-2, warm_start=True)
             models[fold].set_strength(strength)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # unfinished solutions rank choices as well
+                warnings.simplefilter("ignore")  # unconverged solutions rank choices just as well
                 found[out] = models[fold].fit(turned[~out], targets[~out]).predict(turned[out])
         loss = float(task.measure_losses(found, targets).mean())
         if best is not None and loss > best[0]:
-            break  # the loss over the penalty has one valley: what follows is worse
+            break  # the loss over the penalty has a single minimum: what follows is worse
         best = (loss, found)
     assert best is not None
     return best[1]
@@ -206,7 +206,7 @@ def _find_probabilities(
 def turn(scaled: NDArray[np.float32]) -> NDArray[np.float32]:
     """Turn features (N, F) into (N, min(N, F)) columns with the same products, as `linear.rotate`, by their products.
 
-    Quicker where there are many more columns than rows: one product of (N, F) and the eigenvectors of (N, N).
+    Faster with many more columns than rows: one product of (N, F) and the eigenvectors of (N, N).
     """
     if len(scaled) >= scaled.shape[1]:
         return scaled

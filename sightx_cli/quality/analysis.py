@@ -61,7 +61,7 @@ def advise(manifest: Manifest, frame: pd.DataFrame, listener: Listener) -> Advic
 def analyse(
     manifest: Manifest, frame: pd.DataFrame, examination: Examination, store: FeatureStore, listener: Listener
 ) -> Analysis:
-    """Find all that needs the network, or find it kept.
+    """Find all that needs the network, or load it from the cache.
 
     Raises WeightsError when the network's weights are not available.
     """

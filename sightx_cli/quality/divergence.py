@@ -119,7 +119,7 @@ def describe_doubts(score: float, edge: float, images: int, size_px: float, enla
         else:
             doubts.append(f"{said}; up to {ENLARGED_FAIRLY:.0f} times the threshold still holds.")
     if enlarged > ENLARGED_AT_MOST:
-        doubts.append("At this size, photographs can hardly be told from other images.")
+        doubts.append("At this size, photographs can hardly be distinguished from other images.")
     if images < FEW_IMAGES:
         doubts.append(f"With only {'1 image' if images == 1 else f'{images} images'}, it may be off by 0.1 or more.")
     if describe_distance(score, edge).startswith("just"):

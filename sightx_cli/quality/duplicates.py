@@ -20,7 +20,7 @@ from sightx_cli.quality.registration import crop_pictures, measure_agreement, sh
 Kind = Literal["bytes", "pixels", "near"]
 
 CANDIDATES, LEAST_SIMILARITY = 2, 0.45
-"""So many nearest neighbours of each image among the features are looked at, down to this cosine about the mean."""
+"""Nearest neighbours considered for each image among the features, and the least cosine about the mean."""
 PICTURE_CANDIDATES, LEAST_LIKENESS = 3, 0.85
 """Nearest neighbours considered for each thumbnail, and the least cosine; planted copies with equal crops have 0.94."""
 CROPS = (0.0, 0.05, 0.08)

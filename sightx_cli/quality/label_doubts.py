@@ -96,7 +96,7 @@ def predict_out_of_fold(
     probabilities = np.full((len(labels), task.outputs), 1e-6)
     rows = _reduce(features, seed)
     with calm_threads(len(rows)), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a head that is not quite solved judges as well
+        warnings.simplefilter("ignore")  # an unconverged head judges just as well
         strength = choose_strength(rows, labels, task, False, groups, seed)
         for fit, judge in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(rows, labels, codes):
             found = task.build_regression(strength, False, 1e-3).fit(rows[fit], labels[fit]).predict(rows[judge])

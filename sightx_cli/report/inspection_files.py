@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CLASS_EXAMPLES, CLASSES_SHOWN = 6, 30
-"""Images of each class on the page, and of so many classes at the most."""
+"""Images of each class on the page, and the most classes shown."""
 
 
 def write_inspection(

@@ -13,7 +13,7 @@ from sightx_cli.results.probe import StageFigure, Trial
 def plot_probe(choices: Sequence[Trial], depth: Sequence[StageFigure], metric: str, path: Path) -> None:
     """Plot every measured value on the left, the chosen ones marked, and the metric by depth on the right."""
     figure, (left, right) = _new_figure(2)
-    # One axis bears one kind of figure: class weights may be judged by another.
+    # One axis shows one kind of figure: class weights may be judged by another.
     falls = METRICS[metric].lower_is_better
     rows = [trial for trial in reversed(choices) if METRICS[trial.metric].lower_is_better == falls]
     name = find_title(metric) + (" (lower is better)" if falls else "")

@@ -86,11 +86,11 @@ class KeptOutput:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """A network by stage: what it holds and costs, what of it trains at which rates, what its frozen part keeps."""
+    """A network by stage: parameters and cost, what trains at which rates, what is cached of its frozen part."""
 
     backbone: str
     recipe: str | None
-    """None where only a backbone was named: then nothing is said of rates."""
+    """None if only a backbone was named: then there are no rates."""
     run: Path | None
     classes: int
     is_classes_given: bool
@@ -116,11 +116,11 @@ class AuditResult:
 
     @property
     def bytes_per_reading(self) -> int:
-        """What the store keeps of one view of an image."""
+        """The size of one view's cached features, in bytes."""
         return sum(output.bytes for output in self.kept)
 
     def percent(self, trainable: int) -> float:
-        """Return so many parameters as a percentage of all."""
+        """Return a number of parameters as a percentage of all."""
         return 100 * trainable / self.cost.total
 
     def to_json(self) -> dict[str, Any]:
@@ -200,7 +200,7 @@ class BackboneFacts:
     weights: str
     """packaged, cached, network or none: where its pretrained weights come from on this machine."""
     store: dict[str, int]
-    """Bytes that the store keeps of one view, by what trains: head, last:1, last:2."""
+    """Bytes of cached features per view, by what trains: head, last:1, last:2."""
 
 
 @dataclass(frozen=True)

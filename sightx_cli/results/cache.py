@@ -20,7 +20,7 @@ class CacheEntry:
 
 @dataclass(frozen=True)
 class CacheListing:
-    """All that is kept, and the budget."""
+    """The contents of the cache, and its budget."""
 
     folder: Path
     entries: tuple[CacheEntry, ...]

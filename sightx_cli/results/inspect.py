@@ -13,7 +13,7 @@ from sightx_cli.results.findings import Finding
 
 @dataclass(frozen=True)
 class Shortcut:
-    """A class that one property tells from all others: how well (balanced accuracy), and what both are like."""
+    """A class that one property separates from all others: how well (balanced accuracy), and what both are like."""
 
     label: str
     what: str
@@ -33,12 +33,12 @@ class Copies:
 
     @property
     def conflict(self) -> bool:
-        """Whether they bear different labels."""
+        """Whether they have different labels."""
         return len(set(self.labels)) > 1
 
     @property
     def leaks(self) -> bool:
-        """Whether they stand in several parts."""
+        """Whether they appear in several parts."""
         return len(set(self.splits)) > 1
 
     def to_json(self) -> dict[str, Any]:
@@ -189,7 +189,7 @@ class InspectResult:
         }
 
     def list_leaks(self) -> list[dict[str, Any]]:
-        """List the photographs and the groups that stand in several parts."""
+        """List the photographs and the groups that appear in several parts."""
         copies = [
             {"files": list(one.files), "kind": "duplicate", "splits": list(one.splits)}
             for one in self.duplicates

@@ -1,6 +1,6 @@
 """Let the C library keep the memory of a training step for the next one, where that library is glibc.
 
-Each step allocates the same activations again. glibc maps large ones anew and gives them back each time, and the kernel
+Each step allocates the same activations again. glibc maps large ones and returns them each time, and the kernel
 clears every page of them: measured on two cores, a fifth of an unfrozen step's time and a tenth of a suffix's.
 """
 
@@ -20,15 +20,15 @@ NEVER_TRIM = 2**31 - 1
 
 @contextmanager
 def keeping_memory() -> Iterator[bool]:
-    """Keep freed memory within the block, and give it back at its end; yields whether it is done here.
+    """Keep freed memory during the block, and return it to the system at the end; yields whether that is done here.
 
-    The allocator is the whole process's, so only a settled one is told.
+    The allocator belongs to the whole process, so only a settled process is changed.
     """
     if not may_touch("glibc"):
         yield False
         return
     library = ctypes.CDLL(None)
-    library.malloc_trim(0)  # what the frozen layers' forward left behind counts no more
+    library.malloc_trim(0)  # memory left by the frozen layers' forward is no longer needed
     library.mallopt(M_MMAP_MAX, 0)
     library.mallopt(M_TRIM_THRESHOLD, NEVER_TRIM)
     try:

@@ -1,7 +1,7 @@
 """Import a library without torch's compiler, which nothing here uses: two seconds and 150 MB of every start.
 
 torchvision (`ops.roi_align`) and timm (`models.naflexvit`) import `torch._dynamo` when they are imported themselves,
-only to ask it later whether it can compile, or to mark functions that it must leave alone. Both work through a stand-in
+only to ask it later whether it can compile, or to mark functions that it must not touch. Both work through a stand-in
 that asks for the real one at that time.
 """
 

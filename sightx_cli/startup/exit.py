@@ -1,4 +1,4 @@
-"""The end of the process, without taking torch, OpenVINO and their memory apart again: a second or two."""
+"""The end of the process, without tearing torch, OpenVINO and their memory down, which takes a second or two."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import NoReturn
 from sightx_cli.startup.switch import may_touch
 
 DEFECT = 1
-"""The exit status where nobody gave a number."""
+"""The exit status where no number was given."""
 
 
 def leave(status: str | int | None) -> NoReturn:
-    """End the process at once, where that may be, else by `sys.exit`.
+    """End the process at once, where that is allowed, else by `sys.exit`.
 
     Nothing is lost by it: every file is closed and every thread joined when a command returns.
     """
@@ -24,6 +24,6 @@ def leave(status: str | int | None) -> NoReturn:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except OSError:  # who read our words has gone
+    except OSError:  # the reader of our output has gone
         os._exit(DEFECT)
     os._exit(status if isinstance(status, int) else DEFECT if status else 0)

@@ -1,4 +1,4 @@
-"""Import what takes seconds beside work that leaves the interpreter idle, such as decoding images."""
+"""Import slow modules alongside work that leaves the interpreter idle, such as decoding images."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ TRAINING = "sightx_cli.train.stage_runs"
 
 @contextmanager
 def importing(module: str, listener: Listener | None = None) -> Iterator[None]:
-    """Import a module while the block runs; behind the block it is there, and no thread is left, whatever happened.
+    """Import a module while the block runs; after the block it is loaded, and no thread is left, whatever happened.
 
-    Nothing in the block may set aside Python's warnings, which are those of all threads. What the block raises comes
-    before what the import raises. A listener hears of it where the block has ended first.
+    Nothing in the block may change Python's warning filters, which all threads share. An error of the block takes
+    precedence over one of the import. A listener sees the import as a task if the block ends first.
     """
     with ThreadPoolExecutor(1) as pool:
         imported = pool.submit(importlib.import_module, module)

@@ -15,7 +15,7 @@ _CONVERTER = "openvino.tools"
 
 
 def _convert_model(*given: Any, **named: Any) -> Any:
-    """Import OpenVINO's converter after all: other code in this process may want it."""
+    """Import OpenVINO's converter and call it: other code in this process may want it."""
     from openvino.tools.ovc import convert_model
 
     return convert_model(*given, **named)

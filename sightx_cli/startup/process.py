@@ -20,14 +20,14 @@ _QUIET = (
     {"message": r"Image size \(\d+ pixels\) exceeds limit"},
     {"category": UserWarning, "module": r"PIL\."},
 )
-"""Warnings of other libraries that no user of the command can act on. `catch_warnings` is not safe beside threads."""
+"""Warnings of other libraries that no user of the command can act on. `catch_warnings` is not thread-safe."""
 
 
 def settle_process() -> None:
     """Settle this process for SightX alone, as the `sightx` command does; call it before torch is imported.
 
     Sets environment variables (those set already win), warning filters and logging for the rest of the process, lets
-    a training step keep its memory, and turns on what imports torch and OpenVINO sooner. Without it the same work
+    a training step keep its memory, and turns on the faster imports of torch and OpenVINO. Without it the same work
     takes seconds more, and shows the warnings of other libraries.
     """
     if switch.is_settled():

@@ -1,7 +1,7 @@
-"""The switch of what touches private parts of other libraries: off in every process that nobody has settled.
+"""The switch for what touches private parts of other libraries: off in every process that has not been settled.
 
 `startup.process.settle_process` turns it on, which only the `sightx` command does by itself. Each trick asks
-`may_touch` with the libraries whose insides it relies on, and where the answer is no it does what anyone would.
+`may_touch` with the libraries whose insides it relies on, and where the answer is no it takes the ordinary way.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import platform
 import sys
 
 KNOWN_VERSIONS = {
-    # `atexit._run_exitfuncs` stands in CPython's Modules/atexitmodule.c of each.
+    # `atexit._run_exitfuncs` is in CPython's Modules/atexitmodule.c of each.
     "python": ("3.11", "3.12", "3.13", "3.14"),
     # The numbers of mallopt(3) are part of glibc's binary interface; 2.28 is the oldest that torch's wheels run on.
     "glibc": tuple(f"2.{minor}" for minor in range(28, 43)),
@@ -21,7 +21,7 @@ KNOWN_VERSIONS = {
     "torchvision": ("0.29",),
     "typer": ("0.29",),
 }
-"""The versions, to their second number, whose insides are as the tricks expect. Any other switches them off."""
+"""The versions, to the minor number, whose insides are as the tricks expect. Any other switches them off."""
 
 _settled = False
 
@@ -33,7 +33,7 @@ def turn_on() -> None:
 
 
 def is_settled() -> bool:
-    """Tell whether this process is the `sightx` command's, or somebody asked for the same."""
+    """Tell whether this process is the `sightx` command's, or has been settled like it."""
     return _settled
 
 

@@ -1,7 +1,7 @@
 """Before training: are held-out images of a given split copies of training images, resized or re-encoded?
 
-Files with the same bytes are found by `steps.split`; these are not the same to the byte. The frozen network's
-features of all images are at hand, so the search costs next to nothing; the pixels of the likeliest pairs decide.
+Files with the same bytes are found by `steps.split`; these differ in their bytes. The frozen network's features of all
+images have been computed anyway, so the search costs next to nothing; the pixels of the likeliest pairs decide.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def look_for_copies(preparation: Preparation, session: Session, listener: Listen
     if session.features is None or not len(train) or not len(valid):
         return None
     left, right = find_likely_pairs(session.features.read_views()[0], session.features.read_valid())
-    # the same bytes are told of already
+    # identical files have been reported already
     others = train["digest"].to_numpy()[left] != valid["digest"].to_numpy()[right]
     left, right = left[others][:CHECKED_PAIRS], right[others][:CHECKED_PAIRS]
     if not len(left):

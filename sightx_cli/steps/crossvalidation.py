@@ -65,8 +65,8 @@ def validate_head(preparation: Preparation, session: Session, listener: Listener
 def read_views(session: Session) -> list[NDArray[np.float32]]:
     """Return the features (N, F) of the train images, then of the valid ones: the plain view, then augmented ones.
 
-    They are the views that the fit solves its head on, so that what is validated is that head. Of the valid images
-    there is the plain view only, which stands in each. Empty where nothing frozen is computed.
+    They are the views that the fit solves its head on, so that what is validated is that head. Valid images have the
+    plain view only, which is repeated in each. Empty where nothing frozen is computed.
     """
     if session.features is None:
         return []

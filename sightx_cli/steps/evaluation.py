@@ -1,8 +1,8 @@
-"""Prove the product: what is reported of the valid and test parts is what `sightx predict` gives with the bundle.
+"""Check the finished model: the figures of the valid and test parts are those of what `sightx predict` gives.
 
-The epochs were judged in float32, as the bundle computes, so the best epoch's answers are the finished model's. The
-bundle is run on some of the images, and on each that lies between two classes, to check it: the figure that was starred
-is the figure of the finished model, to the image, or it is said where they differ.
+The epochs were judged in float32, as the bundle computes, so the best epoch's answers are the finished model's. To
+check that, the bundle is run on some of the images and on each borderline one: the starred figure is that of the
+finished model, to the image, or a warning says how they differ.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sightx_cli.train.state import Session
 
 CHECKED_IMAGES = 64
-"""For so many of a larger valid part the bundle must answer as the best epoch did."""
+"""On this many images of a larger valid part the bundle must answer as the best epoch did."""
 
 MEASURING = "measuring the valid part"
 """The work as the user sees it."""
@@ -129,7 +129,7 @@ def predict_rows(predictor: Predictor, part: pd.DataFrame, work: str, listener: 
     rows = []
     for prediction in predictor.predict(zip(part["image"], part["path"], strict=True)):
         if prediction.probabilities is None:
-            raise OSError(f"{prediction.image}: could be read before, and now not: {prediction.error}")
+            raise OSError(f"{prediction.image}: was readable before and no longer is: {prediction.error}")
         rows.append(prediction.probabilities)
         listener.advance(work)
     listener.finish(work)

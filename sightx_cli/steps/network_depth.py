@@ -1,4 +1,4 @@
-"""What each stage of a network says of the images: where freezing it costs nothing."""
+"""What each stage of a network knows about the images: up to where freezing costs nothing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def describe_depth(depth: Sequence[StageFigure], metric: str) -> str:
     edge = sign * most - best.up_to_error
     first = next(stage for stage, figure in known if sign * figure >= edge)
     if first is depth[-1]:
-        return "every stage adds to what the earlier ones say: keep them all"
+        return "every stage improves on the earlier ones: all of them matter"
     return (
         f"the stages up to {first.stage} already say what all say, within one standard error: freezing them costs "
         "nothing, the stages behind are the ones to train"

@@ -16,26 +16,26 @@ from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 from sightx_cli.errors import UsageError
 
 WORDS = {str: "is text", Path: "is a path", bool: "are True and False"}
-"""What is allowed of a type, for who gave something else from Python."""
+"""What a type allows, for the message when Python code passes something else."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """All there is to say of an option beside its name, type and default, which its field says."""
+    """Everything about an option besides its name, type and default, which its field gives."""
 
     help: str
     metavar: str | None = None
     panel: str = ""
-    """The title it stands under in the help; none for an argument."""
+    """The panel of the help that it is listed in; none for an argument."""
     flag: str = ""
     """As typed; the field's name by default. Where the field's default is True, the flag turns it off."""
     commands: tuple[str, ...] = ("fit", "lr-find", "probe")
     repeated: bool = False
-    """Whether it says what is trained on what, and so stands again in a command to type next."""
+    """Whether it defines what is trained on what, and so is repeated in a command to type next."""
     plan_key: str = ""
-    """Under which key it stands in the plan."""
+    """Its key in the plan."""
     recipe_key: str = ""
-    """The value of the recipe that it takes the place of, as `--set` would; the plan has it there."""
+    """The recipe's value that it replaces, as `--set` would; the plan lists it there."""
     offers: str = ""
     """What the shell completes it with: "recipes" or "profiles"."""
     minimum: int | None = None
@@ -61,7 +61,7 @@ class OptionField:
 
     @property
     def flag(self) -> str:
-        """The option as typed, such as --group-by; an argument by what stands for it, such as DATA."""
+        """The option as typed, such as --group-by; an argument by its placeholder, such as DATA."""
         if self.is_required:
             return str(self.about.metavar)
         return self.about.flag or f"--{self.name.replace('_', '-')}"

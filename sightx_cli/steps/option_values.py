@@ -38,7 +38,7 @@ def read_numbers(flag: str, value: float | str | Sequence[float]) -> tuple[float
 
 
 def read_settings(flag: str, value: Sequence[str]) -> tuple[str, ...]:
-    """Read the settings. Raises UsageError for what is no list of texts; what they set is checked with the recipe."""
+    """Read the settings. Raises UsageError for anything but a list of texts; the texts are checked with the recipe."""
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
         raise UsageError(f"{flag} is '{value}': allowed is a list of texts", 'settings=["image.size_px=384"]')
     return tuple(value)

@@ -96,7 +96,7 @@ class Options:
     group_by: Annotated[
         str | None,
         Option(
-            "Keep images of one patient or part on one side of the split: a column, else a regular expression over "
+            "Keep images of one patient or part on one side of the split: a column, or a regular expression over "
             "the file name.",
             "COLUMN|REGEX",
             RECIPE,
@@ -107,7 +107,7 @@ class Options:
     probe: Annotated[
         bool,
         Option(
-            "Take the table's recipe as it is, measure no choices.",
+            "Use the table's recipe as it is, without measuring its choices.",
             panel=RECIPE,
             flag="--no-probe",
             commands=("fit",),
@@ -126,7 +126,7 @@ class Options:
     budget: Annotated[
         float | None,
         Option(
-            "What the probe may take. [dim](default: a tenth of the fit, at least 10)[/]",
+            "The time the probe may take. [dim](default: a tenth of the fit, at least 10)[/]",
             "SECONDS",
             RECIPE,
             commands=("probe",),
@@ -140,8 +140,7 @@ class Options:
     weights: Annotated[
         Path | None,
         Option(
-            "Pretrained weights of this network, such as a medical one's: .safetensors or .pth "
-            "(docs/domain-weights.md).",
+            "Pretrained weights for this network, such as medical ones: .safetensors or .pth (docs/domain-weights.md).",
             "FILE",
             MODEL,
             repeated=True,
@@ -151,7 +150,7 @@ class Options:
     weights_mean: Annotated[
         float | Sequence[float] | None,
         Option(
-            "The mean that these weights' input was normalised with, 0 to 1 scale: 0.485,0.456,0.406; one number for "
+            "The mean that was used to normalise these weights' input, 0 to 1 scale: 0.485,0.456,0.406; one number for "
             "all channels.",
             "R,G,B",
             MODEL,
@@ -161,12 +160,12 @@ class Options:
     ] = None
     weights_std: Annotated[
         float | Sequence[float] | None,
-        Option("The deviation, likewise.", "R,G,B", MODEL, repeated=True, read=read_numbers),
+        Option("The standard deviation, likewise.", "R,G,B", MODEL, repeated=True, read=read_numbers),
     ] = None
     weights_prefix: Annotated[
         str | None,
         Option(
-            "The part of the file that is meant, such as teacher [dim](default: found by itself)[/].",
+            "Which part of the file to load, such as teacher [dim](default: detected)[/].",
             "KEY",
             MODEL,
             repeated=True,
@@ -176,17 +175,17 @@ class Options:
     engine: Annotated[Literal["auto", "openvino", "torch"], Option("What runs the frozen layers.", panel=MODEL)] = (
         "auto"
     )
-    cache: Annotated[bool, Option("Keep no outputs of frozen layers on disk.", panel=MODEL, flag="--no-cache")] = True
+    cache: Annotated[bool, Option("Do not cache the features of frozen layers.", panel=MODEL, flag="--no-cache")] = True
     seed: Annotated[
         int,
         Option("Same seed, same machine: same numbers.", "N", MODEL, plan_key="seed", minimum=0, read=read_seed),
     ] = 0
     out: Annotated[Path | None, Option("The run folder [dim](default: a new one in runs/)[/].", "RUN", RUN)] = None
-    overwrite: Annotated[bool, Option("Replace what is there already.", panel=RUN)] = False
+    overwrite: Annotated[bool, Option("Replace what is already there.", panel=RUN)] = False
     exclude: Annotated[
         Path | None,
         Option(
-            "Leave out the images that this table names (column image), such as inspect --fix writes.",
+            "Leave out the images listed in this table (column image), such as one by inspect --fix.",
             "FILE",
             IMAGES,
             repeated=True,
@@ -196,7 +195,7 @@ class Options:
     resplit: Annotated[
         bool,
         Option(
-            "Divide train and valid anew; a test part stays as it is.",
+            "Split train and valid again; a test part stays as it is.",
             panel=IMAGES,
             repeated=True,
             plan_key="data.resplit",
@@ -205,7 +204,7 @@ class Options:
     allow_leaks: Annotated[
         bool,
         Option(
-            "Images or groups on both sides are meant: no warning.",
+            "Images or groups on both sides are intended: no warning.",
             panel=IMAGES,
             repeated=True,
             plan_key="data.leaks_allowed",
@@ -237,8 +236,8 @@ class Options:
     def facts(self, **outcomes: object) -> dict[str, tuple[object, str]]:
         """Return what the plan holds of the options: each value by its key, with its origin.
 
-        `outcomes` takes the place of what was typed where that is not what came of it, by the option's name: how many
-        images `exclude` left out, or None where there was nothing to do. What is off or not given does not stand there.
+        `outcomes` replaces what was typed, by the option's name, where the result says more: how many images `exclude`
+        left out, or None where there was nothing to do. Options that are off or not given are omitted.
         """
         given, facts = self.given(), {}
         for one in list_options(Options):
@@ -249,7 +248,7 @@ class Options:
         return facts
 
     def write_command(self, command: str = "fit") -> str:
-        """Write the command that trains the same on the same, to type next; the settings stand last."""
+        """Write the command that trains the same on the same, to type next; the settings come last."""
         given, words = self.given(), ["sightx", command, str(self.source)]
         for one in sorted(list_options(Options, command), key=lambda one: one.is_list):
             if one.about.repeated and one.name in given:
@@ -257,7 +256,7 @@ class Options:
         return shlex.join(words)
 
     def overrides(self) -> list[str]:
-        """Return all that departs from the recipe, in the form of --set; raises UsageError for what is said twice."""
+        """Return all that departs from the recipe, in the form of --set; raises UsageError for a value set twice."""
         from sightx_cli.recipe.overrides import join_overrides
 
         listed = [one for one in list_options(Options) if one.about.recipe_key]

@@ -60,11 +60,11 @@ class Preparation:
     """What the probe measured and chose; None where it did not run."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     shift: Shift | None = None
-    """As measured; None where the user named a recipe or the shift."""
+    """As measured; None if the user named a recipe or the shift."""
     store: FeatureStore | None = None
-    """Where features are kept, by the probe and the fit; None with --no-cache."""
+    """Where features are cached, by the probe and the fit; None with --no-cache."""
     pixels: PlainViews | None = None
-    """The plain views that were decoded while the files were checked, until the network looks at them."""
+    """The plain views that were decoded while the files were checked, until the network has read them."""
 
     def part(self, split: str) -> pd.DataFrame:
         """Return the rows of one part."""
@@ -75,12 +75,12 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     """Load and check the data, choose and resolve the recipe, split, and build the plan."""
     began = time.perf_counter()
     if options.recipe != "auto":
-        find_recipe(options.recipe)  # a mistyped name is said before the images are read
-    options.weights_file()  # so is a file that is not there
+        find_recipe(options.recipe)  # report a mistyped name before the images are read
+    options.weights_file()  # and a missing file
     manifest, outcomes = adjust_manifest(options, load_manifest(options.source), listener)
     for line in manifest.notes:
         listener.warn(line)
-    check_classes(manifest.frame)  # said before anything is measured, again once the unreadable files are out
+    check_classes(manifest.frame)  # checked before anything is measured, and again without the unreadable files
     shift = measure_shift_if_asked(options, manifest.frame, listener)
     choice = choose(options, manifest, manifest.frame, shift)
     recipe, origin, overridden = resolve_recipe(options, choice, shift)
@@ -145,9 +145,9 @@ def prepare(options: Options, listener: Listener) -> Preparation:
 
 
 def plan_pixels(recipe: Recipe, store: FeatureStore | None) -> PlainViews | None:
-    """Return what takes the plain views while the files are checked: of the images that the store knows nothing of.
+    """Return what collects the plain views while the files are checked: those of images new to the store.
 
-    None where the network starts from random weights: nothing looks at the images as they are before it trains.
+    None if the network starts from random weights: no plain view is needed before it trains.
     """
     if recipe.model.weights == "scratch":
         return None
@@ -203,14 +203,14 @@ def resolve_recipe(
 
 
 def start_from_file(recipe: Recipe, options: Options, overridden: Sequence[str]) -> Recipe:
-    """Say in the recipe that it starts from a file where one is given, so that a recipe for scratch is none then.
+    """Set the recipe to start from a file if one is given, so that it no longer counts as trained from scratch.
 
     Raises UsageError where the file and the recipe contradict each other.
     """
     if options.weights is None:
         if recipe.model.weights == "file":
             raise UsageError(
-                f'{recipe.name} has model.weights = "file": it starts from a file of weights, and none is given',
+                f'{recipe.name} has model.weights = "file": it starts from a weights file, and none is given',
                 "add --weights FILE (plan.json of its run names the file and its sha256)",
             )
         return recipe
@@ -220,14 +220,14 @@ def start_from_file(recipe: Recipe, options: Options, overridden: Sequence[str])
         )
     if any(stage.train == SCRATCH for stage in recipe.stage):
         raise UsageError(
-            f'{recipe.name} trains "scratch", from random weights: --weights would be thrown away',
+            f'{recipe.name} trains "scratch", from random weights: --weights would be ignored',
             "leave --weights out, or start from them: --set stage.0.train=all --set model.weights=file",
         )
     return recipe.model_copy(update={"model": recipe.model.model_copy(update={"weights": "file"})})
 
 
 def choose_metric(recipe: Recipe, task: Task, overridden: Sequence[str]) -> tuple[str, str]:
-    """Return what chooses the best epoch, and where that comes from."""
+    """Return the metric that chooses the best epoch, and where it comes from."""
     own, by_user = recipe.training.metric, "training.metric" in overridden
     metric = task.choose_metric(own, by_user)
     return metric, "option" if by_user else "recipe" if metric == own else "data"

@@ -1,4 +1,4 @@
-"""A call of the API leaves the random numbers of the caller's process as it finds them."""
+"""A call of the API leaves the random state of the caller's process as it found it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def keeping_random_state() -> Iterator[None]:
     """Put back, however the block ends, what Python, NumPy and torch draw from, and cuDNN's flags.
 
     A fit seeds them (`train.seed`), and every network that is built draws from torch's. Where torch was not loaded
-    before the block, it stands behind it as freshly loaded. Also a decorator of functions.
+    before the block, it is left as if freshly loaded. Also a decorator of functions.
     """
     import numpy as np
 
@@ -45,7 +45,7 @@ def _restore_torch(before: dict[str, Any]) -> None:
     torch: Any = sys.modules.get("torch")
     if torch is None:
         return
-    torch.seed()  # by chance, as torch begins; a GPU that nothing has used yet draws so too once it is used
+    torch.seed()  # seeded at random, as torch starts; so is a GPU when it is first used
     if "cpu" in before:
         torch.set_rng_state(before["cpu"])
     if before.get("cuda") is not None:

@@ -1,4 +1,4 @@
-"""Before a fit by the table's recipe: its choices measured, and what is better put into their place."""
+"""Before a fit by the table's recipe: its choices measured, and replaced where another is better."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ PROBING = "probe: measuring the recipe's choices"
 
 
 def probe_recipe(preparation: Preparation, listener: Listener) -> Preparation:
-    """Measure the table's recipe before a fit, and put what is better into its place; says what was found.
+    """Measure the table's recipe before a fit, and replace what measures better; reports what was found.
 
-    Left out, with one line why, where nothing may be kept, nothing is pretrained, or there are too few images.
+    Skipped, with one line why, if nothing may be cached, nothing is pretrained, or there are too few images.
     """
     probe = open_probe(preparation, None)
     why = None
@@ -40,6 +40,7 @@ def probe_recipe(preparation: Preparation, listener: Listener) -> Preparation:
         listener.note(f"probe: {probe.evidence[key]}")
     if not probe.chosen:
         listener.note(
-            f"probe: {len(probe.trials)} heads compared in {taken:.0f} s, the recipe stands (plan.json says why)"
+            f"Compared {len(probe.trials)} variants: none is clearly better, recipe unchanged. "
+            f"Details: {preparation.options.write_command('probe')}"
         )
     return replace(probed, seconds={**preparation.seconds, "probe": taken})

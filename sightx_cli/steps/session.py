@@ -53,7 +53,7 @@ def build_session(
         backbone, weights = build_backbone(recipe, options.weights_file())
     except WeightsError:
         untrained = build_untrained(recipe, task.outputs)
-        find_cuts(untrained[0], untrained[1], recipe)  # type: ignore[arg-type]  # what no weights help comes first
+        find_cuts(untrained[0], untrained[1], recipe)  # type: ignore[arg-type]  # check first what no weights can change
         raise
     model = build_classifier(backbone, recipe, task.outputs)
     check_forward(model, task.outputs, recipe.image.size_px, f"weights ({weights.origin})")
@@ -61,7 +61,7 @@ def build_session(
     listener.note(f"engine: {engine.name} ({engine.why})")
     if backbone.failed_its_check:
         name = recipe.model.backbone
-        listener.warn(f"{name} gives other outputs stage by stage: features are cached only if all of it is frozen")
+        listener.warn(f"{name} gives different outputs stage by stage: features are cached only if all of it is frozen")
     elif not backbone.can_be_cut:
         listener.note(
             f"{recipe.model.backbone} cannot be cut between its stages: features cached only if all is frozen"
@@ -77,7 +77,9 @@ def build_session(
     view = View(recipe.image.size_px, recipe.image.fit, PROFILES[recipe.image.profile], 1, options.seed)
     wanted = list_views(view, recipe.training.views if views is None else views)
     if preparation.store is None and any(cuts):
-        listener.note("--no-cache: every layer runs each epoch, on views drawn anew: other figures than with the cache")
+        listener.note(
+            "--no-cache: every layer runs each epoch, on freshly drawn views: figures differ from those with the cache"
+        )
     kept, store, pixels = None, preparation.store, preparation.pixels
     with importing(TRAINING):
         if store is not None and any(cuts):
@@ -101,7 +103,7 @@ def build_session(
             engine = settle_precision(engine, compile_prefix, wanted[0], train, task, count, options.seed, listener)
         features = kept
         if kept is None and solving and not recipe.model.head.hidden and recipe.model.weights != "scratch":
-            # A head is solved also where nothing is kept, or the recipe's gentle rates would start from nothing.
+            # A head is solved even if nothing is cached: the recipe's low rates would not get far from a random head.
             features = compute_head_features(backbone, weights, wanted[0], train, valid, engine, listener, pixels)
     if pixels is not None:
         pixels.clear()
@@ -136,7 +138,7 @@ def compute_head_features(
     listener: Listener,
     pixels: PlainViews | None,
 ) -> FitFeatures:
-    """Compute what the head is solved and judged on, in memory, where nothing is kept: one plain view of each image."""
+    """Compute what the head is solved and judged on, in memory, if nothing is cached: one plain view of each image."""
     began = time.perf_counter()
     prefix = Prefix(backbone, [], features=True)
     names = prefix.output_names()

@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 def take_options(command: str) -> Callable[[Callable[[Options, Listener], Result]], Callable[..., Result]]:
     """Give a function of `(options, listener)` the options of a command as its keywords, by name, type and default.
 
-    Its docstring goes on with what each means. A keyword that is no option raises TypeError with the nearest right one.
+    Its docstring goes on with what each means. An unknown keyword raises TypeError with the nearest option.
     """
     options = list_options(Options, command)
 

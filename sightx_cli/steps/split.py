@@ -34,9 +34,9 @@ class Split:
 
 
 def adjust_manifest(options: Options, manifest: Manifest, listener: Listener) -> tuple[Manifest, dict[str, object]]:
-    """Leave out what --exclude names, and with --resplit forget the valid part given; the test part stays.
+    """Leave out what --exclude names, and with --resplit discard the valid part given; the test part stays.
 
-    Returns what came of the two, for the plan. Raises DataError as `exclude_images` does.
+    Returns the outcome of both, for the plan. Raises DataError as `exclude_images` does.
     """
     outcomes: dict[str, object] = {}
     if options.exclude is not None:
@@ -63,7 +63,7 @@ def adjust_manifest(options: Options, manifest: Manifest, listener: Listener) ->
 def split_images(options: Options, manifest: Manifest, frame: pd.DataFrame, task: Task, listener: Listener) -> Split:
     """Give every readable image its part, and its fold where folds are made; say what leaks before anything trains.
 
-    `frame` has a column digest. Groups guessed from file names are only spoken of. Files with the same bytes stay
+    `frame` has a column digest. Groups guessed from file names are only reported. Files with the same bytes stay
     together in a split made here.
     """
     from sightx_cli.probe.folds import assign_folds, choose_fold_count
@@ -116,14 +116,14 @@ def say_leaks(leaks: Leaks, listener: Listener) -> None:
         listener.note(f"leaks allowed: {found}")
         return
     option = f" {_name_option(leaks.expression)}" if leaks.expression else ""
-    mend = []
+    advice = []
     if any(leak.part == "valid" for leak in leaks.parts):
-        mend.append(f"to split again, add --resplit{option}")
+        advice.append(f"to split again, add --resplit{option}")
     if any(leak.part == "test" for leak in leaks.parts):
-        mend.append("the test part is never changed: leave out those images with --exclude FILE")
+        advice.append("the test part is never changed: leave out those images with --exclude FILE")
     listener.warn(
         f"leak: {found}. A model recognises what it was trained on, so the figures look better than they will be; "
-        f"{'; '.join(mend)}; if this is intended, add --allow-leaks"
+        f"{'; '.join(advice)}; if this is intended, add --allow-leaks"
     )
 
 

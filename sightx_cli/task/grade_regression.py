@@ -1,4 +1,4 @@
-"""A logistic regression on targets that neighbouring grades share (see `task.grades`), in scikit-learn's manner.
+"""A logistic regression on targets that neighbouring grades share (see `task.grades`), in scikit-learn's style.
 
 A module of its own: SciPy and scikit-learn take a second to import.
 """
@@ -16,7 +16,7 @@ from sightx_cli.task.grades import share_grades
 
 
 class GradeRegression(BaseEstimator):  # type: ignore[misc]
-    """A multinomial logistic regression on shared targets, in the manner of scikit-learn's `LogisticRegression`.
+    """A multinomial logistic regression on shared targets, in the style of scikit-learn's `LogisticRegression`.
 
     It minimises C · Σ weight · cross-entropy + ½ ‖coefficients‖², the intercepts free. scikit-learn's own takes no
     shared targets, and to give it each row once for each grade would take three times the memory.

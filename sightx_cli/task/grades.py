@@ -1,9 +1,9 @@
 """Grades in order: a neighbouring grade is less wrong than a distant one, and the head is taught so.
 
 Díaz & Marathe 2019, "Soft Labels for Ordinal Regression" (CVPR): the target of an image of grade g is no longer g
-alone, but softmax(−φ(g, k)) over the grades k, with φ the squared distance here. What decides stays the most probable
-grade. Measured on 413 retina photographs with five grades, five folds, three seeds, a linear head at 384 px: quadratic
-kappa 0.784 → 0.801, accuracy 0.632 → 0.642, log loss 0.88 → 0.89.
+alone, but softmax(−φ(g, k)) over the grades k, with φ the squared distance here. The decision is still the most
+probable grade. Measured on 413 retina photographs with five grades, five folds, three seeds, a linear head at 384 px:
+quadratic kappa 0.784 → 0.801, accuracy 0.632 → 0.642, log loss 0.88 → 0.89.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SHARPNESS = 2.0
-"""φ = SHARPNESS · distance²: a grade beside the true one gets e⁻² of its weight, an eighth; one further, nothing."""
+"""φ = SHARPNESS · distance²: a grade beside the true one gets e⁻² of its weight, an eighth; the next, almost none."""
 
 FEWEST_GRADES = 3
 """Two classes have one distance only: there is no order to teach."""
@@ -40,7 +40,7 @@ class Grades(SingleLabel):
 
     @property
     def shares(self) -> bool:
-        """Whether neighbouring grades share their targets: as the recipe says, and where they are enough."""
+        """Whether neighbouring grades share their targets: if the recipe says so and there are enough of them."""
         return self.soft and self.outputs >= FEWEST_GRADES
 
     def describe(self) -> str:
@@ -48,11 +48,11 @@ class Grades(SingleLabel):
         return f"{len(self.classes)} grades in order"
 
     def plain(self) -> Grades:
-        """Return the same grades, sharing nothing."""
+        """Return the same grades without shared targets."""
         return replace(self, soft=False)
 
     def choose_metric(self, metric: str, by_user: bool) -> str:
-        """Let quadratic kappa take the place of ROC AUC, which knows no order, unless the user set the metric."""
+        """Replace ROC AUC, which ignores the order, by quadratic kappa, unless the user set the metric."""
         return QUADRATIC_KAPPA.name if metric == ROC_AUC.name and not by_user else metric
 
     def build_loss(self, weight: Tensor | None, smoothing: float) -> Any:

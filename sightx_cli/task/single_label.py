@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 NEVER = -10.0
-"""The bias of a class that no image was seen of: e⁻¹⁰ of a chance."""
+"""The bias of a class without images: a factor of e⁻¹⁰ in its odds."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class SingleLabel(Task):
 
 
 class ClassRegression:
-    """A multinomial regression in scikit-learn's manner, for all C classes, also where it was shown fewer."""
+    """A multinomial regression in scikit-learn's style, for all C classes, even if it was shown fewer."""
 
     def __init__(self, model: Any, outputs: int) -> None:
         self.model, self.outputs = model, outputs
@@ -131,7 +131,7 @@ class ClassRegression:
         self.model.set_params(C=strength)
 
     def fit(self, features: NDArray[np.float32], targets: NDArray[np.int64]) -> Self:
-        """Fit on features (N, F) and class numbers (N,); of a single class there is nothing to fit."""
+        """Fit on features (N, F) and class numbers (N,); with a single class there is nothing to fit."""
         self.seen = np.unique(targets)
         if len(self.seen) > 1:
             self.seen = self.model.fit(features, targets).classes_
@@ -151,7 +151,7 @@ class ClassRegression:
         return float(log_loss(targets, self.predict(features)[:, self.seen], labels=self.seen) * len(targets))
 
     def read(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return weight (C, F) and bias (C,) of the logits; a class that was not seen is given no chance."""
+        """Return weight (C, F) and bias (C,) of the logits; a class that was not seen is all but ruled out."""
         weight = np.zeros((self.outputs, self.model.coef_.shape[1]), np.float32)
         bias = np.full(self.outputs, NEVER, np.float32)
         if len(self.seen) == 2:  # scikit-learn gives one row: the second class against the first

@@ -1,7 +1,7 @@
-"""What every kind of label answers for: targets, loss, activation, decisions, figures, columns and words.
+"""What every kind of label defines: targets, loss, activation, decisions, figures, columns and words.
 
-Whoever trains, solves, measures or writes asks the task. So a new kind of label is one new file beside this one,
-entered in `task.kinds`.
+Training, solving, measuring and writing all ask the task. So a new kind of label is one new file beside this one,
+registered in `task.kinds`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Regression(Protocol):
-    """A linear head in the solving, on features (N, F)."""
+    """A linear head being solved on features (N, F)."""
 
     def set_strength(self, strength: float) -> None:
         """Set the inverse strength of the L2 penalty (scikit-learn's C) for the next `fit`."""
@@ -33,7 +33,7 @@ class Regression(Protocol):
         """Fit on features and the targets of their images."""
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[Any]:
-        """Return the probabilities (N, C); 0 of what no image was seen of."""
+        """Return the probabilities (N, C); 0 for classes that were not seen."""
 
     def measure_loss(self, features: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
         """Measure the log loss, summed over images that were not fitted on."""
@@ -141,8 +141,8 @@ class Task(ABC):
 
     # figures
 
-    def choose_metric(self, metric: str, by_user: bool) -> str:  # noqa: ARG002 (for those that put another in place)
-        """Choose what chooses the best epoch: the recipe's metric, or what suits these labels better."""
+    def choose_metric(self, metric: str, by_user: bool) -> str:  # noqa: ARG002 (for kinds that choose another)
+        """Choose the metric that picks the best epoch: the recipe's, or one that suits these labels better."""
         return metric
 
     def measure_figures(self, probabilities: object, targets: object) -> dict[str, float | None]:
@@ -168,5 +168,5 @@ class Task(ABC):
         """Measure the log loss of each image, (N,), in nats."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `bundle.json` holds of it; `task.kinds.load_task` reads it."""
+        """Return its entry in `bundle.json`; `task.kinds.load_task` reads it."""
         return {"kind": self.kind, **asdict(self)}

@@ -1,1 +1,1 @@
-"""Training: the stages of a recipe as fastai learners, over kept prefix outputs where there is a frozen part."""
+"""Training: the stages of a recipe as fastai learners, on cached features where there is a frozen part."""

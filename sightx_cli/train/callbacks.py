@@ -13,17 +13,17 @@ from torch import Tensor, nn
 from sightx_cli.errors import TrainingError
 
 NORMS_TRAIN_FROM_IMAGES = 50_000
-"""Below this many training images BatchNorm keeps the pretrained statistics also where its stage trains: batches of 32
-from few images move them by more than they teach (the band edge of the decision table's `large` cells)."""
+"""Below this many training images BatchNorm keeps the pretrained statistics even where its stage trains: batches of 32
+from few images disturb them more than they teach (the band edge of the decision table's `large` cells)."""
 
 BATCH_NORMS = (*bn_types, nn.SyncBatchNorm)
 """fastai's own list, and what it becomes on several devices."""
 
 
 class FrozenStaysFrozen(Callback):
-    """Put what does not train into evaluation mode: fastai's `freeze` leaves BatchNorm's statistics moving.
+    """Put frozen modules into evaluation mode: fastai's `freeze` leaves BatchNorm's statistics moving.
 
-    Only the modules in `trained` are switched to training mode; of them BatchNorm only where `norms_train`.
+    Only the modules in `trained` are switched to training mode; BatchNorm among them only if `norms_train`.
     """
 
     order = 5
@@ -53,13 +53,13 @@ class FrozenStaysFrozen(Callback):
 class FiniteLoss(Callback):
     """Stop with what to try next when the loss is no longer finite.
 
-    fastai's `TerminateOnNaNCallback` looks after the optimizer's step, when the weights are spoiled, and says nothing.
+    fastai's `TerminateOnNaNCallback` checks after the optimizer's step, when the weights are ruined, and says nothing.
     """
 
     order = 6
 
     def after_loss(self) -> None:
-        """Look at the batch's loss before anything is learned from it."""
+        """Check the batch's loss before the weights are updated."""
         if self.training and not math.isfinite(self.learn.loss.item()):
             rate = max(hyper["lr"] for hyper in self.learn.opt.hypers)
             raise TrainingError(

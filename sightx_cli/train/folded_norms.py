@@ -1,8 +1,8 @@
-"""Fold BatchNorm into the convolution before it while its statistics are fixed: the same function, computed quicker.
+"""Fold BatchNorm into the convolution before it while its statistics are fixed: the same function, computed faster.
 
 With fixed statistics a norm is y = (x − μ) · γ/s + β, so convolution and norm together are one convolution with weight
 w · γ/s and bias β − μ · γ/s. Folding in each step leaves w, γ and β as the parameters that train (gradients flow
-through the product), and spares the norm's passes over the activations, forward and backward.
+through the product), and saves the norm's passes over the activations, forward and backward.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _can_be_folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> bool:
 
 @contextmanager
 def folded_norms(module: nn.Module, run: Callable[[], Tensor]) -> Iterator[int]:
-    """Fold norms with fixed statistics for the time of the block; yields how many pairs are folded.
+    """Fold norms with fixed statistics for the duration of the block; yields how many pairs are folded.
 
     `run` runs the module once on some input; where the folded output differs from the unfolded one (a convolution's
     output that something else reads too), nothing is folded.
@@ -83,7 +83,7 @@ def folded_norms(module: nn.Module, run: Callable[[], Tensor]) -> Iterator[int]:
 
 @contextmanager
 def _folded(convolution: Any, norm: Any) -> Iterator[None]:
-    """Let a convolution compute what it and the norm give together, and the norm only its activation, if it has one."""
+    """Let a convolution compute both itself and the norm, and the norm only its activation, if it has one."""
 
     def convolve(images: Tensor) -> Tensor:
         scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps) if norm.affine else None
@@ -99,7 +99,7 @@ def _folded(convolution: Any, norm: Any) -> Iterator[None]:
         return nn.functional.conv2d(images, weight, bias, stride, padding, dilation, convolution.groups)
 
     def activate(images: Tensor) -> Tensor:
-        # timm's BatchNormAct2d applies dropout and activation behind the norm; a plain BatchNorm2d has neither
+        # timm's BatchNormAct2d applies dropout and activation after the norm; a plain BatchNorm2d has neither
         if hasattr(norm, "act"):
             images = norm.act(norm.drop(images))
         return images

@@ -1,4 +1,4 @@
-"""Parts of the network that join within a training stage: new parameter groups, each with a course of its own.
+"""Parts of the network that join within a training stage: new parameter groups, each with its own schedule.
 
 Gradual unfreezing (Howard & Ruder 2018, arXiv:1801.06146) within one run of fastai's `fit`. The stage's frozen prefix
 is cut before the earliest part that will join, so that its cached features hold for all epochs.
@@ -25,10 +25,10 @@ from sightx_cli.train.schedules import Course, build_course, build_momentum
 
 
 def add_param_group(optimizer: Any, parameters: Iterable[nn.Parameter], rate: float) -> None:
-    """Let parameters join a fastai `Optimizer` as a new group, as torch's method of that name does for its own.
+    """Add parameters to a fastai `Optimizer` as a new group, like torch's method of that name.
 
-    The group starts without moments, with the other hyperparameters of the last group. What the learner noted of
-    biases and norms when it made the optimizer (no weight decay) holds for them too.
+    The group starts without moments, with the other hyperparameters of the last group. What the learner set for biases
+    and norms when it built the optimizer (no weight decay) applies to them too.
     """
     joined = list(parameters)
     known = {id(parameter) for group in optimizer.param_lists for parameter in group}
@@ -42,7 +42,7 @@ def add_param_group(optimizer: Any, parameters: Iterable[nn.Parameter], rate: fl
 
 @dataclass(frozen=True)
 class Segment:
-    """The course of the groups that begin together: from `start`, a part of the stage, to the stage's end."""
+    """The schedule of groups that start together: from `start`, a fraction of the stage, to the stage's end."""
 
     start: float
     groups: int
@@ -50,12 +50,12 @@ class Segment:
     momentum: Course | None
 
     def place(self, done: float) -> float:
-        """Return how much of the segment is done when so much of the stage is."""
+        """Return the fraction of the segment done at this fraction of the stage."""
         return min(max((done - self.start) / (1.0 - self.start), 0.0), 1.0)
 
 
 class JoiningSchedule(ParamScheduler):
-    """Schedules the groups that the optimizer has by now, each over the epochs that it trains in."""
+    """Schedules the groups that the optimizer has so far, each over the epochs that it trains in."""
 
     def __init__(self, segments: Sequence[Segment]) -> None:
         self.segments = segments
@@ -81,7 +81,7 @@ class JoiningSchedule(ParamScheduler):
 
 
 class Join(Callback):
-    """Adds the groups that join to the optimizer, at the beginning of their epoch, and says so to the judge."""
+    """Adds joining groups to the optimizer at the start of their epoch, and tells the judge."""
 
     order = 4  # before FrozenStaysFrozen sets the modes of the epoch
 
@@ -89,12 +89,12 @@ class Join(Callback):
         self.joining, self.judge = joining, judge
 
     def before_fit(self) -> None:
-        """Let the judge end the stage for want of gain only once all has joined."""
+        """Let the judge stop the stage early only once every group has joined."""
         if self.judge is not None:
             self.judge.awaits = True
 
     def before_epoch(self) -> None:
-        """Add what joins after as many epochs as are done."""
+        """Add the groups that join after this many epochs."""
         now = [(group, rate) for group, rate in self.joining if group.joins_after == self.learn.epoch]
         for group, rate in now:
             add_param_group(self.learn.opt, group.parameters, rate)
@@ -117,7 +117,7 @@ def fit_joining(
 ) -> None:
     """Fit a stage in which groups join: `groups` are the learner's, those that join last, each with its rate.
 
-    A group that joins runs through the recipe's schedule in the epochs that are left.
+    A group that joins runs through the recipe's schedule in the remaining epochs.
     """
     segments = []
     for after in sorted({group.joins_after for group in groups}):

@@ -1,4 +1,4 @@
-"""Each epoch judged on the valid part: the best is kept, the history written, a stage ended early."""
+"""Judges each epoch on the valid part: keeps the best, writes the history, ends a stage early."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Best:
     """(N, C), of the valid part at the best epoch, in its order."""
     weights: dict[str, Tensor] = field(default_factory=dict)
     backbone_trains: bool = False
-    """Whether the stage that runs now, or one before it, trains the backbone: set by who runs the stages."""
+    """Whether the current stage, or one before it, trains the backbone; set by the caller that runs the stages."""
     backbone_trained: bool = False
     """The same at the best epoch: False means that its backbone is the pretrained one."""
 
@@ -42,7 +42,7 @@ class Best:
         figures: dict[str, float | None],
         probabilities: NDArray[np.float32],
     ) -> bool:
-        """Keep this epoch if it is better by the metric; between equals the lower loss. Returns whether it was kept."""
+        """Keep this epoch if it is better by the metric; on a tie, the lower loss wins. Returns whether it was kept."""
         if self.figures and not self._is_better(figures):
             return False
         self.stage, self.epoch, self.figures, self.probabilities = stage, epoch, figures, probabilities
@@ -70,8 +70,8 @@ class Best:
 class Judge(Callback):
     """Measure each epoch on the valid part, keep the best, write the history, stop early, and say what happens.
 
-    fastai's `EarlyStoppingCallback` prints, begins with no best in each stage, and knows nothing of equals with less
-    loss: patience here is counted against the best epoch of all stages, and starts anew when groups join.
+    fastai's `EarlyStoppingCallback` prints, forgets the best between stages, and does not break ties by loss:
+    patience here is counted against the best epoch of all stages, and restarts when groups join.
     """
 
     order = 60
@@ -95,7 +95,7 @@ class Judge(Callback):
         self.joined, self.awaits = "", False
 
     def hear_of(self, joined: str, awaits: bool) -> None:
-        """Be told what trains from this epoch on, and whether more is to join: patience starts anew with the last."""
+        """Note what trains from this epoch on, and whether more will join: patience restarts with the last."""
         self.joined, self.awaits, self.stale = joined, awaits, 0
 
     def before_fit(self) -> None:
@@ -113,7 +113,7 @@ class Judge(Callback):
         self.targets: list[Tensor] = []
 
     def after_batch(self) -> None:
-        """Collect what the batch gave."""
+        """Collect the batch's predictions."""
         if self.training:
             self.losses.append(self.learn.loss.item())
             self.listener.advance(self.work, 1, {"loss": float(self.learn.smooth_loss)})
@@ -144,7 +144,7 @@ class Judge(Callback):
             first = self.task.headline
             before, after = self.history[-2][first.name], row[first.name]
             self.listener.note(
-                f"joined: {self.joined}; {first.title} {before:.3f} before, {after:.3f} after an epoch of it"
+                f"joined: {self.joined}; {first.title} {before:.3f} before, {after:.3f} after one epoch of it"
             )
             self.joined = ""
         if self.early_stop is not None and self.stale >= self.early_stop and not self.awaits:
@@ -160,7 +160,7 @@ class Judge(Callback):
 
 
 def list_figures(figures: Mapping[str, float | None]) -> dict[str, float]:
-    """Return an epoch's figures as its row of the history holds them: the loss is that of the valid part."""
+    """Return an epoch's figures as a row of the history; the loss is that of the valid part."""
     loss = figures[LOSS.name]
     known = {name: value for name, value in figures.items() if name != LOSS.name and value is not None}
     return {"valid_loss": float("nan") if loss is None else loss, **known}

@@ -1,7 +1,7 @@
 """The fastai learner of one training stage: one parameter group per stage of the network, frozen means frozen.
 
 A stage whose first network stages are frozen trains an ordinary `Learner` over the suffix, on cached features; a
-stage with nothing frozen, or without them, trains `vision_learner`'s whole network on images read anew. Both
+stage with nothing frozen, or without them, trains `vision_learner`'s whole network on freshly read images. Both
 train the same weights.
 """
 
@@ -30,12 +30,12 @@ from sightx_cli.model.parameter_groups import Group, build_stage_groups, find_cu
 from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.train.callbacks import FiniteLoss, FrozenStaysFrozen
 from sightx_cli.train.folded_norms import folded_norms
-from sightx_cli.train.loaders import build_image_loaders, build_kept_loaders
+from sightx_cli.train.loaders import build_cached_loaders, build_image_loaders
 from sightx_cli.train.state import Session
 
 
 class SuffixClassifier(nn.Module):
-    """The trained rest of a classifier: suffix and head, on the kept map and taps."""
+    """The trainable rest of a classifier: suffix and head, on the cached map and taps."""
 
     def __init__(self, suffix: Suffix, head: nn.Module) -> None:
         super().__init__()
@@ -52,27 +52,27 @@ class SuffixClassifier(nn.Module):
 def building_learner(session: Session, stage: TrainingStage) -> Iterator[tuple[Learner, tuple[Group, ...]]]:
     """Build the stage's learner with one parameter group per stage of the network; frozen means frozen.
 
-    Yields the learner and the groups that its optimizer has, in order; those that join later stand last, and are not
+    Yields the learner and the groups that its optimizer has, in order; those that join later come last, and are not
     in it yet.
     """
     groups = build_stage_groups(session.backbone, session.head, stage)
     last = len(session.backbone.stages)
     cut = min(find_cut(session.backbone, groups), max(session.trained_from, 0))
-    kept = session.kept
-    if kept is not None:
-        # The deepest kept boundary that lies before everything that trains or has been trained.
-        usable = [kept_cut for kept_cut in kept.cuts if kept_cut <= cut]
+    cached = session.kept
+    if cached is not None:
+        # The deepest cached boundary before everything that trains or has been trained.
+        usable = [one for one in cached.cuts if one <= cut]
         cut = max(usable, default=0)
     else:
         cut = 0
     session.trained_from = min(session.trained_from, find_cut(session.backbone, groups))
     session.best.backbone_trains = session.trained_from < last
     with tempfile.TemporaryDirectory() as scratch:
-        if kept is None or cut == 0:
+        if cached is None or cut == 0:
             learner = _build_whole_learner(session, groups, Path(scratch))
             learner_groups = groups
         else:
-            learner = _build_suffix_learner(session, groups, kept, cut, last, Path(scratch))
+            learner = _build_suffix_learner(session, groups, cached, cut, last, Path(scratch))
             learner_groups = tuple(group for group in groups if group.stage >= cut)
         learner_groups = tuple(sorted(learner_groups, key=lambda group: group.joins_after))
         learner.create_opt()
@@ -83,7 +83,7 @@ def building_learner(session: Session, stage: TrainingStage) -> Iterator[tuple[L
                 parameter.requires_grad_(group.trained and not group.joins_after)
         try:
             with (
-                folding(session, learner, kept if cut else None, cut),
+                folding(session, learner, cached if cut else None, cut),
                 training_in(learner.model, choose_training_precision(session), session.device.type),
             ):
                 yield learner, learner_groups
@@ -93,7 +93,7 @@ def building_learner(session: Session, stage: TrainingStage) -> Iterator[tuple[L
 
 
 def choose_training_precision(session: Session) -> Precision:
-    """Return what training steps compute in: half where the frozen layers may, and where it is quicker.
+    """Return the precision of training steps: half where the frozen layers may use it and it is faster.
 
     On a CPU the gradients of depthwise weights take four times as long in bfloat16 (122 against 27 ms for 672 channels
     of 5 × 5 at 14 px on an Intel Emerald Rapids), and float16 needs a gradient scaler.
@@ -105,9 +105,9 @@ def choose_training_precision(session: Session) -> Precision:
 
 @contextmanager
 def training_in(model: nn.Module, precision: Precision, device_type: str) -> Iterator[None]:
-    """Let a model's forward compute in a precision while it trains, and in float32 while it is validated.
+    """Let a model's forward compute in a precision in training, and in float32 in validation.
 
-    The context lies within each forward, so that it cannot outlive a batch that an error or Ctrl-C ends.
+    The context is entered within each forward, so that it cannot outlive a batch that an error or Ctrl-C ends.
     """
     forward = model.forward
 
@@ -124,29 +124,29 @@ def training_in(model: nn.Module, precision: Precision, device_type: str) -> Ite
 
 
 @contextmanager
-def folding(session: Session, learner: Learner, kept: FitFeatures | None, cut: int) -> Iterator[None]:
-    """Fold norms into convolutions while they keep their statistics; `kept` and `cut` are what a suffix reads."""
+def folding(session: Session, learner: Learner, cached: FitFeatures | None, cut: int) -> Iterator[None]:
+    """Fold norms into convolutions while they keep their statistics; a suffix reads `cached` at `cut`."""
     if session.norms_train():
         yield
         return
     size_px = session.view.size_px
     inputs = [torch.rand(2, 3, size_px, size_px)]
-    if kept is not None:
-        names = kept.names_at(cut, len(session.backbone.stages))
+    if cached is not None:
+        names = cached.names_at(cut, len(session.backbone.stages))
         rows = np.arange(min(2, len(session.valid)))
-        inputs = [torch.from_numpy(kept.valid.take(name, rows).astype(np.float32)) for name in names]
+        inputs = [torch.from_numpy(cached.valid.take(name, rows).astype(np.float32)) for name in names]
     learner.model.eval()
     with folded_norms(learner.model, lambda: learner.model(*(one.to(session.device) for one in inputs))):
         yield
 
 
 def _build_suffix_learner(
-    session: Session, groups: Sequence[Group], kept: FitFeatures, cut: int, last: int, scratch: Path
+    session: Session, groups: Sequence[Group], cached: FitFeatures, cut: int, last: int, scratch: Path
 ) -> Learner:
-    loaders = build_kept_loaders(
-        (kept.train_views, session.train.targets),
-        (kept.valid, session.valid.targets),
-        kept.names_at(cut, last),
+    loaders = build_cached_loaders(
+        (cached.train_views, session.train.targets),
+        (cached.valid, session.valid.targets),
+        cached.names_at(cut, last),
         session.recipe.training.batch,
         session.device,
     )

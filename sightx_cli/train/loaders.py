@@ -26,10 +26,10 @@ from sightx_cli.features.views import View
 from sightx_cli.machine import measure_threads
 
 RELEASE_EVERY_BATCHES = 16
-"""How often the pages read from the store are given back: a map's pages count as this process's memory."""
+"""How often the pages read from the store are released: a map's pages count as this process's memory."""
 
 
-class KeptLoader(DataLoader):
+class CachedLoader(DataLoader):
     """A fastai loader over cached features: batches of (output tensors…, targets), float32.
 
     With several views, image i is read in view (i + epoch) mod K: over K epochs the head sees every view of every
@@ -76,7 +76,7 @@ class KeptLoader(DataLoader):
         return inputs
 
 
-def build_kept_loaders(
+def build_cached_loaders(
     train: tuple[Sequence[Features], NDArray[np.int64]],
     valid: tuple[Features, NDArray[np.int64]],
     names: Sequence[str],
@@ -85,16 +85,16 @@ def build_kept_loaders(
 ) -> DataLoaders:
     """Build train and valid loaders over cached features; the train loader shuffles and cycles through the views."""
     views, targets = train
-    kept, valid_targets = valid
+    cached, valid_targets = valid
     return DataLoaders(
-        KeptLoader(views, names, targets, batch, True, device),
-        KeptLoader([kept], names, valid_targets, 2 * batch, False, device),
+        CachedLoader(views, names, targets, batch, True, device),
+        CachedLoader([cached], names, valid_targets, 2 * batch, False, device),
         device=device,
     )
 
 
 class ThreadedLoader(TfmdDL):
-    """A fastai loader that reads its items in threads, a few batches ahead: Pillow and NumPy free the interpreter.
+    """A fastai loader that reads its items in threads, a few batches ahead: Pillow and NumPy release the interpreter.
 
     Worker processes would each import torch (seconds, hundreds of MB) and start threads of their own.
     """
@@ -130,7 +130,7 @@ class ImageFile:
 class ReadImage(Transform):
     """Read a row's image: a fresh augmented view each time for training, the plain view for validation.
 
-    `split_idx` tells fastai's parts apart, so two of these stand side by side in one block.
+    `split_idx` is fastai's number of the part, so that two of these work side by side in one block.
     """
 
     def __init__(self, read: Callable[[str, str], NDArray[np.uint8]], split_idx: int) -> None:
@@ -153,7 +153,7 @@ class NormalisePixels(Transform):
         self.std = torch.tensor(std).view(1, 3, 1, 1) * 255
 
     def encodes(self, batch: Tensor) -> Tensor:
-        """Normalise images; targets, of one dimension, pass."""
+        """Normalise images; targets, of one dimension, pass unchanged."""
         if batch.dim() != 4:
             return batch
         pixels = batch.permute(0, 3, 1, 2).float()
@@ -191,7 +191,7 @@ def build_image_loaders(
             if self.shuffle:
                 number = next(fresh) + 1
 
-    # What is measured on is read as `predict` reads it, to the pixel: not from what was made smaller to be kept.
+    # Validation images are read exactly as `predict` reads them: not from the smaller copies held in memory.
     plain = PlainViews(view.size_px, view.fit)
     images = TransformBlock(type_tfms=[ReadImage(read_fresh, 0), ReadImage(plain.read, 1)])
     block = DataBlock(

@@ -28,12 +28,12 @@ class _Steps(Callback):
         self.listener = session.listener
 
     def after_batch(self) -> None:
-        """One step more."""
+        """Report one more step."""
         self.listener.advance("learning-rate finder", 1, {"loss": float(self.learn.smooth_loss)})
 
 
 def find_rates(session: Session, stage: TrainingStage) -> FoundRates:
-    """Run fastai's finder on a stage; the model's weights are as before when it ends.
+    """Run fastai's finder on a stage; the model's weights are restored afterwards.
 
     From a solved head the loss only rises and the valley means nothing, so the session's head must be fresh.
     Raises TrainingError when the curve is too short to read.
@@ -44,7 +44,7 @@ def find_rates(session: Session, stage: TrainingStage) -> FoundRates:
         # The loss is meant to explode here: fastai ends the search by itself.
         learner.remove_cbs([callback for callback in learner.cbs if isinstance(callback, FiniteLoss)])
         rates = zip(groups, stage_rates(stage, groups), strict=True)
-        shape = np.array([rate for group, rate in rates if not group.joins_after])  # what joins later is not there yet
+        shape = np.array([rate for group, rate in rates if not group.joins_after])  # joining groups come later
         shape = np.maximum(shape / shape[-1], 1e-9)  # frozen groups: the schedule divides by the start
         found = None
         try:

@@ -9,7 +9,7 @@ import torch
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and torch, and let cuDNN use only what repeats: same seed, same machine, same numbers."""
+    """Seed Python, NumPy and torch, and let cuDNN be deterministic: same seed, same machine, same numbers."""
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

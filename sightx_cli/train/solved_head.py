@@ -18,7 +18,7 @@ SOLVED = "solved head"
 
 
 def scale_head(session: Session) -> None:
-    """Let a fresh head standardise its inputs as a solved one does, by the cached features of the train part.
+    """Let a fresh head standardise its inputs as a solved one does, using the cached features of the train part.
 
     Taps of early stages are many times larger than the last output: unscaled, the finder's loss explodes at once.
     """

@@ -1,4 +1,4 @@
-"""What all training stages of one fit share: the model, the samples, what is kept, the best epoch so far."""
+"""What all training stages of one fit share: the model, the samples, the cached features, the best epoch so far."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Session:
     history: list[dict[str, float | int | str]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     trained_from: int = 10**6
-    """The earliest network stage that has been trained so far: cached features behind it no longer hold."""
+    """The earliest network stage that has been trained so far: cached features from beyond it are no longer valid."""
 
     def __post_init__(self) -> None:
         self.best = Best(self.metric)

@@ -183,8 +183,8 @@ def test_without_anything_and_without_a_run_the_ways_are_named(tmp_path: Path, m
     ("given", "error", "found"),
     [
         ({"run": Path("nowhere")}, RunError, "nowhere: no such run folder"),
-        ({"run": Path("r"), "recipe": "natural-small"}, UsageError, "a run and --recipe do not go together"),
-        ({"run": Path("r"), "classes": 3}, UsageError, "a run and --classes do not go together"),
+        ({"run": Path("r"), "recipe": "natural-small"}, UsageError, "a run and --recipe cannot be combined"),
+        ({"run": Path("r"), "classes": 3}, UsageError, "a run and --classes cannot be combined"),
         ({"classes": 3}, UsageError, "--classes needs a recipe or a backbone"),
         ({"settings": ("image.size_px=64",)}, UsageError, "--set needs a recipe or a backbone"),
         ({"recipe": "natural-small", "classes": 1}, UsageError, "--classes 1: allowed are 2 and more"),

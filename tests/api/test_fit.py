@@ -99,7 +99,7 @@ def test_the_same_seed_gives_the_same_numbers_to_the_bit(
     assert found[0] == found[1] == found[2]
 
 
-@pytest.mark.parametrize("cache", [True, False], ids=["kept outputs", "no cache"])
+@pytest.mark.parametrize("cache", [True, False], ids=["cached", "no cache"])
 def test_another_seed_gives_other_numbers(open_session: Open, cache: bool) -> None:
     first, second = (train_all(open_session, seed=seed, cache=cache) for seed in (0, 1))
     assert first[0] != second[0]
@@ -148,7 +148,7 @@ def test_the_bundle_gives_the_accuracy_reported_to_the_image(digits_run: FitResu
     assert right / total == reported == digits_run.metrics["accuracy"]
 
 
-def test_a_large_valid_part_of_a_trained_head_is_measured_on_kept_outputs_and_the_bundle_gives_the_same_labels(
+def test_a_large_valid_part_of_a_trained_head_is_measured_on_cached_features_and_the_bundle_gives_the_same_labels(
     fit_small: Callable[..., FitResult], digits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sightx_cli.steps.evaluation.CHECKED_IMAGES", 3)
@@ -159,7 +159,7 @@ def test_a_large_valid_part_of_a_trained_head_is_measured_on_kept_outputs_and_th
     assert right / total == result.metrics["accuracy"]
 
 
-def test_a_bundle_that_answers_otherwise_than_the_kept_outputs_is_measured_on_every_image(
+def test_a_bundle_that_answers_otherwise_than_the_cached_features_is_measured_on_every_image(
     fit_small: Callable[..., FitResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sightx_cli.steps.evaluation.CHECKED_IMAGES", 3)
@@ -295,7 +295,7 @@ def test_ctrl_c_while_the_frozen_layers_run_leaves_neither_a_run_nor_a_half_stor
     assert not list((tmp_path / "store").rglob(".writing-*"))
 
 
-@pytest.mark.parametrize("cache", [True, False], ids=["kept outputs", "no cache"])
+@pytest.mark.parametrize("cache", [True, False], ids=["cached", "no cache"])
 def test_a_loss_that_is_not_finite_leaves_no_run(fit_small: Callable[..., FitResult], home: Path, cache: bool) -> None:
     with pytest.raises(TrainingError, match="finite"):
         fit_small("stage.0.epochs=5", "training.batch=8", rate=1e9, cache=cache, engine="torch")

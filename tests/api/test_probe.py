@@ -1,4 +1,4 @@
-"""The probe looks at the train part only, keeps to its budget, and what it chose stands in the plan with evidence."""
+"""The probe looks at the train part only, keeps to its budget, and what it chose is in the plan with evidence."""
 
 from __future__ import annotations
 

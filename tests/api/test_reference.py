@@ -39,7 +39,7 @@ SIZE_PX = 32
 
 @pytest.fixture(scope="module")
 def few(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six photographs of each class to train on, three to validate; digits where the photographs are not at hand."""
+    """Six photographs of each class to train on, three to validate; digits where the photographs are missing."""
     root = tmp_path_factory.mktemp("few")
     for folder in sorted((PHOTOGRAPHS if PHOTOGRAPHS.is_dir() else digits).iterdir()):
         for place, file in enumerate(sorted(folder.iterdir())[:9]):

@@ -37,7 +37,7 @@ def test_every_image_has_its_outcome_in_order(
     for place, prediction in enumerate(found):
         if place in bad:
             assert prediction.probabilities is None
-            assert "is no image" in prediction.error
+            assert "is not a readable image" in prediction.error
         else:
             assert prediction.error == ""
             assert prediction.probabilities is not None

@@ -159,7 +159,7 @@ def test_going_on_with_other_images_or_another_run_is_refused(tmp_path: Path) ->
         write_rows(tmp_path / "out.csv", ROWS, key="other", resume=True)
 
 
-def test_without_resume_an_interrupted_table_is_begun_anew(tmp_path: Path) -> None:
+def test_without_resume_an_interrupted_table_starts_over(tmp_path: Path) -> None:
     stop_after(tmp_path / "out.csv", 2)
     with writing_table(tmp_path / "out.csv", list_columns(TASK), "other", False) as made:
         assert made.resumed == 0

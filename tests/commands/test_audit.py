@@ -94,9 +94,9 @@ def test_the_next_command_trains_what_was_audited() -> None:
 @pytest.mark.parametrize(
     ("typed", "found"),
     [
-        (["--compare", "resnet18", "--recipe", "natural-small"], "--compare and --recipe do not go together"),
-        (["--compare", "resnet18", "--backbone", "resnet18"], "--compare and --backbone do not go together"),
-        (["runs/a", "--compare", "resnet18"], "--compare and RUN do not go together"),
+        (["--compare", "resnet18", "--recipe", "natural-small"], "--compare and --recipe cannot be combined"),
+        (["--compare", "resnet18", "--backbone", "resnet18"], "--compare and --backbone cannot be combined"),
+        (["runs/a", "--compare", "resnet18"], "--compare and RUN cannot be combined"),
         (["--compare", "resnet5O"], "the nearest names: resnet50"),
         (["--recipe", "natural-small", "--backbone", "vgg61"], "the nearest names: vgg"),
         (["natural-small"], "sightx audit --recipe natural-small"),

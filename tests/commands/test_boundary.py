@@ -66,7 +66,7 @@ def test_brackets_in_a_message_are_no_markup() -> None:
 def test_a_defect_of_ours_exits_1_without_a_traceback() -> None:
     done = fail(ZeroDivisionError("division by zero"))
     assert done.exit_code == 1
-    assert "a defect of ours: ZeroDivisionError at test_boundary.py:" in done.stderr
+    assert "a bug in SightX: ZeroDivisionError at test_boundary.py:" in done.stderr
     assert "--debug" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -82,14 +82,14 @@ def test_debug_shows_the_traceback(error: Exception) -> None:
 def test_a_full_disk_exits_2_and_names_the_file(code: int) -> None:
     done = fail(OSError(code, "full", "runs/x/metrics.json"))
     assert done.exit_code == 2
-    assert done.stderr.startswith("error: no room left on the disk: runs/x/metrics.json\nhint:")
+    assert done.stderr.startswith("error: no space left on the disk: runs/x/metrics.json\nhint:")
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM, errno.EROFS])
 def test_missing_permission_exits_2_and_names_the_folder(code: int) -> None:
     done = fail(OSError(code, "denied", "/scans"))
     assert done.exit_code == 2
-    assert done.stderr.startswith("error: no permission: /scans\nhint:")
+    assert done.stderr.startswith("error: permission denied: /scans\nhint:")
 
 
 def test_ctrl_c_exits_130_with_a_word_and_no_traceback() -> None:

@@ -256,7 +256,7 @@ def test_a_full_disk_is_said_and_leaves_no_run(digits: Path, small: list[str], h
         done = CliRunner().invoke(app, ["fit", str(digits), *small])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    check_refused(done, "no room left on the disk")
+    check_refused(done, "no space left on the disk")
     assert list_all(home) == ["runs"]
 
 

@@ -96,7 +96,7 @@ def test_a_full_disk_is_said_and_leaves_no_half_table(digits_run: FitResult, hom
         done = predict(digits_run, "new")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    check_refused(done, "no room left on the disk")
+    check_refused(done, "no space left on the disk")
     assert not (home / "predictions.csv").exists()
     assert predict(digits_run, "new", "--resume").exit_code == 0
     assert [path.name for path in home.iterdir() if path.name.startswith(".")] == []

@@ -49,7 +49,7 @@ def test_a_reference_recipe_is_shown_copied_and_checked_by_its_name(tmp_path):
     file = tmp_path / "mine.toml"
     assert answer("show", "sightx-dr")["recipe"]["model"]["backbone"] == "resnet50"
     assert answer("copy", "sightx-dr", str(file))["file"] == str(file)
-    assert run(app, ["check", "sightx-dr", str(file)]).stdout.count(": right\n") == 2
+    assert run(app, ["check", "sightx-dr", str(file)]).stdout.count(": valid\n") == 2
     error = refused("show", "sightxdr")
     assert '"sightx-dr"' in error.message
     assert "sightx recipes show sightx-dr" in error.hint
@@ -136,7 +136,7 @@ sys.exit(", ".join(heavy) or 0)
 
 
 def test_check_says_which_files_are_right():
-    assert run(app, ["check", "natural-small", "medical-huge"]).stdout.count(": right\n") == 2
+    assert run(app, ["check", "natural-small", "medical-huge"]).stdout.count(": valid\n") == 2
 
 
 def test_check_reports_every_fault_of_every_file_and_fails(tmp_path):

@@ -52,7 +52,7 @@ def test_any_image_becomes_the_square_plain_or_augmented(
     assert plain.max() == 255  # however thin, it shows
 
 
-def test_the_plain_reading_pads_with_black_and_keeps_the_whole_image() -> None:
+def test_the_plain_view_pads_with_black_and_keeps_the_whole_image() -> None:
     view = fit_image(draw_marked(200, 100), 100, "pad")
     assert view[:25].max() == 0
     assert view[75:].max() == 0
@@ -60,13 +60,13 @@ def test_the_plain_reading_pads_with_black_and_keeps_the_whole_image() -> None:
     assert count_marks(view) == 4
 
 
-def test_the_plain_reading_squashes_the_whole_image() -> None:
+def test_the_plain_view_squashes_the_whole_image() -> None:
     view = fit_image(draw_marked(200, 50), 100, "squash")
     assert view.min() > 50
     assert count_marks(view) == 4
 
 
-def test_the_plain_reading_crops_the_middle_of_the_short_side() -> None:
+def test_the_plain_view_crops_the_middle_of_the_short_side() -> None:
     view = fit_image(draw_marked(200, 100), 112, "crop")
     assert count_marks(view) == 0
     assert view.min() > 50

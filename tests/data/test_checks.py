@@ -46,7 +46,7 @@ def test_bad_files_are_listed_by_name_and_the_rest_goes_on(photo_folder: Make, t
     checked = check_files(load_manifest(root).frame, listener, threads)
     good, unreadable = checked.frame, checked.unreadable
     assert [bad.image for bad in unreadable] == ["cat/3.jpg", "cat/17.jpg", "dog/9.jpg", "dog/39.jpg"]
-    words = ["is empty", "is no image", "truncated", "No such file"]
+    words = ["is empty", "is not a readable image", "truncated", "No such file"]
     assert all(word in bad.error for word, bad in zip(words, unreadable, strict=True))
     assert len(good) == 76
     assert list(good.index) == list(range(76))
@@ -69,8 +69,8 @@ def test_two_images_of_each_class_are_enough() -> None:
     ("frame", "words"),
     [
         (label_frame(), "no image to train on"),
-        (label_frame("a", "a", "a"), "all 3 images to train on are of one class, 'a'"),
-        (label_frame("a", "a", "b"), "too few images to train on in 1 class: 'b' (it has one)"),
+        (label_frame("a", "a", "a"), "all 3 training images are of one class, 'a'"),
+        (label_frame("a", "a", "b"), "too few training images in 1 class: 'b' (it has one)"),
         (label_frame("a", "b", "c", "c"), "in 2 classes: 'a', 'b'"),
     ],
 )

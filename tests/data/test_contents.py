@@ -80,6 +80,6 @@ def test_a_file_that_cannot_be_used_has_its_digest_and_the_reason(tmp_path: Path
     (tmp_path / "text.png").write_text("no image")
     facts = measure_file(str(tmp_path / "text.png"), lambda *_: None)
     assert (facts.digest, facts.header) == (digest_bytes(b"no image"), None)
-    assert "is no image" in facts.error
+    assert "is not a readable image" in facts.error
     gone = measure_file(str(tmp_path / "gone.png"), lambda *_: None)
     assert (gone.digest, gone.error) == ("", f"cannot be read: {os.strerror(2)}")

@@ -1,4 +1,4 @@
-"""A list of images to leave out is obeyed by name or by path, and a name that matches nothing is told."""
+"""A list of images to leave out is obeyed by name or by path, and a name that matches nothing is reported."""
 
 from __future__ import annotations
 

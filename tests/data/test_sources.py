@@ -270,7 +270,7 @@ def test_one_image_with_two_labels_or_in_two_parts_is_refused(photo_folder: Make
     [
         (["picture,label", "a,b"], "no column 'image'; its columns are picture, label"),
         (["image,lable", "a,b"], "no column 'label'"),
-        (["image,prediction,confidence", "a.jpg,x,0.9"], "what a model says is not the truth"),
+        (["image,prediction,confidence", "a.jpg,x,0.9"], "a model's predictions are not the truth"),
         (["image,label"], "has no rows"),
         (["image,label", "a.jpg,"], "1 rows have no label (line 2)"),
         (["image,label,split", "a.jpg,x,holdout"], "split is 'holdout'; allowed: train, valid, test"),

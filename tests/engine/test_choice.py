@@ -34,13 +34,13 @@ def test_the_cpu_gets_openvino_and_the_plan_says_why() -> None:
     choice = choose_engine("auto", "cpu")
     assert (choice.name, choice.precision, choice.device) == ("openvino", "float32", "cpu")
     assert choice.half == find_half_on_cpu()
-    assert choice.why == "the quickest forward on a CPU"
+    assert choice.why == "the fastest on a CPU"
 
 
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
 def test_an_engine_named_is_the_engine_used(engine: str) -> None:
     choice = choose_engine(engine, "cpu")
-    assert (choice.name, choice.why) == (engine, "named by --engine")
+    assert (choice.name, choice.why) == (engine, "chosen with --engine")
 
 
 def test_mps_gets_torch_in_float32_since_float16_has_no_gradient_scaler_there() -> None:
@@ -117,7 +117,7 @@ class Refuses(nn.Module):
         raise AssertionError("converted again")
 
 
-def test_the_kept_graph_is_used_again_and_nothing_is_converted(
+def test_the_cached_graph_is_used_again_and_nothing_is_converted(
     build: Build, small: nn.Module, tmp_path: Path, draw_images: Callable[..., Any]
 ) -> None:
     graph, heard, images = tmp_path / "graphs" / "graph.xml", Recorder(), draw_images(3)
@@ -128,7 +128,7 @@ def test_the_kept_graph_is_used_again_and_nothing_is_converted(
 
 
 @pytest.mark.parametrize("suffix", [".xml", ".bin"])
-def test_a_damaged_kept_graph_is_converted_again_after_one_line(
+def test_a_damaged_cached_graph_is_converted_again_after_one_line(
     suffix: str, build: Build, small: nn.Module, small_graph: Path, draw_images: Callable[..., Any]
 ) -> None:
     images = draw_images(3)
@@ -138,7 +138,7 @@ def test_a_damaged_kept_graph_is_converted_again_after_one_line(
     flipped[len(flipped) // 2] ^= 16
     file.write_bytes(flipped)
     [(_, after)] = build(small, small_graph, heard).run([(0, images)])
-    assert heard.warnings == ["the kept graph small.xml is damaged: converted again"]
+    assert heard.warnings == ["the cached graph small.xml is damaged: converted again"]
     np.testing.assert_array_equal(before["features"], after["features"])
     assert build(Refuses(), small_graph, heard).engine == "openvino"
     check_graph(small_graph)

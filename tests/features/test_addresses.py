@@ -1,4 +1,4 @@
-"""What is kept is found again only by what would compute the same."""
+"""Cached features are found again only by what would compute the same."""
 
 from __future__ import annotations
 

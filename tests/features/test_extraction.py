@@ -1,4 +1,4 @@
-"""Outputs are computed once per image and view, kept, and read back row by row."""
+"""Features are computed once per image and view, cached, and read back row by row."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def compute(paths: list[str], view: View) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("view", [PLAIN, DRAWN], ids=["plain", "augmented"])
-def test_a_kept_row_is_what_the_network_gives_of_that_image(view: View, bench: Bench, photos: list[str]) -> None:
+def test_a_cached_row_is_what_the_network_gives_of_that_image(view: View, bench: Bench, photos: list[str]) -> None:
     kept, expected = bench.keep(photos, view), compute(photos, view)
     positions = np.array([20, 0, 7, 7, 16])
     for name, (shape, _) in COLUMNS.items():
@@ -171,7 +171,7 @@ def test_the_same_image_twice_in_a_list_is_computed_once_and_has_two_rows(
 @pytest.mark.parametrize(
     "change", [{"size_px": 32}, {"fit": "pad"}, {"number": 2}, {"seed": 8}, {"profile": PROFILES["natural"]}]
 )
-def test_another_view_is_computed_anew(change: dict[str, Any]) -> None:
+def test_another_view_is_computed(change: dict[str, Any]) -> None:
     assert replace(DRAWN, **change).key != DRAWN.key
 
 
@@ -189,8 +189,8 @@ def test_a_view_draws_the_same_for_an_image_whatever_else_is_read(photos: list[s
 
 def test_views_and_images_are_drawn_apart(photos: list[str], tmp_path: Path) -> None:
     views = [replace(DRAWN, number=number, seed=seed) for number in (1, 2, 3) for seed in (0, 1)]
-    readings = {view.read(photos[0], digest).tobytes() for view in views for digest in digest_files(photos[:2])}
-    assert len(readings) == 12
+    pictures = {view.read(photos[0], digest).tobytes() for view in views for digest in digest_files(photos[:2])}
+    assert len(pictures) == 12
 
 
 def test_images_are_read_in_order_a_batch_at_a_time(photos: list[str]) -> None:
@@ -252,7 +252,7 @@ def test_only_what_is_lacking_needs_room(bench: Bench, photos: list[str]) -> Non
     assert (lookup.needed_bytes, lookup.found_bytes) == (ROW_BYTES, 20 * ROW_BYTES)
 
 
-def test_what_is_measured_on_is_kept_exactly_and_serves_what_asks_for_less(bench: Bench, photos: list[str]) -> None:
+def test_held_out_features_are_cached_exactly_and_serve_what_asks_for_less(bench: Bench, photos: list[str]) -> None:
     exact = {name: column._replace(dtype="float32") for name, column in COLUMNS.items()}
     half = bench.keep(photos[:5])
     whole = bench.keep(photos, columns=exact)

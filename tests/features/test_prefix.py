@@ -1,4 +1,4 @@
-"""The frozen prefix of a fit: computed once, found again, and done without when it cannot be kept."""
+"""The frozen prefix of a fit: computed once, found again, and done without when it cannot be cached."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Open = Callable[..., tuple[Any, Session]]
 
 @contextmanager
 def full_disk(largest_file: int) -> Iterator[None]:
-    """Let no file grow beyond so many bytes, as on a disk that is full."""
+    """Let no file grow beyond this many bytes, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, hard))
     try:
@@ -209,7 +209,7 @@ def test_where_memory_is_short_features_lie_in_a_temporary_folder_that_goes_with
     assert list((tmp_path / "temporary").glob("sightx-*")) == []
 
 
-def test_features_that_fit_nowhere_are_computed_anew_each_epoch_after_one_line(
+def test_features_without_room_are_recomputed_each_epoch_after_one_line(
     open_session: Open, cold_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SIGHTX_CACHE_BYTES", "1000")
@@ -218,7 +218,7 @@ def test_features_that_fit_nowhere_are_computed_anew_each_epoch_after_one_line(
     preparation, session = open_session("stage.0.epochs=1", listener=heard)
     assert session.kept is None
     assert len(heard.warnings) == 1
-    assert "computed anew each epoch (SIGHTX_CACHE" in heard.warnings[0]
+    assert "recomputed each epoch (SIGHTX_CACHE" in heard.warnings[0]
     run_stage(session, preparation.recipe.stage[0])
     assert len(session.history) == 1
 
@@ -246,7 +246,7 @@ def test_without_a_cache_nothing_is_written_anywhere(open_session: Open, tmp_pat
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_the_valid_part_is_kept_exactly_and_the_train_part_in_half_precision(open_session: Open) -> None:
+def test_the_valid_part_is_cached_exactly_and_the_train_part_in_half_precision(open_session: Open) -> None:
     _, session = open_session()
     assert session.kept.valid.take().dtype == np.float32
     assert session.kept.train_views[0].take().dtype == np.float16

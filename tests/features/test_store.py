@@ -61,7 +61,7 @@ def store(tmp_path: Path) -> FeatureStore:
     return FeatureStore(tmp_path / "store")
 
 
-def test_what_is_kept_is_found_in_half_precision(store: FeatureStore) -> None:
+def test_what_is_cached_is_found_in_half_precision(store: FeatureStore) -> None:
     keep(store, name_images(3))
     assert find(store) == name_images(3)
     assert find(FeatureStore(store.folder)) == name_images(3)
@@ -362,7 +362,7 @@ def test_what_was_opened_stays_readable_when_another_process_evicts_it(store: Fe
     np.testing.assert_array_equal(shard.arrays["features"], draw_rows(name_images(3))["features"].astype(np.float16))
 
 
-def test_the_list_says_what_is_kept_the_newest_first(store: FeatureStore) -> None:
+def test_the_list_says_what_is_cached_the_newest_first(store: FeatureStore) -> None:
     for prefix, used in (("a", 2000), ("b", 3000)):
         keep(store, name_images(2), prefix=prefix * 24)
         for header in (store.folder / "outputs" / (prefix * 24)).rglob("shard.json"):

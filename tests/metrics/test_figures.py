@@ -78,7 +78,7 @@ def test_any_figure_is_better_than_none_and_none_is_never_better() -> None:
 
 
 def test_an_unknown_metric_is_refused() -> None:
-    with pytest.raises(DataError, match="it can be accuracy, balanced_accuracy"):
+    with pytest.raises(DataError, match="allowed are accuracy, balanced_accuracy"):
         is_better("f1", 1, 0)
 
 

@@ -14,7 +14,7 @@ from sightx_cli.features.prefix import describe_outputs
 from sightx_cli.features.shards import Column
 from sightx_cli.model.backbone import Backbone, Prefix, check_names, find_own_size
 from sightx_cli.model.classifier import build_untrained
-from sightx_cli.model.cost import audit_training, list_kept, measure_cost
+from sightx_cli.model.cost import audit_training, list_cached, measure_cost
 from sightx_cli.model.head import build_head
 from sightx_cli.recipe.catalog import find_recipe
 from sightx_cli.recipe.parts import Joining, TrainingStage
@@ -125,20 +125,20 @@ def test_what_joins_within_a_stage_counts_from_then_on(open_backbone: Open) -> N
 @pytest.mark.parametrize(
     ("cuts", "taps"), [([5], "all"), ([4, 5], "all"), ([4, 2], "last:3"), ([0, 3], "last"), ([1], "last:3")]
 )
-def test_what_is_kept_is_what_the_store_will_hold(cuts: list[int], taps: str, open_backbone: Open) -> None:
+def test_what_is_cached_is_what_the_store_will_hold(cuts: list[int], taps: str, open_backbone: Open) -> None:
     backbone = open_backbone("resnet18", 64, taps)
     model = classify(backbone)
     prefix = Prefix(backbone, [cut for cut in cuts if 0 < cut < 5], features=True)
-    kept = list_kept(model, measure_cost(model, 64), cuts)
+    kept = list_cached(model, measure_cost(model, 64), cuts)
     assert [one.shape for one in kept] == list(describe_outputs(prefix, 64).values())
     assert sum(one.bytes for one in kept) == measure_row(
         {name: Column(shape) for name, shape in describe_outputs(prefix, 64).items()}
     )
 
 
-def test_nothing_is_kept_where_nothing_is_frozen(open_backbone: Open) -> None:
+def test_nothing_is_cached_where_nothing_is_frozen(open_backbone: Open) -> None:
     model = classify(open_backbone("resnet18", 64))
-    assert list_kept(model, measure_cost(model, 64), [0, 0]) == ()
+    assert list_cached(model, measure_cost(model, 64), [0, 0]) == ()
 
 
 def test_every_unknown_name_is_said_with_its_nearest() -> None:

@@ -28,7 +28,7 @@ def make_task(classes: int) -> SingleLabel:
 
 
 def load(classes: int, images: int = 300) -> tuple[Any, Any]:
-    """Handwritten digits as features (N, 64), of so many classes."""
+    """Handwritten digits as features (N, 64), of this many classes."""
     known = load_digits()
     rows = np.flatnonzero(known.target < classes)[:images]
     return known.data[rows].astype(np.float32), known.target[rows].astype(np.int64)

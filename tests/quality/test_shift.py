@@ -52,7 +52,7 @@ def measured(photographs: list[str]) -> Shift:
 
 @pytest.fixture
 def shrink(tmp_path: Path) -> Callable[..., list[str]]:
-    """Writes images again, of so many pixels and in another mode."""
+    """Writes images again, at another size and in another mode."""
 
     def write(paths: list[str], size_px: int, mode: str = "RGB") -> list[str]:
         written = [str(tmp_path / f"{place}.png") for place in range(len(paths))]
@@ -142,7 +142,7 @@ def test_where_no_file_can_be_read_it_is_said(tmp_path: Path) -> None:
         measure_shift([str(tmp_path / "broken.jpg")], Silent())
 
 
-# --- the kept graph ---
+# --- the cached graph ---
 
 
 def test_a_second_measurement_imports_no_torch(measured: Shift, photographs: list[str]) -> None:

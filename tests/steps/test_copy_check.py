@@ -1,4 +1,4 @@
-"""CopiesAcross of training images in a given valid part are found before training, also when they were saved anew."""
+"""Copies of training images in a given valid part are found before training, even re-saved ones."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def fit_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     return run
 
 
-def test_copies_saved_anew_are_warned_of_with_an_example_and_counted(
+def test_re_saved_copies_are_warned_of_with_an_example_and_counted(
     split: Path, fit_split: Callable[..., tuple[FitResult, Recorder]]
 ) -> None:
     result, heard = fit_split(split)

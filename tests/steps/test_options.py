@@ -192,7 +192,7 @@ def test_a_preparation_has_every_option_in_its_plan_under_its_key(
         "cross_validation.folds": 3,
     }
     assert {values[key].origin for key in keys - {"data.resplit"}} == {"option"}
-    assert "data.resplit" not in values  # no valid part was given: there was nothing to divide anew
+    assert "data.resplit" not in values  # no valid part was given: there was nothing to split again
 
 
 # --- the command to type next ---

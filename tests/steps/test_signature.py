@@ -46,7 +46,7 @@ def test_help_shows_names_types_defaults_and_what_each_means() -> None:
         "recipe: str = 'auto'",
         "seed: Same seed, same machine",
         "(default: ",
-        "cache: with False: Keep no",
+        "cache: with False: Do not cache",
     ):
         assert words in text
     assert "[dim]" not in text

@@ -17,7 +17,7 @@ from sightx_cli.task.single_label import SingleLabel
 
 
 def load(classes: int = 4) -> tuple[Any, Any]:
-    """Handwritten digits, standardised, of so many classes; class 1 is rarer."""
+    """Handwritten digits, standardised, of this many classes; class 1 is rarer."""
     known = load_digits()
     rows = np.flatnonzero((known.target < classes) & ((known.target != 1) | (np.arange(len(known.target)) % 3 == 0)))
     features = known.data[rows].astype(np.float32)

@@ -53,7 +53,7 @@ def watch_stage(open_session: Open, *settings: str, schedule: str = "flat", **ho
     return watch, groups, session
 
 
-@pytest.mark.parametrize("cache", [True, False], ids=["kept outputs", "no cache"])
+@pytest.mark.parametrize("cache", [True, False], ids=["cached", "no cache"])
 def test_each_part_joins_the_optimizer_after_its_epochs_as_a_group_of_its_own(open_session: Open, cache: bool) -> None:
     watch, groups, session = watch_stage(open_session, cache=cache)
     joining = {group.name: {id(p) for p in group.parameters} for group in groups if group.joins_after}
@@ -135,7 +135,7 @@ def test_the_history_and_the_listener_say_what_joined_and_the_accuracy_before_an
     said = [note for note in heard.notes if note.startswith("joined: ")]
     assert said == [
         f"joined: {rows[place]['joined']}; accuracy {rows[place - 1]['accuracy']:.3f} before, "
-        f"{rows[place]['accuracy']:.3f} after an epoch of it"
+        f"{rows[place]['accuracy']:.3f} after one epoch of it"
         for place in (1, 2)
     ]
 

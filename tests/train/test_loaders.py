@@ -1,4 +1,4 @@
-"""What a learner is fed: cached features with their views in turn, or images read anew, each with its own target."""
+"""What a learner is fed: cached features with their views in turn, or freshly read images, each with its own target."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sightx_cli.features.extraction import Features
 from sightx_cli.features.shards import Column, Shard
 from sightx_cli.features.views import View
 from sightx_cli.recipe.profiles import PROFILES
-from sightx_cli.train.loaders import KeptLoader, NormalisePixels, Sample, build_image_loaders, build_kept_loaders
+from sightx_cli.train.loaders import CachedLoader, NormalisePixels, Sample, build_cached_loaders, build_image_loaders
 
 CPU = torch.device("cpu")
 COUNT = 10
@@ -29,7 +29,7 @@ def keep(view: int, offset: int = 0) -> Features:
     return Features(columns, shards, np.int32(places >= 4), np.where(places >= 4, places - 4, places).astype(np.int32))
 
 
-def read_pass(loader: KeptLoader) -> list[tuple[int, int, int]]:
+def read_pass(loader: CachedLoader) -> list[tuple[int, int, int]]:
     """Each row of one pass: image, view, target."""
     batches = [(features, targets) for features, targets in loader]
     return [
@@ -40,7 +40,7 @@ def read_pass(loader: KeptLoader) -> list[tuple[int, int, int]]:
 @pytest.mark.parametrize("views", [1, 2, 3])
 def test_each_epoch_reads_every_image_once_and_its_views_in_turn(views: int) -> None:
     targets = np.arange(COUNT) * 7
-    loader = KeptLoader([keep(view) for view in range(views)], ["features"], targets, 4, True, CPU)
+    loader = CachedLoader([keep(view) for view in range(views)], ["features"], targets, 4, True, CPU)
     for epoch in range(4):
         rows = sorted(read_pass(loader))
         assert rows == [(image, (image + epoch) % views, 7 * image) for image in range(COUNT)]
@@ -49,7 +49,7 @@ def test_each_epoch_reads_every_image_once_and_its_views_in_turn(views: int) -> 
 def test_the_order_is_shuffled_for_training_and_kept_for_validation() -> None:
     torch.manual_seed(0)
     targets = np.arange(COUNT)
-    loaders = build_kept_loaders(([keep(0)], targets), (keep(0, 100), targets), ["features"], 4, CPU)
+    loaders = build_cached_loaders(([keep(0)], targets), (keep(0, 100), targets), ["features"], 4, CPU)
     first, second = read_pass(loaders.train), read_pass(loaders.train)
     assert first != second
     assert sorted(first) == sorted(second)
@@ -57,13 +57,13 @@ def test_the_order_is_shuffled_for_training_and_kept_for_validation() -> None:
 
 
 def test_the_last_batch_may_be_short() -> None:
-    loader = KeptLoader([keep(0)], ["features"], np.arange(COUNT), 4, False, CPU)
+    loader = CachedLoader([keep(0)], ["features"], np.arange(COUNT), 4, False, CPU)
     assert [len(targets) for _, targets in loader] == [4, 4, 2]
     assert len(loader) == 3
 
 
 def test_cached_features_arrive_in_full_precision() -> None:
-    features, targets = next(iter(KeptLoader([keep(0)], ["features"], np.arange(COUNT), 4, False, CPU)))
+    features, targets = next(iter(CachedLoader([keep(0)], ["features"], np.arange(COUNT), 4, False, CPU)))
     assert (features.dtype, targets.dtype) == (torch.float32, torch.int64)
 
 

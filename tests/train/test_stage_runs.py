@@ -182,7 +182,7 @@ def test_a_rate_for_a_group_that_does_not_train_is_refused_before_anything_is_co
 TWO_STAGES = 'stage=[{train="head",epochs=1,rate=1e-2},{train="last:1",epochs=2,rate=1e-2}]'
 
 
-@pytest.mark.parametrize("cache", [True, False], ids=["kept outputs", "no cache"])
+@pytest.mark.parametrize("cache", [True, False], ids=["cached", "no cache"])
 @pytest.mark.parametrize(("backbone", "last"), [(LITE0, "blocks.6"), ("test_resnet", "layer4")])
 def test_frozen_layers_are_as_pretrained_to_the_bit_after_two_stages(
     open_session: Open, backbone: str, last: str, cache: bool
@@ -416,7 +416,7 @@ def test_after_an_early_stop_the_next_stage_trains(open_session: Open) -> None:
     assert session.history[-1]["stage"] == "last:1"
 
 
-@pytest.mark.parametrize("cache", [True, False], ids=["kept outputs", "no cache"])
+@pytest.mark.parametrize("cache", [True, False], ids=["cached", "no cache"])
 def test_a_loss_that_is_not_finite_stops_with_what_to_try(open_session: Open, cache: bool) -> None:
     preparation, session = open_session("stage.0.epochs=9", "training.batch=8", cache=cache)
     with pytest.raises(TrainingError) as caught:

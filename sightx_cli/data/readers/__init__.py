@@ -18,7 +18,7 @@ __all__ = ["Header", "ImageFileError", "Reader", "check_image", "load_bytes", "m
 READERS: Mapping[str, Reader] = {
     "raster": RasterReader(),
 }
-"""By kind; the first takes what none recognises, and says what is wrong with it."""
+"""By kind; the first takes files that none recognises, and reports what is wrong with them."""
 
 LARGEST_BYTES = 64 * 1024**2
 """Files up to this size are taken into memory whole, one for each reading thread."""
@@ -26,7 +26,7 @@ LARGEST_BYTES = 64 * 1024**2
 
 @functools.cache
 def list_suffixes() -> frozenset[str]:
-    """Return the file name endings that are taken for images, in small letters."""
+    """Return the file name endings of images, in lower case."""
     return frozenset().union(*(reader.suffixes for reader in READERS.values()))
 
 
@@ -44,7 +44,7 @@ def find_reader(path: str | Path, data: bytes | None = None) -> Reader:
 def load_bytes(path: str | Path) -> bytes | None:
     """Return a file's bytes; None of one too large to take into memory whole.
 
-    Raises: `ImageFileError` for what is missing, empty, not to be read, or no file.
+    Raises: `ImageFileError` for a file that is missing, empty, unreadable, or not a regular file.
     """
     try:
         check_file(path)
@@ -62,9 +62,9 @@ def read_image(
     """Read an image file, or its bytes, as upright 8-bit RGB.
 
     With `min_side_px` it may be decoded at a fraction of its size as long as its shorter side keeps that many pixels
-    (its longer side, with `min_long_side_px`): several times quicker. Without either, every pixel is decoded.
+    (its longer side, with `min_long_side_px`): several times faster. Without either, every pixel is decoded.
 
-    Raises: `ImageFileError` for whatever is missing, empty, damaged, no image, too large or 16-bit colour.
+    Raises: `ImageFileError` for a file that is missing, empty, damaged, not an image, too large or 16-bit colour.
     """
     return find_reader(path, data).read(path, min_side_px, min_long_side_px, data)
 

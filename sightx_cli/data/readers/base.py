@@ -24,9 +24,9 @@ class ImageFileError(DataError):
 
 
 def check_file(path: str | Path, data: bytes | None = None) -> None:
-    """Raise `ImageFileError` for an empty file and what is no file, `OSError` for one that is not there."""
+    """Raise `ImageFileError` for an empty file or one that is not a regular file, `OSError` for a missing one."""
     state = None if data is not None else Path(path).stat()
-    if state is not None and not stat.S_ISREG(state.st_mode):  # a pipe named .jpg would wait for ever
+    if state is not None and not stat.S_ISREG(state.st_mode):  # reading a pipe named .jpg would never end
         raise ImageFileError(path, "is not a file")
     if data == b"" or (state is not None and state.st_size == 0):
         raise ImageFileError(path, "is empty (0 bytes)", "copy it again from its source")
@@ -35,11 +35,11 @@ def check_file(path: str | Path, data: bytes | None = None) -> None:
 class Reader(Protocol):
     """Reads one kind of file. Every method takes the path, and the file's bytes where they are in memory already.
 
-    All but `recognises` raise `ImageFileError` for whatever is missing, empty, damaged or not of this kind.
+    All but `recognises` raise `ImageFileError` for a file that is missing, empty, damaged or not of this kind.
     """
 
     suffixes: frozenset[str]
-    """File name endings that are taken for this kind, in small letters."""
+    """File name endings of this kind, in lower case."""
 
     def recognises(self, start: bytes) -> bool:
         """Tell from a file's first bytes whether it is of this kind."""

@@ -8,7 +8,7 @@ The rules, each chosen so that nothing is lost in silence:
 - Grey deeper than 8 bits (16-bit PNG, TIFF and PGM, 32-bit integer and float TIFF) is scaled to 0–255 over the range
   that the TIFF declares (MinSampleValue and MaxSampleValue, where they say more than the type does), else between
   the 0.5 and 99.5 percentiles of the image: 12-bit data in a 16-bit file would otherwise keep 16 grey levels.
-- Colour deeper than 8 bits is refused by name: Pillow would cut it to 8 bits without a word.
+- Colour deeper than 8 bits is refused by name: Pillow would silently cut it to 8 bits.
 - More than `MAX_PIXELS` is refused from the header, before anything is decoded.
 """
 
@@ -55,7 +55,7 @@ FORMATS = (
 )
 """Pillow's names of the formats read; naming the plugins loads them once, and not in each thread.
 
-Not EPS, which runs an interpreter; not AVIF and JPEG 2000, whose deep colour would be cut without a word.
+Not EPS, which runs an interpreter; not AVIF and JPEG 2000, whose deep colour would be cut silently.
 """
 
 GREY_PERCENTILES = (0.5, 99.5)
@@ -109,7 +109,7 @@ class RasterReader:
         """Read (width, height, mode, bits per channel, format) from the header alone; the size is the upright one."""
         with _open_image(path, data) as image:
             width, height = image.size
-            if _orientation(image) >= 5:  # EXIF 5–8 lie on their side
+            if _orientation(image) >= 5:  # EXIF 5–8 are turned by 90°
                 width, height = height, width
             bits = 1 if image.mode == "1" else 32 if image.mode == "F" else _integer_bits(image)
             return width, height, image.mode, bits, str(image.format)
@@ -130,7 +130,7 @@ def _open_image(path: str | Path, data: bytes | None) -> Iterator[ImageFile.Imag
         found = re.search(r"\((\d+) pixels\)", str(error))
         raise _too_large(path, int(found[1]) if found else None) from error
     except UnidentifiedImageError as error:
-        raise ImageFileError(path, f"is no image that can be read ({_describe_start(path)})", _FORMATS_HINT) from error
+        raise ImageFileError(path, f"is not a readable image ({_describe_start(path)})", _FORMATS_HINT) from error
     except OSError as error:
         reason = f"cannot be read: {error.strerror}" if error.strerror else _plain_reason(error)
         raise ImageFileError(path, reason) from error
@@ -171,9 +171,9 @@ def _check_size(image: Image.Image, path: str | Path) -> None:
 
 
 def _check_colour_depth(image: ImageFile.ImageFile, path: str | Path) -> None:
-    """Refuse colour of more than 8 bits per channel, which Pillow reads as 8-bit without a word.
+    """Refuse colour of more than 8 bits per channel, which Pillow silently reads as 8-bit.
 
-    The header's raw mode tells ("RGB;16B", "LA;16B"), of a TIFF its tag BitsPerSample, of a PPM its largest value.
+    The header's raw mode shows it ("RGB;16B", "LA;16B"), in a TIFF the tag BitsPerSample, in a PPM the largest value.
     """
     if image.mode in _DEEP_GREY or not image.tile:
         return
@@ -201,7 +201,7 @@ def _draft(image: Image.Image, min_side_px: int | None, min_long_side_px: int | 
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 where there is none. Pillow turns a TIFF itself, and tells its upright size."""
+    """The EXIF orientation, 1 where there is none. Pillow turns a TIFF itself, and reports its upright size."""
     if image.format == "TIFF" or "exif" not in image.info:
         return 1
     value = image.getexif().get(ExifTags.Base.Orientation)
@@ -251,7 +251,7 @@ def _scale_deep_grey(image: Image.Image, path: str | Path) -> Image.Image:
 
 
 def _declared_range(image: Image.Image, dtype: np.dtype[Any]) -> tuple[float, float] | None:
-    """The range a TIFF declares, unless it is the type's whole range, which says nothing of the data."""
+    """The range a TIFF declares, unless it is the type's whole range, which says nothing about the data."""
     tags = getattr(image, "tag_v2", None)
     if tags is None:
         return None
@@ -270,7 +270,7 @@ def _first_number(value: Any) -> float:
 
 
 def _measured_range(values: np.ndarray[Any, Any], path: str | Path) -> tuple[float, float]:
-    step = max(1, int((values.size / 1_000_000) ** 0.5))  # a million samples fix a percentile; large images stay quick
+    step = max(1, int((values.size / 1_000_000) ** 0.5))  # a million samples fix a percentile; large images stay fast
     sample = values[::step, ::step]
     sample = sample[np.isfinite(sample)] if values.dtype.kind == "f" else sample.ravel()
     if sample.size == 0:

@@ -63,7 +63,7 @@ def test_the_graph_gives_the_models_probabilities_of_uint8_images(classifier: nn
     assert probabilities.std(0).max() > 0.01  # the images differ
 
 
-def test_a_head_put_behind_the_kept_graph_gives_the_same(classifier: nn.Sequential, tmp_path: Path) -> None:
+def test_a_head_put_behind_the_cached_graph_gives_the_same(classifier: nn.Sequential, tmp_path: Path) -> None:
     backbone, head = classifier
     assert isinstance(backbone, Backbone)
     assert isinstance(head, nn.Sequential)

@@ -213,7 +213,7 @@ def test_a_jpeg_is_never_drafted_below_the_side_asked_for(tmp_path: Path, write_
         ("empty.jpg", b"", "is empty"),
         ("text.jpg", b"hello, I am no image\n", "it holds text: 'hello, I am no"),
         ("noise.png", bytes(range(256)), "first bytes are 00 01 02 03"),
-        ("header.png", b"\x89PNG\r\n\x1a\n", "is no image"),
+        ("header.png", b"\x89PNG\r\n\x1a\n", "is not a readable image"),
     ],
 )
 def test_what_is_no_image_is_refused_by_name(tmp_path: Path, name: str, content: bytes, words: str) -> None:
