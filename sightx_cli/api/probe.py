@@ -45,7 +45,7 @@ def probe(options: Options, listener: Listener) -> ProbeResult:
     from sightx_cli.report.probe_plot import plot_probe
 
     probed = probe.conclude()
-    runs.write_file(picture, lambda aside: plot_probe(probed.trials, depth, probed.metric, aside))
+    runs.write_file(picture, lambda aside: plot_probe(probed.choices, depth, probed.metric, aside))
     return ProbeResult(
         recipe=preparation.recipe.name,
         probed=probed,

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from rich.console import Console
 from rich.text import Text
+
+from sightx_cli.results.json_form import to_plain
 
 UNBOUNDED_COLUMNS = 10_000
 """Width of a stream that is not a terminal: a log or a pipe gets whole lines, and its reader may wrap them."""
@@ -45,27 +43,6 @@ def to_line(text: object) -> str:
     return "".join(
         c if c.isprintable() else " " if c in "\r\n\t" else c.encode("unicode_escape").decode() for c in str(text)
     )
-
-
-def to_plain(value: Any) -> Any:
-    """Convert a value to what JSON can hold: absolute paths, numpy scalars as numbers, NaN as null."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Path):
-        return str(value.absolute())
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {str(key): to_plain(item) for key, item in value.items()}
-    if is_dataclass(value) and not isinstance(value, type):
-        return to_plain(asdict(value))
-    if hasattr(value, "tolist"):  # numpy arrays and scalars, without importing numpy
-        return to_plain(value.tolist())
-    if isinstance(value, Sequence | set | frozenset):
-        return [to_plain(item) for item in value]
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def print_json(obj: Any) -> None:

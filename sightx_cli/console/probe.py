@@ -37,7 +37,7 @@ def show_probe(result: ProbeResult) -> None:
             format_seconds(trial.seconds),
             "★" if trial.chosen else "",
         )
-        for trial in probed.trials
+        for trial in probed.choices
     ]
     if rows:
         print_table("", columns, rows)

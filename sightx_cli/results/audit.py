@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sightx_cli.recipe.capacity import Capacity
+from sightx_cli.results.json_form import to_object
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,9 @@ class AuditResult:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `audit`."""
         cost, named = self.cost, self.recipe is not None
-        return {
+        shown = {
             "recipe": self.recipe,
-            "run": str(self.run) if self.run else None,
+            "run": self.run,
             "backbone": self.backbone,
             "classes": self.classes,
             "size_px": self.size_px,
@@ -138,8 +139,8 @@ class AuditResult:
             "macs": cost.macs,
             "activation_bytes": cost.activation_bytes,
             "features": cost.features,
-            "input_shape": list(cost.input_shape),
-            "output_shape": list(cost.output_shape),
+            "input_shape": cost.input_shape,
+            "output_shape": cost.output_shape,
             "finite": cost.is_finite,
             "can_be_cut": cost.can_be_cut,
             "training_stage": self.final.title if named else None,
@@ -149,7 +150,7 @@ class AuditResult:
                     "parameters": stage.parameters,
                     "trainable": trainable,
                     "rate": to_rate(rates) if named else None,
-                    "output_shape": list(stage.output_shape) if stage.output_shape else None,
+                    "output_shape": stage.output_shape,
                     "macs": stage.macs,
                     "activation_bytes": stage.activation_bytes,
                 }
@@ -159,14 +160,15 @@ class AuditResult:
             ],
             "training_stages": [self._stage_to_json(stage) for stage in self.training] if named else [],
             "store": {
-                "outputs": [asdict(one) for one in self.kept],
+                "outputs": self.kept,
                 "bytes_per_reading": self.bytes_per_reading,
                 "views": self.views,
                 "bytes_per_image": self.views * self.bytes_per_reading,
             },
-            "data": asdict(self.capacity) if self.capacity else None,
+            "data": self.capacity,
             "why": self.why,
         }
+        return to_object(shown)
 
     def _stage_to_json(self, stage: TrainingAudit) -> dict[str, Any]:
         rates = {one.name: to_rate(found) for one, found in zip(self.cost.stages, stage.rates_of, strict=True) if found}
@@ -214,4 +216,4 @@ class BackboneComparison:
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as JSON."""
-        return {"classes": self.classes, "backbones": [asdict(one) for one in self.backbones]}
+        return to_object({"classes": self.classes, "backbones": self.backbones})

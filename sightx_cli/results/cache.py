@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sightx_cli.results.json_form import to_object
+
 
 @dataclass(frozen=True)
 class CacheEntry:
@@ -35,12 +37,7 @@ class CacheListing:
     def to_json(self) -> dict[str, Any]:
         """Return the listing as JSON, times in ISO form."""
         entries = [
-            {"name": e.name, "bytes": e.bytes_on_disk, "last_used": e.last_used.isoformat(), "what": e.what}
-            for e in self.entries
+            {"name": one.name, "bytes": one.bytes_on_disk, "last_used": one.last_used, "what": one.what}
+            for one in self.entries
         ]
-        return {
-            "folder": str(self.folder.absolute()),
-            "total_bytes": self.total_bytes,
-            "budget_bytes": self.budget_bytes,
-            "entries": entries,
-        }
+        return to_object({**vars(self), "total_bytes": self.total_bytes, "entries": entries})

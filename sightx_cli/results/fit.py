@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sightx_cli.results.json_form import to_object
 from sightx_cli.results.leaks import Leaks
 from sightx_cli.results.probe import ProbedChoices
 
@@ -33,13 +34,9 @@ class PartFigures:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `test`, and of each part in metrics.json."""
-        return {
-            "metrics": dict(self.metrics),
-            "intervals": dict(self.intervals),
-            "images": self.images,
-            "predicted_by_bundle": self.predicted_by_bundle,
-            **self.report.to_json(),
-        }
+        found = to_object(vars(self))
+        report = found.pop("report")
+        return {**found, **report}
 
 
 @dataclass(frozen=True)
@@ -106,44 +103,42 @@ class FitResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `fit`; paths absolute."""
-        return {
-            "run": str(self.run.absolute()),
-            "recipe": self.recipe,
-            "reason": self.reason,
-            "task": self.task,
-            "images": dict(self.images),
-            "classes": list(self.classes),
-            "metrics": dict(self.metrics),
-            "intervals": dict(self.intervals),
-            "selected_on": self.selected_on,
-            **self._parts_to_json(),
-            **({"probe": self.probe.to_json()} if self.probe else {}),
-            "seconds": dict(self.seconds),
-            "prefix": asdict(self.prefix),
-            "best": asdict(self.best),
-            "unreadable": list(self.unreadable),
-            "warnings": list(self.warnings),
-            "interrupted": self.interrupted,
-        }
+        return to_object(
+            {
+                "run": self.run,
+                "recipe": self.recipe,
+                "reason": self.reason,
+                "task": self.task,
+                "images": self.images,
+                "classes": self.classes,
+                "metrics": self.metrics,
+                "intervals": self.intervals,
+                "selected_on": self.selected_on,
+                **self._list_parts(),
+                **({"probe": self.probe} if self.probe else {}),
+                "seconds": self.seconds,
+                "prefix": self.prefix,
+                "best": self.best,
+                "unreadable": self.unreadable,
+                "warnings": self.warnings,
+                "interrupted": self.interrupted,
+            }
+        )
 
     def metrics_to_json(self) -> dict[str, Any]:
         """Return the contents of metrics.json: the final model's figures by part, with intervals and by class."""
-        return {
-            "valid": self.valid.to_json(),
-            "selected_on": self.selected_on,
-            "best": asdict(self.best),
-            **self._parts_to_json(),
-        }
+        valid = {"valid": self.valid, "selected_on": self.selected_on, "best": self.best}
+        return to_object(valid | self._list_parts())
 
-    def _parts_to_json(self) -> dict[str, Any]:
-        """Return what both hold of the test part, the folds and the leaks, where there are any."""
-        found: dict[str, Any] = {}
+    def _list_parts(self) -> dict[str, object]:
+        """List what both hold: the test part, the folds and the leaks, where there are any."""
+        found: dict[str, object] = {}
         if self.test:
-            found["test"] = self.test.to_json()
+            found["test"] = self.test
         if self.cross_validation:
             folds = self.cross_validation
-            figures = {"metrics": dict(folds.metrics), "intervals": dict(folds.intervals)}
+            figures = {"metrics": folds.metrics, "intervals": folds.intervals}
             found["cross_validation"] = {"folds": folds.folds, "model": VALIDATED, **figures}
         if self.leaks:
-            found["leaks"] = self.leaks.to_json()
+            found["leaks"] = self.leaks
         return found

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sightx_cli.recipe.decision import Verdict
 from sightx_cli.results.findings import Finding
+from sightx_cli.results.json_form import to_object
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Copies:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of one of `duplicates`."""
-        return asdict(self) | {"conflict": self.conflict}
+        return {**to_object(vars(self)), "conflict": self.conflict}
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Shift:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `shift`."""
-        return asdict(self) | {
+        return vars(self) | {
             "score": round(self.score, 3),
             "edge": round(self.edge, 3),
             "enlarged": None if self.enlarged is None else round(self.enlarged, 2),
@@ -136,6 +137,10 @@ class DoubtfulLabel:
     confidence_given: float
 
 
+UNSHOWN = ("advice", "facts", "groups", "findings")
+"""Not in the JSON by these names: words for people, and what stands there in other places."""
+
+
 @dataclass(frozen=True)
 class InspectResult:
     """What was found by looking at a data set. Files are absolute paths."""
@@ -191,8 +196,8 @@ class InspectResult:
     def list_leaks(self) -> list[dict[str, Any]]:
         """List the photographs and the groups that appear in several parts."""
         copies = [
-            {"files": list(one.files), "kind": "duplicate", "splits": list(one.splits)}
-            for one in self.duplicates
-            if one.leaks
+            {"files": one.files, "kind": "duplicate", "splits": one.splits} for one in self.duplicates if one.leaks
         ]
-        return copies + [{**asdict(one), "kind": "group"} for one in self.groups]
+        leaks = copies + [{**vars(one), "kind": "group"} for one in self.groups]
+        agreement = None if self.agreement is None else round(self.agreement, 4)
+        return to_object({**shown, **vars(self.advice), "leaks": leaks, "agreement": agreement})

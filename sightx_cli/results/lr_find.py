@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sightx_cli.results.json_form import to_object
+
 
 @dataclass(frozen=True)
 class FoundRates:
@@ -32,12 +34,5 @@ class LrFindResult(FoundRates):
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `lr-find`."""
-        return {
-            "stage": self.stage,
-            "suggestions": dict(self.suggestions),
-            "chosen": self.chosen,
-            "plot": str(self.plot.absolute()),
-            "seconds": dict(self.seconds),
-            "rates": list(self.rates),
-            "losses": list(self.losses),
-        }
+        first = {"stage": self.stage, "suggestions": self.suggestions, "chosen": self.chosen, "plot": self.plot}
+        return to_object(first | vars(self))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from sightx_cli.results.json_form import to_object
 
 
 @dataclass(frozen=True)
@@ -15,18 +18,11 @@ class PredictResult:
     unreadable: int
     output: Path
     run: Path
-    seconds: dict[str, float]
+    seconds: Mapping[str, float]
     images_per_second: float
-    counts: dict[str, int]
+    counts: Mapping[str, int]
+    """Images by the class named."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `predict`."""
-        return {
-            "images": self.images,
-            "unreadable": self.unreadable,
-            "output": str(self.output.absolute()),
-            "run": str(self.run),
-            "seconds": self.seconds,
-            "images_per_second": self.images_per_second,
-            "counts": self.counts,
-        }
+        return to_object(vars(self))

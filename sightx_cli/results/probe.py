@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from sightx_cli.results.json_form import to_object
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class ProbedChoices:
     """What the choices go by."""
     images: int
     """How many of the train part were looked at."""
-    trials: tuple[Trial, ...]
+    choices: tuple[Trial, ...]
     chosen: Mapping[str, Any]
     """What departs from the recipe, by its dotted key."""
     evidence: tuple[str, ...]
@@ -48,16 +50,8 @@ class ProbedChoices:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `probe` in a fit."""
-        return {
-            "metric": self.metric,
-            "images": self.images,
-            "choices": [asdict(trial) for trial in self.trials],
-            "chosen": dict(self.chosen),
-            "evidence": list(self.evidence),
-            "skipped": list(self.skipped),
-            "budget_seconds": round(self.budget_seconds, 1),
-            "seconds": round(self.seconds, 3),
-        }
+        found = to_object(vars(self))
+        return found | {"budget_seconds": round(self.budget_seconds, 1), "seconds": round(self.seconds, 3)}
 
 
 @dataclass(frozen=True)
@@ -86,11 +80,5 @@ class ProbeResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `probe`."""
-        return {
-            "recipe": self.recipe,
-            **self.probed.to_json(),
-            "depth": [asdict(stage) for stage in self.depth],
-            "freezing": self.freezing,
-            "picture": str(self.picture.absolute()),
-            "seconds": dict(self.seconds),
-        }
+        found = to_object(vars(self))
+        return {"recipe": self.recipe, **found.pop("probed"), **found}

@@ -163,7 +163,7 @@ def test_a_bundle_that_answers_otherwise_than_the_cached_features_is_measured_on
     fit_small: Callable[..., FitResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sightx_cli.steps.evaluation.CHECKED_IMAGES", 3)
-    monkeypatch.setattr("sightx_cli.steps.evaluation.SAME", -1.0)  # nothing is as near as that
+    monkeypatch.setattr("sightx_cli.bundle.parity.SAME", -1.0)  # nothing is as near as that
     result = fit_small('stage=[{train="head",epochs=1,rate=1e-4}]')
     valid = json.loads((result.run / "metrics.json").read_text())["valid"]
     assert valid["predicted_by_bundle"] == valid["images"]

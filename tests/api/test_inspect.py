@@ -93,7 +93,7 @@ def test_the_folder_holds_fingerprint_findings_page_and_sheets(found: InspectRes
     assert found.folder is not None
     names = {path.name for path in found.folder.iterdir()}
     assert {"fingerprint.json", "findings.json", "index.html", "conflicts.jpg", "leaks.jpg", "duplicates.jpg"} <= names
-    assert json.loads((found.folder / "findings.json").read_text())["recipe"] == found.recipe
+    assert json.loads((found.folder / "findings.json").read_text())["recipe"] == found.advice.recipe
     fingerprint = json.loads((found.folder / "fingerprint.json").read_text())
     assert fingerprint["images"] == 43
     assert fingerprint["aspect"] == {"min": 1.333, "median": 1.333, "max": 1.375}
@@ -170,7 +170,7 @@ def test_only_the_shift_writes_no_file(
     monkeypatch.chdir(tmp_path)
     result = inspect(faulty, only="shift")
     assert result.advice.shift.verdict == found.advice.shift.verdict
-    assert result.recipe == found.recipe
+    assert result.advice.recipe == found.advice.recipe
     assert result.folder is None
     assert list(tmp_path.iterdir()) == []
 
