@@ -91,7 +91,7 @@ def test_bad_files_have_their_rows_and_never_stop_the_rest(digits_run: FitResult
     assert (result.images, result.unreadable) == (23, 5)
     for name, words in {
         "bomb.pgm": "pixels",
-        "text.jpg": "no image",
+        "text.jpg": "not a readable image",
         "cut.png": "truncated",
         "none.png": "empty",
         "lost.png": "No such file",

@@ -122,7 +122,12 @@ def test_bad_files_are_left_out_by_name_and_the_rest_is_fitted(fitted: tuple[Any
     assert sum(answer["images"].values()) == 54
     reasons = {line.split()[0].rpartition("/")[2]: line for line in answer["unreadable"]}
     assert set(reasons) == {*BAD_FILES, "cut.jpg"}
-    for name, words in {"bomb.pgm": "pixels", "text.jpg": "no image", "none.png": "empty", "cut.jpg": "trunc"}.items():
+    for name, words in {
+        "bomb.pgm": "pixels",
+        "text.jpg": "not a readable",
+        "none.png": "empty",
+        "cut.jpg": "trunc",
+    }.items():
         assert words in reasons[name]
     assert done.stderr.count("warning: left out") == 4
     fingerprint = json.loads((Path(answer["run"]) / "fingerprint.json").read_text())
