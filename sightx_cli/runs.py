@@ -75,6 +75,8 @@ def choose_picture(command: str, out: Path | None, overwrite: bool) -> Path:
     """Return where a command's picture will lie, a .png file or a folder for it; refuses one that exists already."""
     if out is None:
         return find_free((RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-{command}.png").absolute())
+    if out.is_file() and out.suffix.lower() != ".png":
+        raise UsageError(f"--out {out}: is a file and no .png", f"--out {out.with_suffix('.png')}, or a folder")
     picture = out if out.suffix.lower() == ".png" else out / f"{command}.png"
     if picture.exists() and not overwrite:
         raise UsageError(f"--out {picture}: exists already", "name another file, or add --overwrite")
@@ -141,13 +143,13 @@ def name_latest(folder: Path) -> None:
     aside.replace(latest)
 
 
-def find_run(model: Path | None) -> Path:
+def find_run(model: str | Path | None) -> Path:
     """Return a run's folder: the given one, else the newest; raises RunError when there is none."""
     latest = RUNS / LATEST
     if model is None and not latest.exists():
         found = f"{latest} points to a run that is gone" if latest.is_symlink() else f"no run yet: there is no {latest}"
         raise RunError(f"{found} in {Path.cwd()}", "sightx fit DATA makes one, or give the folder of a run elsewhere")
-    model = model or latest
+    model = Path(model or latest)
     if model.name == LATEST and model.is_file():  # where links are not allowed
         model = Path(model.read_text(encoding="utf-8").strip())
     folder = model.parent if model.name == BUNDLE and not (model / BUNDLE).exists() else model

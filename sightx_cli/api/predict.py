@@ -25,7 +25,7 @@ TASK = "predicting"
 def predict(
     sources: str | Path | Sequence[str | Path],
     *,
-    model: Path | None = None,
+    model: str | Path | None = None,
     output: Path = Path("predictions.csv"),
     batch: int | None = None,
     overwrite: bool = False,

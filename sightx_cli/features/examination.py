@@ -19,11 +19,10 @@ from PIL import Image
 
 from sightx_cli.data.checks import Unreadable, sort_files
 from sightx_cli.data.contents import DIGEST_BYTES, FileFacts, measure_files
-from sightx_cli.data.readers import Header, read_image
+from sightx_cli.data.readers import Header, list_packages, read_image
 from sightx_cli.features.addresses import digest_key
 from sightx_cli.features.shards import Column
 from sightx_cli.features.store import FeatureStore
-from sightx_cli.features.views import READ_BY
 from sightx_cli.progress import Listener
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def examine_images(
 
     Without a store nothing is cached. Raises: `DataError` if no file at all can be read.
     """
-    address = digest_key({"examination": SIDE_PX}, READ_BY)
+    address = digest_key({"examination": SIDE_PX}, list_packages())
     looks = _find_cached(store, address) if store is not None else {}
     lock = threading.Lock()
 

@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 
 from sightx_cli.data.augmentation import Reader, read_view
 from sightx_cli.data.pixels import PlainViews
-from sightx_cli.data.readers import read_image
+from sightx_cli.data.readers import list_packages, read_image
 from sightx_cli.engine.interface import Images
 from sightx_cli.features.addresses import digest_key
 from sightx_cli.machine import measure_threads
 from sightx_cli.recipe.profiles import Profile
-
-READ_BY = ("pillow", "numpy")
-"""The packages whose versions are part of the address of everything computed from pixels."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class View:
     def key(self) -> str:
         """The view's address in the store; the plain view 0 is the same for every profile and seed."""
         drawn = {"profile": asdict(self.profile), "number": self.number, "seed": self.seed} if self.profile else {}
-        return digest_key({"size_px": self.size_px, "fit": self.fit, **drawn}, READ_BY)
+        return digest_key({"size_px": self.size_px, "fit": self.fit, **drawn}, list_packages())
 
     def read(self, path: str, digest: str, reader: Reader = read_image) -> NDArray[np.uint8]:
         """Read an image's pixels (size_px, size_px, 3); what is drawn depends on the image, the view and the seed."""

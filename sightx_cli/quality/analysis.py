@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sightx_cli.data.manifest import Manifest
+from sightx_cli.data.readers import list_packages
 from sightx_cli.data.splits import join_groups
 from sightx_cli.features.addresses import digest_key
 from sightx_cli.features.examination import Examination
@@ -126,7 +127,7 @@ def choose_reader(name: str) -> Recipe:
 
 def _address(manifest: Manifest, frame: pd.DataFrame, examination: Examination) -> str:
     """Return the address of an analysis: all that it depends on."""
-    packages = ("cleanlab", "scikit-learn", "openvino", "torch", "timm", "pillow", "numpy")
+    packages = ("cleanlab", "scikit-learn", "openvino", "torch", "timm", *list_packages())
     return digest_key(
         {
             "analysis": "inspect",

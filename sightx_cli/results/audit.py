@@ -87,11 +87,11 @@ class KeptOutput:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """A network by stage: parameters and cost, what trains at which rates, what is cached of its frozen part."""
+    """A network by stage: what it holds and costs, what of it trains at which rates, what its frozen part keeps."""
 
     backbone: str
     recipe: str | None
-    """None if only a backbone was named: then there are no rates."""
+    """None where only a backbone was named: then nothing is said of rates."""
     run: Path | None
     classes: int
     is_classes_given: bool
@@ -117,11 +117,11 @@ class AuditResult:
 
     @property
     def bytes_per_reading(self) -> int:
-        """The size of one view's cached features, in bytes."""
+        """What the store keeps of one view of an image."""
         return sum(output.bytes for output in self.kept)
 
     def percent(self, trainable: int) -> float:
-        """Return a number of parameters as a percentage of all."""
+        """Return so many parameters as a percentage of all."""
         return 100 * trainable / self.cost.total
 
     def to_json(self) -> dict[str, Any]:
@@ -202,7 +202,7 @@ class BackboneFacts:
     weights: str
     """packaged, cached, network or none: where its pretrained weights come from on this machine."""
     store: dict[str, int]
-    """Bytes of cached features per view, by what trains: head, last:1, last:2."""
+    """Bytes that the store keeps of one view, by what trains: head, last:1, last:2."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class CacheEntry:
 
 @dataclass(frozen=True)
 class CacheListing:
-    """The contents of the cache, and its budget."""
+    """All that is kept, and the budget."""
 
     folder: Path
     entries: tuple[CacheEntry, ...]

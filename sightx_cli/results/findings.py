@@ -31,7 +31,7 @@ class Finding:
     rows: tuple[tuple[Picture, ...], ...] = ()
     lines: tuple[str, ...] = ()
     harmful: bool = True
-    """Whether it makes figures wrong or stops a fit; else it is worth a look."""
+    """Whether it makes figures wrong or stops a fit; else it is for a look."""
 
     @property
     def pictures(self) -> int:

@@ -14,7 +14,7 @@ from sightx_cli.results.json_form import to_object
 
 @dataclass(frozen=True)
 class Shortcut:
-    """A class that one property separates from all others: how well (balanced accuracy), and what both are like."""
+    """A class that one property tells from all others: how well (balanced accuracy), and what both are like."""
 
     label: str
     what: str
@@ -34,12 +34,12 @@ class Copies:
 
     @property
     def conflict(self) -> bool:
-        """Whether they have different labels."""
+        """Whether they bear different labels."""
         return len(set(self.labels)) > 1
 
     @property
     def leaks(self) -> bool:
-        """Whether they appear in several parts."""
+        """Whether they stand in several parts."""
         return len(set(self.splits)) > 1
 
     def to_json(self) -> dict[str, Any]:
@@ -171,30 +171,7 @@ class InspectResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `inspect`."""
-        return {
-            "images": self.images,
-            "parts": dict(self.parts),
-            "classes": list(self.classes),
-            "class_counts": dict(self.class_counts),
-            "unreadable": [asdict(one) for one in self.unreadable],
-            "duplicates": [copies.to_json() for copies in self.duplicates],
-            "leaks": self.list_leaks(),
-            "likely_groups": asdict(self.likely_groups) if self.likely_groups else None,
-            "outliers": [asdict(one) for one in self.outliers],
-            "doubts": [asdict(one) for one in self.doubts],
-            "agreement": None if self.agreement is None else round(self.agreement, 4),
-            "shortcuts": [asdict(shortcut) for shortcut in self.shortcuts],
-            "shift": self.advice.shift.to_json(),
-            "recipe": self.advice.recipe,
-            "reason": self.advice.reason,
-            "folder": str(self.folder.absolute()) if self.folder else None,
-            "fix": str(self.fix.absolute()) if self.fix else None,
-            "left_out": self.left_out,
-            "seconds": dict(self.seconds),
-        }
-
-    def list_leaks(self) -> list[dict[str, Any]]:
-        """List the photographs and the groups that appear in several parts."""
+        shown = {name: value for name, value in vars(self).items() if name not in UNSHOWN}
         copies = [
             {"files": one.files, "kind": "duplicate", "splits": one.splits} for one in self.duplicates if one.leaks
         ]

@@ -67,7 +67,7 @@ class StageFigure:
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What quick heads on cached features say about a recipe's choices, and about the network's stages."""
+    """What quick heads on cached features say of a recipe's choices, and of the network's stages."""
 
     recipe: str
     probed: ProbedChoices

@@ -48,7 +48,7 @@ def read_seed(flag: str, value: int) -> int:
     """Read the seed. Raises UsageError for what NumPy does not take."""
     seed = _to_whole(value)
     if seed is None or not 0 <= seed <= HIGHEST_SEED:
-        raise UsageError(f"{flag} {value}: allowed are whole numbers from 0 to {HIGHEST_SEED}", f"{flag} 0")
+        raise UsageError(f"{flag} {value!r}: allowed are whole numbers from 0 to {HIGHEST_SEED}", f"{flag} 0")
     return seed
 
 
@@ -56,7 +56,7 @@ def read_folds(flag: str, value: int) -> int:
     """Read a number of folds. Raises UsageError for 1 and less than 0."""
     folds = _to_whole(value)
     if folds is None or folds < 0 or folds == 1:
-        raise UsageError(f"{flag} {value}: allowed are 0 (none) and 2 or more", f"{flag} 5")
+        raise UsageError(f"{flag} {value!r}: allowed are 0 (none) and 2 or more", f"{flag} 5")
     return folds
 
 
@@ -64,7 +64,7 @@ def read_budget(flag: str, value: float) -> float:
     """Read a number of seconds. Raises UsageError for none above 0."""
     seconds = _to_number(value)
     if not seconds > 0:
-        raise UsageError(f"{flag} {value}: allowed is a number of seconds above 0", f"{flag} 60")
+        raise UsageError(f"{flag} {value!r}: allowed is a number of seconds above 0", f"{flag} 60")
     return seconds
 
 

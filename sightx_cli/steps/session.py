@@ -81,26 +81,26 @@ def build_session(
             "--no-cache: every layer runs each epoch, on freshly drawn views: figures differ from those with the cache"
         )
     kept, store, pixels = None, preparation.store, preparation.pixels
+    frozen, seed = None, options.seed
+    # The precision is settled before fastai is imported beside the work: solving its heads sets aside warnings.
+    if store is not None and any(cuts):
+        name, size_px = recipe.model.backbone, recipe.image.size_px
+        frozen = FrozenPrefix(name, backbone, weights, cuts, size_px, store, engine, listener, pixels)
+        count, build = len(train) * len(wanted), frozen.build_forward
+        engine = settle_precision(engine, build, wanted[0], train, task, count, seed, listener, store, frozen.address)
+    elif engine.device != "cpu" or not has_depthwise(backbone):
+        prefix = Prefix(backbone, [], features=True)
+
+        def compile_prefix(precision: Precision) -> Forward:
+            names, size_px = prefix.output_names(), recipe.image.size_px
+            one = replace(engine, precision=precision)
+            return build_forward(one, prefix, names, size_px, weights.mean, weights.std, None, listener)
+
+        count = len(train) * sum(stage.epochs for stage in recipe.stage)
+        engine = settle_precision(engine, compile_prefix, wanted[0], train, task, count, seed, listener)
     with importing(TRAINING):
-        if store is not None and any(cuts):
-            name = recipe.model.backbone
-            frozen = FrozenPrefix(name, backbone, weights, cuts, recipe.image.size_px, store, engine, listener, pixels)
-            count = len(train) * len(wanted)
-            build, seed = frozen.build_forward, options.seed
-            engine = settle_precision(
-                engine, build, wanted[0], train, task, count, seed, listener, store, frozen.address
-            )
+        if frozen is not None:
             kept = keep_prefix(frozen, backbone, wanted, train, valid, engine.precision, listener)
-        elif engine.device != "cpu" or not has_depthwise(backbone):
-            prefix = Prefix(backbone, [], features=True)
-
-            def compile_prefix(precision: Precision) -> Forward:
-                names, size_px = prefix.output_names(), recipe.image.size_px
-                one = replace(engine, precision=precision)
-                return build_forward(one, prefix, names, size_px, weights.mean, weights.std, None, listener)
-
-            count = len(train) * sum(stage.epochs for stage in recipe.stage)
-            engine = settle_precision(engine, compile_prefix, wanted[0], train, task, count, options.seed, listener)
         features = kept
         if kept is None and solving and not recipe.model.head.hidden and recipe.model.weights != "scratch":
             # A head is solved even if nothing is cached: the recipe's low rates would not get far from a random head.

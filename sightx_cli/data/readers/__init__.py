@@ -13,7 +13,16 @@ from sightx_cli.data.readers.raster import RasterReader
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Header", "ImageFileError", "Reader", "check_image", "load_bytes", "measure_header", "read_image"]
+__all__ = [
+    "Header",
+    "ImageFileError",
+    "Reader",
+    "check_image",
+    "list_packages",
+    "load_bytes",
+    "measure_header",
+    "read_image",
+]
 
 READERS: Mapping[str, Reader] = {
     "raster": RasterReader(),
@@ -22,6 +31,12 @@ READERS: Mapping[str, Reader] = {
 
 LARGEST_BYTES = 64 * 1024**2
 """Files up to this size are taken into memory whole, one for each reading thread."""
+
+
+@functools.cache
+def list_packages() -> tuple[str, ...]:
+    """Return the packages whose versions the pixels depend on."""
+    return tuple(dict.fromkeys(package for reader in READERS.values() for package in reader.packages))
 
 
 @functools.cache
@@ -49,8 +64,8 @@ def load_bytes(path: str | Path) -> bytes | None:
     try:
         check_file(path)
         return None if Path(path).stat().st_size > LARGEST_BYTES else Path(path).read_bytes()
-    except OSError as error:
-        raise ImageFileError(path, f"cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: no file can have this name
+        raise ImageFileError(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def read_image(

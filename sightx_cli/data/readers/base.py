@@ -38,6 +38,8 @@ class Reader(Protocol):
     All but `recognises` raise `ImageFileError` for a file that is missing, empty, damaged or not of this kind.
     """
 
+    packages: tuple[str, ...]
+    """The packages whose versions the pixels depend on: features computed with others are not found again."""
     suffixes: frozenset[str]
     """File name endings of this kind, in lower case."""
 

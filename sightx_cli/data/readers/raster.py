@@ -71,6 +71,7 @@ _TIFF_RANGE_TAGS = ((280, 281), (340, 341))  # MinSampleValue and MaxSampleValue
 class RasterReader:
     """Reads what Pillow reads of FORMATS (see `readers.base.Reader`)."""
 
+    packages: tuple[str, ...] = ("pillow", "numpy")
     suffixes = frozenset(
         ".jpg .jpeg .jpe .jfif .png .tif .tiff .bmp .dib .gif .webp .ppm .pgm .pbm .pnm".split()  # noqa: SIM905
     )

@@ -29,6 +29,7 @@ from sightx_cli.progress import Silent
 class PlainArrays:
     """Reads a made-up kind of file: a signature, the side, and grey pixels row by row."""
 
+    packages: tuple[str, ...] = ("numpy",)
     suffixes = frozenset([".grey"])
 
     def recognises(self, start: bytes) -> bool:
@@ -59,9 +60,11 @@ class PlainArrays:
 def with_arrays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Registers the made-up reader beside the others."""
     monkeypatch.setattr(readers, "READERS", {**readers.READERS, "arrays": PlainArrays()})
-    readers.list_suffixes.cache_clear()
+    for listing in (readers.list_suffixes, readers.list_packages):
+        listing.cache_clear()
     yield
-    readers.list_suffixes.cache_clear()
+    for listing in (readers.list_suffixes, readers.list_packages):
+        listing.cache_clear()
 
 
 @pytest.mark.usefixtures("with_arrays")
