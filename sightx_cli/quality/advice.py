@@ -30,10 +30,10 @@ def choose_by_shift(images: int, shift: Shift | str) -> Choice:
     """
     verdict = shift if isinstance(shift, str) else shift.verdict
     choice = choose_recipe(images, verdict)
-    said = describe_given(verdict) if isinstance(shift, str) else describe_measured(shift)
-    return replace(
-        choice, reason=f"{choice.reason}. {said} {describe_choice(choice)} {describe_alternatives(images, verdict)}"
-    )
+    given = f"The shift was set with --shift {verdict}, not measured."
+    said = given if isinstance(shift, str) else describe_measured(shift)
+    chosen = f"Therefore {choice.recipe}: {choice.strategy}."
+    return replace(choice, reason=f"{choice.reason}. {said} {chosen} {describe_alternatives(images, verdict)}")
 
 
 def describe_measured(shift: Shift) -> str:
@@ -45,16 +45,6 @@ def describe_measured(shift: Shift) -> str:
     side, edge = describe_distance(shift.score, shift.edge), f"the threshold of {shift.edge:.2f}"
     said = f"Measured on {looked}, the shift is {shift.score:.2f}, {side} {edge}: {kind} everyday photographs."
     return f"{said} {shift.note}".strip()
-
-
-def describe_choice(choice: Choice) -> str:
-    """Describe what was chosen, and what it trains."""
-    return f"Therefore {choice.recipe}: {choice.strategy}."
-
-
-def describe_given(verdict: str) -> str:
-    """Say that the shift was given by the user."""
-    return f"The shift was set with --shift {verdict}, not measured."
 
 
 def describe_alternatives(images: int, verdict: str) -> str:

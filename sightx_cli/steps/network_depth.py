@@ -29,16 +29,8 @@ def measure_depth(chooser: Chooser, preparation: Preparation) -> tuple[StageFigu
     for name, width, end in zip((*backbone.stage_names[: len(widths) - 1], "last output"), widths, ends, strict=True):
         alone = probe.measure(features.rows[:, end - width : end], balanced)
         up_to = probe.measure(features.rows[:, :end], balanced)
-        one, all_before = alone.figures, up_to.figures
-        stages.append(
-            StageFigure(
-                name,
-                one.metrics[probe.metric],
-                one.errors[probe.metric],
-                all_before.metrics[probe.metric],
-                all_before.errors[probe.metric],
-            )
-        )
+        figures = [(one.figures.metrics[probe.metric], one.figures.errors[probe.metric]) for one in (alone, up_to)]
+        stages.append(StageFigure(name, *figures[0], *figures[1]))
     return tuple(stages)
 
 
