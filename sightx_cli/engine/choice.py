@@ -45,6 +45,10 @@ def choose_device(device: str = "auto") -> str:
         return available[0]
     if device.split(":")[0] not in available:
         raise UsageError(f"--device {device}: this machine has {', '.join(available)}", "leave --device out")
+    try:
+        torch.device(device)
+    except RuntimeError:
+        raise UsageError(f"--device {device}: no device has this name", f"--device {available[0]}") from None
     return device
 
 

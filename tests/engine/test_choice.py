@@ -80,6 +80,8 @@ def test_an_engine_that_cannot_run_is_refused(engine: str, device: str, said: st
 def test_a_device_that_this_machine_lacks_is_refused_with_those_it_has() -> None:
     with pytest.raises(UsageError, match=r"--device tpu: this machine has .*cpu"):
         choose_device("tpu")
+    with pytest.raises(UsageError, match="--device cpu:x: no device has this name"):
+        choose_device("cpu:x")
     assert choose_device("cpu") == "cpu"
     assert choose_device("auto") in ("cpu", "mps", "cuda")
 

@@ -6,9 +6,10 @@ import importlib.metadata
 
 import pytest
 
+from sightx_cli.data.readers import list_packages
 from sightx_cli.features import addresses
 from sightx_cli.features.addresses import digest_key, read_version
-from sightx_cli.features.views import READ_BY, View
+from sightx_cli.features.views import View
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_another_version_of_what_reads_the_images_is_another_view(request: pytes
     request.getfixturevalue("other_version")
     assert view.key != before
     assert digest_key({"cuts": 3}, ["numpy"]) == unrelated
-    assert "pillow" in READ_BY
+    assert "pillow" in list_packages()
 
 
 def test_a_package_that_is_not_there_has_no_version() -> None:

@@ -20,7 +20,7 @@ import json, logging, os, random, sys, warnings
 # What others do to the process when they are imported is theirs.
 import cleanlab, fastai.vision.all, huggingface_hub, matplotlib.pyplot, numpy as np, openvino, pandas
 import PIL.Image, pyarrow, sklearn.linear_model, timm, torch
-import sightx_cli
+import sightx_cli.startup.switch
 from sightx_cli.api import audit, fit, inspect, lr_find, predict, probe
 from sightx_cli.progress import Silent
 
