@@ -6,7 +6,7 @@ import typer
 
 from sightx_cli.commands.base import INTERRUPTED
 from sightx_cli.commands.flat_options import flatten_options
-from sightx_cli.commands.talk import Talk
+from sightx_cli.commands.talk import PlanTalk
 from sightx_cli.steps.options import Options
 
 EXAMPLES = """\
@@ -19,7 +19,7 @@ sightx fit demo:solar --recipe medical-medium --set image.size_px=128"""
 
 
 @flatten_options
-def fit(options: Options, talk: Talk) -> None:
+def fit(options: Options, talk: PlanTalk) -> None:
     """Train a classifier on your images, and measure it.
 
     Shows the plan first, with the origin of each value; writes a run folder

@@ -46,6 +46,21 @@ class Talk:
             print_next(then, why)
 
 
+@dataclass(frozen=True)
+class PlanTalk(Talk):
+    """How a command answers and talks that shows a plan first."""
+
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show every reason for the plan.", rich_help_panel=TALK)
+    ] = False
+
+    def listen(self) -> ConsoleListener:
+        """Build the listener that follows the work on stderr, and says as much of the reasons as was asked for."""
+        from sightx_cli.console import ConsoleListener
+
+        return ConsoleListener(self.quiet, self.explain)
+
+
 class Result(Protocol):
     """What every workflow returns."""
 

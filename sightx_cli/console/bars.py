@@ -8,6 +8,7 @@ from functools import partial
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TaskID, TextColumn
 
+from sightx_cli.console.epochs import describe_task
 from sightx_cli.console.numbers import format_figure, format_seconds
 from sightx_cli.console.output import to_line
 
@@ -52,7 +53,9 @@ class Bars(Progress):
         self.start()
         if name in self._ids:
             self.remove_task(self._ids.pop(name))
-        self._ids[name] = self.add_task(to_line(name), total=total, unit=unit, count="", left="", figures="")
+        self._ids[name] = self.add_task(
+            to_line(describe_task(name)), total=total, unit=unit, count="", left="", figures=""
+        )
 
     def move(self, name: str, units: int, figures: Mapping[str, float]) -> None:
         """Advance a bar."""

@@ -64,6 +64,11 @@ def describe_stage(title: str, has_epochs: bool) -> str:
     return f"stage{' ' + number if colon else ''}: {name}"
 
 
+def describe_task(task: str) -> str:
+    """Call a task by what people know: "stage: last 2 stages and head" for "stage last:2", others as they are."""
+    return describe_stage(task.removeprefix("stage "), True) if task.startswith("stage ") else task
+
+
 def width_of(figure: str) -> int:
     """Give the width of a column: its head, and never less than a figure needs."""
     return max(len(find_head(figure)), LEAST_WIDTH)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from sightx_cli.console.epochs import EpochTable
+from sightx_cli.console.epochs import EpochTable, describe_task
 from sightx_cli.console.numbers import format_figure, format_seconds
 from sightx_cli.console.output import open_console, to_line
 
@@ -47,10 +47,12 @@ class ConsoleListener:
 
     Args:
         quiet: show only warnings.
+        explain: show every reason of the plan, where otherwise the first are shown.
     """
 
-    def __init__(self, quiet: bool = False) -> None:
+    def __init__(self, quiet: bool = False, explain: bool = False) -> None:
         self.quiet = quiet
+        self.explain = explain
         self._console = open_console(stderr=True)
         self._bars: Bars | None = None
         self._tasks: dict[str, Progress] = {}
@@ -86,7 +88,7 @@ class ConsoleListener:
         from sightx_cli.console.plan import build_plan_view
 
         with self._lock:
-            self._console.print(build_plan_view(title, rows, sentence))
+            self._console.print(build_plan_view(title, rows, sentence, self.explain))
 
     def start(self, task: str, total: int | None, unit: str) -> None:
         """Begin a task; its bar appears once it has taken two seconds."""
@@ -109,7 +111,7 @@ class ConsoleListener:
             elif (now := time.monotonic()) - state.said >= LOG_EVERY_SECONDS:
                 state.said = now
                 said = "".join(f", {name} {format_figure(value)}" for name, value in (figures or {}).items())
-                self._print(Text(f"{to_line(task)}: {state.describe()}{said}"))
+                self._print(Text(f"{to_line(describe_task(task))}: {state.describe()}{said}"))
 
     def finish(self, task: str) -> None:
         """End a task; one line replaces its bar if it took over two seconds."""

@@ -16,11 +16,11 @@ ORIGIN_STYLES = {"option": "bold cyan", "data": "green", "probe": "bold green"}
 """What the user or the images decided is highlighted; recipe and default are dim."""
 
 SENTENCES = 2
-"""Sentences of the reason that are shown, the numbers of images and why this recipe: plan.json has all of them."""
+"""Sentences of the reason that are shown, the numbers of images and why this recipe; the rest is shown on request."""
 
 
-def build_plan_view(title: str, rows: Sequence[tuple[str, str, str]], sentence: str) -> RenderableType:
-    """Build the plan's view: the first sentences of why, then values and their origins."""
+def build_plan_view(title: str, rows: Sequence[tuple[str, str, str]], reasons: str, explain: bool) -> RenderableType:
+    """Build the plan's view: the first reasons, or all with `explain`, then values and their origins."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     table.add_column("what", no_wrap=True)
     table.add_column("value", overflow="fold")
@@ -29,7 +29,10 @@ def build_plan_view(title: str, rows: Sequence[tuple[str, str, str]], sentence: 
         style = ORIGIN_STYLES.get(origin, "dim")
         table.add_row(Text(to_line(what)), Text(to_line(value)), Text(to_line(origin), style))
     heading = Text(to_line(title), "bold")
-    why = ". ".join(sentence.split(". ")[:SENTENCES]).removesuffix(".") + "."
+    sentences = reasons.removesuffix(".").split(". ")
+    why = ". ".join(sentences if explain else sentences[:SENTENCES]) + "."
+    if len(sentences) > SENTENCES and not explain:
+        why += " (more: --explain)"
     return Group(heading, Text(to_line(why)), Padding(table, (0, 0, 0, 2), expand=False))
 
 

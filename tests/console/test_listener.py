@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from sightx_cli.console import ConsoleListener, listener
-from sightx_cli.console.epochs import describe_stage
+from sightx_cli.console.epochs import describe_stage, describe_task
 from sightx_cli.console.plan import fold_rows
 
 EPOCH = {"stage": "1 of 2: head", "epoch": 1, "epochs": 3, "train_loss": 0.5, "valid_loss": 0.25, "seconds": 4.2}
@@ -217,5 +217,16 @@ def test_a_stage_is_called_by_what_it_trains(title: str, has_epochs: bool, shown
 def test_the_plan_is_shown_with_the_first_of_its_reasons(capsys: pytest.CaptureFixture[str]) -> None:
     ConsoleListener().show_plan("natural-small", [], "9 images. They are few, at 0.17. Measured on 9. With more, less.")
     found = capsys.readouterr().err
-    assert "9 images. They are few, at 0.17.\n" in found
+    assert "9 images. They are few, at 0.17. (more: --explain)\n" in found
     assert "Measured" not in found
+
+
+def test_every_reason_is_shown_where_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "9 images. They are few, at 0.17. Measured on 9. With more, less."
+    ConsoleListener(explain=True).show_plan("natural-small", [], said)
+    assert f"{said}\n" in capsys.readouterr().err
+
+
+def test_a_task_of_a_stage_is_called_by_what_it_trains() -> None:
+    assert describe_task("stage last:2") == "stage: last 2 stages and head"
+    assert describe_task("checking the files") == "checking the files"
