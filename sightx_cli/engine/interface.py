@@ -16,9 +16,10 @@ Precision = Literal["float32", "bfloat16", "float16"]
 EXACT: Precision = "float32"
 """Evaluation and the finished model compute in it: the same labels on any processor."""
 
-BATCH_IMAGES = 8
-"""Images of 224 px per call. For tf_efficientnet_lite0 in float32 on two cores: on an Intel Emerald Rapids 237 images/s
-with 8, 184 with 4 and 139 with 16; on an AMD Zen 5 348, 388 and 331."""
+BATCH_IMAGES = 4
+"""Images of 224 px per call; the outputs are the same to the bit with any number. Images/s of tf_efficientnet_lite0 on
+two cores, in float32 and bfloat16: on an AMD Zen 5 452 and 836 with 4, 390 and 807 with 8, 445 and 820 with 2; at
+384 px 147 and 279 with 1, 131 and 270 with 2. On an Intel Emerald Rapids 150 and 303 with 4, 139 and 249 with 16."""
 
 
 def choose_batch(size_px: int) -> int:

@@ -35,14 +35,14 @@ class OpenVinoForward:
         self.size_px = int(graph.inputs[0].partial_shape[1].get_length())
         self.batch_images = batch or choose_batch(self.size_px)
         options = {
-            "PERFORMANCE_HINT": "THROUGHPUT" if batch != 1 else "LATENCY",
-            "NUM_STREAMS": str(threads.streams if batch != 1 else 1),
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "NUM_STREAMS": str(threads.streams),
             "INFERENCE_NUM_THREADS": threads.inference,
             "INFERENCE_PRECISION_HINT": PRECISION_HINTS[precision],
         }
         self._compiled = load_core().compile_model(graph, "CPU", options)
         self.output_names = tuple(output.get_any_name() for output in self._compiled.outputs)
-        self._jobs = threads.streams + 1 if batch != 1 else 1
+        self._jobs = threads.streams + 1
 
     def run(self, batches: Iterable[tuple[Key, Images]]) -> Iterator[tuple[Key, Outputs]]:
         """Run batches of uint8 images (N, H, W, 3); yield (key, outputs float32 by name), in order.

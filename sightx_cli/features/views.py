@@ -46,6 +46,10 @@ def plain_view(view: View) -> View:
     return View(view.size_px, view.fit, None, 0, 0)
 
 
+AHEAD_IMAGES = 16
+"""Images decoded ahead of the forward, at least."""
+
+
 def read_batches(
     items: Sequence[tuple[str, str]], view: View, batch: int, pixels: PlainViews | None = None
 ) -> Iterator[tuple[int, Images]]:
@@ -65,7 +69,7 @@ def read_batches(
         for start in range(0, len(items), batch):
             part = items[start : start + batch]
             waiting.append((start, [pool.submit(read, path, digest) for digest, path in part]))
-            if len(waiting) > threads + 1:
+            if len(waiting) > max(threads + 1, AHEAD_IMAGES // batch):
                 first, futures = waiting.popleft()
                 yield first, np.stack([future.result() for future in futures])
         for first, futures in waiting:
