@@ -10,14 +10,15 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from sightx_cli.errors import RunError, UsageError
+from sightx_cli.filesystem import FolderLock, exchange_folders, is_locked
 
 RUNS = Path("runs")
 INSPECTIONS = Path("inspections")
@@ -35,13 +36,15 @@ CONFUSION_PLOT = "confusion.png"
 FINDINGS = "findings.json"
 PAGE = "index.html"
 BUNDLE = "bundle"
+JOURNAL = "journal.json"
+CHECKPOINT = "checkpoint"
 BUNDLE_FACTS = "bundle.json"
 BUNDLE_GRAPH = "graph.xml"
 BUNDLE_WEIGHTS = "weights.safetensors"
 
 
 def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
-    """Return the folder for a new run; raises RunError when `out` exists and may not be replaced.
+    """Return where a new run will lie; raises RunError when `out` exists and may not be replaced.
 
     With `overwrite`, only a run (or an empty folder) is replaced, never any other folder.
     """
@@ -49,10 +52,16 @@ def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
         name = f"{datetime.now():%Y%m%d-%H%M%S}-{re.sub(r'[^A-Za-z0-9_.-]', '-', recipe)}"
         return find_free((RUNS / name).absolute())
     out = out.absolute()
+    recover_replaced(out)
     if out == (RUNS / LATEST).absolute() and not out.exists():
         raise RunError(f"--out {out}: this name is reserved for the newest run", "choose another folder")
+    if out.is_dir() and not overwrite and is_unfinished(out):
+        command = shlex.join(["sightx", "fit", "--resume", str(out)])
+        raise RunError(f"--out {out}: contains an unfinished run", f"{command} goes on; --overwrite starts over")
     if out.exists() and not overwrite:
         raise RunError(f"--out {out}: exists already", "choose another folder, or add --overwrite to replace it")
+    if out.is_dir() and is_locked(out):
+        raise RunError(f"--out {out}: another process works on this run", "wait until it ends, or choose another")
     if out.exists() and not _is_replaceable(out):
         raise RunError(f"--out {out}: is not a run made by SightX, so it is not overwritten", "choose another folder")
     return out.resolve() if out.is_symlink() else out  # runs/latest: the run it points to is replaced
@@ -92,7 +101,43 @@ def find_free(path: Path) -> Path:
 
 
 def _is_replaceable(out: Path) -> bool:
-    return out.is_dir() and (((out / PLAN).is_file() and (out / BUNDLE).is_dir()) or not any(out.iterdir()))
+    is_run = ((out / PLAN).is_file() and (out / BUNDLE).is_dir()) or (out / JOURNAL).is_file()
+    return out.is_dir() and (is_run or not any(out.iterdir()))
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Tell whether a fit began this run and did not end it: it has a journal that does not call it usable."""
+    try:
+        found = json.loads((folder / JOURNAL).read_text(encoding="utf-8"))
+        return not found["journal"]["usable"]
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, KeyError, TypeError):  # damaged: nothing says that it is whole
+        return True
+
+
+def replace_run(made: Path, replaced: Path) -> None:
+    """Put a finished run in the place of another, which is removed: in one step where the system can."""
+    if replaced.exists() and exchange_folders(made, replaced):
+        shutil.rmtree(made, ignore_errors=True)
+        return
+    aside = _name_replaced(replaced)
+    shutil.rmtree(aside, ignore_errors=True)
+    if replaced.exists():
+        replaced.rename(aside)
+    made.rename(replaced)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def recover_replaced(folder: Path) -> None:
+    """Put back a run whose replacement was killed between its two renames."""
+    aside = _name_replaced(folder)
+    if not folder.exists() and not folder.is_symlink() and aside.is_dir():
+        aside.rename(folder)
+
+
+def _name_replaced(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}-replaced")
 
 
 @dataclass
@@ -111,23 +156,29 @@ def making_run(folder: Path, overwrite: bool = False) -> Iterator[RunInMaking]:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        partial = find_free(folder.with_name(f".{folder.name}-{os.getpid()}"))
+        partial.mkdir()
+        lock = FolderLock(partial)
+        lock.take()
     except OSError as error:
         raise RunError(f"{folder}: cannot be written ({error.strerror})", "choose another place with --out") from error
     making = RunInMaking(partial, folder)
     try:
         yield making
-        partial.chmod(0o755)  # mkdtemp makes it private; a run gets ordinary permissions
+        lock.release()
         folder = making.folder = folder if overwrite else find_free(folder)
-        replaced = None
-        if folder.exists():
-            replaced = folder.with_name(f".{folder.name}-replaced-{os.getpid()}")
-            folder.rename(replaced)
-        partial.rename(folder)
-        if replaced is not None:
-            shutil.rmtree(replaced, ignore_errors=True)
+        replace_run(partial, folder)
     finally:
+        lock.release()
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def list_runs(folder: Path = RUNS) -> list[Path]:
+    """List the runs in a folder, finished and unfinished, by name: the oldest first where they have their own names."""
+    if not folder.is_dir():
+        return []
+    found = [one for one in folder.iterdir() if one.is_dir() and not one.is_symlink() and not one.name.startswith(".")]
+    return sorted(one for one in found if (one / JOURNAL).exists() or (one / BUNDLE / BUNDLE_FACTS).exists())
 
 
 def name_latest(folder: Path) -> None:
@@ -153,8 +204,12 @@ def find_run(model: str | Path | None) -> Path:
     if model.name == LATEST and model.is_file():  # where links are not allowed
         model = Path(model.read_text(encoding="utf-8").strip())
     folder = model.parent if model.name == BUNDLE and not (model / BUNDLE).exists() else model
+    recover_replaced(folder)
     if not folder.is_dir():
         raise RunError(f"{model}: no such run folder", "give the run folder printed by sightx fit")
+    if is_unfinished(folder):
+        command = shlex.join(["sightx", "fit", "--resume", str(folder)])
+        raise RunError(f"{folder}: this run is unfinished", f"{command} goes on with it")
     if not (folder / BUNDLE / BUNDLE_FACTS).is_file():
         raise RunError(
             f"{folder}: contains no {BUNDLE}/{BUNDLE_FACTS}, so it is not a finished run", "give a folder made by fit"

@@ -29,6 +29,7 @@ ROOMS = (
     "features",
     "model",
     "engine",
+    "journal",
     "runs",
     "data",
     "task",
@@ -38,6 +39,7 @@ ROOMS = (
     "startup",
     "progress",
     "machine",
+    "filesystem",
     "errors",
     "version",
 )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from sightx_cli import runs
+from sightx_cli.journal.journal import Journal
 from sightx_cli.progress import Listener, Relay
 from sightx_cli.recipe.plan import list_rows
 from sightx_cli.results.fit import BestEpoch, FitResult, PrefixFacts
+from sightx_cli.steps.decisions import recall_preparation, write_decisions
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import Preparation, prepare
 from sightx_cli.steps.random_state import keeping_random_state
+from sightx_cli.steps.resumption import keeping_journal
 from sightx_cli.steps.signature import take_options
 
 UNKEPT = PrefixFacts("none", None, "nothing is frozen, or --no-cache: every layer runs each epoch", False, 0)
@@ -23,22 +25,25 @@ UNKEPT = PrefixFacts("none", None, "nothing is frozen, or --no-cache: every laye
 def fit(options: Options, listener: Listener) -> FitResult:
     """Train a classifier on labelled images and measure it.
 
-    The run appears at `out`, or under `runs/`, whole or not at all. Raises SightXError for anything wrong in the input.
-    After Ctrl-C during training the best epoch so far is kept and the result says `interrupted`.
+    The run lies at `out`, or under `runs/`. Until it is whole it has a journal, from which `resume` goes on after
+    anything that stops it. Raises SightXError for anything wrong in the input. After Ctrl-C during training, or what
+    else ends it early, the run is finished from the best epoch so far, and the result says why in `stopped`.
     """
     began = time.perf_counter()
     heard = Relay(listener)
-    if options.out is not None:
-        runs.choose_run_folder("", options.out, options.overwrite)  # refused before any work is done
-    preparation = prepare(options, heard)
-    if options.recipe == "auto" and options.probe:
-        from sightx_cli.steps.recipe_probe import probe_recipe
+    with keeping_journal(options, heard) as (journal, options):
+        if journal.has_decisions:
+            preparation = recall_preparation(journal, options, heard)
+        else:
+            preparation = prepare(options, heard)
+            if options.recipe == "auto" and options.probe:
+                from sightx_cli.steps.recipe_probe import probe_recipe
 
-        preparation = probe_recipe(preparation, heard)
-    folder = runs.choose_run_folder(preparation.recipe.name, options.out, options.overwrite)
-    with runs.making_run(folder, options.overwrite) as making:
-        result = _train_and_write(preparation, heard, making.partial, folder, began)
-    result = replace(result, run=making.folder)
+                preparation = probe_recipe(preparation, heard)
+            write_decisions(preparation, journal)
+            if options.recipe == "auto" and options.out is None:
+                journal.rename(runs.choose_run_folder(preparation.recipe.name, None, False).name)
+        result = _train_and_write(preparation, heard, journal, began)
     try:
         runs.name_latest(result.run)
     except OSError as error:  # the run is whole; it is only not found by default
@@ -46,8 +51,8 @@ def fit(options: Options, listener: Listener) -> FitResult:
     return result
 
 
-def _train_and_write(preparation: Preparation, listener: Relay, partial: Path, folder: Path, began: float) -> FitResult:
-    """Train, measure the product, and fill the run folder."""
+def _train_and_write(preparation: Preparation, listener: Relay, journal: Journal, began: float) -> FitResult:
+    """Train, measure the product, and write the run."""
     listener.show_plan(preparation.recipe.name, list_rows(preparation.plan), preparation.plan.sentence)
     from sightx_cli.steps.session import build_session
 
@@ -68,18 +73,18 @@ def _train_and_write(preparation: Preparation, listener: Relay, partial: Path, f
     validated = validate_head(preparation, session, listener)
     if validated is not None:
         seconds["cross_validation"] = validated.seconds
-    interrupted, factor = train(preparation, session, listener)
+    stopped, factor = train(preparation, session, journal, listener)
     seconds.update(session.seconds)
     from sightx_cli.steps.evaluation import prove
     from sightx_cli.steps.run_files import write_run
 
-    clock = time.perf_counter()
+    clock, partial = time.perf_counter(), journal.make_result_folder()
     valid, test = prove(preparation, session, partial / runs.BUNDLE, listener)
     seconds["measure"] = time.perf_counter() - clock
     seconds["total"] = time.perf_counter() - began
     kept = session.kept
     result = FitResult(
-        run=folder,
+        run=journal.destination,
         recipe=preparation.recipe.name,
         reason=preparation.plan.reason,
         images={"train": len(session.train), "valid": len(session.valid)},
@@ -94,11 +99,12 @@ def _train_and_write(preparation: Preparation, listener: Relay, partial: Path, f
         else UNKEPT,
         unreadable=tuple(f"{item.image} {item.error}" for item in preparation.unreadable),
         warnings=tuple(listener.warnings),
-        interrupted=interrupted,
+        interrupted=bool(stopped),
+        stopped=stopped,
         best=BestEpoch(session.best.stage, session.best.epoch, session.metric),
         probe=preparation.probed,
         leaks=replace(preparation.leaks, copies=copies) or None,
         cross_validation=validated.cross.figures if validated else None,
     )
-    write_run(partial, preparation, session, engine, result, factor, validated)
-    return result
+    result = write_run(partial, preparation, session, engine, result, factor, validated, listener)
+    return replace(result, run=journal.finish(partial, bool(stopped)))

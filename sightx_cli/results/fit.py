@@ -61,6 +61,10 @@ class BestEpoch:
     metric: str
 
 
+INTERRUPTED = "interrupted"
+"""Why a fit ended early, after Ctrl-C or SIGTERM."""
+
+
 @dataclass(frozen=True)
 class FitResult:
     """A finished fit: where the run lies, what was decided, and what the final model does on the parts held out."""
@@ -84,6 +88,9 @@ class FitResult:
     """One line per image that was left out: its name and why."""
     warnings: tuple[str, ...] = ()
     interrupted: bool = False
+    """Whether the training ended early; the run is then that of the best epoch until there, and can go on."""
+    stopped: str = ""
+    """What ended it: "interrupted" after Ctrl-C or SIGTERM, else the fault in words; empty if nothing did."""
     leaks: Leaks | None = None
     """What the split given has on both sides; None where it has nothing."""
     probe: ProbedChoices | None = None
@@ -122,6 +129,7 @@ class FitResult:
                 "unreadable": self.unreadable,
                 "warnings": self.warnings,
                 "interrupted": self.interrupted,
+                **({"stopped": self.stopped} if self.stopped else {}),
             }
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from sightx_cli import runs
 from sightx_cli.data.splits import write_split
 from sightx_cli.engine.choice import EngineChoice
 from sightx_cli.machine import measure_threads
+from sightx_cli.progress import Relay
 from sightx_cli.recipe.parts import Joining, TrainingStage
 from sightx_cli.recipe.plan import Origin, PlanValue, plan_to_json
 from sightx_cli.recipe.rates import scale_rate
@@ -41,8 +42,12 @@ def write_run(
     result: FitResult,
     rate_factor: float,
     validated: Validated | None,
-) -> None:
-    """Write recipe, plan, fingerprint, split, history, metrics, environment and plots into a run folder."""
+    listener: Relay,
+) -> FitResult:
+    """Write recipe, plan, fingerprint, split, history, metrics, environment and plots into a run folder.
+
+    What describes the run but is not needed to use it fails alone, with a warning; returns the result with those.
+    """
     trained = scale_recipe(preparation.recipe, rate_factor)
     (folder / runs.RECIPE).write_text(recipe_to_toml(trained), encoding="utf-8")
     found = {
@@ -57,11 +62,21 @@ def write_run(
     write_split(preparation.frame, folder / runs.SPLIT)
     write_history(folder / runs.HISTORY, session.history)
     runs.write_json(folder / runs.METRICS, result.metrics_to_json())
-    runs.write_json(folder / runs.ENVIRONMENT, describe_environment(session))
+    confusion = result.valid.report.confusion
+    extras: dict[str, Callable[[Path], object]] = {
+        runs.ENVIRONMENT: lambda path: runs.write_json(path, describe_environment(session)),
+        runs.TRAINING_PLOT: lambda path: plot_training(session.history, session.metric, path),
+        runs.CONFUSION_PLOT: lambda path: plot_confusion(confusion, session.task.classes, path),
+    }
     if validated is not None:
-        write_out_of_fold(validated, session.task, folder / runs.OUT_OF_FOLD)
-    plot_training(session.history, session.metric, folder / runs.TRAINING_PLOT)
-    plot_confusion(result.valid.report.confusion, session.task.classes, folder / runs.CONFUSION_PLOT)
+        extras[runs.OUT_OF_FOLD] = lambda path: write_out_of_fold(validated, session.task, path)
+    for name, write in extras.items():
+        try:
+            write(folder / name)
+        except Exception as error:  # of any kind: a model that is trained outweighs a picture of it
+            listener.warn(f"{name} could not be made ({type(error).__name__}: {error}); the run is whole without it")
+            (folder / name).unlink(missing_ok=True)
+    return replace(result, warnings=tuple(listener.warnings))
 
 
 def describe_weights(weights: Weights, given: bool) -> dict[str, PlanValue]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import tempfile
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from sightx_cli import fit, predict
+from sightx_cli import fit, predict, runs
 from sightx_cli.errors import DataError, ModelError, RunError, SightXError, TrainingError, UsageError
+from sightx_cli.journal.journal import begin_journal
 from sightx_cli.progress import Recorder, Silent
 from sightx_cli.recipe.plan import PlanValue
 
@@ -74,7 +76,8 @@ def train_all(open_session: Open, *settings: str, rate: float | str | None = Non
     from sightx_cli.steps.training_stages import train
 
     preparation, session = open_session(SHORT, *settings, rate=rate, **how)
-    train(preparation, session, Silent())
+    with tempfile.TemporaryDirectory() as folder:
+        train(preparation, session, begin_journal(Path(folder) / "run", {}), Silent())
     rows = [{name: value for name, value in row.items() if name != "seconds"} for row in session.history]
     return repr(rows), {name: tensor.numpy().tobytes() for name, tensor in session.model.state_dict().items()}
 
@@ -275,31 +278,55 @@ def test_ctrl_c_after_an_epoch_leaves_a_run_that_predicts(
     assert Path("runs/latest").resolve() == result.run
 
 
-@pytest.mark.parametrize("task", ["checking the files", "learning-rate finder", "measuring"])
-def test_ctrl_c_while_nothing_is_trained_or_the_run_is_not_whole_leaves_nothing(
+def test_ctrl_c_while_nothing_is_decided_leaves_nothing(fit_small: Callable[..., FitResult], home: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(listener=PressCtrlC(task="checking the files"))
+    assert list_all(home) == []
+
+
+@pytest.mark.parametrize("task", ["learning-rate finder", "measuring"])
+def test_ctrl_c_before_the_run_is_whole_leaves_one_to_go_on_with(
     fit_small: Callable[..., FitResult], home: Path, task: str
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         fit_small(rate="auto", listener=PressCtrlC(task=task))
-    assert list_all(home) in ([], ["runs"])
+    (folder,) = runs.list_runs()
+    assert runs.is_unfinished(folder)
+    assert not (home / "runs" / "latest").exists()
+    with pytest.raises(RunError, match="unfinished"):
+        runs.find_run(folder)
+    assert fit(resume=folder).stopped == ""
+    assert runs.find_run(None) == folder.resolve()
 
 
-def test_ctrl_c_while_the_frozen_layers_run_leaves_neither_a_run_nor_a_half_store(
+def test_ctrl_c_while_the_frozen_layers_run_leaves_neither_a_whole_run_nor_a_half_store(
     fit_small: Callable[..., FitResult], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SIGHTX_CACHE", str(tmp_path / "store"))
     with pytest.raises(KeyboardInterrupt):
         fit_small(listener=PressCtrlC(task="frozen layers, view 2"), engine="torch")
-    assert list_all(home) == ["runs"]
+    assert [runs.is_unfinished(folder) for folder in runs.list_runs()] == [True]
     assert list((tmp_path / "store").rglob("shard.json"))
     assert not list((tmp_path / "store").rglob(".writing-*"))
 
 
 @pytest.mark.parametrize("cache", [True, False], ids=["cached", "no cache"])
-def test_a_loss_that_is_not_finite_leaves_no_run(fit_small: Callable[..., FitResult], home: Path, cache: bool) -> None:
+def test_a_loss_that_is_not_finite_leaves_the_run_of_the_best_epoch(
+    fit_small: Callable[..., FitResult], digits: Path, cache: bool
+) -> None:
+    result = fit_small("stage.0.epochs=5", "training.batch=8", rate=1e9, cache=cache, engine="torch")
+    assert "finite" in result.stopped
+    assert "try a tenth of the rate" in result.warnings[0]
+    right, total = count_right(result.run, digits, "valid", 16)
+    assert right / total == result.metrics["accuracy"]
+
+
+def test_a_loss_that_is_not_finite_before_any_epoch_is_an_error(
+    fit_small: Callable[..., FitResult], home: Path
+) -> None:
     with pytest.raises(TrainingError, match="finite"):
-        fit_small("stage.0.epochs=5", "training.batch=8", rate=1e9, cache=cache, engine="torch")
-    assert list_all(home) == ["runs"]
+        fit_small("model.head.hidden=[8]", "stage.0.epochs=5", "training.batch=8", rate=1e37, engine="torch")
+    assert list_all(home) == []
 
 
 @pytest.mark.parametrize(("shift", "recipe"), [("similar", "natural-small"), ("different", "medical-small")])

@@ -101,7 +101,7 @@ def test_ctrl_c_exits_130_with_a_word_and_no_traceback() -> None:
     ("args", "found"),
     [
         (["fti", "scans"], "Did you mean 'fit'"),
-        (["fit"], "Missing argument 'DATA'"),
+        (["fit"], "DATA is missing"),
         (["fit", "scans", "--recpe", "x"], "--recpe"),
         (["fit", "scans", "--shift", "small"], "--shift is 'small': allowed are similar, different"),
         (["fit", "scans", "--engine", "onnx"], "--engine is 'onnx': allowed are auto, openvino, torch"),

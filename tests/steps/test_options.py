@@ -46,7 +46,7 @@ def choose_other(one: OptionField) -> Any:
 @pytest.mark.parametrize("one", FIELDS)
 def test_every_option_has_a_meaning_and_stands_under_a_title(one: OptionField) -> None:
     assert one.about.help
-    assert one.about.panel or one.is_required
+    assert one.about.panel or one.is_argument
     assert set(one.about.commands) <= {"fit", "lr-find", "probe"}
 
 
