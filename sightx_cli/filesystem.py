@@ -28,12 +28,21 @@ class FolderLock:
         """Take the lock; False where another process holds it. Raises OSError where the folder cannot be written."""
         if self._file is not None:
             return True
-        file = self.path.open("ab")
-        if _lock(file):
-            self._file = file
-            return True
-        file.close()
-        return False
+        while True:
+            file = self.path.open("ab")
+            if not _lock(file):
+                file.close()
+                return False
+            if self._names(file):
+                self._file = file
+                return True
+            file.close()  # the process that held it removed the file between the two calls: a new one counts
+
+    def _names(self, file: IO[bytes]) -> bool:
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def release(self) -> None:
         """Give the lock back, if it is held, and remove its file."""
