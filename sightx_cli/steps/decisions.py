@@ -55,7 +55,7 @@ def write_decisions(preparation: Preparation, journal: Journal, warnings: Sequen
     frame = preparation.frame
     images = {name: frame[name].tolist() if name in frame else [""] * len(frame) for name in COLUMNS}
     found = {
-        "recipe": preparation.recipe.model_dump_json(exclude_unset=True),
+        "recipe": preparation.recipe.model_dump(exclude_unset=True),
         "plan": plan_to_json(preparation.plan),
         "metric": preparation.metric,
         "task": preparation.task.to_json(),
@@ -84,7 +84,7 @@ def recall_preparation(journal: Journal, options: Options, listener: Relay) -> P
 
     began = time.perf_counter()
     found = json.loads(journal.read_decisions())
-    recipe = Recipe.model_validate_json(found["recipe"])
+    recipe = Recipe.model_validate(found["recipe"])
     manifest, _ = adjust_manifest(options, load_manifest(options.source), listener)
     store = FeatureStore() if options.cache else None
     pixels = plan_pixels(recipe, store)
@@ -128,11 +128,12 @@ def recall_split(frame: pd.DataFrame, images: Mapping[str, list[str]], source: s
         for names, what in ((new, "new"), (gone, "gone"), (changed, "changed"))
         if names
     ]
-    if differences or (len(now) < len(frame) and frame["image"].tolist() != images["image"]):
+    repeats = len(now) < len(frame) or len(then) < len(images["image"])  # then only the order tells the rows apart
+    if differences or (repeats and any(frame[name].tolist() != images[name] for name in SAME)):
         raise DataError(
-            f"--resume: {source} is not what this run was begun with: {'; '.join(differences) or 'another order'}",
+            f"--resume: {source} is not what this run was begun with: {'; '.join(differences) or 'other rows'}",
             "give the folder or table as it was, or start again without --resume",
         )
-    if len(now) == len(frame):
+    if not repeats:
         frame = frame.set_index("image").loc[images["image"]].reset_index()[list(frame.columns)]
     return frame.assign(**{name: images[name] for name in ("split", "group", "fold")})
