@@ -7,11 +7,9 @@ train the same weights.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,29 +64,28 @@ def building_learner(session: Session, stage: TrainingStage) -> Iterator[tuple[L
     else:
         cut = 0
     session.note_trained(groups)
-    with tempfile.TemporaryDirectory() as scratch:
-        if cached is None or cut == 0:
-            learner = _build_whole_learner(session, groups, Path(scratch))
-            learner_groups = groups
-        else:
-            learner = _build_suffix_learner(session, groups, cached, cut, last, Path(scratch))
-            learner_groups = tuple(group for group in groups if group.stage >= cut)
-        learner_groups = tuple(sorted(learner_groups, key=lambda group: group.joins_after))
-        learner.create_opt()
-        first_trained = next(i for i, group in enumerate(learner_groups) if group.trained)
-        learner.freeze_to(first_trained)
-        for group in groups:
-            for parameter in group.parameters:
-                parameter.requires_grad_(group.trained and not group.joins_after)
-        try:
-            with (
-                folding(session, learner, cached if cut else None, cut),
-                training_in(learner.model, choose_training_precision(session), session.device.type),
-            ):
-                yield learner, learner_groups
-        finally:
-            for parameter in session.model.parameters():
-                parameter.requires_grad_(False)
+    if cached is None or cut == 0:
+        learner = _build_whole_learner(session, groups)
+        learner_groups = groups
+    else:
+        learner = _build_suffix_learner(session, groups, cached, cut, last)
+        learner_groups = tuple(group for group in groups if group.stage >= cut)
+    learner_groups = tuple(sorted(learner_groups, key=lambda group: group.joins_after))
+    learner.create_opt()
+    first_trained = next(i for i, group in enumerate(learner_groups) if group.trained)
+    learner.freeze_to(first_trained)
+    for group in groups:
+        for parameter in group.parameters:
+            parameter.requires_grad_(group.trained and not group.joins_after)
+    try:
+        with (
+            folding(session, learner, cached if cut else None, cut),
+            training_in(learner.model, choose_training_precision(session), session.device.type),
+        ):
+            yield learner, learner_groups
+    finally:
+        for parameter in session.model.parameters():
+            parameter.requires_grad_(False)
 
 
 def choose_training_precision(session: Session) -> Precision:
@@ -140,7 +137,7 @@ def folding(session: Session, learner: Learner, cached: FitFeatures | None, cut:
 
 
 def _build_suffix_learner(
-    session: Session, groups: Sequence[Group], cached: FitFeatures, cut: int, last: int, scratch: Path
+    session: Session, groups: Sequence[Group], cached: FitFeatures, cut: int, last: int
 ) -> Learner:
     loaders = build_cached_loaders(
         (cached.train_views, session.train.targets),
@@ -155,11 +152,11 @@ def _build_suffix_learner(
         loaders,
         model.to(session.device).to(memory_format=torch.channels_last),
         splitter=lambda _: mine,
-        **_learner_options(session, groups, scratch),
+        **_learner_options(session, groups),
     )
 
 
-def _build_whole_learner(session: Session, groups: Sequence[Group], scratch: Path) -> Learner:
+def _build_whole_learner(session: Session, groups: Sequence[Group]) -> Learner:
     loaders = build_image_loaders(
         session.train,
         session.valid,
@@ -181,13 +178,13 @@ def _build_whole_learner(session: Session, groups: Sequence[Group], scratch: Pat
         custom_head=session.head,
         init=None,  # a solved head stays as it is
         normalize=False,
-        **_learner_options(session, groups, scratch),
+        **_learner_options(session, groups),
     )
     learner.model.to(session.device).to(memory_format=torch.channels_last)
     return learner
 
 
-def _learner_options(session: Session, groups: Sequence[Group], scratch: Path) -> dict[str, Any]:
+def _learner_options(session: Session, groups: Sequence[Group]) -> dict[str, Any]:
     """Return what both learners share: loss, optimizer, decay, and the callbacks that keep frozen frozen."""
     training = session.recipe.training
     loss = session.task.build_loss(session.class_weights(), training.label_smoothing)
@@ -207,5 +204,4 @@ def _learner_options(session: Session, groups: Sequence[Group], scratch: Path) -
         "wd": training.weight_decay,
         "train_bn": False,
         "cbs": callbacks,
-        "path": scratch,
     }

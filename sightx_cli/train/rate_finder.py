@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 from fastai.callback.core import Callback
 from fastai.callback.schedule import SuggestionMethod
@@ -48,7 +51,8 @@ def find_rates(session: Session, stage: TrainingStage) -> FoundRates:
         shape = np.maximum(shape / shape[-1], 1e-9)  # frozen groups: the schedule divides by the start
         found = None
         try:
-            with learner.no_bar(), learner.no_logging():
+            with tempfile.TemporaryDirectory() as scratch, learner.no_bar(), learner.no_logging():
+                learner.path = Path(scratch)  # fastai keeps the weights there, to put them back
                 learner.add_cb(_Steps(session))
                 found = learner.lr_find(
                     start_lr=LOWEST_RATE * shape,

@@ -132,3 +132,19 @@ def test_weights_of_another_network_are_a_defect_and_not_passed_over(open_sessio
     _, session = open_session(STAGES)
     with pytest.raises(ValueError, match=r"the journal has weights that this network lacks: \['0.other'\]"):
         load_changed(session.model, {"0.other": torch.zeros(3)})
+
+
+def test_a_stage_makes_no_temporary_folder_that_a_kill_would_leave(
+    open_session: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Look(Recorder):
+        def epoch(self, row: Any) -> None:
+            seen.append(list(tmp_path.iterdir()))
+
+    _, session = open_session(STAGES)
+    seen: list[list[Path]] = []
+    session.listener = Look()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for stage in session.recipe.stage:
+        run_stage(session, stage)
+    assert seen == [[], [], []]

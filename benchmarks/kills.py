@@ -1,0 +1,293 @@
+"""A fit that is killed at random moments and gone on with: is it the run that it would have been?
+
+    .venv/bin/python benchmarks/kills.py [--kill 100] [--interrupt 30] [--terminate 30] [--full-disk 20] [--seed 0]
+                                         [--data FOLDER] [--work FOLDER]
+
+The fit has three stages, on 60 of scikit-learn's handwritten digits at 96 px (or on the class folders of `--data`).
+Each time it starts in a process of its own, with a cache of its own, and gets SIGKILL, SIGINT or SIGTERM at a moment
+drawn from the whole of its duration; half of those that go on are killed once more. What is unfinished is resumed;
+where nothing is left to resume it starts again. For `--full-disk` the folder of the run, the cache and the temporary
+folder lie in turn on a tmpfs with room for a random part of what they need, which has room again afterwards
+(`unshare -rm`).
+
+The process is forked from one that has imported everything, so that a moment is one of the fit and not of its imports:
+what runs in it is the command. Prints a table for README.md, and one line of JSON for whatever is not as it should be.
+The exit status is 1 if there is any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import csv
+import importlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+STAGES = (
+    'stage=[{train="head",epochs=2,rate=3e-3},{train="last:1",epochs=2,rate=1e-3},{train="last:2",epochs=2,rate=1e-3}]'
+)
+OPTIONS = ("--recipe", "natural-small", "--set", "image.size_px=96", "--set", 'training.metric="loss"', "--set", STAGES)
+IMPORTED = ("model.classifier", "train.stage_runs", "steps.run_files", "steps.evaluation", "engine.openvino_forward")
+DONE, DEFECT, REFUSED, STOPPED = 0, 1, 2, 130
+SAME = ("metrics.json", "bundle/weights.safetensors", "split.csv")
+HARMS = {"SIGKILL": signal.SIGKILL, "SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM}
+PLACES = ("runs", "cache", "tmp")
+"""Of a trial: what its folders are for."""
+MEGABYTE = 1 << 20
+
+
+class Trial:
+    """One fit in folders of its own: `runs`, `cache` and `tmp`."""
+
+    def __init__(self, folder: Path, data: Path) -> None:
+        self.folder, self.data, self.run = folder, data, folder / "runs" / "run"
+        for name in PLACES:
+            (folder / name).mkdir(parents=True)
+
+    def start(self, *words: str | Path) -> int:
+        """Start the command in a forked process; returns its id."""
+        process = os.fork()
+        if process:
+            return process
+        with (self.folder / "said.txt").open("ab") as said, Path(os.devnull).open("rb") as nothing:
+            os.dup2(nothing.fileno(), 0)
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
+        os.chdir(self.folder)
+        os.environ |= {"SIGHTX_CACHE": str(self.folder / "cache"), "TMPDIR": str(self.folder / "tmp")}
+        tempfile.tempdir = None
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs without it
+        sys.argv = ["sightx", *map(str, words)]
+        from sightx_cli.app import main
+
+        try:
+            main()
+        finally:
+            os._exit(99)
+
+    def call(self, *words: str | Path, after: float | None = None, harm: int = signal.SIGKILL) -> int:
+        """Run the command, and send it a signal after some seconds; returns its status, negative for a signal."""
+        process, end = self.start(*words), time.perf_counter() + (after if after is not None else 1e9)
+        while time.perf_counter() < end:
+            found, status = os.waitpid(process, os.WNOHANG)
+            if found:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.002)
+        os.kill(process, harm)
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+    def fit(self, after: float | None = None, harm: int = signal.SIGKILL) -> tuple[str, int]:
+        """Begin, or go on with what there is; returns which, and the status."""
+        if (self.run / "journal.json").exists():
+            return "resumed", self.call("fit", "--resume", self.run, after=after, harm=harm)
+        return "begun", self.call("fit", self.data, *OPTIONS, "--out", self.run, after=after, harm=harm)
+
+    def is_taken_for_whole(self) -> bool:
+        """Tell whether SightX would predict with the run."""
+        from sightx_cli import runs
+        from sightx_cli.errors import RunError
+
+        try:
+            runs.find_run(self.run)
+        except RunError:
+            return False
+        return True
+
+    def predict(self) -> bytes:
+        """Return the predictions for all images, empty where there are none."""
+        table = self.folder / "predictions.csv"
+        status = self.call("predict", self.data, "--model", self.run, "-o", table, "--overwrite")
+        return table.read_bytes() if status == DONE else b""
+
+    def agrees_with_itself(self) -> bool:
+        """Tell whether the run has all its files, and the model the accuracy that its figures say."""
+        try:
+            with (self.run / "split.csv").open() as file:
+                valid = {row["image"]: row["label"] for row in csv.DictReader(file) if row["split"] == "valid"}
+            rows = list(csv.DictReader(self.predict().decode().splitlines()))
+            right = [valid[name] == row["prediction"] for row in rows if (name := self.name(row["image"])) in valid]
+            said = json.loads((self.run / "metrics.json").read_text())["valid"]["metrics"]["accuracy"]
+            return len(right) == len(valid) and abs(sum(right) / len(right) - said) < 1e-9
+        except (OSError, ValueError, KeyError, ZeroDivisionError):
+            return False
+
+    def name(self, image: str) -> str:
+        """Return an image's name in the split."""
+        path = Path(image)
+        return path.relative_to(self.data).as_posix() if path.is_absolute() else path.as_posix()
+
+    def read(self) -> dict[str, Any]:
+        """Return all that two runs of the same fit have in common."""
+        found: dict[str, Any] = {}
+        for name in SAME:
+            path = self.run / name
+            found[name] = path.read_bytes() if path.is_file() else b""
+        with (self.run / "history.csv").open() as file:
+            rows = [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+        return found | {"history": json.dumps(rows), "predictions": self.predict()}
+
+    def list_files(self) -> set[str]:
+        """List all files and empty folders of the trial, without names that differ from one to the next."""
+        found = [path for name in PLACES for path in (self.folder / name).rglob("*")]
+        ends = [path for path in found if path.is_file() or not any(path.iterdir())]
+        return {path.relative_to(self.folder).as_posix() for path in ends}
+
+    def measure_bytes(self, place: str) -> int:
+        """Return the bytes of one of the trial's folders."""
+        return sum(path.stat().st_size for path in (self.folder / place).rglob("*") if path.is_file())
+
+
+def make_data(folder: Path) -> Path:
+    """Write 20 each of the handwritten digits 3, 5 and 8, at 96 px."""
+    import numpy as np
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    known = load_digits()
+    for label in (3, 5, 8):
+        (folder / f"digit-{label}").mkdir(parents=True)
+        for place, pixels in enumerate(known.images[known.target == label][:20]):
+            image = Image.fromarray((pixels * 15.9).astype(np.uint8)).resize((96, 96), Image.Resampling.BICUBIC)
+            image.save(folder / f"digit-{label}" / f"{place:02}.png")
+    return folder
+
+
+def find_leftovers(trial: Trial, whole: set[str], counts: collections.Counter[str]) -> list[str]:
+    """List what a fit that ran through does not leave, the cache's own shards apart; counts them by place."""
+    more = sorted(trial.list_files() - whole)
+    more = [name for name in more if not name.startswith("cache/") or "/.writing" in name]
+    for place in PLACES:
+        counts[f"left in {place}"] += sum(name.startswith(f"{place}/") for name in more)
+    return more
+
+
+def finish(
+    trial: Trial, reference: dict[str, Any], whole: set[str], counts: collections.Counter[str]
+) -> dict[str, Any]:
+    """Go on until the run is whole, and hold it against the one that ran through; returns what is wrong with it."""
+    for _ in range(3):
+        if trial.is_taken_for_whole() and not (trial.run / "journal.json").exists():
+            break
+        how, status = trial.fit()
+        counts[how] += 1
+        if status != DONE:
+            return {"status": status, "said": (trial.folder / "said.txt").read_text()[-2000:]}
+    found = trial.read()
+    differences = [name for name, content in reference.items() if found[name] != content]
+    counts["the same"] += not differences
+    left = find_leftovers(trial, whole, counts)
+    return {name: what for name, what in (("differ", differences), ("left", left)) if what}
+
+
+def check_stop(trial: Trial, status: int, allowed: Sequence[int], counts: collections.Counter[str]) -> list[str]:
+    """Say what is wrong with what a stopped fit left."""
+    wrong = [] if status in allowed else [f"exit status {status}: {(trial.folder / 'said.txt').read_text()[-2000:]}"]
+    if trial.is_taken_for_whole() and not trial.agrees_with_itself():
+        counts["taken for whole"] += 1
+        wrong.append("taken for whole, and is not")
+    return wrong
+
+
+def kill(trial: Trial, harm: int, seconds: float, chance: random.Random, counts: collections.Counter[str]) -> list[str]:
+    """Begin a fit and kill it, half of them twice; returns what is wrong afterwards."""
+    wrong: list[str] = []
+    for again in range(chance.choice((1, 2))):
+        how, status = trial.fit(chance.uniform(0, seconds), harm)
+        counts["resumed"] += how == "resumed"
+        counts["ended before"] += status == DONE and not again
+        wrong += check_stop(trial, status, (DONE, -harm, STOPPED), counts)
+        if status == DONE:
+            break
+        counts["killed"] += 1
+    return wrong
+
+
+def fill(trial: Trial, place: str, room: int, counts: collections.Counter[str]) -> list[str]:
+    """Run a fit with little room in one place, which has room again afterwards; returns what is wrong then."""
+    target = trial.folder / place
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "none", target], check=True)
+    _, status = trial.fit()
+    subprocess.run(["mount", "-o", "remount,size=2g", target], check=True)
+    counts["killed"] += status != DONE
+    counts["ended before"] += status == DONE
+    return check_stop(trial, status, (DONE, REFUSED), counts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, count in (("kill", 100), ("interrupt", 30), ("terminate", 30), ("full-disk", 20), ("seed", 0)):
+        parser.add_argument(f"--{name}", type=int, default=count)
+    parser.add_argument("--data", type=Path, help="class folders to fit instead of the digits")
+    parser.add_argument("--work", type=Path, help="where to work (default: a new temporary folder)")
+    options = parser.parse_args()
+    if options.full_disk and not os.environ.get("SIGHTX_UNSHARED"):
+        os.environ["SIGHTX_UNSHARED"] = "yes"
+        os.execvp("unshare", ["unshare", "-rm", sys.executable, *sys.argv])
+    os.environ.setdefault("OMP_NUM_THREADS", "2")
+    from sightx_cli.startup.process import settle_process
+
+    settle_process()
+    for name in IMPORTED:
+        importlib.import_module(f"sightx_cli.{name}")
+    work = Path(options.work or tempfile.mkdtemp(prefix="kills-")).absolute()
+    data = options.data.absolute() if options.data else make_data(work / "data")
+    warm, reference = (Trial(work / name, data) for name in ("warm", "whole"))
+    warm.fit()
+    began = time.perf_counter()
+    _, status = reference.fit()
+    seconds = time.perf_counter() - began
+    if status != DONE:
+        raise SystemExit(f"the fit itself fails with {status}: {reference.folder / 'said.txt'}")
+    whole, files = reference.read(), reference.list_files()
+    print(f"one fit: {seconds:.1f} s, in {work}", file=sys.stderr, flush=True)
+
+    chance, faults, rows = random.Random(options.seed), [], {}
+    plan = [(name, options.kill if name == "SIGKILL" else options.interrupt) for name in ("SIGKILL", "SIGINT")]
+    plan += [("SIGTERM", options.terminate), ("full disk", options.full_disk)]
+    for name, times in plan:
+        counts = rows[name] = collections.Counter(times=times)
+        for number in range(times):
+            trial = Trial(work / f"{name.replace(' ', '-')}-{number}", data)
+            place = PLACES[number % len(PLACES)]
+            if name in HARMS:
+                wrong = kill(trial, HARMS[name], seconds, chance, counts)
+            else:
+                needed = max(3 * reference.measure_bytes(place), MEGABYTE)
+                wrong = fill(trial, place, int(chance.uniform(0, 1) ** 2 * needed) + 4096, counts)
+            result = finish(trial, whole, files, counts)
+            if wrong or result:
+                faults.append({"trial": trial.folder.name, "place": place, "stop": wrong, **result})
+                print(json.dumps(faults[-1]), flush=True)
+            if name not in HARMS:
+                subprocess.run(["umount", trial.folder / place], check=True)
+            if not (wrong or result):
+                shutil.rmtree(trial.folder)
+        print(f"{name}: {dict(counts)}", file=sys.stderr, flush=True)
+    print(write_table(rows))
+    if not options.work and not faults:
+        shutil.rmtree(work)
+    sys.exit(bool(faults))
+
+
+def write_table(rows: dict[str, collections.Counter[str]]) -> str:
+    """Write the counts as a table of Markdown."""
+    columns = ("times", "killed", "ended before", "resumed", "begun", "the same", "taken for whole")
+    columns += tuple(f"left in {place}" for place in PLACES)
+    lines = [f"| | {' | '.join(columns)} |", f"|---{'|---' * len(columns)}|"]
+    lines += [f"| {name} | {' | '.join(str(counts[one]) for one in columns)} |" for name, counts in rows.items()]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
