@@ -38,6 +38,7 @@ ROOMS = (
     "startup",
     "progress",
     "machine",
+    "filesystem",
     "errors",
     "version",
 )
