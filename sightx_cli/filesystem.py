@@ -31,10 +31,14 @@ class InUseError(SightXError):
         self.holder = holder
 
 
+def find_kind(state: os.stat_result) -> str:
+    """Name what a path is beside an ordinary file, such as "a named pipe"; "" for an ordinary file."""
+    return "" if stat.S_ISREG(state.st_mode) else KINDS.get(stat.S_IFMT(state.st_mode), "something else")
+
+
 def check_ordinary(path: str | Path) -> None:
     """Raise OSError, with words for the user, for anything but an ordinary file: reading a pipe may never end."""
-    kind = KINDS.get(stat.S_IFMT(Path(path).stat().st_mode))
-    if kind is not None:
+    if kind := find_kind(Path(path).stat()):
         raise OSError(errno.EINVAL, f"{kind}, not a file", str(path))
 
 

@@ -11,10 +11,15 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
+from sightx_cli.errors import FAULTS_SHOWN
 from sightx_cli.results.json_form import to_plain
 
 UNBOUNDED_COLUMNS = 10_000
 """Width of a stream that is not a terminal: a log or a pipe gets whole lines, and its reader may wrap them."""
+
+
+LONGEST_MESSAGE = 2_000
+"""Characters of an error that are printed: a name or value found may be as long as a file."""
 
 
 class PatientConsole(Console):
@@ -43,6 +48,10 @@ def to_line(text: object) -> str:
     return "".join(
         c if c.isprintable() else " " if c in "\r\n\t" else c.encode("unicode_escape").decode() for c in str(text)
     )
+
+
+def _shorten(line: str) -> str:
+    return line if len(line) <= LONGEST_MESSAGE else f"{line[:LONGEST_MESSAGE]}…"
 
 
 def print_json(obj: Any) -> None:
@@ -86,10 +95,12 @@ def print_next(command: str, why: str = "") -> None:
 
 
 def print_error(message: str, hint: str = "", faults: Sequence[str] = ()) -> None:
-    """Print an error on stderr: the message, one line for each fault, and a hint on what to type next."""
+    """Print an error on stderr: the message, a line for each of the first faults, and a hint on what to type next."""
     console = open_console(stderr=True)
-    console.print(Text("error: ", "bold red").append(to_line(message), "default"), soft_wrap=True)
-    for fault in faults:
-        console.print(Text("  " + to_line(fault)), soft_wrap=True)
+    console.print(Text("error: ", "bold red").append(_shorten(to_line(message)), "default"), soft_wrap=True)
+    for fault in faults[:FAULTS_SHOWN]:
+        console.print(Text("  " + _shorten(to_line(fault))), soft_wrap=True)
+    if len(faults) > FAULTS_SHOWN:
+        console.print(Text(f"  and {len(faults) - FAULTS_SHOWN:,} more"), soft_wrap=True)
     if hint:
         console.print(Text("hint:  ", "bold cyan").append(to_line(hint), "default"), soft_wrap=True)

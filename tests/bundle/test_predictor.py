@@ -50,7 +50,7 @@ def test_every_image_has_its_outcome_in_order(
             assert float(prediction.probabilities.sum()) == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("reason", ["is empty", "No such file", "is not a file", "truncated", "pixels"])
+@pytest.mark.parametrize("reason", ["is empty", "No such file", "is a folder, not a file", "truncated", "pixels"])
 def test_whatever_is_wrong_with_a_file_is_said_and_the_next_one_is_read(
     digits_run: FitResult, digits: Path, tmp_path: Path, reason: str
 ) -> None:
@@ -58,7 +58,7 @@ def test_whatever_is_wrong_with_a_file_is_said_and_the_next_one_is_read(
     bad, good = tmp_path / "bad.png", Path(items[0][1])
     if reason == "is empty":
         bad.touch()
-    elif reason == "is not a file":
+    elif reason == "is a folder, not a file":
         bad.mkdir()
     elif reason == "truncated":
         bad.write_bytes(good.read_bytes()[:-200])
