@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -22,25 +21,11 @@ LONGEST_MESSAGE = 2_000
 """Characters of an error that are printed: a name or value found may be as long as a file."""
 
 
-class PatientConsole(Console):
-    """A console that goes quiet, instead of ending the work, when its reader has gone."""
-
-    def on_broken_pipe(self) -> None:
-        """Print nothing more: hours of training must not end because `| head` did."""
-        self.quiet = True
-        drop_stream(sys.stderr if self.stderr else sys.stdout)
-
-
-def drop_stream(stream: TextIO) -> None:
-    """Redirect a stream whose reader has gone to the null device, so that exit is quiet too."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
 def open_console(stderr: bool) -> Console:
     """Build a console on one of the streams that prints text literally (a path may contain brackets)."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else UNBOUNDED_COLUMNS
-    return PatientConsole(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
 
 
 def to_line(text: object) -> str:
@@ -66,11 +51,8 @@ def print_json(obj: Any) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print text unchanged on stdout and flush, so that a closed pipe is noticed here and not at exit."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        drop_stream(sys.stdout)
+    """Print text unchanged on stdout and flush, so that a full disk is noticed here and not at exit."""
+    print(text, flush=True)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
