@@ -15,6 +15,7 @@ from sightx_cli.commands.base import Commands
 from sightx_cli.errors import RecipeError, SightXError
 from sightx_cli.startup.exit import leave
 from sightx_cli.startup.process import settle_process
+from sightx_cli.startup.streams import settle_streams
 from sightx_cli.startup.typer_flags import LightGroup
 from sightx_cli.version import VERSION
 
@@ -129,8 +130,8 @@ app.add_typer(cache.app, name="cache", rich_help_panel=KEEP)
 
 def main() -> None:
     """Run `sightx`, in a process that is its own."""
+    settle_streams()
     settle_process()
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a file name need not be text
     try:
         app()
     except SystemExit as done:

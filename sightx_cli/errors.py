@@ -6,6 +6,9 @@ stderr and an exit status. Any other exception that escapes is a bug in SightX (
 
 from __future__ import annotations
 
+FAULTS_SHOWN = 3
+"""The most faults that are printed: with the message, how many more there are and the hint an error has six lines."""
+
 
 class SightXError(Exception):
     """An error caused by the user's input or environment: one clear line, one hint, exit status 2."""

@@ -1,20 +1,75 @@
-"""What file systems do besides reading and writing: locks, exchanging two folders, waiting for the disk."""
+"""What file systems do besides reading and writing: kinds of files, locks, exchanging folders, waiting for the disk."""
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
+import errno
 import os
+import stat
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-LOCK = ".lock"
-"""The file that is locked, in the folder."""
+from sightx_cli.errors import SightXError
 
+KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
+"""What a path may be beside an ordinary file."""
+
+LOCK = ".lock"
+"""The file by which a folder is locked."""
 
 AT_CURRENT_FOLDER, RENAME_EXCHANGE = -100, 2
 """Linux's AT_FDCWD and RENAME_EXCHANGE, for renameat2(2)."""
+
+
+class InUseError(SightXError):
+    """Another process has the lock; `holder` is its number, or empty where that cannot be read."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"in use by process {holder}" if holder else "in use by another process")
+        self.holder = holder
+
+
+def find_kind(state: os.stat_result) -> str:
+    """Name what a path is beside an ordinary file, such as "a named pipe"; "" for an ordinary file."""
+    return "" if stat.S_ISREG(state.st_mode) else KINDS.get(stat.S_IFMT(state.st_mode), "something else")
+
+
+def check_ordinary(path: str | Path) -> None:
+    """Raise OSError, with words for the user, for anything but an ordinary file: reading a pipe may never end."""
+    if kind := find_kind(Path(path).stat()):
+        raise OSError(errno.EINVAL, f"{kind}, not a file", str(path))
+
+
+def check_writable(folder: Path) -> None:
+    """Raise OSError where no folder or file can be made in a folder, which need not exist yet; leaves nothing."""
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
+    Path(tempfile.mkdtemp(prefix=".sightx-", dir=there)).rmdir()
+
+
+@contextmanager
+def locking(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, which is made with its folder, while the block runs; the system frees it at any death.
+
+    The block may delete the file. Raises InUseError where another process (or another call) holds it, OSError where
+    the file cannot be made.
+    """
+    file = _open_locked(path)
+    try:
+        yield
+    finally:
+        file.close()
 
 
 class FolderLock:
@@ -22,54 +77,75 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / LOCK
-        self._file: IO[bytes] | None = None
+        self._file: IO[str] | None = None
 
     def take(self) -> bool:
         """Take the lock; False where another process holds it. Raises OSError where the folder cannot be written."""
-        if self._file is not None:
-            return True
-        file = self.path.open("ab")
-        if _lock(file):
-            self._file = file
-            return True
-        file.close()
-        return False
+        try:
+            self._file = self._file or _open_locked(self.path)
+        except InUseError:
+            return False
+        return True
 
     def release(self) -> None:
         """Give the lock back, if it is held, and remove its file."""
         if self._file is None:
             return
-        if sys.platform != "win32":  # there an open file cannot be removed
+        with suppress(OSError):  # Windows removes no file that is open
             self.path.unlink(missing_ok=True)
         self._file.close()
         self._file = None
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             self.path.unlink(missing_ok=True)
 
 
 def is_locked(folder: Path) -> bool:
     """Tell whether a process holds the folder's lock. Where that cannot be asked, nobody does."""
     try:
-        with (folder / LOCK).open("r+b") as file:
-            return not _lock(file)
-    except OSError:
+        with (folder / LOCK).open("r+", encoding="ascii") as file:
+            _lock(file)
+    except FileNotFoundError:
         return False
+    except OSError as error:
+        return error.errno in (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
+    return False
 
 
-def _lock(file: IO[bytes]) -> bool:
-    """Lock a file without waiting; False where another process has it. Closing the file gives the lock back."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
+def _open_locked(path: Path) -> IO[str]:
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file = path.open("a+", encoding="ascii")
+        except FileNotFoundError:  # its folder was removed between these two lines, by the one that finished
+            continue
+        try:
+            _lock(file)
+        except OSError as error:
+            file.seek(0)
+            holder = file.read(20).strip()
+            file.close()
+            raise InUseError(holder) from error
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                file.seek(0)
+                file.truncate()
+                file.write(str(os.getpid()))
+                file.flush()
+                return file
+        file.close()  # the lock of a file that is deleted keeps nobody out
 
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+def _lock(file: IO[str]) -> None:
+    """Lock a file without waiting; raises OSError where it is locked."""
+    if os.name == "nt":
+        import msvcrt
+
+        file.seek(2**30)  # beyond the text, which others may read
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def exchange_folders(one: Path, other: Path) -> bool:

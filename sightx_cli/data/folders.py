@@ -37,10 +37,15 @@ class Listing:
         return tuple(lines)
 
 
-def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key in which scan2 comes before scan10; upper and lower case sort together."""
-    parts = re.split(r"([0-9]+)", name.casefold())
-    return *((0, int(part)) if place % 2 else (1, part) for place, part in enumerate(parts) if part), (2, name)
+    parts = re.split(r"0*([0-9]+)", name.casefold())
+    # Numbers are compared by length and then as text: Python converts none of more than 4,300 digits.
+    return *((0, len(part), part) if place % 2 else (1, 0, part) for place, part in enumerate(parts) if part), (
+        2,
+        0,
+        name,
+    )
 
 
 def is_image_name(name: str) -> bool:
@@ -83,8 +88,8 @@ def list_images(folder: Path, listing: Listing) -> Iterator[Path]:
                 listing.other_images[suffix] += 1
         elif not is_valid_text(entry.name):
             listing.misnamed += 1
-        elif entry.is_file() or entry.is_symlink():
-            yield folder / entry.name
+        else:
+            yield folder / entry.name  # also a pipe or a broken link: reported as unreadable, and never opened
     for entry in folders:
         if not is_valid_text(entry.name):
             listing.misnamed += 1

@@ -53,6 +53,9 @@ BUDGET_BYTES = 20 * 1024**3
 """How much the store may hold (`SIGHTX_CACHE_BYTES` overrides it): some 600,000 maps of 80 × 14 × 14, or 4 million
 rows of features."""
 
+MOST_DIGITS = 18
+"""Of a budget: below 2^63 bytes."""
+
 TEXT = "text"
 """The one array of a text's shard: its compressed bytes."""
 
@@ -70,9 +73,10 @@ def default_budget_bytes() -> int:
     chosen = os.environ.get("SIGHTX_CACHE_BYTES", "").strip()
     if not chosen:
         return BUDGET_BYTES
-    if not chosen.isdecimal():
+    if not chosen.isdecimal() or len(chosen) > MOST_DIGITS:
         raise UsageError(
-            f'SIGHTX_CACHE_BYTES is "{chosen}": it takes a number of bytes', "such as 5000000000 for 5 GB, or unset it"
+            f'SIGHTX_CACHE_BYTES is "{chosen:.40}": it takes a number of bytes',
+            "such as 5000000000 for 5 GB, or unset it",
         )
     return int(chosen)
 

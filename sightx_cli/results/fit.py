@@ -61,8 +61,8 @@ class BestEpoch:
     metric: str
 
 
-INTERRUPTED = "interrupted"
-"""Why a fit ended early, after Ctrl-C or SIGTERM."""
+INTERRUPTED, TERMINATED = "interrupted", "terminated"
+"""Why a fit ended early: after Ctrl-C, after SIGTERM."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class FitResult:
     interrupted: bool = False
     """Whether the training ended early; the run is then that of the best epoch until there, and can go on."""
     stopped: str = ""
-    """What ended it: "interrupted" after Ctrl-C or SIGTERM, else the fault in words; empty if nothing did."""
+    """What ended it: interrupted (Ctrl-C), terminated (SIGTERM), or the fault in words; empty if nothing did."""
     leaks: Leaks | None = None
     """What the split given has on both sides; None where it has nothing."""
     probe: ProbedChoices | None = None

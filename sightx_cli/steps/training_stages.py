@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from sightx_cli.errors import TrainingError
 from sightx_cli.journal.journal import Journal
 from sightx_cli.progress import Listener
-from sightx_cli.results.fit import INTERRUPTED
+from sightx_cli.results.fit import INTERRUPTED, TERMINATED
+from sightx_cli.startup.termination import Terminated
 from sightx_cli.steps.preparation import Preparation
 
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ def train(preparation: Preparation, session: Session, journal: Journal, listener
     keeper, stopped = Keeper(session, journal, 1.0), ""
     try:
         run_stages(preparation, session, keeper, listener)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if not session.best.figures:
             raise  # not one epoch is done: there is nothing to keep
-        stopped = INTERRUPTED
+        stopped = TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
     except TrainingError as error:
         if not session.best.figures:
             raise

@@ -45,6 +45,24 @@ def test_every_fault_of_a_recipe_has_a_line() -> None:
     assert done.stderr.splitlines()[1:3] == ["  stage.0: a", "  image: b"]
 
 
+def test_of_many_faults_the_first_are_shown_and_the_rest_counted() -> None:
+    done = fail(
+        RecipeError("mine.toml has faults", "see them all", tuple(f"fault {number}" for number in range(5_000)))
+    )
+    assert done.stderr.splitlines() == [
+        "error: mine.toml has faults",
+        "  fault 0",
+        "  fault 1",
+        "  fault 2",
+        "  and 4,997 more",
+        "hint:  see them all",
+    ]
+
+
+def test_a_message_as_long_as_a_file_is_cut() -> None:
+    assert len(fail(DataError("x" * 1_000_000)).stderr) < 2_100
+
+
 def test_with_json_an_error_leaves_stdout_empty() -> None:
     done = fail(DataError("no images"), "--json")
     assert (done.exit_code, done.stdout) == (2, "")

@@ -136,6 +136,7 @@ def test_work_that_was_never_begun_is_ignored(capsys: pytest.CaptureFixture[str]
 
 def test_a_reader_of_stderr_who_left_does_not_end_the_work() -> None:
     code = (
+        "from sightx_cli.startup.streams import settle_streams; settle_streams()\n"
         "import time; time.sleep(0.3); from sightx_cli.console import ConsoleListener as C\n"
         "with C() as f:\n    [f.note('x' * 999) for _ in range(99)]\nprint('done')"
     )

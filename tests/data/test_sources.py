@@ -10,9 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from sightx_cli.data.checks import check_files
 from sightx_cli.data.manifest import have_order
 from sightx_cli.data.sources import list_unlabelled, load_manifest
 from sightx_cli.errors import DataError
+from sightx_cli.progress import Silent
 
 Make = Callable[..., Path]
 
@@ -328,3 +330,14 @@ def test_nothing_to_predict_is_refused(tmp_path: Path) -> None:
         list_unlabelled([tmp_path])
     with pytest.raises(DataError, match="does not exist"):
         list_unlabelled([tmp_path / "gone"])
+
+
+def test_a_pipe_among_the_images_is_listed_to_be_reported_and_never_opened(
+    photo_folder: Callable[..., Path],
+) -> None:
+    root = photo_folder()
+    os.mkfifo(root / "cat" / "pipe.png")
+    assert "cat/pipe.png" in load_manifest(root).frame["image"].tolist()
+    checked = check_files(load_manifest(root).frame, Silent())
+    assert [(one.image, one.error) for one in checked.unreadable] == [("cat/pipe.png", "is a named pipe, not a file")]
+    assert len(list_unlabelled([root])) == 7

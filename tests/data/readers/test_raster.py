@@ -265,7 +265,7 @@ def test_a_large_image_within_the_limit_gives_no_warning(tmp_path: Path) -> None
 def test_missing_files_and_folders_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(ImageFileError, match="No such file"):
         read_image(tmp_path / "gone.png")
-    with pytest.raises(ImageFileError, match="is not a file"):
+    with pytest.raises(ImageFileError, match="is a folder, not a file"):
         read_image(tmp_path)
 
 

@@ -1,0 +1,77 @@
+"""What is no ordinary file is refused before it is opened, and one process at a time holds a lock."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sightx_cli.filesystem import InUseError, check_ordinary, check_writable, locking
+
+HOLDER = """
+import sys
+from pathlib import Path
+from sightx_cli.filesystem import locking
+with locking(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("kind", ["a named pipe", "a socket", "a device", "a folder"])
+def test_what_is_no_file_is_refused_by_its_kind(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x"
+    if kind == "a named pipe":
+        os.mkfifo(path)
+    elif kind == "a socket":
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(path))
+    elif kind == "a folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(OSError, match=f"{kind}, not a file"):
+        check_ordinary(path)
+
+
+def test_a_file_and_a_link_to_one_are_ordinary(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    check_ordinary(tmp_path / "file")
+    check_ordinary(tmp_path / "link")
+    with pytest.raises(FileNotFoundError):
+        check_ordinary(tmp_path / "none")
+
+
+def test_where_nothing_can_be_made_is_known_and_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    check_writable(tmp_path / "a" / "b")
+    with pytest.raises(NotADirectoryError):
+        check_writable(tmp_path / "file" / "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_lock_is_held_by_one_process_and_freed_by_its_death(tmp_path: Path) -> None:
+    lock = tmp_path / "folder" / "lock"
+    command = [sys.executable, "-c", HOLDER, str(lock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(InUseError) as caught, locking(lock):
+            pass
+        assert caught.value.holder == str(holder.pid)
+        holder.kill()
+    with locking(lock):
+        assert lock.read_text() == str(os.getpid())
+
+
+def test_a_lock_that_its_holder_deletes_keeps_nobody_out(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with locking(lock):
+        lock.unlink()
+        with locking(lock):
+            assert lock.exists()
