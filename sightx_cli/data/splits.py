@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sightx_cli.data.name_groups import find_names
+from sightx_cli.data.name_groups import find_names, name_files
 from sightx_cli.errors import DataError, RunError
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def assign_groups(frame: pd.DataFrame, group_by: str | None) -> pd.DataFrame:
             f"--group-by {group_by!r} is neither a column nor a regular expression ({error}); {choices}",
             r"for names such as person12_3.png type --group-by 'person\d+'",
         ) from error
-    names = [re.split(r"[\\/]", str(image))[-1] for image in frame["image"]]
+    names = name_files(frame["image"])
     result["group"] = find_names(group_by, names)
     if not (result["group"] != "").any():
         raise DataError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import os
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     Raises: `DataError` if the file cannot be read, is empty, or lacks a column of `needed`.
     """
     table = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_text(path)
-    names = [str(name).strip() for name in table.columns]
+    names = [tidy(str(name)) for name in table.columns]
     known = ("image", "label", "split", "group")
     taken = set(names)
     names = [name.lower() if name.lower() in known and name.lower() not in taken else name for name in names]
@@ -42,6 +43,29 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     if table.empty:
         raise DataError(f"{path} has no rows", "add one row for each image, such as: scans/a.png,healthy")
     return table
+
+
+def tidy(text: str) -> str:
+    """Return a name as it is compared: without blanks around it, composed (NFC): macOS writes é as e and an accent."""
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def tidy_values(values: Sequence[str], what: str) -> tuple[list[str], str]:
+    """Tidy names that are compared with each other; also return what became the same by it, in words ("" for nothing).
+
+    `what` says what they are, such as "patient".
+    """
+    tidied = [tidy(value) for value in values]
+    forms: dict[str, set[str]] = {}
+    for value, name in zip(values, tidied, strict=True):
+        forms.setdefault(name, set()).add(value)
+    several = [(name, found) for name, found in forms.items() if name and len(found) > 1]
+    if not several:
+        return tidied, ""
+    name, found = several[0]
+    return tidied, f"{what}: {' and '.join(map(repr, sorted(found)))} are read as one, {name!r}" + (
+        f", and so are {len(several) - 1:,} more" if len(several) > 1 else ""
+    )
 
 
 def check_columns(table: pd.DataFrame, path: Path, needed: Sequence[str]) -> None:
