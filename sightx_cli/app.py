@@ -12,7 +12,7 @@ import typer
 
 from sightx_cli.commands import audit, cache, demo, fit, inspect, lr_find, predict, probe, recipes
 from sightx_cli.commands.base import Commands
-from sightx_cli.errors import RecipeError, SightXError
+from sightx_cli.errors import RecipeError, SightXError, quote
 from sightx_cli.startup.exit import leave
 from sightx_cli.startup.process import settle_process
 from sightx_cli.startup.typer_flags import LightGroup
@@ -53,7 +53,9 @@ def report_error(error: Exception) -> int:
         print_error(f"no space left on the disk{_name_file(error)}", "free some space, or write to another disk")
         return WRONG_INPUT
     if isinstance(error, OSError) and error.errno in ACCESS_ERRNOS:
-        print_error(f"permission denied{_name_file(error)}", f"see who has access: ls -ld {error.filename or '.'}")
+        print_error(
+            f"permission denied{_name_file(error)}", f"see who has access: ls -ld {quote(error.filename or '.')}"
+        )
         return WRONG_INPUT
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"

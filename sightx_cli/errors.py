@@ -6,6 +6,18 @@ stderr and an exit status. Any other exception that escapes is a bug in SightX (
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
+
+def quote(word: object) -> str:
+    """Return a word for a command to type: one word to the shell, whatever a folder or an expression is called.
+
+    A path that starts like an option is given as ./-name.
+    """
+    text = str(word)
+    return shlex.quote(f"./{text}" if isinstance(word, Path) and text.startswith("-") else text)
+
 
 class SightXError(Exception):
     """An error caused by the user's input or environment: one clear line, one hint, exit status 2."""

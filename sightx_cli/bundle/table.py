@@ -13,7 +13,7 @@ from typing import Any
 
 from sightx_cli import runs
 from sightx_cli.bundle.predictor import Prediction
-from sightx_cli.errors import UsageError
+from sightx_cli.errors import UsageError, quote
 from sightx_cli.task.task import Task
 
 SUFFIXES = (".csv", ".parquet", ".jsonl")
@@ -24,12 +24,13 @@ PART_ROWS = 1000
 def check_output(output: Path, overwrite: bool) -> None:
     """Raise UsageError when the output's name says no known format, or when it exists and may not be replaced."""
     if output.suffix.lower() not in SUFFIXES:
+        named = output.with_name(f"{output.stem or 'predictions'}.csv")
         raise UsageError(
             f"--output {output}: the ending says no known format; allowed: {', '.join(SUFFIXES)}",
-            f"--output {output.stem or 'predictions'}.csv",
+            f"--output {quote(named)}",
         )
     if output.is_dir():
-        raise UsageError(f"--output {output}: is a folder", f"--output {output / 'predictions.csv'}")
+        raise UsageError(f"--output {output}: is a folder", f"--output {quote(output / 'predictions.csv')}")
     if output.exists() and not overwrite:
         raise UsageError(f"--output {output}: exists already", "name another file, or add --overwrite to replace it")
 

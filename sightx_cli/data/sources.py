@@ -18,7 +18,7 @@ from sightx_cli.data.folders import (
 from sightx_cli.data.labelled_table import SPLIT_NAMES, load_labelled_table
 from sightx_cli.data.manifest import Manifest, build_manifest
 from sightx_cli.data.tables import TABLE_SUFFIXES, is_table_name, locate_image, read_table, tidy, tidy_values
-from sightx_cli.errors import DataError
+from sightx_cli.errors import DataError, quote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +82,7 @@ def _check_exists(path: Path) -> None:
     except OSError as error:
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         parent = path.absolute().parent
-        hint = f"see what is there: ls '{parent}'" if parent.is_dir() else _LAYOUT_HINT
+        hint = f"see what is there: ls {quote(parent)}" if parent.is_dir() else _LAYOUT_HINT
         raise DataError(f"{path} {reason}", hint) from error
 
 
@@ -105,7 +105,7 @@ def _load_folder(root: Path) -> Manifest:
         tables = [entry.name for entry in files if is_table_name(Path(entry.name))]
         raise DataError(
             f"{root} contains no images in class folders" + "".join(f"; {note}" for note in notes),
-            f"type sightx fit '{root / tables[0]}'" if tables else _LAYOUT_HINT,
+            f"type sightx fit {quote(root / tables[0])}" if tables else _LAYOUT_HINT,
         )
     if {part for _, _, part in rows} == {"train"}:  # alone it is not a split: a valid part is still to be set aside
         parts = []
