@@ -13,6 +13,7 @@ import typer
 from sightx_cli.commands import audit, cache, demo, fit, inspect, lr_find, predict, probe, recipes
 from sightx_cli.commands.base import Commands
 from sightx_cli.errors import RecipeError, SightXError, quote
+from sightx_cli.machine import build_shortage
 from sightx_cli.startup.exit import leave
 from sightx_cli.startup.process import settle_process
 from sightx_cli.startup.typer_flags import LightGroup
@@ -44,6 +45,7 @@ def report_error(error: Exception) -> int:
     """Print on stderr what went wrong and what to type next, one line each; return the exit status."""
     from sightx_cli.console import print_error
 
+    error = build_shortage(error) or error
     if isinstance(error, SightXError):
         print_error(error.message, error.hint, error.faults if isinstance(error, RecipeError) else ())
         return error.exit_code

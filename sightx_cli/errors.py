@@ -58,5 +58,9 @@ class TrainingError(SightXError):
     """Training cannot continue, for example because the loss is no longer finite."""
 
 
+class MemoryShortage(SightXError):  # noqa: N818 (named for what it tells, as the others are)
+    """Memory ran out: the machine's, its container's or the GPU's (see `machine.find_memory_shortage`)."""
+
+
 class UsageError(SightXError):
     """The options given contradict each other or need something that is missing."""

@@ -137,8 +137,10 @@ def _open_image(path: str | Path, data: bytes | None) -> Iterator[ImageFile.Imag
         raise ImageFileError(path, reason) from error
     except (SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, RuntimeError) as error:
         raise ImageFileError(path, _plain_reason(error)) from error
-    except (struct.error, MemoryError) as error:
+    except struct.error as error:
         raise ImageFileError(path, _plain_reason(error)) from error
+    except MemoryError as error:
+        raise ImageFileError(path, "needs more memory than is free: it may be sound") from error
 
 
 _FORMATS_HINT = f"SightX reads {', '.join(FORMATS[:-1])} and PBM/PGM/PPM files"
