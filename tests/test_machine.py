@@ -156,12 +156,16 @@ def test_a_gpu_is_named(words: str) -> None:
     assert find_memory_shortage(error) == "the memory of the GPU"
 
 
+def mistake_for_a_short_curve() -> None:
+    try:
+        exhaust_numpy()
+    except MemoryError as error:
+        raise TrainingError("the curve is too short") from error
+
+
 def test_a_shortage_is_found_behind_the_error_that_it_was_taken_for() -> None:
     with pytest.raises(TrainingError) as caught:
-        try:
-            exhaust_numpy()
-        except MemoryError as error:
-            raise TrainingError("the curve is too short") from error
+        mistake_for_a_short_curve()
     assert find_memory_shortage(caught.value)
 
 

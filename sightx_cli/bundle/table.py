@@ -13,6 +13,7 @@ from typing import Any
 
 from sightx_cli import runs
 from sightx_cli.bundle.predictor import Prediction
+from sightx_cli.data.cells import shield_cell
 from sightx_cli.errors import UsageError, quote
 from sightx_cli.task.task import Task
 
@@ -133,12 +134,12 @@ def writing_table(output: Path, columns: Sequence[str], key: str, resume: bool) 
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    """Write rows as CSV with a header; probabilities with six digits."""
+    """Write rows as CSV with a header; probabilities with six digits, no name as a formula (see `data.cells`)."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns)
-        writer.writeheader()
+        writer.writerow({name: shield_cell(name) for name in columns})
         for row in rows:
-            writer.writerow({k: f"{v:.6f}" if isinstance(v, float) else v for k, v in row.items()})
+            writer.writerow({k: f"{v:.6f}" if isinstance(v, float) else shield_cell(v) for k, v in row.items()})
 
 
 def write_lines(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sightx_cli.data.cells import shield_cell
 from sightx_cli.data.name_groups import find_names, name_files
 from sightx_cli.errors import DataError, RunError
 
@@ -193,7 +194,7 @@ def write_split(frame: pd.DataFrame, path: str | Path) -> None:
     table = frame.assign(fold=frame["fold"] if "fold" in frame.columns else "")
     unfinished = target.with_name(f".{target.name}.part")
     try:
-        table.loc[:, list(SPLIT_COLUMNS)].to_csv(unfinished, index=False, encoding="utf-8")
+        table.loc[:, list(SPLIT_COLUMNS)].map(shield_cell).to_csv(unfinished, index=False, encoding="utf-8")
         unfinished.replace(target)
     except OSError as error:
         unfinished.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sightx_cli.data.cells import unshield_cell
 from sightx_cli.errors import DataError
 
 if TYPE_CHECKING:
@@ -90,7 +91,11 @@ def _read_text(path: Path) -> pd.DataFrame:
             file.seek(0)
             divider = max((",", ";", "\t"), key=header.count)
             reader = csv.reader(file, delimiter=divider, skipinitialspace=True)
-            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+            rows = [
+                (reader.line_num, [unshield_cell(cell) for cell in row])
+                for row in reader
+                if any(cell.strip() for cell in row)
+            ]
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text", "save it again as CSV with UTF-8 encoding") from error
     except csv.Error as error:
