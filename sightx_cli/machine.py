@@ -18,6 +18,7 @@ from pathlib import Path
 from sightx_cli.errors import MemoryShortage
 
 CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+MEMORY_FACTS = Path("/proc/meminfo")
 NO_LIMIT_BYTES = 2**60
 """cgroup version 1 reports a number near 2^63 when there is no limit."""
 
@@ -85,7 +86,7 @@ def measure_memory() -> int | None:
 def measure_free_memory() -> int | None:
     """Return the memory that is free now, in bytes, within every limit; None if the system does not report it."""
     rooms = [room for folder in list_groups("memory") if (room := _measure_room(folder)) is not None]
-    free = _measure_pages("SC_AVPHYS_PAGES")
+    free = _measure_available()
     return min([*rooms, *([] if free is None else [free])], default=None)
 
 
@@ -178,6 +179,15 @@ def _measure_room(group: Path) -> int | None:
     rows = dict(line.split(" ", 1) for line in _read(group / "memory.stat").splitlines() if " " in line)
     caches = rows.get("inactive_file", "0")
     return max(0, limit - int(used) + (int(caches) if caches.isdecimal() else 0))
+
+
+def _measure_available() -> int | None:
+    """Return the memory that programs may still take; where the system says so, file caches count as free."""
+    for line in _read(MEMORY_FACTS).splitlines():
+        name, _, amount = line.partition(":")
+        if name == "MemAvailable" and amount.split()[:1] and amount.split()[0].isdecimal():
+            return int(amount.split()[0]) * 1024
+    return _measure_pages("SC_AVPHYS_PAGES")
 
 
 def _measure_pages(kind: str) -> int | None:

@@ -115,6 +115,15 @@ def test_without_a_limit_the_memory_is_the_machines(groups: Groups) -> None:
     assert measure_memory() == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
+def test_file_caches_count_as_free_memory(groups: Groups, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups("", {})
+    facts = tmp_path / "meminfo"
+    monkeypatch.setattr(machine, "MEMORY_FACTS", facts)
+    assert 0 < (measure_free_memory() or 0) <= (measure_memory() or 0)  # the free pages, where no file says more
+    facts.write_text("MemTotal:  8000 kB\nMemFree:  100 kB\nMemAvailable:   6000 kB\nCached: 5900 kB\n")
+    assert measure_free_memory() == 6000 * 1024
+
+
 def exhaust_numpy() -> object:
     return np.zeros(10**16)
 
