@@ -145,8 +145,11 @@ def build_shortage(
 
 
 def _name_memory() -> str:
-    """Name the memory of this process: its container's, where that has a limit below the machine's."""
+    """Name the memory of this process: what it or its container is allowed, where that is less than the machine has."""
     limit, physical = measure_memory(), _measure_pages("SC_PHYS_PAGES")
+    own = _read_own_limit()
+    if own is not None and own < (limit or own + 1):
+        return f"the memory that this process is allowed ({own / 1e9:.1f} GB, ulimit -v)"
     if limit is None:
         return "memory (RAM)"
     whose = "the container" if physical is not None and limit < physical else "this machine"
@@ -163,6 +166,16 @@ def list_groups(controller: str) -> list[Path]:
             # A container sees its own group mounted at the root, whatever path it is given.
             return [folder for folder in (own, *own.parents) if folder.is_relative_to(base) and folder.is_dir()]
     return []
+
+
+def _read_own_limit() -> int | None:
+    """Read the limit set for the addresses of this process, as by a shell or a batch system; None without one."""
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def _read_limit(group: Path) -> int | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -203,3 +205,10 @@ def test_what_can_be_lowered_no_more_is_not_suggested() -> None:
 def test_a_limit_of_the_container_is_called_so(groups: Groups) -> None:
     groups("0::/", {"memory.max": str(2 * 10**9)})
     assert find_memory_shortage(MemoryError()) == "the memory of the container (2.0 GB)"
+
+
+def test_a_limit_of_the_process_is_called_so() -> None:
+    shown = "from sightx_cli.machine import find_memory_shortage; print(find_memory_shortage(MemoryError()))"
+    limited = f"ulimit -v 4000000 && exec {sys.executable} -c '{shown}'"
+    done = subprocess.run(["sh", "-c", limited], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "the memory that this process is allowed (4.1 GB, ulimit -v)"

@@ -65,7 +65,7 @@ def tidy_values(values: Sequence[str], what: str) -> tuple[list[str], str]:
         return tidied, ""
     name, found = several[0]
     return tidied, f"{what}: {' and '.join(map(repr, sorted(found)))} are read as one, {name!r}" + (
-        f", and so are {len(several) - 1:,} more" if len(several) > 1 else ""
+        f", and {len(several) - 1:,} more likewise" if len(several) > 1 else ""
     )
 
 

@@ -278,7 +278,7 @@ def test_blanks_and_the_unicode_form_split_no_label_and_no_patient(photo_folder:
     manifest = load_manifest(write_table(root / "t.csv", "image,label,patient", *lines))
     assert manifest.classes == (composed, "tea")
     assert assign_groups(manifest.frame, "patient")["group"].tolist() == ["p1", "p1", composed, composed]
-    assert manifest.notes[1].startswith("patient: 'p1' and 'p1 ' are read as one, 'p1', and so are 1 more")
+    assert manifest.notes[1].startswith("patient: 'p1' and 'p1 ' are read as one, 'p1', and 1 more likewise")
 
 
 def test_a_blank_cell_is_no_patient_that_images_share(photo_folder: Make) -> None:
