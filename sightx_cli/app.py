@@ -12,7 +12,9 @@ import typer
 
 from sightx_cli.commands import audit, cache, demo, fit, inspect, lr_find, predict, probe, recipes
 from sightx_cli.commands.base import Commands
-from sightx_cli.errors import RecipeError, SightXError
+from sightx_cli.errors import RecipeError, SightXError, quote
+from sightx_cli.filesystem import ROOM_ERRNOS
+from sightx_cli.machine import build_shortage
 from sightx_cli.startup.exit import leave
 from sightx_cli.startup.process import settle_process
 from sightx_cli.startup.streams import settle_streams
@@ -21,7 +23,6 @@ from sightx_cli.version import VERSION
 
 OUR_DEFECT, WRONG_INPUT = 1, 2
 """Exit statuses, beside 0 for done and 130 for interrupted."""
-ROOM_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 ACCESS_ERRNOS = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -45,6 +46,7 @@ def report_error(error: Exception) -> int:
     """Print on stderr what went wrong and what to type next, one line each; return the exit status."""
     from sightx_cli.console import print_error
 
+    error = build_shortage(error) or error
     if isinstance(error, SightXError):
         print_error(error.message, error.hint, error.faults if isinstance(error, RecipeError) else ())
         return error.exit_code
@@ -54,7 +56,9 @@ def report_error(error: Exception) -> int:
         print_error(f"no space left on the disk{_name_file(error)}", "free some space, or write to another disk")
         return WRONG_INPUT
     if isinstance(error, OSError) and error.errno in ACCESS_ERRNOS:
-        print_error(f"permission denied{_name_file(error)}", f"see who has access: ls -ld {error.filename or '.'}")
+        print_error(
+            f"permission denied{_name_file(error)}", f"see who has access: ls -ld {quote(error.filename or '.')}"
+        )
         return WRONG_INPUT
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"

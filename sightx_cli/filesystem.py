@@ -24,6 +24,9 @@ KINDS = {
 }
 """What a path may be beside an ordinary file."""
 
+ROOM_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What the system says where a disk, a quota or a file's allowance is full."""
+
 LOCK = ".lock"
 """The file by which a folder is locked."""
 
@@ -146,6 +149,15 @@ def _lock(file: IO[str]) -> None:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Tell whether an error, or what caused it, is a disk that is full."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in ROOM_ERRNOS:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def exchange_folders(one: Path, other: Path) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightx_cli.data.readers import list_suffixes
-from sightx_cli.errors import DataError
+from sightx_cli.errors import DataError, quote
 
 _OTHER_IMAGES = frozenset(
     ".dcm .dicom .nii .nrrd .mha .mhd .jp2 .j2k .avif .heic .heif .svs .ndpi .czi .raw .dng .cr2 .nef .npy".split()  # noqa: SIM905
@@ -66,7 +66,7 @@ def list_folder(folder: Path) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[
     except OSError as error:
         raise DataError(
             f"the folder {folder} cannot be read: {error.strerror}",
-            f"check its permissions: ls -ld '{folder}'",
+            f"check its permissions: ls -ld {quote(folder)}",
         ) from error
     folders = [entry for entry in shown if _is_folder(entry)]
     return folders, [entry for entry in shown if not _is_folder(entry)]
@@ -106,7 +106,7 @@ def mark_visited(folder: Path, listing: Listing) -> bool:
         state = folder.stat()
     except OSError as error:
         raise DataError(
-            f"the folder {folder} cannot be read: {error.strerror}", f"check its permissions: ls -ld '{folder}'"
+            f"the folder {folder} cannot be read: {error.strerror}", f"check its permissions: ls -ld {quote(folder)}"
         ) from error
     identity = (state.st_dev, state.st_ino)
     if identity in listing.visited:

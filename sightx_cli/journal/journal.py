@@ -91,12 +91,16 @@ class Journal:
         self.facts["points"] = [point.to_json() for point in whole]
         return whole[-1] if whole else None
 
+    @property
+    def result(self) -> Path:
+        """The folder that the finished run is written to before it is the run."""
+        return self.checkpoint / RESULT
+
     def make_result_folder(self) -> Path:
         """Make the empty folder that the finished run is written to."""
-        result = self.checkpoint / RESULT
-        shutil.rmtree(result, ignore_errors=True)
-        result.mkdir(parents=True)
-        return result
+        shutil.rmtree(self.result, ignore_errors=True)
+        self.result.mkdir(parents=True)
+        return self.result
 
     def finish(self, result: Path, stopped: bool) -> Path:
         """Let the result be the run; returns its folder. A run that was stopped keeps the journal, to go on from."""

@@ -52,7 +52,7 @@ def write_decisions(preparation: Preparation, journal: Journal) -> None:
     frame = preparation.frame
     images = {name: frame[name].tolist() if name in frame else [""] * len(frame) for name in COLUMNS}
     found = {
-        "recipe": preparation.recipe.model_dump_json(exclude_unset=True),
+        "recipe": preparation.recipe.model_dump_json(exclude_unset=True, warnings="none"),
         "plan": plan_to_json(preparation.plan),
         "metric": preparation.metric,
         "task": preparation.task.to_json(),

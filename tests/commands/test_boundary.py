@@ -163,3 +163,10 @@ def test_the_shell_completes_recipes() -> None:
     shell = {"_SIGHTX_COMPLETE": "complete_bash", "COMP_WORDS": "sightx fit x --recipe medical-s", "COMP_CWORD": "4"}
     done = CliRunner().invoke(app, [], prog_name="sightx", env=shell)
     assert done.stdout.split() == ["medical-small"]
+
+
+def test_a_lack_of_memory_is_no_bug() -> None:
+    done = fail(MemoryError("Unable to allocate 71.1 PiB"))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "ran out" in done.stderr
+    assert "bug" not in done.stderr
