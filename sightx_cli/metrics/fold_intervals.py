@@ -74,7 +74,7 @@ def _take_mean(values: Sequence[float | None]) -> float | None:
 
 def _resample_folds(answers: Answers, fold_of: Integers, units: Integers, kind: str, seed: int) -> dict[str, Floats]:
     """Resample the mean over the folds of every figure: (resamples,) each, empty where it has no meaning."""
-    generator, resamples = np.random.default_rng(seed), count_resamples(answers)
+    generator, resamples = np.random.default_rng(seed), count_resamples(len(answers.truth))
     found: dict[str, list[Floats]] = {name: [] for name in METRICS}
     for fold in np.unique(fold_of):
         here = fold_of == fold

@@ -42,7 +42,7 @@ def measure_intervals(
     """
     answers = check_answers(probabilities, targets, classes)
     count, units = len(answers.truth), number_units(together, len(answers.truth))
-    resampled = resample(answers, units, kind, np.random.default_rng(seed), count_resamples(answers))
+    resampled = resample(answers, units, kind, np.random.default_rng(seed), count_resamples(count))
     independent, rarest = count_units(answers, units)
     intervals: dict[str, Interval | None] = {}
     for name, metric in METRICS.items():
@@ -97,9 +97,22 @@ def measure_wilson(right: int, total: int) -> Interval:
     return float(low), float(high)
 
 
-def count_resamples(answers: Answers) -> int:
-    """Return how many resamples to draw from this many answers."""
-    return int(np.clip(MAX_WORK // len(answers.truth), MIN_RESAMPLES, RESAMPLES))
+def count_resamples(images: int) -> int:
+    """Return how many resamples to draw of this many images."""
+    return int(np.clip(MAX_WORK // images, MIN_RESAMPLES, RESAMPLES))
+
+
+def is_linearised(images: int, classes: int, resamples: int) -> bool:
+    """Tell whether a figure that counts ranks in each class is linearised, and not counted anew in each resample."""
+    return images * classes * resamples > MAX_WORK
+
+
+def describe_bounds(images: int, classes: int) -> str:
+    """Say what bounds the work of the intervals of so many images and classes; "" where nothing has to."""
+    resamples = count_resamples(images)
+    said = ["that of ROC AUC is linearised (DeLong)"] * is_linearised(images, classes, resamples)
+    said += [f"{resamples:,} resamples and not {RESAMPLES:,}"] * (resamples < RESAMPLES)
+    return f"95 % intervals of {images:,} images in {classes:,} classes: {', '.join(said)}" if said else ""
 
 
 def resample(
@@ -112,7 +125,7 @@ def resample(
     """
     drawn: dict[str, list[Floats]] = {name: [] for name in METRICS}
     applicable = [metric for metric in METRICS.values() if kind in metric.kinds]
-    is_large = answers.scores.size * resamples > MAX_WORK
+    is_large = is_linearised(len(answers.truth), answers.classes, resamples)
     linear = {metric.name: metric.linearise(answers) for metric in applicable if is_large and metric.linearise}
     block = int(np.clip(_BLOCK_WEIGHTS // len(answers.truth), 1, _BLOCK))
     for start in range(0, resamples, block):

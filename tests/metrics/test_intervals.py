@@ -159,3 +159,11 @@ def test_with_many_classes_no_resample_ranks_them_all_anew() -> None:
         patch.setattr("sightx_cli.metrics.registry._weigh_area", count)
         resample(answers, np.arange(images), "single-label", generator, 1000)
     assert calls == 0
+
+
+def test_what_bounds_the_work_is_said() -> None:
+    assert module.describe_bounds(2_000, 10) == ""
+    assert module.describe_bounds(50_000, 1_000) == (
+        "95 % intervals of 50,000 images in 1,000 classes: that of ROC AUC is linearised (DeLong)"
+    )
+    assert module.describe_bounds(400_000, 2).endswith("linearised (DeLong), 500 resamples and not 1,000")
