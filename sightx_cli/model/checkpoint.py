@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sightx_cli.errors import WeightsError
@@ -89,3 +91,16 @@ def _list_numbers(value: Any) -> list[float]:
         return [float(number) for number in torch.as_tensor(value).flatten().tolist()]
     except (TypeError, ValueError, RuntimeError):
         return [float("nan")]
+
+
+def write_safetensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write tensors as safetensors. Raises OSError where the disk refuses, as for any other file."""
+    try:
+        save_file(tensors, path, metadata)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
+    # safetensors makes it private; it may be read by whoever may read its folder, as the user's umask says
+    path.chmod(path.parent.stat().st_mode & 0o666)

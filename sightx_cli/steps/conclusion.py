@@ -121,7 +121,7 @@ def measure_weights(session: Session) -> int:
 
 
 def check_room(folder: Path, session: Session, listener: Listener) -> None:
-    """Raise RunError before any work where the disk has no room for the bundle; warn where the journal may have none."""
+    """Raise RunError before any work where the disk has no room for the bundle; warn where the journal may not."""
     needed, free = measure_needed(session), shutil.disk_usage(folder).free
     if free >= needed:
         return

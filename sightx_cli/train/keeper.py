@@ -15,11 +15,11 @@ import torch
 from fastai.callback.core import Callback, CancelEpochException
 from fastai.learner import Learner
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sightx_cli.journal.journal import Journal
 from sightx_cli.journal.points import Point, write_point_file
+from sightx_cli.model.checkpoint import write_safetensors
 from sightx_cli.model.parameter_groups import build_stage_groups
 from sightx_cli.train.judge import Judge
 from sightx_cli.train.random_states import read_random_states, set_random_states
@@ -269,7 +269,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str,
     """Write tensors and facts as one safetensors file; returns its checksum. Raises OSError."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(facts, default=lambda value: value.tolist())
-    return write_point_file(path, lambda aside: save_file(plain, aside, {FACTS: text}))
+    return write_point_file(path, lambda aside: write_safetensors(plain, aside, {FACTS: text}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
