@@ -12,7 +12,7 @@ from typing import Any
 from sightx_cli import runs
 from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.bundle.predictor import load_predictor
-from sightx_cli.bundle.table import Begun, build_row, check_output, list_columns, writing_table
+from sightx_cli.bundle.table import Begun, build_row, check_output, describe_kept, list_columns, writing_table
 from sightx_cli.data.sources import list_unlabelled
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Listener, Silent
@@ -77,6 +77,11 @@ def predict(
         images_per_second=round((len(images) - table.resumed) / max(working, 1e-9), 1),
         counts=counts,
     )
+
+
+def describe_interrupted(output: Path) -> str:
+    """Say how much is kept of an interrupted prediction, such as "13 of 18 rows"; "" where there is none."""
+    return describe_kept(output)
 
 
 def identify(images: Sequence[tuple[str, str]], facts: BundleFacts) -> str:

@@ -7,8 +7,7 @@ import typer
 from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.talk import PlanTalk
 from sightx_cli.errors import SightXError
-from sightx_cli.results.fit import INTERRUPTED, TERMINATED
-from sightx_cli.startup.termination import Terminated, find_exit_status, heeding_termination
+from sightx_cli.startup.termination import INTERRUPTED, TERMINATED, Terminated, find_exit_status, heeding_termination
 from sightx_cli.steps.options import Options
 
 EXIT_STATUSES = {

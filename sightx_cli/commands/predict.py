@@ -75,9 +75,7 @@ def predict(
         with heeding_termination(), talk.listen() as listener:
             result = api.predict(sources, resume=resume, listener=listener, **options)  # type: ignore[arg-type]
     except KeyboardInterrupt as interrupt:
-        from sightx_cli.bundle.table import describe_kept
-
-        if kept := describe_kept(output):
+        if kept := api.describe_interrupted(output):
             print_next(write_resuming(sources, options), f"goes on: {kept} are kept")
         raise typer.Exit(find_exit_status(interrupt)) from interrupt
     talk.answer(result, show_predict)

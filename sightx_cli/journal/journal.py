@@ -177,7 +177,7 @@ def open_journal(folder: Path) -> tuple[Journal, str]:
     if facts["format"] != FORMAT_VERSION or facts["sightx"] != VERSION:
         raise RunError(
             f"--resume {folder}: was begun by sightx {facts['sightx']}, this is {VERSION}",
-            f"go on with sightx {facts['sightx']}, or start again",
+            "go on with that version, or start again",
         )
     lock = FolderLock(folder)
     try:

@@ -95,6 +95,8 @@ def _list_numbers(value: Any) -> list[float]:
 
 def write_safetensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
     """Write tensors as safetensors. Raises OSError where the disk refuses, as for any other file."""
+    path.touch()
+    mode = path.stat().st_mode
     try:
         save_file(tensors, path, metadata)
     except SafetensorError as error:
@@ -102,5 +104,4 @@ def write_safetensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str
         if number is None:
             raise
         raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
-    # safetensors makes it private; it may be read by whoever may read its folder, as the user's umask says
-    path.chmod(path.parent.stat().st_mode & 0o666)
+    path.chmod(mode)  # safetensors makes it private, whatever the user's umask says

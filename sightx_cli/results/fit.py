@@ -63,10 +63,6 @@ class BestEpoch:
     metric: str
 
 
-INTERRUPTED, TERMINATED = "interrupted", "terminated"
-"""Why a fit ended early: after Ctrl-C, after SIGTERM."""
-
-
 @dataclass(frozen=True)
 class FitResult:
     """A finished fit: where the run lies, what was decided, and what the final model does on the parts held out."""

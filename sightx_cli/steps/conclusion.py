@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightx_cli import runs
-from sightx_cli.engine.choice import EngineChoice
 from sightx_cli.errors import RunError
 from sightx_cli.filesystem import is_full
 from sightx_cli.journal.journal import Journal
 from sightx_cli.progress import Listener, Relay
 from sightx_cli.results.fit import BestEpoch, FitResult, PrefixFacts
 from sightx_cli.results.leaks import CopiesAcross
-from sightx_cli.steps.crossvalidation import Validated
 from sightx_cli.steps.preparation import Preparation
 
 if TYPE_CHECKING:
+    from sightx_cli.engine.choice import EngineChoice
+    from sightx_cli.steps.crossvalidation import Validated
     from sightx_cli.train.state import Session
 
 UNKEPT = PrefixFacts("none", None, "nothing is frozen, or --no-cache: every layer runs each epoch", False, 0)

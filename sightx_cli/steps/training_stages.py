@@ -10,8 +10,7 @@ from sightx_cli.errors import SightXError, TrainingError
 from sightx_cli.journal.journal import Journal
 from sightx_cli.machine import build_shortage
 from sightx_cli.progress import Listener
-from sightx_cli.results.fit import INTERRUPTED, TERMINATED
-from sightx_cli.startup.termination import Terminated
+from sightx_cli.startup.termination import name_interrupt
 from sightx_cli.steps.preparation import Preparation
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def train(preparation: Preparation, session: Session, journal: Journal, listener
     except KeyboardInterrupt as interrupt:
         if not session.best.figures:
             raise  # not one epoch is done: there is nothing to keep
-        stopped = TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
+        stopped = name_interrupt(interrupt)
     except Exception as error:
         recipe = preparation.recipe
         told: SightXError | None = build_shortage(error, "training", recipe.training.batch, recipe.image.size_px)
