@@ -7,6 +7,7 @@ container's, a batch job's or a service's.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from dataclasses import dataclass
@@ -15,6 +16,15 @@ from pathlib import Path
 CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 NO_LIMIT_BYTES = 2**60
 """cgroup version 1 reports a number near 2^63 when there is no limit."""
+SHORTAGES = {
+    "failed to map segment": "memory",  # the dynamic loader, while a library is imported
+    "cannot allocate memory": "memory",
+    "can't alloc": "memory",  # oneDNN, and torch
+    "bad_alloc": "memory",  # C++, as OpenVINO passes it on
+    "can't start new thread": "threads",
+    "resource temporarily unavailable": "threads",
+}
+"""What an error says, in lower case, where the system gave a process no more, and of what."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,16 @@ def measure_free_memory() -> int | None:
     rooms = [room for folder in list_groups("memory") if (room := _measure_room(folder)) is not None]
     free = _measure_pages("SC_AVPHYS_PAGES")
     return min([*rooms, *([] if free is None else [free])], default=None)
+
+
+def find_shortage(error: BaseException) -> str:
+    """Name what the system gave this process no more of, "memory" or "threads", by an error; "" for another error."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return "memory"
+    if not isinstance(error, ImportError | OSError | RuntimeError):
+        return ""
+    said = str(error).lower()
+    return next((what for words, what in SHORTAGES.items() if words in said), "")
 
 
 def list_groups(controller: str) -> list[Path]:

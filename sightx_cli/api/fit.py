@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightx_cli import runs
+from sightx_cli.filesystem import check_place
 from sightx_cli.progress import Listener, Relay
 from sightx_cli.recipe.plan import list_rows
 from sightx_cli.results.fit import BestEpoch, FitResult, PrefixFacts
@@ -30,6 +31,7 @@ def fit(options: Options, listener: Listener) -> FitResult:
     heard = Relay(listener)
     if options.out is not None:
         runs.choose_run_folder("", options.out, options.overwrite)  # refused before any work is done
+    check_place("--out", options.out or runs.RUNS / "new")
     preparation = prepare(options, heard)
     if options.recipe == "auto" and options.probe:
         from sightx_cli.steps.recipe_probe import probe_recipe
