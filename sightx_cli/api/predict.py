@@ -12,13 +12,15 @@ from typing import Any
 from sightx_cli import runs
 from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.bundle.predictor import load_predictor
-from sightx_cli.bundle.table import Begun, build_row, check_output, list_columns, writing_table
+from sightx_cli.bundle.table import Begun, build_row, check_output, describe_kept, list_columns, writing_table
 from sightx_cli.data.sources import list_unlabelled
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.results.predict import PredictResult
 from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.task.task import Task
+
+__all__ = ["describe_kept", "predict"]
 
 TASK = "predicting"
 

@@ -11,7 +11,7 @@ import typer
 
 from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.talk import Talk
-from sightx_cli.startup.termination import find_exit_status, heeding_termination
+from sightx_cli.commands.termination import find_exit_status, heeding_termination
 from sightx_cli.steps.options import RUN
 
 EXAMPLES = """\
@@ -75,9 +75,7 @@ def predict(
         with heeding_termination(), talk.listen() as listener:
             result = api.predict(sources, resume=resume, listener=listener, **options)  # type: ignore[arg-type]
     except KeyboardInterrupt as interrupt:
-        from sightx_cli.bundle.table import describe_kept
-
-        if kept := describe_kept(output):
+        if kept := api.describe_kept(output):
             print_next(write_resuming(sources, options), f"goes on: {kept} are kept")
         raise typer.Exit(find_exit_status(interrupt)) from interrupt
     talk.answer(result, show_predict)
