@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from sightx_cli.errors import SightXError
+from sightx_cli.errors import SightXError, UsageError
 
 KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -53,12 +53,21 @@ def check_ordinary(path: str | Path) -> None:
         raise OSError(errno.EINVAL, f"{kind}, not a file", str(path))
 
 
-def check_writable(folder: Path) -> None:
-    """Raise OSError where no folder or file can be made in a folder, which need not exist yet; leaves nothing."""
-    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
-    if not there.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
-    Path(tempfile.mkdtemp(prefix=".sightx-", dir=there)).rmdir()
+def check_place(option: str, path: Path) -> None:
+    """Check, before any work, that a file or folder can be made, with the folders above it; leaves nothing.
+
+    Raises UsageError, which names the option that said the path.
+    """
+    try:
+        with suppress(FileNotFoundError):
+            path.lstat()
+        above = next(one for one in path.absolute().parents if os.path.lexists(one))
+        if not above.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(above))
+        Path(tempfile.mkdtemp(prefix=".sightx-", dir=above)).rmdir()
+    except (OSError, ValueError) as error:  # ValueError: no file can have this name
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{option} {path}: cannot be written ({reason})", "name another place") from error
 
 
 @contextmanager

@@ -21,6 +21,15 @@ CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 MEMORY_FACTS = Path("/proc/meminfo")
 NO_LIMIT_BYTES = 2**60
 """cgroup version 1 reports a number near 2^63 when there is no limit."""
+SHORTAGES = {
+    "failed to map segment": "memory",  # the dynamic loader, while a library is imported
+    "cannot allocate memory": "memory",
+    "can't alloc": "memory",  # oneDNN, and torch
+    "bad_alloc": "memory",  # C++, as OpenVINO passes it on
+    "can't start new thread": "threads",
+    "resource temporarily unavailable": "threads",
+}
+"""What an error says, in lower case, where the system gave a process no more, and of what."""
 
 SMALLEST_HINT_PX = 96
 """No smaller images are suggested when memory runs out."""
@@ -154,6 +163,16 @@ def _name_memory() -> str:
         return "memory (RAM)"
     whose = "the container" if physical is not None and limit < physical else "this machine"
     return f"the memory of {whose} ({limit / 1e9:.1f} GB)"
+
+
+def find_shortage(error: BaseException) -> str:
+    """Name what the system gave this process no more of, "memory" or "threads", by an error; "" for another error."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return "memory"
+    if not isinstance(error, ImportError | OSError | RuntimeError):
+        return ""
+    said = str(error).lower()
+    return next((what for words, what in SHORTAGES.items() if words in said), "")
 
 
 def list_groups(controller: str) -> list[Path]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sightx_cli.filesystem import InUseError, check_ordinary, check_writable, locking
+from sightx_cli.errors import UsageError
+from sightx_cli.filesystem import InUseError, check_ordinary, check_place, locking
 
 HOLDER = """
 import sys
@@ -47,12 +48,15 @@ def test_a_file_and_a_link_to_one_are_ordinary(tmp_path: Path) -> None:
         check_ordinary(tmp_path / "none")
 
 
-def test_where_nothing_can_be_made_is_known_and_nothing_is_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["file/b", "loop/b", "lost/b", "a\0b/c", "n" * 300 + "/b", "/proc/x/b"])
+def test_where_nothing_can_be_made_is_known_and_nothing_is_left(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
-    check_writable(tmp_path / "a" / "b")
-    with pytest.raises(NotADirectoryError):
-        check_writable(tmp_path / "file" / "b")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "lost").symlink_to("nowhere")
+    check_place("--out", tmp_path / "a" / "b" / "c")
+    with pytest.raises(UsageError, match=r"^--out .*: cannot be written"):
+        check_place("--out", tmp_path / place)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "loop", "lost"]
 
 
 def test_a_lock_is_held_by_one_process_and_freed_by_its_death(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from sightx_cli import runs
+from sightx_cli.filesystem import check_place
 from sightx_cli.journal.journal import Journal
 from sightx_cli.machine import naming_shortage
 from sightx_cli.progress import Listener, Relay
@@ -30,6 +31,8 @@ def fit(options: Options, listener: Listener) -> FitResult:
     """
     began = time.perf_counter()
     heard = Relay(listener)
+    if options.resume is None:
+        check_place("--out", options.out or runs.RUNS / "new")
     with keeping_journal(options, heard) as (journal, options):
         if journal.has_decisions:
             preparation = recall_preparation(journal, options, heard)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sightx_cli import runs
 from sightx_cli.errors import UsageError
+from sightx_cli.filesystem import check_place
 from sightx_cli.machine import naming_shortage
 from sightx_cli.progress import Listener
 from sightx_cli.recipe.parts import TrainingStage
@@ -30,6 +31,7 @@ def find_lr(options: Options, listener: Listener) -> LrFindResult:
     if options.rate is not None:
         raise UsageError("--rate is what lr-find finds", "leave --rate out")
     plot = runs.choose_picture("lr-find", options.out, options.overwrite)
+    check_place("--out", plot)
     preparation = prepare(replace(options, folds=0), listener)
     chosen = choose_stage(preparation.recipe, options.stage)
     from sightx_cli.steps.session import build_session

@@ -20,6 +20,8 @@ from sightx_cli.results.predict import PredictResult
 from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.task.task import Task
 
+__all__ = ["describe_kept", "predict"]
+
 TASK = "predicting"
 
 
@@ -77,11 +79,6 @@ def predict(
         images_per_second=round((len(images) - table.resumed) / max(working, 1e-9), 1),
         counts=counts,
     )
-
-
-def describe_interrupted(output: Path) -> str:
-    """Say how much is kept of an interrupted prediction, such as "13 of 18 rows"; "" where there is none."""
-    return describe_kept(output)
 
 
 def identify(images: Sequence[tuple[str, str]], facts: BundleFacts) -> str:

@@ -16,7 +16,7 @@ from sightx_cli import runs
 from sightx_cli.bundle.predictor import Prediction
 from sightx_cli.data.cells import shield_cell
 from sightx_cli.errors import UsageError, quote
-from sightx_cli.filesystem import InUseError, check_writable, locking
+from sightx_cli.filesystem import InUseError, check_place, locking
 from sightx_cli.task.task import Task
 
 SUFFIXES = (".csv", ".parquet", ".jsonl")
@@ -61,14 +61,7 @@ def check_output(output: Path, overwrite: bool, resume: bool = False) -> None:
             f"--output {output}: an interrupted prediction is there, {kept}",
             "add --resume to go on with it, or --overwrite to start over",
         )
-    try:
-        check_writable(output.absolute().parent)
-    except OSError as error:
-        raise _build_write_error(output, error) from error
-
-
-def _build_write_error(output: Path, error: OSError) -> UsageError:
-    return UsageError(f"--output {output}: cannot be written ({error.strerror})", "name another place")
+    check_place("--output", output)
 
 
 def find_parts(output: Path) -> Path:

@@ -75,7 +75,7 @@ def predict(
         with heeding_termination(), talk.listen() as listener:
             result = api.predict(sources, resume=resume, listener=listener, **options)  # type: ignore[arg-type]
     except KeyboardInterrupt as interrupt:
-        if kept := api.describe_interrupted(output):
+        if kept := api.describe_kept(output):
             print_next(write_resuming(sources, options), f"goes on: {kept} are kept")
         raise typer.Exit(find_exit_status(interrupt)) from interrupt
     talk.answer(result, show_predict)

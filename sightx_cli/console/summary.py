@@ -143,12 +143,13 @@ def _print_unreadable(console: Console, count: int, what: str, lines: Sequence[s
 
 def show_cache(listing: CacheListing) -> None:
     """Show the cached features, the most recently used first, and the disk space they take."""
-    rows = [
-        (entry.name, format_bytes(entry.bytes_on_disk), f"{entry.last_used:%Y-%m-%d %H:%M}", entry.what)
-        for entry in listing.entries
-    ]
-    if rows:
-        print_table("", ("name", "size", "last used", "contents"), rows)
+    for title, entries in (("", listing.entries), ("elsewhere", listing.elsewhere)):
+        rows = [
+            (entry.name, format_bytes(entry.bytes_on_disk), f"{entry.last_used:%Y-%m-%d %H:%M}", entry.what)
+            for entry in entries
+        ]
+        if rows:
+            print_table(title, ("name", "size", "last used", "contents"), rows)
     open_console(stderr=False).print(
         Text(f"{format_bytes(listing.total_bytes)} of {format_bytes(listing.budget_bytes)}   ", "bold").append(
             str(listing.folder), "default"

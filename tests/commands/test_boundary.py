@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,11 +107,53 @@ def test_a_full_disk_exits_2_and_names_the_file(code: int) -> None:
     assert done.stderr.startswith("error: no space left on the disk: runs/x/metrics.json\nhint:")
 
 
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENAMETOOLONG, errno.EMFILE, errno.ESTALE])
+def test_a_failing_disk_exits_2_and_names_the_file(code: int) -> None:
+    done = fail(OSError(code, "it failed", "/scans/a.png"))
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: it failed: /scans/a.png\nhint:")
+
+
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM, errno.EROFS])
 def test_missing_permission_exits_2_and_names_the_folder(code: int) -> None:
     done = fail(OSError(code, "denied", "/scans"))
     assert done.exit_code == 2
     assert done.stderr.startswith("error: permission denied: /scans\nhint:")
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (MemoryError(), "memory"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory"),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "memory"),
+        (OSError("libcublasLt.so.13: failed to map segment from shared object"), "memory"),
+        (RuntimeError("Exception from src/inference/src/dev/plugin.cpp:54:\nstd::bad_alloc"), "memory"),
+        (RuntimeError("Exception from src/inference/src/dev/plugin.cpp:54: can't alloc"), "memory"),
+        (RuntimeError("can't start new thread"), "threads"),
+    ],
+    ids=str,
+)
+def test_a_shortage_is_called_by_its_name(error: Exception, what: str) -> None:
+    done = fail(error)
+    assert (done.exit_code, done.stdout) == (2, "")
+    message, hint = done.stderr.splitlines()
+    assert message == f"error: too little memory: the system gave this process no more {what}"
+    assert "ulimit" in hint
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to RLIMIT_AS")
+@pytest.mark.parametrize("words", ["fit {photos} --no-probe", "inspect {photos}"])
+def test_too_little_memory_to_load_the_libraries_is_one_line(
+    photo_folder: Callable[..., Path], tmp_path: Path, words: str
+) -> None:
+    line = f'"{sys.executable}" -m sightx_cli {words.format(photos=photo_folder())}'
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -v 1000000; cd {tmp_path}; {line}"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert [line for line in done.stderr.splitlines() if line.startswith("error: too little memory")]
+    assert "Traceback" not in done.stderr
 
 
 def test_ctrl_c_exits_130_with_a_word_and_no_traceback() -> None:
