@@ -14,7 +14,7 @@ from sightx_cli.commands import audit, cache, demo, fit, inspect, lr_find, predi
 from sightx_cli.commands.base import Commands
 from sightx_cli.errors import RecipeError, SightXError, quote
 from sightx_cli.filesystem import ROOM_ERRNOS
-from sightx_cli.machine import build_shortage, find_shortage
+from sightx_cli.machine import build_shortage, is_thread_shortage
 from sightx_cli.startup.exit import leave
 from sightx_cli.startup.process import settle_process
 from sightx_cli.startup.streams import settle_streams
@@ -65,10 +65,10 @@ def report_error(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in SYSTEM_ERRNOS:
         print_error(f"{error.strerror}{_name_file(error)}", "see what is there, and what the disk reports: dmesg")
         return WRONG_INPUT
-    if shortage := find_shortage(error):
+    if is_thread_shortage(error):
         print_error(
-            f"too little memory: the system gave this process no more {shortage}",
-            "close other programs, or raise its limit: ulimit -v, ulimit -u, or that of its container",
+            "too few threads: the system gave this process no more",
+            "close other programs, or raise its limit: ulimit -u, or that of its container",
         )
         return WRONG_INPUT
     last = traceback.extract_tb(error.__traceback__)[-1]

@@ -21,15 +21,8 @@ CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 MEMORY_FACTS = Path("/proc/meminfo")
 NO_LIMIT_BYTES = 2**60
 """cgroup version 1 reports a number near 2^63 when there is no limit."""
-SHORTAGES = {
-    "failed to map segment": "memory",  # the dynamic loader, while a library is imported
-    "cannot allocate memory": "memory",
-    "can't alloc": "memory",  # oneDNN, and torch
-    "bad_alloc": "memory",  # C++, as OpenVINO passes it on
-    "can't start new thread": "threads",
-    "resource temporarily unavailable": "threads",
-}
-"""What an error says, in lower case, where the system gave a process no more, and of what."""
+SAID_OF_THREADS = ("can't start new thread", "resource temporarily unavailable")
+"""What an error says, in lower case, where the system gave a process no more threads."""
 
 SMALLEST_HINT_PX = 96
 """No smaller images are suggested when memory runs out."""
@@ -37,9 +30,11 @@ SMALLEST_HINT_PX = 96
 SAID_OF_SHORTAGE = (
     *("out of memory", "not enough memory", "insufficient memory", "can't allocate memory", "cannot allocate memory"),
     *("failed to allocate", "could not allocate", "alloc_failed", "bad_alloc", "bad allocation"),
+    *("can't alloc", "failed to map segment"),
 )
 """What torch ("DefaultCPUAllocator: can't allocate memory", on Windows "not enough memory"), CUDA and cuBLAS
-("out of memory", "CUBLAS_STATUS_ALLOC_FAILED"), MPS and OpenVINO ("std::bad_alloc") say, as a RuntimeError."""
+("out of memory", "CUBLAS_STATUS_ALLOC_FAILED"), MPS, OpenVINO ("std::bad_alloc") and oneDNN ("can't alloc") say as a
+RuntimeError, and the dynamic loader ("failed to map segment") while a library is imported."""
 SAID_OF_GPU = ("cuda", "cublas", "cudnn", "hip ", "mps ", "xpu", "gpu")
 
 
@@ -110,8 +105,10 @@ def find_memory_shortage(error: BaseException | None) -> str | None:
         seen.add(id(error))
         said = str(error).lower()
         named = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
-        worded = isinstance(error, RuntimeError) and any(words in said for words in SAID_OF_SHORTAGE)
-        if named or (worded and any(words in said for words in SAID_OF_GPU)):
+        worded = any(words in said for words in SAID_OF_SHORTAGE)
+        worded = worded and isinstance(error, RuntimeError | ImportError | OSError)
+        of_gpu = isinstance(error, RuntimeError) and any(words in said for words in SAID_OF_GPU)
+        if named or (worded and of_gpu):
             return "the memory of the GPU"
         if worded or isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
             return _name_memory()
@@ -165,14 +162,10 @@ def _name_memory() -> str:
     return f"the memory of {whose} ({limit / 1e9:.1f} GB)"
 
 
-def find_shortage(error: BaseException) -> str:
-    """Name what the system gave this process no more of, "memory" or "threads", by an error; "" for another error."""
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        return "memory"
-    if not isinstance(error, ImportError | OSError | RuntimeError):
-        return ""
+def is_thread_shortage(error: BaseException) -> bool:
+    """Tell whether an error means that the system gave this process no more threads."""
     said = str(error).lower()
-    return next((what for words, what in SHORTAGES.items() if words in said), "")
+    return isinstance(error, OSError | RuntimeError) and any(words in said for words in SAID_OF_THREADS)
 
 
 def list_groups(controller: str) -> list[Path]:

@@ -138,8 +138,8 @@ def test_a_shortage_is_called_by_its_name(error: Exception, what: str) -> None:
     done = fail(error)
     assert (done.exit_code, done.stdout) == (2, "")
     message, hint = done.stderr.splitlines()
-    assert message == f"error: too little memory: the system gave this process no more {what}"
-    assert "ulimit" in hint
+    assert what in message
+    assert "close other programs" in hint
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to RLIMIT_AS")
@@ -152,7 +152,8 @@ def test_too_little_memory_to_load_the_libraries_is_one_line(
         ["bash", "-c", f"ulimit -v 1000000; cd {tmp_path}; {line}"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert [line for line in done.stderr.splitlines() if line.startswith("error: too little memory")]
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert errors == ["error: the memory that this process is allowed (1.0 GB, ulimit -v) ran out"]
     assert "Traceback" not in done.stderr
 
 
