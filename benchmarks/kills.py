@@ -7,8 +7,8 @@ The fit has three stages, on 60 of scikit-learn's handwritten digits at 96 px (o
 Each time it starts in a process of its own, with a cache of its own, and gets SIGKILL, SIGINT or SIGTERM at a moment
 drawn from the whole of its duration; half of those that go on are killed once more. What is unfinished is resumed;
 where nothing is left to resume it starts again. For `--full-disk` the folder of the run, the cache and the temporary
-folder lie in turn on a tmpfs with room for a random part of what they need, which has room again afterwards
-(`unshare -rm`).
+folder lie in turn on a tmpfs (`unshare -rm`) that has little room, from the start or from a random moment on, and room
+again afterwards.
 
 The process is forked from one that has imported everything, so that a moment is one of the fit and not of its imports:
 what runs in it is the command. Prints a table for README.md, and one line of JSON for whatever is not as it should be.
@@ -22,6 +22,7 @@ import collections
 import csv
 import importlib
 import json
+import math
 import os
 import random
 import shutil
@@ -30,7 +31,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,12 @@ IMPORTED = ("model.classifier", "train.stage_runs", "steps.run_files", "steps.ev
 DONE, DEFECT, REFUSED, STOPPED = 0, 1, 2, 130
 SAME = ("metrics.json", "bundle/weights.safetensors", "split.csv")
 HARMS = {"SIGKILL": signal.SIGKILL, "SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM}
+Harm = Callable[[int], object]
+"""What is done to a process, by its id."""
 PLACES = ("runs", "cache", "tmp")
 """Of a trial: what its folders are for."""
-MEGABYTE = 1 << 20
+MEGABYTE, AMPLE = 1 << 20, 2 << 30
+"""Bytes; as much as nothing here needs."""
 
 
 class Trial:
@@ -76,18 +80,19 @@ class Trial:
         finally:
             os._exit(99)
 
-    def call(self, *words: str | Path, after: float | None = None, harm: int = signal.SIGKILL) -> int:
-        """Run the command, and send it a signal after some seconds; returns its status, negative for a signal."""
-        process, end = self.start(*words), time.perf_counter() + (after if after is not None else 1e9)
+    def call(self, *words: str | Path, after: float = math.inf, harm: Harm | None = None) -> int:
+        """Run the command, and harm its process after some seconds; returns its status, negative for a signal."""
+        process, end = self.start(*words), time.perf_counter() + after
         while time.perf_counter() < end:
             found, status = os.waitpid(process, os.WNOHANG)
             if found:
                 return os.waitstatus_to_exitcode(status)
             time.sleep(0.002)
-        os.kill(process, harm)
+        if harm is not None:
+            harm(process)
         return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
-    def fit(self, after: float | None = None, harm: int = signal.SIGKILL) -> tuple[str, int]:
+    def fit(self, after: float = math.inf, harm: Harm | None = None) -> tuple[str, int]:
         """Begin, or go on with what there is; returns which, and the status."""
         if (self.run / "journal.json").exists():
             return "resumed", self.call("fit", "--resume", self.run, after=after, harm=harm)
@@ -203,7 +208,7 @@ def kill(trial: Trial, harm: int, seconds: float, chance: random.Random, counts:
     """Begin a fit and kill it, half of them twice; returns what is wrong afterwards."""
     wrong: list[str] = []
     for again in range(chance.choice((1, 2))):
-        how, status = trial.fit(chance.uniform(0, seconds), harm)
+        how, status = trial.fit(chance.uniform(0, seconds), lambda process: os.kill(process, harm))
         counts["resumed"] += how == "resumed"
         counts["ended before"] += status == DONE and not again
         wrong += check_stop(trial, status, (DONE, -harm, STOPPED), counts)
@@ -213,12 +218,24 @@ def kill(trial: Trial, harm: int, seconds: float, chance: random.Random, counts:
     return wrong
 
 
-def fill(trial: Trial, place: str, room: int, counts: collections.Counter[str]) -> list[str]:
-    """Run a fit with little room in one place, which has room again afterwards; returns what is wrong then."""
+def fill(trial: Trial, place: str, room: int, after: float, counts: collections.Counter[str]) -> list[str]:
+    """Run a fit with little room in one place, from the start (`after` is 0) or from some seconds on.
+
+    There is room again afterwards; returns what is wrong then.
+    """
     target = trial.folder / place
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "none", target], check=True)
-    _, status = trial.fit()
-    subprocess.run(["mount", "-o", "remount,size=2g", target], check=True)
+
+    def resize(size: int) -> None:
+        subprocess.run(["mount", "-o", f"remount,size={size}", target], check=True)
+
+    size = room if after == 0 else AMPLE
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", target], check=True)
+    _, status = trial.fit(after, lambda _: resize(trial.measure_bytes(place) + room) if after else None)
+    resize(AMPLE)
+    elsewhere = trial.folder / f"sightx-{trial.run.name}"
+    if elsewhere.exists():  # where SightX writes a run whose own disk is full
+        counts["elsewhere"] += 1
+        trial.run = elsewhere
     counts["killed"] += status != DONE
     counts["ended before"] += status == DONE
     return check_stop(trial, status, (DONE, REFUSED), counts)
@@ -243,12 +260,13 @@ def main() -> None:
     work = Path(options.work or tempfile.mkdtemp(prefix="kills-")).absolute()
     data = options.data.absolute() if options.data else make_data(work / "data")
     warm, reference = (Trial(work / name, data) for name in ("warm", "whole"))
-    warm.fit()
-    began = time.perf_counter()
-    _, status = reference.fit()
-    seconds = time.perf_counter() - began
-    if status != DONE:
-        raise SystemExit(f"the fit itself fails with {status}: {reference.folder / 'said.txt'}")
+    seconds = math.inf
+    for trial in (warm, reference):
+        began = time.perf_counter()
+        _, status = trial.fit()
+        seconds = min(seconds, time.perf_counter() - began)
+        if status != DONE:
+            raise SystemExit(f"the fit itself fails with {status}: {trial.folder / 'said.txt'}")
     whole, files = reference.read(), reference.list_files()
     print(f"one fit: {seconds:.1f} s, in {work}", file=sys.stderr, flush=True)
 
@@ -263,8 +281,10 @@ def main() -> None:
             if name in HARMS:
                 wrong = kill(trial, HARMS[name], seconds, chance, counts)
             else:
-                needed = max(3 * reference.measure_bytes(place), MEGABYTE)
-                wrong = fill(trial, place, int(chance.uniform(0, 1) ** 2 * needed) + 4096, counts)
+                most = max(reference.measure_bytes(place), MEGABYTE)
+                after = 0.0 if number // len(PLACES) % 2 else chance.uniform(0, seconds)
+                room = chance.uniform(1, 3) * most if after == 0 else chance.uniform(0, 1) ** 2 * most
+                wrong = fill(trial, place, int(room) + 4096, after, counts)
             result = finish(trial, whole, files, counts)
             if wrong or result:
                 faults.append({"trial": trial.folder.name, "place": place, "stop": wrong, **result})
@@ -282,7 +302,7 @@ def main() -> None:
 
 def write_table(rows: dict[str, collections.Counter[str]]) -> str:
     """Write the counts as a table of Markdown."""
-    columns = ("times", "killed", "ended before", "resumed", "begun", "the same", "taken for whole")
+    columns = ("times", "killed", "ended before", "resumed", "begun", "elsewhere", "the same", "taken for whole")
     columns += tuple(f"left in {place}" for place in PLACES)
     lines = [f"| | {' | '.join(columns)} |", f"|---{'|---' * len(columns)}|"]
     lines += [f"| {name} | {' | '.join(str(counts[one]) for one in columns)} |" for name, counts in rows.items()]

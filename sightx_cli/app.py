@@ -12,16 +12,20 @@ import typer
 
 from sightx_cli.commands import audit, cache, demo, fit, inspect, lr_find, predict, probe, recipes
 from sightx_cli.commands.base import Commands
-from sightx_cli.errors import RecipeError, SightXError
+from sightx_cli.errors import RecipeError, SightXError, quote
+from sightx_cli.filesystem import ROOM_ERRNOS
+from sightx_cli.machine import build_shortage, is_thread_shortage
 from sightx_cli.startup.exit import leave
 from sightx_cli.startup.process import settle_process
+from sightx_cli.startup.streams import settle_streams
 from sightx_cli.startup.typer_flags import LightGroup
 from sightx_cli.version import VERSION
 
 OUR_DEFECT, WRONG_INPUT = 1, 2
 """Exit statuses, beside 0 for done and 130 for interrupted."""
-ROOM_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 ACCESS_ERRNOS = {errno.EACCES, errno.EPERM, errno.EROFS}
+SYSTEM_ERRNOS = {errno.EIO, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENODEV, errno.ETIMEDOUT}
+"""What a disk, a network disk or the system's limits report, whatever we do."""
 
 
 class Boundary(LightGroup):
@@ -44,6 +48,7 @@ def report_error(error: Exception) -> int:
     """Print on stderr what went wrong and what to type next, one line each; return the exit status."""
     from sightx_cli.console import print_error
 
+    error = build_shortage(error) or error
     if isinstance(error, SightXError):
         print_error(error.message, error.hint, error.faults if isinstance(error, RecipeError) else ())
         return error.exit_code
@@ -53,7 +58,18 @@ def report_error(error: Exception) -> int:
         print_error(f"no space left on the disk{_name_file(error)}", "free some space, or write to another disk")
         return WRONG_INPUT
     if isinstance(error, OSError) and error.errno in ACCESS_ERRNOS:
-        print_error(f"permission denied{_name_file(error)}", f"see who has access: ls -ld {error.filename or '.'}")
+        print_error(
+            f"permission denied{_name_file(error)}", f"see who has access: ls -ld {quote(error.filename or '.')}"
+        )
+        return WRONG_INPUT
+    if isinstance(error, OSError) and error.errno in SYSTEM_ERRNOS:
+        print_error(f"{error.strerror}{_name_file(error)}", "see what is there, and what the disk reports: dmesg")
+        return WRONG_INPUT
+    if is_thread_shortage(error):
+        print_error(
+            "too few threads: the system gave this process no more",
+            "close other programs, or raise its limit: ulimit -u, or that of its container",
+        )
         return WRONG_INPUT
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
@@ -129,8 +145,8 @@ app.add_typer(cache.app, name="cache", rich_help_panel=KEEP)
 
 def main() -> None:
     """Run `sightx`, in a process that is its own."""
+    settle_streams()
     settle_process()
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a file name need not be text
     try:
         app()
     except SystemExit as done:

@@ -1,20 +1,87 @@
-"""What file systems do besides reading and writing: locks, exchanging two folders, waiting for the disk."""
+"""What file systems do besides reading and writing: kinds of files, locks, exchanging folders, waiting for the disk."""
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
+import errno
 import os
+import stat
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-LOCK = ".lock"
-"""The file that is locked, in the folder."""
+from sightx_cli.errors import SightXError, UsageError
 
+KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
+"""What a path may be beside an ordinary file."""
+
+ROOM_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What the system says where a disk, a quota or a file's allowance is full."""
+
+LOCK = ".lock"
+"""The file by which a folder is locked."""
 
 AT_CURRENT_FOLDER, RENAME_EXCHANGE = -100, 2
 """Linux's AT_FDCWD and RENAME_EXCHANGE, for renameat2(2)."""
+
+
+class InUseError(SightXError):
+    """Another process has the lock; `holder` is its number, or empty where that cannot be read."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"in use by process {holder}" if holder else "in use by another process")
+        self.holder = holder
+
+
+def find_kind(state: os.stat_result) -> str:
+    """Name what a path is beside an ordinary file, such as "a named pipe"; "" for an ordinary file."""
+    return "" if stat.S_ISREG(state.st_mode) else KINDS.get(stat.S_IFMT(state.st_mode), "something else")
+
+
+def check_ordinary(path: str | Path) -> None:
+    """Raise OSError, with words for the user, for anything but an ordinary file: reading a pipe may never end."""
+    if kind := find_kind(Path(path).stat()):
+        raise OSError(errno.EINVAL, f"{kind}, not a file", str(path))
+
+
+def check_place(option: str, path: Path) -> None:
+    """Check, before any work, that a file or folder can be made, with the folders above it; leaves nothing.
+
+    Raises UsageError, which names the option that said the path.
+    """
+    try:
+        with suppress(FileNotFoundError):
+            path.lstat()
+        above = next(one for one in path.absolute().parents if os.path.lexists(one))
+        if not above.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(above))
+        Path(tempfile.mkdtemp(prefix=".sightx-", dir=above)).rmdir()
+    except (OSError, ValueError) as error:  # ValueError: no file can have this name
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{option} {path}: cannot be written ({reason})", "name another place") from error
+
+
+@contextmanager
+def locking(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, which is made with its folder, while the block runs; the system frees it at any death.
+
+    The block may delete the file. Raises InUseError where another process (or another call) holds it, OSError where
+    the file cannot be made.
+    """
+    file = _open_locked(path)
+    try:
+        yield
+    finally:
+        file.close()
 
 
 class FolderLock:
@@ -22,63 +89,89 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / LOCK
-        self._file: IO[bytes] | None = None
+        self._file: IO[str] | None = None
 
     def take(self) -> bool:
         """Take the lock; False where another process holds it. Raises OSError where the folder cannot be written."""
-        if self._file is not None:
-            return True
-        while True:
-            file = self.path.open("ab")
-            if not _lock(file):
-                file.close()
-                return False
-            if self._names(file):
-                self._file = file
-                return True
-            file.close()  # the process that held it removed the file between the two calls: a new one counts
-
-    def _names(self, file: IO[bytes]) -> bool:
         try:
-            return os.path.samestat(os.fstat(file.fileno()), self.path.stat())
-        except FileNotFoundError:
+            self._file = self._file or _open_locked(self.path)
+        except InUseError:
             return False
+        return True
 
     def release(self) -> None:
         """Give the lock back, if it is held, and remove its file."""
         if self._file is None:
             return
-        if sys.platform != "win32":  # there an open file cannot be removed
+        with suppress(OSError):  # Windows removes no file that is open
             self.path.unlink(missing_ok=True)
         self._file.close()
         self._file = None
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             self.path.unlink(missing_ok=True)
 
 
 def is_locked(folder: Path) -> bool:
     """Tell whether a process holds the folder's lock. Where that cannot be asked, nobody does."""
     try:
-        with (folder / LOCK).open("r+b") as file:
-            return not _lock(file)
-    except OSError:
+        with (folder / LOCK).open("r+", encoding="ascii") as file:
+            _lock(file)
+    except FileNotFoundError:
         return False
+    except OSError as error:
+        return error.errno in (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
+    return False
 
 
-def _lock(file: IO[bytes]) -> bool:
-    """Lock a file without waiting; False where another process has it. Closing the file gives the lock back."""
+def _open_locked(path: Path) -> IO[str]:
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file = path.open("a+", encoding="ascii")
+        except FileNotFoundError:  # its folder was removed between these two lines, by the one that finished
+            continue
+        try:
+            _lock(file)
+        except OSError as error:
+            file.seek(0)
+            holder = file.read(20).strip()
+            file.close()
+            raise InUseError(holder) from error
+        if _is_at(path, file):
+            with suppress(OSError):  # on a full disk it cannot be told who has the lock
+                os.ftruncate(file.fileno(), 0)
+                os.write(file.fileno(), str(os.getpid()).encode("ascii"))
+            return file
+        file.close()  # the lock of a file that is deleted keeps nobody out
+
+
+def _is_at(path: Path, file: IO[str]) -> bool:
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
         return False
-    return True
+
+
+def _lock(file: IO[str]) -> None:
+    """Lock a file without waiting; raises OSError where it is locked."""
+    if os.name == "nt":
+        import msvcrt
+
+        file.seek(2**30)  # beyond the text, which others may read
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Tell whether an error, or what caused it, is a disk that is full."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in ROOM_ERRNOS:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def exchange_folders(one: Path, other: Path) -> bool:

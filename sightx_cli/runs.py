@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sightx_cli.errors import RunError, UsageError
+from sightx_cli.errors import RunError, UsageError, quote
 from sightx_cli.filesystem import FolderLock, exchange_folders, is_locked
 
 RUNS = Path("runs")
@@ -87,7 +87,7 @@ def choose_picture(command: str, out: Path | None, overwrite: bool) -> Path:
     if out is None:
         return find_free((RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-{command}.png").absolute())
     if out.is_file() and out.suffix.lower() != ".png":
-        raise UsageError(f"--out {out}: is a file and no .png", f"--out {out.with_suffix('.png')}, or a folder")
+        raise UsageError(f"--out {out}: is a file and no .png", f"--out {quote(out.with_suffix('.png'))}, or a folder")
     picture = out if out.suffix.lower() == ".png" else out / f"{command}.png"
     if picture.exists() and not overwrite:
         raise UsageError(f"--out {picture}: exists already", "name another file, or add --overwrite")

@@ -1,17 +1,18 @@
-"""`list_cache` and `clear_cache`: the contents of the feature store."""
+"""`list_cache` and `clear_cache`: the contents of the feature store, and what of the images lies elsewhere."""
 
 from __future__ import annotations
 
+from sightx_cli.features.leftovers import clear_leftovers, list_leftovers
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.results.cache import CacheListing
 
 
 def list_cache() -> CacheListing:
-    """List the contents of the store, newest first."""
+    """List the contents of the store, newest first, and what runs hold or left elsewhere."""
     store = FeatureStore()
-    return CacheListing(store.folder, tuple(store.list_entries()), store.budget_bytes)
+    return CacheListing(store.folder, tuple(store.list_entries()), store.budget_bytes, tuple(list_leftovers()))
 
 
-def clear_cache() -> int:
-    """Remove everything in the store; returns the bytes freed."""
-    return FeatureStore().clear()
+def clear_cache(everywhere: bool = False) -> int:
+    """Remove everything in the store, and with `everywhere` what killed processes left; returns the bytes freed."""
+    return FeatureStore().clear() + (clear_leftovers() if everywhere else 0)

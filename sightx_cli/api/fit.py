@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 from sightx_cli import runs
+from sightx_cli.filesystem import check_place
 from sightx_cli.journal.journal import Journal
+from sightx_cli.machine import naming_shortage
 from sightx_cli.progress import Listener, Relay
 from sightx_cli.recipe.plan import list_rows
-from sightx_cli.results.fit import BestEpoch, FitResult, PrefixFacts
+from sightx_cli.results.fit import FitResult
+from sightx_cli.steps.conclusion import Trained, check_room, conclude
 from sightx_cli.steps.decisions import recall_preparation, write_decisions
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import Preparation, prepare
 from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.steps.resumption import keeping_journal
 from sightx_cli.steps.signature import take_options
-
-UNKEPT = PrefixFacts("none", None, "nothing is frozen, or --no-cache: every layer runs each epoch", False, 0)
 
 
 @take_options("fit")
@@ -31,6 +31,8 @@ def fit(options: Options, listener: Listener) -> FitResult:
     """
     began = time.perf_counter()
     heard = Relay(listener)
+    if options.resume is None:
+        check_place("--out", options.out or runs.RUNS / "new")
     with keeping_journal(options, heard) as (journal, options):
         if journal.has_decisions:
             preparation = recall_preparation(journal, options, heard)
@@ -43,7 +45,9 @@ def fit(options: Options, listener: Listener) -> FitResult:
             write_decisions(preparation, journal, heard.warnings)
             if options.recipe == "auto" and options.out is None:
                 journal.rename(runs.choose_run_folder(preparation.recipe.name, None, False).name)
-        result = _train_and_write(preparation, heard, journal, began)
+        image, training = preparation.recipe.image, preparation.recipe.training
+        with naming_shortage("fitting", training.batch, image.size_px):
+            result = conclude(train_all(preparation, heard, journal, began), journal, heard)
     try:
         runs.name_latest(result.run)
     except OSError as error:  # the run is whole; it is only not found by default
@@ -51,8 +55,8 @@ def fit(options: Options, listener: Listener) -> FitResult:
     return result
 
 
-def _train_and_write(preparation: Preparation, listener: Relay, journal: Journal, began: float) -> FitResult:
-    """Train, measure the product, and write the run."""
+def train_all(preparation: Preparation, listener: Relay, journal: Journal, began: float) -> Trained:
+    """Show the plan, compute what is frozen, and train; `began` is when the fit did, on the clock of `perf_counter`."""
     listener.show_plan(preparation.recipe.name, list_rows(preparation.plan), preparation.plan.sentence)
     from sightx_cli.steps.session import build_session
 
@@ -67,6 +71,7 @@ def _train_and_write(preparation: Preparation, listener: Relay, journal: Journal
     from sightx_cli.steps.crossvalidation import validate_head
     from sightx_cli.steps.training_stages import train
 
+    check_room(journal.folder, session, listener)
     copies = look_for_copies(preparation, session, listener)
     if copies is not None:
         seconds["copies"] = copies.seconds
@@ -75,36 +80,4 @@ def _train_and_write(preparation: Preparation, listener: Relay, journal: Journal
         seconds["cross_validation"] = validated.seconds
     stopped, factor = train(preparation, session, journal, listener)
     seconds.update(session.seconds)
-    from sightx_cli.steps.evaluation import prove
-    from sightx_cli.steps.run_files import write_run
-
-    clock, partial = time.perf_counter(), journal.make_result_folder()
-    valid, test = prove(preparation, session, partial / runs.BUNDLE, listener)
-    seconds["measure"] = time.perf_counter() - clock
-    seconds["total"] = time.perf_counter() - began
-    kept = session.kept
-    result = FitResult(
-        run=journal.destination,
-        recipe=preparation.recipe.name,
-        reason=preparation.plan.reason,
-        images={"train": len(session.train), "valid": len(session.valid)},
-        task=session.task.kind,
-        classes=session.task.classes,
-        valid=valid,
-        selected_on=True,
-        test=test,
-        seconds={name: round(value, 3) for name, value in seconds.items()},
-        prefix=PrefixFacts(engine.name, engine.precision, engine.why, not kept.computed, len(kept.train_views))
-        if kept
-        else UNKEPT,
-        unreadable=tuple(f"{item.image} {item.error}" for item in preparation.unreadable),
-        warnings=tuple(listener.warnings),
-        interrupted=bool(stopped),
-        stopped=stopped,
-        best=BestEpoch(session.best.stage, session.best.epoch, session.metric),
-        probe=preparation.probed,
-        leaks=replace(preparation.leaks, copies=copies) or None,
-        cross_validation=validated.cross.figures if validated else None,
-    )
-    result = write_run(partial, preparation, session, engine, result, factor, validated, listener)
-    return replace(result, run=journal.finish(partial, bool(stopped)))
+    return Trained(preparation, session, engine, copies, validated, stopped, factor, seconds, began)

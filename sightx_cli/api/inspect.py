@@ -14,6 +14,7 @@ from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import RunError, UsageError
 from sightx_cli.features.examination import examine_images
 from sightx_cli.features.store import FeatureStore
+from sightx_cli.filesystem import check_place
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.quality.analysis import analyse
 from sightx_cli.quality.fix_list import choose_rows, write_rows
@@ -51,6 +52,9 @@ def inspect(
     if fix is not None:
         _check_fix(fix, overwrite)
     folder = None if only else runs.choose_inspection_folder(_name(str(source)), out, overwrite)
+    for option, path in (("--out", folder), ("--fix", fix)):
+        if path is not None:
+            check_place(option, path)
     manifest = load_manifest(source)
     for line in manifest.notes:
         listener.warn(line)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sightx_cli import runs
+from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.bundle.predictor import load_predictor
-from sightx_cli.bundle.table import build_row, check_output, list_columns, writing_table
+from sightx_cli.bundle.table import Begun, build_row, check_output, describe_kept, list_columns, writing_table
 from sightx_cli.data.sources import list_unlabelled
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.results.predict import PredictResult
 from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.task.task import Task
+
+__all__ = ["describe_kept", "predict"]
 
 TASK = "predicting"
 
@@ -36,7 +40,8 @@ def predict(
 
     The table at `output` is CSV, Parquet or JSON lines by its name, and appears whole. Rows are in the order of the
     sources; an unreadable image has its row, with the reason in `error`. With `resume` an interrupted prediction of
-    the same images goes on where it stopped. `batch` images go through the network at once, by default as many as suit
+    the same images goes on where it stopped; without, one that is there is refused, unless `overwrite` lets it be
+    replaced. `batch` images go through the network at once, by default as many as suit
     their size. Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
@@ -44,7 +49,7 @@ def predict(
     output = Path(output)
     if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: at least 1", "--batch 16")
-    check_output(output, overwrite)
+    check_output(output, overwrite, resume)
     run = runs.find_run(model)
     given = [sources] if isinstance(sources, (str, Path)) else list(sources)
     images = list_unlabelled(given)
@@ -52,7 +57,8 @@ def predict(
     task = predictor.facts.task
     counts, unreadable = dict.fromkeys(task.classes, 0), 0
     listener.start(TASK, len(images), "images")
-    with writing_table(output, list_columns(task), identify(images, run), resume) as table:
+    begun = Begun(identify(images, predictor.facts), len(images))
+    with writing_table(output, list_columns(task), begun, resume) as table:
         for row in table.done_rows():
             unreadable += _count(row, task, counts)
             listener.advance(TASK)
@@ -75,10 +81,9 @@ def predict(
     )
 
 
-def identify(images: Sequence[tuple[str, str]], run: Path) -> str:
+def identify(images: Sequence[tuple[str, str]], facts: BundleFacts) -> str:
     """Return what must be the same for a prediction to go on: the images in their order, and the model."""
-    weights = run / runs.BUNDLE / runs.BUNDLE_WEIGHTS
-    digest = hashlib.sha256(f"{run}\n{weights.stat().st_mtime_ns}\n".encode())
+    digest = hashlib.sha256(json.dumps(facts.to_json(), sort_keys=True).encode())
     for image, path in images:
         digest.update(f"{image}\0{path}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sightx_cli import runs
 from sightx_cli.errors import UsageError
+from sightx_cli.filesystem import check_place
 from sightx_cli.progress import Listener
 from sightx_cli.results.probe import ProbeResult
 from sightx_cli.steps.network_depth import describe_depth, measure_depth
@@ -31,6 +32,7 @@ def probe(options: Options, listener: Listener) -> ProbeResult:
     if not options.cache:
         raise UsageError("--no-cache: the probe compares features that it caches", "leave --no-cache out")
     picture = runs.choose_picture("probe", options.out, options.overwrite)
+    check_place("--out", picture)
     preparation = prepare(replace(options, folds=0), listener)
     probe = open_probe(preparation, options.budget)
     if probe is None or preparation.recipe.model.weights == "scratch":

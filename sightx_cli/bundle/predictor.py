@@ -12,15 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli import runs
-from sightx_cli.bundle.facts import BundleFacts, load_facts
+from sightx_cli.bundle.facts import BundleFacts, check_bundled, load_facts
 from sightx_cli.data.augmentation import read_view
 from sightx_cli.data.readers import ImageFileError
 from sightx_cli.engine.interface import PROBABILITIES, Forward, Images, choose_batch
-from sightx_cli.engine.openvino_forward import load_openvino
+from sightx_cli.engine.openvino_forward import OpenVinoForward, measure_graph_shapes, read_graph
 from sightx_cli.errors import RunError
 from sightx_cli.machine import measure_threads
 
 Pixels = NDArray[np.uint8]
+
+NOT_FINITE = "the model gave no finite probabilities for it"
+"""The error of an image for which nothing can be said."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,9 @@ class Predictor:
             number, images = waiting.popleft()
             probabilities = ready.pop(number)
             for row, (image, error) in enumerate(images):
-                yield Prediction(image, probabilities.get(row), error)
+                given = probabilities.get(row)
+                finite = given is None or bool(np.isfinite(given).all())
+                yield Prediction(image, given, error) if finite else Prediction(image, None, NOT_FINITE)
 
     def _read_batches(
         self, items: Iterable[tuple[str, str]]
@@ -115,18 +120,27 @@ class Predictor:
 def load_predictor(run: Path, batch: int | None = None) -> Predictor:
     """Load a run's bundle and compile its graph for batches of a size (None: what suits the images' size).
 
-    Raises RunError when the graph is missing or damaged.
+    Only the files that predict are read. Raises RunError when one is missing or damaged, or is not of these facts.
     """
     facts = load_facts(run)
     size = choose_batch(facts.size_px) if batch is None else batch
     if not facts.graph:
+        check_bundled(run, facts, runs.BUNDLE_WEIGHTS)
         return Predictor(facts, load_torch_forward(run, facts), size)
-    graph = run / runs.BUNDLE / runs.BUNDLE_GRAPH
+    check_bundled(run, facts, runs.BUNDLE_GRAPH, str(Path(runs.BUNDLE_GRAPH).with_suffix(".bin")))
+    path = run / runs.BUNDLE / runs.BUNDLE_GRAPH
     try:
-        forward = load_openvino(graph, batch=size)
+        graph = read_graph(path)
+        shapes = measure_graph_shapes(graph)
     except RuntimeError as error:
-        raise RunError(f"{graph}: cannot be read", "fit again, or name another run") from error
-    return Predictor(facts, forward, size)
+        raise RunError(f"{path}: cannot be read", "fit again, or name another run") from error
+    if shapes != (facts.size_px, facts.task.outputs):
+        raise RunError(
+            f"{run / runs.BUNDLE / runs.BUNDLE_FACTS}: says {facts.size_px} px and {facts.task.outputs} classes, the "
+            f"graph beside it has {shapes[0]} px and {shapes[1]}",
+            "copy the run again from where it was made, or fit again",
+        )
+    return Predictor(facts, OpenVinoForward(graph, batch=size), size)
 
 
 def load_torch_forward(run: Path, facts: BundleFacts) -> Forward:

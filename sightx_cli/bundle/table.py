@@ -8,30 +8,91 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sightx_cli import runs
 from sightx_cli.bundle.predictor import Prediction
-from sightx_cli.errors import UsageError
+from sightx_cli.data.cells import shield_cell
+from sightx_cli.errors import UsageError, quote
+from sightx_cli.filesystem import InUseError, check_place, locking
 from sightx_cli.task.task import Task
 
 SUFFIXES = (".csv", ".parquet", ".jsonl")
 PART_ROWS = 1000
 """Rows per part file: the most that a kill loses and that memory holds."""
+PARTS = "part-*.jsonl"
+BEGUN = "begun.json"
+LOCK = "lock"
 
 
-def check_output(output: Path, overwrite: bool) -> None:
-    """Raise UsageError when the output's name says no known format, or when it exists and may not be replaced."""
+@dataclass(frozen=True)
+class Begun:
+    """What a table in the making is of."""
+
+    key: str
+    """What must be the same for it to go on: the images in their order, and the model."""
+    images: int
+
+
+def check_output(output: Path, overwrite: bool, resume: bool = False) -> None:
+    """Check that a table can be written, before any work.
+
+    Raises UsageError when the output's name says no known format, when it exists and may not be replaced, when its
+    folder cannot be written, and when an interrupted prediction is there that neither goes on nor may be replaced.
+    """
     if output.suffix.lower() not in SUFFIXES:
+        named = output.with_name(f"{output.stem or 'predictions'}.csv")
         raise UsageError(
             f"--output {output}: the ending says no known format; allowed: {', '.join(SUFFIXES)}",
-            f"--output {output.stem or 'predictions'}.csv",
+            f"--output {quote(named)}",
         )
     if output.is_dir():
-        raise UsageError(f"--output {output}: is a folder", f"--output {output / 'predictions.csv'}")
+        raise UsageError(f"--output {output}: is a folder", f"--output {quote(output / 'predictions.csv')}")
     if output.exists() and not overwrite:
         raise UsageError(f"--output {output}: exists already", "name another file, or add --overwrite to replace it")
+    if find_parts(output).is_dir():
+        with _locking_table(output):
+            pass
+    kept = describe_kept(output)
+    if kept and not (overwrite or resume):
+        raise UsageError(
+            f"--output {output}: an interrupted prediction is there, {kept}",
+            "add --resume to go on with it, or --overwrite to start over",
+        )
+    check_place("--output", output)
+
+
+def find_parts(output: Path) -> Path:
+    """Return the hidden folder that holds the rows of a table in the making."""
+    return output.with_name(f".{output.name}.parts")
+
+
+def describe_kept(output: Path) -> str:
+    """Say how much is kept of an interrupted table, such as "13 of 18 rows"; "" where there is none."""
+    folder = find_parts(output)
+    rows = sum(1 for _ in _read_lines(folder))
+    begun = _load_begun(folder)
+    return f"{rows:,} of {begun.images:,} rows" if begun and rows else ""
+
+
+def _load_begun(folder: Path) -> Begun | None:
+    """Load what a table in the making is of; None where nothing that can go on was begun."""
+    try:
+        return Begun(**json.loads((folder / BEGUN).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _list_parts(folder: Path) -> list[Path]:
+    return sorted(folder.glob(PARTS))
+
+
+def _read_lines(folder: Path) -> Iterator[str]:
+    for part in _list_parts(folder):
+        with part.open(encoding="utf-8") as lines:
+            yield from lines
 
 
 def list_columns(task: Task) -> list[str]:
@@ -58,26 +119,26 @@ class PredictionTable:
     The parts hold JSON lines; the output is written from them, whole, when all rows are there. Memory holds one part.
     """
 
-    def __init__(self, output: Path, columns: Sequence[str], key: str, resume: bool) -> None:
+    def __init__(self, output: Path, columns: Sequence[str], begun: Begun, resume: bool) -> None:
         self.output, self.columns = output, columns
-        self.folder = output.with_name(f".{output.name}.parts")
+        self.folder = find_parts(output)
         self._held: list[str] = []
-        key_file = self.folder / "key.txt"
-        if resume and key_file.is_file() and key_file.read_text() != key:
+        before = _load_begun(self.folder)
+        if resume and before is not None and before.key != begun.key:
             raise UsageError(
                 f"--resume: {output} was begun with other images or another run",
-                "give the same ones again, or leave --resume out to start over",
+                "give the same ones again, or --overwrite in place of --resume to start over",
             )
-        if not resume or not key_file.is_file():
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder.mkdir(parents=True)
-            key_file.write_text(key)
-        self.resumed = sum(1 for _ in self._lines())
+        if not resume or before is None:
+            for part in _list_parts(self.folder):
+                part.unlink()
+            runs.write_json(self.folder / BEGUN, asdict(begun))
+        self.resumed = sum(1 for _ in _read_lines(self.folder))
         """Rows that were there already."""
 
     def done_rows(self) -> Iterator[dict[str, Any]]:
         """Yield the rows that are written, in order."""
-        for line in self._lines():
+        for line in _read_lines(self.folder):
             yield json.loads(line)
 
     def write(self, row: dict[str, Any]) -> None:
@@ -90,7 +151,7 @@ class PredictionTable:
         """Write the rows held as one more part, whole or not at all."""
         if self._held:
             text = "\n".join(self._held) + "\n"
-            part = self.folder / f"part-{len(list(self._parts())):06d}.jsonl"
+            part = self.folder / f"part-{len(_list_parts(self.folder)):06d}.jsonl"
             runs.write_file(part, lambda aside: aside.write_text(text, encoding="utf-8"))
             self._held = []
 
@@ -100,44 +161,53 @@ class PredictionTable:
         writers = {".csv": write_csv, ".parquet": write_parquet, ".jsonl": write_lines}
         write = writers[self.output.suffix.lower()]
         runs.write_file(self.output, lambda aside: write(aside, self.columns, self.done_rows()))
-        shutil.rmtree(self.folder)
+        self.remove_parts()
 
-    def _parts(self) -> Iterator[Path]:
-        return iter(sorted(self.folder.glob("part-*.jsonl")))
-
-    def _lines(self) -> Iterator[str]:
-        for part in self._parts():
-            with part.open(encoding="utf-8") as lines:
-                yield from lines
+    def remove_parts(self) -> None:
+        """Remove the hidden folder; Windows keeps the lock, which is open, and so an empty folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @contextmanager
-def writing_table(output: Path, columns: Sequence[str], key: str, resume: bool) -> Iterator[PredictionTable]:
+def writing_table(output: Path, columns: Sequence[str], begun: Begun, resume: bool) -> Iterator[PredictionTable]:
     """Give a table to fill; it appears at `output` when the block ends well.
 
-    When it does not, the rows so far stay in the hidden folder beside it, for `--resume`.
+    When it does not, the rows so far stay in the hidden folder beside it, for `--resume`. Raises UsageError where
+    another process writes the same table now.
     """
+    with _locking_table(output):
+        table = PredictionTable(output, columns, begun, resume)
+        try:
+            yield table
+        except BaseException:
+            with suppress(OSError):
+                table.flush()
+            if not _list_parts(table.folder):
+                table.remove_parts()
+            raise
+        table.finish()
+
+
+@contextmanager
+def _locking_table(output: Path) -> Iterator[None]:
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        table = PredictionTable(output, columns, key, resume)
-    except OSError as error:
-        raise UsageError(f"--output {output}: cannot be written ({error.strerror})", "name another place") from error
-    try:
-        yield table
-    except BaseException:
-        with suppress(OSError):
-            table.flush()
-        raise
-    table.finish()
+        with locking(find_parts(output) / LOCK):
+            yield
+    except InUseError as error:
+        writer = f"process {error.holder}" if error.holder else "another process"
+        raise UsageError(
+            f"--output {output}: another sightx predict ({writer}) writes it now",
+            "wait until it is done, or name another file",
+        ) from error
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    """Write rows as CSV with a header; probabilities with six digits."""
+    """Write rows as CSV with a header; probabilities with six digits, no name as a formula (see `data.cells`)."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns)
-        writer.writeheader()
+        writer.writerow({name: shield_cell(name) for name in columns})
         for row in rows:
-            writer.writerow({k: f"{v:.6f}" if isinstance(v, float) else v for k, v in row.items()})
+            writer.writerow({k: f"{v:.6f}" if isinstance(v, float) else shield_cell(v) for k, v in row.items()})
 
 
 def write_lines(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:

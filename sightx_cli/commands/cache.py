@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from sightx_cli.commands.base import Commands
 from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.talk import Talk
+
+Everywhere = Annotated[bool, typer.Option("--all", help="And what killed processes left elsewhere: see cache list.")]
 
 app = Commands()
 
@@ -22,7 +28,11 @@ def cache() -> None:
 @app.command("list")
 @flatten_options
 def list_entries(talk: Talk) -> None:
-    """List cached features, with their size and when they were last used."""
+    """List cached features, with their size and when they were last used.
+
+    And all that lies elsewhere: what a run holds in the temporary folder,
+    and what killed processes left there or below the current folder.
+    """
     import sightx_cli.api.cache as api
     from sightx_cli.console import show_cache
 
@@ -31,13 +41,13 @@ def list_entries(talk: Talk) -> None:
 
 @app.command("clear")
 @flatten_options
-def clear_entries(talk: Talk) -> None:
+def clear_entries(talk: Talk, everywhere: Everywhere = False) -> None:
     """Delete all cached features; the next fit computes them again."""
     import sightx_cli.api.cache as api
     from sightx_cli.console import print_json, print_text
     from sightx_cli.console.numbers import format_bytes
 
-    freed = api.clear_cache()
+    freed = api.clear_cache(everywhere)
     if talk.json:
         print_json({"bytes_freed": freed})
     else:

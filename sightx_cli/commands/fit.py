@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import typer
 
-from sightx_cli.commands.base import INTERRUPTED
 from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.talk import PlanTalk
 from sightx_cli.errors import SightXError
+from sightx_cli.startup.termination import INTERRUPTED, TERMINATED, Terminated, find_exit_status, heeding_termination
 from sightx_cli.steps.options import Options
+
+EXIT_STATUSES = {
+    INTERRUPTED: find_exit_status(KeyboardInterrupt()),
+    TERMINATED: find_exit_status(Terminated()),
+}
+"""After what ended the training early."""
 
 EXAMPLES = """\
 [bold]Examples[/]
@@ -31,10 +37,12 @@ def fit(options: Options, talk: PlanTalk) -> None:
     """
     import sightx_cli.api.fit as api
     from sightx_cli.console import show_fit
-    from sightx_cli.results.fit import INTERRUPTED as STOPPED
 
-    with talk.listen() as listener:
-        result = api.fit(**options.given(), listener=listener)
+    try:
+        with heeding_termination(), talk.listen() as listener:
+            result = api.fit(**options.given(), listener=listener)
+    except KeyboardInterrupt as interrupt:
+        raise typer.Exit(find_exit_status(interrupt)) from interrupt
     talk.answer(result, show_fit, "sightx predict FOLDER", "labels new images with this run")
     if result.stopped:
-        raise typer.Exit(INTERRUPTED if result.stopped == STOPPED else SightXError.exit_code)
+        raise typer.Exit(EXIT_STATUSES.get(result.stopped, SightXError.exit_code))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +11,7 @@ import typer
 
 from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.talk import Talk
+from sightx_cli.startup.termination import find_exit_status, heeding_termination
 from sightx_cli.steps.options import RUN
 
 EXAMPLES = """\
@@ -62,13 +65,27 @@ def predict(
     """Label images with a trained model, one row for each.
 
     A file that cannot be read keeps its row, with the error in it; it never
-    stops the others.
+    stops the others. After Ctrl-C the rows so far are kept for --resume.
     """
     import sightx_cli.api.predict as api
-    from sightx_cli.console import show_predict
+    from sightx_cli.console import print_next, show_predict
 
-    with talk.listen() as listener:
-        result = api.predict(
-            sources, model=model, output=output, batch=batch, resume=resume, overwrite=overwrite, listener=listener
-        )
+    options = {"model": model, "output": output, "batch": batch, "overwrite": overwrite}
+    try:
+        with heeding_termination(), talk.listen() as listener:
+            result = api.predict(sources, resume=resume, listener=listener, **options)  # type: ignore[arg-type]
+    except KeyboardInterrupt as interrupt:
+        if kept := api.describe_kept(output):
+            print_next(write_resuming(sources, options), f"goes on: {kept} are kept")
+        raise typer.Exit(find_exit_status(interrupt)) from interrupt
     talk.answer(result, show_predict)
+
+
+def write_resuming(sources: Sequence[str], options: Mapping[str, object]) -> str:
+    """Write the command that goes on where an interrupted prediction stopped; what begins with - follows --."""
+    words = ["sightx", "predict"]
+    for name, value in options.items():
+        if value not in (None, False):
+            words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    barred = ["--"] if any(source.startswith("-") for source in sources) else []
+    return shlex.join([*words, "--resume", *barred, *sources])

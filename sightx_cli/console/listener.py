@@ -69,7 +69,7 @@ class ConsoleListener:
             self._tasks.clear()
             if self._bars is not None:
                 self._bars.stop()
-            if kind is KeyboardInterrupt:
+            if kind is not None and issubclass(kind, KeyboardInterrupt):
                 self._print(Text("interrupted", "bold yellow"))
 
     def note(self, text: str) -> None:

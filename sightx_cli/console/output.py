@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from sightx_cli.errors import FAULTS_SHOWN
 from sightx_cli.results.json_form import to_plain
 
 UNBOUNDED_COLUMNS = 10_000
 """Width of a stream that is not a terminal: a log or a pipe gets whole lines, and its reader may wrap them."""
 
 
-class PatientConsole(Console):
-    """A console that goes quiet, instead of ending the work, when its reader has gone."""
-
-    def on_broken_pipe(self) -> None:
-        """Print nothing more: hours of training must not end because `| head` did."""
-        self.quiet = True
-        drop_stream(sys.stderr if self.stderr else sys.stdout)
-
-
-def drop_stream(stream: TextIO) -> None:
-    """Redirect a stream whose reader has gone to the null device, so that exit is quiet too."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+LONGEST_MESSAGE = 2_000
+"""Characters of an error that are printed: a name or value found may be as long as a file."""
 
 
 def open_console(stderr: bool) -> Console:
     """Build a console on one of the streams that prints text literally (a path may contain brackets)."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else UNBOUNDED_COLUMNS
-    return PatientConsole(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
 
 
 def to_line(text: object) -> str:
@@ -43,6 +33,10 @@ def to_line(text: object) -> str:
     return "".join(
         c if c.isprintable() else " " if c in "\r\n\t" else c.encode("unicode_escape").decode() for c in str(text)
     )
+
+
+def _shorten(line: str) -> str:
+    return line if len(line) <= LONGEST_MESSAGE else f"{line[:LONGEST_MESSAGE]}…"
 
 
 def print_json(obj: Any) -> None:
@@ -57,11 +51,8 @@ def print_json(obj: Any) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print text unchanged on stdout and flush, so that a closed pipe is noticed here and not at exit."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        drop_stream(sys.stdout)
+    """Print text unchanged on stdout and flush, so that a full disk is noticed here and not at exit."""
+    print(text, flush=True)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -86,10 +77,12 @@ def print_next(command: str, why: str = "") -> None:
 
 
 def print_error(message: str, hint: str = "", faults: Sequence[str] = ()) -> None:
-    """Print an error on stderr: the message, one line for each fault, and a hint on what to type next."""
+    """Print an error on stderr: the message, a line for each of the first faults, and a hint on what to type next."""
     console = open_console(stderr=True)
-    console.print(Text("error: ", "bold red").append(to_line(message), "default"), soft_wrap=True)
-    for fault in faults:
-        console.print(Text("  " + to_line(fault)), soft_wrap=True)
+    console.print(Text("error: ", "bold red").append(_shorten(to_line(message)), "default"), soft_wrap=True)
+    for fault in faults[:FAULTS_SHOWN]:
+        console.print(Text("  " + _shorten(to_line(fault))), soft_wrap=True)
+    if len(faults) > FAULTS_SHOWN:
+        console.print(Text(f"  and {len(faults) - FAULTS_SHOWN:,} more"), soft_wrap=True)
     if hint:
         console.print(Text("hint:  ", "bold cyan").append(to_line(hint), "default"), soft_wrap=True)

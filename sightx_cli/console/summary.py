@@ -67,7 +67,7 @@ def _build_figures(result: FitResult) -> Table:
     table.add_column("")
     for name in parts:
         table.add_column(name, justify="right")
-        table.add_column("95 % interval")
+        table.add_column(_head_interval(parts[name].intervals_by))
     for key, metric in METRICS.items():
         if all(part.metrics[key] is None for part in parts.values()):
             continue
@@ -83,12 +83,16 @@ def _build_validation(validation: FoldFigures) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     table.add_column(f"{validation.folds}-fold cross-validation, {VALIDATED}", header_style="")
     table.add_column("mean", justify="right")
-    table.add_column("95 % interval")
+    table.add_column(_head_interval(validation.intervals_by))
     for key, metric in METRICS.items():
         mean = validation.metrics[key]
         if mean is not None:
             table.add_row(f"  {metric.title}", format_figure(mean), _format_interval(validation.intervals[key]))
     return table
+
+
+def _head_interval(units: str) -> str:
+    return "95 % interval" + " by group" * (units == "groups")
 
 
 def _format_interval(interval: tuple[float, float] | None) -> str:
@@ -139,12 +143,13 @@ def _print_unreadable(console: Console, count: int, what: str, lines: Sequence[s
 
 def show_cache(listing: CacheListing) -> None:
     """Show the cached features, the most recently used first, and the disk space they take."""
-    rows = [
-        (entry.name, format_bytes(entry.bytes_on_disk), f"{entry.last_used:%Y-%m-%d %H:%M}", entry.what)
-        for entry in listing.entries
-    ]
-    if rows:
-        print_table("", ("name", "size", "last used", "contents"), rows)
+    for title, entries in (("", listing.entries), ("elsewhere", listing.elsewhere)):
+        rows = [
+            (entry.name, format_bytes(entry.bytes_on_disk), f"{entry.last_used:%Y-%m-%d %H:%M}", entry.what)
+            for entry in entries
+        ]
+        if rows:
+            print_table(title, ("name", "size", "last used", "contents"), rows)
     open_console(stderr=False).print(
         Text(f"{format_bytes(listing.total_bytes)} of {format_bytes(listing.budget_bytes)}   ", "bold").append(
             str(listing.folder), "default"

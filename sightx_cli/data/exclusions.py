@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sightx_cli.data.manifest import Manifest
-from sightx_cli.data.tables import read_table
+from sightx_cli.data.tables import exists, read_table
 from sightx_cli.errors import DataError
 
 LEAVE_OUT = "leave out"
@@ -31,7 +31,7 @@ def exclude_images(manifest: Manifest, table: Path) -> Exclusion:
     Raises: `DataError` if the table is missing, cannot be read, lacks the column, or names every image.
     """
     table = table.expanduser()
-    if not table.is_file():
+    if not exists(table):
         raise DataError(f"--exclude {table}: no such file", "create one with sightx inspect DATA --fix list.csv")
     rows = read_table(table, ["image"])
     if "action" in rows.columns:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightx_cli.data.readers import list_suffixes
-from sightx_cli.errors import DataError
+from sightx_cli.errors import DataError, quote
 
 _OTHER_IMAGES = frozenset(
     ".dcm .dicom .nii .nrrd .mha .mhd .jp2 .j2k .avif .heic .heif .svs .ndpi .czi .raw .dng .cr2 .nef .npy".split()  # noqa: SIM905
@@ -37,10 +37,15 @@ class Listing:
         return tuple(lines)
 
 
-def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key in which scan2 comes before scan10; upper and lower case sort together."""
-    parts = re.split(r"([0-9]+)", name.casefold())
-    return *((0, int(part)) if place % 2 else (1, part) for place, part in enumerate(parts) if part), (2, name)
+    parts = re.split(r"0*([0-9]+)", name.casefold())
+    # Numbers are compared by length and then as text: Python converts none of more than 4,300 digits.
+    return *((0, len(part), part) if place % 2 else (1, 0, part) for place, part in enumerate(parts) if part), (
+        2,
+        0,
+        name,
+    )
 
 
 def is_image_name(name: str) -> bool:
@@ -61,7 +66,7 @@ def list_folder(folder: Path) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[
     except OSError as error:
         raise DataError(
             f"the folder {folder} cannot be read: {error.strerror}",
-            f"check its permissions: ls -ld '{folder}'",
+            f"check its permissions: ls -ld {quote(folder)}",
         ) from error
     folders = [entry for entry in shown if _is_folder(entry)]
     return folders, [entry for entry in shown if not _is_folder(entry)]
@@ -83,8 +88,8 @@ def list_images(folder: Path, listing: Listing) -> Iterator[Path]:
                 listing.other_images[suffix] += 1
         elif not is_valid_text(entry.name):
             listing.misnamed += 1
-        elif entry.is_file() or entry.is_symlink():
-            yield folder / entry.name
+        else:
+            yield folder / entry.name  # also a pipe or a broken link: reported as unreadable, and never opened
     for entry in folders:
         if not is_valid_text(entry.name):
             listing.misnamed += 1
@@ -101,7 +106,7 @@ def mark_visited(folder: Path, listing: Listing) -> bool:
         state = folder.stat()
     except OSError as error:
         raise DataError(
-            f"the folder {folder} cannot be read: {error.strerror}", f"check its permissions: ls -ld '{folder}'"
+            f"the folder {folder} cannot be read: {error.strerror}", f"check its permissions: ls -ld {quote(folder)}"
         ) from error
     identity = (state.st_dev, state.st_ino)
     if identity in listing.visited:

@@ -5,16 +5,24 @@ from __future__ import annotations
 import csv
 import difflib
 import os
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from sightx_cli.data.cells import unshield_cell
 from sightx_cli.errors import DataError
+from sightx_cli.filesystem import check_ordinary
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
+NAMED_COLUMNS = 20
+"""The most columns that a message lists: a spreadsheet saved whole has 16,384."""
+LARGEST_WHOLE = 2**53
+"""Every whole number up to this is itself as a float."""
 
 
 def is_table_name(path: Path) -> bool:
@@ -29,19 +37,44 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
 
     Raises: `DataError` if the file cannot be read, is empty, or lacks a column of `needed`.
     """
+    try:
+        check_ordinary(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     table = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_text(path)
-    names = [str(name).strip() for name in table.columns]
+    names = [tidy(str(name)) for name in table.columns]
     known = ("image", "label", "split", "group")
     taken = set(names)
     names = [name.lower() if name.lower() in known and name.lower() not in taken else name for name in names]
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        raise DataError(f"{path} has the column {doubled[0]!r} twice", "rename one of them")
+    _refuse_doubled(names, path)
     table.columns = names
     check_columns(table, path, needed)
     if table.empty:
         raise DataError(f"{path} has no rows", "add one row for each image, such as: scans/a.png,healthy")
     return table
+
+
+def tidy(text: str) -> str:
+    """Return a name as it is compared: without blanks around it, composed (NFC): macOS writes é as e and an accent."""
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def tidy_values(values: Sequence[str], what: str) -> tuple[list[str], str]:
+    """Tidy names that are compared with each other; also return what became the same by it, in words ("" for nothing).
+
+    `what` says what they are, such as "patient".
+    """
+    tidied = [tidy(value) for value in values]
+    forms: dict[str, set[str]] = {}
+    for value, name in zip(values, tidied, strict=True):
+        forms.setdefault(name, set()).add(value)
+    several = [(name, found) for name, found in forms.items() if name and len(found) > 1]
+    if not several:
+        return tidied, ""
+    name, found = several[0]
+    return tidied, f"{what}: {' and '.join(map(repr, sorted(found)))} are read as one, {name!r}" + (
+        f", and {len(several) - 1:,} more likewise" if len(several) > 1 else ""
+    )
 
 
 def check_columns(table: pd.DataFrame, path: Path, needed: Sequence[str]) -> None:
@@ -50,8 +83,10 @@ def check_columns(table: pd.DataFrame, path: Path, needed: Sequence[str]) -> Non
     missing = [name for name in needed if name not in names]
     if missing:
         near = difflib.get_close_matches(missing[0], names, 1, 0.5)
+        more = [f"and {len(names) - NAMED_COLUMNS:,} more"] if len(names) > NAMED_COLUMNS else []
         raise DataError(
-            f"{path} has no column {missing[0]!r}; its columns are {', '.join(names) or 'none'}",
+            f"{path} has no column {missing[0]!r}; its columns are "
+            f"{', '.join([f'{name:.40}' for name in names[:NAMED_COLUMNS]] + more) or 'none'}",
             f"rename {near[0]!r} to {missing[0]!r}" if near else "a table needs the columns image and label",
         )
 
@@ -66,7 +101,11 @@ def _read_text(path: Path) -> pd.DataFrame:
             file.seek(0)
             divider = max((",", ";", "\t"), key=header.count)
             reader = csv.reader(file, delimiter=divider, skipinitialspace=True)
-            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+            rows = [
+                (reader.line_num, [unshield_cell(cell) for cell in row])
+                for row in reader
+                if any(cell.strip() for cell in row)
+            ]
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text", "save it again as CSV with UTF-8 encoding") from error
     except csv.Error as error:
@@ -88,25 +127,45 @@ def _read_text(path: Path) -> pd.DataFrame:
 
 
 def _drop_empty_tail(row: list[str], keep: int) -> list[str]:
-    while len(row) > keep and not row[-1].strip():
-        row = row[:-1]
-    return row
+    end = len(row)
+    while end > keep and not row[end - 1].strip():
+        end -= 1
+    return row[:end]
+
+
+def _refuse_doubled(names: Sequence[str], path: Path) -> None:
+    doubled = sorted(name for name, count in Counter(names).items() if count > 1)
+    if doubled:
+        raise DataError(f"{path} has the column {doubled[0]!r} twice", "rename one of them")
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
+    """Read Parquet column by column, without what pandas notes in it: an index is a column like any other."""
     import pandas as pd
-    import pyarrow as pa
+    import pyarrow.parquet
 
     try:
-        table = pd.read_parquet(path)
-    except (OSError, pa.ArrowException, ValueError) as error:
-        raise DataError(f"{path} is not a readable Parquet file: {error}") from error
-    for name in table.columns:
-        column = table[name]
-        if pd.api.types.is_float_dtype(column.dtype) and (column.dropna() % 1 == 0).all():
+        with pyarrow.parquet.ParquetFile(path) as file:
+            read = file.read()
+        read.validate(full=True)
+        columns = [_to_texts(column.to_pandas()) for column in read.columns]
+    except Exception as error:  # what pyarrow and pandas raise for a flipped bit depends on which
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            f"{path} is not a readable Parquet file: {reason}", "save it again, or copy it again"
+        ) from error
+    _refuse_doubled(read.column_names, path)
+    return pd.DataFrame(dict(zip(read.column_names, columns, strict=True)), dtype=str)
+
+
+def _to_texts(column: pd.Series[Any]) -> list[str]:
+    import pandas as pd
+
+    if pd.api.types.is_float_dtype(column.dtype):
+        given = column.dropna()
+        if ((given % 1 == 0) & (given.abs() <= LARGEST_WHOLE)).all():
             column = column.astype("Int64")  # integer grades with missing values are stored as 0.0, 1.0: they mean 0, 1
-        table[name] = column.map(_to_text, na_action=None).astype(str)
-    return table.reset_index(drop=True)
+    return [_to_text(value) for value in column]
 
 
 def _to_text(value: object) -> str:

@@ -101,6 +101,11 @@ def read_graph(path: Path) -> Any:
     return load_core().read_model(str(path))
 
 
+def measure_graph_shapes(graph: Any) -> tuple[int, int]:
+    """Return the side in pixels of the images that a graph takes, and how many numbers it gives for each."""
+    return tuple(int(port.partial_shape[1].get_length()) for port in (graph.inputs[0], graph.outputs[0]))  # type: ignore[return-value]
+
+
 def load_openvino(
     path: Path, threads: ThreadBudget | None = None, batch: int | None = None, precision: Precision = EXACT
 ) -> OpenVinoForward:

@@ -7,13 +7,17 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from sightx_cli.features.shards import Columns, MemoryWriter, Shard, ShardWriter, Writer, open_shard
+from sightx_cli.filesystem import locking
 from sightx_cli.machine import measure_free_memory
 
 SHARE_OF_FREE_MEMORY = 0.4
 """The training that follows needs memory too."""
+ASIDE, ASIDE_LOCK = "sightx-aside-", "lock"
+"""How the names of the temporary folders begin, and the lock in each: held as long as its process lives."""
 UNKNOWN_FREE_BYTES = 1024**3
 """Assumed where the system does not report how much memory is free."""
 
@@ -69,8 +73,11 @@ class Aside:
     def make_folder(self) -> Path:
         """Return the temporary folder, created on first use, readable by this user only; raises OSError."""
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="sightx-"))
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            self._folder = Path(tempfile.mkdtemp(prefix=ASIDE))
+            closing = ExitStack()
+            closing.callback(shutil.rmtree, self._folder, ignore_errors=True)
+            closing.enter_context(locking(self._folder / ASIDE_LOCK))
+            weakref.finalize(self, closing.close)
         return self._folder
 
     def _measure_memory(self) -> int:

@@ -25,7 +25,7 @@ def list_shards(outputs: Path) -> list[Path]:
     views = [view for prefix in list_folders(outputs) for view in list_folders(prefix)]
     folders = [folder for view in views for folder in list_folders(view)]
     for folder in folders:
-        if folder.name.startswith(WRITING) and _is_abandoned(_last_written(folder)):
+        if folder.name.startswith(WRITING) and is_abandoned(last_written(folder)):
             shutil.rmtree(folder, ignore_errors=True)
     return [folder for folder in folders if is_whole(folder)]
 
@@ -37,7 +37,7 @@ def list_graphs(graphs: Path) -> list[Path]:
     except OSError:
         return []
     for file in files:
-        if file.name.startswith(".") and _is_abandoned(last_changed(file)):
+        if file.name.startswith(".") and is_abandoned(last_changed(file)):
             file.unlink(missing_ok=True)
     return [file for file in files if file.suffix == ".xml" and not file.name.startswith(".")]
 
@@ -98,12 +98,12 @@ def measure_folder(folder: Path) -> int:
     return total
 
 
-def _is_abandoned(last_written: float) -> bool:
+def is_abandoned(written: float) -> bool:
     """Tell whether something half-written has not been touched for an hour: longer than any batch takes."""
-    return 0 < last_written < time.time() - 3600
+    return 0 < written < time.time() - 3600
 
 
-def _last_written(folder: Path) -> float:
+def last_written(folder: Path) -> float:
     """Return when a folder or a file in it was last changed, in seconds since the epoch."""
     try:
         return max(map(last_changed, [folder, *folder.iterdir()]))

@@ -38,6 +38,7 @@ from sightx_cli.features.disk import (
 )
 from sightx_cli.features.shards import (
     HEADER,
+    WRITING,
     Column,
     Columns,
     Shard,
@@ -52,6 +53,9 @@ from sightx_cli.results.cache import CacheEntry
 BUDGET_BYTES = 20 * 1024**3
 """How much the store may hold (`SIGHTX_CACHE_BYTES` overrides it): some 600,000 maps of 80 × 14 × 14, or 4 million
 rows of features."""
+
+MOST_DIGITS = 18
+"""Of a budget: below 2^63 bytes."""
 
 TEXT = "text"
 """The one array of a text's shard: its compressed bytes."""
@@ -70,9 +74,10 @@ def default_budget_bytes() -> int:
     chosen = os.environ.get("SIGHTX_CACHE_BYTES", "").strip()
     if not chosen:
         return BUDGET_BYTES
-    if not chosen.isdecimal():
+    if not chosen.isdecimal() or len(chosen) > MOST_DIGITS:
         raise UsageError(
-            f'SIGHTX_CACHE_BYTES is "{chosen}": it takes a number of bytes', "such as 5000000000 for 5 GB, or unset it"
+            f'SIGHTX_CACHE_BYTES is "{chosen:.40}": it takes a number of bytes',
+            "such as 5000000000 for 5 GB, or unset it",
         )
     return int(chosen)
 
@@ -96,9 +101,12 @@ class FeatureStore:
         return self.folder / "graphs"
 
     def place_graph(self, name: str) -> Path | None:
-        """Return where a graph is or can be written; None if neither the store nor the temporary folder is writable."""
+        """Return where a graph is or can be written; None if neither the store nor the temporary folder is writable.
+
+        With a budget of 0 the store keeps no new graph.
+        """
         graph = self.graphs / name
-        if graph.is_file() or self.is_writable():
+        if graph.is_file() or (self.budget_bytes > 0 and self.is_writable()):
             return graph
         try:
             return self.aside.make_folder() / name
@@ -256,6 +264,10 @@ class FeatureStore:
             used = datetime.fromtimestamp(max(map(last_used, folders)))
             name = f"{view.parent.name[:8]}/{view.name[:8]}"
             entries.append(CacheEntry(name, sum(map(measure_folder, folders)), used, describe_shard(folders[0])))
+        outputs = self.folder / "outputs"
+        if (rest := measure_folder(outputs) - sum(entry.bytes_on_disk for entry in entries)) > 0:
+            written = datetime.fromtimestamp(last_changed(outputs))
+            entries.append(CacheEntry("unfinished", rest, written, "being written, or left by a killed process"))
         graphs = measure_folder(self.graphs)
         if graphs:
             entries.append(
@@ -264,9 +276,9 @@ class FeatureStore:
         return sorted(entries, key=lambda entry: entry.last_used, reverse=True)
 
     def clear(self) -> int:
-        """Remove everything cached; return the bytes freed."""
+        """Remove everything cached, and what was left half-written; return the bytes freed."""
         freed = 0
-        for folder in (self.folder / "outputs", self.graphs):
+        for folder in (self.folder / "outputs", self.graphs, *self.folder.glob(f"{WRITING}*")):
             freed += measure_folder(folder)
             shutil.rmtree(folder, ignore_errors=True)
         return freed

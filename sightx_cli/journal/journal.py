@@ -120,12 +120,16 @@ class Journal:
         self.facts["points"] = [point.to_json() for point in whole]
         return whole[-1] if whole else None
 
+    @property
+    def result(self) -> Path:
+        """The folder that the finished run is written to before it is the run."""
+        return self.checkpoint / RESULT
+
     def make_result_folder(self) -> Path:
         """Make the empty folder that the finished run is written to."""
-        result = self.checkpoint / RESULT
-        shutil.rmtree(result, ignore_errors=True)
-        result.mkdir(parents=True)
-        return result
+        shutil.rmtree(self.result, ignore_errors=True)
+        self.result.mkdir(parents=True)
+        return self.result
 
     def finish(self, result: Path, stopped: bool) -> Path:
         """Let the result be the run; returns its folder. A run that was stopped keeps the journal, to go on from."""
@@ -220,7 +224,7 @@ def open_journal(folder: Path) -> tuple[Journal, str]:
         if facts["format"] != FORMAT_VERSION or facts["sightx"] != VERSION:
             raise RunError(
                 f"--resume {folder}: was begun by sightx {facts['sightx']}, this is {VERSION}",
-                f"go on with sightx {facts['sightx']}, or start again",
+                "go on with that version, or start again",
             )
         for aside in (*folder.glob(".[0-9]*-*"), *(folder / runs.CHECKPOINT).glob(".*")):
             aside.unlink()  # half written by a process that was killed

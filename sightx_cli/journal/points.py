@@ -10,6 +10,7 @@ from typing import Any
 
 from sightx_cli import runs
 from sightx_cli.filesystem import flush_to_disk
+from sightx_cli.recipe.stage_titles import describe_stage
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,10 @@ class Point:
     """The CRC-32 of each file."""
 
     def describe(self) -> str:
-        """Say where the training stood: last 2 stages and head, epoch 3 of 8."""
-        return f"{self.title}, epoch {self.epoch} of {self.epochs}" if self.epochs else self.title
+        """Say where the training stood, such as: stage: last 2 stages and head, epoch 3 of 8."""
+        if not self.epochs:
+            return self.title
+        return f"{describe_stage(self.title, True)}, epoch {self.epoch} of {self.epochs}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the point as the journal holds it."""

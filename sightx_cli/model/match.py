@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sightx_cli.errors import WeightsError
+from sightx_cli.errors import WeightsError, quote
 
 LEAST_SHARE = 0.9
 """With less than this share of the network's tensors a file is for another one; with more it is incomplete. Both are
@@ -161,6 +161,8 @@ def fold_layer_scale(found: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> 
         layer = f"{scaled[1]}{'attn.proj' if scaled[2] == '1' else 'mlp.fc2'}" if scaled else ""
         if name in wanted or f"{layer}.weight" not in found or f"{layer}.bias" not in found:
             continue
+        if gamma.dim() != 1 or found[f"{layer}.weight"].shape[:1] != gamma.shape:
+            continue
         folded[f"{layer}.weight"] = found[f"{layer}.weight"] * gamma[:, None]
         folded[f"{layer}.bias"] = found[f"{layer}.bias"] * gamma
         del folded[name]
@@ -211,7 +213,7 @@ def _try_prefix(
     one_channel = any(widened[name] is not tensor for name, tensor in folded.items())
     if one_channel:
         changes.append("its one-channel first layer spread over three")
-    fitting = {name: t for name, t in widened.items() if name in wanted and wanted[name].shape == t.shape}
+    fitting = {name: t for name, t in widened.items() if name in wanted and _are_alike(wanted[name], t)}
     return _Trial(prefix, widened, fitting, tuple(changes), one_channel)
 
 
@@ -221,6 +223,14 @@ def _refuse_missing(
     missing = [name for name in needed if name not in trial.fitting]
     if not missing:
         return
+    typed = [name for name in missing if name in trial.found and trial.found[name].shape == wanted[name].shape]
+    if typed:
+        kinds = [str(tensors[typed[0]].dtype).removeprefix("torch.") for tensors in (trial.found, wanted)]
+        raise WeightsError(
+            f"{origin}: {len(typed)} of the network's {len(needed)} tensors hold numbers of another kind, such as "
+            f"{typed[0]}, {kinds[0]} in the file and {kinds[1]} in the network",
+            "save the network's weights as ordinary float32 tensors",
+        )
     first = missing[0]
     if len(missing) > (1 - LEAST_SHARE) * len(needed):
         raise WeightsError(
@@ -236,6 +246,11 @@ def _refuse_missing(
         f"{origin}: {len(missing)} of the network's {len(needed)} tensors are missing, such as {first}",
         "give a complete file: the missing tensors would stay random",
     )
+
+
+def _are_alike(wanted: Tensor, found: Tensor) -> bool:
+    """Tell whether a tensor of a file has the shape of the network's, and holds fractions where that does."""
+    return wanted.shape == found.shape and wanted.is_floating_point() == found.is_floating_point()
 
 
 def suggest_networks(names: Sequence[str]) -> str:
@@ -271,7 +286,7 @@ def _refuse_rivals(best: _Trial, trials: Sequence[_Trial], needed: Sequence[str]
         shown = [trial.prefix.rstrip(".") for trial in (best, *rivals)]
         raise WeightsError(
             f"{origin}: {len(shown)} parts fit equally well: {', '.join(name or 'no prefix' for name in shown)}",
-            f"choose one: --weights-prefix {next(name for name in shown[::-1] if name)}",
+            f"choose one: --weights-prefix {quote(next(name for name in shown[::-1] if name))}",
         )
 
 

@@ -16,6 +16,7 @@ from sightx_cli.errors import WeightsError
 from sightx_cli.model.checkpoint import read_checkpoint, read_normalisation
 from sightx_cli.model.match import Match, match_tensors
 from sightx_cli.model.packaged import digest_weights, find_packaged_file
+from sightx_cli.model.tensor_values import build_oddity_error, find_zero_tensors, split_plain
 from sightx_cli.model.timm_parts import timm
 from sightx_cli.model.weights_file import WeightsFile
 
@@ -37,6 +38,8 @@ class Weights:
     """Who gave the mean and the deviation: the user, the file, or timm for its own weights of this network."""
     match: Match | None = None
     """How the user's file fitted; None for weights of any other origin."""
+    zeros: tuple[str, ...] = ()
+    """The tensors of the user's file whose weights are all 0."""
 
     @property
     def unsure(self) -> bool:
@@ -66,7 +69,14 @@ def find_weights(backbone: str, network: nn.Module, file: WeightsFile | None = N
 def _load_file(file: WeightsFile, network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> Weights:
     """Load the user's file; `mean` and `std` are timm's, used if neither the user nor the file gives any."""
     found, said = read_checkpoint(file.path)
-    match = match_tensors(found, network, str(file.path), file.prefix)
+    plain, odd = split_plain(found)
+    try:
+        match = match_tensors(plain, network, str(file.path), file.prefix)
+    except WeightsError as error:
+        if odd:
+            raise build_oddity_error(odd, str(file.path)) from error
+        raise
+    zeros = find_zero_tensors(match.tensors, str(file.path))
     normalised_by: Literal["option", "file", "timm"] = "option"
     normalisation = file.normalisation
     if normalisation is None:
@@ -83,7 +93,7 @@ def _load_file(file: WeightsFile, network: nn.Module, mean: tuple[float, ...], s
         )
     # The same file under another prefix is other weights, cached separately.
     digest = digest_weights(file.path) + (f" {match.prefix}" if match.prefix else "")
-    return Weights(str(file.path.resolve()), digest, mean, std, match.tensors, normalised_by, match)
+    return Weights(str(file.path.resolve()), digest, mean, std, match.tensors, normalised_by, match, zeros)
 
 
 def load_weights(network: nn.Module, weights: Weights) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sightx_cli.errors import WeightsError
+from sightx_cli.filesystem import check_ordinary
 
 Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 """A mean and a deviation per channel, on the 0…1 scale."""
@@ -40,8 +41,11 @@ def build_weights_file(
         if alone := [name for name, value in given.items() if value is not None]:
             raise WeightsError(f"{alone[0]} needs a weights file", "add --weights FILE")
         return None
-    if not path.is_file():
-        raise WeightsError(f"--weights {path}: no such file", "give a .safetensors or .pth file of this backbone")
+    try:
+        check_ordinary(path)
+    except (OSError, ValueError) as error:  # ValueError: no file can have this name
+        found = "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or error
+        raise WeightsError(f"--weights {path}: {found}", "give a .safetensors or .pth file of this backbone") from error
     if prefix is not None and not prefix.strip("."):
         raise WeightsError(f'--weights-prefix "{prefix}" is empty', "omit it to detect the prefix")
     return WeightsFile(path, _read_normalisation(mean, std), prefix)

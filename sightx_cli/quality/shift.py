@@ -113,7 +113,7 @@ def load_forward(listener: Listener, keep_graph: bool) -> Forward:
 
     module, weights = build_norm_moments(SHIFT_BACKBONE, SHIFT_SIZE_PX, SHIFT_NORMS)
     engine = EngineChoice("openvino", "float32", "cpu", "the shift is measured on the CPU, in full precision")
-    names, kept = module.output_names(), graph if keep_graph else None
+    names, kept = module.output_names(), store.place_graph(graph.name) if keep_graph else None
     return build_forward(engine, module, names, SHIFT_SIZE_PX, weights.mean, weights.std, kept, listener)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sightx_cli.errors import RecipeError
-from sightx_cli.recipe.files import EXAMPLE, find_recipe_file, list_summaries
-from sightx_cli.recipe.names import build_recipe_error
+from sightx_cli.recipe.files import find_recipe_file, list_summaries
+from sightx_cli.recipe.names import advise_check, build_recipe_error
 from sightx_cli.recipe.recipe import Recipe, load_recipe
 
 
@@ -48,4 +48,6 @@ def build_check_error(checked: Mapping[Path, Sequence[str]]) -> RecipeError:
     """Build the error that lists every fault of the files checked."""
     faults = [fault for found in checked.values() for fault in found]
     wrong = [str(path) for path, found in checked.items() if found]
-    return build_recipe_error(faults, wrong[0] if len(wrong) == 1 else f"{len(wrong)} files", EXAMPLE)
+    return build_recipe_error(
+        faults, wrong[0] if len(wrong) == 1 else f"{len(wrong)} files", advise_check(faults, wrong)
+    )

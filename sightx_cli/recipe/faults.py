@@ -10,8 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from sightx_cli.errors import RecipeError
 from sightx_cli.metrics.registry import METRICS, SINGLE_LABEL
-from sightx_cli.recipe.files import EXAMPLE
-from sightx_cli.recipe.names import build_recipe_error, show_value
+from sightx_cli.recipe.names import advise_check, build_recipe_error, show_value
 from sightx_cli.recipe.rates import HEAD, read_rate, resolve_rates
 from sightx_cli.recipe.schema import (
     describe_allowed,
@@ -46,7 +45,7 @@ class Fault:
 def describe_faults(faults: Sequence[Fault], origin: str, overridden: Collection[str] = ()) -> RecipeError:
     """Build the error that lists every fault; those at keys in `overridden` are attributed to `--set`."""
     lines = [fault.describe("--set" if is_within(fault.key, overridden) else origin) for fault in faults]
-    return build_recipe_error(lines, origin, EXAMPLE)
+    return build_recipe_error(lines, origin, advise_check(lines, [origin]))
 
 
 def is_within(key: str, keys: Iterable[str]) -> bool:

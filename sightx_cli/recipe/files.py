@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sightx_cli.errors import RecipeError, RunError
+from sightx_cli.errors import RecipeError, RunError, quote
+from sightx_cli.filesystem import check_ordinary
 from sightx_cli.recipe.decision import VERDICTS, Verdict
-from sightx_cli.recipe.names import find_nearest, join_choices
+from sightx_cli.recipe.names import EXAMPLE, find_nearest, join_choices
 from sightx_cli.recipe.values import read_band
 
-EXAMPLE = "sightx recipes show medical-medium prints a complete recipe"
 _NAME_LINE = re.compile(r"^name(\s*)=(\s*).*$", re.MULTILINE)
 
 
@@ -78,7 +78,7 @@ def load_summary(file: Path) -> Summary:
         band, shift = read_band(when["images"]), VERDICTS[VERDICTS.index(when["shift"])]
         return Summary(str(table["name"]), str(table["summary"]), band, shift, file)
     except (KeyError, TypeError, ValueError) as error:
-        hint = f"sightx recipes check {file}"
+        hint = f"sightx recipes check {quote(file)}"
         raise RecipeError(f"{file}: found no valid name, summary or [when]", hint) from error
 
 
@@ -89,9 +89,27 @@ def load_table(path: str | Path) -> dict[str, Any]:
         RecipeError: the file cannot be read or is not TOML.
     """
     try:
-        return tomllib.loads(load_text(path))
-    except tomllib.TOMLDecodeError as error:
+        return read_toml(load_text(path))
+    except ValueError as error:
         raise RecipeError(f"{path}: found invalid TOML ({error}); allowed: a recipe in TOML", EXAMPLE) from error
+
+
+def read_toml(text: str) -> dict[str, Any]:
+    """Read TOML. Raises ValueError for what is no TOML, nested too deep, or an integer of more than TOML's 64 bits."""
+    try:
+        table = tomllib.loads(text)
+        _check_integers(table)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+    return table
+
+
+def _check_integers(value: object) -> None:
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_integers(item)
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("an integer has more than 64 bits")
 
 
 def load_text(path: str | Path) -> str:
@@ -101,6 +119,7 @@ def load_text(path: str | Path) -> str:
         RecipeError: the file cannot be read or is not text.
     """
     try:
+        check_ordinary(path)
         # utf-8-sig: editors on Windows may write a byte-order mark, which TOML does not allow
         return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -122,10 +141,14 @@ def find_recipe_file(name_or_file: str | Path) -> Path:
         return shipped[text]
     names = tuple(shipped)
     path = Path(text).expanduser()
-    if path.is_file():
+    try:
+        check_ordinary(path)
         return path.resolve()
+    except FileNotFoundError:
+        found = "no such file"
+    except (OSError, ValueError) as error:  # ValueError: no file can have this name
+        found = getattr(error, "strerror", None) or str(error)
     if path.suffix == ".toml" or path.name != text:
-        found = "a folder" if path.is_dir() else "no such file"
         raise RecipeError(
             f"{text}: found {found}; allowed: a recipe file or one of {join_choices(names)}", "sightx recipes list"
         )
@@ -147,7 +170,7 @@ def copy_recipe(name_or_file: str | Path, file: str | Path) -> Path:
     target = Path(file).expanduser().absolute()
     if target.exists():
         raise RunError(
-            f"{target}: exists already; allowed: a new file", f"sightx recipes copy {name_or_file} another.toml"
+            f"{target}: exists already; allowed: a new file", f"sightx recipes copy {quote(name_or_file)} another.toml"
         )
     text = load_text(source)
     if re.fullmatch(r"\w[\w.-]*", target.stem):
@@ -160,6 +183,6 @@ def copy_recipe(name_or_file: str | Path, file: str | Path) -> Path:
         part.unlink(missing_ok=True)
         raise RunError(
             f"{target}: cannot be written ({error.strerror or error}); allowed: a writable folder",
-            f"sightx recipes copy {name_or_file} mine.toml",
+            f"sightx recipes copy {quote(name_or_file)} mine.toml",
         ) from error
     return target

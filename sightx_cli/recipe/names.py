@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
-from sightx_cli.errors import RecipeError
+from sightx_cli.errors import FAULTS_SHOWN, RecipeError
 
+EXAMPLE = "sightx recipes show medical-medium prints a complete recipe"
 # Below this likeness (difflib's ratio) a suggestion confuses more than it helps.
 LIKENESS = 0.6
 LONGEST_VALUE = 80
@@ -44,6 +46,15 @@ def build_recipe_error(faults: Sequence[str], where: str, hint: str) -> RecipeEr
     if len(faults) == 1:
         return RecipeError(faults[0], hint)
     return RecipeError(f"found {len(faults)} faults in {where}", hint, tuple(faults))
+
+
+def advise_check(faults: Sequence[str], files: Sequence[str]) -> str:
+    """Advise what to type after the faults of recipe files: what lists them all, where not all are printed."""
+    return (
+        f"{shlex.join(['sightx', 'recipes', 'check', *files, '--json'])} lists all faults"
+        if (len(faults) > FAULTS_SHOWN)
+        else EXAMPLE
+    )
 
 
 def _write(value: object) -> str:

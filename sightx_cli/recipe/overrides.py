@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sightx_cli.errors import UsageError
+from sightx_cli.recipe.files import read_toml
 from sightx_cli.recipe.names import build_recipe_error, join_choices, show_value, suggest_nearest
 from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.recipe.schema import find_field, find_model, find_nearest_key, find_part, is_list, is_optional
@@ -77,10 +77,10 @@ def _apply(table: Mapping[str, Any], settings: Sequence[str]) -> tuple[dict[str,
 
 def _read_value(key: str, text: str) -> Any:
     try:
-        parsed = tomllib.loads(f"value = {text}")
+        parsed = read_toml(f"value = {text}")
         if set(parsed) == {"value"}:
             return parsed["value"]
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         if text[:1] in ("[", "{", '"', "'"):
             raise ValueError(f"{key}: found {text}; allowed: a TOML value ({error})") from error
     return text

@@ -19,9 +19,9 @@ ALLOWED_BAND = "[low, high], whole numbers from 0 with low below high, and inf f
 SCRATCH = "scratch"
 """For `train`: the whole network, from random weights; for `model.weights`: random weights."""
 
-_TRAIN = re.compile(r"head|all|scratch|last:[1-9]\d*|last-blocks:[1-9]\d*")
+_TRAIN = re.compile(r"head|all|scratch|last:[1-9]\d{0,5}|last-blocks:[1-9]\d{0,5}")
 _PERCENT = re.compile(r"last:(\d+(?:\.\d+)?)%")
-_TAPS = re.compile(r"last|all|last:[1-9]\d*")
+_TAPS = re.compile(r"last|all|last:[1-9]\d{0,5}")
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ class CacheListing:
     entries: tuple[CacheEntry, ...]
     """The most recently used first."""
     budget_bytes: int
+    elsewhere: tuple[CacheEntry, ...] = ()
+    """What lies outside the store, by its path: held aside by a run, or left by a killed process."""
 
     @property
     def total_bytes(self) -> int:
@@ -36,8 +38,11 @@ class CacheListing:
 
     def to_json(self) -> dict[str, Any]:
         """Return the listing as JSON, times in ISO form."""
-        entries = [
-            {"name": one.name, "bytes": one.bytes_on_disk, "last_used": one.last_used, "what": one.what}
-            for one in self.entries
-        ]
-        return to_object({**vars(self), "total_bytes": self.total_bytes, "entries": entries})
+        listed = {
+            key: [
+                {"name": one.name, "bytes": one.bytes_on_disk, "last_used": one.last_used, "what": one.what}
+                for one in entries
+            ]
+            for key, entries in (("entries", self.entries), ("elsewhere", self.elsewhere))
+        }
+        return to_object({**vars(self), "total_bytes": self.total_bytes, **listed})

@@ -6,13 +6,12 @@ next are made from the fields. A new option is a new field.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from sightx_cli.errors import UsageError
+from sightx_cli.errors import UsageError, quote
 from sightx_cli.recipe.decision import Verdict
 from sightx_cli.steps.option import Option, list_options
 from sightx_cli.steps.option_values import (
@@ -269,11 +268,11 @@ class Options:
 
     def write_command(self, command: str = "fit") -> str:
         """Write the command that trains the same on the same, to type next; the settings come last."""
-        given, words = self.given(), ["sightx", command, str(self.source)]
+        given, words = self.given(), ["sightx", command, quote(self.source)]
         for one in sorted(list_options(Options, command), key=lambda one: one.is_list):
             if one.about.repeated and one.name in given:
-                words += one.write(given[one.name])
-        return shlex.join(words)
+                words += map(quote, one.write(given[one.name]))
+        return " ".join(words)
 
     def overrides(self) -> list[str]:
         """Return all that departs from the recipe, in the form of --set; raises UsageError for a value set twice."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sightx_cli import runs
+from sightx_cli.data.cells import shield_cell
 from sightx_cli.data.splits import write_split
 from sightx_cli.engine.choice import EngineChoice
 from sightx_cli.machine import measure_threads
@@ -121,7 +122,7 @@ def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
-        writer.writerows(history)
+        writer.writerows({name: shield_cell(value) for name, value in row.items()} for row in history)
 
 
 def describe_environment(session: Session) -> dict[str, Any]:

@@ -167,6 +167,11 @@ def say_weights(weights: Weights, backbone: str, listener: Listener) -> None:
     """Report where the weights come from, how the user's file fitted, and what is only assumed about it."""
     said = f": {weights.match.describe()}" if weights.match is not None else ""
     listener.note(f"weights: {weights.origin}{said}")
+    if weights.zeros:
+        listener.warn(
+            f"{len(weights.zeros)} tensor{'s' * (len(weights.zeros) > 1)} of these weights hold only zeros, such as "
+            f"{weights.zeros[0]}: is the file whole?"
+        )
     if weights.unsure:
         mean, std = (",".join(f"{value:g}" for value in values) for values in (weights.mean, weights.std))
         listener.warn(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from typing import TYPE_CHECKING
 
-from sightx_cli.errors import TrainingError
+from sightx_cli.errors import SightXError, TrainingError
 from sightx_cli.journal.journal import Journal
+from sightx_cli.machine import build_shortage
 from sightx_cli.progress import Listener
-from sightx_cli.results.fit import INTERRUPTED
+from sightx_cli.startup.termination import name_interrupt
 from sightx_cli.steps.preparation import Preparation
 
 if TYPE_CHECKING:
@@ -27,18 +29,32 @@ def train(preparation: Preparation, session: Session, journal: Journal, listener
     keeper, stopped = Keeper(session, journal, 1.0), ""
     try:
         run_stages(preparation, session, keeper, listener)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if not session.best.figures:
             raise  # not one epoch is done: there is nothing to keep
-        stopped = INTERRUPTED
-    except TrainingError as error:
-        if not session.best.figures:
+        stopped = name_interrupt(interrupt)
+    except Exception as error:
+        recipe = preparation.recipe
+        told: SightXError | None = build_shortage(error, "training", recipe.training.batch, recipe.image.size_px)
+        if told is None and isinstance(error, TrainingError):
+            told = error
+        if told is None or not session.best.figures:
             raise
-        stopped = f"{error.message}; {error.hint}" if error.hint else error.message
+        stopped = f"{told.message}; {told.hint}" if told.hint else told.message
     if stopped:
+        release_memory()
         listener.warn(f"{stopped}: the run is finished from the best epoch so far")
     session.best.restore(session.model)
     return stopped, keeper.factor
+
+
+def release_memory() -> None:
+    """Give back what a training that ended early still holds, so that its model can be measured."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def run_stages(preparation: Preparation, session: Session, keeper: Keeper, listener: Listener) -> None:

@@ -24,7 +24,13 @@ def choose_task(classes: Sequence[str], has_order: bool, recipe: Recipe) -> Task
 
 
 def load_task(table: Mapping[str, Any]) -> Task:
-    """Build the task again from `Task.to_json`; raises KeyError or TypeError where the table is not one."""
+    """Build the task again from `Task.to_json`; raises KeyError, TypeError or ValueError where the table is not one."""
     values = dict(table)
-    kind = TASKS[values.pop("kind")]
-    return kind(**{**values, "classes": tuple(values["classes"])})
+    kind, classes = TASKS[values.pop("kind")], values["classes"]
+    if not isinstance(classes, list | tuple) or len(classes) < 2 or not all(isinstance(one, str) for one in classes):
+        raise ValueError(f"classes: found {classes!r:.80}; allowed: the names of two classes or more")
+    if len(set(classes)) < len(classes):
+        raise ValueError(f"classes: found {max(classes, key=classes.count)!r} twice; allowed: each class once")
+    if not isinstance(values.get("soft", False), bool):
+        raise ValueError(f"soft: found {values['soft']!r:.80}; allowed: true or false")
+    return kind(**{**values, "classes": tuple(classes)})

@@ -196,3 +196,15 @@ def test_one_class_and_few_images_are_no_error(photo_folder: Callable[..., Path]
     result = inspect(photo_folder(["cat"], 2), out=tmp_path / "out")
     assert (result.images, result.doubts, result.outliers) == (2, (), ())
     assert result.folder == tmp_path / "out"
+
+
+@pytest.mark.parametrize("option", ["out", "fix"])
+def test_a_place_that_cannot_be_written_is_refused_before_any_image_is_read(
+    photo_folder: Callable[..., Path], option: str
+) -> None:
+    folder = photo_folder()
+    for image in folder.rglob("*.jpg"):
+        image.write_text("no image: it would be the error")
+    (folder / "file").touch()
+    with pytest.raises(UsageError, match=rf"--{option} .*cannot be written"):
+        inspect(folder, **{option: folder / "file" / "new.csv"})

@@ -201,3 +201,21 @@ def test_resume_with_other_images_is_refused(digits_run: FitResult, images: Path
     (images / "another.png").write_bytes(b"")
     with pytest.raises(UsageError, match="--resume"):
         predict(images, model=digits_run.run, resume=True)
+
+
+def test_resume_takes_the_same_run_wherever_it_lies_and_no_other_model(
+    digits_run: FitResult, images: Path, home: Path
+) -> None:
+    class PressCtrlC(Silent):
+        def advance(self, task: str, units: int = 1, figures: object = None) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        predict(images, model=digits_run.run, batch=2, listener=PressCtrlC())
+    shutil.copytree(digits_run.run / "bundle", home / "moved" / "bundle")
+    facts = home / "moved" / "bundle" / "bundle.json"
+    facts.write_text(facts.read_text().replace('"nought"', '"nil"'))
+    with pytest.raises(UsageError, match="other images or another run"):
+        predict(images, model=home / "moved", resume=True)
+    facts.write_text(facts.read_text().replace('"nil"', '"nought"'))
+    assert predict(images, model=home / "moved", resume=True).images == 18

@@ -74,5 +74,5 @@ def test_torch_runs_it_from_the_fit_to_the_prediction(
 
     weights = result.run / "bundle" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(RunError, match=r"weights\.safetensors: cannot be read"):
+    with pytest.raises(RunError, match=r"weights\.safetensors: is not the file that fit wrote"):
         predict(digits, model=result.run, output=Path("again.csv"))

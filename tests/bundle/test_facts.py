@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sightx_cli.bundle.facts import BundleFacts, load_facts, write_facts
+from sightx_cli.bundle.facts import BundleFacts, check_bundled, load_facts, write_facts
 from sightx_cli.errors import RunError
 from sightx_cli.task.grades import Grades
 from sightx_cli.task.single_label import SingleLabel
@@ -23,7 +24,7 @@ FACTS = BundleFacts(
     mean=(0.5, 0.4, 0.3),
     std=(0.2, 0.2, 0.1),
     backbone="resnet18",
-    head={"pool": "avg", "taps": "last", "hidden": [8], "dropout": 0.2},
+    head={"pool": "avg", "taps": "last", "hidden": (8,), "dropout": 0.2},
     recipe="mine",
 )
 
@@ -60,7 +61,7 @@ def test_a_fit_writes_its_preprocessing_classes_backbone_and_head(digits_run: Fi
 
 def test_another_format_is_refused_by_its_number(tmp_path: Path) -> None:
     write(tmp_path, format=99)
-    with pytest.raises(RunError, match="format 99, this version reads 2"):
+    with pytest.raises(RunError, match="format 99, this version reads 3"):
         load_facts(tmp_path)
 
 
@@ -72,11 +73,9 @@ def test_another_format_is_refused_by_its_number(tmp_path: Path) -> None:
         "[]",
         "null",
         "{}",
-        '{"format": 2}',
-        '{"format": 2, "task": 3}',
-        '{"format": 2, "task": {"kind": "grades", "classes": 3}}',
-        '{"format": 2, "task": {"kind": "colours", "classes": ["a"]}}',
-        '{"format": 2, "task": {"kind": "grades", "classes": ["a"]}}',
+        '{"format": 3}',
+        '{"format": ' + "[" * 100_000,
+        '{"format": ' + "9" * 5_000 + "}",
     ],
 )
 def test_a_damaged_bundle_is_refused_by_its_path(tmp_path: Path, text: str) -> None:
@@ -84,6 +83,73 @@ def test_a_damaged_bundle_is_refused_by_its_path(tmp_path: Path, text: str) -> N
     with pytest.raises(RunError, match=r"bundle\.json: cannot be read") as caught:
         load_facts(tmp_path)
     assert "name another run" in caught.value.hint
+
+
+GRADES = {"kind": "grades", "classes": ["a", "b"], "soft": False}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"size_px": 0}, "size_px: found 0; allowed: a whole number from 32 to 2,048"),
+        ({"size_px": -5}, "size_px: found -5"),
+        ({"size_px": 100_000}, "size_px: found 100000"),
+        ({"size_px": None}, "size_px: found None"),
+        ({"size_px": 64.0}, "size_px: found 64.0"),
+        ({"size_px": "64"}, 'size_px: found "64"'),
+        ({"fit": "stretch"}, 'fit: found "stretch"; allowed: "crop", "pad" or "squash"'),
+        ({"mean": [0.5]}, "mean"),
+        ({"mean": [0.5, 0.5, float("nan")]}, "mean"),
+        ({"std": [0.5, 0.5, 0.0]}, "std"),
+        ({"backbone": 3}, "backbone: found 3"),
+        ({"head": {"pool": "max"}}, 'head.pool: found "max"'),
+        ({"head": {"colour": 1}}, "head.colour: found the unknown key"),
+        ({"temperature": float("inf")}, "temperature"),
+        ({"thresholds": {"katze": 2}}, "thresholds"),
+        ({"graph": "yes"}, "graph: found"),
+        ({"files": {"graph.xml": "abc"}}, "files"),
+        ({"task": 3}, "task: found 3"),
+        ({"task": {**GRADES, "classes": 3}}, "classes: found 3"),
+        ({"task": {**GRADES, "classes": ["a"]}}, "allowed: the names of two classes or more"),
+        ({"task": {**GRADES, "classes": ["a", "b", "a"]}}, "classes: found 'a' twice"),
+        ({"task": {**GRADES, "classes": ["a", 3]}}, "classes: found"),
+        ({"task": {**GRADES, "kind": "colours"}}, "colours"),
+        ({"task": {**GRADES, "kind": ["grades"]}}, ""),
+        ({"task": {**GRADES, "soft": "no"}}, "soft: found 'no'"),
+        ({"task": {"kind": "grades", "classes": ["a", "b"], "hard": True}}, "hard"),
+    ],
+    ids=str,
+)
+def test_a_value_that_cannot_be_is_refused_with_what_can(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    write(tmp_path, **changes)
+    with pytest.raises(RunError, match=r"bundle\.json: cannot be read") as caught:
+        load_facts(tmp_path)
+    assert words in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_each_file_is_known_by_its_digest(tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "graph.bin").write_bytes(b"abc")
+    write_facts(tmp_path / "bundle", FACTS)
+    facts = load_facts(tmp_path)
+    check_bundled(tmp_path, facts, "graph.bin")
+    (tmp_path / "bundle" / "graph.bin").write_bytes(b"abd")
+    with pytest.raises(RunError, match=r"graph\.bin: is not the file that fit wrote"):
+        check_bundled(tmp_path, facts, "graph.bin")
+    with pytest.raises(RunError, match=r"graph\.xml: cannot be read \(No such file"):
+        check_bundled(tmp_path, facts, "graph.xml")
+
+
+def test_a_file_that_is_a_pipe_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    facts = write(tmp_path)
+    os.mkfifo(tmp_path / "bundle" / "graph.bin")
+    with pytest.raises(RunError, match="a named pipe, not a file"):
+        check_bundled(tmp_path, load_facts(tmp_path), "graph.bin")
+    facts.unlink()
+    os.mkfifo(facts)
+    with pytest.raises(RunError, match="a named pipe, not a file"):
+        load_facts(tmp_path)
 
 
 def test_a_value_that_this_version_does_not_know_is_refused(tmp_path: Path) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from sightx_cli.bundle.predictor import load_predictor
+from sightx_cli.bundle.facts import load_facts
+from sightx_cli.bundle.predictor import NOT_FINITE, Predictor, load_predictor
+from sightx_cli.engine.conversion import write_graph
+from sightx_cli.engine.interface import PROBABILITIES, Images, Outputs
+from sightx_cli.engine.openvino_forward import read_graph
 from sightx_cli.errors import RunError
 
 if TYPE_CHECKING:
@@ -44,7 +50,7 @@ def test_every_image_has_its_outcome_in_order(
             assert float(prediction.probabilities.sum()) == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("reason", ["is empty", "No such file", "is not a file", "truncated", "pixels"])
+@pytest.mark.parametrize("reason", ["is empty", "No such file", "is a folder, not a file", "truncated", "pixels"])
 def test_whatever_is_wrong_with_a_file_is_said_and_the_next_one_is_read(
     digits_run: FitResult, digits: Path, tmp_path: Path, reason: str
 ) -> None:
@@ -52,7 +58,7 @@ def test_whatever_is_wrong_with_a_file_is_said_and_the_next_one_is_read(
     bad, good = tmp_path / "bad.png", Path(items[0][1])
     if reason == "is empty":
         bad.touch()
-    elif reason == "is not a file":
+    elif reason == "is a folder, not a file":
         bad.mkdir()
     elif reason == "truncated":
         bad.write_bytes(good.read_bytes()[:-200])
@@ -97,13 +103,65 @@ def test_a_damaged_graph_is_refused_by_its_path(digits_run: FitResult, tmp_path:
     shutil.copytree(digits_run.run, tmp_path / "run")
     file = tmp_path / "run" / "bundle" / name
     file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(RunError, match=r"graph\.xml: cannot be read"):
+    with pytest.raises(RunError, match=rf"{name}: is not the file that fit wrote"):
         load_predictor(tmp_path / "run")
+
+
+def test_a_graph_of_another_fit_is_refused_though_it_is_sound(digits_run: FitResult, tmp_path: Path) -> None:
+    shutil.copytree(digits_run.run, tmp_path / "run")
+    graph = read_graph(digits_run.run / "bundle" / "graph.xml")
+    graph.set_friendly_name("another")
+    write_graph(graph, tmp_path / "run" / "bundle" / "graph.xml")
+    with pytest.raises(RunError, match="is not the file that fit wrote"):
+        load_predictor(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"size_px": 128},
+        {"task": {"kind": "single-label", "classes": ["a", "b"]}},
+        {"task": {"kind": "single-label", "classes": ["a", "b", "c", "d"]}},
+    ],
+    ids=["size", "fewer classes", "more classes"],
+)
+def test_facts_are_held_against_the_graph(digits_run: FitResult, tmp_path: Path, changes: dict[str, object]) -> None:
+    shutil.copytree(digits_run.run, tmp_path / "run")
+    facts = tmp_path / "run" / "bundle" / "bundle.json"
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), **changes}))
+    with pytest.raises(RunError, match="the graph beside it has 64 px and 3"):
+        load_predictor(tmp_path / "run")
+
+
+def test_predicting_needs_no_file_beside_facts_and_graph(digits_run: FitResult, digits: Path, tmp_path: Path) -> None:
+    shutil.copytree(digits_run.run / "bundle", tmp_path / "run" / "bundle")
+    (tmp_path / "run" / "bundle" / "weights.safetensors").unlink()
+    found = next(load_predictor(tmp_path / "run").predict(list_items(digits, 1)))
+    assert found.probabilities is not None
+
+
+class NaNForward:
+    """A model whose answer to every second image is not a number."""
+
+    engine, precision, size_px, batch_images = "openvino", "float32", 64, 2
+
+    def run(self, batches: Iterable[tuple[int, Images]]) -> Iterator[tuple[int, Outputs]]:
+        for key, images in batches:
+            answers = np.full((len(images), 3), 1 / 3, np.float32)
+            answers[1::2] = np.nan
+            yield key, {PROBABILITIES: answers}
+
+
+def test_an_answer_that_is_not_finite_is_an_error_and_no_prediction(digits_run: FitResult, digits: Path) -> None:
+    predictor = Predictor(load_facts(digits_run.run), NaNForward(), 2)
+    found = list(predictor.predict(list_items(digits, 4)))
+    assert [one.probabilities is not None for one in found] == [True, False, True, False]
+    assert [one.error for one in found] == ["", NOT_FINITE, "", NOT_FINITE]
 
 
 @pytest.mark.parametrize("name", ["graph.xml", "graph.bin"])
 def test_a_graph_that_is_gone_is_refused_by_its_path(digits_run: FitResult, tmp_path: Path, name: str) -> None:
     shutil.copytree(digits_run.run, tmp_path / "run")
     (tmp_path / "run" / "bundle" / name).unlink()
-    with pytest.raises(RunError, match=r"graph\.xml: cannot be read"):
+    with pytest.raises(RunError, match=rf"{name}: cannot be read"):
         load_predictor(tmp_path / "run")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from sightx_cli.bundle import table
 from sightx_cli.bundle.predictor import Prediction
-from sightx_cli.bundle.table import build_row, check_output, list_columns, writing_table
+from sightx_cli.bundle.table import Begun, build_row, check_output, describe_kept, list_columns, writing_table
 from sightx_cli.errors import UsageError
 from sightx_cli.task.single_label import SingleLabel
 
@@ -30,7 +31,7 @@ ROWS = [predict('a "1",\n.png', 0.25), predict("ä/b.png", None), predict("c.png
 
 
 def write_rows(output: Path, rows: list[Prediction], key: str = "same", resume: bool = False) -> None:
-    with writing_table(output, list_columns(TASK), key, resume) as made:
+    with writing_table(output, list_columns(TASK), Begun(key, 3), resume) as made:
         for row in rows[made.resumed :]:
             made.write(build_row(row, TASK))
 
@@ -119,12 +120,23 @@ def test_an_output_that_is_a_folder_is_refused(tmp_path: Path) -> None:
 def test_an_output_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written"):
-        write_rows(tmp_path / "file" / "out.csv", ROWS)
+        check_output(tmp_path / "file" / "out.csv", False)
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="this system has no /proc")
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be written"):
+        check_output(Path("/proc/out.csv"), False)
+    check_output(tmp_path / "new" / "folder" / "out.csv", False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def stop_after(output: Path, count: int, key: str = "same", resume: bool = False) -> None:
     """Write rows until Ctrl-C comes."""
-    with contextlib.suppress(KeyboardInterrupt), writing_table(output, list_columns(TASK), key, resume) as made:
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        writing_table(output, list_columns(TASK), Begun(key, 3), resume) as made,
+    ):
         for row in ROWS[made.resumed : count]:
             made.write(build_row(row, TASK))
         raise KeyboardInterrupt
@@ -134,7 +146,7 @@ def test_an_interrupted_table_is_not_there_and_what_was_done_is_kept(tmp_path: P
     output = tmp_path / "out.csv"
     stop_after(output, 2)
     assert not output.exists()
-    with writing_table(output, list_columns(TASK), "same", True) as made:
+    with writing_table(output, list_columns(TASK), Begun("same", 3), True) as made:
         assert made.resumed == 2
         assert [row["image"] for row in made.done_rows()] == ['a "1",\n.png', "ä/b.png"]
         made.write(build_row(ROWS[2], TASK))
@@ -159,9 +171,38 @@ def test_going_on_with_other_images_or_another_run_is_refused(tmp_path: Path) ->
         write_rows(tmp_path / "out.csv", ROWS, key="other", resume=True)
 
 
-def test_without_resume_an_interrupted_table_starts_over(tmp_path: Path) -> None:
+def test_an_interrupted_table_is_never_replaced_in_silence(tmp_path: Path) -> None:
+    output = tmp_path / "out.csv"
+    stop_after(output, 2)
+    assert describe_kept(output) == "2 of 3 rows"
+    with pytest.raises(UsageError, match=r"an interrupted prediction is there, 2 of 3 rows") as caught:
+        check_output(output, False)
+    assert "--resume" in caught.value.hint
+    assert "--overwrite" in caught.value.hint
+    check_output(output, False, resume=True)
+    check_output(output, True)
+    assert describe_kept(output) == "2 of 3 rows"
+
+
+def test_one_output_has_one_writer_at_a_time(tmp_path: Path) -> None:
+    output = tmp_path / "out.csv"
+    with writing_table(output, list_columns(TASK), Begun("same", 3), False) as made:
+        made.write(build_row(ROWS[0], TASK))
+        for refused in (lambda: check_output(output, True), lambda: write_rows(output, ROWS)):
+            with pytest.raises(UsageError, match=rf"process {os.getpid()}\) writes it now"):
+                refused()
+    assert read(output)["image"].tolist() == ['a "1",\n.png']
+    write_rows(output, ROWS)
+
+
+def test_what_stops_before_the_first_row_leaves_nothing(tmp_path: Path) -> None:
+    stop_after(tmp_path / "out.csv", 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_started_over_an_interrupted_table_loses_its_rows(tmp_path: Path) -> None:
     stop_after(tmp_path / "out.csv", 2)
-    with writing_table(tmp_path / "out.csv", list_columns(TASK), "other", False) as made:
+    with writing_table(tmp_path / "out.csv", list_columns(TASK), Begun("other", 3), False) as made:
         assert made.resumed == 0
     assert len(pd.read_csv(tmp_path / "out.csv")) == 0
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +49,24 @@ def test_every_fault_of_a_recipe_has_a_line() -> None:
     assert done.stderr.splitlines()[1:3] == ["  stage.0: a", "  image: b"]
 
 
+def test_of_many_faults_the_first_are_shown_and_the_rest_counted() -> None:
+    done = fail(
+        RecipeError("mine.toml has faults", "see them all", tuple(f"fault {number}" for number in range(5_000)))
+    )
+    assert done.stderr.splitlines() == [
+        "error: mine.toml has faults",
+        "  fault 0",
+        "  fault 1",
+        "  fault 2",
+        "  and 4,997 more",
+        "hint:  see them all",
+    ]
+
+
+def test_a_message_as_long_as_a_file_is_cut() -> None:
+    assert len(fail(DataError("x" * 1_000_000)).stderr) < 2_100
+
+
 def test_with_json_an_error_leaves_stdout_empty() -> None:
     done = fail(DataError("no images"), "--json")
     assert (done.exit_code, done.stdout) == (2, "")
@@ -85,11 +107,54 @@ def test_a_full_disk_exits_2_and_names_the_file(code: int) -> None:
     assert done.stderr.startswith("error: no space left on the disk: runs/x/metrics.json\nhint:")
 
 
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENAMETOOLONG, errno.EMFILE, errno.ESTALE])
+def test_a_failing_disk_exits_2_and_names_the_file(code: int) -> None:
+    done = fail(OSError(code, "it failed", "/scans/a.png"))
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: it failed: /scans/a.png\nhint:")
+
+
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM, errno.EROFS])
 def test_missing_permission_exits_2_and_names_the_folder(code: int) -> None:
     done = fail(OSError(code, "denied", "/scans"))
     assert done.exit_code == 2
     assert done.stderr.startswith("error: permission denied: /scans\nhint:")
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (MemoryError(), "memory"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory"),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "memory"),
+        (OSError("libcublasLt.so.13: failed to map segment from shared object"), "memory"),
+        (RuntimeError("Exception from src/inference/src/dev/plugin.cpp:54:\nstd::bad_alloc"), "memory"),
+        (RuntimeError("Exception from src/inference/src/dev/plugin.cpp:54: can't alloc"), "memory"),
+        (RuntimeError("can't start new thread"), "threads"),
+    ],
+    ids=str,
+)
+def test_a_shortage_is_called_by_its_name(error: Exception, what: str) -> None:
+    done = fail(error)
+    assert (done.exit_code, done.stdout) == (2, "")
+    message, hint = done.stderr.splitlines()
+    assert what in message
+    assert "close other programs" in hint
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to RLIMIT_AS")
+@pytest.mark.parametrize("words", ["fit {photos} --no-probe", "inspect {photos}"])
+def test_too_little_memory_to_load_the_libraries_is_one_line(
+    photo_folder: Callable[..., Path], tmp_path: Path, words: str
+) -> None:
+    line = f'"{sys.executable}" -m sightx_cli {words.format(photos=photo_folder())}'
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -v 1000000; cd {tmp_path}; {line}"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert errors == ["error: the memory that this process is allowed (1.0 GB, ulimit -v) ran out"]
+    assert "Traceback" not in done.stderr
 
 
 def test_ctrl_c_exits_130_with_a_word_and_no_traceback() -> None:
@@ -145,3 +210,10 @@ def test_the_shell_completes_recipes() -> None:
     shell = {"_SIGHTX_COMPLETE": "complete_bash", "COMP_WORDS": "sightx fit x --recipe medical-s", "COMP_CWORD": "4"}
     done = CliRunner().invoke(app, [], prog_name="sightx", env=shell)
     assert done.stdout.split() == ["medical-small"]
+
+
+def test_a_lack_of_memory_is_no_bug() -> None:
+    done = fail(MemoryError("Unable to allocate 71.1 PiB"))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "ran out" in done.stderr
+    assert "bug" not in done.stderr

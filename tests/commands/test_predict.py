@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -100,6 +101,32 @@ def test_a_full_disk_is_said_and_leaves_no_half_table(digits_run: FitResult, hom
     assert not (home / "predictions.csv").exists()
     assert predict(digits_run, "new", "--resume").exit_code == 0
     assert [path.name for path in home.iterdir() if path.name.startswith(".")] == []
+
+
+STOPPED = """
+import os, signal, sys
+from sightx_cli.app import main
+from sightx_cli.console import ConsoleListener
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+ConsoleListener.advance = lambda self, task, units=1, figures=None: os.kill(os.getpid(), signal.{signal})
+sys.argv = ["sightx", "predict", "new ones", "--model", {run!r}, "-o", "out.csv", "--batch", "2"]
+main()
+"""
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_stop_names_the_command_that_goes_on(digits_run: FitResult, home: Path, name: str, status: int) -> None:
+    (home / "new").rename(home / "new ones")
+    code = STOPPED.format(signal=name, run=str(digits_run.run))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (status, "")
+    command = f"sightx predict --model {digits_run.run} --output out.csv --batch 2 --resume 'new ones'"
+    assert done.stderr.splitlines() == ["interrupted", f"next  {command}   goes on: 1 of 4 rows are kept"]
+    again = CliRunner().invoke(app, ["predict", "new ones", "--model", str(digits_run.run), "-o", "out.csv"])
+    check_refused(again, "an interrupted prediction is there, 1 of 4 rows")
+    assert CliRunner().invoke(app, shlex.split(command)[1:]).exit_code == 0
+    assert len(pd.read_csv("out.csv")) == 4
 
 
 HEAVY = ("torch", "timm", "fastai", "torchvision", "sklearn", "matplotlib")

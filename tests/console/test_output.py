@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -94,11 +92,3 @@ def test_errors_and_next_steps_go_to_stderr(capsys: pytest.CaptureFixture[str]) 
 
 def test_a_line_keeps_letters_of_any_script_and_shows_control_characters() -> None:
     assert to_line("größe 图像\x1b[0m\n\udcff") == "größe 图像\\x1b[0m \\udcff"
-
-
-@pytest.mark.parametrize("call", ["print_text('x')", "print_json({'a': 1})", "print_table('', ('a',), [('b',)])"])
-def test_a_reader_who_left_is_no_error(call: str) -> None:
-    code = f"import time; time.sleep(0.3); from sightx_cli.console import *; {call}; {call}"
-    whole = f'set -o pipefail; "{sys.executable}" -c "{code}" | true'
-    done = subprocess.run(["bash", "-c", whole], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")

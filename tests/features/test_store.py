@@ -173,7 +173,7 @@ def test_a_shard_whose_writer_was_killed_before_the_last_step_is_not_found(store
     shard = keep(store, name_images(2))
     shard.rename(shard.with_name(".writing-abc"))
     assert find(store) == []
-    assert store.list_entries() == []
+    assert [entry.name for entry in store.list_entries()] == ["unfinished"]
 
 
 FULL_DISK = """
@@ -381,6 +381,24 @@ def test_the_list_says_what_is_cached_the_newest_first(store: FeatureStore) -> N
     assert [entry.what for entry in entries] == ["what a is", "what b is", "what a is", "converted graphs"]
     on_disk = sum(path.stat().st_size for path in store.folder.rglob("*") if path.is_file())
     assert sum(entry.bytes_on_disk for entry in entries) == on_disk
+
+
+def test_what_is_half_written_is_listed_too(store: FeatureStore) -> None:
+    keep(store, name_images(2))
+    half = store.folder / "outputs" / ("p" * 24) / ("v" * 24) / ".writing-0"
+    half.mkdir()
+    (half / "features.bin").write_bytes(b"x" * 1000)
+    assert {entry.name: entry.bytes_on_disk for entry in store.list_entries()}["unfinished"] == 1000
+    store.clear()
+    assert not half.exists()
+
+
+def test_with_a_budget_of_0_no_graph_is_kept_in_the_store(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path / "store", budget_bytes=0)
+    place = store.place_graph("new.xml")
+    assert place is not None
+    assert not place.is_relative_to(store.folder)
+    assert FeatureStore(tmp_path / "store", budget_bytes=1).place_graph("new.xml") == store.graphs / "new.xml"
 
 
 def test_a_damaged_shard_is_listed_and_can_be_cleared(store: FeatureStore) -> None:

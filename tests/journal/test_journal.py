@@ -132,7 +132,7 @@ def test_a_run_of_another_version_is_refused_and_free_again(journal: Journal, ot
     journal.close()
     with pytest.raises(RunError, match="was begun by sightx") as caught:
         open_journal(journal.folder)
-    assert "go on with sightx" in caught.value.hint
+    assert "go on with that version" in caught.value.hint
     assert not is_locked(journal.folder)
 
 

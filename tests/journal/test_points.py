@@ -21,7 +21,7 @@ def test_a_point_is_what_the_journal_holds_of_it(tmp_path: Path) -> None:
     assert Point(**point.to_json()) == point
 
 
-@pytest.mark.parametrize(("epochs", "words"), [(3, "head, epoch 1 of 3"), (0, "head")])
+@pytest.mark.parametrize(("epochs", "words"), [(3, "stage: head, epoch 1 of 3"), (0, "head")])
 def test_a_point_says_where_the_training_stood(tmp_path: Path, epochs: int, words: str) -> None:
     assert write_point(tmp_path, 1, epochs).describe() == words
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,3 +71,11 @@ def test_of_one_on_each_scale_only_the_large_one_is_divided(file: Path) -> None:
     with pytest.raises(WeightsError, match="0 to 255 scale") as caught:
         build_weights_file(file, mean=127.5, std=0.5)
     assert "--weights-mean 0.5,0.5,0.5 --weights-std 0.5,0.5,0.5" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", ["a named pipe", "a folder"])
+def test_what_is_no_file_is_refused_before_it_is_opened(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "weights.safetensors"
+    (os.mkfifo if kind == "a named pipe" else os.mkdir)(path)
+    with pytest.raises(WeightsError, match=f"{kind}, not a file"):
+        build_weights_file(path)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as some
 from pydantic import ValidationError
 
 from sightx_cli.errors import RecipeError
-from sightx_cli.recipe.files import find_folder, load_table
+from sightx_cli.recipe.files import find_folder, find_recipe_file, load_table
 from sightx_cli.recipe.overrides import apply_overrides
 from sightx_cli.recipe.profiles import PROFILES
 from sightx_cli.recipe.recipe import load_recipe, parse_recipe, recipe_to_toml
@@ -375,3 +377,42 @@ tables = some.fixed_dictionaries(
 def test_a_recipe_written_and_read_again_is_the_same_recipe(table):
     recipe = parse_recipe(table, "mine.toml")
     assert parse_recipe(tomllib.loads(recipe_to_toml(recipe)), "copy.toml") == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a = " + "[" * 100_000, "nested too deep"),
+        ("a = " + "9" * 5_000, "limit"),
+        ("a = 0x" + "f" * 5_000, "an integer has more than 64 bits"),
+        ("a = [{b = -99999999999999999999}]", "an integer has more than 64 bits"),
+    ],
+)
+def test_toml_that_python_cannot_hold_is_refused_by_its_file(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(RecipeError, match=rf"mine\.toml: found invalid TOML \(.*{words}"):
+        load_table(tmp_path / "mine.toml")
+
+
+@pytest.mark.parametrize("value", ["9" * 5_000, "0x" + "f" * 5_000, "[" * 100_000, "9" * 400, "last:" + "9" * 5_000])
+@pytest.mark.parametrize("key", ["image.size_px", "stage.0.rate", "stage.0.train", "when.images", "model.head.taps"])
+def test_a_setting_that_python_cannot_hold_is_a_fault(key: str, value: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(apply_overrides(load_table(MEDIUM), [f"{key}={value}"]), "mine.toml", [key])
+    assert key in caught.value.message
+
+
+def test_a_recipe_that_is_a_pipe_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mine.toml")
+    with pytest.raises(RecipeError, match="found a named pipe, not a file"):
+        find_recipe_file(tmp_path / "mine.toml")
+    with pytest.raises(RecipeError, match="a named pipe, not a file"):
+        load_table(tmp_path / "mine.toml")
+
+
+def test_of_many_faults_the_hint_says_what_lists_them_all() -> None:
+    table = {**load_table(MEDIUM), **{f"key{number}": number for number in range(5_000)}}
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(table, "my recipe.toml")
+    assert len(caught.value.faults) == 5_000
+    assert caught.value.hint == "sightx recipes check 'my recipe.toml' --json lists all faults"

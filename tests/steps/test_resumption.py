@@ -223,7 +223,7 @@ def test_a_damaged_point_is_said_and_the_fit_goes_on_from_the_one_before(whole: 
         (begun / "checkpoint" / name).write_bytes(b"damaged")
     heard = Recorder()
     fit(resume=begun, listener=heard)
-    said = "training starts again" if kept == "epoch-2.safetensors" else "going on from head, epoch 1 of 2"
+    said = "training starts again" if kept == "epoch-2.safetensors" else "going on from stage: head, epoch 1 of 2"
     assert [said in line for line in heard.warnings] == [True]
     assert find_differences(whole, begun) == []
 
@@ -496,7 +496,7 @@ def test_a_disk_that_is_full_for_the_checkpoints_is_said_once_and_changes_no_fig
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert len(heard.warnings) == 1, heard.warnings
-    assert "after a crash it goes on from head, epoch 2 of 2" in heard.warnings[0]
+    assert "after a crash it goes on from stage: head, epoch 2 of 2" in heard.warnings[0]
     assert find_differences(whole, begun) == []
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from sightx_cli.errors import DataError
+from sightx_cli.filesystem import find_kind
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,8 +26,8 @@ class ImageFileError(DataError):
 def check_file(path: str | Path, data: bytes | None = None) -> None:
     """Raise `ImageFileError` for an empty file or one that is not a regular file, `OSError` for a missing one."""
     state = None if data is not None else Path(path).stat()
-    if state is not None and not stat.S_ISREG(state.st_mode):  # reading a pipe named .jpg would never end
-        raise ImageFileError(path, "is not a file")
+    if state is not None and (kind := find_kind(state)):
+        raise ImageFileError(path, f"is {kind}, not a file")
     if data == b"" or (state is not None and state.st_size == 0):
         raise ImageFileError(path, "is empty (0 bytes)", "copy it again from its source")
 

@@ -1,0 +1,49 @@
+"""The schema of `bundle.json`: strict types and ranges, every value that prediction relies on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from sightx_cli.recipe.faults import find_faults
+from sightx_cli.recipe.parts import Head, ImageInput, Part, Text
+from sightx_cli.recipe.values import Allowed
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Deviation = Annotated[float, Field(gt=0, le=1)]
+CHANNELS = Allowed("three numbers, one for each channel, on the 0 to 1 scale")
+
+
+class FactsSchema(Part):
+    """What `bundle.json` holds; `load_task` checks the task further."""
+
+    task: Annotated[dict[str, Any], Allowed("a table with kind and classes")]
+    size_px: Annotated[int, *ImageInput.model_fields["size_px"].metadata]
+    fit: Literal["crop", "pad", "squash"]
+    mean: Annotated[tuple[Share, Share, Share], CHANNELS]
+    std: Annotated[tuple[Deviation, Deviation, Deviation], CHANNELS]
+    backbone: Text
+    head: Head
+    recipe: Text
+    temperature: Annotated[float, Field(gt=0), Allowed("a number above 0")]
+    thresholds: Annotated[dict[str, Share] | None, Allowed("null, or a number from 0 to 1 for each class")]
+    grey: Annotated[Literal["mean", "sum"] | None, Allowed('"mean", "sum" or null')]
+    graph: Annotated[bool, Allowed("true or false")]
+    files: Annotated[
+        dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]], Allowed("the SHA-256 of each file by its name")
+    ]
+    format: int
+
+
+def parse_facts(text: bytes) -> dict[str, Any]:
+    """Check the text of `bundle.json` and return its values, by the names of `BundleFacts`.
+
+    Raises ValueError with the first fault and the number of the others.
+    """
+    try:
+        return FactsSchema.model_validate_json(text).model_dump()
+    except ValidationError as error:
+        first, *others = (fault.describe("bundle.json") for fault in find_faults(error, FactsSchema))
+        more = f", and {len(others)} more faults" if others else ""
+        raise ValueError(f"{first.partition(': ')[2]}{more}") from error
