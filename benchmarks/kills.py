@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any
 
 STAGES = (
-    'stage=[{train="head",epochs=2,rate=3e-3},{train="last:1",epochs=2,rate=1e-3},{train="last:2",epochs=2,rate=1e-3}]'
+    'stage=[{train="head",epochs=2,rate=3e-3},{train="last:1",epochs=2,rate=1e-4},{train="last:2",epochs=2,rate=2e-5}]'
 )
 OPTIONS = ("--recipe", "natural-small", "--set", "image.size_px=96", "--set", 'training.metric="loss"', "--set", STAGES)
 IMPORTED = ("model.classifier", "train.stage_runs", "steps.run_files", "steps.evaluation", "engine.openvino_forward")
@@ -211,7 +211,7 @@ def kill(trial: Trial, harm: int, seconds: float, chance: random.Random, counts:
         how, status = trial.fit(chance.uniform(0, seconds), lambda process: os.kill(process, harm))
         counts["resumed"] += how == "resumed"
         counts["ended before"] += status == DONE and not again
-        wrong += check_stop(trial, status, (DONE, -harm, STOPPED), counts)
+        wrong += check_stop(trial, status, (DONE, -harm, 128 + harm, STOPPED), counts)
         if status == DONE:
             break
         counts["killed"] += 1
