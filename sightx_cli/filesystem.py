@@ -94,7 +94,7 @@ class FolderLock:
     def take(self) -> bool:
         """Take the lock; False where another process holds it. Raises OSError where the folder cannot be written."""
         try:
-            self._file = self._file or _open_locked(self.path)
+            self._file = self._file or _open_locked(self.path, with_folder=False)
         except InUseError:
             return False
         return True
@@ -123,12 +123,15 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
-def _open_locked(path: Path) -> IO[str]:
+def _open_locked(path: Path, with_folder: bool = True) -> IO[str]:
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if with_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         try:
             file = path.open("a+", encoding="ascii")
         except FileNotFoundError:  # its folder was removed between these two lines, by the one that finished
+            if not with_folder:
+                raise
             continue
         try:
             _lock(file)

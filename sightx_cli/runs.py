@@ -36,6 +36,8 @@ CONFUSION_PLOT = "confusion.png"
 FINDINGS = "findings.json"
 PAGE = "index.html"
 BUNDLE = "bundle"
+REMOVED = "-removed"
+"""What the hidden name of a run ends with while it is removed."""
 JOURNAL = "journal.json"
 CHECKPOINT = "checkpoint"
 BUNDLE_FACTS = "bundle.json"
@@ -116,17 +118,34 @@ def is_unfinished(folder: Path) -> bool:
         return True
 
 
+def is_left_over(folder: Path) -> bool:
+    """Tell whether a run is unfinished, or has a checkpoint that no journal speaks of any more."""
+    return is_unfinished(folder) or ((folder / CHECKPOINT).exists() and not (folder / JOURNAL).exists())
+
+
 def replace_run(made: Path, replaced: Path) -> None:
     """Put a finished run in the place of another, which is removed: in one step where the system can."""
     if replaced.exists() and exchange_folders(made, replaced):
-        shutil.rmtree(made, ignore_errors=True)
+        remove_folder(made)
         return
     aside = _name_replaced(replaced)
     shutil.rmtree(aside, ignore_errors=True)
     if replaced.exists():
         replaced.rename(aside)
     made.rename(replaced)
-    shutil.rmtree(aside, ignore_errors=True)
+    remove_folder(aside)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a run under a hidden name, so that a process that is killed meanwhile leaves no half of one to be found.
+
+    What of it cannot be removed stays, under that name.
+    """
+    hidden = folder.with_name(f".{folder.name}{REMOVED}")
+    shutil.rmtree(hidden, ignore_errors=True)
+    with contextlib.suppress(OSError):  # Windows, while a file in it is open
+        folder = folder.rename(hidden)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def recover_replaced(folder: Path) -> None:

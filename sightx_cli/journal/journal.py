@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from sightx_cli import runs
 from sightx_cli.errors import RunError
 from sightx_cli.filesystem import FolderLock, flush_to_disk
-from sightx_cli.journal.points import Point, remove_others
+from sightx_cli.journal.points import Point, read_checksum, remove_others, write_point_file
 from sightx_cli.version import VERSION
 
 FORMAT_VERSION = 1
@@ -29,13 +29,18 @@ PREVIOUS = "journal-previous.json"
 DECISIONS = "decisions.json"
 IMAGES = "images.csv"
 RESULT = "result"
+ELSEWHERE = "choose another place with --out"
 
 
 class Journal:
     """The journal of a run that this process is making. `facts` is its contents."""
 
-    def __init__(self, folder: Path, facts: dict[str, Any], lock: FolderLock) -> None:
+    def __init__(self, folder: Path, facts: dict[str, Any], lock: FolderLock, parents: Sequence[Path] = ()) -> None:
         self.folder, self.facts, self._lock = folder, facts, lock
+        self._parents = parents
+        """The folders that were made for this one, the innermost first."""
+        self.is_finished = False
+        """Whether the run is whole, and nothing is left to go on with."""
         self._text = ""
 
     @property
@@ -56,7 +61,13 @@ class Journal:
     @property
     def has_decisions(self) -> bool:
         """Whether recipe, split and plan are decided."""
-        return (self.checkpoint / DECISIONS).is_file()
+        return self.facts["decisions"] is not None
+
+    def begin(self) -> None:
+        """Take the folder's lock and write the journal for the first time. Raises OSError."""
+        self._lock.take()
+        self.checkpoint.mkdir(exist_ok=True)
+        self.write()
 
     def write(self) -> None:
         """Write the journal, whole; the one before is kept beside the checkpoint's files. Raises OSError."""
@@ -67,6 +78,20 @@ class Journal:
             (self.checkpoint / PREVIOUS).write_text(previous, encoding="utf-8")
         runs.write_file(self.folder / runs.JOURNAL, lambda aside: _write_through(aside, text))
         flush_to_disk(self.folder)
+
+    def keep_decisions(self, text: str) -> None:
+        """Keep what was decided before the training: nothing measures it again from now on. Raises OSError."""
+        checksum = write_point_file(self.checkpoint / DECISIONS, lambda aside: aside.write_text(text, encoding="utf-8"))
+        self.facts["decisions"] = checksum
+        self.write()
+
+    def read_decisions(self) -> str:
+        """Read what was decided. Raises RunError where its file is damaged."""
+        path = self.checkpoint / DECISIONS
+        with contextlib.suppress(OSError):
+            if read_checksum(path) == self.facts["decisions"]:
+                return path.read_text(encoding="utf-8")
+        raise RunError(f"--resume {self.folder}: {path} is damaged", "start again: sightx fit DATA")
 
     def rename(self, name: str) -> None:
         """Give the folder another name beside its own, where that is possible."""
@@ -80,9 +105,13 @@ class Journal:
 
     def keep(self, point: Point) -> None:
         """Go on from this point if anything happens after it; the files of older ones are removed. Raises OSError."""
-        kept = [*self.points, point][-POINTS_KEPT:]
+        before, kept = self.facts["points"], [*self.points, point][-POINTS_KEPT:]
         self.facts["points"] = [one.to_json() for one in kept]
-        self.write()
+        try:
+            self.write()
+        except OSError:
+            self.facts["points"] = before
+            raise
         remove_others(self.checkpoint, kept)
 
     def find_point(self) -> Point | None:
@@ -111,17 +140,20 @@ class Journal:
             if target.is_dir():
                 shutil.rmtree(target)
             item.replace(target)
-        if stopped:
+        shutil.rmtree(result)
+        replaces = self.destination != self.folder and not stopped
+        if stopped or replaces:
             self.facts["usable"] = True
-            shutil.rmtree(result)
             self.write()
-        else:
-            shutil.rmtree(self.checkpoint)
-            (self.folder / runs.JOURNAL).unlink()
-        self._lock.release()
-        if self.facts["replaces"] and not stopped:
+        if replaces:
+            self._lock.release()
             runs.replace_run(self.folder, self.destination)
-            return self.destination
+            self.folder = self.destination
+        if not stopped:
+            (self.folder / runs.JOURNAL).unlink()  # the run is whole; what is left of its checkpoint counts no more
+            self.is_finished = True
+            shutil.rmtree(self.checkpoint, ignore_errors=True)
+        self._lock.release()
         return self.folder
 
     def close(self) -> None:
@@ -129,25 +161,16 @@ class Journal:
         self._lock.release()
 
     def remove(self) -> None:
-        """Remove the run: nothing of it is worth keeping."""
+        """Remove the run, and the folders made for it: nothing of it is worth keeping."""
         self._lock.release()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        runs.remove_folder(self.folder)
         with contextlib.suppress(OSError):  # where other runs are
-            self.folder.parent.rmdir()
+            for parent in self._parents:
+                parent.rmdir()
 
 
 def begin_journal(folder: Path, options: Mapping[str, Any], replaces: Path | None = None) -> Journal:
-    """Begin a run in a new folder. Raises RunError where it cannot be written."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir()
-        lock = FolderLock(folder)
-        lock.take()
-        (folder / runs.CHECKPOINT).mkdir()
-    except FileExistsError as error:
-        raise RunError(f"--out {folder}: another fit has just begun there", "choose another folder") from error
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be written ({error.strerror})", "choose another place with --out") from error
+    """Begin a run in a new folder. Raises FileExistsError where there is one, RunError where it cannot be written."""
     facts = {
         "format": FORMAT_VERSION,
         "sightx": VERSION,
@@ -156,10 +179,25 @@ def begin_journal(folder: Path, options: Mapping[str, Any], replaces: Path | Non
         "options": dict(options),
         "replaces": str(replaces) if replaces else None,
         "usable": False,
+        "decisions": None,
         "points": [],
     }
-    journal = Journal(folder, facts, lock)
-    journal.write()
+    parents = [parent for parent in folder.parents if not parent.exists()]
+    journal = Journal(folder, facts, FolderLock(folder), parents)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+    except FileExistsError:
+        if folder.parent.is_dir():
+            raise
+        raise RunError(f"{folder}: cannot be written ({folder.parent} is a file)", ELSEWHERE) from None
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written ({error.strerror})", ELSEWHERE) from error
+    try:
+        journal.begin()
+    except OSError as error:
+        journal.remove()
+        raise RunError(f"{folder}: cannot be written ({error.strerror})", ELSEWHERE) from error
     return journal
 
 
@@ -170,15 +208,10 @@ def open_journal(folder: Path) -> tuple[Journal, str]:
     """
     if not folder.is_dir():
         raise RunError(f"--resume {folder}: no such folder", "sightx runs list shows the runs that can go on")
-    if not (folder / runs.JOURNAL).exists() and not (folder / runs.CHECKPOINT / PREVIOUS).exists():
-        why = "is finished" if (folder / runs.BUNDLE).is_dir() else "is not a run"
+    is_whole = (folder / runs.BUNDLE / runs.BUNDLE_FACTS).is_file()
+    if not (folder / runs.JOURNAL).exists() and (is_whole or not (folder / runs.CHECKPOINT / PREVIOUS).exists()):
+        why = "is finished" if is_whole else "is not a run"
         raise RunError(f"--resume {folder}: {why}", "sightx runs list shows the runs that can go on")
-    facts, said = read_journal(folder)
-    if facts["format"] != FORMAT_VERSION or facts["sightx"] != VERSION:
-        raise RunError(
-            f"--resume {folder}: was begun by sightx {facts['sightx']}, this is {VERSION}",
-            "go on with that version, or start again",
-        )
     lock = FolderLock(folder)
     try:
         free = lock.take()
@@ -186,6 +219,18 @@ def open_journal(folder: Path) -> tuple[Journal, str]:
         raise RunError(f"--resume {folder}: cannot be written ({error.strerror})", "see who may write there") from error
     if not free:
         raise RunError(f"--resume {folder}: another process works on it", "wait until it ends, or stop it")
+    try:
+        facts, said = read_journal(folder)
+        if facts["format"] != FORMAT_VERSION or facts["sightx"] != VERSION:
+            raise RunError(
+                f"--resume {folder}: was begun by sightx {facts['sightx']}, this is {VERSION}",
+                f"go on with sightx {facts['sightx']}, or start again",
+            )
+        for aside in (*folder.glob(".[0-9]*-*"), *(folder / runs.CHECKPOINT).glob(".*")):
+            aside.unlink()  # half written by a process that was killed
+    except BaseException:
+        lock.release()
+        raise
     return Journal(folder, facts, lock), said
 
 

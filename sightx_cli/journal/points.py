@@ -63,6 +63,7 @@ def write_point_file(path: Path, write: Callable[[Path], object]) -> int:
         flush_to_disk(aside)
 
     runs.write_file(path, write_through)
+    flush_to_disk(path.parent)
     return checksum
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,8 @@ from sightx_cli.data.sources import load_manifest
 from sightx_cli.data.splits import write_split
 from sightx_cli.errors import DataError
 from sightx_cli.features.store import FeatureStore
-from sightx_cli.journal.journal import DECISIONS, Journal
-from sightx_cli.progress import Listener
+from sightx_cli.journal.journal import Journal
+from sightx_cli.progress import Relay
 from sightx_cli.recipe.decision import Choice
 from sightx_cli.recipe.plan import Plan, PlanValue, plan_to_json
 from sightx_cli.recipe.recipe import Recipe, recipe_to_toml
@@ -42,8 +42,11 @@ SAME = ("image", "label", "digest")
 """What must be the same of each image when the run goes on."""
 
 
-def write_decisions(preparation: Preparation, journal: Journal) -> None:
-    """Write recipe, plan, split and fingerprint into the run, and all of it in one file to go on from."""
+def write_decisions(preparation: Preparation, journal: Journal, warnings: Sequence[str]) -> None:
+    """Write recipe, plan, split and fingerprint into the run, and all of it in one file to go on from.
+
+    `warnings` are those heard so far: they hold for the run that goes on too.
+    """
     from pydantic import TypeAdapter
 
     def plain(kind: Any, value: Any) -> Any:
@@ -52,7 +55,7 @@ def write_decisions(preparation: Preparation, journal: Journal) -> None:
     frame = preparation.frame
     images = {name: frame[name].tolist() if name in frame else [""] * len(frame) for name in COLUMNS}
     found = {
-        "recipe": preparation.recipe.model_dump_json(exclude_unset=True, warnings="none"),
+        "recipe": preparation.recipe.model_dump(exclude_unset=True),
         "plan": plan_to_json(preparation.plan),
         "metric": preparation.metric,
         "task": preparation.task.to_json(),
@@ -62,31 +65,35 @@ def write_decisions(preparation: Preparation, journal: Journal) -> None:
         "leaks": plain(Leaks, preparation.leaks),
         "probed": plain(ProbedChoices | None, preparation.probed),
         "images": images,
+        "warnings": list(warnings),
     }
     (journal.folder / runs.RECIPE).write_text(recipe_to_toml(preparation.recipe), encoding="utf-8")
     runs.write_json(journal.folder / runs.PLAN, plan_to_json(preparation.plan))
     runs.write_json(journal.folder / runs.FINGERPRINT, preparation.fingerprint.to_json())
     write_split(frame, journal.folder / runs.SPLIT)
-    text = json.dumps(found, default=lambda value: value.tolist())
-    runs.write_file(journal.checkpoint / DECISIONS, lambda aside: aside.write_text(text, encoding="utf-8"))
+    journal.keep_decisions(json.dumps(found, default=lambda value: value.tolist()))
 
 
-def recall_preparation(journal: Journal, options: Options, listener: Listener) -> Preparation:
+def recall_preparation(journal: Journal, options: Options, listener: Relay) -> Preparation:
     """Prepare a fit that goes on: read and check the images, and take every decision from the journal.
 
-    Raises DataError, with what differs, where the images are not those that the run was begun with.
+    What was warned of is said again. Raises DataError, with what differs, where the images are not those that the run
+    was begun with, and RunError where the decisions are damaged.
     """
     from pydantic import TypeAdapter
 
     began = time.perf_counter()
-    found = json.loads((journal.checkpoint / DECISIONS).read_text(encoding="utf-8"))
-    recipe = Recipe.model_validate_json(found["recipe"])
+    found = json.loads(journal.read_decisions())
+    recipe = Recipe.model_validate(found["recipe"])
     manifest, _ = adjust_manifest(options, load_manifest(options.source), listener)
     store = FeatureStore() if options.cache else None
     pixels = plan_pixels(recipe, store)
     with importing(NETWORKS, listener):
         checked = check_files(manifest.frame, listener, pixels=pixels)
     frame = recall_split(checked.frame, found["images"], options.source)
+    for line in found["warnings"]:
+        if line not in listener.warnings:
+            listener.warn(line)
     plan = found["plan"]
     values = {key: PlanValue(**one) for key, one in plan["values"].items()}
     return Preparation(
@@ -121,11 +128,12 @@ def recall_split(frame: pd.DataFrame, images: Mapping[str, list[str]], source: s
         for names, what in ((new, "new"), (gone, "gone"), (changed, "changed"))
         if names
     ]
-    if differences or (len(now) < len(frame) and frame["image"].tolist() != images["image"]):
+    repeats = len(now) < len(frame) or len(then) < len(images["image"])  # then only the order tells the rows apart
+    if differences or (repeats and any(frame[name].tolist() != images[name] for name in SAME)):
         raise DataError(
-            f"--resume: {source} is not what this run was begun with: {'; '.join(differences) or 'another order'}",
+            f"--resume: {source} is not what this run was begun with: {'; '.join(differences) or 'other rows'}",
             "give the folder or table as it was, or start again without --resume",
         )
-    if len(now) == len(frame):
+    if not repeats:
         frame = frame.set_index("image").loc[images["image"]].reset_index()[list(frame.columns)]
     return frame.assign(**{name: images[name] for name in ("split", "group", "fold")})

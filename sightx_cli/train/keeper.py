@@ -18,9 +18,9 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from sightx_cli.journal.journal import Journal
-from sightx_cli.journal.points import Point, write_point_file
-from sightx_cli.model.checkpoint import write_safetensors
+from sightx_cli.journal.points import Point, remove_others, write_point_file
 from sightx_cli.model.parameter_groups import build_stage_groups
+from sightx_cli.model.tensor_file import save_tensors
 from sightx_cli.train.judge import Judge
 from sightx_cli.train.random_states import read_random_states, set_random_states
 from sightx_cli.train.state import Session
@@ -76,7 +76,7 @@ class Keeper:
             "optimizer": scalars,
             "factor": self.factor,
             "history": session.history,
-            "seconds": session.seconds,
+            "seconds": {**session.seconds, **self._measure_stage(learner, title)},
         }
         try:
             state = f"epoch-{self._number}.safetensors"
@@ -91,8 +91,14 @@ class Keeper:
                     f"{self._say_kept()}"
                 )
             self._is_full = True
+            remove_others(folder, self.journal.points)  # what was written of this one only takes room
         else:
             self._is_full = False
+
+    def _measure_stage(self, learner: Learner | None, title: str) -> dict[str, float]:
+        """Return the seconds of the stage that runs: the session has them only when it has ended."""
+        rows = [float(row["seconds"]) for row in self.session.history if row["stage"] == title]
+        return {f"stage {title}": sum(rows)} if learner is not None else {}
 
     def _say_kept(self) -> str:
         kept = self.journal.points
@@ -127,13 +133,13 @@ class Keeper:
     def go_on(self) -> Point | None:
         """Bring the session to where the journal's newest whole point was; None where there is no point yet."""
         session, folder = self.session, self.journal.checkpoint
-        told = len(self.journal.points)
+        told = self.journal.points
         point = self.journal.find_point()
         if point is None:
             if told:
                 session.listener.warn("the journal's files are damaged: training starts again")
             return None
-        if len(self.journal.points) < told:
+        if point != told[-1]:
             session.listener.warn(f"the newest files of the journal are damaged: going on from {point.describe()}")
         self.state = State(*read_tensors(folder / point.state))
         self.point, self._number, self.factor = point, point.number, self.state.facts["factor"]
@@ -267,9 +273,8 @@ def load_changed(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> int:
     """Write tensors and facts as one safetensors file; returns its checksum. Raises OSError."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(facts, default=lambda value: value.tolist())
-    return write_point_file(path, lambda aside: write_safetensors(plain, aside, {FACTS: text}))
+    return write_point_file(path, lambda aside: save_tensors(aside, tensors, {FACTS: text}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
