@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,11 @@ def write_resume(folder: Path) -> str:
     """Write the command that goes on with a run."""
     near = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     return shlex.join(["sightx", "fit", "--resume", str(near)])
+
+
+def write_command(recorded: Mapping[str, Any]) -> str:
+    """Write the command that a run was begun with, from its recorded options: it holds in any folder."""
+    return Options(**recorded).write_command(whole=True)
 
 
 def _may_change(name: str) -> bool:
