@@ -57,6 +57,9 @@ def show_run(run: str | Path | None = None, *, listener: Listener | None = None)
     `run` is its folder, or its name in `runs/`. Raises RunError where there is none.
     """
     listener = listener or Silent()
+    if run is None and runs.read_latest() is None and (begun := runs.list_runs()):
+        command = shlex.join(["sightx", "runs", "show", begun[-1].name])
+        raise RunError(f"no run in {runs.RUNS.absolute()} is finished yet", f"{command} shows one that was begun")
     folder = runs.find_run(None) if run is None else _find_run(run)
     summary = read_summary(folder, runs.read_latest(), listener)
     plan, figures = (read_facts(folder / name, listener) for name in (runs.PLAN, runs.METRICS))

@@ -223,6 +223,13 @@ def test_without_a_name_the_newest_is_shown_and_an_interrupted_one_can_go_on() -
     assert shown.parts
 
 
+def test_without_a_finished_run_one_that_was_begun_is_named() -> None:
+    delete_runs(["whole", "early"])
+    with pytest.raises(RunError, match="is finished yet") as caught:
+        show_run()
+    assert caught.value.hint == "sightx runs show half shows one that was begun"
+
+
 def test_an_unfinished_run_is_shown_with_the_command_that_goes_on_and_it_does() -> None:
     shown = show_run(Path("runs/half"))
     assert (shown.parts, shown.next) == ({}, "sightx fit --resume runs/half")
