@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from sightx_cli.commands import audit, cache, demo, fit, inspect, lr_find, predict, probe, recipes
+from sightx_cli.commands import audit, cache, demo, fit, inspect, lr_find, predict, probe, recipes, runs
 from sightx_cli.commands.base import Commands
 from sightx_cli.errors import RecipeError, SightXError, quote
 from sightx_cli.filesystem import ROOM_ERRNOS
@@ -140,6 +140,7 @@ app.command("probe", rich_help_panel=TRY, epilog=probe.EXAMPLES)(probe.probe)
 app.command("audit", rich_help_panel=TRY, epilog=audit.EXAMPLES)(audit.audit)
 app.add_typer(recipes.app, name="recipes", rich_help_panel=TRY)
 app.command("demo", rich_help_panel=TRY, epilog=demo.EXAMPLES)(demo.demo)
+app.add_typer(runs.app, name="runs", rich_help_panel=KEEP)
 app.add_typer(cache.app, name="cache", rich_help_panel=KEEP)
 
 

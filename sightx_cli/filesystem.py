@@ -193,3 +193,13 @@ def flush_to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def measure_folder(folder: Path) -> int:
+    """Return the bytes of the files below a folder, not of what links point to; files that vanish meanwhile are 0."""
+    total = 0
+    for base, _, names in os.walk(folder):  # not rglob, which raises when a folder vanishes
+        for name in names:
+            with suppress(OSError):
+                total += (Path(base) / name).lstat().st_size
+    return total

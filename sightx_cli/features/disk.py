@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import time
 from pathlib import Path
@@ -85,16 +84,6 @@ def measure_graph(graph: Path) -> int:
     for file in (graph, graph.with_suffix(".bin")):
         with contextlib.suppress(OSError):
             total += file.stat().st_size
-    return total
-
-
-def measure_folder(folder: Path) -> int:
-    """Return the bytes of the files below a folder; files that vanish meanwhile (another process) count as 0."""
-    total = 0
-    for base, _, names in os.walk(folder):  # not rglob, which raises when a folder vanishes
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += (Path(base) / name).stat().st_size
     return total
 
 
