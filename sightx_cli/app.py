@@ -72,10 +72,12 @@ def report_usage(error: Any) -> int:
         return WRONG_INPUT
     context, cause = getattr(error, "ctx", None), error.__cause__
     message = error.format_message().rstrip(".")
-    if hasattr(cause, "errors"):  # pydantic's words leave out the value found
+    if hasattr(cause, "errors"):  # newer Typer: pydantic's words leave out the value found
         fault, choices = cause.errors()[0], error.param.type_descriptor.choices
         allowed = f"allowed are {', '.join(choices)}" if choices else fault["msg"].replace("Input should", "it should")
         message = f"{error.param.opts[0]} is '{fault['input']}': {allowed}"
+    elif type(error).__name__ == "BadParameter" and error.param is not None:  # older Typer: the words name it
+        message = f"{error.param.opts[0]}: {error.message.rstrip('.')}"
     print_error(message, f"{context.command_path if context else 'sightx'} --help shows what is allowed")
     return WRONG_INPUT
 

@@ -105,7 +105,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         column = table[name]
         if pd.api.types.is_float_dtype(column.dtype) and (column.dropna() % 1 == 0).all():
             column = column.astype("Int64")  # integer grades with missing values are stored as 0.0, 1.0: they mean 0, 1
-        table[name] = column.map(_to_text, na_action=None).astype(str)
+        # Not `map`: pandas before version 3 hands whole numbers with a missing one over as floats.
+        table[name] = pd.Series([_to_text(value) for value in column], column.index, dtype=str)
     return table.reset_index(drop=True)
 
 
