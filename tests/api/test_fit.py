@@ -185,7 +185,7 @@ def test_whatever_trains_the_bundle_gives_the_accuracy_reported(
     result = fit_small(*settings, listener=heard, engine="torch", **how)
     right, total = count_right(result.run, digits, "valid", 16)
     assert right / total == result.metrics["accuracy"]
-    starred = pd.read_csv(result.run / "history.csv").query("best == 'yes'").iloc[-1]
+    starred = pd.read_csv(result.run / "history.csv", float_precision="round_trip").query("best == 'yes'").iloc[-1]
     assert starred["accuracy"] == result.metrics["accuracy"]
     assert starred["valid_loss"] == pytest.approx(result.metrics["loss"], abs=0.005)
     assert heard.warnings == []
