@@ -6,6 +6,7 @@ import errno
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -56,7 +57,7 @@ def report_error(error: Exception) -> int:
         print_error(f"permission denied{_name_file(error)}", f"see who has access: ls -ld {error.filename or '.'}")
         return WRONG_INPUT
     last = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
+    where = f"{Path(last.filename).name}:{last.lineno}"
     print_error(
         f"a bug in SightX: {type(error).__name__} at {where}: {error}",
         "run the same command with --debug for the traceback, and please report it",

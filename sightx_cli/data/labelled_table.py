@@ -44,7 +44,7 @@ def load_labelled_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
     notes: list[str] = []
     rows = len(table)
     table["path"] = [locate_image(image, path.parent) for image in table["image"]]
-    table[_FILE] = [os.path.normpath(file) for file in table["path"]]
+    table[_FILE] = [os.path.normcase(os.path.normpath(file)) for file in table["path"]]
     table = table.drop_duplicates([_FILE, "label", "split", "group"])
     if len(table) < rows:
         notes.append(f"ignored repeated rows of {path.name}: {rows - len(table):,}")
