@@ -28,7 +28,7 @@ DEMO := demo-run
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# make/make/p' Makefile
 
 install: $(STAMP)
 
