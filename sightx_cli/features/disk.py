@@ -8,7 +8,7 @@ import shutil
 import time
 from pathlib import Path
 
-from sightx_cli.features.shards import HEADER, WRITING
+from sightx_cli.features.shards import HEADER
 
 
 def list_folders(folder: Path) -> list[Path]:
@@ -20,11 +20,14 @@ def list_folders(folder: Path) -> list[Path]:
 
 
 def list_shards(outputs: Path) -> list[Path]:
-    """Return the folders of all complete shards; remove what killed processes left half-written."""
+    """Return the folders of all complete shards; remove what killed processes left half-written, or half-removed.
+
+    Windows removes no file that another process has mapped into its memory: such a shard loses its header first.
+    """
     views = [view for prefix in list_folders(outputs) for view in list_folders(prefix)]
     folders = [folder for view in views for folder in list_folders(view)]
     for folder in folders:
-        if folder.name.startswith(WRITING) and is_abandoned(last_written(folder)):
+        if not is_whole(folder) and is_abandoned(last_written(folder)):
             shutil.rmtree(folder, ignore_errors=True)
     return [folder for folder in folders if is_whole(folder)]
 
