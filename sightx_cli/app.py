@@ -6,11 +6,12 @@ import errno
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from sightx_cli.commands import audit, cache, demo, fit, inspect, lr_find, predict, probe, recipes
+from sightx_cli.commands import audit, cache, demo, fit, inspect, lr_find, predict, probe, recipes, runs
 from sightx_cli.commands.base import Commands
 from sightx_cli.errors import RecipeError, SightXError, quote
 from sightx_cli.filesystem import ROOM_ERRNOS
@@ -72,7 +73,7 @@ def report_error(error: Exception) -> int:
         )
         return WRONG_INPUT
     last = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
+    where = f"{Path(last.filename).name}:{last.lineno}"
     print_error(
         f"a bug in SightX: {type(error).__name__} at {where}: {error}",
         "run the same command with --debug for the traceback, and please report it",
@@ -88,10 +89,12 @@ def report_usage(error: Any) -> int:
         return WRONG_INPUT
     context, cause = getattr(error, "ctx", None), error.__cause__
     message = error.format_message().rstrip(".")
-    if hasattr(cause, "errors"):  # pydantic's words leave out the value found
+    if hasattr(cause, "errors"):  # newer Typer: pydantic's words leave out the value found
         fault, choices = cause.errors()[0], error.param.type_descriptor.choices
         allowed = f"allowed are {', '.join(choices)}" if choices else fault["msg"].replace("Input should", "it should")
         message = f"{error.param.opts[0]} is '{fault['input']}': {allowed}"
+    elif type(error).__name__ == "BadParameter" and error.param is not None:  # older Typer: the words name it
+        message = f"{error.param.opts[0]}: {error.message.rstrip('.')}"
     print_error(message, f"{context.command_path if context else 'sightx'} --help shows what is allowed")
     return WRONG_INPUT
 
@@ -140,6 +143,7 @@ app.command("probe", rich_help_panel=TRY, epilog=probe.EXAMPLES)(probe.probe)
 app.command("audit", rich_help_panel=TRY, epilog=audit.EXAMPLES)(audit.audit)
 app.add_typer(recipes.app, name="recipes", rich_help_panel=TRY)
 app.command("demo", rich_help_panel=TRY, epilog=demo.EXAMPLES)(demo.demo)
+app.add_typer(runs.app, name="runs", rich_help_panel=KEEP)
 app.add_typer(cache.app, name="cache", rich_help_panel=KEEP)
 
 

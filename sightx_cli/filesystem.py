@@ -94,7 +94,7 @@ class FolderLock:
     def take(self) -> bool:
         """Take the lock; False where another process holds it. Raises OSError where the folder cannot be written."""
         try:
-            self._file = self._file or _open_locked(self.path)
+            self._file = self._file or _open_locked(self.path, with_folder=False)
         except InUseError:
             return False
         return True
@@ -123,12 +123,15 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
-def _open_locked(path: Path) -> IO[str]:
+def _open_locked(path: Path, with_folder: bool = True) -> IO[str]:
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if with_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         try:
             file = path.open("a+", encoding="ascii")
         except FileNotFoundError:  # its folder was removed between these two lines, by the one that finished
+            if not with_folder:
+                raise
             continue
         try:
             _lock(file)
@@ -195,3 +198,13 @@ def flush_to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def measure_folder(folder: Path) -> int:
+    """Return the bytes of the files below a folder, not of what links point to; files that vanish meanwhile are 0."""
+    total = 0
+    for base, _, names in os.walk(folder):  # not rglob, which raises when a folder vanishes
+        for name in names:
+            with suppress(OSError):
+                total += (Path(base) / name).lstat().st_size
+    return total

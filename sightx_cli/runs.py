@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sightx_cli.errors import RunError, UsageError, quote
-from sightx_cli.filesystem import FolderLock, exchange_folders, is_locked
+from sightx_cli.filesystem import LOCK, FolderLock, exchange_folders, is_locked
 
 RUNS = Path("runs")
 INSPECTIONS = Path("inspections")
@@ -43,6 +43,9 @@ CHECKPOINT = "checkpoint"
 BUNDLE_FACTS = "bundle.json"
 BUNDLE_GRAPH = "graph.xml"
 BUNDLE_WEIGHTS = "weights.safetensors"
+MADE = {RECIPE, PLAN, FINGERPRINT, SPLIT, OUT_OF_FOLD, HISTORY, METRICS, ENVIRONMENT, TRAINING_PLOT, CONFUSION_PLOT}
+MADE |= {BUNDLE, JOURNAL, CHECKPOINT, LOCK}
+"""What a fit makes in a run's folder; anything else there is the user's."""
 
 
 def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
@@ -141,11 +144,18 @@ def remove_folder(folder: Path) -> None:
 
     What of it cannot be removed stays, under that name.
     """
-    hidden = folder.with_name(f".{folder.name}{REMOVED}")
-    shutil.rmtree(hidden, ignore_errors=True)
     with contextlib.suppress(OSError):  # Windows, while a file in it is open
-        folder = folder.rename(hidden)
+        folder = move_aside(folder)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def move_aside(folder: Path) -> Path:
+    """Hide a folder that is to be removed, so that what is left of it is never taken for whole; returns its new name.
+
+    Raises OSError.
+    """
+    aside = find_free(folder.with_name(f".{folder.name}-{os.getpid()}{REMOVED}"))
+    return folder.rename(aside)
 
 
 def recover_replaced(folder: Path) -> None:
@@ -192,25 +202,47 @@ def making_run(folder: Path, overwrite: bool = False) -> Iterator[RunInMaking]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def is_run(folder: Path) -> bool:
+    """Tell whether a folder is a run, finished or not. One that cannot be read is none.
+
+    It has a bundle or a journal, or it is what is left of a fit that was killed before there was one or after.
+    """
+    try:
+        if (folder / JOURNAL).exists() or (folder / BUNDLE / BUNDLE_FACTS).exists():
+            return True
+        names = {one.name for one in folder.iterdir()}
+    except OSError:
+        return False
+    return bool(names & {CHECKPOINT, LOCK}) and names <= MADE
+
+
 def list_runs(folder: Path = RUNS) -> list[Path]:
     """List the runs in a folder, finished and unfinished, by name: the oldest first where they have their own names."""
     if not folder.is_dir():
         return []
     found = [one for one in folder.iterdir() if one.is_dir() and not one.is_symlink() and not one.name.startswith(".")]
-    return sorted(one for one in found if (one / JOURNAL).exists() or (one / BUNDLE / BUNDLE_FACTS).exists())
+    return sorted(filter(is_run, found))
 
 
-def name_latest(folder: Path) -> None:
+def name_latest(folder: Path, within: Path = RUNS) -> None:
     """Point `runs/latest` of the current folder to this run: a link, or a text file where links are not allowed."""
-    RUNS.mkdir(exist_ok=True)
-    target, latest = folder.absolute(), (RUNS / LATEST)
-    aside = RUNS / f".{LATEST}-{os.getpid()}"
-    near = target.relative_to(RUNS.absolute()) if target.is_relative_to(RUNS.absolute()) else target
+    within.mkdir(exist_ok=True)
+    target, latest = folder.absolute(), within / LATEST
+    aside = within / f".{LATEST}-{os.getpid()}"
+    near = target.relative_to(within.absolute()) if target.is_relative_to(within.absolute()) else target
     try:
         aside.symlink_to(near, target_is_directory=True)
     except OSError:
         aside.write_text(str(target), encoding="utf-8")
     aside.replace(latest)
+
+
+def read_latest(within: Path = RUNS) -> Path | None:
+    """Return the run that `latest` names, be it there or gone; None where there is no such name."""
+    latest = within / LATEST
+    if latest.is_symlink():
+        return latest.resolve()
+    return Path(latest.read_text(encoding="utf-8").strip()) if latest.is_file() else None
 
 
 def find_run(model: str | Path | None) -> Path:
@@ -221,7 +253,7 @@ def find_run(model: str | Path | None) -> Path:
         raise RunError(f"{found} in {Path.cwd()}", "sightx fit DATA makes one, or give the folder of a run elsewhere")
     model = Path(model or latest)
     if model.name == LATEST and model.is_file():  # where links are not allowed
-        model = Path(model.read_text(encoding="utf-8").strip())
+        model = read_latest(model.parent) or model
     folder = model.parent if model.name == BUNDLE and not (model / BUNDLE).exists() else model
     recover_replaced(folder)
     if not folder.is_dir():

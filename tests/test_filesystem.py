@@ -1,4 +1,4 @@
-"""What is no ordinary file is refused unopened; one process holds a lock; folders change places in one step."""
+"""What is no ordinary file is refused before it is opened, and one process at a time holds a lock."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 
 from sightx_cli.errors import UsageError
 from sightx_cli.filesystem import (
+    LOCK,
     FolderLock,
     InUseError,
     check_ordinary,
@@ -91,6 +92,17 @@ def test_a_lock_that_its_holder_deletes_keeps_nobody_out(tmp_path: Path) -> None
             assert lock.exists()
 
 
+HOLD = """
+import sys
+from pathlib import Path
+from sightx_cli.filesystem import FolderLock
+lock = FolderLock(Path(sys.argv[1]))
+assert lock.take()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
 def test_a_lock_is_held_by_one_and_leaves_no_file(tmp_path: Path) -> None:
     first, second = FolderLock(tmp_path), FolderLock(tmp_path)
     assert not is_locked(tmp_path)
@@ -114,6 +126,44 @@ def test_a_lock_is_taken_on_a_full_disk_too(tmp_path: Path) -> None:
         lock.release()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_lock_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert is_locked(tmp_path)
+        assert not FolderLock(tmp_path).take()
+        process.kill()
+    assert (tmp_path / LOCK).exists()
+    assert not is_locked(tmp_path)
+    lock = FolderLock(tmp_path)
+    assert lock.take()
+    lock.release()
+
+
+def test_a_lock_on_a_file_that_its_holder_has_removed_is_none(tmp_path: Path) -> None:
+    class Late(FolderLock):
+        """Opens the file just before its holder gives it back."""
+
+        def _names(self, file: object) -> bool:
+            if not seen:
+                seen.append(file)
+                self.path.unlink()
+            return super()._names(file)  # type: ignore[arg-type]
+
+    seen: list[object] = []
+    late = Late(tmp_path)
+    assert late.take()
+    assert is_locked(tmp_path), "the lock is on the file that others open"
+    late.release()
+
+
+def test_a_lock_in_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        FolderLock(tmp_path / "gone").take()
+    assert not is_locked(tmp_path / "gone")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems rename twice")

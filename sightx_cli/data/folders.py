@@ -22,7 +22,7 @@ _IGNORED_FOLDERS = frozenset(("__macosx", "@eadir", "$recycle.bin", "__pycache__
 class Listing:
     """What was found on the way: images are yielded, the rest is counted here and reported once."""
 
-    visited: set[tuple[int, int]] = field(default_factory=set)
+    visited: set[tuple[int, int] | Path] = field(default_factory=set)
     other_images: Counter[str] = field(default_factory=Counter)
     misnamed: int = 0
 
@@ -108,7 +108,8 @@ def mark_visited(folder: Path, listing: Listing) -> bool:
         raise DataError(
             f"the folder {folder} cannot be read: {error.strerror}", f"check its permissions: ls -ld {quote(folder)}"
         ) from error
-    identity = (state.st_dev, state.st_ino)
+    # Windows numbers no files on some network drives: there a folder is known by its path.
+    identity = (state.st_dev, state.st_ino) if state.st_ino else folder.resolve()
     if identity in listing.visited:
         return False
     listing.visited.add(identity)

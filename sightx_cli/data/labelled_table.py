@@ -49,7 +49,7 @@ def load_labelled_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
         notes.append(f"{unplaced:,} row{'s' * (unplaced != 1)} of {path.name} with an empty split: read as train")
     rows = len(table)
     table["path"] = [locate_image(image, path.parent) for image in table["image"]]
-    table[_FILE] = [os.path.normpath(file) for file in table["path"]]
+    table[_FILE] = [os.path.normcase(os.path.normpath(file)) for file in table["path"]]
     table = table.drop_duplicates([_FILE, "label", "split", "group"])
     if len(table) < rows:
         notes.append(f"ignored repeated rows of {path.name}: {rows - len(table):,}")

@@ -266,11 +266,15 @@ class Options:
                 facts[one.about.plan_key] = (value, "option" if one.name in given else "default")
         return facts
 
-    def write_command(self, command: str = "fit") -> str:
-        """Write the command that trains the same on the same, to type next; the settings come last."""
+    def write_command(self, command: str = "fit", whole: bool = False) -> str:
+        """Write the command that trains the same on the same, to type next; the settings come last.
+
+        With `whole`, it is the command that these options were given by, but for --resume.
+        """
         given, words = self.given(), ["sightx", command, quote(self.source)]
         for one in sorted(list_options(Options, command), key=lambda one: one.is_list):
-            if one.about.repeated and one.name in given:
+            is_wanted = one.about.repeated or (whole and not one.is_argument and one.name != "resume")
+            if is_wanted and one.name in given:
                 words += map(quote, one.write(given[one.name]))
         return " ".join(words)
 

@@ -193,5 +193,10 @@ def write_resume(folder: Path) -> str:
     return shlex.join(["sightx", "fit", "--resume", str(near)])
 
 
+def write_command(recorded: Mapping[str, Any]) -> str:
+    """Write the command that a run was begun with, from its recorded options: it holds in any folder."""
+    return Options(**recorded).write_command(whole=True)
+
+
 def _may_change(name: str) -> bool:
     return any(one.name == name and one.about.may_change for one in list_options(Options))

@@ -25,6 +25,7 @@ from sightx_cli.report.plots import plot_confusion, plot_training
 from sightx_cli.results.fit import FitResult
 from sightx_cli.steps.crossvalidation import Validated, write_out_of_fold
 from sightx_cli.steps.preparation import Preparation
+from sightx_cli.steps.resumption import record_options, write_command
 
 if TYPE_CHECKING:
     from sightx_cli.model.weights import Weights
@@ -58,7 +59,8 @@ def write_run(
         "rate.factor": PlanValue(rate_factor, "option" if preparation.options.rate else "default"),
     }
     plan = replace(preparation.plan, values={**preparation.plan.values, **found})
-    runs.write_json(folder / runs.PLAN, plan_to_json(plan))
+    command = write_command(record_options(preparation.options))
+    runs.write_json(folder / runs.PLAN, {**plan_to_json(plan), "command": command})
     runs.write_json(folder / runs.FINGERPRINT, preparation.fingerprint.to_json())
     write_split(preparation.frame, folder / runs.SPLIT)
     write_history(folder / runs.HISTORY, session.history)

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from sightx_cli.journal.journal import Journal
 from sightx_cli.journal.points import Point, remove_others, write_point_file
-from sightx_cli.model.checkpoint import write_safetensors
 from sightx_cli.model.parameter_groups import build_stage_groups
+from sightx_cli.model.tensor_file import save_tensors
 from sightx_cli.train.judge import Judge
 from sightx_cli.train.random_states import read_random_states, set_random_states
 from sightx_cli.train.state import Session
@@ -273,9 +273,8 @@ def load_changed(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> int:
     """Write tensors and facts as one safetensors file; returns its checksum. Raises OSError."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(facts, default=lambda value: value.tolist())
-    return write_point_file(path, lambda aside: write_safetensors(plain, aside, {FACTS: text}))
+    return write_point_file(path, lambda aside: save_tensors(aside, tensors, {FACTS: text}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

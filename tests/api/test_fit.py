@@ -83,7 +83,14 @@ def train_all(open_session: Open, *settings: str, rate: float | str | None = Non
 
 
 @pytest.mark.parametrize(
-    ("threads", "how"), [(2, {}), (1, {"cache": False}), (1, {"engine": "openvino"}), (1, {"rate": "auto"})], ids=str
+    ("threads", "how"),
+    [
+        pytest.param(2, {}, marks=pytest.mark.slow),
+        (1, {"cache": False}),
+        (1, {"engine": "openvino"}),
+        (1, {"rate": "auto"}),
+    ],
+    ids=str,
 )
 def test_the_same_seed_gives_the_same_numbers_to_the_bit(
     open_session: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, how: dict[str, Any]
@@ -127,6 +134,7 @@ def count_right(run: Path, source: Path, part: str, batch: int) -> tuple[int, in
     return int((found["prediction"].to_numpy() == rows["label"].to_numpy()).sum()), len(rows)
 
 
+@pytest.mark.slow  # tests/features/test_prefix.py holds the same of the features alone
 def test_a_cache_that_cannot_be_written_is_one_warning_and_changes_no_figure(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,7 +196,7 @@ def test_whatever_trains_the_bundle_gives_the_accuracy_reported(
     result = fit_small(*settings, listener=heard, engine="torch", **how)
     right, total = count_right(result.run, digits, "valid", 16)
     assert right / total == result.metrics["accuracy"]
-    starred = pd.read_csv(result.run / "history.csv").query("best == 'yes'").iloc[-1]
+    starred = pd.read_csv(result.run / "history.csv", float_precision="round_trip").query("best == 'yes'").iloc[-1]
     assert starred["accuracy"] == result.metrics["accuracy"]
     assert starred["valid_loss"] == pytest.approx(result.metrics["loss"], abs=0.005)
     assert heard.warnings == []

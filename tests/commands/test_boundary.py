@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -168,13 +169,13 @@ def test_ctrl_c_exits_130_with_a_word_and_no_traceback() -> None:
         (["fti", "scans"], "Did you mean 'fit'"),
         (["fit"], "DATA is missing"),
         (["fit", "scans", "--recpe", "x"], "--recpe"),
-        (["fit", "scans", "--shift", "small"], "--shift is 'small': allowed are similar, different"),
-        (["fit", "scans", "--engine", "onnx"], "--engine is 'onnx': allowed are auto, openvino, torch"),
-        (["fit", "scans", "--seed", "many"], "--seed is 'many'"),
-        (["fit", "scans", "--seed", "-1"], "--seed is '-1'"),
+        (["fit", "scans", "--shift", "small"], r"--shift.* 'small'.* '?similar'?, '?different'?\n"),
+        (["fit", "scans", "--engine", "onnx"], r"--engine.* 'onnx'.* '?auto'?, '?openvino'?, '?torch'?\n"),
+        (["fit", "scans", "--seed", "many"], r"--seed.* 'many'"),
+        (["fit", "scans", "--seed", "-1"], r"--seed.* '?-1'?\b.* (0|x>=0)\n"),
         (["fit", "scans", "--rate", "-1"], "--rate is '-1'"),
         (["predict"], "SOURCE"),
-        (["predict", "a.png", "--batch", "0"], "--batch is '0'"),
+        (["predict", "a.png", "--batch", "0"], r"--batch.* '?0\b.* (1|x>=1)\n"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -182,7 +183,7 @@ def test_wrong_usage_exits_2_with_the_value_found(args: list[str], found: str) -
     done = CliRunner().invoke(app, [*args])
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ")
-    assert found in done.stderr
+    assert re.search(found, done.stderr), done.stderr  # Typer's own words differ between its versions
     assert "\nhint:  " in done.stderr
     assert len(done.stderr.splitlines()) == 2
 

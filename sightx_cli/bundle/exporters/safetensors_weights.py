@@ -16,8 +16,7 @@ class SafetensorsWeights:
 
     def write(self, product: Product, folder: Path) -> str:
         """Write the tensors; every network has them."""
-        from sightx_cli.model.checkpoint import write_safetensors
+        from sightx_cli.model.tensor_file import save_tensors
 
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in product.model.state_dict().items()}
-        write_safetensors(tensors, folder / runs.BUNDLE_WEIGHTS)
+        save_tensors(folder / runs.BUNDLE_WEIGHTS, product.model.state_dict())
         return ""

@@ -21,6 +21,8 @@ LEAST_PIXELS = 128_000_000
 """The largest image that is read (`raster.MAX_PIXELS`), or ten photographs of 12 megapixels."""
 
 
+_OPENING = threading.Lock()
+
 BAND_PIXELS = 2_000_000
 """Pixels that are converted at a time: conversions hold up to 20 bytes for each."""
 
@@ -64,9 +66,14 @@ class PixelGate:
         self._own.taken += pixels
 
 
-@functools.cache
 def open_gate() -> PixelGate:
     """Return the gate of this process: a quarter of the memory that was free, and always room for the largest image."""
+    with _OPENING:  # threads that come first at the same time must not get a gate each: `functools.cache` is no lock
+        return _build_gate()
+
+
+@functools.cache
+def _build_gate() -> PixelGate:
     free = measure_free_memory() or 0
     return PixelGate(max(LEAST_PIXELS, int(free * SHARE_OF_FREE_MEMORY / BYTES_PER_PIXEL)))
 

@@ -121,3 +121,17 @@ def test_a_large_image_takes_little_more_than_its_own_pixels(tmp_path: Path, kin
     paths = [str(tmp_path / name) for name in ("small.png", "large.png")]
     done = subprocess.run([sys.executable, "-c", PEAK, *paths], capture_output=True, text=True, check=True)
     assert int(done.stdout) < gate.BYTES_PER_PIXEL * side**2
+
+
+def test_threads_that_come_first_at_the_same_time_share_one_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate._build_gate.cache_clear()
+    measured = threading.Event()
+
+    def measure_slowly() -> int:
+        measured.wait(0.1)
+        return 0
+
+    monkeypatch.setattr(gate, "measure_free_memory", measure_slowly)
+    with ThreadPoolExecutor(8) as pool:
+        assert len({id(one) for one in pool.map(lambda _: gate.open_gate(), range(8), timeout=SECONDS)}) == 1
+    gate._build_gate.cache_clear()
