@@ -22,7 +22,7 @@ from sightx_cli.filesystem import FolderLock, flush_to_disk
 from sightx_cli.journal.points import Point, read_checksum, remove_others, write_point_file
 from sightx_cli.version import VERSION
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 POINTS_KEPT = 2
 """The newest point and, should its files turn out damaged, the one before."""
 PREVIOUS = "journal-previous.json"
