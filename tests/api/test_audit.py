@@ -265,7 +265,7 @@ def test_a_comparison_of_nothing_or_of_unknown_names_is_refused(
         compare_backbones(names)
 
 
-@pytest.mark.parametrize("name", ["recipe.toml", "fingerprint.json", "bundle/bundle.json", "bundle/weights.safetensors"])
+@pytest.mark.parametrize("name", ["recipe.toml", "fingerprint.json", "bundle/bundle.json"])
 def test_a_run_with_a_pipe_for_a_file_is_refused_and_never_waited_for(
     digits_run: FitResult, tmp_path: Path, name: str
 ) -> None:
