@@ -6,14 +6,16 @@ import errno
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from sightx_cli.commands import audit, cache, demo, fit, inspect, lr_find, predict, probe, recipes
+from sightx_cli.commands import audit, cache, demo, fit, inspect, lr_find, predict, probe, recipes, runs
 from sightx_cli.commands.base import Commands
-from sightx_cli.errors import RecipeError, SightXError
-from sightx_cli.machine import find_shortage
+from sightx_cli.errors import RecipeError, SightXError, quote
+from sightx_cli.filesystem import ROOM_ERRNOS
+from sightx_cli.machine import build_shortage, is_thread_shortage
 from sightx_cli.startup.exit import leave
 from sightx_cli.startup.process import settle_process
 from sightx_cli.startup.streams import settle_streams
@@ -22,7 +24,6 @@ from sightx_cli.version import VERSION
 
 OUR_DEFECT, WRONG_INPUT = 1, 2
 """Exit statuses, beside 0 for done and 130 for interrupted."""
-ROOM_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 ACCESS_ERRNOS = {errno.EACCES, errno.EPERM, errno.EROFS}
 SYSTEM_ERRNOS = {errno.EIO, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENODEV, errno.ETIMEDOUT}
 """What a disk, a network disk or the system's limits report, whatever we do."""
@@ -48,6 +49,7 @@ def report_error(error: Exception) -> int:
     """Print on stderr what went wrong and what to type next, one line each; return the exit status."""
     from sightx_cli.console import print_error
 
+    error = build_shortage(error) or error
     if isinstance(error, SightXError):
         print_error(error.message, error.hint, error.faults if isinstance(error, RecipeError) else ())
         return error.exit_code
@@ -57,19 +59,21 @@ def report_error(error: Exception) -> int:
         print_error(f"no space left on the disk{_name_file(error)}", "free some space, or write to another disk")
         return WRONG_INPUT
     if isinstance(error, OSError) and error.errno in ACCESS_ERRNOS:
-        print_error(f"permission denied{_name_file(error)}", f"see who has access: ls -ld {error.filename or '.'}")
+        print_error(
+            f"permission denied{_name_file(error)}", f"see who has access: ls -ld {quote(error.filename or '.')}"
+        )
         return WRONG_INPUT
     if isinstance(error, OSError) and error.errno in SYSTEM_ERRNOS:
         print_error(f"{error.strerror}{_name_file(error)}", "see what is there, and what the disk reports: dmesg")
         return WRONG_INPUT
-    if shortage := find_shortage(error):
+    if is_thread_shortage(error):
         print_error(
-            f"too little memory: the system gave this process no more {shortage}",
-            "close other programs, or raise its limit: ulimit -v, ulimit -u, or that of its container",
+            "too few threads: the system gave this process no more",
+            "close other programs, or raise its limit: ulimit -u, or that of its container",
         )
         return WRONG_INPUT
     last = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
+    where = f"{Path(last.filename).name}:{last.lineno}"
     print_error(
         f"a bug in SightX: {type(error).__name__} at {where}: {error}",
         "run the same command with --debug for the traceback, and please report it",
@@ -85,10 +89,12 @@ def report_usage(error: Any) -> int:
         return WRONG_INPUT
     context, cause = getattr(error, "ctx", None), error.__cause__
     message = error.format_message().rstrip(".")
-    if hasattr(cause, "errors"):  # pydantic's words leave out the value found
+    if hasattr(cause, "errors"):  # newer Typer: pydantic's words leave out the value found
         fault, choices = cause.errors()[0], error.param.type_descriptor.choices
         allowed = f"allowed are {', '.join(choices)}" if choices else fault["msg"].replace("Input should", "it should")
         message = f"{error.param.opts[0]} is '{fault['input']}': {allowed}"
+    elif type(error).__name__ == "BadParameter" and error.param is not None:  # older Typer: the words name it
+        message = f"{error.param.opts[0]}: {error.message.rstrip('.')}"
     print_error(message, f"{context.command_path if context else 'sightx'} --help shows what is allowed")
     return WRONG_INPUT
 
@@ -137,6 +143,7 @@ app.command("probe", rich_help_panel=TRY, epilog=probe.EXAMPLES)(probe.probe)
 app.command("audit", rich_help_panel=TRY, epilog=audit.EXAMPLES)(audit.audit)
 app.add_typer(recipes.app, name="recipes", rich_help_panel=TRY)
 app.command("demo", rich_help_panel=TRY, epilog=demo.EXAMPLES)(demo.demo)
+app.add_typer(runs.app, name="runs", rich_help_panel=KEEP)
 app.add_typer(cache.app, name="cache", rich_help_panel=KEEP)
 
 

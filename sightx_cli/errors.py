@@ -6,6 +6,19 @@ stderr and an exit status. Any other exception that escapes is a bug in SightX (
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
+
+def quote(word: object) -> str:
+    """Return a word for a command to type: one word to the shell, whatever a folder or an expression is called.
+
+    A path that starts like an option is given as ./-name.
+    """
+    text = str(word)
+    return shlex.quote(f"./{text}" if isinstance(word, Path) and text.startswith("-") else text)
+
+
 FAULTS_SHOWN = 3
 """The most faults that are printed: with the message, how many more there are and the hint an error has six lines."""
 
@@ -47,6 +60,10 @@ class RunError(SightXError):
 
 class TrainingError(SightXError):
     """Training cannot continue, for example because the loss is no longer finite."""
+
+
+class MemoryShortage(SightXError):  # noqa: N818 (named for what it tells, as the others are)
+    """Memory ran out: the machine's, its container's or the GPU's (see `machine.find_memory_shortage`)."""
 
 
 class UsageError(SightXError):

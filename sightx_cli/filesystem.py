@@ -1,10 +1,12 @@
-"""What the file system holds beside ordinary files, where it can be written, and who writes what now."""
+"""What file systems do besides reading and writing: kinds of files, locks, exchanging folders, waiting for the disk."""
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +23,15 @@ KINDS = {
     stat.S_IFDIR: "a folder",
 }
 """What a path may be beside an ordinary file."""
+
+ROOM_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What the system says where a disk, a quota or a file's allowance is full."""
+
+LOCK = ".lock"
+"""The file by which a folder is locked."""
+
+AT_CURRENT_FOLDER, RENAME_EXCHANGE = -100, 2
+"""Linux's AT_FDCWD and RENAME_EXCHANGE, for renameat2(2)."""
 
 
 class InUseError(SightXError):
@@ -68,21 +79,59 @@ def locking(path: Path) -> Iterator[None]:
     """
     file = _open_locked(path)
     try:
-        file.seek(0)
-        file.truncate()
-        file.write(str(os.getpid()))
-        file.flush()
         yield
     finally:
         file.close()
 
 
-def _open_locked(path: Path) -> IO[str]:
+class FolderLock:
+    """A lock on a folder: held by one process, and free again as soon as that process ends, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / LOCK
+        self._file: IO[str] | None = None
+
+    def take(self) -> bool:
+        """Take the lock; False where another process holds it. Raises OSError where the folder cannot be written."""
+        try:
+            self._file = self._file or _open_locked(self.path, with_folder=False)
+        except InUseError:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Give the lock back, if it is held, and remove its file."""
+        if self._file is None:
+            return
+        with suppress(OSError):  # Windows removes no file that is open
+            self.path.unlink(missing_ok=True)
+        self._file.close()
+        self._file = None
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+
+
+def is_locked(folder: Path) -> bool:
+    """Tell whether a process holds the folder's lock. Where that cannot be asked, nobody does."""
+    try:
+        with (folder / LOCK).open("r+", encoding="ascii") as file:
+            _lock(file)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        return error.errno in (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
+    return False
+
+
+def _open_locked(path: Path, with_folder: bool = True) -> IO[str]:
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if with_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         try:
             file = path.open("a+", encoding="ascii")
         except FileNotFoundError:  # its folder was removed between these two lines, by the one that finished
+            if not with_folder:
+                raise
             continue
         try:
             _lock(file)
@@ -93,6 +142,10 @@ def _open_locked(path: Path) -> IO[str]:
             raise InUseError(holder) from error
         with suppress(OSError):
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                file.seek(0)
+                file.truncate()
+                file.write(str(os.getpid()))
+                file.flush()
                 return file
         file.close()  # the lock of a file that is deleted keeps nobody out
 
@@ -108,3 +161,45 @@ def _lock(file: IO[str]) -> None:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Tell whether an error, or what caused it, is a disk that is full."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in ROOM_ERRNOS:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def exchange_folders(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step, so that neither is ever missing; False where the system cannot."""
+    if sys.platform != "linux":
+        return False
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    here = AT_CURRENT_FOLDER
+    return bool(rename(here, os.fsencode(one), here, os.fsencode(other), RENAME_EXCHANGE) == 0)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file's contents, or a folder's names, are on the disk: a power cut cannot lose them then."""
+    if sys.platform == "win32" and path.is_dir():  # folders cannot be opened there
+        return
+    handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def measure_folder(folder: Path) -> int:
+    """Return the bytes of the files below a folder, not of what links point to; files that vanish meanwhile are 0."""
+    total = 0
+    for base, _, names in os.walk(folder):  # not rglob, which raises when a folder vanishes
+        for name in names:
+            with suppress(OSError):
+                total += (Path(base) / name).lstat().st_size
+    return total

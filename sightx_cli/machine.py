@@ -7,24 +7,35 @@ container's, a batch job's or a service's.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sightx_cli.errors import MemoryShortage
+
 CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+MEMORY_FACTS = Path("/proc/meminfo")
 NO_LIMIT_BYTES = 2**60
 """cgroup version 1 reports a number near 2^63 when there is no limit."""
-SHORTAGES = {
-    "failed to map segment": "memory",  # the dynamic loader, while a library is imported
-    "cannot allocate memory": "memory",
-    "can't alloc": "memory",  # oneDNN, and torch
-    "bad_alloc": "memory",  # C++, as OpenVINO passes it on
-    "can't start new thread": "threads",
-    "resource temporarily unavailable": "threads",
-}
-"""What an error says, in lower case, where the system gave a process no more, and of what."""
+SAID_OF_THREADS = ("can't start new thread", "resource temporarily unavailable")
+"""What an error says, in lower case, where the system gave a process no more threads."""
+
+SMALLEST_HINT_PX = 96
+"""No smaller images are suggested when memory runs out."""
+
+SAID_OF_SHORTAGE = (
+    *("out of memory", "not enough memory", "insufficient memory", "can't allocate memory", "cannot allocate memory"),
+    *("failed to allocate", "could not allocate", "alloc_failed", "bad_alloc", "bad allocation"),
+    *("can't alloc", "failed to map segment"),
+)
+"""What torch ("DefaultCPUAllocator: can't allocate memory", on Windows "not enough memory"), CUDA and cuBLAS
+("out of memory", "CUBLAS_STATUS_ALLOC_FAILED"), MPS, OpenVINO ("std::bad_alloc") and oneDNN ("can't alloc") say as a
+RuntimeError, and the dynamic loader ("failed to map segment") while a library is imported."""
+SAID_OF_GPU = ("cuda", "cublas", "cudnn", "hip ", "mps ", "xpu", "gpu")
 
 
 @dataclass(frozen=True)
@@ -79,18 +90,82 @@ def measure_memory() -> int | None:
 def measure_free_memory() -> int | None:
     """Return the memory that is free now, in bytes, within every limit; None if the system does not report it."""
     rooms = [room for folder in list_groups("memory") if (room := _measure_room(folder)) is not None]
-    free = _measure_pages("SC_AVPHYS_PAGES")
+    free = _measure_available()
     return min([*rooms, *([] if free is None else [free])], default=None)
 
 
-def find_shortage(error: BaseException) -> str:
-    """Name what the system gave this process no more of, "memory" or "threads", by an error; "" for another error."""
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        return "memory"
-    if not isinstance(error, ImportError | OSError | RuntimeError):
-        return ""
+def find_memory_shortage(error: BaseException | None) -> str | None:
+    """Say which memory ran out, where an error or what caused it means that: None for any other error.
+
+    NumPy, Pillow and Arrow raise a MemoryError, the system an OSError with ENOMEM, torch an OutOfMemoryError of its own
+    on a GPU; else torch and OpenVINO say it in the words of a RuntimeError.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        said = str(error).lower()
+        named = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
+        worded = any(words in said for words in SAID_OF_SHORTAGE)
+        worded = worded and isinstance(error, RuntimeError | ImportError | OSError)
+        of_gpu = isinstance(error, RuntimeError) and any(words in said for words in SAID_OF_GPU)
+        if named or (worded and of_gpu):
+            return "the memory of the GPU"
+        if worded or isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return _name_memory()
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return None
+
+
+@contextlib.contextmanager
+def naming_shortage(doing: str, batch: int | None = None, size_px: int | None = None) -> Iterator[None]:
+    """Raise `MemoryShortage`, with what to lower, instead of what a library raises when memory runs out in the block.
+
+    `doing` says what the block does, such as "training"; `batch` and `size_px` are the recipe's.
+    """
+    try:
+        yield
+    except Exception as error:
+        shortage = build_shortage(error, doing, batch, size_px)
+        if shortage is None:
+            raise
+        raise shortage from error
+
+
+def build_shortage(
+    error: BaseException, doing: str = "", batch: int | None = None, size_px: int | None = None
+) -> MemoryShortage | None:
+    """Build the error that names the memory that ran out and what to lower; None where it was not memory."""
+    if isinstance(error, MemoryShortage):
+        return error
+    which = find_memory_shortage(error)
+    if which is None:
+        return None
+    ways = []
+    if batch is not None and batch > 1:
+        ways.append(f"add --set training.batch={batch // 2} (it is {batch})")
+    if size_px is not None and size_px > SMALLEST_HINT_PX:
+        smaller = max(SMALLEST_HINT_PX, size_px * 3 // 4 // 32 * 32)
+        ways.append(f"add --set image.size_px={smaller} (it is {size_px})")
+    hint = f"{', then '.join(ways) or 'use smaller batches or images'}, or close other programs"
+    return MemoryShortage(f"{which} ran out" + f" while {doing}" * bool(doing), hint)
+
+
+def _name_memory() -> str:
+    """Name the memory of this process: what it or its container is allowed, where that is less than the machine has."""
+    limit, physical = measure_memory(), _measure_pages("SC_PHYS_PAGES")
+    own = _read_own_limit()
+    if own is not None and own < (limit or own + 1):
+        return f"the memory that this process is allowed ({own / 1e9:.1f} GB, ulimit -v)"
+    if limit is None:
+        return "memory (RAM)"
+    whose = "the container" if physical is not None and limit < physical else "this machine"
+    return f"the memory of {whose} ({limit / 1e9:.1f} GB)"
+
+
+def is_thread_shortage(error: BaseException) -> bool:
+    """Tell whether an error means that the system gave this process no more threads."""
     said = str(error).lower()
-    return next((what for words, what in SHORTAGES.items() if words in said), "")
+    return isinstance(error, OSError | RuntimeError) and any(words in said for words in SAID_OF_THREADS)
 
 
 def list_groups(controller: str) -> list[Path]:
@@ -103,6 +178,16 @@ def list_groups(controller: str) -> list[Path]:
             # A container sees its own group mounted at the root, whatever path it is given.
             return [folder for folder in (own, *own.parents) if folder.is_relative_to(base) and folder.is_dir()]
     return []
+
+
+def _read_own_limit() -> int | None:
+    """Read the limit set for the addresses of this process, as by a shell or a batch system; None without one."""
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def _read_limit(group: Path) -> int | None:
@@ -119,6 +204,15 @@ def _measure_room(group: Path) -> int | None:
     rows = dict(line.split(" ", 1) for line in _read(group / "memory.stat").splitlines() if " " in line)
     caches = rows.get("inactive_file", "0")
     return max(0, limit - int(used) + (int(caches) if caches.isdecimal() else 0))
+
+
+def _measure_available() -> int | None:
+    """Return the memory that programs may still take; where the system says so, file caches count as free."""
+    for line in _read(MEMORY_FACTS).splitlines():
+        name, _, amount = line.partition(":")
+        if name == "MemAvailable" and amount.split()[:1] and amount.split()[0].isdecimal():
+            return int(amount.split()[0]) * 1024
+    return _measure_pages("SC_AVPHYS_PAGES")
 
 
 def _measure_pages(kind: str) -> int | None:

@@ -10,14 +10,15 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sightx_cli.errors import RunError, UsageError
+from sightx_cli.errors import RunError, UsageError, quote
+from sightx_cli.filesystem import LOCK, FolderLock, exchange_folders, is_locked
 
 RUNS = Path("runs")
 INSPECTIONS = Path("inspections")
@@ -35,13 +36,20 @@ CONFUSION_PLOT = "confusion.png"
 FINDINGS = "findings.json"
 PAGE = "index.html"
 BUNDLE = "bundle"
+REMOVED = "-removed"
+"""What the hidden name of a run ends with while it is removed."""
+JOURNAL = "journal.json"
+CHECKPOINT = "checkpoint"
 BUNDLE_FACTS = "bundle.json"
 BUNDLE_GRAPH = "graph.xml"
 BUNDLE_WEIGHTS = "weights.safetensors"
+MADE = {RECIPE, PLAN, FINGERPRINT, SPLIT, OUT_OF_FOLD, HISTORY, METRICS, ENVIRONMENT, TRAINING_PLOT, CONFUSION_PLOT}
+MADE |= {BUNDLE, JOURNAL, CHECKPOINT, LOCK}
+"""What a fit makes in a run's folder; anything else there is the user's."""
 
 
 def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
-    """Return the folder for a new run; raises RunError when `out` exists and may not be replaced.
+    """Return where a new run will lie; raises RunError when `out` exists and may not be replaced.
 
     With `overwrite`, only a run (or an empty folder) is replaced, never any other folder.
     """
@@ -49,10 +57,16 @@ def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
         name = f"{datetime.now():%Y%m%d-%H%M%S}-{re.sub(r'[^A-Za-z0-9_.-]', '-', recipe)}"
         return find_free((RUNS / name).absolute())
     out = out.absolute()
+    recover_replaced(out)
     if out == (RUNS / LATEST).absolute() and not out.exists():
         raise RunError(f"--out {out}: this name is reserved for the newest run", "choose another folder")
+    if out.is_dir() and not overwrite and is_unfinished(out):
+        command = shlex.join(["sightx", "fit", "--resume", str(out)])
+        raise RunError(f"--out {out}: contains an unfinished run", f"{command} goes on; --overwrite starts over")
     if out.exists() and not overwrite:
         raise RunError(f"--out {out}: exists already", "choose another folder, or add --overwrite to replace it")
+    if out.is_dir() and is_locked(out):
+        raise RunError(f"--out {out}: another process works on this run", "wait until it ends, or choose another")
     if out.exists() and not _is_replaceable(out):
         raise RunError(f"--out {out}: is not a run made by SightX, so it is not overwritten", "choose another folder")
     return out.resolve() if out.is_symlink() else out  # runs/latest: the run it points to is replaced
@@ -76,7 +90,7 @@ def choose_picture(command: str, out: Path | None, overwrite: bool) -> Path:
     if out is None:
         return find_free((RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-{command}.png").absolute())
     if out.is_file() and out.suffix.lower() != ".png":
-        raise UsageError(f"--out {out}: is a file and no .png", f"--out {out.with_suffix('.png')}, or a folder")
+        raise UsageError(f"--out {out}: is a file and no .png", f"--out {quote(out.with_suffix('.png'))}, or a folder")
     picture = out if out.suffix.lower() == ".png" else out / f"{command}.png"
     if picture.exists() and not overwrite:
         raise UsageError(f"--out {picture}: exists already", "name another file, or add --overwrite")
@@ -92,7 +106,67 @@ def find_free(path: Path) -> Path:
 
 
 def _is_replaceable(out: Path) -> bool:
-    return out.is_dir() and (((out / PLAN).is_file() and (out / BUNDLE).is_dir()) or not any(out.iterdir()))
+    is_run = ((out / PLAN).is_file() and (out / BUNDLE).is_dir()) or (out / JOURNAL).is_file()
+    return out.is_dir() and (is_run or not any(out.iterdir()))
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Tell whether a fit began this run and did not end it: it has a journal that does not call it usable."""
+    try:
+        found = json.loads((folder / JOURNAL).read_text(encoding="utf-8"))
+        return not found["journal"]["usable"]
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, KeyError, TypeError):  # damaged: nothing says that it is whole
+        return True
+
+
+def is_left_over(folder: Path) -> bool:
+    """Tell whether a run is unfinished, or has a checkpoint that no journal speaks of any more."""
+    return is_unfinished(folder) or ((folder / CHECKPOINT).exists() and not (folder / JOURNAL).exists())
+
+
+def replace_run(made: Path, replaced: Path) -> None:
+    """Put a finished run in the place of another, which is removed: in one step where the system can."""
+    if replaced.exists() and exchange_folders(made, replaced):
+        remove_folder(made)
+        return
+    aside = _name_replaced(replaced)
+    shutil.rmtree(aside, ignore_errors=True)
+    if replaced.exists():
+        replaced.rename(aside)
+    made.rename(replaced)
+    remove_folder(aside)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a run under a hidden name, so that a process that is killed meanwhile leaves no half of one to be found.
+
+    What of it cannot be removed stays, under that name.
+    """
+    with contextlib.suppress(OSError):  # Windows, while a file in it is open
+        folder = move_aside(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def move_aside(folder: Path) -> Path:
+    """Hide a folder that is to be removed, so that what is left of it is never taken for whole; returns its new name.
+
+    Raises OSError.
+    """
+    aside = find_free(folder.with_name(f".{folder.name}-{os.getpid()}{REMOVED}"))
+    return folder.rename(aside)
+
+
+def recover_replaced(folder: Path) -> None:
+    """Put back a run whose replacement was killed between its two renames."""
+    aside = _name_replaced(folder)
+    if not folder.exists() and not folder.is_symlink() and aside.is_dir():
+        aside.rename(folder)
+
+
+def _name_replaced(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}-replaced")
 
 
 @dataclass
@@ -111,36 +185,64 @@ def making_run(folder: Path, overwrite: bool = False) -> Iterator[RunInMaking]:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        partial = find_free(folder.with_name(f".{folder.name}-{os.getpid()}"))
+        partial.mkdir()
+        lock = FolderLock(partial)
+        lock.take()
     except OSError as error:
         raise RunError(f"{folder}: cannot be written ({error.strerror})", "choose another place with --out") from error
     making = RunInMaking(partial, folder)
     try:
         yield making
-        partial.chmod(0o755)  # mkdtemp makes it private; a run gets ordinary permissions
+        lock.release()
         folder = making.folder = folder if overwrite else find_free(folder)
-        replaced = None
-        if folder.exists():
-            replaced = folder.with_name(f".{folder.name}-replaced-{os.getpid()}")
-            folder.rename(replaced)
-        partial.rename(folder)
-        if replaced is not None:
-            shutil.rmtree(replaced, ignore_errors=True)
+        replace_run(partial, folder)
     finally:
+        lock.release()
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def name_latest(folder: Path) -> None:
+def is_run(folder: Path) -> bool:
+    """Tell whether a folder is a run, finished or not. One that cannot be read is none.
+
+    It has a bundle or a journal, or it is what is left of a fit that was killed before there was one or after.
+    """
+    try:
+        if (folder / JOURNAL).exists() or (folder / BUNDLE / BUNDLE_FACTS).exists():
+            return True
+        names = {one.name for one in folder.iterdir()}
+    except OSError:
+        return False
+    return bool(names & {CHECKPOINT, LOCK}) and names <= MADE
+
+
+def list_runs(folder: Path = RUNS) -> list[Path]:
+    """List the runs in a folder, finished and unfinished, by name: the oldest first where they have their own names."""
+    if not folder.is_dir():
+        return []
+    found = [one for one in folder.iterdir() if one.is_dir() and not one.is_symlink() and not one.name.startswith(".")]
+    return sorted(filter(is_run, found))
+
+
+def name_latest(folder: Path, within: Path = RUNS) -> None:
     """Point `runs/latest` of the current folder to this run: a link, or a text file where links are not allowed."""
-    RUNS.mkdir(exist_ok=True)
-    target, latest = folder.absolute(), (RUNS / LATEST)
-    aside = RUNS / f".{LATEST}-{os.getpid()}"
-    near = target.relative_to(RUNS.absolute()) if target.is_relative_to(RUNS.absolute()) else target
+    within.mkdir(exist_ok=True)
+    target, latest = folder.absolute(), within / LATEST
+    aside = within / f".{LATEST}-{os.getpid()}"
+    near = target.relative_to(within.absolute()) if target.is_relative_to(within.absolute()) else target
     try:
         aside.symlink_to(near, target_is_directory=True)
     except OSError:
         aside.write_text(str(target), encoding="utf-8")
     aside.replace(latest)
+
+
+def read_latest(within: Path = RUNS) -> Path | None:
+    """Return the run that `latest` names, be it there or gone; None where there is no such name."""
+    latest = within / LATEST
+    if latest.is_symlink():
+        return latest.resolve()
+    return Path(latest.read_text(encoding="utf-8").strip()) if latest.is_file() else None
 
 
 def find_run(model: str | Path | None) -> Path:
@@ -151,10 +253,14 @@ def find_run(model: str | Path | None) -> Path:
         raise RunError(f"{found} in {Path.cwd()}", "sightx fit DATA makes one, or give the folder of a run elsewhere")
     model = Path(model or latest)
     if model.name == LATEST and model.is_file():  # where links are not allowed
-        model = Path(model.read_text(encoding="utf-8").strip())
+        model = read_latest(model.parent) or model
     folder = model.parent if model.name == BUNDLE and not (model / BUNDLE).exists() else model
+    recover_replaced(folder)
     if not folder.is_dir():
         raise RunError(f"{model}: no such run folder", "give the run folder printed by sightx fit")
+    if is_unfinished(folder):
+        command = shlex.join(["sightx", "fit", "--resume", str(folder)])
+        raise RunError(f"{folder}: this run is unfinished", f"{command} goes on with it")
     if not (folder / BUNDLE / BUNDLE_FACTS).is_file():
         raise RunError(
             f"{folder}: contains no {BUNDLE}/{BUNDLE_FACTS}, so it is not a finished run", "give a folder made by fit"

@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 
 from sightx_cli.errors import UsageError
-from sightx_cli.filesystem import InUseError, check_ordinary, check_place, locking
+from sightx_cli.filesystem import (
+    LOCK,
+    FolderLock,
+    InUseError,
+    check_ordinary,
+    check_place,
+    exchange_folders,
+    flush_to_disk,
+    is_locked,
+    locking,
+)
 
 HOLDER = """
 import sys
@@ -79,3 +89,89 @@ def test_a_lock_that_its_holder_deletes_keeps_nobody_out(tmp_path: Path) -> None
         lock.unlink()
         with locking(lock):
             assert lock.exists()
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from sightx_cli.filesystem import FolderLock
+lock = FolderLock(Path(sys.argv[1]))
+assert lock.take()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_lock_is_held_by_one_and_leaves_no_file(tmp_path: Path) -> None:
+    first, second = FolderLock(tmp_path), FolderLock(tmp_path)
+    assert not is_locked(tmp_path)
+    assert first.take()
+    assert first.take(), "whoever has it has it"
+    assert is_locked(tmp_path)
+    assert not second.take()
+    first.release()
+    assert list(tmp_path.iterdir()) == []
+    assert second.take()
+    second.release()
+
+
+def test_a_lock_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert is_locked(tmp_path)
+        assert not FolderLock(tmp_path).take()
+        process.kill()
+    assert (tmp_path / LOCK).exists()
+    assert not is_locked(tmp_path)
+    lock = FolderLock(tmp_path)
+    assert lock.take()
+    lock.release()
+
+
+def test_a_lock_on_a_file_that_its_holder_has_removed_is_none(tmp_path: Path) -> None:
+    class Late(FolderLock):
+        """Opens the file just before its holder gives it back."""
+
+        def _names(self, file: object) -> bool:
+            if not seen:
+                seen.append(file)
+                self.path.unlink()
+            return super()._names(file)  # type: ignore[arg-type]
+
+    seen: list[object] = []
+    late = Late(tmp_path)
+    assert late.take()
+    assert is_locked(tmp_path), "the lock is on the file that others open"
+    late.release()
+
+
+def test_a_lock_in_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        FolderLock(tmp_path / "gone").take()
+    assert not is_locked(tmp_path / "gone")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems rename twice")
+def test_two_folders_change_places_in_one_step(tmp_path: Path) -> None:
+    for name in ("one", "other ä"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    assert exchange_folders(tmp_path / "one", tmp_path / "other ä")
+    assert (tmp_path / "one" / "other ä").exists()
+    assert (tmp_path / "other ä" / "one").exists()
+
+
+def test_what_cannot_change_places_stays(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    assert not exchange_folders(tmp_path / "one", tmp_path / "missing")
+    assert [one.name for one in tmp_path.iterdir()] == ["one"]
+
+
+def test_files_and_folders_are_flushed_and_what_is_missing_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a")
+    flush_to_disk(tmp_path / "file")
+    flush_to_disk(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        flush_to_disk(tmp_path / "missing")

@@ -29,6 +29,7 @@ ROOMS = (
     "features",
     "model",
     "engine",
+    "journal",
     "runs",
     "data",
     "task",

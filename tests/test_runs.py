@@ -136,6 +136,20 @@ def test_a_run_that_was_made_meanwhile_under_the_same_name_is_not_lost(home: Pat
     assert (list_names(home / "run"), list_names(home / "run-2")) == (["bundle", "plan.json"], ["new.txt"])
 
 
+def test_a_replaced_run_whose_removal_is_killed_is_never_taken_for_whole(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = make_run(home / "run"), make_run(home / "run-unfinished")
+
+    def stop(path: Path, ignore_errors: bool) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shutil.rmtree", stop)
+    with pytest.raises(KeyboardInterrupt):
+        runs.replace_run(new, old)
+    assert runs.list_runs(home) == [old]
+
+
 def test_a_failed_run_leaves_the_one_it_was_to_replace(home: Path) -> None:
     old = make_run(home / "run")
     with pytest.raises(ValueError, match="no"), runs.making_run(old, overwrite=True):

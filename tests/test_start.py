@@ -31,6 +31,7 @@ def load(args: list[str], start: str = START, heavy: tuple[str, ...] = HEAVY) ->
         ["fit", "--help"],
         ["recipes", "list"],
         ["recipes", "list", "--json"],
+        ["runs", "list"],
         ["recipes", "decide", "--images", "300", "--shift", "similar"],
     ],
     ids=" ".join,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sightx_cli import runs
-from sightx_cli.errors import RunError, UsageError
+from sightx_cli.errors import RunError, UsageError, quote
 from sightx_cli.filesystem import check_ordinary
 from sightx_cli.model.bare_recipe import build_audited_recipe
 from sightx_cli.progress import Listener, Silent
@@ -80,7 +80,7 @@ def _find_run(run: Path | None) -> Path:
         raise RunError(f"nothing to audit: nothing was named, and there is no run in {Path.cwd()}", WAYS)
     if run is not None and not run.exists():
         name = str(run)
-        hint = f"sightx audit --recipe {name}" if name in list_files() else WAYS
+        hint = f"sightx audit --recipe {quote(name)}" if name in list_files() else WAYS
         raise RunError(f"{name}: no such run folder", hint)
     return runs.find_run(run)
 

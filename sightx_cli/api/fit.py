@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from pathlib import Path
 
 from sightx_cli import runs
 from sightx_cli.filesystem import check_place
+from sightx_cli.journal.journal import Journal
+from sightx_cli.machine import naming_shortage
 from sightx_cli.progress import Listener, Relay
 from sightx_cli.recipe.plan import list_rows
-from sightx_cli.results.fit import BestEpoch, FitResult, PrefixFacts
+from sightx_cli.results.fit import FitResult
+from sightx_cli.steps.conclusion import Trained, check_room, conclude
+from sightx_cli.steps.decisions import recall_preparation, write_decisions
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import Preparation, prepare
 from sightx_cli.steps.random_state import keeping_random_state
+from sightx_cli.steps.resumption import keeping_journal
 from sightx_cli.steps.signature import take_options
-
-UNKEPT = PrefixFacts("none", None, "nothing is frozen, or --no-cache: every layer runs each epoch", False, 0)
 
 
 @take_options("fit")
@@ -24,23 +25,29 @@ UNKEPT = PrefixFacts("none", None, "nothing is frozen, or --no-cache: every laye
 def fit(options: Options, listener: Listener) -> FitResult:
     """Train a classifier on labelled images and measure it.
 
-    The run appears at `out`, or under `runs/`, whole or not at all. Raises SightXError for anything wrong in the input.
-    After Ctrl-C during training the best epoch so far is kept and the result says `interrupted`.
+    The run lies at `out`, or under `runs/`. Until it is whole it has a journal, from which `resume` goes on after
+    anything that stops it. Raises SightXError for anything wrong in the input. After Ctrl-C during training, or what
+    else ends it early, the run is finished from the best epoch so far, and the result says why in `stopped`.
     """
     began = time.perf_counter()
     heard = Relay(listener)
-    if options.out is not None:
-        runs.choose_run_folder("", options.out, options.overwrite)  # refused before any work is done
-    check_place("--out", options.out or runs.RUNS / "new")
-    preparation = prepare(options, heard)
-    if options.recipe == "auto" and options.probe:
-        from sightx_cli.steps.recipe_probe import probe_recipe
+    if options.resume is None:
+        check_place("--out", options.out or runs.RUNS / "new")
+    with keeping_journal(options, heard) as (journal, options):
+        if journal.has_decisions:
+            preparation = recall_preparation(journal, options, heard)
+        else:
+            preparation = prepare(options, heard)
+            if options.recipe == "auto" and options.probe:
+                from sightx_cli.steps.recipe_probe import probe_recipe
 
-        preparation = probe_recipe(preparation, heard)
-    folder = runs.choose_run_folder(preparation.recipe.name, options.out, options.overwrite)
-    with runs.making_run(folder, options.overwrite) as making:
-        result = _train_and_write(preparation, heard, making.partial, folder, began)
-    result = replace(result, run=making.folder)
+                preparation = probe_recipe(preparation, heard)
+            write_decisions(preparation, journal, heard.warnings)
+            if options.recipe == "auto" and options.out is None:
+                journal.rename(runs.choose_run_folder(preparation.recipe.name, None, False).name)
+        image, training = preparation.recipe.image, preparation.recipe.training
+        with naming_shortage("fitting", training.batch, image.size_px):
+            result = conclude(train_all(preparation, heard, journal, began), journal, heard)
     try:
         runs.name_latest(result.run)
     except OSError as error:  # the run is whole; it is only not found by default
@@ -48,8 +55,8 @@ def fit(options: Options, listener: Listener) -> FitResult:
     return result
 
 
-def _train_and_write(preparation: Preparation, listener: Relay, partial: Path, folder: Path, began: float) -> FitResult:
-    """Train, measure the product, and fill the run folder."""
+def train_all(preparation: Preparation, listener: Relay, journal: Journal, began: float) -> Trained:
+    """Show the plan, compute what is frozen, and train; `began` is when the fit did, on the clock of `perf_counter`."""
     listener.show_plan(preparation.recipe.name, list_rows(preparation.plan), preparation.plan.sentence)
     from sightx_cli.steps.session import build_session
 
@@ -64,43 +71,13 @@ def _train_and_write(preparation: Preparation, listener: Relay, partial: Path, f
     from sightx_cli.steps.crossvalidation import validate_head
     from sightx_cli.steps.training_stages import train
 
+    check_room(journal.folder, session, listener)
     copies = look_for_copies(preparation, session, listener)
     if copies is not None:
         seconds["copies"] = copies.seconds
     validated = validate_head(preparation, session, listener)
     if validated is not None:
         seconds["cross_validation"] = validated.seconds
-    interrupted, factor = train(preparation, session, listener)
+    stopped, factor = train(preparation, session, journal, listener)
     seconds.update(session.seconds)
-    from sightx_cli.steps.evaluation import prove
-    from sightx_cli.steps.run_files import write_run
-
-    clock = time.perf_counter()
-    valid, test = prove(preparation, session, partial / runs.BUNDLE, listener)
-    seconds["measure"] = time.perf_counter() - clock
-    seconds["total"] = time.perf_counter() - began
-    kept = session.kept
-    result = FitResult(
-        run=folder,
-        recipe=preparation.recipe.name,
-        reason=preparation.plan.reason,
-        images={"train": len(session.train), "valid": len(session.valid)},
-        task=session.task.kind,
-        classes=session.task.classes,
-        valid=valid,
-        selected_on=True,
-        test=test,
-        seconds={name: round(value, 3) for name, value in seconds.items()},
-        prefix=PrefixFacts(engine.name, engine.precision, engine.why, not kept.computed, len(kept.train_views))
-        if kept
-        else UNKEPT,
-        unreadable=tuple(f"{item.image} {item.error}" for item in preparation.unreadable),
-        warnings=tuple(listener.warnings),
-        interrupted=interrupted,
-        best=BestEpoch(session.best.stage, session.best.epoch, session.metric),
-        probe=preparation.probed,
-        leaks=replace(preparation.leaks, copies=copies) or None,
-        cross_validation=validated.cross.figures if validated else None,
-    )
-    write_run(partial, preparation, session, engine, result, factor, validated)
-    return result
+    return Trained(preparation, session, engine, copies, validated, stopped, factor, seconds, began)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from sightx_cli import runs
 from sightx_cli.errors import UsageError
 from sightx_cli.filesystem import check_place
+from sightx_cli.machine import naming_shortage
 from sightx_cli.progress import Listener
 from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.recipe.recipe import Recipe
@@ -35,15 +36,18 @@ def find_lr(options: Options, listener: Listener) -> LrFindResult:
     chosen = choose_stage(preparation.recipe, options.stage)
     from sightx_cli.steps.session import build_session
 
-    session, _ = build_session(preparation, listener, views=1, solving=False)
-    from sightx_cli.report.plots import plot_rates
-    from sightx_cli.train.rate_finder import find_rates
-    from sightx_cli.train.solved_head import scale_head
+    batch, size_px = preparation.recipe.training.batch, preparation.recipe.image.size_px
+    with naming_shortage("looking for a learning rate", batch, size_px):
+        session, _ = build_session(preparation, listener, views=1, solving=False)
+        from sightx_cli.train.rate_finder import find_rates
+        from sightx_cli.train.solved_head import scale_head
 
-    scale_head(session)
-    clock = time.perf_counter()
-    found = find_rates(session, chosen)
-    finder_seconds = time.perf_counter() - clock
+        scale_head(session)
+        clock = time.perf_counter()
+        found = find_rates(session, chosen)
+        finder_seconds = time.perf_counter() - clock
+    from sightx_cli.report.plots import plot_rates
+
     runs.write_file(plot, lambda aside: plot_rates(found.rates, found.losses, found.suggestions, aside))
     return LrFindResult(
         **vars(found),

@@ -14,7 +14,8 @@ from typing import Any
 
 from sightx_cli import runs
 from sightx_cli.bundle.predictor import Prediction
-from sightx_cli.errors import UsageError
+from sightx_cli.data.cells import shield_cell
+from sightx_cli.errors import UsageError, quote
 from sightx_cli.filesystem import InUseError, check_place, locking
 from sightx_cli.task.task import Task
 
@@ -42,12 +43,13 @@ def check_output(output: Path, overwrite: bool, resume: bool = False) -> None:
     folder cannot be written, and when an interrupted prediction is there that neither goes on nor may be replaced.
     """
     if output.suffix.lower() not in SUFFIXES:
+        named = output.with_name(f"{output.stem or 'predictions'}.csv")
         raise UsageError(
             f"--output {output}: the ending says no known format; allowed: {', '.join(SUFFIXES)}",
-            f"--output {output.stem or 'predictions'}.csv",
+            f"--output {quote(named)}",
         )
     if output.is_dir():
-        raise UsageError(f"--output {output}: is a folder", f"--output {output / 'predictions.csv'}")
+        raise UsageError(f"--output {output}: is a folder", f"--output {quote(output / 'predictions.csv')}")
     if output.exists() and not overwrite:
         raise UsageError(f"--output {output}: exists already", "name another file, or add --overwrite to replace it")
     if find_parts(output).is_dir():
@@ -200,12 +202,12 @@ def _locking_table(output: Path) -> Iterator[None]:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    """Write rows as CSV with a header; probabilities with six digits."""
+    """Write rows as CSV with a header; probabilities with six digits, no name as a formula (see `data.cells`)."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns)
-        writer.writeheader()
+        writer.writerow({name: shield_cell(name) for name in columns})
         for row in rows:
-            writer.writerow({k: f"{v:.6f}" if isinstance(v, float) else v for k, v in row.items()})
+            writer.writerow({k: f"{v:.6f}" if isinstance(v, float) else shield_cell(v) for k, v in row.items()})
 
 
 def write_lines(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:

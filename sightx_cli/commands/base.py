@@ -10,9 +10,6 @@ from typer.core import TyperGroup
 
 from sightx_cli.startup.typer_flags import LightCommand, LightGroup
 
-INTERRUPTED = 130
-"""The exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
-
 
 class Commands(typer.Typer):
     """A Typer app that shows its help where no command is given, with light flags throughout."""

@@ -9,6 +9,7 @@ import typer
 
 from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.talk import Talk
+from sightx_cli.errors import quote
 
 EXAMPLES = """\
 [bold]Examples[/]
@@ -39,4 +40,4 @@ def demo(folder: Folder, talk: Talk) -> None:
         return
     print_text(str(path.absolute()))
     if not talk.quiet:
-        print_next(f"sightx fit {path} --recipe medical-medium")
+        print_next(f"sightx fit {quote(path)} --recipe medical-medium")

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import typer
 
-from sightx_cli.commands.base import INTERRUPTED
 from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.talk import PlanTalk
+from sightx_cli.errors import SightXError
+from sightx_cli.startup.termination import INTERRUPTED, TERMINATED, Terminated, find_exit_status, heeding_termination
 from sightx_cli.steps.options import Options
+
+EXIT_STATUSES = {
+    INTERRUPTED: find_exit_status(KeyboardInterrupt()),
+    TERMINATED: find_exit_status(Terminated()),
+}
+"""After what ended the training early."""
 
 EXAMPLES = """\
 [bold]Examples[/]
 sightx fit scans/                            [dim]measures the images, picks the recipe, says why[/]
 sightx fit scans/ --recipe medical-medium    [dim]your choice: sightx recipes list[/]
 sightx fit labels.csv --recipe natural-small --rate auto
+sightx fit --resume runs/latest              [dim]on with a fit that was stopped[/]
 sightx fit scans/ --group-by '(person\\d+)'   [dim]no patient on both sides[/]
 sightx fit demo:solar --recipe medical-medium --set image.size_px=128"""
 
@@ -24,13 +32,17 @@ def fit(options: Options, talk: PlanTalk) -> None:
 
     Shows the plan first, with the origin of each value; writes a run folder
     that `sightx predict` reads. Ctrl-C ends training early and keeps the
-    best epoch so far.
+    best epoch so far; --resume goes on from there, and after anything else
+    that stopped it.
     """
     import sightx_cli.api.fit as api
     from sightx_cli.console import show_fit
 
-    with talk.listen() as listener:
-        result = api.fit(**options.given(), listener=listener)
+    try:
+        with heeding_termination(), talk.listen() as listener:
+            result = api.fit(**options.given(), listener=listener)
+    except KeyboardInterrupt as interrupt:
+        raise typer.Exit(find_exit_status(interrupt)) from interrupt
     talk.answer(result, show_fit, "sightx predict FOLDER", "labels new images with this run")
-    if result.interrupted:
-        raise typer.Exit(INTERRUPTED)
+    if result.stopped:
+        raise typer.Exit(EXIT_STATUSES.get(result.stopped, SightXError.exit_code))

@@ -62,8 +62,7 @@ def list_parameters(group: type, function: str) -> list[inspect.Parameter]:
 
 def build_parameter(one: OptionField) -> inspect.Parameter:
     """Build Typer's parameter of an option: text where Typer knows no such type, and off where a flag turns off."""
-    kind = list[str] if one.is_list else one.kinds[0] if len(one.kinds) == 1 else str
-    default = inspect.Parameter.empty if one.is_required else one.default
+    kind, default = list[str] if one.is_list else one.kinds[0] if len(one.kinds) == 1 else str, one.default
     if one.is_list or default is None:
         kind, default = kind | None, None
     if kind is bool:
@@ -75,7 +74,7 @@ def build_parameter(one: OptionField) -> inspect.Parameter:
 def build_typer_option(one: OptionField) -> Any:
     """Build Typer's description of an option."""
     about = one.about
-    if one.is_required:
+    if one.is_argument:
         return typer.Argument(metavar=about.metavar, help=about.help, show_default=False)
     return typer.Option(
         one.flag,

@@ -11,7 +11,7 @@ import typer
 
 from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.talk import Talk
-from sightx_cli.commands.termination import find_exit_status, heeding_termination
+from sightx_cli.startup.termination import find_exit_status, heeding_termination
 from sightx_cli.steps.options import RUN
 
 EXAMPLES = """\

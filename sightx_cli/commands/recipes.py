@@ -12,6 +12,7 @@ from sightx_cli.commands.base import Commands
 from sightx_cli.commands.completions import complete_names
 from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.talk import Talk
+from sightx_cli.errors import quote
 
 Name = Annotated[
     str,
@@ -99,7 +100,7 @@ def copy(name: Name, file: NewFile, talk: Talk) -> None:
     else:
         print_text(str(path))
         if not talk.quiet:
-            print_next(f"sightx recipes check {file}", "once you have changed it")
+            print_next(f"sightx recipes check {quote(file)}", "once you have changed it")
 
 
 @app.command("check")

@@ -9,11 +9,11 @@ from rich.text import Text
 from sightx_cli.console.numbers import format_figure, format_seconds
 from sightx_cli.console.output import to_line
 from sightx_cli.metrics.registry import ACCURACY, find_head
+from sightx_cli.recipe.stage_titles import describe_stage
 
 NOT_FIGURES = {"stage", "stages", "epoch", "epochs", "seconds", "metric", "value", "best", "joined"}
 ALWAYS = ("train_loss", "valid_loss", ACCURACY.name)
 """Columns beside the metric that chooses the best epoch; the history file has all of them, 80 columns have not."""
-WHOLE = {"all": "the whole network", "scratch": "the whole network, from random weights"}
 LEAST_WIDTH = 10
 
 
@@ -46,22 +46,6 @@ def choose_figures(row: Mapping[str, float | int | str]) -> dict[str, float | in
     if "value" in row:
         figures[metric] = row["value"]
     return {name: value for name, value in figures.items() if not metric or name in (*ALWAYS, metric)}
-
-
-def describe_stage(title: str, has_epochs: bool) -> str:
-    """Say what a stage trains: "stage 2 of 2: last 2 stages and head" for "2 of 2: last:2"; other names as they are."""
-    if not has_epochs:
-        return "linear head, fitted directly (starting point)" if title == "solved head" else title
-    number, colon, name = title.rpartition(": ")
-    kind, _, count = name.partition(":")
-    part = {"last": "stage", "last-blocks": "block"}.get(kind)
-    if name in WHOLE:
-        name = WHOLE[name]
-    elif count.endswith("%"):
-        name = f"last {count} of the layers and head"
-    elif part and count:
-        name = f"last {part} and head" if count == "1" else f"last {count} {part}s and head"
-    return f"stage{' ' + number if colon else ''}: {name}"
 
 
 def describe_task(task: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -19,9 +19,10 @@ from sightx_cli.results.fit import VALIDATED
 if TYPE_CHECKING:
     from sightx_cli.metrics.fold_intervals import FoldFigures
     from sightx_cli.results.cache import CacheListing
-    from sightx_cli.results.fit import FitResult
+    from sightx_cli.results.fit import FitResult, PartFigures
     from sightx_cli.results.lr_find import LrFindResult
     from sightx_cli.results.predict import PredictResult
+    from sightx_cli.results.runs import KeptFigures
 
 CURVE_COLUMNS, CURVE_LINES, BAR_COLUMNS, UNREADABLE_SHOWN = 78, 8, 30, 5
 
@@ -43,7 +44,7 @@ def show_fit(result: FitResult) -> None:
         ),
         soft_wrap=True,
     )
-    console.print(_build_figures(result))
+    console.print(build_figures({"valid": result.valid} | ({"test": result.test} if result.test else {})))
     if result.selected_on:
         console.print(Text("  best epoch chosen on these same validation images: figures a little flattered", "dim"))
     if leaks := result.leaks:
@@ -60,20 +61,19 @@ def show_fit(result: FitResult) -> None:
     console.print(Text("run   ", "dim").append(to_line(result.run)), soft_wrap=True)
 
 
-def _build_figures(result: FitResult) -> Table:
+def build_figures(parts: Mapping[str, PartFigures | KeptFigures]) -> Table:
     """Build the table of key figures: a row for each, a column for each part measured."""
-    parts = {"valid": result.valid} | ({"test": result.test} if result.test else {})
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     table.add_column("")
     for name in parts:
         table.add_column(name, justify="right")
-        table.add_column("95 % interval")
+        table.add_column(_head_interval(parts[name].intervals_by))
     for key, metric in METRICS.items():
-        if all(part.metrics[key] is None for part in parts.values()):
+        if all(part.metrics.get(key) is None for part in parts.values()):
             continue
         cells = [f"  {metric.title}"]
         for part in parts.values():
-            cells += [format_figure(part.metrics[key]), _format_interval(part.intervals[key])]
+            cells += [format_figure(part.metrics.get(key)), _format_interval(part.intervals.get(key))]
         table.add_row(*cells, style="bold" if metric is ACCURACY else "")
     return table
 
@@ -83,12 +83,16 @@ def _build_validation(validation: FoldFigures) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     table.add_column(f"{validation.folds}-fold cross-validation, {VALIDATED}", header_style="")
     table.add_column("mean", justify="right")
-    table.add_column("95 % interval")
+    table.add_column(_head_interval(validation.intervals_by))
     for key, metric in METRICS.items():
         mean = validation.metrics[key]
         if mean is not None:
             table.add_row(f"  {metric.title}", format_figure(mean), _format_interval(validation.intervals[key]))
     return table
+
+
+def _head_interval(units: str) -> str:
+    return "95 % interval" + " by group" * (units == "groups")
 
 
 def _format_interval(interval: tuple[float, float] | None) -> str:

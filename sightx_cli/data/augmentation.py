@@ -25,7 +25,7 @@ from sightx_cli.data.geometry import (
     fit_image,
     measure_needed_sides,
 )
-from sightx_cli.data.readers import read_image
+from sightx_cli.data.readers import holding_pixels, read_image
 
 if TYPE_CHECKING:
     from sightx_cli.recipe.profiles import Profile
@@ -63,11 +63,12 @@ def read_view(
 
     Raises: `ImageFileError` if the file cannot be read, `DataError` for an unknown `fit`.
     """
-    if profile is None or _changes_nothing(profile):
-        return fit_image(reader(path, **measure_needed_sides(size_px, fit)), size_px, fit)
-    closest = max(profile.zoom, CROP_PART * _spread(min(profile.rotation_degrees, 45.0)))
-    image = reader(path, **measure_needed_sides(size_px, fit, closest if fit == "crop" else profile.zoom))
-    return augment_image(image, size_px, fit, profile, seed)
+    with holding_pixels():
+        if profile is None or _changes_nothing(profile):
+            return fit_image(reader(path, **measure_needed_sides(size_px, fit)), size_px, fit)
+        closest = max(profile.zoom, CROP_PART * _spread(min(profile.rotation_degrees, 45.0)))
+        image = reader(path, **measure_needed_sides(size_px, fit, closest if fit == "crop" else profile.zoom))
+        return augment_image(image, size_px, fit, profile, seed)
 
 
 def augment_image(image: Image.Image, size_px: int, fit: str, profile: Profile, seed: int) -> Pixels:

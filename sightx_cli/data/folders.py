@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightx_cli.data.readers import list_suffixes
-from sightx_cli.errors import DataError
+from sightx_cli.errors import DataError, quote
 
 _OTHER_IMAGES = frozenset(
     ".dcm .dicom .nii .nrrd .mha .mhd .jp2 .j2k .avif .heic .heif .svs .ndpi .czi .raw .dng .cr2 .nef .npy".split()  # noqa: SIM905
@@ -22,7 +22,7 @@ _IGNORED_FOLDERS = frozenset(("__macosx", "@eadir", "$recycle.bin", "__pycache__
 class Listing:
     """What was found on the way: images are yielded, the rest is counted here and reported once."""
 
-    visited: set[tuple[int, int]] = field(default_factory=set)
+    visited: set[tuple[int, int] | Path] = field(default_factory=set)
     other_images: Counter[str] = field(default_factory=Counter)
     misnamed: int = 0
 
@@ -66,7 +66,7 @@ def list_folder(folder: Path) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[
     except OSError as error:
         raise DataError(
             f"the folder {folder} cannot be read: {error.strerror}",
-            f"check its permissions: ls -ld '{folder}'",
+            f"check its permissions: ls -ld {quote(folder)}",
         ) from error
     folders = [entry for entry in shown if _is_folder(entry)]
     return folders, [entry for entry in shown if not _is_folder(entry)]
@@ -106,9 +106,10 @@ def mark_visited(folder: Path, listing: Listing) -> bool:
         state = folder.stat()
     except OSError as error:
         raise DataError(
-            f"the folder {folder} cannot be read: {error.strerror}", f"check its permissions: ls -ld '{folder}'"
+            f"the folder {folder} cannot be read: {error.strerror}", f"check its permissions: ls -ld {quote(folder)}"
         ) from error
-    identity = (state.st_dev, state.st_ino)
+    # Windows numbers no files on some network drives: there a folder is known by its path.
+    identity = (state.st_dev, state.st_ino) if state.st_ino else folder.resolve()
     if identity in listing.visited:
         return False
     listing.visited.add(identity)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.tables import check_columns, exists, locate_image, read_table
+from sightx_cli.data.tables import check_columns, exists, locate_image, read_table, tidy_values
 from sightx_cli.errors import DataError
 
 if TYPE_CHECKING:
@@ -37,14 +37,19 @@ def load_labelled_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
     for name in ("split", "group"):
         if name not in table.columns:
             table[name] = ""
-    for name in ("image", "label", "split", "group"):
-        table[name] = table[name].str.strip()
-    _check_filled(table, path)
-    table["split"] = _read_parts(table["split"], path)
+    table["image"] = table["image"].str.strip()  # else verbatim: it names a file
     notes: list[str] = []
+    for name in table.columns.drop("image"):
+        table[name], same = tidy_values(table[name].tolist(), name)
+        notes += [same] if same and name != "split" else []
+    _check_filled(table, path)
+    unplaced = int((table["split"] == "").sum())
+    table["split"] = _read_parts(table["split"], path)
+    if unplaced and "train" in set(table["split"]):
+        notes.append(f"{unplaced:,} row{'s' * (unplaced != 1)} of {path.name} with an empty split: read as train")
     rows = len(table)
     table["path"] = [locate_image(image, path.parent) for image in table["image"]]
-    table[_FILE] = [os.path.normpath(file) for file in table["path"]]
+    table[_FILE] = [os.path.normcase(os.path.normpath(file)) for file in table["path"]]
     table = table.drop_duplicates([_FILE, "label", "split", "group"])
     if len(table) < rows:
         notes.append(f"ignored repeated rows of {path.name}: {rows - len(table):,}")
@@ -90,7 +95,9 @@ def _read_parts(parts: pd.Series[str], path: Path) -> list[str]:
     read = [known[part.lower()] for part in parts]
     if any(read) and not set(read) & {"train", ""}:
         raise DataError(f"{path}: no row has split train", "set split to train for the images to train on")
-    return read if set(read) - {"train", ""} else [""] * len(read)
+    if set(read) <= {"train", ""}:
+        return [""] * len(read)  # train alone is no split: a valid part is still to be set aside
+    return [part or "train" for part in read]
 
 
 def _check_contradictions(table: pd.DataFrame, path: Path) -> None:

@@ -39,11 +39,6 @@ class Manifest:
         return bool((self.frame["split"] == "valid").any())
 
     @property
-    def is_divided(self) -> bool:
-        """Whether the source says which images are trained on and which are not."""
-        return self.has_valid or self.has_test
-
-    @property
     def has_test(self) -> bool:
         """Whether the source has images held out for the final test."""
         return bool((self.frame["split"] == "test").any())

@@ -6,10 +6,12 @@ A guess is suggested with the option to type, but never applied: only the user k
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sightx_cli.data.tables import tidy
 from sightx_cli.results.inspect import Guess
 
 MIN_SHARE = 0.2
@@ -87,10 +89,13 @@ def name_files(images: Iterable[str]) -> list[str]:
 
 
 def find_names(expression: str, names: Sequence[str]) -> list[str]:
-    """Return each name's group by a regular expression: the first parenthesis or the whole match; "" for no match."""
-    pattern = re.compile(expression)
-    found = [pattern.search(name) for name in names]
-    return ["" if match is None else (match[1] if pattern.groups else match[0]) or "" for match in found]
+    """Return each name's group by a regular expression: the first parenthesis or the whole match; "" for no match.
+
+    Blanks around a group and the Unicode form of a name make no difference.
+    """
+    pattern = re.compile(unicodedata.normalize("NFC", expression))
+    found = [pattern.search(unicodedata.normalize("NFC", name)) for name in names]
+    return ["" if match is None else tidy((match[1] if pattern.groups else match[0]) or "") for match in found]
 
 
 def _write_expression(kind: Kind, matches: Iterable[re.Match[str]]) -> str:

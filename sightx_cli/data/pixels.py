@@ -11,7 +11,7 @@ from PIL import Image
 
 from sightx_cli.data.augmentation import read_view
 from sightx_cli.data.geometry import Pixels
-from sightx_cli.data.readers import read_image
+from sightx_cli.data.readers import holding_pixels, read_image
 from sightx_cli.machine import measure_free_memory
 
 SHARE_OF_FREE_MEMORY = 0.25
@@ -48,7 +48,8 @@ class DecodedImages:
         kept = self._kept.get(key)
         if kept is not None:
             return kept
-        image = shrink(read_image(path, min_side_px, min_long_side_px), min_side_px, min_long_side_px)
+        with holding_pixels():
+            image = shrink(read_image(path, min_side_px, min_long_side_px), min_side_px, min_long_side_px)
         cost = 4 * image.width * image.height  # Pillow keeps RGB in four bytes
         with self._lock:
             if cost <= self._left and key not in self._kept:

@@ -17,8 +17,8 @@ from sightx_cli.data.folders import (
 )
 from sightx_cli.data.labelled_table import SPLIT_NAMES, load_labelled_table
 from sightx_cli.data.manifest import Manifest, build_manifest
-from sightx_cli.data.tables import TABLE_SUFFIXES, is_table_name, locate_image, read_table
-from sightx_cli.errors import DataError
+from sightx_cli.data.tables import TABLE_SUFFIXES, is_table_name, locate_image, read_table, tidy, tidy_values
+from sightx_cli.errors import DataError, quote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +82,7 @@ def _check_exists(path: Path) -> None:
     except OSError as error:
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         parent = path.absolute().parent
-        hint = f"see what is there: ls '{parent}'" if parent.is_dir() else _LAYOUT_HINT
+        hint = f"see what is there: ls {quote(parent)}" if parent.is_dir() else _LAYOUT_HINT
         raise DataError(f"{path} {reason}", hint) from error
 
 
@@ -96,7 +96,7 @@ def _load_folder(root: Path) -> Manifest:
         f"left out {root.name}/{name}/, which is next to {', '.join(parts)}" for name in names if name not in parts
     ]
     if parts:
-        rows = _list_classes({root / name: SPLIT_NAMES[name.lower()] for name in parts}, listing, notes)
+        rows = _list_classes({root / name: _find_part(name) for name in parts}, listing, notes)
     else:
         notes = []
         rows = _list_classes({root: ""}, listing, notes)
@@ -105,7 +105,7 @@ def _load_folder(root: Path) -> Manifest:
         tables = [entry.name for entry in files if is_table_name(Path(entry.name))]
         raise DataError(
             f"{root} contains no images in class folders" + "".join(f"; {note}" for note in notes),
-            f"type sightx fit '{root / tables[0]}'" if tables else _LAYOUT_HINT,
+            f"type sightx fit {quote(root / tables[0])}" if tables else _LAYOUT_HINT,
         )
     if {part for _, _, part in rows} == {"train"}:  # alone it is not a split: a valid part is still to be set aside
         parts = []
@@ -121,7 +121,7 @@ def _choose_parts(root: Path, names: Sequence[str]) -> list[str]:
 
     Raises: `DataError` for parts that contain images but no class folders, and for parts without train/.
     """
-    parts = [name for name in names if name.lower() in SPLIT_NAMES]
+    parts = [name for name in names if _find_part(name)]
     with_classes = [name for name in parts if list_folder(root / name)[0]]
     if not with_classes:
         if len(parts) > 1 and len(parts) == len(names):
@@ -130,7 +130,7 @@ def _choose_parts(root: Path, names: Sequence[str]) -> list[str]:
                 f"put the images of each class in {parts[0]}/CLASS/",
             )
         return []
-    if any(SPLIT_NAMES[name.lower()] == "train" for name in with_classes):
+    if any(_find_part(name) == "train" for name in with_classes):
         others = [name for name in names if name not in parts]
         alone = not any(next(list_images(root / name, Listing()), None) for name in others)
         return parts if len(parts) > 1 or alone else []
@@ -139,6 +139,11 @@ def _choose_parts(root: Path, names: Sequence[str]) -> list[str]:
             f"{root} has {', '.join(with_classes)} but no train", "name the folder with the training images train"
         )
     return []
+
+
+def _find_part(name: str) -> str:
+    """The part that a folder of this name is: train, valid or test; "" for another folder."""
+    return SPLIT_NAMES.get(tidy(name).lower(), "")
 
 
 def _list_classes(bases: Mapping[Path, str], listing: Listing, notes: list[str]) -> list[tuple[Path, str, str]]:
@@ -160,7 +165,9 @@ def _list_classes(bases: Mapping[Path, str], listing: Listing, notes: list[str])
         if not found:
             notes.append(f"left out the folder {folder.parent.name}/{folder.name}/, which contains no images")
         rows += found
-    return rows
+    labels, same = tidy_values([label for _, label, _ in rows], "class folders")
+    notes += [same] if same else []
+    return [(path, name or label, part) for (path, label, part), name in zip(rows, labels, strict=True)]
 
 
 def _build_frame(rows: list[tuple[Path, str, str]], root: Path) -> pd.DataFrame:

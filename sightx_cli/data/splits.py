@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sightx_cli.data.name_groups import find_names
+from sightx_cli.data.cells import shield_cell
+from sightx_cli.data.name_groups import find_names, name_files
 from sightx_cli.errors import DataError, RunError
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def assign_groups(frame: pd.DataFrame, group_by: str | None) -> pd.DataFrame:
             f"--group-by {group_by!r} is neither a column nor a regular expression ({error}); {choices}",
             r"for names such as person12_3.png type --group-by 'person\d+'",
         ) from error
-    names = [re.split(r"[\\/]", str(image))[-1] for image in frame["image"]]
+    names = name_files(frame["image"])
     result["group"] = find_names(group_by, names)
     if not (result["group"] != "").any():
         raise DataError(
@@ -193,7 +194,7 @@ def write_split(frame: pd.DataFrame, path: str | Path) -> None:
     table = frame.assign(fold=frame["fold"] if "fold" in frame.columns else "")
     unfinished = target.with_name(f".{target.name}.part")
     try:
-        table.loc[:, list(SPLIT_COLUMNS)].to_csv(unfinished, index=False, encoding="utf-8")
+        table.loc[:, list(SPLIT_COLUMNS)].map(shield_cell).to_csv(unfinished, index=False, encoding="utf-8")
         unfinished.replace(target)
     except OSError as error:
         unfinished.unlink(missing_ok=True)

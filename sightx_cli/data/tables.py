@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import difflib
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sightx_cli.data.cells import unshield_cell
 from sightx_cli.errors import DataError
 from sightx_cli.filesystem import check_ordinary
 
@@ -40,7 +42,7 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     table = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_text(path)
-    names = [str(name).strip() for name in table.columns]
+    names = [tidy(str(name)) for name in table.columns]
     known = ("image", "label", "split", "group")
     taken = set(names)
     names = [name.lower() if name.lower() in known and name.lower() not in taken else name for name in names]
@@ -50,6 +52,29 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     if table.empty:
         raise DataError(f"{path} has no rows", "add one row for each image, such as: scans/a.png,healthy")
     return table
+
+
+def tidy(text: str) -> str:
+    """Return a name as it is compared: without blanks around it, composed (NFC): macOS writes é as e and an accent."""
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def tidy_values(values: Sequence[str], what: str) -> tuple[list[str], str]:
+    """Tidy names that are compared with each other; also return what became the same by it, in words ("" for nothing).
+
+    `what` says what they are, such as "patient".
+    """
+    tidied = [tidy(value) for value in values]
+    forms: dict[str, set[str]] = {}
+    for value, name in zip(values, tidied, strict=True):
+        forms.setdefault(name, set()).add(value)
+    several = [(name, found) for name, found in forms.items() if name and len(found) > 1]
+    if not several:
+        return tidied, ""
+    name, found = several[0]
+    return tidied, f"{what}: {' and '.join(map(repr, sorted(found)))} are read as one, {name!r}" + (
+        f", and {len(several) - 1:,} more likewise" if len(several) > 1 else ""
+    )
 
 
 def check_columns(table: pd.DataFrame, path: Path, needed: Sequence[str]) -> None:
@@ -76,7 +101,11 @@ def _read_text(path: Path) -> pd.DataFrame:
             file.seek(0)
             divider = max((",", ";", "\t"), key=header.count)
             reader = csv.reader(file, delimiter=divider, skipinitialspace=True)
-            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+            rows = [
+                (reader.line_num, [unshield_cell(cell) for cell in row])
+                for row in reader
+                if any(cell.strip() for cell in row)
+            ]
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text", "save it again as CSV with UTF-8 encoding") from error
     except csv.Error as error:

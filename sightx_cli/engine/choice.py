@@ -17,6 +17,7 @@ from sightx_cli.engine.interface import EXACT, Forward, Precision, choose_batch
 from sightx_cli.engine.openvino_forward import OpenVinoForward, find_half_on_cpu, load_openvino
 from sightx_cli.engine.torch_forward import TorchForward, find_half
 from sightx_cli.errors import UsageError
+from sightx_cli.machine import find_memory_shortage
 from sightx_cli.progress import Listener
 
 
@@ -90,7 +91,9 @@ def build_forward(
             with contextlib.suppress(OSError):  # marks it as used; a read-only store works too
                 os.utime(graph)
             return forward
-        except RuntimeError:
+        except RuntimeError as error:
+            if find_memory_shortage(error):
+                raise
             listener.warn(f"the cached graph {graph.name} is damaged: converted again")
     converted, reason = try_to_convert(module, output_names, size_px, mean, std)
     if converted is None:
@@ -110,6 +113,8 @@ def try_to_convert(
     try:
         return convert_module(module, output_names, size_px, mean, std), ""
     except Exception as error:
+        if find_memory_shortage(error):
+            raise
         # OpenVINO's converter raises all kinds of errors, depending on the network; torch runs them all.
         lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")] or [type(error).__name__]
         return None, next((line for line in lines if line.startswith("No conversion rule")), lines[0])[:120]

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from sightx_cli.engine.graph_files import seal_graph
+from sightx_cli.engine.openvino_forward import load_core
 from sightx_cli.startup.openvino_parts import openvino
 
 # isort: split
@@ -63,16 +64,17 @@ def write_graph(graph: Any, path: Path) -> None:
     """Write a graph as `path` (.xml) and its weights beside it (.bin), in float32 so that nothing is rounded.
 
     The .bin comes first and both are renamed when whole; checksums reveal a file that has changed. Raises
-    OSError when the disk is full.
+    OSError when the disk is full, which some versions of OpenVINO do not notice: so it is read again before that.
     """
     partial = path.with_name(f".{os.getpid()}-{path.name}")
     weights = partial.with_suffix(".bin")
     try:
         openvino.save_model(graph, str(partial), compress_to_fp16=False)
+        load_core().read_model(str(partial))
         seal_graph(partial)
-        weights.rename(path.with_suffix(".bin"))
-        partial.rename(path)
-    except RuntimeError as error:  # OpenVINO says only that its stream failed
+        weights.replace(path.with_suffix(".bin"))
+        partial.replace(path)
+    except RuntimeError as error:  # OpenVINO says only that its stream failed, or that a part is missing
         raise OSError(errno.ENOSPC, "the graph could not be written", str(path)) from error
     finally:
         partial.unlink(missing_ok=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import time
 from pathlib import Path
 
-from sightx_cli.features.shards import HEADER, WRITING
+from sightx_cli.features.shards import HEADER
 
 
 def list_folders(folder: Path) -> list[Path]:
@@ -21,11 +20,14 @@ def list_folders(folder: Path) -> list[Path]:
 
 
 def list_shards(outputs: Path) -> list[Path]:
-    """Return the folders of all complete shards; remove what killed processes left half-written."""
+    """Return the folders of all complete shards; remove what killed processes left half-written, or half-removed.
+
+    Windows removes no file that another process has mapped into its memory: such a shard loses its header first.
+    """
     views = [view for prefix in list_folders(outputs) for view in list_folders(prefix)]
     folders = [folder for view in views for folder in list_folders(view)]
     for folder in folders:
-        if folder.name.startswith(WRITING) and is_abandoned(last_written(folder)):
+        if not is_whole(folder) and is_abandoned(last_written(folder)):
             shutil.rmtree(folder, ignore_errors=True)
     return [folder for folder in folders if is_whole(folder)]
 
@@ -85,16 +87,6 @@ def measure_graph(graph: Path) -> int:
     for file in (graph, graph.with_suffix(".bin")):
         with contextlib.suppress(OSError):
             total += file.stat().st_size
-    return total
-
-
-def measure_folder(folder: Path) -> int:
-    """Return the bytes of the files below a folder; files that vanish meanwhile (another process) count as 0."""
-    total = 0
-    for base, _, names in os.walk(folder):  # not rglob, which raises when a folder vanishes
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += (Path(base) / name).stat().st_size
     return total
 
 

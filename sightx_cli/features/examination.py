@@ -19,7 +19,7 @@ from PIL import Image
 
 from sightx_cli.data.checks import Unreadable, sort_files
 from sightx_cli.data.contents import DIGEST_BYTES, FileFacts, measure_files
-from sightx_cli.data.readers import Header, list_packages, read_image
+from sightx_cli.data.readers import Header, holding_pixels, list_packages, read_image
 from sightx_cli.features.addresses import digest_key
 from sightx_cli.features.shards import Column
 from sightx_cli.features.store import FeatureStore
@@ -68,7 +68,8 @@ def examine_images(
 
     def look(path: str, digest: str, data: bytes | None) -> None:
         if digest not in looks:
-            seen = _look_at(read_image(path, data=data))
+            with holding_pixels():
+                seen = _look_at(read_image(path, data=data))
             with lock:
                 looks[digest] = seen
 

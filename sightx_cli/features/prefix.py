@@ -53,17 +53,24 @@ class FitFeatures:
             return (FEATURES,)
         return (f"map_{cut}", f"taps_{cut}") if self.taps_before[cut] else (f"map_{cut}",)
 
-    def read_views(self) -> list[NDArray[np.float32]]:
-        """Read what the head is solved on: the whole backbone's features (N, F) float32 of the train part, by view.
+    @property
+    def solved_views(self) -> tuple[Features, ...]:
+        """What the head is solved on, by view.
 
         With few images every view improves the solution; with many the plain view alone does as well, sooner.
         """
-        count = max(1, SOLVE_ROWS // len(self.train_views[0]))
-        return [view.take().astype(np.float32) for view in self.train_views[:count]]
+        return self.train_views[: max(1, SOLVE_ROWS // len(self.train_views[0]))]
+
+    def read_views(self, images: NDArray[np.int64] | None = None) -> list[NDArray[np.float32]]:
+        """Read the whole backbone's features (N, F) float32 of the train part in each of `solved_views`.
+
+        With `images`, only those at these positions.
+        """
+        return [view.take(positions=images).astype(np.float32, copy=False) for view in self.solved_views]
 
     def read_valid(self) -> NDArray[np.float32]:
         """Read what the head is judged on: the whole backbone's features (N, F) float32 of the valid part."""
-        return self.valid.take().astype(np.float32)
+        return self.valid.take().astype(np.float32, copy=False)
 
 
 def describe_outputs(prefix: Prefix, size_px: int) -> dict[str, tuple[int, ...]]:

@@ -32,7 +32,6 @@ from sightx_cli.features.disk import (
     list_folders,
     list_graphs,
     list_shards,
-    measure_folder,
     measure_graph,
     remove_unit,
 )
@@ -47,6 +46,7 @@ from sightx_cli.features.shards import (
     make_writing_folder,
     open_shard,
 )
+from sightx_cli.filesystem import measure_folder
 from sightx_cli.progress import Listener
 from sightx_cli.results.cache import CacheEntry
 

@@ -10,7 +10,16 @@ import numpy as np
 
 from sightx_cli.metrics.answers import Answers, Floats, Integers, check_answers
 from sightx_cli.metrics.figures import measure_answers
-from sightx_cli.metrics.intervals import Interval, count_resamples, measure_wilson, resample, take_percentiles
+from sightx_cli.metrics.intervals import (
+    Interval,
+    count_resamples,
+    count_units,
+    name_units,
+    number_units,
+    resample,
+    take_percentiles,
+    widen,
+)
 from sightx_cli.metrics.registry import METRICS
 
 
@@ -22,6 +31,8 @@ class FoldFigures:
     metrics: dict[str, float | None]
     intervals: dict[str, Interval | None]
     errors: dict[str, float]
+    intervals_by: str = "images"
+    """What was resampled: images, or groups."""
 
 
 def measure_fold_figures(
@@ -36,29 +47,24 @@ def measure_fold_figures(
     """Measure out-of-fold probabilities (N, C): each figure's mean over the folds that have it, interval, error.
 
     `folds` is the fold in which each image was predicted, `together` its group ("" for none). Within each fold images
-    are drawn with replacement, or whole groups of them: images of one patient are not independent evidence. Where all
-    images are right (or all wrong) resampling says nothing: a share then has Wilson's interval, by the number of
-    groups.
+    are drawn with replacement, or whole groups of them: images of one patient are not independent evidence. Where no
+    resample differs from another, see `metrics.intervals.widen`.
 
     Arguments and errors as in `measure_figures`.
     """
     answers, fold_of = check_answers(probabilities, targets, classes), np.asarray(folds)
-    names = np.array([name or f"\0{place}" for place, name in enumerate(together)], dtype=object).astype(str)
-    count, units = len(np.unique(names)), np.arange(len(names))
-    if any(together):
-        units = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    units = number_units(together, len(answers.truth))
+    independent, rarest = count_units(answers, units)
     present = np.unique(fold_of)
     rows = [measure_answers(answers.take(fold_of == fold), kind) for fold in present]
     metrics = {name: _take_mean([row[name] for row in rows]) for name in METRICS}
     resampled = _resample_folds(answers, fold_of, units, kind, seed)
     errors = {name: float(np.nanstd(values)) if len(values) else float("nan") for name, values in resampled.items()}
-    intervals = {name: take_percentiles(values) for name, values in resampled.items()}
-    for name, metric in METRICS.items():
-        if metric.is_share and metrics[name] in (0.0, 1.0):
-            intervals[name] = measure_wilson(count if metrics[name] else 0, count)
-        elif metrics[name] is None:
-            intervals[name] = None
-    return FoldFigures(len(present), metrics, intervals, errors)
+    intervals = {
+        name: None if metrics[name] is None else widen(metric, take_percentiles(resampled[name]), independent, rarest)
+        for name, metric in METRICS.items()
+    }
+    return FoldFigures(len(present), metrics, intervals, errors, name_units(together))
 
 
 def _take_mean(values: Sequence[float | None]) -> float | None:
@@ -68,7 +74,7 @@ def _take_mean(values: Sequence[float | None]) -> float | None:
 
 def _resample_folds(answers: Answers, fold_of: Integers, units: Integers, kind: str, seed: int) -> dict[str, Floats]:
     """Resample the mean over the folds of every figure: (resamples,) each, empty where it has no meaning."""
-    generator, resamples = np.random.default_rng(seed), count_resamples(answers)
+    generator, resamples = np.random.default_rng(seed), count_resamples(len(answers.truth))
     found: dict[str, list[Floats]] = {name: [] for name in METRICS}
     for fold in np.unique(fold_of):
         here = fold_of == fold

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -206,7 +207,14 @@ def build_network(name: str, size_px: int) -> nn.Module:
     config = timm.get_pretrained_cfg(name)
     fixed = config is not None and config.fixed_input_size
     size: dict[str, Any] = {"img_size": size_px} if fixed else {}
-    network: nn.Module = timm.create_model(name, pretrained=False, num_classes=0, **size)
+    create = partial(timm.create_model, name, pretrained=False, num_classes=0, **size)
+    try:
+        network: nn.Module = create()
+    except RuntimeError:
+        if not torch.empty(0).is_meta:
+            raise
+        with torch.device("cpu"):  # timm before 1.0.22 asks for numbers in making many a network
+            network = create().to("meta")
     return network
 
 

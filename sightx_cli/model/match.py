@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sightx_cli.errors import WeightsError
+from sightx_cli.errors import WeightsError, quote
 
 LEAST_SHARE = 0.9
 """With less than this share of the network's tensors a file is for another one; with more it is incomplete. Both are
@@ -286,7 +286,7 @@ def _refuse_rivals(best: _Trial, trials: Sequence[_Trial], needed: Sequence[str]
         shown = [trial.prefix.rstrip(".") for trial in (best, *rivals)]
         raise WeightsError(
             f"{origin}: {len(shown)} parts fit equally well: {', '.join(name or 'no prefix' for name in shown)}",
-            f"choose one: --weights-prefix {next(name for name in shown[::-1] if name)}",
+            f"choose one: --weights-prefix {quote(next(name for name in shown[::-1] if name))}",
         )
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sightx_cli.errors import UsageError
 from sightx_cli.metrics.fold_intervals import FoldFigures
-from sightx_cli.probe.linear_head import calm_threads, solve_linear_head
+from sightx_cli.probe.linear_head import calm_threads, choose_images, solve_linear_head
 from sightx_cli.task.task import Task
 
 DEFAULT_FOLDS = 5
@@ -105,26 +105,33 @@ def cross_validate(
     together: Sequence[str],
     seed: int = 0,
     views: Sequence[NDArray[np.float32]] = (),
+    most: int | None = None,
 ) -> CrossValidation:
     """Solve a head on all folds but one, in turn, and predict that one: features (N, F), targets and folds (N,).
 
     The penalty of each head is chosen within its own training images. `views` are the features (N, F) of further views
-    of the images, which the heads learn from too; what they predict is the first view.
+    of the images, which the heads learn from too; what they predict is the first view. Each is solved on `most` images
+    at the most (see `linear_head.choose_images`).
     """
     probabilities = np.zeros((len(targets), task.outputs), np.float32)
     count = 1 + len(views)
     with calm_threads(len(targets) * count):
         for fold in np.unique(fold_of):
             held_out = fold_of == fold
-            groups = [name for name, out in zip(together, held_out, strict=True) if not out] * count
+            learned = np.flatnonzero(~held_out)
+            some = choose_images(task.find_strata(targets[learned]), most, seed)
+            learned = learned if some is None else learned[some]
+            groups = [together[place] for place in learned.tolist()] * count
+            parts = [view[learned] for view in (features, *views)]
             solution = solve_linear_head(
-                np.concatenate([view[~held_out] for view in (features, *views)]),
-                np.concatenate([targets[~held_out]] * count),
+                parts[0] if count == 1 else np.concatenate(parts),
+                np.concatenate([targets[learned]] * count),
                 task,
                 balanced,
                 groups if any(groups) else None,
                 seed,
                 count,
+                overwrite=True,
             )
             probabilities[held_out] = solution.predict(features[held_out])
     return measure_folds(probabilities, targets, fold_of, task, together, seed)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sightx_cli.machine import measure_free_memory
 from sightx_cli.task.task import Task
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -24,6 +25,12 @@ SMALL_IMAGES = 2000
 
 TRIAL_IMAGES = 1000
 """The penalty is chosen on at most this many images: more do not change the choice."""
+
+SCALED_VALUES = 32_000_000
+"""Values whose deviation is taken at a time: 256 MB as float64."""
+
+SHARE_OF_FREE_MEMORY = 0.5
+"""What the features that a head is solved on may take of the memory that is free, with what the solver needs beside."""
 
 
 @contextmanager
@@ -62,15 +69,18 @@ def solve_linear_head(
     groups: Sequence[str] | None = None,
     seed: int = 0,
     views: int = 1,
+    overwrite: bool = False,
 ) -> LinearSolution:
     """Solve the task's regression on features (N, F) with the targets of their images.
 
     The penalty is chosen by cross-validated log loss on the training images, with groups kept together. At least two
     classes must have images; a class without any is all but ruled out. With several views the rows hold every image
-    once per view, view after view: the penalty is chosen on the first view, and weighs as much per image on all.
+    once per view, view after view: the penalty is chosen on the first view, and weighs as much per image on all. With
+    `overwrite` the features may be changed in place, so that they are held once.
     """
     mean, deviation = measure_scale(features)
-    scaled = (features - mean) / deviation
+    scaled = np.subtract(features, mean, out=features if overwrite else None)
+    np.divide(scaled, deviation, out=scaled)
     first = len(targets) // views
     first_groups = None if groups is None else list(groups)[:first]
     strength = choose_strength(scaled[:first], targets[:first], task, balanced, first_groups, seed) / views
@@ -81,10 +91,49 @@ def solve_linear_head(
     return LinearSolution(weight, bias, mean, deviation, strength, task)
 
 
+def measure_most_images(columns: int, task: Task, views: int = 1, free_bytes: int | None = None) -> int | None:
+    """Measure on how many images a head may be solved: F columns of features, in so many views; None for any number.
+
+    A row takes its features, held once, and some six numbers for each output while the solver looks for its next step.
+    """
+    free = measure_free_memory() if free_bytes is None else free_bytes
+    row_bytes = np.dtype(np.float32).itemsize * (columns + 6 * task.outputs)
+    return None if free is None else max(TRIAL_IMAGES, int(free * SHARE_OF_FREE_MEMORY) // (row_bytes * views))
+
+
+def choose_images(strata: NDArray[np.int64], most: int | None, seed: int = 0) -> NDArray[np.int64] | None:
+    """Choose which images (N,) to solve on: None for all where they are no more than `most`.
+
+    Else the same share of every stratum, one image at least, in their order.
+    """
+    if most is None or len(strata) <= most:
+        return None
+    generator, chosen = np.random.default_rng(seed), []
+    for stratum in np.unique(strata):
+        places = np.flatnonzero(strata == stratum)
+        chosen.append(generator.permutation(places)[: max(1, len(places) * most // len(strata))])
+    return np.sort(np.concatenate(chosen))
+
+
+def describe_choice(chosen: int, images: int) -> str:
+    """Say that a head is solved on some of the images only."""
+    return (
+        f"the head is solved on {chosen:,} of {images:,} images, the same share of every class: more do not fit into "
+        "the memory that is free"
+    )
+
+
 def measure_scale(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the mean and the deviation of each feature, (F,) each; a constant feature's deviation counts as 1."""
-    mean = features.mean(0, dtype=np.float64).astype(np.float32)
-    deviation = features.std(0, dtype=np.float64).astype(np.float32)
+    """Return the mean and the deviation of each feature, (F,) each; a constant feature's deviation counts as 1.
+
+    Of many images a few features at a time: NumPy copies all that it takes a deviation of, as float64.
+    """
+    mean, deviation = np.empty((2, features.shape[1]), np.float32)
+    width = max(1, SCALED_VALUES // len(features))
+    for first in range(0, features.shape[1], width):
+        part = slice(first, first + width)
+        mean[part] = features[:, part].mean(0, dtype=np.float64)
+        deviation[part] = features[:, part].std(0, dtype=np.float64)
     deviation[deviation < 1e-6] = 1.0
     return mean, deviation
 

@@ -23,6 +23,7 @@ from sightx_cli.features.extraction import compute_features
 from sightx_cli.features.sample import Sample
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View
+from sightx_cli.machine import find_memory_shortage
 from sightx_cli.probe.linear_head import STRENGTHS, measure_scale
 from sightx_cli.progress import Listener
 from sightx_cli.task.task import Task
@@ -118,7 +119,9 @@ def check_half(
     exact = compute(EXACT) if keep_exact is None else keep_exact(checked)
     try:
         rounded = compute(half)
-    except RuntimeError:  # torch has no such operation in half precision
+    except RuntimeError as error:  # torch has no such operation in half precision
+        if find_memory_shortage(error):
+            raise
         return HalfCheck(half, len(checked), len(checked), 1.0)
     changed, largest = 0, 0.0
     for side in (0, 1):

@@ -51,11 +51,11 @@ class Analysis:
     """The share of labels that the quick head agrees with; None if it could not be trained."""
 
 
-def advise(manifest: Manifest, frame: pd.DataFrame, listener: Listener) -> Advice:
+def advise(frame: pd.DataFrame, listener: Listener) -> Advice:
     """Measure the shift of the training images, and choose the recipe."""
     paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"]
     shift = measure_manifest_shift([str(path) for path in paths], listener)
-    choice = choose_by_shift(count_images(frame["split"].tolist(), manifest.is_divided), shift)
+    choice = choose_by_shift(count_images(frame["split"].tolist()), shift)
     return Advice(shift, choice.recipe, choice.reason)
 
 
@@ -70,7 +70,7 @@ def analyse(
     kept = store.find_text(address)
     if kept is not None:
         return _read(kept)
-    advice = advise(manifest, frame, listener)
+    advice = advise(frame, listener)
     analysis = _compute(advice, frame, examination, store, listener)
     store.keep_text(address, json.dumps(asdict(analysis)), f"what inspect found among {len(frame):,} images")
     store.tell(listener)

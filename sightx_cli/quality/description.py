@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sightx_cli.data.checks import Unreadable
+from sightx_cli.errors import quote
 from sightx_cli.quality.analysis import Analysis
 from sightx_cli.quality.duplicates import Duplicate
 from sightx_cli.results.findings import Finding, Picture
@@ -28,8 +28,8 @@ class Describer:
     """Describes what was found in one data set as findings: `source` is what the user typed."""
 
     def __init__(self, source: str, frame: pd.DataFrame, group_by: str | None = None) -> None:
-        self._source = shlex.quote(source)
-        self._group_by = f" --group-by {shlex.quote(group_by)}" if group_by else ""
+        self._source = quote(source)
+        self._group_by = f" --group-by {quote(group_by)}" if group_by else ""
         self._paths, self._images = frame["path"].tolist(), frame["image"].tolist()
         self._labels, self._splits = frame["label"].tolist(), frame["split"].tolist()
 
@@ -140,7 +140,7 @@ class Describer:
     def _describe_likely(self, likely: Guess | None) -> Finding | None:
         if likely is None:
             return None
-        option = f"--group-by {shlex.quote(likely.expression)}"
+        option = f"--group-by {quote(likely.expression)}"
         on_both = likely.across_parts
         both = f" {_count(on_both, 'of these groups is', 'of these groups are')} in more than one part." * bool(on_both)
         again = f"sightx fit {self._source} {option}" + " --resplit" * bool(on_both)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightx_cli import runs
+from sightx_cli.data.cells import shield_cell
 from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.exclusions import LEAVE_OUT
 from sightx_cli.data.readers import Header
@@ -77,6 +78,6 @@ def write_rows(rows: Sequence[Row], path: Path) -> None:
         with aside.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(("image", "reason", "action"))
-            writer.writerows((row.image, row.reason, row.action) for row in rows)
+            writer.writerows(map(shield_cell, (row.image, row.reason, row.action)) for row in rows)
 
     runs.write_file(path, write)

@@ -42,7 +42,7 @@ def advise_recipe(manifest: Manifest, listener: Listener) -> InspectResult:
         parts=dict(Counter(part or "undivided" for part in frame["split"])),
         classes=manifest.classes,
         class_counts={label: int((frame["label"] == label).sum()) for label in manifest.classes},
-        advice=advise(manifest, frame, listener),
+        advice=advise(frame, listener),
     )
 
 

@@ -109,13 +109,12 @@ def choose_recipe(images: int, shift: str) -> Choice:
     return Choice(cell.recipe, cell.strategy, f"{count} ({describe_band(cell.low, cell.high)}), {likeness}: {cell.why}")
 
 
-def count_images(splits: Sequence[str], is_divided: bool) -> int:
-    """Return the number that the table uses: of the train part if a split is given, else of all images.
+def count_images(splits: Sequence[str]) -> int:
+    """Return the number that the table uses: all images but those of a valid or test part that is given.
 
-    `splits` gives the part of each image, "" for none.
+    `splits` gives the part of each image; "" counts as train where others have one (see `data.splits`).
     """
-    train = sum(split == "train" for split in splits)
-    return train if is_divided and train else len(splits)
+    return sum(split not in ("valid", "test") for split in splits)
 
 
 def find_cell(images: int, shift: str) -> Cell:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sightx_cli.errors import RecipeError, RunError
+from sightx_cli.errors import RecipeError, RunError, quote
 from sightx_cli.filesystem import check_ordinary
 from sightx_cli.recipe.decision import VERDICTS, Verdict
 from sightx_cli.recipe.names import EXAMPLE, find_nearest, join_choices
@@ -78,7 +78,7 @@ def load_summary(file: Path) -> Summary:
         band, shift = read_band(when["images"]), VERDICTS[VERDICTS.index(when["shift"])]
         return Summary(str(table["name"]), str(table["summary"]), band, shift, file)
     except (KeyError, TypeError, ValueError) as error:
-        hint = f"sightx recipes check {file}"
+        hint = f"sightx recipes check {quote(file)}"
         raise RecipeError(f"{file}: found no valid name, summary or [when]", hint) from error
 
 
@@ -170,7 +170,7 @@ def copy_recipe(name_or_file: str | Path, file: str | Path) -> Path:
     target = Path(file).expanduser().absolute()
     if target.exists():
         raise RunError(
-            f"{target}: exists already; allowed: a new file", f"sightx recipes copy {name_or_file} another.toml"
+            f"{target}: exists already; allowed: a new file", f"sightx recipes copy {quote(name_or_file)} another.toml"
         )
     text = load_text(source)
     if re.fullmatch(r"\w[\w.-]*", target.stem):
@@ -183,6 +183,6 @@ def copy_recipe(name_or_file: str | Path, file: str | Path) -> Path:
         part.unlink(missing_ok=True)
         raise RunError(
             f"{target}: cannot be written ({error.strerror or error}); allowed: a writable folder",
-            f"sightx recipes copy {name_or_file} mine.toml",
+            f"sightx recipes copy {quote(name_or_file)} mine.toml",
         ) from error
     return target

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from sightx_cli.data.readers import ImageFileError, read_image
+from sightx_cli.data.readers import ImageFileError, holding_pixels, read_image
 from sightx_cli.results.findings import Finding, Picture, take_rows
 
 TILE_PX = 160
@@ -28,10 +28,11 @@ def load_tiles(pictures: Iterable[Picture], threads: int) -> dict[str, Image.Ima
 
     def load(path: str) -> Image.Image | None:
         try:
-            image = read_image(path, min_long_side_px=TILE_PX)
+            with holding_pixels():
+                image = read_image(path, min_long_side_px=TILE_PX)
+                image.thumbnail((TILE_PX, TILE_PX))
         except ImageFileError:
             return None
-        image.thumbnail((TILE_PX, TILE_PX))
         times = max(1, TILE_PX // max(image.size))
         return image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
 

@@ -31,6 +31,8 @@ class PartFigures:
     """For how many of the images the bundle itself was run."""
     report: ClassReport
     """The figures of each class, and the confusion matrix."""
+    intervals_by: str = "images"
+    """What the intervals resample: images, or whole groups of them."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `test`, and of each part in metrics.json."""
@@ -84,6 +86,9 @@ class FitResult:
     """One line per image that was left out: its name and why."""
     warnings: tuple[str, ...] = ()
     interrupted: bool = False
+    """Whether the training ended early; the run is then that of the best epoch until there, and can go on."""
+    stopped: str = ""
+    """What ended it: interrupted (Ctrl-C), terminated (SIGTERM), or the fault in words; empty if nothing did."""
     leaks: Leaks | None = None
     """What the split given has on both sides; None where it has nothing."""
     probe: ProbedChoices | None = None
@@ -113,6 +118,7 @@ class FitResult:
                 "classes": self.classes,
                 "metrics": self.metrics,
                 "intervals": self.intervals,
+                "intervals_by": self.valid.intervals_by,
                 "selected_on": self.selected_on,
                 **self._list_parts(),
                 **({"probe": self.probe} if self.probe else {}),
@@ -122,6 +128,7 @@ class FitResult:
                 "unreadable": self.unreadable,
                 "warnings": self.warnings,
                 "interrupted": self.interrupted,
+                **({"stopped": self.stopped} if self.stopped else {}),
             }
         )
 
@@ -137,7 +144,7 @@ class FitResult:
             found["test"] = self.test
         if self.cross_validation:
             folds = self.cross_validation
-            figures = {"metrics": folds.metrics, "intervals": folds.intervals}
+            figures = {"metrics": folds.metrics, "intervals": folds.intervals, "intervals_by": folds.intervals_by}
             found["cross_validation"] = {"folds": folds.folds, "model": VALIDATED, **figures}
         if self.leaks:
             found["leaks"] = self.leaks

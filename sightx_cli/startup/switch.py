@@ -16,9 +16,9 @@ KNOWN_VERSIONS = {
     "glibc": tuple(f"2.{minor}" for minor in range(28, 43)),
     # For the rest, those that tests/startup was run with.
     "timm": ("1.0",),
-    "torch": ("2.14",),
-    "torchvision": ("0.29",),
-    "typer": ("0.29",),
+    "torch": ("2.7", "2.14"),
+    "torchvision": ("0.22", "0.29"),
+    "typer": ("0.20", "0.29"),
 }
 """The versions, to the minor number, whose insides are as the tricks expect. Any other switches them off."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sightx_cli.errors import quote
 from sightx_cli.progress import Listener
 from sightx_cli.results.leaks import CopiesAcross
 from sightx_cli.steps.preparation import Preparation
@@ -105,5 +106,5 @@ def say_copies(found: CopiesAcross, preparation: Preparation, listener: Listener
         return
     listener.warn(
         f"leak: {told}. What was seen in training is recognised, so the figures look better than they will be; "
-        f"sightx inspect {preparation.options.source} shows them all, and --fix FILE lists what to leave out"
+        f"sightx inspect {quote(preparation.options.source)} shows them all, and --fix FILE lists what to leave out"
     )

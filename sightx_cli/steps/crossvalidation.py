@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sightx_cli.bundle.table import write_csv
 from sightx_cli.data.splits import join_groups
 from sightx_cli.probe.folds import CrossValidation, cross_validate
+from sightx_cli.probe.linear_head import describe_choice, measure_most_images
 from sightx_cli.progress import Listener
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.task.task import Task
@@ -48,7 +49,11 @@ def validate_head(preparation: Preparation, session: Session, listener: Listener
     rows = pd.concat([train, valid])
     chosen = (rows["fold"] != "").to_numpy()
     rows = rows[chosen]
-    features, *views = [view[chosen] for view in whole]
+    features, *views = whole if chosen.all() else [view[chosen] for view in whole]
+    most = measure_most_images(features.shape[1], session.task, len(whole))
+    learned = len(rows) * (preparation.folds - 1) // preparation.folds
+    if most is not None and learned > most:
+        listener.warn(f"cross-validation: {describe_choice(most, learned)}")
     cross = cross_validate(
         features,
         session.task.number(rows["label"].tolist()),
@@ -58,6 +63,7 @@ def validate_head(preparation: Preparation, session: Session, listener: Listener
         join_groups(rows["group"].tolist(), rows["digest"].tolist()),
         preparation.options.seed,
         views,
+        most,
     )
     return Validated(rows, cross, time.perf_counter() - began)
 

@@ -20,6 +20,8 @@ from sightx_cli.bundle.facts import BundleFacts, write_facts
 from sightx_cli.bundle.parity import SAME, Parity, hold_against
 from sightx_cli.bundle.predictor import Predictor, load_predictor
 from sightx_cli.bundle.product import Product
+from sightx_cli.data.splits import join_groups
+from sightx_cli.metrics.intervals import describe_bounds, name_units
 from sightx_cli.progress import Listener
 from sightx_cli.results.fit import PartFigures
 from sightx_cli.steps.preparation import Preparation
@@ -45,6 +47,9 @@ def prove(
     predictor = load_predictor(bundle.parent)
     valid, test = preparation.part("valid"), preparation.part("test")
     of_valid = measure_part(session.task, valid, *answer_valid(predictor, valid, session.best.probabilities, listener))
+    for part in (valid, test):
+        if bounded := describe_bounds(max(len(part), 1), session.task.outputs):
+            listener.note(bounded)
     if not len(test):
         return of_valid, None
     answers = predict_rows(predictor, test, "measuring the test part", listener)
@@ -113,13 +118,16 @@ def say_differences(parity: Parity, part: pd.DataFrame, listener: Listener) -> N
 
 def measure_part(task: Task, part: pd.DataFrame, probabilities: NDArray[np.float32], bundled: int) -> PartFigures:
     """Measure figures, intervals and classes of a part's probabilities (N, C), `bundled` of them the bundle's own."""
-    targets = task.number(part["label"].tolist())
+    targets, together = task.number(part["label"].tolist()), part["group"].tolist()
+    if any(together):
+        together = join_groups(together, part["digest"].tolist())
     return PartFigures(
         task.measure_figures(probabilities, targets),
-        task.measure_intervals(probabilities, targets),
+        task.measure_intervals(probabilities, targets, together),
         len(part),
         bundled,
         task.measure_classes(probabilities, targets),
+        name_units(together),
     )
 
 

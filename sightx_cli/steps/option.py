@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
@@ -38,6 +38,8 @@ class Option:
     """The recipe's value that it replaces, as `--set` would; the plan lists it there."""
     offers: str = ""
     """What the shell completes it with: "recipes" or "profiles"."""
+    may_change: bool = False
+    """Whether an unfinished run may go on with another value: it does not define what is trained on what."""
     minimum: int | None = None
     """The least number that the command line takes."""
     read: Callable[[str, Any], Any] | None = None
@@ -51,18 +53,17 @@ class OptionField:
     name: str
     type: Any
     default: Any
-    """MISSING for an argument, which must be given."""
     about: Option
 
     @property
-    def is_required(self) -> bool:
-        """Whether it must be given: it is an argument then."""
-        return self.default is MISSING
+    def is_argument(self) -> bool:
+        """Whether it is typed without a name."""
+        return not self.about.panel
 
     @property
     def flag(self) -> str:
         """The option as typed, such as --group-by; an argument by its placeholder, such as DATA."""
-        if self.is_required:
+        if self.is_argument:
             return str(self.about.metavar)
         return self.about.flag or f"--{self.name.replace('_', '-')}"
 

@@ -6,12 +6,12 @@ next are made from the fields. A new option is a new field.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from sightx_cli.errors import UsageError, quote
 from sightx_cli.recipe.decision import Verdict
 from sightx_cli.steps.option import Option, list_options
 from sightx_cli.steps.option_values import (
@@ -41,7 +41,7 @@ class Options:
             "A folder of class folders, a folder with train/ and valid/, a .csv or .parquet table, or demo:solar.",
             "DATA",
         ),
-    ]
+    ] = ""
     recipe: Annotated[
         str,
         Option(
@@ -171,17 +171,34 @@ class Options:
             repeated=True,
         ),
     ] = None
-    device: Annotated[str, Option("Where to train.", "auto|cpu|cuda|mps", MODEL)] = "auto"
-    engine: Annotated[Literal["auto", "openvino", "torch"], Option("What runs the frozen layers.", panel=MODEL)] = (
-        "auto"
-    )
-    cache: Annotated[bool, Option("Do not cache the features of frozen layers.", panel=MODEL, flag="--no-cache")] = True
+    device: Annotated[str, Option("Where to train.", "auto|cpu|cuda|mps", MODEL, may_change=True)] = "auto"
+    engine: Annotated[
+        Literal["auto", "openvino", "torch"],
+        Option("What runs the frozen layers.", panel=MODEL, may_change=True),
+    ] = "auto"
+    cache: Annotated[
+        bool,
+        Option("Do not cache the features of frozen layers.", panel=MODEL, flag="--no-cache", may_change=True),
+    ] = True
     seed: Annotated[
         int,
         Option("Same seed, same machine: same numbers.", "N", MODEL, plan_key="seed", minimum=0, read=read_seed),
     ] = 0
-    out: Annotated[Path | None, Option("The run folder [dim](default: a new one in runs/)[/].", "RUN", RUN)] = None
-    overwrite: Annotated[bool, Option("Replace what is already there.", panel=RUN)] = False
+    out: Annotated[
+        Path | None,
+        Option("The run folder [dim](default: a new one in runs/)[/].", "RUN", RUN, may_change=True),
+    ] = None
+    overwrite: Annotated[bool, Option("Replace what is already there.", panel=RUN, may_change=True)] = False
+    resume: Annotated[
+        Path | None,
+        Option(
+            "Go on with a fit that was stopped: on the same images, with its own options.",
+            "RUN",
+            RUN,
+            commands=("fit",),
+            may_change=True,
+        ),
+    ] = None
     exclude: Annotated[
         Path | None,
         Option(
@@ -227,6 +244,8 @@ class Options:
         """Bring every value into the form to keep, whether it was typed or given from Python."""
         for one in list_options(Options):
             object.__setattr__(self, one.name, one.read(getattr(self, one.name)))
+        if self.source == "" and self.resume is None:
+            raise UsageError("DATA is missing: a folder or a table of images", "sightx fit scans/, or --resume RUN")
 
     def given(self) -> dict[str, Any]:
         """Return what is not at its default, by name."""
@@ -247,13 +266,17 @@ class Options:
                 facts[one.about.plan_key] = (value, "option" if one.name in given else "default")
         return facts
 
-    def write_command(self, command: str = "fit") -> str:
-        """Write the command that trains the same on the same, to type next; the settings come last."""
-        given, words = self.given(), ["sightx", command, str(self.source)]
+    def write_command(self, command: str = "fit", whole: bool = False) -> str:
+        """Write the command that trains the same on the same, to type next; the settings come last.
+
+        With `whole`, it is the command that these options were given by, but for --resume.
+        """
+        given, words = self.given(), ["sightx", command, quote(self.source)]
         for one in sorted(list_options(Options, command), key=lambda one: one.is_list):
-            if one.about.repeated and one.name in given:
-                words += one.write(given[one.name])
-        return shlex.join(words)
+            is_wanted = one.about.repeated or (whole and not one.is_argument and one.name != "resume")
+            if is_wanted and one.name in given:
+                words += map(quote, one.write(given[one.name]))
+        return " ".join(words)
 
     def overrides(self) -> list[str]:
         """Return all that departs from the recipe, in the form of --set; raises UsageError for a value set twice."""

@@ -82,7 +82,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         listener.warn(line)
     check_classes(manifest.frame)  # checked before anything is measured, and again without the unreadable files
     shift = measure_shift_if_asked(options, manifest.frame, listener)
-    choice = choose(options, manifest, manifest.frame, shift)
+    choice = choose(options, manifest.frame, shift)
     recipe, origin, overridden = resolve_recipe(options, choice, shift)
     store = FeatureStore() if options.cache else None
     pixels = plan_pixels(recipe, store)
@@ -97,7 +97,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         listener.warn(f"left out: {len(unreadable) - 3} more; all {len(unreadable)} are listed in fingerprint.json")
     check_classes(frame)
     if unreadable:
-        choice = choose(options, manifest, frame, shift)
+        choice = choose(options, frame, shift)
         recipe, origin, overridden = resolve_recipe(options, choice, shift)
     task = choose_task(manifest.classes, manifest.has_order, recipe)
     split = split_images(options, manifest, frame, task, listener)
@@ -175,12 +175,12 @@ def check_overrides(options: Options, images: int) -> None:
         resolve_recipe(options, different)
 
 
-def choose(options: Options, manifest: Manifest, frame: pd.DataFrame, shift: Shift | None) -> Choice | None:
+def choose(options: Options, frame: pd.DataFrame, shift: Shift | None) -> Choice | None:
     """Look the recipe up by the number of images and the shift; None where the user named a recipe."""
     given = options.shift or shift
     if options.recipe != "auto" or given is None:
         return None
-    return choose_by_shift(count_images(frame["split"].tolist(), manifest.is_divided), given)
+    return choose_by_shift(count_images(frame["split"].tolist()), given)
 
 
 def resolve_recipe(

@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sightx_cli import runs
+from sightx_cli.data.cells import shield_cell
 from sightx_cli.data.splits import write_split
 from sightx_cli.engine.choice import EngineChoice
 from sightx_cli.machine import measure_threads
+from sightx_cli.progress import Relay
 from sightx_cli.recipe.parts import Joining, TrainingStage
 from sightx_cli.recipe.plan import Origin, PlanValue, plan_to_json
 from sightx_cli.recipe.rates import scale_rate
@@ -23,6 +25,7 @@ from sightx_cli.report.plots import plot_confusion, plot_training
 from sightx_cli.results.fit import FitResult
 from sightx_cli.steps.crossvalidation import Validated, write_out_of_fold
 from sightx_cli.steps.preparation import Preparation
+from sightx_cli.steps.resumption import record_options, write_command
 
 if TYPE_CHECKING:
     from sightx_cli.model.weights import Weights
@@ -41,8 +44,12 @@ def write_run(
     result: FitResult,
     rate_factor: float,
     validated: Validated | None,
-) -> None:
-    """Write recipe, plan, fingerprint, split, history, metrics, environment and plots into a run folder."""
+    listener: Relay,
+) -> FitResult:
+    """Write recipe, plan, fingerprint, split, history, metrics, environment and plots into a run folder.
+
+    What describes the run but is not needed to use it fails alone, with a warning; returns the result with those.
+    """
     trained = scale_recipe(preparation.recipe, rate_factor)
     (folder / runs.RECIPE).write_text(recipe_to_toml(trained), encoding="utf-8")
     found = {
@@ -52,16 +59,27 @@ def write_run(
         "rate.factor": PlanValue(rate_factor, "option" if preparation.options.rate else "default"),
     }
     plan = replace(preparation.plan, values={**preparation.plan.values, **found})
-    runs.write_json(folder / runs.PLAN, plan_to_json(plan))
+    command = write_command(record_options(preparation.options))
+    runs.write_json(folder / runs.PLAN, {**plan_to_json(plan), "command": command})
     runs.write_json(folder / runs.FINGERPRINT, preparation.fingerprint.to_json())
     write_split(preparation.frame, folder / runs.SPLIT)
     write_history(folder / runs.HISTORY, session.history)
     runs.write_json(folder / runs.METRICS, result.metrics_to_json())
-    runs.write_json(folder / runs.ENVIRONMENT, describe_environment(session))
+    confusion = result.valid.report.confusion
+    extras: dict[str, Callable[[Path], object]] = {
+        runs.ENVIRONMENT: lambda path: runs.write_json(path, describe_environment(session)),
+        runs.TRAINING_PLOT: lambda path: plot_training(session.history, session.metric, path),
+        runs.CONFUSION_PLOT: lambda path: plot_confusion(confusion, session.task.classes, path),
+    }
     if validated is not None:
-        write_out_of_fold(validated, session.task, folder / runs.OUT_OF_FOLD)
-    plot_training(session.history, session.metric, folder / runs.TRAINING_PLOT)
-    plot_confusion(result.valid.report.confusion, session.task.classes, folder / runs.CONFUSION_PLOT)
+        extras[runs.OUT_OF_FOLD] = lambda path: write_out_of_fold(validated, session.task, path)
+    for name, write in extras.items():
+        try:
+            write(folder / name)
+        except Exception as error:  # of any kind: a model that is trained outweighs a picture of it
+            listener.warn(f"{name} could not be made ({type(error).__name__}: {error}); the run is whole without it")
+            (folder / name).unlink(missing_ok=True)
+    return replace(result, warnings=tuple(listener.warnings))
 
 
 def describe_weights(weights: Weights, given: bool) -> dict[str, PlanValue]:
@@ -106,7 +124,7 @@ def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
-        writer.writerows(history)
+        writer.writerows({name: shield_cell(value) for name, value in row.items()} for row in history)
 
 
 def describe_environment(session: Session) -> dict[str, Any]:

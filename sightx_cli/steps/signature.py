@@ -51,8 +51,8 @@ def build_signature(function: Callable[..., Any], command: str) -> inspect.Signa
     parameters = [
         inspect.Parameter(
             one.name,
-            inspect.Parameter.POSITIONAL_OR_KEYWORD if one.is_required else inspect.Parameter.KEYWORD_ONLY,
-            default=inspect.Parameter.empty if one.is_required else one.default,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD if one.is_argument else inspect.Parameter.KEYWORD_ONLY,
+            default=one.default,
             annotation=one.type,
         )
         for one in list_options(Options, command)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from sightx_cli.data.exclusions import exclude_images
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.name_groups import find_names, guess_groups, name_files
 from sightx_cli.data.splits import assign_groups, join_groups, split_manifest
+from sightx_cli.errors import quote
 from sightx_cli.progress import Listener
 from sightx_cli.quality.leaks import find_leaks
 from sightx_cli.results.inspect import Guess
@@ -128,4 +128,4 @@ def say_leaks(leaks: Leaks, listener: Listener) -> None:
 
 
 def _name_option(expression: str) -> str:
-    return f"--group-by {shlex.quote(expression)}"
+    return f"--group-by {quote(expression)}"

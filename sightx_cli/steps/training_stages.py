@@ -2,33 +2,86 @@
 
 from __future__ import annotations
 
+import gc
+import random
 from typing import TYPE_CHECKING
 
+from sightx_cli.errors import SightXError, TrainingError
+from sightx_cli.journal.journal import Journal
+from sightx_cli.machine import build_shortage
 from sightx_cli.progress import Listener
+from sightx_cli.startup.termination import name_interrupt
 from sightx_cli.steps.preparation import Preparation
 
 if TYPE_CHECKING:
+    from sightx_cli.train.keeper import Keeper
     from sightx_cli.train.state import Session
 
 
-def train(preparation: Preparation, session: Session, listener: Listener) -> tuple[bool, float]:
-    """Solve the head, run the stages; returns whether Ctrl-C ended it, and the factor on the recipe's rates."""
-    from sightx_cli.train.solved_head import solve_head
-    from sightx_cli.train.stage_runs import run_stage
+def train(preparation: Preparation, session: Session, journal: Journal, listener: Listener) -> tuple[str, float]:
+    """Solve the head and run the stages, or go on with them; the model ends with the weights of the best epoch.
 
-    interrupted = False
-    factor = choose_rate_factor(preparation, session, listener)
+    Returns why the training ended early, empty if it did not, and the factor on the recipe's rates. What ends it before
+    there is an epoch to keep is raised.
+    """
+    from sightx_cli.train.keeper import Keeper
+
+    keeper, stopped = Keeper(session, journal, 1.0), ""
     try:
-        solve_head(session)
-        for stage in preparation.recipe.stage:
-            run_stage(session, stage, factor)
-    except KeyboardInterrupt:
+        run_stages(preparation, session, keeper, listener)
+    except KeyboardInterrupt as interrupt:
         if not session.best.figures:
             raise  # not one epoch is done: there is nothing to keep
-        interrupted = True
-        listener.warn("interrupted: the run is finished from the best epoch so far")
-        session.best.restore(session.model)
-    return interrupted, factor
+        stopped = name_interrupt(interrupt)
+    except Exception as error:
+        recipe = preparation.recipe
+        told: SightXError | None = build_shortage(error, "training", recipe.training.batch, recipe.image.size_px)
+        if told is None and isinstance(error, TrainingError):
+            told = error
+        if told is None or not session.best.figures:
+            raise
+        stopped = f"{told.message}; {told.hint}" if told.hint else told.message
+    if stopped:
+        release_memory()
+        listener.warn(f"{stopped}: the run is finished from the best epoch so far")
+    session.best.restore(session.model)
+    return stopped, keeper.factor
+
+
+def release_memory() -> None:
+    """Give back what a training that ended early still holds, so that its model can be measured."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def run_stages(preparation: Preparation, session: Session, keeper: Keeper, listener: Listener) -> None:
+    """Run what the journal does not have yet."""
+    from sightx_cli.train.keeper import StageKeeper
+    from sightx_cli.train.random_states import set_random_states
+    from sightx_cli.train.solved_head import SOLVED, solve_head
+    from sightx_cli.train.stage_runs import run_stage
+
+    # Again, for libraries draw numbers while they are imported (rich does), and which are depends on the caller.
+    random.seed(preparation.options.seed)
+    point = keeper.go_on()
+    if point is None:
+        keeper.factor = choose_rate_factor(preparation, session, listener)
+        solve_head(session)
+        keeper.keep_solved(SOLVED)
+        first = 0
+    else:
+        listener.note(f"going on after {point.describe()}")
+        for row in session.history:
+            listener.epoch({**row, "metric": session.metric})
+        first = point.stage + point.is_last
+    for number in range(first, len(preparation.recipe.stage)):
+        if point is not None and point.is_last and number == first and keeper.state is not None:
+            session.best.restore(session.model)  # as at the end of the stage before
+            set_random_states(keeper.state.tensors, None)
+        run_stage(session, preparation.recipe.stage[number], keeper.factor, StageKeeper(keeper, number))
 
 
 def choose_rate_factor(preparation: Preparation, session: Session, listener: Listener) -> float:

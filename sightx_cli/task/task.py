@@ -149,9 +149,11 @@ class Task(ABC):
         """Measure every figure (see `metrics.figures`)."""
         return measure_figures(probabilities, targets, self.classes, self.kind)
 
-    def measure_intervals(self, probabilities: object, targets: object) -> dict[str, Interval | None]:
-        """Measure the 95 % interval of every figure (see `metrics.intervals`)."""
-        return measure_intervals(probabilities, targets, self.classes, self.kind)
+    def measure_intervals(
+        self, probabilities: object, targets: object, together: Sequence[str] = ()
+    ) -> dict[str, Interval | None]:
+        """Measure the 95 % interval of every figure; `together` names each image's group (see `metrics.intervals`)."""
+        return measure_intervals(probabilities, targets, self.classes, self.kind, together)
 
     def measure_fold_figures(
         self, probabilities: object, targets: object, folds: object, together: Sequence[str], seed: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,9 +45,16 @@ class Best:
         """Keep this epoch if it is better by the metric; on a tie, the lower loss wins. Returns whether it was kept."""
         if self.figures and not self._is_better(figures):
             return False
-        self.stage, self.epoch, self.figures, self.probabilities = stage, epoch, figures, probabilities
-        self.backbone_trained = self.backbone_trains
-        self.weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+        weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+        # In one step, so that Ctrl-C cannot leave the figures of one epoch with the weights of another.
+        vars(self).update(
+            stage=stage,
+            epoch=epoch,
+            figures=figures,
+            probabilities=probabilities,
+            weights=weights,
+            backbone_trained=self.backbone_trains,
+        )
         return True
 
     def _is_better(self, figures: dict[str, float | None]) -> bool:
@@ -86,7 +93,12 @@ class Judge(Callback):
         history: list[dict[str, float | int | str]],
         listener: Listener,
         early_stop: int | None,
+        keep: Callable[[Judge, bool], None] | None = None,
     ) -> None:
+        self.keep = keep
+        """Keeps the epoch in the run's journal; its second argument says whether the stage ends with it."""
+        self.first = 0
+        """The epoch that the stage goes on from, where an earlier process trained those before."""
         self.whole, self.best, self.stage, self.epochs = model, best, stage, epochs
         self.task, self.history, self.listener, self.early_stop = task, history, listener, early_stop
         self.activation = task.build_activation()
@@ -101,6 +113,7 @@ class Judge(Callback):
     def before_fit(self) -> None:
         """Open the progress bar."""
         self.listener.start(self.work, self.epochs * len(self.dls.train), "batches")
+        self.listener.advance(self.work, self.first * len(self.dls.train))
 
     def before_epoch(self) -> None:
         """Start the epoch's clock."""
@@ -122,7 +135,9 @@ class Judge(Callback):
             self.targets.append(self.learn.y.detach().cpu())
 
     def after_epoch(self) -> None:
-        """Judge the epoch."""
+        """Judge the epoch, and keep it."""
+        if self.learn.epoch < self.first:
+            return
         probabilities = torch.cat(self.predictions).numpy()
         figures = self.task.measure_figures(probabilities, torch.cat(self.targets).numpy())
         kept = self.best.offer(self.whole, self.stage, self.learn.epoch + 1, figures, probabilities)
@@ -147,7 +162,10 @@ class Judge(Callback):
                 f"joined: {self.joined}; {first.title} {before:.3f} before, {after:.3f} after one epoch of it"
             )
             self.joined = ""
-        if self.early_stop is not None and self.stale >= self.early_stop and not self.awaits:
+        stops = self.early_stop is not None and self.stale >= self.early_stop and not self.awaits
+        if self.keep is not None:
+            self.keep(self, stops or self.learn.epoch + 1 == self.epochs)
+        if stops:
             raise CancelFitException
 
     def after_fit(self) -> None:

@@ -65,8 +65,7 @@ def building_learner(session: Session, stage: TrainingStage) -> Iterator[tuple[L
         cut = max(usable, default=0)
     else:
         cut = 0
-    session.trained_from = min(session.trained_from, find_cut(session.backbone, groups))
-    session.best.backbone_trains = session.trained_from < last
+    session.note_trained(groups)
     with tempfile.TemporaryDirectory() as scratch:
         if cached is None or cut == 0:
             learner = _build_whole_learner(session, groups, Path(scratch))

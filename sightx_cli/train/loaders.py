@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -47,11 +46,13 @@ class CachedLoader(DataLoader):
     ) -> None:
         super().__init__(dataset=range(len(targets)), bs=batch, shuffle=shuffle, n=len(targets), device=device)
         self.views, self.names, self.targets = views, names, targets
-        self.passes = itertools.count()
+        self.passes = 0
+        """How often the samples have been gone through: which view each is read in next."""
 
     def create_batches(self, samples: Iterable[int]) -> Iterator[tuple[Tensor, ...]]:
         """Gather rows of the store, batch by batch, in the loader's order."""
-        epoch = next(self.passes) if self.shuffle else 0
+        epoch = self.passes if self.shuffle else 0
+        self.passes += 1
         order = np.fromiter(samples, dtype=np.int64)
         for number, start in enumerate(range(0, len(order), self.bs)):
             rows = order[start : start + self.bs]
@@ -174,9 +175,7 @@ def build_image_loaders(
     rows = [(*row, False) for row in zip(train.paths, train.digests, train.targets, strict=True)]
     rows += [(*row, True) for row in zip(valid.paths, valid.digests, valid.targets, strict=True)]
     frame = pd.DataFrame(rows, columns=["path", "digest", "target", "is_valid"])
-    fresh = itertools.count()
     number = 1
-
     decoded = DecodedImages()
 
     def read_fresh(path: str, digest: str) -> NDArray[np.uint8]:
@@ -185,11 +184,14 @@ def build_image_loaders(
     class CountedLoader(ThreadedLoader):
         """Draws a new view for every pass over the training part."""
 
+        passes = 0
+
         def before_iter(self) -> None:
             nonlocal number
             super().before_iter()
             if self.shuffle:
-                number = next(fresh) + 1
+                self.passes += 1
+                number = self.passes
 
     # Validation images are read exactly as `predict` reads them: not from the smaller copies held in memory.
     plain = PlainViews(view.size_px, view.fit)

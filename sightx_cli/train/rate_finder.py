@@ -7,6 +7,7 @@ from fastai.callback.core import Callback
 from fastai.callback.schedule import SuggestionMethod
 
 from sightx_cli.errors import TrainingError
+from sightx_cli.machine import find_memory_shortage
 from sightx_cli.model.parameter_groups import stage_rates
 from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.results.lr_find import FoundRates
@@ -58,6 +59,8 @@ def find_rates(session: Session, stage: TrainingStage) -> FoundRates:
                     suggest_funcs=(SuggestionMethod.Valley, SuggestionMethod.Steep, SuggestionMethod.Minimum),
                 )
         except (IndexError, ValueError, RuntimeError) as error:
+            if find_memory_shortage(error):
+                raise
             raise TrainingError(
                 f"the loss curve is too short to read a rate from ({error})", "use the recipe's rate, or give --rate"
             ) from error

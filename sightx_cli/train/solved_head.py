@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sightx_cli.engine.interface import FEATURES
 from sightx_cli.model.head import FeatureScale, set_linear_solution
-from sightx_cli.probe.linear_head import measure_scale, solve_linear_head
+from sightx_cli.probe.linear_head import (
+    choose_images,
+    describe_choice,
+    measure_most_images,
+    measure_scale,
+    solve_linear_head,
+)
 from sightx_cli.train.judge import list_figures
 from sightx_cli.train.state import Session
 
@@ -24,7 +32,7 @@ def scale_head(session: Session) -> None:
     """
     if session.kept is None:
         return
-    mean, deviation = measure_scale(np.concatenate(session.kept.read_views()))
+    mean, deviation = measure_scale(_join(session.kept.read_views()))
     scale = session.head[0]
     assert isinstance(scale, FeatureScale)
     scale.set(torch.from_numpy(mean), torch.from_numpy(deviation))
@@ -40,21 +48,32 @@ def solve_head(session: Session) -> float | None:
     if features is None or session.recipe.model.head.hidden:
         return None
     began = time.perf_counter()
-    views = features.read_views()
-    groups = session.groups_of_train or session.train.digests
+    targets, groups = session.train.targets, list(session.groups_of_train or session.train.digests)
+    columns, count = features.valid.columns[FEATURES].shape[0], len(features.solved_views)
+    most = measure_most_images(columns, session.task, count)
+    images = choose_images(session.task.find_strata(targets), most)
+    if images is not None:
+        session.listener.warn(describe_choice(len(images), len(targets)))
+        targets, groups = targets[images], [groups[image] for image in images]
     solution = solve_linear_head(
-        np.concatenate(views),
-        np.concatenate([session.train.targets] * len(views)),
+        _join(features.read_views(images)),
+        np.concatenate([targets] * count),
         session.task,
         session.recipe.training.class_weights == "balanced",
-        list(groups) * len(views),
-        views=len(views),
+        groups * count,
+        views=count,
+        overwrite=True,
     )
     tensors = (solution.weight, solution.bias, solution.mean, solution.deviation)
     set_linear_solution(session.head, *(torch.from_numpy(part) for part in tensors))
     session.seconds["solve"] = time.perf_counter() - began
     judge_head(session, features.read_valid())
     return solution.strength
+
+
+def _join(views: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Join views, one below the other; a single one as it is, not copied."""
+    return views[0] if len(views) == 1 else np.concatenate(views)
 
 
 @torch.no_grad()

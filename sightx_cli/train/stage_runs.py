@@ -15,16 +15,21 @@ from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.startup.allocator import keeping_memory
 from sightx_cli.train.joins import fit_joining
 from sightx_cli.train.judge import Judge
+from sightx_cli.train.keeper import StageKeeper
 from sightx_cli.train.learners import building_learner
 from sightx_cli.train.schedules import build_warm_cosine
 from sightx_cli.train.state import Session
 
 
-def run_stage(session: Session, stage: TrainingStage, rate_factor: float = 1.0) -> None:
+def run_stage(
+    session: Session, stage: TrainingStage, rate_factor: float = 1.0, keeper: StageKeeper | None = None
+) -> None:
     """Train one stage of the recipe; the model ends with the best weights so far, over all stages.
 
-    `rate_factor` scales the stage's rates (`--rate`). Raises TrainingError when the loss is no longer finite.
+    `rate_factor` scales the stage's rates (`--rate`). `keeper` keeps every epoch in the run's journal, and goes on with
+    a stage that an earlier process began. Raises TrainingError when the loss is no longer finite.
     """
+    before = keeper.spent_seconds() if keeper is not None else 0.0
     began = time.perf_counter()
     with keeping_memory(), building_learner(session, stage) as (learner, groups):
         rates = [rate_factor * rate for rate in stage_rates(stage, groups)]
@@ -38,13 +43,15 @@ def run_stage(session: Session, stage: TrainingStage, rate_factor: float = 1.0) 
             session.history,
             session.listener,
             training.early_stop,
+            keeper.keep if keeper is not None else None,
         )
+        callbacks = [judge, *(keeper.restore(judge) if keeper is not None else ())]
         try:
-            fit_stage(learner, stage, groups, rates, training.schedule, training.warmup_epochs, [judge])
+            fit_stage(learner, stage, groups, rates, training.schedule, training.warmup_epochs, callbacks)
         finally:
             session.listener.finish(judge.work)
             session.best.restore(session.model)
-            session.seconds[f"stage {stage.title}"] = time.perf_counter() - began
+            session.seconds[f"stage {stage.title}"] = before + time.perf_counter() - began
 
 
 def fit_stage(

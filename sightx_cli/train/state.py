@@ -13,6 +13,7 @@ from sightx_cli.features.prefix import FitFeatures
 from sightx_cli.features.sample import Sample
 from sightx_cli.features.views import View
 from sightx_cli.model.backbone import Backbone
+from sightx_cli.model.parameter_groups import Group, find_cut
 from sightx_cli.model.weights import Weights
 from sightx_cli.progress import Listener
 from sightx_cli.recipe.recipe import Recipe
@@ -61,6 +62,11 @@ class Session:
         """The classifier's head."""
         head: nn.Sequential = self.model[1]  # type: ignore[assignment]
         return head
+
+    def note_trained(self, groups: Sequence[Group]) -> None:
+        """Note what a stage with these groups trains: the earliest part so far, and whether that is the backbone's."""
+        self.trained_from = min(self.trained_from, find_cut(self.backbone, groups))
+        self.best.backbone_trains = self.trained_from < len(self.backbone.stages)
 
     def norms_train(self) -> bool:
         """Tell whether BatchNorm's statistics move where its stage trains: with many images, or from scratch."""

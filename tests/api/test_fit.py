@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import tempfile
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from sightx_cli import fit, predict
-from sightx_cli.errors import DataError, ModelError, RunError, SightXError, TrainingError, UsageError
+from sightx_cli import fit, predict, runs
+from sightx_cli.errors import DataError, ModelError, RunError, SightXError, UsageError
+from sightx_cli.journal.journal import begin_journal
 from sightx_cli.progress import Recorder, Silent
 from sightx_cli.recipe.plan import PlanValue
 
@@ -74,13 +76,21 @@ def train_all(open_session: Open, *settings: str, rate: float | str | None = Non
     from sightx_cli.steps.training_stages import train
 
     preparation, session = open_session(SHORT, *settings, rate=rate, **how)
-    train(preparation, session, Silent())
+    with tempfile.TemporaryDirectory() as folder:
+        train(preparation, session, begin_journal(Path(folder) / "run", {}), Silent())
     rows = [{name: value for name, value in row.items() if name != "seconds"} for row in session.history]
     return repr(rows), {name: tensor.numpy().tobytes() for name, tensor in session.model.state_dict().items()}
 
 
 @pytest.mark.parametrize(
-    ("threads", "how"), [(2, {}), (1, {"cache": False}), (1, {"engine": "openvino"}), (1, {"rate": "auto"})], ids=str
+    ("threads", "how"),
+    [
+        pytest.param(2, {}, marks=pytest.mark.slow),
+        (1, {"cache": False}),
+        (1, {"engine": "openvino"}),
+        (1, {"rate": "auto"}),
+    ],
+    ids=str,
 )
 def test_the_same_seed_gives_the_same_numbers_to_the_bit(
     open_session: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, how: dict[str, Any]
@@ -124,6 +134,7 @@ def count_right(run: Path, source: Path, part: str, batch: int) -> tuple[int, in
     return int((found["prediction"].to_numpy() == rows["label"].to_numpy()).sum()), len(rows)
 
 
+@pytest.mark.slow  # tests/features/test_prefix.py holds the same of the features alone
 def test_a_cache_that_cannot_be_written_is_one_warning_and_changes_no_figure(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,7 +196,7 @@ def test_whatever_trains_the_bundle_gives_the_accuracy_reported(
     result = fit_small(*settings, listener=heard, engine="torch", **how)
     right, total = count_right(result.run, digits, "valid", 16)
     assert right / total == result.metrics["accuracy"]
-    starred = pd.read_csv(result.run / "history.csv").query("best == 'yes'").iloc[-1]
+    starred = pd.read_csv(result.run / "history.csv", float_precision="round_trip").query("best == 'yes'").iloc[-1]
     assert starred["accuracy"] == result.metrics["accuracy"]
     assert starred["valid_loss"] == pytest.approx(result.metrics["loss"], abs=0.005)
     assert heard.warnings == []
@@ -275,31 +286,47 @@ def test_ctrl_c_after_an_epoch_leaves_a_run_that_predicts(
     assert Path("runs/latest").resolve() == result.run
 
 
-@pytest.mark.parametrize("task", ["checking the files", "learning-rate finder", "measuring"])
-def test_ctrl_c_while_nothing_is_trained_or_the_run_is_not_whole_leaves_nothing(
+def test_ctrl_c_while_nothing_is_decided_leaves_nothing(fit_small: Callable[..., FitResult], home: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(listener=PressCtrlC(task="checking the files"))
+    assert list_all(home) == []
+
+
+@pytest.mark.parametrize("task", ["learning-rate finder", "measuring"])
+def test_ctrl_c_before_the_run_is_whole_leaves_one_to_go_on_with(
     fit_small: Callable[..., FitResult], home: Path, task: str
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         fit_small(rate="auto", listener=PressCtrlC(task=task))
-    assert list_all(home) in ([], ["runs"])
+    (folder,) = runs.list_runs()
+    assert runs.is_unfinished(folder)
+    assert not (home / "runs" / "latest").exists()
+    with pytest.raises(RunError, match="unfinished"):
+        runs.find_run(folder)
+    assert fit(resume=folder).stopped == ""
+    assert runs.find_run(None) == folder.resolve()
 
 
-def test_ctrl_c_while_the_frozen_layers_run_leaves_neither_a_run_nor_a_half_store(
+def test_ctrl_c_while_the_frozen_layers_run_leaves_neither_a_whole_run_nor_a_half_store(
     fit_small: Callable[..., FitResult], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SIGHTX_CACHE", str(tmp_path / "store"))
     with pytest.raises(KeyboardInterrupt):
         fit_small(listener=PressCtrlC(task="frozen layers, view 2"), engine="torch")
-    assert list_all(home) == ["runs"]
+    assert [runs.is_unfinished(folder) for folder in runs.list_runs()] == [True]
     assert list((tmp_path / "store").rglob("shard.json"))
     assert not list((tmp_path / "store").rglob(".writing-*"))
 
 
 @pytest.mark.parametrize("cache", [True, False], ids=["cached", "no cache"])
-def test_a_loss_that_is_not_finite_leaves_no_run(fit_small: Callable[..., FitResult], home: Path, cache: bool) -> None:
-    with pytest.raises(TrainingError, match="finite"):
-        fit_small("stage.0.epochs=5", "training.batch=8", rate=1e9, cache=cache, engine="torch")
-    assert list_all(home) == ["runs"]
+def test_a_loss_that_is_not_finite_leaves_the_run_of_the_best_epoch(
+    fit_small: Callable[..., FitResult], digits: Path, cache: bool
+) -> None:
+    result = fit_small("stage.0.epochs=5", "training.batch=8", rate=1e9, cache=cache, engine="torch")
+    assert "finite" in result.stopped
+    assert "try a tenth of the rate" in result.warnings[0]
+    right, total = count_right(result.run, digits, "valid", 16)
+    assert right / total == result.metrics["accuracy"]
 
 
 @pytest.mark.parametrize(("shift", "recipe"), [("similar", "natural-small"), ("different", "medical-small")])

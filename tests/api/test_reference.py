@@ -125,6 +125,7 @@ def check_product(result: FitResult, few: Path) -> None:
     assert sum(right) / len(right) == pytest.approx(result.metrics["accuracy"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [one.name for one in list_reference_summaries()])
 def test_a_reference_recipe_fits_from_images_to_a_product(
     name: str, few: Path, tmp_path: Path, write_weights: Callable[[Recipe, str], Path | None], home: Path

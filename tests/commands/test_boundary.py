@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -138,8 +139,8 @@ def test_a_shortage_is_called_by_its_name(error: Exception, what: str) -> None:
     done = fail(error)
     assert (done.exit_code, done.stdout) == (2, "")
     message, hint = done.stderr.splitlines()
-    assert message == f"error: too little memory: the system gave this process no more {what}"
-    assert "ulimit" in hint
+    assert what in message
+    assert "close other programs" in hint
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to RLIMIT_AS")
@@ -152,7 +153,8 @@ def test_too_little_memory_to_load_the_libraries_is_one_line(
         ["bash", "-c", f"ulimit -v 1000000; cd {tmp_path}; {line}"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert [line for line in done.stderr.splitlines() if line.startswith("error: too little memory")]
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert errors == ["error: the memory that this process is allowed (1.0 GB, ulimit -v) ran out"]
     assert "Traceback" not in done.stderr
 
 
@@ -165,15 +167,15 @@ def test_ctrl_c_exits_130_with_a_word_and_no_traceback() -> None:
     ("args", "found"),
     [
         (["fti", "scans"], "Did you mean 'fit'"),
-        (["fit"], "Missing argument 'DATA'"),
+        (["fit"], "DATA is missing"),
         (["fit", "scans", "--recpe", "x"], "--recpe"),
-        (["fit", "scans", "--shift", "small"], "--shift is 'small': allowed are similar, different"),
-        (["fit", "scans", "--engine", "onnx"], "--engine is 'onnx': allowed are auto, openvino, torch"),
-        (["fit", "scans", "--seed", "many"], "--seed is 'many'"),
-        (["fit", "scans", "--seed", "-1"], "--seed is '-1'"),
+        (["fit", "scans", "--shift", "small"], r"--shift.* 'small'.* '?similar'?, '?different'?\n"),
+        (["fit", "scans", "--engine", "onnx"], r"--engine.* 'onnx'.* '?auto'?, '?openvino'?, '?torch'?\n"),
+        (["fit", "scans", "--seed", "many"], r"--seed.* 'many'"),
+        (["fit", "scans", "--seed", "-1"], r"--seed.* '?-1'?\b.* (0|x>=0)\n"),
         (["fit", "scans", "--rate", "-1"], "--rate is '-1'"),
         (["predict"], "SOURCE"),
-        (["predict", "a.png", "--batch", "0"], "--batch is '0'"),
+        (["predict", "a.png", "--batch", "0"], r"--batch.* '?0\b.* (1|x>=1)\n"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -181,7 +183,7 @@ def test_wrong_usage_exits_2_with_the_value_found(args: list[str], found: str) -
     done = CliRunner().invoke(app, [*args])
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ")
-    assert found in done.stderr
+    assert re.search(found, done.stderr), done.stderr  # Typer's own words differ between its versions
     assert "\nhint:  " in done.stderr
     assert len(done.stderr.splitlines()) == 2
 
@@ -209,3 +211,10 @@ def test_the_shell_completes_recipes() -> None:
     shell = {"_SIGHTX_COMPLETE": "complete_bash", "COMP_WORDS": "sightx fit x --recipe medical-s", "COMP_CWORD": "4"}
     done = CliRunner().invoke(app, [], prog_name="sightx", env=shell)
     assert done.stdout.split() == ["medical-small"]
+
+
+def test_a_lack_of_memory_is_no_bug() -> None:
+    done = fail(MemoryError("Unable to allocate 71.1 PiB"))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "ran out" in done.stderr
+    assert "bug" not in done.stderr

@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from sightx_cli import runs
 from sightx_cli.app import app
 
 BAD_FILES = {"bomb.pgm": b"P5 60000 60000 255\n", "text.jpg": b"hello", "none.png": b""}
@@ -254,7 +255,9 @@ def test_a_place_without_write_permission_is_refused_by_name(write_photo: Callab
 
 
 @pytest.mark.parametrize("room", [2_000, 300_000])
-def test_a_full_disk_is_said_and_leaves_no_run(digits: Path, small: list[str], home: Path, room: int) -> None:
+def test_a_full_disk_is_said_and_leaves_at_most_a_run_to_go_on_with(
+    digits: Path, small: list[str], home: Path, room: int
+) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))  # no file can grow beyond: as on a full disk
     try:
@@ -262,17 +265,20 @@ def test_a_full_disk_is_said_and_leaves_no_run(digits: Path, small: list[str], h
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     check_refused(done, "no space left on the disk")
-    assert list_all(home) == ["runs"]
+    assert not (home / "runs" / "latest").exists()
+    for folder in runs.list_runs():  # where there was room for the journal
+        assert CliRunner().invoke(app, ["fit", "--resume", str(folder)]).exit_code == 0
 
 
-def test_a_rate_that_is_far_too_high_says_what_to_try_and_leaves_no_run(
+def test_a_rate_that_is_far_too_high_says_what_to_try_and_keeps_the_best_epoch(
     digits: Path, small: list[str], home: Path
 ) -> None:
     more = ["--rate", "1e9", "--set", "stage.0.epochs=9", "--set", "training.batch=4"]
     done = CliRunner().invoke(app, ["fit", str(digits), *small, *more])
-    check_refused(done, "finite")
-    assert "rate" in done.stderr.splitlines()[-1]
-    assert list_all(home) == ["runs"]
+    assert done.exit_code == 2
+    assert "finite" in done.stderr
+    assert "try a tenth of the rate" in done.stderr
+    assert (home / "runs" / "latest" / "bundle").is_dir()
 
 
 # --- Ctrl-C, in a process of its own ---

@@ -12,8 +12,9 @@ import sys
 import pytest
 
 from sightx_cli.console import ConsoleListener, listener
-from sightx_cli.console.epochs import describe_stage, describe_task
+from sightx_cli.console.epochs import describe_task
 from sightx_cli.console.plan import fold_rows
+from sightx_cli.recipe.stage_titles import describe_stage
 
 EPOCH = {"stage": "1 of 2: head", "epoch": 1, "epochs": 3, "train_loss": 0.5, "valid_loss": 0.25, "seconds": 4.2}
 PLAN = ("plan: natural-small", [("size", "224 px", "recipe"), ("seed", "3", "option")], "243 images like ImageNet's.")

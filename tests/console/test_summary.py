@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,13 @@ def test_a_figure_that_does_not_exist_is_left_out(capsys: pytest.CaptureFixture[
 def test_intervals_stand_beside_their_figures(capsys: pytest.CaptureFixture[str]) -> None:
     show_fit(build_fit())
     assert re.search(r"accuracy +0\.9542 +0\.909 – 0\.978", capsys.readouterr().out)
+
+
+def test_intervals_by_group_are_called_so(capsys: pytest.CaptureFixture[str]) -> None:
+    show_fit(build_fit(valid=replace(build_part(accuracy=0.9), intervals_by="groups")))
+    assert "95 % interval by group" in capsys.readouterr().out
+    show_fit(build_fit(valid=build_part(accuracy=0.9)))
+    assert "by group" not in capsys.readouterr().out
 
 
 def test_a_test_part_has_its_own_column(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,10 @@ import pytest
 from sightx_cli.data.checks import check_files
 from sightx_cli.data.manifest import have_order
 from sightx_cli.data.sources import list_unlabelled, load_manifest
+from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Silent
+from sightx_cli.recipe.decision import count_images
 
 Make = Callable[..., Path]
 
@@ -258,6 +260,44 @@ def test_rows_that_stand_twice_are_read_once_and_said(photo_folder: Make) -> Non
     manifest = load_manifest(write_table(root / "t.csv", "image,label", *["cat/0.jpg,c"] * 2, "dog/0.jpg,d"))
     assert len(manifest.frame) == 2
     assert "ignored repeated rows of t.csv: 1" in manifest.notes[0]
+
+
+def test_rows_with_an_empty_split_beside_a_given_one_are_trained_on_counted_and_said(photo_folder: Make) -> None:
+    root = photo_folder(["cat", "dog"], 6)
+    parts = ["train", "", "", "", "", "valid"]
+    lines = [f"{name}/{place}.jpg,{name},{part}" for name in ("cat", "dog") for place, part in enumerate(parts)]
+    manifest = load_manifest(write_table(root / "t.csv", "image,label,split", *lines))
+    assert manifest.frame["split"].value_counts().to_dict() == {"train": 10, "valid": 2}
+    assert count_images(manifest.frame["split"].tolist()) == 10
+    assert manifest.notes == ("8 rows of t.csv with an empty split: read as train",)
+
+
+def test_blanks_and_the_unicode_form_split_no_label_and_no_patient(photo_folder: Make) -> None:
+    root = photo_folder(["cat"], 4)
+    composed, split = "caf\u00e9", "cafe\u0301"
+    cells = [(composed, "p1"), (f" {split}", "p1 "), ("tea", f"{composed}\u00a0"), ("tea", split)]
+    lines = [f"cat/{place}.jpg,{label},{patient}" for place, (label, patient) in enumerate(cells)]
+    manifest = load_manifest(write_table(root / "t.csv", "image,label,patient", *lines))
+    assert manifest.classes == (composed, "tea")
+    assert assign_groups(manifest.frame, "patient")["group"].tolist() == ["p1", "p1", composed, composed]
+    assert manifest.notes[1].startswith("patient: 'p1' and 'p1 ' are read as one, 'p1', and 1 more likewise")
+
+
+def test_a_blank_cell_is_no_patient_that_images_share(photo_folder: Make) -> None:
+    root = photo_folder(["cat"], 3)
+    lines = [f"cat/{place}.jpg,cat,{patient}" for place, patient in enumerate(("p1", " ", "  "))]
+    manifest = load_manifest(write_table(root / "t.csv", "image,label,patient", *lines))
+    assert assign_groups(manifest.frame, "patient")["group"].tolist() == ["p1", "", ""]
+
+
+def test_class_folders_that_differ_by_a_blank_or_the_unicode_form_are_one_class(photo_folder: Make) -> None:
+    photo_folder(["caf\u00e9", "tea"], 2, under="data/train ")
+    root = photo_folder(["cafe\u0301", "tea "], 2, under="data/valid").parent
+    manifest = load_manifest(root)
+    assert manifest.classes == ("caf\u00e9", "tea")
+    assert manifest.frame["split"].value_counts().to_dict() == {"train": 4, "valid": 4}
+    assert all(Path(path).is_file() for path in manifest.frame["path"])
+    assert any(note.startswith("class folders: ") for note in manifest.notes)
 
 
 @pytest.mark.parametrize("second", ["cat/0.jpg,dog,train", "./cat/../cat/0.jpg,cat,valid"])

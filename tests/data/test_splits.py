@@ -104,6 +104,12 @@ def test_groups_come_from_the_first_parenthesis_or_the_whole_match_of_the_file_n
     assert assign_groups(frame, r"person(\d+)")["group"].tolist() == ["12", "7", ""]
 
 
+def test_blanks_and_the_unicode_form_of_file_names_split_no_group() -> None:
+    frame = make_frame(["a"] * 4).assign(image=["Jose\u0301 _1.png", "Jos\u00e9_2.png", "p1_1.png", "p1 _2.png"])
+    assert assign_groups(frame, "^[^_]+")["group"].tolist() == ["Jos\u00e9", "Jos\u00e9", "p1", "p1"]
+    assert assign_groups(frame, "Jose\u0301")["group"].tolist() == ["Jos\u00e9", "Jos\u00e9", "", ""]
+
+
 def test_a_pattern_that_matches_nothing_or_cannot_be_read_is_refused() -> None:
     frame = make_frame(["a", "b"]).assign(patient=["7", "8"])
     with pytest.raises(DataError, match=r"matches none of the 2 file names.*columns are patient"):

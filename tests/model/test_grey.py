@@ -151,7 +151,7 @@ def test_a_grey_classifier_is_built_again_from_its_weights(grey: str, tmp_path: 
 )
 def test_a_network_without_such_a_stem_is_refused_with_some_that_have_one(name: str, begins: str) -> None:
     with torch.device("meta"):
-        network = timm.create_model(name, num_classes=0)
+        network = build_network(name, 224)
     with pytest.raises(ModelError, match=begins) as caught:
         make_grey(network, "sum", MEAN, STD)
     assert "resnet50, vgg16" in caught.value.hint

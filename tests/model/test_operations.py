@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from timm.layers import Attention
+from timm.models.vision_transformer import Attention
 from torch import nn
 
 from sightx_cli.model.operations import Counts, counting_operations

@@ -155,6 +155,16 @@ def test_the_same_seed_gives_the_same_figures() -> None:
     assert first.figures == second.figures
 
 
+def test_each_fold_learns_from_no_more_images_than_allowed() -> None:
+    features, targets = load(3, 150)
+    fold_of, alone = assign_folds(targets, [""] * 150, 5, 0), [""] * 150
+    task = SingleLabel(("a", "b", "c"))
+    whole, same, few = (cross_validate(features, targets, fold_of, task, True, alone, most=m) for m in (None, 120, 9))
+    assert np.array_equal(whole.probabilities, same.probabilities)
+    assert not np.array_equal(whole.probabilities, few.probabilities)
+    assert (whole.figures.metrics["accuracy"] or 0) > (few.figures.metrics["accuracy"] or 1) > 0.5
+
+
 def test_all_right_is_not_certain() -> None:
     features = np.repeat(np.eye(2, dtype=np.float32), 20, axis=0)
     targets = np.repeat([0, 1], 20)

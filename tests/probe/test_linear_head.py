@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,15 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from sightx_cli.probe import linear_head
 from sightx_cli.probe.linear_head import (
     STRENGTHS,
     TRIAL_IMAGES,
     LinearSolution,
+    choose_images,
     choose_strength,
+    measure_most_images,
+    measure_scale,
     rotate,
     solve_linear_head,
 )
@@ -169,3 +174,62 @@ def test_turned_features_have_the_same_products_in_no_more_columns_than_rows(sha
     turned = rotate(features)
     assert turned.shape == (shape[0], min(shape))
     np.testing.assert_allclose(turned @ turned.T, features @ features.T, atol=1e-3)
+
+
+def test_features_that_may_be_overwritten_give_the_same_head_and_are_held_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    targets = np.arange(20_000) % 2
+    features = generator.normal(size=(20_000, 200)).astype(np.float32) + targets[:, None].astype(np.float32)
+    monkeypatch.setattr(linear_head, "SCALED_VALUES", 400_000)
+    kept = features.copy()
+    first = solve_linear_head(features, targets, make_task(2), balanced=True)
+    assert np.array_equal(features, kept)
+    tracemalloc.start()
+    second = solve_linear_head(features, targets, make_task(2), balanced=True, overwrite=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(first.weight, second.weight)
+    assert np.array_equal(first.bias, second.bias)
+    assert peak < features.nbytes / 2
+
+
+@pytest.mark.parametrize("values", [1, 700, 10**9])
+def test_the_scale_is_that_of_numpy_however_many_features_are_taken_at_a_time(
+    values: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = np.random.default_rng(0).normal(3, 2, (300, 17)).astype(np.float32)
+    features[:, 5] = 1.0
+    monkeypatch.setattr(linear_head, "SCALED_VALUES", values)
+    mean, deviation = measure_scale(features)
+    expected = features.std(0, dtype=np.float64)
+    expected[5] = 1.0
+    np.testing.assert_allclose(mean, features.mean(0, dtype=np.float64), rtol=1e-6)
+    np.testing.assert_allclose(deviation, expected, rtol=1e-6)
+    if values == 10**9:  # few images: to the bit
+        assert np.array_equal(deviation, expected.astype(np.float32))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 400), min_size=1, max_size=6), st.integers(1, 600))
+def test_of_more_images_than_fit_every_stratum_keeps_its_share(counts: list[int], most: int) -> None:
+    strata = np.repeat(np.arange(len(counts)), counts)
+    chosen = choose_images(strata, most)
+    if len(strata) <= most:
+        assert chosen is None
+        return
+    assert chosen is not None
+    assert np.array_equal(chosen, np.unique(chosen))
+    assert len(chosen) <= most + len(counts)
+    for stratum, count in enumerate(counts):
+        kept = int((strata[chosen] == stratum).sum())
+        assert min(count, 1) <= kept
+        assert abs(kept - count * most / len(strata)) <= 1
+
+
+def test_the_number_of_images_follows_the_memory_that_is_free() -> None:
+    most = measure_most_images(2_272, make_task(2), free_bytes=8 * 10**9)
+    assert most is not None
+    assert 4e9 * 0.9 < most * 2_272 * 4 < 4e9
+    assert measure_most_images(2_272, make_task(2), 2, 8 * 10**9) == most // 2
+    assert measure_most_images(2_272, make_task(2), free_bytes=0) == TRIAL_IMAGES
+    assert choose_images(np.zeros(10**5, np.int64), None) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 COMPILER = "'torch._dynamo' in sys.modules"
+slow = functools.partial(pytest.param, marks=pytest.mark.slow)
 
 
 SETTLE = "from sightx_cli.startup.process import settle_process; settle_process()\n"
@@ -29,12 +31,13 @@ def test_what_a_fit_imports_leaves_the_compiler_out(tmp_path: Path) -> None:
 
 
 UNKNOWN = SETTLE + "from sightx_cli.startup import switch; switch.KNOWN_VERSIONS['{library}'] = ('0.1',)\n"
+OTHERS = ("torchvision", "timm")
 
 
 @pytest.mark.parametrize(
     "before",
-    ["", *(UNKNOWN.format(library=library) for library in ("torch", "torchvision", "timm"))],
-    ids=("not settled", "another torch", "another torchvision", "another timm"),
+    ["", UNKNOWN.format(library="torch"), *(slow(UNKNOWN.format(library=library)) for library in OTHERS)],
+    ids=("not settled", "another torch", *(f"another {library}" for library in OTHERS)),
 )
 def test_where_it_may_not_be_left_out_the_compiler_is_imported_plainly(before: str, tmp_path: Path) -> None:
     code = (
@@ -43,6 +46,7 @@ def test_where_it_may_not_be_left_out_the_compiler_is_imported_plainly(before: s
     assert run(code, tmp_path, before) == ["True"]
 
 
+@pytest.mark.slow
 def test_the_compiler_is_the_real_one_for_who_asks_later(tmp_path: Path) -> None:
     code = """
 import sightx_cli.model.timm_parts
@@ -71,7 +75,7 @@ print(marking.double(21), marking.double.__name__)
 
 @pytest.mark.parametrize(
     "asked",
-    ["from torch._dynamo.config import verbose", "import torch._dynamo\nverbose = torch._dynamo.config.verbose"],
+    ["from torch._dynamo.config import verbose", slow("import torch._dynamo\nverbose = torch._dynamo.config.verbose")],
 )
 def test_a_library_that_asks_for_more_gets_the_compiler(asked: str, tmp_path: Path) -> None:
     (tmp_path / "asking.py").write_text(f"{asked}\n")

@@ -46,7 +46,7 @@ def choose_other(one: OptionField) -> Any:
 @pytest.mark.parametrize("one", FIELDS)
 def test_every_option_has_a_meaning_and_stands_under_a_title(one: OptionField) -> None:
     assert one.about.help
-    assert one.about.panel or one.is_required
+    assert one.about.panel or one.is_argument
     assert set(one.about.commands) <= {"fit", "lr-find", "probe"}
 
 
@@ -213,4 +213,11 @@ def test_the_next_command_repeats_how_to_read_the_weights() -> None:
     asked = Options("x", weights="xrv.pth", weights_mean="0.5", weights_std="0.00048828125", weights_prefix="teacher")
     assert asked.write_command().partition("x ")[2].partition("x ")[2] == (
         "--weights xrv.pth --weights-mean 0.5 --weights-std 0.00048828125 --weights-prefix teacher"
+    )
+
+
+def test_the_whole_command_repeats_every_option_but_resume() -> None:
+    asked = Options("x", settings=("a=1",), seed=3, folds=0, rate="auto", probe=False, out="r", resume="runs/a")
+    assert asked.write_command(whole=True) == (
+        "sightx fit x --rate auto --no-probe --seed 3 --out r --folds 0 --set a=1"
     )

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -79,15 +80,15 @@ calls = {
 }
 random.seed(5), np.random.seed(6), torch.manual_seed(7), random.random(), np.random.rand(), torch.rand(3)
 changed = {}
-for name, call in calls.items():
+for name in sys.argv[2:]:
     before = read()
-    call()
+    calls[name]()
     after = read()
     changed[name] = [key for key in before if before[key] != after[key]]
 json.dump(changed, open("changed.json", "w"))
 """
-CALLS = (
-    "fit",
+QUICK = ("fit",)
+SLOW = (
     "fit of all layers",
     "fit stopped by its listener",
     "fit stopped by Ctrl-C",
@@ -100,21 +101,21 @@ CALLS = (
 )
 
 
-@pytest.fixture(scope="module")
-def changed(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """What each call of the API has changed in a process of its own."""
-    folder = tmp_path_factory.mktemp("own")
+def list_changed(calls: Sequence[str], digits: Path, folder: Path) -> dict[str, list[str]]:
+    """List what calls of the API have changed, in a process of their own."""
     environment = {**os.environ, "SIGHTX_CACHE": str(folder / "store")}
-    command = [sys.executable, "-c", SCRIPT, str(digits)]
+    command = [sys.executable, "-c", SCRIPT, str(digits), *calls]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, list[str]] = json.loads((folder / "changed.json").read_text())
     return found
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_a_call_changes_nothing_that_belongs_to_the_whole_process(call: str, changed: dict[str, list[str]]) -> None:
-    assert changed[call] == []
+@pytest.mark.parametrize("calls", [QUICK, pytest.param((*QUICK, *SLOW), marks=pytest.mark.slow)], ids=["fit", "all"])
+def test_a_call_changes_nothing_that_belongs_to_the_whole_process(
+    calls: tuple[str, ...], digits: Path, tmp_path: Path
+) -> None:
+    assert list_changed(calls, digits, tmp_path) == {call: [] for call in calls}
 
 
 def draw() -> tuple[float, float, float]:

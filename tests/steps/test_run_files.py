@@ -19,6 +19,8 @@ from sightx_cli.results.fit import BestEpoch
 from sightx_cli.steps.run_files import scale_recipe
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sightx_cli.results.fit import FitResult
 
 FILES = {
@@ -58,6 +60,11 @@ def test_a_run_holds_what_it_should_and_nothing_else(digits_run: FitResult) -> N
     found = {path.relative_to(digits_run.run).as_posix() for path in digits_run.run.rglob("*") if path.is_file()}
     assert found == FILES
     assert {path.name for path in digits_run.run.parent.iterdir()} == {digits_run.run.name, "latest"}
+
+
+def test_the_plan_holds_the_command_that_makes_the_run_again(digits: Path, digits_run: FitResult) -> None:
+    command = read_json(digits_run, "plan.json")["command"]
+    assert command == (f"sightx fit {digits} --recipe natural-small --set image.size_px=64 --set stage.0.epochs=3")
 
 
 def test_every_file_of_a_run_can_be_read_by_others(digits_run: FitResult) -> None:

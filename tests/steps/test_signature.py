@@ -28,7 +28,7 @@ def test_an_option_is_a_parameter_of_the_functions_that_take_it_and_of_no_other(
         return
     assert parameter is not None
     assert parameter.annotation == one.type
-    assert parameter.default == (inspect.Parameter.empty if one.is_required else one.default)
+    assert parameter.default == one.default
 
 
 @pytest.mark.parametrize("function", FUNCTIONS.values())
@@ -60,7 +60,7 @@ def test_an_unknown_keyword_is_refused_with_the_nearest_right_one() -> None:
 
 
 def test_the_source_must_be_given_and_the_options_by_name() -> None:
-    with pytest.raises(TypeError, match="source"):
+    with pytest.raises(UsageError, match="DATA is missing"):
         fit()
     with pytest.raises(TypeError, match="too many positional"):
         fit("scans", "natural-small")

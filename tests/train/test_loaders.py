@@ -13,7 +13,7 @@ from sightx_cli.data.contents import digest_file
 from sightx_cli.errors import DataError
 from sightx_cli.features.extraction import Features
 from sightx_cli.features.shards import Column, Shard
-from sightx_cli.features.views import View
+from sightx_cli.features.views import View, plain_view, read_batches
 from sightx_cli.recipe.profiles import PROFILES
 from sightx_cli.train.loaders import CachedLoader, NormalisePixels, Sample, build_cached_loaders, build_image_loaders
 
@@ -133,3 +133,22 @@ def test_a_file_that_vanishes_is_named(coloured: Sample) -> None:
     Path(coloured.paths[3]).unlink()
     with pytest.raises(DataError, match=r"3\.png: cannot be read"):
         read_images(open_loaders(coloured).valid)
+
+
+@pytest.mark.parametrize(("fit", "size"), [("crop", (1600, 1203)), ("pad", (1203, 1600)), ("squash", (1601, 900))])
+def test_valid_images_have_the_pixels_that_a_prediction_reads_of_large_photographs_too(
+    tmp_path: Path, fit: str, size: tuple[int, int]
+) -> None:
+    generator, paths = np.random.default_rng(0), []
+    for place in range(2):
+        small = Image.fromarray(generator.integers(0, 256, (90, 120, 3), dtype=np.uint8))
+        paths.append(str(tmp_path / f"{place}.jpg"))
+        small.resize(size, Image.Resampling.BICUBIC).save(paths[-1], quality=90)
+    sample = Sample(paths, [digest_file(path) for path in paths], np.arange(2))
+    view = View(64, fit, PROFILES["natural"], 1, 0)
+    loaders = build_image_loaders(sample, sample, view, ((0.0,) * 3, (1.0,) * 3), 2, CPU)
+    items = list(zip(sample.digests, sample.paths, strict=True))
+    predicted = np.concatenate([pixels for _, pixels in read_batches(items, plain_view(view), 2)])
+    for _ in range(2):  # the second epoch reads from memory
+        given, _ = read_images(loaders.valid)
+        assert np.array_equal((given * 255).round().byte().permute(0, 2, 3, 1).numpy(), predicted)

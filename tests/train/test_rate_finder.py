@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import torch
 
+from sightx_cli.errors import TrainingError
+from sightx_cli.machine import find_memory_shortage
+from sightx_cli.task.single_label import SingleLabel
 from sightx_cli.train.rate_finder import HIGHEST_RATE, LOWEST_RATE, STEPS, FoundRates, find_rates
 from sightx_cli.train.state import Session
 
@@ -56,3 +60,21 @@ def test_the_rates_rise_by_steps_of_one_factor_over_the_range(open_session: Open
 def test_the_same_seed_finds_the_same_curve(open_session: Open) -> None:
     (first, *_), (second, *_) = find(open_session), find(open_session)
     assert first == second
+
+
+@dataclass(frozen=True)
+class Hungry(SingleLabel):
+    """Labels whose loss asks for more memory than any machine has."""
+
+    def build_loss(self, weight: torch.Tensor | None, smoothing: float) -> Any:
+        """Build the loss."""
+        return lambda logits, targets: torch.empty(10**15)
+
+
+def test_a_lack_of_memory_is_no_short_curve(open_session: Open) -> None:
+    preparation, session = open_session(STAGES, "training.batch=6")
+    session.task = Hungry(session.task.classes)
+    with pytest.raises(RuntimeError) as caught:
+        find_rates(session, preparation.recipe.stage[0])
+    assert find_memory_shortage(caught.value)
+    assert not isinstance(caught.value, TrainingError)

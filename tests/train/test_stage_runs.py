@@ -15,6 +15,7 @@ from sightx_cli.errors import RecipeError, TrainingError
 from sightx_cli.features.sample import Sample
 from sightx_cli.features.views import View
 from sightx_cli.model.parameter_groups import stage_rates
+from sightx_cli.progress import Recorder
 from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.recipe.rates import read_rate
 from sightx_cli.train.learners import building_learner
@@ -265,6 +266,16 @@ def test_a_head_with_hidden_layers_is_not_solved(open_session: Open) -> None:
     _, session = open_session("model.head.hidden=[8]")
     assert solve_head(session) is None
     assert session.history == []
+
+
+def test_a_head_solved_on_some_of_the_images_is_said_to_be(open_session: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Recorder()
+    _, session = open_session("stage.0.epochs=1", listener=heard)
+    images = len(session.train)
+    monkeypatch.setattr("sightx_cli.train.solved_head.measure_most_images", lambda *_: 30)
+    assert solve_head(session) is not None
+    assert [said for said in heard.warnings if f"of {images} images, the same share of every class" in said]
+    assert session.history[-1]["accuracy"] > 0.5
 
 
 # --- one step of each optimizer, by its formula ---

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
 from sightx_cli import runs
@@ -17,14 +16,7 @@ class SafetensorsWeights:
 
     def write(self, product: Product, folder: Path) -> str:
         """Write the tensors; every network has them."""
-        from safetensors import SafetensorError
-        from safetensors.torch import save_file
+        from sightx_cli.model.tensor_file import save_tensors
 
-        path = folder / runs.BUNDLE_WEIGHTS
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in product.model.state_dict().items()}
-        try:
-            save_file(tensors, path)
-        except SafetensorError as error:
-            raise OSError(errno.ENOSPC, str(error), str(path)) from error
-        path.chmod(0o644)  # safetensors makes it private; a run is shared like any folder
+        save_tensors(folder / runs.BUNDLE_WEIGHTS, product.model.state_dict())
         return ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightx_cli.data.readers.base import Header, ImageFileError, Reader, check_file
+from sightx_cli.data.readers.gate import holding_pixels
 from sightx_cli.data.readers.raster import RasterReader
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ __all__ = [
     "ImageFileError",
     "Reader",
     "check_image",
+    "holding_pixels",
     "list_packages",
     "load_bytes",
     "measure_header",

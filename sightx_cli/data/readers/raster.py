@@ -23,7 +23,6 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import (
     BmpImagePlugin,
     ExifTags,
@@ -40,9 +39,11 @@ from PIL import (
 )
 
 from sightx_cli.data.readers.base import Header, ImageFileError, check_file
+from sightx_cli.data.readers.deep_grey import read_number, scale_deep_grey
+from sightx_cli.data.readers.gate import list_bands, open_gate
 
 MAX_PIXELS = 128_000_000
-"""The largest image read, in pixels: a 100-megapixel camera passes; as RGB it takes 384 MB while it is decoded."""
+"""The largest image read, in pixels: a 100-megapixel camera passes; decoded as RGB it takes 512 MB."""
 
 FORMATS = (
     JpegImagePlugin.JpegImageFile.format,
@@ -58,14 +59,10 @@ FORMATS = (
 Not EPS, which runs an interpreter; not AVIF and JPEG 2000, whose deep colour would be cut silently.
 """
 
-GREY_PERCENTILES = (0.5, 99.5)
-"""Where deep grey is cut when the file declares no range: a few dead or saturated pixels must not set the scale."""
-
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*", b"BM")
 _PNM_SIGNATURES = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
 _DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "F")
-_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_WHITE_IS_ZERO = 258, 262, 0
-_TIFF_RANGE_TAGS = ((280, 281), (340, 341))  # MinSampleValue and MaxSampleValue, SMinSampleValue and SMaxSampleValue
+_TIFF_BITS = 258
 
 
 class RasterReader:
@@ -88,8 +85,9 @@ class RasterReader:
         data: bytes | None = None,
     ) -> Image.Image:
         """Read a file as upright 8-bit RGB; a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size."""
-        with _open_image(path, data) as image:
+        with open_gate().holding(), _open_image(path, data) as image:
             _draft(image, min_side_px, min_long_side_px)
+            open_gate().take(image.width * image.height)
             image.load()
             return _to_rgb(image, path)
 
@@ -99,12 +97,13 @@ class RasterReader:
         A JPEG is drafted at 1/8: its whole compressed stream is still read, so a truncated file is found, but most of
         the arithmetic of decoding is left out.
         """
-        with _open_image(path, data) as image:
+        with open_gate().holding(), _open_image(path, data) as image:
             if image.format in ("JPEG", "MPO"):
                 image.draft(None, (1, 1))
+            open_gate().take(image.width * image.height)
             image.load()
             if image.mode in _DEEP_GREY:
-                _scale_deep_grey(image, path)
+                scale_deep_grey(image, path)
 
     def measure_header(self, path: str | Path, data: bytes | None = None) -> Header:
         """Read (width, height, mode, bits per channel, format) from the header alone; the size is the upright one."""
@@ -137,8 +136,10 @@ def _open_image(path: str | Path, data: bytes | None) -> Iterator[ImageFile.Imag
         raise ImageFileError(path, reason) from error
     except (SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, RuntimeError) as error:
         raise ImageFileError(path, _plain_reason(error)) from error
-    except (struct.error, MemoryError) as error:
+    except struct.error as error:
         raise ImageFileError(path, _plain_reason(error)) from error
+    except MemoryError as error:
+        raise ImageFileError(path, "needs more memory than is free: it may be sound") from error
 
 
 _FORMATS_HINT = f"SightX reads {', '.join(FORMATS[:-1])} and PBM/PGM/PPM files"
@@ -213,14 +214,20 @@ def _to_rgb(image: Image.Image, path: str | Path) -> Image.Image:
     if _orientation(image) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode == "RGB" and "transparency" not in image.info:
-        return image.copy() if type(image) is Image.Image else _detach(image)
+        return image if type(image) is Image.Image else _detach(image)
     if image.mode in _DEEP_GREY:
-        return _scale_deep_grey(image, path).convert("RGB")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
+        return scale_deep_grey(image, path).convert("RGB")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    whole = Image.new("RGB", image.size)
+    for top, bottom in list_bands(*image.size):
+        whole.paste(_lay_over_white(image.crop((0, top, image.width, bottom))), (0, top))
+    return whole
+
+
+def _lay_over_white(image: Image.Image) -> Image.Image:
+    layer = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
 
 
 def _detach(image: Image.Image) -> Image.Image:
@@ -232,51 +239,5 @@ def _integer_bits(image: Image.Image) -> int:
     if image.mode.startswith("I;16"):
         return 16
     if image.mode == "I":
-        return int(_first_number(getattr(image, "tag_v2", {}).get(_TIFF_BITS, 16)))  # without tags it is a PGM
+        return int(read_number(getattr(image, "tag_v2", {}).get(_TIFF_BITS, 16)))  # without tags it is a PGM
     return 8
-
-
-def _scale_deep_grey(image: Image.Image, path: str | Path) -> Image.Image:
-    """Scale grey of 16 or 32 bits, or float, to 8 bits over its declared or measured range."""
-    values = np.asarray(image)
-    if values.ndim != 2 or values.size == 0:
-        raise ImageFileError(path, f"is damaged: grey pixels of shape {values.shape}")
-    low, high = _declared_range(image, values.dtype) or _measured_range(values, path)
-    tags = getattr(image, "tag_v2", {})
-    scaled = (values.astype(np.float32) - np.float32(low)) * np.float32(255.0 / (high - low) if high > low else 0.0)
-    levels = np.clip(np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0), 0, 255)
-    # Pillow inverts an 8-bit WhiteIsZero TIFF but not a 16-bit one.
-    if values.dtype.kind == "u" and tags.get(_TIFF_PHOTOMETRIC) == _TIFF_WHITE_IS_ZERO:
-        levels = 255 - levels
-    return Image.fromarray((levels + 0.5).astype(np.uint8))
-
-
-def _declared_range(image: Image.Image, dtype: np.dtype[Any]) -> tuple[float, float] | None:
-    """The range a TIFF declares, unless it is the type's whole range, which says nothing about the data."""
-    tags = getattr(image, "tag_v2", None)
-    if tags is None:
-        return None
-    for low_tag, high_tag in _TIFF_RANGE_TAGS:
-        if high_tag not in tags:
-            continue
-        low, high = (_first_number(tags.get(tag, 0)) for tag in (low_tag, high_tag))
-        whole = dtype.kind in "iu" and high >= min(np.iinfo(dtype).max, 65535)
-        if low is not None and high is not None and low < high and not whole:
-            return low, high
-    return None
-
-
-def _first_number(value: Any) -> float:
-    return float(value[0] if isinstance(value, tuple) else value)
-
-
-def _measured_range(values: np.ndarray[Any, Any], path: str | Path) -> tuple[float, float]:
-    step = max(1, int((values.size / 1_000_000) ** 0.5))  # a million samples fix a percentile; large images stay fast
-    sample = values[::step, ::step]
-    sample = sample[np.isfinite(sample)] if values.dtype.kind == "f" else sample.ravel()
-    if sample.size == 0:
-        raise ImageFileError(path, "holds no finite value (every pixel is NaN or infinite)")
-    low, high = (float(value) for value in np.percentile(sample, GREY_PERCENTILES))
-    if low == high:  # nearly all one value, such as a few marks on black
-        low, high = float(sample.min()), float(sample.max())
-    return low, high

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sightx_cli.data.readers import ImageFileError, check_image, measure_header, read_image
+from sightx_cli.data.readers import ImageFileError, check_image, gate, measure_header, read_image
 from sightx_cli.data.readers.raster import MAX_PIXELS
 
 WritePhoto = Callable[..., Path]
@@ -273,3 +273,24 @@ def test_the_header_tells_the_depth(tmp_path: Path, write_photo: WritePhoto) -> 
     Image.fromarray(gradient_12_bit()).save(tmp_path / "deep.png")
     assert measure_header(tmp_path / "deep.png") == (512, 64, "I;16", 16, "PNG")
     assert measure_header(write_photo(tmp_path / "photo.jpg")) == (40, 30, "RGB", 8, "JPEG")
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16", "F", "RGB with one transparent colour"])
+def test_bands_give_the_pixels_of_the_whole(tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    path = tmp_path / ("a.tif" if mode == "F" else "a.png")
+    if mode == "P":
+        image = Image.fromarray(generator.integers(0, 3, (61, 47), dtype=np.uint8), mode="P")
+        image.putpalette([255, 0, 0, 0, 255, 0, 9, 9, 9])
+        image.save(path, transparency=bytes([0, 128, 255]))
+    elif mode in ("I;16", "F"):
+        values = generator.integers(0, 4096, (61, 47))
+        Image.fromarray(values.astype(np.uint16 if mode == "I;16" else np.float32)).save(path)
+    elif mode == "RGB with one transparent colour":
+        Image.fromarray(generator.integers(0, 2, (61, 47, 3), dtype=np.uint8)).save(path, transparency=(1, 0, 1))
+    else:
+        shape = (61, 47, {"RGBA": 4, "LA": 2}[mode])
+        Image.fromarray(generator.integers(0, 256, shape, dtype=np.uint8), mode=mode).save(path)
+    whole = pixels(path)
+    monkeypatch.setattr(gate, "BAND_PIXELS", 47 * 5)
+    assert np.array_equal(pixels(path), whole)

@@ -11,15 +11,12 @@ from pathlib import Path
 
 from sightx_cli import runs
 from sightx_cli.features.aside import ASIDE, ASIDE_LOCK
-from sightx_cli.features.disk import is_abandoned, last_written, measure_folder
-from sightx_cli.filesystem import InUseError, locking
+from sightx_cli.features.disk import is_abandoned, last_written
+from sightx_cli.filesystem import InUseError, locking, measure_folder
 from sightx_cli.results.cache import CacheEntry
 
-JOURNAL = "journal.json"
-"""What a run that can go on holds: it is no leftover."""
 
-
-def list_leftovers() -> list[CacheEntry]:
+def list_traces() -> list[CacheEntry]:
     """List them, each by its path: the store is not among them."""
     return [
         CacheEntry(str(folder), measure_folder(folder), datetime.fromtimestamp(last_written(folder)), what)
@@ -27,7 +24,7 @@ def list_leftovers() -> list[CacheEntry]:
     ]
 
 
-def clear_leftovers() -> int:
+def clear_traces() -> int:
     """Remove what no running process holds; return the bytes freed."""
     freed = 0
     for folder, what in _find_leftovers():
@@ -49,7 +46,7 @@ def _find_leftovers() -> Iterator[tuple[Path, str]]:
             yield folder, HELD if _is_held(folder) else LEFT
     for room in (runs.RUNS, runs.INSPECTIONS):
         for folder in sorted(room.absolute().glob(".*/")):
-            if is_abandoned(last_written(folder)) and not (folder / JOURNAL).exists():
+            if is_abandoned(last_written(folder)) and not (folder / runs.JOURNAL).exists():
                 yield folder, UNFINISHED
 
 

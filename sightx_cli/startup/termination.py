@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+INTERRUPTED, TERMINATED = "interrupted", "terminated"
+"""What ended a work: Ctrl-C, SIGTERM."""
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM came."""
@@ -17,6 +20,11 @@ class Terminated(KeyboardInterrupt):
 def find_exit_status(interrupt: KeyboardInterrupt) -> int:
     """Return the exit status after Ctrl-C or SIGTERM as shells have it: 128 and the number of the signal."""
     return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
+
+
+def name_interrupt(interrupt: KeyboardInterrupt) -> str:
+    """Say what ended a work."""
+    return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
 
 
 @contextmanager

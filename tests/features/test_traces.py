@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sightx_cli.features.aside import Aside
-from sightx_cli.features.leftovers import HELD, LEFT, UNFINISHED, clear_leftovers, list_leftovers
+from sightx_cli.features.traces import HELD, LEFT, UNFINISHED, clear_traces, list_traces
 
 KILLED = """
 import os, signal, tempfile
@@ -36,11 +36,11 @@ def test_a_killed_run_leaves_what_is_listed_and_cleared_and_a_running_one_keeps_
     subprocess.run([sys.executable, "-c", KILLED.format(folder=str(home / "temporary"))], check=False)
     running = Aside()
     mine = running.make_folder()
-    listed = {entry.name: (entry.what, entry.bytes_on_disk) for entry in list_leftovers()}
+    listed = {entry.name: (entry.what, entry.bytes_on_disk) for entry in list_traces()}
     assert listed.pop(str(mine))[0] == HELD
     [(left, (what, size))] = listed.items()
     assert (what, size >= 1000) == (LEFT, True)
-    assert clear_leftovers() >= 1000
+    assert clear_traces() >= 1000
     assert (Path(left).exists(), mine.exists()) == (False, True)
     del running
     assert list((home / "temporary").iterdir()) == []
@@ -54,6 +54,6 @@ def test_a_half_written_inspection_is_a_leftover_after_an_hour_and_a_run_that_ca
     for path in (home / "inspections/.old-1", home / "runs/.goes-on-3"):
         for one in (*path.iterdir(), path):
             os.utime(one, (1000, 1000))
-    assert [(entry.name, entry.what) for entry in list_leftovers()] == [(str(home / "inspections/.old-1"), UNFINISHED)]
-    assert clear_leftovers() == 10
+    assert [(entry.name, entry.what) for entry in list_traces()] == [(str(home / "inspections/.old-1"), UNFINISHED)]
+    assert clear_traces() == 10
     assert sorted(path.name for path in (*home.glob("*/.*"),)) == [".goes-on-3", ".new-2"]

@@ -1,0 +1,28 @@
+"""Tensors as one safetensors file, with the permissions that any other file of the user would have."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str] | None = None) -> None:
+    """Write tensors by their names, and text facts beside them. Raises OSError with the system's own number.
+
+    safetensors makes its files private, whatever the umask, and raises an error of its own on a full disk.
+    """
+    path.touch()
+    mode = path.stat().st_mode
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(plain, path, dict(facts) if facts else None)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]) if number else errno.EIO, str(error), str(path)) from error
+    path.chmod(mode)

@@ -1,0 +1,287 @@
+"""Keeps the training of a fit in its journal, epoch by epoch, and goes on from there to the same figures.
+
+Of the network only what trains is kept: the rest is built from the same weights again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from fastai.callback.core import Callback, CancelEpochException
+from fastai.learner import Learner
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from sightx_cli.journal.journal import Journal
+from sightx_cli.journal.points import Point, remove_others, write_point_file
+from sightx_cli.model.parameter_groups import build_stage_groups
+from sightx_cli.model.tensor_file import save_tensors
+from sightx_cli.train.judge import Judge
+from sightx_cli.train.random_states import read_random_states, set_random_states
+from sightx_cli.train.state import Session
+
+MODEL, OPTIMIZER, BEST = "model.", "optimizer.", "best."
+"""What the names of tensors begin with, by what they belong to."""
+PROBABILITIES = "probabilities"
+FACTS = "facts"
+
+
+class Keeper:
+    """Keeps points of one fit: the head's solution, then every epoch. `point` is the one to go on from."""
+
+    def __init__(self, session: Session, journal: Journal, factor: float) -> None:
+        self.session, self.journal, self.factor = session, journal, factor
+        self.point: Point | None = None
+        self.state: State | None = None
+        self._number = 0
+        self._best: tuple[str, int, str] = ("", -1, "")
+        self._is_full = False
+
+    def keep_solved(self, title: str) -> None:
+        """Keep the fit before its first stage."""
+        self._keep(-1, title, 0, 0, True, None, {})
+
+    def keep_epoch(self, stage: int, judge: Judge, is_last: bool) -> None:
+        """Keep the epoch that the judge has just judged."""
+        facts = {"stale": judge.stale, "awaits": judge.awaits, "passes": judge.dls.train.passes}
+        self._keep(stage, judge.stage, judge.learn.epoch + 1, judge.epochs, is_last, judge.learn, facts)
+
+    def _keep(
+        self,
+        stage: int,
+        title: str,
+        epoch: int,
+        epochs: int,
+        is_last: bool,
+        learner: Learner | None,
+        facts: Mapping[str, Any],
+    ) -> None:
+        session, folder = self.session, self.journal.checkpoint
+        self._number += 1
+        tensors = {MODEL + name: tensor for name, tensor in list_trained(session, stage)}
+        tensors |= read_random_states(learner.dls if learner is not None else None)
+        scalars: list[dict[str, Any]] = []
+        if learner is not None and not is_last:
+            for number, parameter in enumerate(_list_parameters(learner)):
+                kept = learner.opt.state[parameter]
+                scalars.append({name: value for name, value in kept.items() if not isinstance(value, Tensor)})
+                tensors |= {f"{OPTIMIZER}{number}.{k}": v for k, v in kept.items() if isinstance(v, Tensor)}
+        about = {
+            **facts,
+            "optimizer": scalars,
+            "factor": self.factor,
+            "history": session.history,
+            "seconds": {**session.seconds, **self._measure_stage(learner, title)},
+        }
+        try:
+            state = f"epoch-{self._number}.safetensors"
+            checksums = {state: write_tensors(folder / state, tensors, about)}
+            best = self._keep_best(stage, checksums)
+            point = Point(self._number, stage, title, epoch, epochs, is_last, state, best, checksums)
+            self.journal.keep(point)
+        except OSError as error:  # training goes on all the same: the disk may have room again later
+            if not self._is_full:
+                session.listener.warn(
+                    f"the run's journal cannot be written ({error.strerror}): after a crash it goes on from "
+                    f"{self._say_kept()}"
+                )
+            self._is_full = True
+            remove_others(folder, self.journal.points)  # what was written of this one only takes room
+        else:
+            self._is_full = False
+
+    def _measure_stage(self, learner: Learner | None, title: str) -> dict[str, float]:
+        """Return the seconds of the stage that runs: the session has them only when it has ended."""
+        rows = [float(row["seconds"]) for row in self.session.history if row["stage"] == title]
+        return {f"stage {title}": sum(rows)} if learner is not None else {}
+
+    def _say_kept(self) -> str:
+        kept = self.journal.points
+        return kept[-1].describe() if kept else "its start"
+
+    def _keep_best(self, stage: int, checksums: dict[str, int]) -> str:
+        """Keep the best epoch's weights if they are new; adds the checksum of their file, and returns its name."""
+        best = self.session.best
+        *kept, name = self._best
+        if kept == [best.stage, best.epoch]:
+            known = next((point.checksums for point in self.journal.points[::-1] if name in point.checksums), None)
+            if known is not None or not name:
+                checksums |= {name: known[name]} if known is not None else {}
+                return name
+        if not best.figures:
+            return ""
+        name = f"best-{self._number}.safetensors"
+        changed = {one for one, _ in list_trained(self.session, stage)}
+        tensors = {BEST + one: tensor for one, tensor in best.weights.items() if one in changed}
+        if best.probabilities is not None:
+            tensors[PROBABILITIES] = torch.from_numpy(best.probabilities)
+        about = {
+            "stage": best.stage,
+            "epoch": best.epoch,
+            "figures": best.figures,
+            "backbone_trained": best.backbone_trained,
+        }
+        checksums[name] = write_tensors(self.journal.checkpoint / name, tensors, about)
+        self._best = (best.stage, best.epoch, name)
+        return name
+
+    def go_on(self) -> Point | None:
+        """Bring the session to where the journal's newest whole point was; None where there is no point yet."""
+        session, folder = self.session, self.journal.checkpoint
+        told = self.journal.points
+        point = self.journal.find_point()
+        if point is None:
+            if told:
+                session.listener.warn("the journal's files are damaged: training starts again")
+            return None
+        if point != told[-1]:
+            session.listener.warn(f"the newest files of the journal are damaged: going on from {point.describe()}")
+        self.state = State(*read_tensors(folder / point.state))
+        self.point, self._number, self.factor = point, point.number, self.state.facts["factor"]
+        session.history[:] = self.state.facts["history"]
+        session.seconds.update(self.state.facts["seconds"])
+        if point.best:
+            self._restore_best(folder / point.best, point.best)
+        load_changed(session.model, self.state.select(MODEL))
+        for number in range(point.stage + (1 if point.is_last else 0)):
+            session.note_trained(build_stage_groups(session.backbone, session.head, session.recipe.stage[number]))
+        return point
+
+    def _restore_best(self, path: Path, name: str) -> None:
+        best, (tensors, facts) = self.session.best, read_tensors(path)
+        plain = {key: tensor.detach().cpu().clone() for key, tensor in self.session.model.state_dict().items()}
+        changed = {key.removeprefix(BEST): tensor for key, tensor in tensors.items() if key.startswith(BEST)}
+        best.stage, best.epoch, best.figures = facts["stage"], facts["epoch"], facts["figures"]
+        best.weights = plain | changed
+        best.backbone_trained = facts["backbone_trained"]
+        if PROBABILITIES in tensors:
+            best.probabilities = tensors[PROBABILITIES].numpy()
+        self._best = (best.stage, best.epoch, name)
+
+
+@dataclass(frozen=True)
+class StageKeeper:
+    """Keeps the epochs of one stage of the recipe, by its number."""
+
+    keeper: Keeper
+    stage: int
+
+    def keep(self, judge: Judge, is_last: bool) -> None:
+        """Keep the epoch that the judge has just judged."""
+        self.keeper.keep_epoch(self.stage, judge, is_last)
+
+    def spent_seconds(self) -> float:
+        """Return the seconds that earlier processes spent on this stage."""
+        title = self.keeper.session.recipe.stage[self.stage].title
+        return self.keeper.session.seconds.get(f"stage {title}", 0.0) if self._find_point() else 0.0
+
+    def restore(self, judge: Judge) -> list[Callback]:
+        """Return the callbacks that bring a learner to the point to go on from, where it lies within this stage."""
+        point, state = self._find_point(), self.keeper.state
+        if point is None or state is None:
+            return []
+        judge.first = point.epoch
+        return [Restoring(state, judge, self.keeper.session.model), Skipping(judge.first)]
+
+    def _find_point(self) -> Point | None:
+        point = self.keeper.point
+        return point if point is not None and point.stage == self.stage and not point.is_last else None
+
+
+class State:
+    """A point's state as read: its tensors and facts."""
+
+    def __init__(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        self.tensors, self.facts = tensors, facts
+
+    def select(self, prefix: str) -> dict[str, Tensor]:
+        """Return the tensors whose names begin so, without that beginning."""
+        return {name.removeprefix(prefix): one for name, one in self.tensors.items() if name.startswith(prefix)}
+
+
+class Restoring(Callback):
+    """Puts a stage's state back when its first epoch to train begins: weights, optimizer, random states."""
+
+    order = 3  # before groups that join in this epoch do
+
+    def __init__(self, state: State, judge: Judge, model: nn.Module) -> None:
+        self.state, self.judge, self.whole = state, judge, model
+
+    def before_epoch(self) -> None:
+        """Restore, once."""
+        if self.learn.epoch != self.judge.first:
+            return
+        facts = self.state.facts
+        load_changed(self.whole, self.state.select(MODEL))
+        tensors = self.state.select(OPTIMIZER)
+        for number, parameter in enumerate(_list_parameters(self.learn)):
+            kept = self.learn.opt.state[parameter]
+            kept.update(facts["optimizer"][number])
+            for name, tensor in tensors.items():
+                if name.partition(".")[0] == str(number):
+                    kept[name.partition(".")[2]] = torch.empty_like(parameter).copy_(tensor)
+        self.judge.stale, self.judge.awaits, self.judge.joined = facts["stale"], facts["awaits"], ""
+        self.dls.train.passes = facts["passes"]
+        set_random_states(self.state.tensors, self.dls)
+
+
+class Skipping(Callback):
+    """Passes over the epochs that an earlier process trained; groups that joined in them have joined by now."""
+
+    order = 50  # after groups join, before the judge
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+
+    def before_epoch(self) -> None:
+        """Pass over the epoch."""
+        if self.learn.epoch < self.first:
+            raise CancelEpochException
+
+
+def list_trained(session: Session, stage: int) -> Iterator[tuple[str, Tensor]]:
+    """Yield what may differ from the network as it is built, by name: after this stage of the recipe, and those before.
+
+    That is the head, the parameters of all parts trained so far, and, where BatchNorm learns, all statistics.
+    """
+    trained = {
+        id(parameter)
+        for one in session.recipe.stage[: stage + 1]
+        for group in build_stage_groups(session.backbone, session.head, one)
+        if group.trained
+        for parameter in group.parameters
+    }
+    parameters = dict(session.model.named_parameters())
+    head = {id(tensor) for tensor in session.head.state_dict(keep_vars=True).values()}
+    for name, tensor in session.model.state_dict(keep_vars=True).items():
+        is_statistic = name not in parameters and session.norms_train()
+        if id(tensor) in trained or id(tensor) in head or is_statistic:
+            yield name, tensor.detach()
+
+
+def load_changed(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Load some of a model's weights; all others stay."""
+    unknown = model.load_state_dict(dict(tensors), strict=False).unexpected_keys
+    if unknown:
+        raise ValueError(f"the journal has weights that this network lacks: {unknown[:3]}")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> int:
+    """Write tensors and facts as one safetensors file; returns its checksum. Raises OSError."""
+    text = json.dumps(facts, default=lambda value: value.tolist())
+    return write_point_file(path, lambda aside: save_tensors(aside, tensors, {FACTS: text}))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `write_tensors` wrote."""
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()[FACTS])  # noqa: SIM118
+
+
+def _list_parameters(learner: Learner) -> list[nn.Parameter]:
+    return [parameter for group in learner.opt.param_lists for parameter in group]
