@@ -105,7 +105,9 @@ def _say_next(summary: RunSummary, version: str | None, command: str | None) -> 
         return write_resume(summary.run), f"goes on with it{more}"
     if summary.state == ENDED_EARLY:
         return predict, "labels new images with its best epoch so far"
-    by = f"sightx {version} alone can go on with it" if version else "nothing can go on with it: its journal is damaged"
+    by = (
+        f"version {version} alone can go on with it" if version else "nothing can go on with it: its journal is damaged"
+    )
     return command or shlex.join(["sightx", "runs", "delete", near]), by
 
 

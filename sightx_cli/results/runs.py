@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sightx_cli.errors import quote
 from sightx_cli.results.fit import BestEpoch
 from sightx_cli.results.json_form import to_object
 
@@ -84,7 +84,7 @@ class RunListing:
 
     def suggest(self) -> tuple[str, str]:
         """Give the command to type next, and why."""
-        folder = "" if self.folder == Path("runs") else f" {shlex.quote(str(self.folder))}"
+        folder = "" if self.folder == Path("runs") else f" {quote(self.folder)}"
         clean = f"sightx runs clean{folder}"
         if any(one.state == UNFINISHED for one in self.runs):
             return "sightx fit --resume RUN", f"goes on with one; {clean} removes what is unfinished"
@@ -143,7 +143,7 @@ class RemovalItem:
 
     path: Path
     what: str
-    """In a word or more: finished, unfinished at head, epoch 2 of 8."""
+    """In a word or more: finished, unfinished at stage: head, epoch 2 of 8."""
     bytes_on_disk: int
     others: tuple[str, ...] = ()
     """What lies in it that no fit made."""

@@ -82,7 +82,7 @@ def test_a_list_says_the_state_of_each_run_the_newest_first() -> None:
         ("early", "interrupted", True),
         ("whole", "finished", False),
     ]
-    assert [one.reached for one in listing.runs] == ["head, epoch 2 of 2", "solved head", ""]
+    assert [one.reached for one in listing.runs] == ["stage: head, epoch 2 of 2", "solved head", ""]
     assert {one.recipe for one in listing.runs} == {"natural-small"}
     assert {sum(one.images.values()) for one in listing.runs} == {72}
     assert listing.leftovers == ()
@@ -244,7 +244,7 @@ def test_a_run_begun_by_another_version_says_so() -> None:
         facts = json.loads(file.read_text())["journal"] | {"sightx": "0.0.1", "format": 0, "points": [{"odd": 1}]}
         file.write_text(json.dumps({"checksum": zlib.crc32(json.dumps(facts, indent=1).encode()), "journal": facts}))
     shown = show_run("half")
-    assert "sightx 0.0.1 alone can go on with it" in shown.next_why
+    assert "version 0.0.1 alone can go on with it" in shown.next_why
     assert shown.summary.reached == ""
 
 
@@ -306,7 +306,7 @@ def test_nothing_is_deleted_where_the_answer_is_no() -> None:
     assert list_names() == before
     assert not list(Path("runs").rglob(".lock"))
     assert asked[0].command == "sightx runs delete runs/whole runs/half --yes"
-    assert [item.what for item in asked[0].items] == ["finished", "unfinished at head, epoch 2 of 2"]
+    assert [item.what for item in asked[0].items] == ["finished", "unfinished at stage: head, epoch 2 of 2"]
     assert asked[0].items[0].others == ("notes.txt",)
 
 

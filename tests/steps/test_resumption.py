@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import resource
@@ -115,6 +116,9 @@ def stop(rows: int, **how: Any) -> Path:
 def read_run(folder: Path) -> dict[str, Any]:
     """All of a run that a second run of the same must have too: no seconds, and nothing of the machine."""
     found: dict[str, Any] = {name: (folder / name).read_bytes() for name in SAME}
+    plan = json.loads(found["plan.json"])
+    plan.pop("command")  # it names the run's own folder
+    found["plan.json"] = plan
     return found | {"history": pd.read_csv(folder / "history.csv").drop(columns="seconds").to_csv()}
 
 
