@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sightx_cli import runs
 from sightx_cli.errors import RunError, UsageError, quote
+from sightx_cli.filesystem import check_ordinary
 from sightx_cli.model.bare_recipe import build_audited_recipe
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.recipe.files import list_files
@@ -86,12 +87,14 @@ def _find_run(run: Path | None) -> Path:
 
 def _audit_run(folder: Path, listener: Listener) -> AuditResult:
     """Audit what a run trained, by its own weights."""
-    from sightx_cli.bundle.facts import load_facts
+    from sightx_cli.bundle.facts import check_bundled, load_facts
 
     recipe, facts = load_recipe(folder / runs.RECIPE), load_facts(folder)
+    check_bundled(folder, facts, runs.BUNDLE_WEIGHTS)
     try:
+        check_ordinary(folder / runs.FINGERPRINT)
         images = int(json.loads((folder / runs.FINGERPRINT).read_text(encoding="utf-8"))["parts"]["train"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(f"{folder / runs.FINGERPRINT}: cannot be read", "name another run, or fit again") from error
     _import_networks(listener)
     from sightx_cli.model.audit import audit_classifier

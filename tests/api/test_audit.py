@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 import sightx_cli
 from sightx_cli.api.audit import audit, compare_backbones
-from sightx_cli.errors import ModelError, RecipeError, RunError, UsageError
+from sightx_cli.errors import ModelError, RecipeError, RunError, SightXError, UsageError
 from sightx_cli.results.audit import AuditResult
 from sightx_cli.results.fit import FitResult
 
@@ -261,3 +263,15 @@ def test_a_comparison_of_nothing_or_of_unknown_names_is_refused(
 ) -> None:
     with pytest.raises(error, match=found):
         compare_backbones(names)
+
+
+@pytest.mark.parametrize("name", ["recipe.toml", "fingerprint.json", "bundle/bundle.json"])
+def test_a_run_with_a_pipe_for_a_file_is_refused_and_never_waited_for(
+    digits_run: FitResult, tmp_path: Path, name: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(digits_run.run, run)
+    (run / name).unlink()
+    os.mkfifo(run / name)
+    with pytest.raises(SightXError, match=name.rpartition("/")[2]):
+        audit(run)
