@@ -234,7 +234,11 @@ def name_latest(folder: Path, within: Path = RUNS) -> None:
         aside.symlink_to(near, target_is_directory=True)
     except OSError:
         aside.write_text(str(target), encoding="utf-8")
-    aside.replace(latest)
+    try:
+        aside.replace(latest)
+    except PermissionError:  # Windows replaces no link to a folder
+        latest.unlink()
+        aside.replace(latest)
 
 
 def read_latest(within: Path = RUNS) -> Path | None:

@@ -15,6 +15,7 @@ from sightx_cli.console.numbers import format_bytes, format_count, format_figure
 from sightx_cli.console.output import open_console, print_table, to_line
 from sightx_cli.metrics.registry import ACCURACY, METRICS
 from sightx_cli.results.fit import VALIDATED
+from sightx_cli.startup.termination import INTERRUPTED, TERMINATED
 
 if TYPE_CHECKING:
     from sightx_cli.metrics.fold_intervals import FoldFigures
@@ -34,7 +35,10 @@ def show_fit(result: FitResult) -> None:
     console = open_console(stderr=False)
     images, task = result.images, load_task({"kind": result.task, "classes": result.classes})
     took = format_seconds(result.seconds["total"])
-    done = f"stopped by you after {took}, best epoch kept" if result.interrupted else f"done in {took}"
+    done = f"done in {took}"
+    if result.stopped:
+        by_you = result.stopped in (INTERRUPTED, TERMINATED)
+        done = f"{'stopped by you' if by_you else 'ended early'} after {took}, best epoch kept"
     console.print()
     console.print(
         Text(done, "bold green").append(

@@ -222,8 +222,9 @@ def open_journal(folder: Path) -> tuple[Journal, str]:
     try:
         facts, said = read_journal(folder)
         if facts["format"] != FORMAT_VERSION or facts["sightx"] != VERSION:
+            form = f" with journals of format {facts['format']}" * (facts["format"] != FORMAT_VERSION)
             raise RunError(
-                f"--resume {folder}: was begun by sightx {facts['sightx']}, this is {VERSION}",
+                f"--resume {folder}: was begun by sightx {facts['sightx']}{form}, this is {VERSION}",
                 "go on with that version, or start again",
             )
         for aside in (*folder.glob(".[0-9]*-*"), *(folder / runs.CHECKPOINT).glob(".*")):

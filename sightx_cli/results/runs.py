@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightx_cli.errors import quote
 from sightx_cli.results.fit import BestEpoch
 from sightx_cli.results.json_form import to_object
 
@@ -84,8 +84,8 @@ class RunListing:
 
     def suggest(self) -> tuple[str, str]:
         """Give the command to type next, and why."""
-        folder = "" if self.folder == Path("runs") else f" {quote(self.folder)}"
-        clean = f"sightx runs clean{folder}"
+        words = ["sightx", "runs", "clean", *([] if self.folder == Path("runs") else [str(self.folder)])]
+        clean = shlex.join(words)
         if any(one.state == UNFINISHED for one in self.runs):
             return "sightx fit --resume RUN", f"goes on with one; {clean} removes what is unfinished"
         if self.leftovers:

@@ -70,7 +70,8 @@ def conclude(trained: Trained, journal: Journal, listener: Relay) -> FitResult:
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
-        journal.remove()
+        if not trained.stopped:  # else the journal can go on from where it was stopped
+            journal.remove()
         return result
 
 
