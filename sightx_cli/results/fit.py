@@ -85,8 +85,6 @@ class FitResult:
     unreadable: tuple[str, ...] = ()
     """One line per image that was left out: its name and why."""
     warnings: tuple[str, ...] = ()
-    interrupted: bool = False
-    """Whether the training ended early; the run is then that of the best epoch until there, and can go on."""
     stopped: str = ""
     """What ended it: interrupted (Ctrl-C), terminated (SIGTERM), or the fault in words; empty if nothing did."""
     leaks: Leaks | None = None
@@ -95,6 +93,11 @@ class FitResult:
     """What the probe measured and chose before training; None where it did not run."""
     cross_validation: FoldFigures | None = None
     """The figures of the linear head over the folds; None where there are none."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the training ended early; the run is then that of the best epoch until there, and can go on."""
+        return bool(self.stopped)
 
     @property
     def metrics(self) -> Mapping[str, float | None]:

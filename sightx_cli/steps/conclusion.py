@@ -101,7 +101,6 @@ def write_result(trained: Trained, folder: Path, destination: Path, listener: Re
         if kept
         else UNKEPT,
         unreadable=tuple(f"{item.image} {item.error}" for item in preparation.unreadable),
-        interrupted=bool(trained.stopped),
         stopped=trained.stopped,
         best=BestEpoch(session.best.stage, session.best.epoch, session.metric),
         probe=preparation.probed,

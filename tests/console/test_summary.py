@@ -117,8 +117,13 @@ def test_leaks_are_repeated_at_the_end(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_an_interrupted_fit_says_that_its_best_epoch_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
-    show_fit(build_fit(interrupted=True))
+    show_fit(build_fit(stopped="terminated"))
     assert "stopped by you after 12.3 s, best epoch kept" in capsys.readouterr().out
+
+
+def test_a_fit_that_a_fault_ended_is_not_said_to_be_stopped_by_the_user(capsys: pytest.CaptureFixture[str]) -> None:
+    show_fit(build_fit(stopped="the memory of the GPU ran out while training"))
+    assert "ended early after 12.3 s, best epoch kept" in capsys.readouterr().out
 
 
 def test_the_finder_shows_a_curve_and_its_rates(capsys: pytest.CaptureFixture[str]) -> None:
