@@ -254,7 +254,11 @@ def find_run(model: str | Path | None) -> Path:
     latest = RUNS / LATEST
     if model is None and not latest.exists():
         found = f"{latest} points to a run that is gone" if latest.is_symlink() else f"no run yet: there is no {latest}"
-        raise RunError(f"{found} in {Path.cwd()}", "sightx fit DATA makes one, or give the folder of a run elsewhere")
+        begun = [one for one in list_runs() if is_unfinished(one)]
+        hint = "sightx fit DATA makes one, or give the folder of a run elsewhere"
+        if begun:
+            hint = f"{shlex.join(['sightx', 'fit', '--resume', str(begun[-1])])} goes on with an unfinished one"
+        raise RunError(f"{found} in {Path.cwd()}", hint)
     model = Path(model or latest)
     if model.name == LATEST and model.is_file():  # where links are not allowed
         model = read_latest(model.parent) or model

@@ -264,3 +264,11 @@ def test_without_out_a_picture_lies_under_runs_by_time_and_command(home: Path) -
     picture = runs.choose_picture("probe", None, False)
     assert picture.parent == home / "runs"
     assert re.fullmatch(r"\d{8}-\d{6}-probe\.png", picture.name)
+
+
+def test_without_a_whole_run_the_unfinished_one_is_named(home: Path) -> None:
+    (home / "runs" / "half").mkdir(parents=True)
+    (home / "runs" / "half" / "journal.json").write_text("{}")
+    with pytest.raises(RunError, match="no run yet") as raised:
+        runs.find_run(None)
+    assert raised.value.hint == "sightx fit --resume runs/half goes on with an unfinished one"
