@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -136,5 +136,13 @@ def describe_environment(session: Session) -> dict[str, Any]:
         "threads": measure_threads().total,
         "device": str(session.device),
         "weights": {"origin": session.weights.origin, "digest": session.weights.digest},
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: find_version(name) for name in PACKAGES},
     }
+
+
+def find_version(package: str) -> str | None:
+    """Return the installed version of a package; None where it is used without being installed, as from a checkout."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -16,7 +16,8 @@ from sightx_cli.recipe.catalog import find_recipe
 from sightx_cli.recipe.plan import ORIGINS
 from sightx_cli.recipe.recipe import load_recipe, recipe_to_table
 from sightx_cli.results.fit import BestEpoch
-from sightx_cli.steps.run_files import scale_recipe
+from sightx_cli.steps.run_files import find_version, scale_recipe
+from sightx_cli.version import VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -175,3 +176,8 @@ def test_the_weights_are_those_of_the_whole_classifier(digits_run: FitResult) ->
         names = set(file.keys())
         assert file.get_tensor("1.2.weight").shape[0] == 3
     assert {"0.network.conv_stem.weight", "0.network.bn1.running_mean", "1.0.mean", "1.2.bias"} <= names
+
+
+def test_a_package_that_is_not_installed_has_no_version() -> None:
+    assert find_version("sightx-cli") == VERSION
+    assert find_version("no-such-package-of-ours") is None
