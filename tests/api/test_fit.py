@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import tempfile
@@ -443,3 +444,22 @@ def test_what_the_network_cannot_do_is_said_before_its_missing_weights(
     backbone = "resnet18" if setting.startswith("stage") else "test_nfnet"
     with pytest.raises(ModelError, match=said):
         fit(digits, recipe="natural-small", backbone=backbone, settings=(setting,))
+
+
+class RunOutOfMemory(Silent):
+    """Lets memory run out after the second epoch of a stage."""
+
+    def epoch(self, row: Mapping[str, float | int | str]) -> None:
+        if row["epoch"] == 2:
+            raise MemoryError
+
+
+def test_memory_that_runs_out_while_training_is_named_and_leaves_the_run_of_the_best_epoch(
+    fit_small: Callable[..., FitResult], digits: Path
+) -> None:
+    result = fit_small("stage.0.epochs=3", listener=RunOutOfMemory())
+    assert re.search(r"the memory of .* ran out while training; add --set training\.batch=\d+", result.stopped)
+    assert result.interrupted
+    right, total = count_right(result.run, digits, "valid", 16)
+    assert right / total == result.metrics["accuracy"]
+    assert fit(resume=result.run).stopped == ""
