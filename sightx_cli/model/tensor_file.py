@@ -23,6 +23,6 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, 
     try:
         save_file(plain, path, dict(facts) if facts else None)
     except SafetensorError as error:
-        number = re.search(r"os error (\d+)", str(error))
+        number = re.search(r"(?:os error|code:) (\d+)", str(error))  # before version 0.6 the second
         raise OSError(int(number[1]) if number else errno.EIO, str(error), str(path)) from error
     path.chmod(mode)
