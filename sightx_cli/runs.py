@@ -12,13 +12,12 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
 from sightx_cli.errors import RunError, UsageError, quote
-from sightx_cli.filesystem import LOCK, FolderLock, exchange_folders, is_locked
+from sightx_cli.filesystem import LOCK, exchange_folders, is_locked
 
 RUNS = Path("runs")
 INSPECTIONS = Path("inspections")
@@ -61,8 +60,7 @@ def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
     if out == (RUNS / LATEST).absolute() and not out.exists():
         raise RunError(f"--out {out}: this name is reserved for the newest run", "choose another folder")
     if out.is_dir() and not overwrite and is_unfinished(out):
-        command = shlex.join(["sightx", "fit", "--resume", str(out)])
-        raise RunError(f"--out {out}: contains an unfinished run", f"{command} goes on; --overwrite starts over")
+        raise RunError(f"--out {out}: contains an unfinished run", f"{write_resume(out)} goes on, --overwrite begins")
     if out.exists() and not overwrite:
         raise RunError(f"--out {out}: exists already", "choose another folder, or add --overwrite to replace it")
     if out.is_dir() and is_locked(out):
@@ -169,39 +167,6 @@ def _name_replaced(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}-replaced")
 
 
-@dataclass
-class RunInMaking:
-    """An unfinished run: the folder to fill, and its destination."""
-
-    partial: Path
-    folder: Path
-
-
-@contextlib.contextmanager
-def making_run(folder: Path, overwrite: bool = False) -> Iterator[RunInMaking]:
-    """Yield a folder to fill; it becomes the run when the block succeeds and is removed when it fails.
-
-    Without `overwrite`, a run that appeared there in the meantime is not touched: this one gets a numbered name.
-    """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = find_free(folder.with_name(f".{folder.name}-{os.getpid()}"))
-        partial.mkdir()
-        lock = FolderLock(partial)
-        lock.take()
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be written ({error.strerror})", "choose another place with --out") from error
-    making = RunInMaking(partial, folder)
-    try:
-        yield making
-        lock.release()
-        folder = making.folder = folder if overwrite else find_free(folder)
-        replace_run(partial, folder)
-    finally:
-        lock.release()
-        shutil.rmtree(partial, ignore_errors=True)
-
-
 def is_run(folder: Path) -> bool:
     """Tell whether a folder is a run, finished or not. One that cannot be read is none.
 
@@ -257,7 +222,7 @@ def find_run(model: str | Path | None) -> Path:
         begun = [one for one in list_runs() if is_unfinished(one)]
         hint = "sightx fit DATA makes one, or give the folder of a run elsewhere"
         if begun:
-            hint = f"{shlex.join(['sightx', 'fit', '--resume', str(begun[-1])])} goes on with an unfinished one"
+            hint = f"{write_resume(begun[-1])} goes on with an unfinished one"
         raise RunError(f"{found} in {Path.cwd()}", hint)
     model = Path(model or latest)
     if model.name == LATEST and model.is_file():  # where links are not allowed
@@ -267,13 +232,18 @@ def find_run(model: str | Path | None) -> Path:
     if not folder.is_dir():
         raise RunError(f"{model}: no such run folder", "give the run folder printed by sightx fit")
     if is_unfinished(folder):
-        command = shlex.join(["sightx", "fit", "--resume", str(folder)])
-        raise RunError(f"{folder}: this run is unfinished", f"{command} goes on with it")
+        raise RunError(f"{folder}: this run is unfinished", f"{write_resume(folder)} goes on with it")
     if not (folder / BUNDLE / BUNDLE_FACTS).is_file():
         raise RunError(
             f"{folder}: contains no {BUNDLE}/{BUNDLE_FACTS}, so it is not a finished run", "give a folder made by fit"
         )
     return folder.resolve()
+
+
+def write_resume(folder: Path) -> str:
+    """Write the command that goes on with a run."""
+    near = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    return shlex.join(["sightx", "fit", "--resume", str(near)])
 
 
 def write_file(path: Path, write: Callable[[Path], object]) -> None:

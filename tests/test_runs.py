@@ -12,6 +12,7 @@ import pytest
 
 from sightx_cli import runs
 from sightx_cli.errors import RunError, UsageError
+from sightx_cli.report.hidden_folder import making_folder
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +99,7 @@ def test_a_run_cannot_be_named_latest(home: Path) -> None:
 
 def test_a_run_appears_whole_and_can_be_read_by_others(home: Path) -> None:
     folder = home / "deep" / "run"
-    with runs.making_run(folder) as making:
+    with making_folder(folder) as making:
         (making.partial / "plan.json").write_text("{}")
         assert not folder.exists()
     assert list_names(folder) == ["plan.json"]
@@ -109,7 +110,7 @@ def test_a_run_appears_whole_and_can_be_read_by_others(home: Path) -> None:
 @pytest.mark.parametrize("error", [OSError("full"), KeyboardInterrupt()])
 def test_a_run_that_fails_leaves_nothing(home: Path, error: BaseException) -> None:
     def fail() -> None:
-        with runs.making_run(home / "runs" / "run") as making:
+        with making_folder(home / "runs" / "run") as making:
             (making.partial / "plan.json").write_text("{}")
             raise error
 
@@ -120,7 +121,7 @@ def test_a_run_that_fails_leaves_nothing(home: Path, error: BaseException) -> No
 
 def test_a_run_replaces_another_whole(home: Path) -> None:
     old = make_run(home / "run")
-    with runs.making_run(old, overwrite=True) as making:
+    with making_folder(old, overwrite=True) as making:
         (making.partial / "new.txt").write_text("new")
         assert (old / "plan.json").exists(), "the old run stays until the new one is whole"
     assert list_names(old) == ["new.txt"]
@@ -128,7 +129,7 @@ def test_a_run_replaces_another_whole(home: Path) -> None:
 
 
 def test_a_run_that_was_made_meanwhile_under_the_same_name_is_not_lost(home: Path) -> None:
-    with runs.making_run(home / "run") as making:
+    with making_folder(home / "run") as making:
         make_run(home / "run")  # two fits that began in the same second
         (making.partial / "new.txt").write_text("new")
     assert making.folder == home / "run-2"
@@ -152,14 +153,14 @@ def test_a_replaced_run_whose_removal_is_killed_is_never_taken_for_whole(
 
 def test_a_failed_run_leaves_the_one_it_was_to_replace(home: Path) -> None:
     old = make_run(home / "run")
-    with pytest.raises(ValueError, match="no"), runs.making_run(old, overwrite=True):
+    with pytest.raises(ValueError, match="no"), making_folder(old, overwrite=True):
         raise ValueError("no")
     assert list_names(old) == ["bundle", "plan.json"]
 
 
 def test_a_place_that_cannot_be_written_is_refused_with_its_name(home: Path) -> None:
     (home / "file").write_text("")
-    with pytest.raises(RunError, match=r"file/run: cannot be written"), runs.making_run(home / "file" / "run"):
+    with pytest.raises(RunError, match=r"file/run: cannot be written"), making_folder(home / "file" / "run"):
         pass
 
 

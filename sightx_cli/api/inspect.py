@@ -19,6 +19,7 @@ from sightx_cli.progress import Listener, Silent
 from sightx_cli.quality.analysis import analyse
 from sightx_cli.quality.fix_list import choose_rows, write_rows
 from sightx_cli.quality.inspection import advise_recipe, gather_findings
+from sightx_cli.report.hidden_folder import making_folder
 from sightx_cli.results.inspect import InspectResult
 from sightx_cli.steps.random_state import keeping_random_state
 
@@ -72,7 +73,7 @@ def inspect(
     left_out = sum(row.action == LEAVE_OUT for row in rows)
     from sightx_cli.report.inspection_files import write_inspection
 
-    with runs.making_run(folder, overwrite) as making:
+    with making_folder(folder, overwrite) as making:
         result = replace(result, folder=folder, fix=fix, left_out=left_out)
         write_inspection(result, fingerprint, frame, making.partial, _name(str(source)))
         seconds = {"read": read - began, "analyse": analysed - read, "write": time.perf_counter() - analysed}

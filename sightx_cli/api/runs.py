@@ -29,7 +29,7 @@ from sightx_cli.results.runs import (
     RunListing,
     RunSummary,
 )
-from sightx_cli.steps.resumption import write_command, write_resume
+from sightx_cli.steps.resumption import write_command
 from sightx_cli.version import VERSION
 
 LIST = "sightx runs list shows the runs that there are"
@@ -102,7 +102,7 @@ def _say_next(summary: RunSummary, version: str | None, command: str | None) -> 
         return "", ""
     if version == VERSION:
         more = f"; {predict} uses its best epoch so far" if summary.state == ENDED_EARLY else ""
-        return write_resume(summary.run), f"goes on with it{more}"
+        return runs.write_resume(summary.run), f"goes on with it{more}"
     if summary.state == ENDED_EARLY:
         return predict, "labels new images with its best epoch so far"
     by = (

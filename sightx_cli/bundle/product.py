@@ -30,7 +30,7 @@ class Exporter(Protocol):
     """One format of a trained model."""
 
     name: str
-    """As `--format` and the registry have it."""
+    """Its name in the registry."""
     files: tuple[str, ...]
     """The names of what it writes."""
 

@@ -222,7 +222,7 @@ class FeatureStore:
     ) -> Iterator[ShardWriter]:
         """Write one shard; it appears complete if the block succeeds, and leaves nothing if it fails."""
         parent = self.folder / "outputs" / prefix / view
-        self.make_room(len(digests) * sum(column.row_bytes for column in columns.values()))
+        self.evict_oldest(len(digests) * sum(column.row_bytes for column in columns.values()))
         with ShardWriter.writing(parent, digests, columns, what) as writer:
             yield writer
 
@@ -243,7 +243,7 @@ class FeatureStore:
             return zlib.decompress(shard.arrays[TEXT][0].tobytes()).decode()
         return None
 
-    def make_room(self, needed_bytes: int) -> None:
+    def evict_oldest(self, needed_bytes: int) -> None:
         """Remove the shards and graphs least recently used until this many more bytes fit the budget."""
         units = [(last_used(folder), measure_folder(folder), folder) for folder in list_shards(self.folder / "outputs")]
         units += [(last_changed(graph), measure_graph(graph), graph) for graph in list_graphs(self.graphs)]

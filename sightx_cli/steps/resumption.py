@@ -39,7 +39,7 @@ def keeping_journal(options: Options, listener: Listener) -> Iterator[tuple[Jour
             listener.warn(f"stopped when the run was whole: {journal.folder}")
         elif not is_own or kept != before or (is_stopped and journal.has_decisions):
             reached = f"up to {kept[-1].describe()} is kept" if kept else "nothing is trained yet"
-            listener.warn(f"stopped: {reached}; {write_resume(journal.folder)} goes on")
+            listener.warn(f"stopped: {reached}; {runs.write_resume(journal.folder)} goes on")
             journal.close()
         else:
             journal.remove()
@@ -161,7 +161,7 @@ def mention_unfinished(options: Options, listener: Listener) -> None:
         with contextlib.suppress(RunError):  # its journal is damaged: nothing to go on with
             facts, _ = read_journal(folder)
             if {name: value for name, value in facts["options"].items() if not _may_change(name)} == mine:
-                listener.note(f"{folder} is an unfinished run of this fit: {write_resume(folder)} goes on with it")
+                listener.note(f"{folder} is an unfinished run of this fit: {runs.write_resume(folder)} goes on with it")
 
 
 def sweep_runs(listener: Listener) -> None:
@@ -185,12 +185,6 @@ def sweep_runs(listener: Listener) -> None:
         shutil.rmtree(hidden, ignore_errors=True)
     if swept:
         listener.note(f"removed {swept} unfinished {'run' if swept == 1 else 'runs'} in which nothing was trained")
-
-
-def write_resume(folder: Path) -> str:
-    """Write the command that goes on with a run."""
-    near = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    return shlex.join(["sightx", "fit", "--resume", str(near)])
 
 
 def write_command(recorded: Mapping[str, Any]) -> str:

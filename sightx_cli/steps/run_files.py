@@ -136,11 +136,11 @@ def describe_environment(session: Session) -> dict[str, Any]:
         "threads": measure_threads().total,
         "device": str(session.device),
         "weights": {"origin": session.weights.origin, "digest": session.weights.digest},
-        "packages": {name: find_version(name) for name in PACKAGES},
+        "packages": {name: read_package_version(name) for name in PACKAGES},
     }
 
 
-def find_version(package: str) -> str | None:
+def read_package_version(package: str) -> str | None:
     """Return the installed version of a package; None where it is used without being installed, as from a checkout."""
     try:
         return version(package)

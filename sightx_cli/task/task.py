@@ -1,7 +1,7 @@
 """What every kind of label defines: targets, loss, activation, decisions, figures, columns and words.
 
-Training, solving, measuring and writing all ask the task. So a new kind of label is one new file beside this one,
-registered in `task.kinds`.
+Training, solving, measuring and writing all ask the task: to them a new kind of label is one new file beside this one,
+registered in `task.kinds`. The metrics' answers, the manifest and `inspect` still take one label for each image.
 """
 
 from __future__ import annotations

@@ -244,9 +244,9 @@ def test_graphs_count_against_the_budget_and_go_when_they_are_the_oldest(tmp_pat
     shard = keep(store, name_images(10))
     os.utime(shard / "shard.json", (5000, 5000))
     store = FeatureStore(tmp_path, budget_bytes=sum(entry.bytes_on_disk for entry in store.list_entries()))
-    store.make_room(1)
+    store.evict_oldest(1)
     assert [file.exists() for file in (old, old.with_suffix(".bin"), new, shard)] == [False, False, True, True]
-    store.make_room(store.budget_bytes - 10_000)
+    store.evict_oldest(store.budget_bytes - 10_000)
     assert [file.exists() for file in (new, shard)] == [True, False]
 
 
@@ -256,7 +256,7 @@ def test_a_graph_that_a_killed_process_left_half_written_goes_after_an_hour(stor
     left.write_text("half")
     young.write_text("half")
     os.utime(left, (1000, 1000))
-    store.make_room(0)
+    store.evict_oldest(0)
     assert [file.name for file in sorted(store.graphs.iterdir())] == [".456-young.bin", "whole.bin", "whole.xml"]
 
 

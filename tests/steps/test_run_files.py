@@ -16,7 +16,7 @@ from sightx_cli.recipe.catalog import find_recipe
 from sightx_cli.recipe.plan import ORIGINS
 from sightx_cli.recipe.recipe import load_recipe, recipe_to_table
 from sightx_cli.results.fit import BestEpoch
-from sightx_cli.steps.run_files import find_version, scale_recipe
+from sightx_cli.steps.run_files import read_package_version, scale_recipe
 from sightx_cli.version import VERSION
 
 if TYPE_CHECKING:
@@ -179,5 +179,5 @@ def test_the_weights_are_those_of_the_whole_classifier(digits_run: FitResult) ->
 
 
 def test_a_package_that_is_not_installed_has_no_version() -> None:
-    assert find_version("sightx-cli") == VERSION
-    assert find_version("no-such-package-of-ours") is None
+    assert read_package_version("sightx-cli") == VERSION
+    assert read_package_version("no-such-package-of-ours") is None

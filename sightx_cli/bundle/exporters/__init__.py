@@ -1,4 +1,4 @@
-"""The formats of a trained model: a new one is a module here and a line in EXPORTERS.
+"""The formats of a trained model: a new one is a module here, and a line in EXPORTERS or, for every bundle, in BUNDLED.
 
 What is written is held against the bundle's own answers (`bundle.parity`) before anyone gets it.
 """
@@ -14,5 +14,5 @@ from sightx_cli.bundle.product import Exporter
 BUNDLED: tuple[Exporter, ...] = (SafetensorsWeights(), OpenVinoGraph())
 """What every bundle holds: the weights, and the graph that predicts."""
 
-EXPORTERS: Mapping[str, Exporter] = {exporter.name: exporter for exporter in BUNDLED}
+EXPORTERS: Mapping[str, Exporter] = {exporter.name: exporter for exporter in (*BUNDLED,)}
 """All formats by name."""
