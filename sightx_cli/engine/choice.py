@@ -117,4 +117,5 @@ def try_to_convert(
             raise
         # OpenVINO's converter raises all kinds of errors, depending on the network; torch runs them all.
         lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")] or [type(error).__name__]
-        return None, next((line for line in lines if line.startswith("No conversion rule")), lines[0])[:120]
+        telling = (line for line in lines if line.startswith("No conversion rule") or "::" in line.partition(" ")[0])
+        return None, next(telling, lines[0])[:120]
