@@ -195,9 +195,11 @@ def begin_journal(folder: Path, options: Mapping[str, Any], replaces: Path | Non
         raise RunError(f"{folder}: cannot be written ({error.strerror})", ELSEWHERE) from error
     try:
         journal.begin()
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C and SIGTERM too: an empty folder would be in the way of the next fit
         journal.remove()
-        raise RunError(f"{folder}: cannot be written ({error.strerror})", ELSEWHERE) from error
+        if isinstance(error, OSError):
+            raise RunError(f"{folder}: cannot be written ({error.strerror})", ELSEWHERE) from error
+        raise
     return journal
 
 

@@ -297,3 +297,13 @@ def test_what_the_journal_holds_is_plain_json(journal: Journal) -> None:
     found = json.loads((journal.folder / "journal.json").read_text())
     assert found["journal"]["options"] == {"source": "scans", "seed": 3}
     assert not [path for path in journal.folder.rglob("*") if path.suffix in (".pkl", ".pth", ".pt")]
+
+
+def test_a_run_that_is_interrupted_as_it_begins_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(lock: FolderLock) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FolderLock, "take", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        begin_journal(tmp_path / "run", {})
+    assert list(tmp_path.iterdir()) == []
