@@ -10,7 +10,7 @@ import pytest
 
 from sightx_cli import runs
 from sightx_cli.errors import RunError
-from sightx_cli.filesystem import is_locked
+from sightx_cli.filesystem import FolderLock, is_locked
 from sightx_cli.journal.journal import PREVIOUS, Journal, begin_journal, open_journal, read_journal
 from sightx_cli.journal.points import Point, write_point_file
 
