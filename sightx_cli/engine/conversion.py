@@ -14,6 +14,7 @@ from torch import nn
 from sightx_cli.engine.graph_files import seal_graph
 from sightx_cli.engine.openvino_forward import load_core
 from sightx_cli.startup.openvino_parts import openvino
+from sightx_cli.startup.termination import holding_interrupts
 
 # isort: split
 from openvino import Layout, PartialShape, Type
@@ -37,7 +38,7 @@ def convert_module(
     `mean` and `std` are those of the weights, on the 0…1 scale. Raises whatever OpenVINO raises if it fails.
     """
     module.eval()
-    with torch.no_grad():
+    with holding_interrupts(), torch.no_grad():
         # torch's own check would run and trace everything once more. What a cut gives is checked by `model.stages`,
         # the product by `steps.evaluation`.
         example = torch.zeros(2, 3, size_px, size_px)

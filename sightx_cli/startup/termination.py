@@ -40,5 +40,33 @@ def heeding_termination() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+@contextmanager
+def holding_interrupts() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the end of the block, where they are raised as ever.
+
+    For calls of C++ that run Python within: OpenVINO turns what is raised there into an error of its own, and the
+    interrupt would be lost. In another thread than the first, nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: came.append((number, frame)))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, signal.SIG_DFL if handler is None else handler)
+        for number, frame in came[:1]:
+            handler = before[signal.Signals(number)]
+            if callable(handler):
+                handler(number, frame)
+            else:
+                signal.raise_signal(number)
+
+
 def _raise_terminated(*_: int | FrameType | None) -> NoReturn:
     raise Terminated
