@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import time
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from sightx_cli.data.pixels import PlainViews
 from sightx_cli.engine.choice import EngineChoice, build_forward
 from sightx_cli.engine.interface import EXACT, FEATURES, Forward, Precision
 from sightx_cli.features.addresses import digest_key
-from sightx_cli.features.extraction import Features, Lookup, compute_features, extract_features, find_features
+from sightx_cli.features.extraction import Features, Lookup, extract_features, find_features
 from sightx_cli.features.sample import Sample
 from sightx_cli.features.shards import Column
 from sightx_cli.features.store import FeatureStore
@@ -183,14 +182,6 @@ class FrozenPrefix:
         )
         self.store.tell(self._listener)
         return features
-
-    def compute_exactly(self, sample: Sample, view: View) -> NDArray[np.float32]:
-        """Return the whole backbone's features (N, F) of a few images in a view, cached if there is room for them."""
-        lookup = self.find(sample.paths, sample.digests, view)
-        if self.store.has_room(lookup.needed_bytes, lookup.found_bytes):
-            with contextlib.suppress(OSError):  # the disk is full after all: they are computed once more in memory
-                return self.extract(lookup, view, "exact features").take().astype(np.float32)
-        return compute_features(self.build_forward(), view, sample.paths, sample.digests).take()
 
     def build_forward(self, precision: Precision = EXACT) -> Forward:
         """Convert and compile the prefix, once for each precision."""

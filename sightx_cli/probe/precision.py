@@ -71,13 +71,11 @@ def settle_precision(
     listener: Listener,
     store: FeatureStore | None = None,
     prefix: str = "",
-    keep_exact: Callable[[Sample], NDArray[np.float32]] | None = None,
 ) -> EngineChoice:
     """Return the engine with the precision in which the training images are computed, and why.
 
     `build` compiles the frozen network (output `features`) in a precision; `views` is how many views are read;
-    in `store` a check of this frozen network, whose address is `prefix`, is found again; `keep_exact` computes the
-    exact features of images in this view where they can be kept for the training that follows.
+    in `store` a check of this frozen network, whose address is `prefix`, is found again.
     """
     if engine.half is None:
         return replace(engine, precision_why="this device has no faster half precision")
@@ -90,7 +88,7 @@ def settle_precision(
     what = {"half": engine.half, "prefix": prefix, "view": view.key, "digests": digests, "seed": seed}
     address = digest_key({**what, "targets": checked.targets.tolist()})
     known = store.find_text(address) if store is not None else None
-    check = HalfCheck(**json.loads(known)) if known else check_half(engine.half, build, view, checked, task, keep_exact)
+    check = HalfCheck(**json.loads(known)) if known else check_half(engine.half, build, view, checked, task)
     if store is not None and check is not None and not known:
         store.keep_text(address, json.dumps(asdict(check)), f"what {engine.half} changes")
     if check is None:
@@ -105,7 +103,6 @@ def check_half(
     view: View,
     checked: Sample,
     task: Task,
-    keep_exact: Callable[[Sample], NDArray[np.float32]] | None = None,
 ) -> HalfCheck | None:
     """Compare half precision with float32 on the images to check; None where they are too few to judge."""
     strata, targets = task.find_strata(checked.targets), checked.targets
@@ -116,7 +113,7 @@ def check_half(
     def compute(precision: Precision) -> NDArray[np.float32]:
         return compute_features(build(precision), view, checked.paths, checked.digests).take()
 
-    exact = compute(EXACT) if keep_exact is None else keep_exact(checked)
+    exact = compute(EXACT)
     try:
         rounded = compute(half)
     except RuntimeError as error:  # torch has no such operation in half precision

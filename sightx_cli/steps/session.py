@@ -86,20 +86,8 @@ def build_session(
     if store is not None and any(cuts):
         name, size_px = recipe.model.backbone, recipe.image.size_px
         frozen = FrozenPrefix(name, backbone, weights, cuts, size_px, store, engine, listener, pixels)
-        count, build, keep = len(train) * len(wanted), frozen.build_forward, frozen.compute_exactly
-        engine = settle_precision(
-            engine,
-            build,
-            wanted[0],
-            train,
-            task,
-            count,
-            seed,
-            listener,
-            store,
-            frozen.address,
-            lambda checked: keep(checked, wanted[0]),
-        )
+        count, build = len(train) * len(wanted), frozen.build_forward
+        engine = settle_precision(engine, build, wanted[0], train, task, count, seed, listener, store, frozen.address)
     elif engine.device != "cpu" or not has_depthwise(backbone):
         prefix = Prefix(backbone, [], features=True)
 
