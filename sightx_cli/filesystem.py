@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -208,3 +209,12 @@ def measure_folder(folder: Path) -> int:
             with suppress(OSError):
                 total += (Path(base) / name).lstat().st_size
     return total
+
+
+def read_checksum(path: Path) -> int:
+    """Return a file's CRC-32. Raises OSError."""
+    checksum = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            checksum = zlib.crc32(block, checksum)
+    return checksum

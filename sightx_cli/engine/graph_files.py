@@ -10,13 +10,15 @@ import re
 import zlib
 from pathlib import Path
 
+from sightx_cli.filesystem import read_checksum
+
 _SEAL = re.compile(rb"<!-- crc32 ([0-9a-f]{8}) ([0-9a-f]{8}) -->\n")
 _SEAL_BYTES = len(b"<!-- crc32 00000000 00000000 -->\n")
 
 
 def seal_graph(path: Path) -> None:
     """Add the checksums to a graph just saved as `path` (.xml) and .bin."""
-    seal = f"<!-- crc32 {zlib.crc32(path.read_bytes()):08x} {_checksum(path.with_suffix('.bin')):08x} -->\n"
+    seal = f"<!-- crc32 {zlib.crc32(path.read_bytes()):08x} {read_checksum(path.with_suffix('.bin')):08x} -->\n"
     with path.open("ab") as file:
         file.write(seal.encode())
 
@@ -25,17 +27,9 @@ def check_graph(path: Path) -> None:
     """Raise RuntimeError when a sealed graph is missing or not what was written."""
     try:
         text = path.read_bytes()
-        weights = _checksum(path.with_suffix(".bin"))
+        weights = read_checksum(path.with_suffix(".bin"))
     except OSError as error:
         raise RuntimeError(f"{path}: cannot be read ({error.strerror})") from error
     seal = _SEAL.fullmatch(text[-_SEAL_BYTES:])
     if seal is None or (int(seal[1], 16), int(seal[2], 16)) != (zlib.crc32(text[:-_SEAL_BYTES]), weights):
         raise RuntimeError(f"{path}: the checksum does not match")
-
-
-def _checksum(file: Path) -> int:
-    checksum = 0
-    with file.open("rb") as stream:
-        while chunk := stream.read(1 << 22):
-            checksum = zlib.crc32(chunk, checksum)
-    return checksum

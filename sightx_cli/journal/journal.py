@@ -18,16 +18,15 @@ from typing import Any
 
 from sightx_cli import runs
 from sightx_cli.errors import RunError
-from sightx_cli.filesystem import FolderLock, flush_to_disk
-from sightx_cli.journal.points import Point, read_checksum, remove_others, write_point_file
+from sightx_cli.filesystem import FolderLock, flush_to_disk, read_checksum
+from sightx_cli.journal.points import Point, remove_others, write_point_file
 from sightx_cli.version import VERSION
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 POINTS_KEPT = 2
 """The newest point and, should its files turn out damaged, the one before."""
 PREVIOUS = "journal-previous.json"
 DECISIONS = "decisions.json"
-IMAGES = "images.csv"
 RESULT = "result"
 ELSEWHERE = "choose another place with --out"
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sightx_cli import runs
-from sightx_cli.filesystem import flush_to_disk
+from sightx_cli.filesystem import flush_to_disk, read_checksum
 from sightx_cli.recipe.stage_titles import describe_stage
 
 
@@ -64,15 +63,6 @@ def write_point_file(path: Path, write: Callable[[Path], object]) -> int:
 
     runs.write_file(path, write_through)
     flush_to_disk(path.parent)
-    return checksum
-
-
-def read_checksum(path: Path) -> int:
-    """Return a file's CRC-32. Raises OSError."""
-    checksum = 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            checksum = zlib.crc32(block, checksum)
     return checksum
 
 

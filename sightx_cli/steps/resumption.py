@@ -83,8 +83,8 @@ def go_on_with_run(options: Options, listener: Listener) -> tuple[Journal, Optio
     """
     assert options.resume is not None
     folder = options.resume
-    if folder.name == runs.LATEST and folder.is_file():  # where links are not allowed
-        folder = Path(folder.read_text(encoding="utf-8").strip())
+    if folder.name == runs.LATEST:  # a text file where links are not allowed
+        folder = runs.read_latest(folder.parent) or folder
     journal, said = open_journal(folder.resolve())
     if said:
         listener.warn(said)

@@ -29,6 +29,8 @@ class Best:
     probabilities: NDArray[np.float32] | None = None
     """(N, C), of the valid part at the best epoch, in its order."""
     weights: dict[str, Tensor] = field(default_factory=dict)
+    times: int = 0
+    """How often an epoch was the best so far: it tells this one from others, as stages may have the same title."""
     backbone_trains: bool = False
     """Whether the current stage, or one before it, trains the backbone; set by the caller that runs the stages."""
     backbone_trained: bool = False
@@ -53,6 +55,7 @@ class Best:
             figures=figures,
             probabilities=probabilities,
             weights=weights,
+            times=self.times + 1,
             backbone_trained=self.backbone_trains,
         )
         return True

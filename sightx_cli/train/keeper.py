@@ -39,7 +39,8 @@ class Keeper:
         self.point: Point | None = None
         self.state: State | None = None
         self._number = 0
-        self._best: tuple[str, int, str] = ("", -1, "")
+        self._best = (0, "")
+        """Which best epoch was kept last (`Best.times`), and the name of its file."""
         self._is_full = False
 
     def keep_solved(self, title: str) -> None:
@@ -107,8 +108,8 @@ class Keeper:
     def _keep_best(self, stage: int, checksums: dict[str, int]) -> str:
         """Keep the best epoch's weights if they are new; adds the checksum of their file, and returns its name."""
         best = self.session.best
-        *kept, name = self._best
-        if kept == [best.stage, best.epoch]:
+        times, name = self._best
+        if times == best.times:
             known = next((point.checksums for point in self.journal.points[::-1] if name in point.checksums), None)
             if known is not None or not name:
                 checksums |= {name: known[name]} if known is not None else {}
@@ -123,11 +124,12 @@ class Keeper:
         about = {
             "stage": best.stage,
             "epoch": best.epoch,
+            "times": best.times,
             "figures": best.figures,
             "backbone_trained": best.backbone_trained,
         }
         checksums[name] = write_tensors(self.journal.checkpoint / name, tensors, about)
-        self._best = (best.stage, best.epoch, name)
+        self._best = (best.times, name)
         return name
 
     def go_on(self) -> Point | None:
@@ -157,11 +159,11 @@ class Keeper:
         plain = {key: tensor.detach().cpu().clone() for key, tensor in self.session.model.state_dict().items()}
         changed = {key.removeprefix(BEST): tensor for key, tensor in tensors.items() if key.startswith(BEST)}
         best.stage, best.epoch, best.figures = facts["stage"], facts["epoch"], facts["figures"]
-        best.weights = plain | changed
+        best.weights, best.times = plain | changed, facts["times"]
         best.backbone_trained = facts["backbone_trained"]
         if PROBABILITIES in tensors:
             best.probabilities = tensors[PROBABILITIES].numpy()
-        self._best = (best.stage, best.epoch, name)
+        self._best = (best.times, name)
 
 
 @dataclass(frozen=True)
@@ -174,11 +176,6 @@ class StageKeeper:
     def keep(self, judge: Judge, is_last: bool) -> None:
         """Keep the epoch that the judge has just judged."""
         self.keeper.keep_epoch(self.stage, judge, is_last)
-
-    def spent_seconds(self) -> float:
-        """Return the seconds that earlier processes spent on this stage."""
-        title = self.keeper.session.recipe.stage[self.stage].title
-        return self.keeper.session.seconds.get(f"stage {title}", 0.0) if self._find_point() else 0.0
 
     def restore(self, judge: Judge) -> list[Callback]:
         """Return the callbacks that bring a learner to the point to go on from, where it lies within this stage."""

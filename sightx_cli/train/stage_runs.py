@@ -29,7 +29,8 @@ def run_stage(
     `rate_factor` scales the stage's rates (`--rate`). `keeper` keeps every epoch in the run's journal, and goes on with
     a stage that an earlier process began. Raises TrainingError when the loss is no longer finite.
     """
-    before = keeper.spent_seconds() if keeper is not None else 0.0
+    name = f"stage {stage.title}"
+    before = session.seconds.get(name, 0.0)  # of an earlier stage of this title, or of an earlier process
     began = time.perf_counter()
     with keeping_memory(), building_learner(session, stage) as (learner, groups):
         rates = [rate_factor * rate for rate in stage_rates(stage, groups)]
@@ -51,7 +52,7 @@ def run_stage(
         finally:
             session.listener.finish(judge.work)
             session.best.restore(session.model)
-            session.seconds[f"stage {stage.title}"] = before + time.perf_counter() - began
+            session.seconds[name] = before + time.perf_counter() - began
 
 
 def fit_stage(

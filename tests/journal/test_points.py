@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sightx_cli.journal.points import Point, read_checksum, remove_others, write_point_file
+from sightx_cli.filesystem import read_checksum
+from sightx_cli.journal.points import Point, remove_others, write_point_file
 
 
 def write_point(folder: Path, number: int, epochs: int = 3) -> Point:

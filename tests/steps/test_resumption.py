@@ -127,6 +127,8 @@ def find_differences(one: Path, other: Path) -> list[str]:
     return [name for name, content in first.items() if content != second[name]]
 
 
+ONE_EPOCH = '{train="head",epochs=1,rate=1e-2}'
+
 KINDS: dict[str, dict[str, Any]] = {
     "head, then a stage": {},
     "groups that join": {"settings": [JOINING]},
@@ -140,6 +142,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "settings": ['stage=[{train="scratch",epochs=3,rate=1e-3}]', 'model.weights="scratch"'],
         "weights": None,
     },
+    "stages of one title": {"settings": ["model.head.hidden=[8]", f"stage=[{','.join(4 * [ONE_EPOCH])}]"]},
     "folds": {"folds": 3},
     "flat, smoothing": {"settings": [HEAD_AND_MORE, 'training.schedule="flat"', "training.label_smoothing=0.1"]},
     "cosine": {"settings": [HEAD_AND_MORE, 'training.schedule="cosine"', "training.warmup_epochs=1"]},
