@@ -28,6 +28,12 @@ KINDS = {
 ROOM_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What the system says where a disk, a quota or a file's allowance is full."""
 
+BUSY_ERRNOS = {errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK, errno.EDEADLK}
+"""What the system says of a file that another process has locked; anything else means that this disk has no locks."""
+
+UNKNOWN_ERRNOS = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF}
+"""What network disks say that cannot flush a folder."""
+
 LOCK = ".lock"
 """The file by which a folder is locked."""
 
@@ -120,7 +126,7 @@ def is_locked(folder: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        return error.errno in (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
+        return error.errno in BUSY_ERRNOS
     return False
 
 
@@ -137,10 +143,11 @@ def _open_locked(path: Path, with_folder: bool = True) -> IO[str]:
         try:
             _lock(file)
         except OSError as error:
-            file.seek(0)
-            holder = file.read(20).strip()
-            file.close()
-            raise InUseError(holder) from error
+            if error.errno in BUSY_ERRNOS:
+                file.seek(0)
+                holder = file.read(20).strip()
+                file.close()
+                raise InUseError(holder) from error
         if _is_at(path, file):
             with suppress(OSError):  # on a full disk it cannot be told who has the lock
                 os.ftruncate(file.fileno(), 0)
@@ -157,7 +164,7 @@ def _is_at(path: Path, file: IO[str]) -> bool:
 
 
 def _lock(file: IO[str]) -> None:
-    """Lock a file without waiting; raises OSError where it is locked."""
+    """Lock a file without waiting; raises OSError where it is locked, or where its disk has no locks."""
     if os.name == "nt":
         import msvcrt
 
@@ -197,6 +204,9 @@ def flush_to_disk(path: Path) -> None:
     handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in UNKNOWN_ERRNOS:
+            raise
     finally:
         os.close(handle)
 

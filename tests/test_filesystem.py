@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import socket
@@ -188,3 +189,32 @@ def test_files_and_folders_are_flushed_and_what_is_missing_is_an_error(tmp_path:
     flush_to_disk(tmp_path)
     with pytest.raises(FileNotFoundError):
         flush_to_disk(tmp_path / "missing")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="fcntl and the flushing of folders are those of other systems")
+def test_a_disk_without_locks_and_flushes_is_worked_on_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))  # as some network disks do
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(os, "fsync", refuse)
+    lock = FolderLock(tmp_path)
+    assert lock.take()
+    assert not is_locked(tmp_path)
+    with locking(tmp_path / "table.lock"):
+        flush_to_disk(tmp_path)
+    lock.release()
+    assert not (tmp_path / LOCK).exists()
+
+
+def test_a_disk_that_fails_to_flush_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        flush_to_disk(tmp_path)
