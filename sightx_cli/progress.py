@@ -11,6 +11,27 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
+@dataclass(frozen=True)
+class Notice:
+    """Something left out, cut, assumed or found, in words that say what to type to change it.
+
+    Whatever is done with the user's files or labels without being asked for is one of these: at the terminal, in
+    `notices` of the JSON, and in `plan.json`.
+    """
+
+    kind: str
+    """What it is about, in a word or two joined by hyphens: the same kind for the same thing everywhere."""
+    text: str
+    count: int = 0
+    """Of how many files, rows or classes it tells; 0 where there is nothing to count."""
+    warns: bool = False
+    """Whether the user should act on it, or the figures may mislead: then it is shown even with --quiet."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON contract of one of `notices`."""
+        return {"kind": self.kind, "count": self.count, "text": self.text}
+
+
 class Listener(Protocol):
     """What a workflow reports while it works. Every method returns immediately and never raises."""
 
@@ -19,6 +40,9 @@ class Listener(Protocol):
 
     def warn(self, text: str) -> None:
         """Print one line that the user should act on (always shown)."""
+
+    def notice(self, notice: Notice) -> None:
+        """Tell what was left out, cut, assumed or found: as a warning or a plain line, and in the result."""
 
     def show_plan(self, title: str, rows: Sequence[tuple[str, str, str]], sentence: str) -> None:
         """Show the plan before work starts: rows of (what, value, origin), and why in a sentence or more."""
@@ -45,6 +69,9 @@ class Silent:
     def warn(self, text: str) -> None:
         """Say nothing."""
 
+    def notice(self, notice: Notice) -> None:
+        """Say nothing."""
+
     def show_plan(self, title: str, rows: Sequence[tuple[str, str, str]], sentence: str) -> None:
         """Show nothing."""
 
@@ -67,6 +94,7 @@ class Recorder(Silent):
 
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     tasks: list[str] = field(default_factory=list)
     """The titles of the tasks that began."""
     plans: list[tuple[str, Sequence[tuple[str, str, str]], str]] = field(default_factory=list)
@@ -80,6 +108,11 @@ class Recorder(Silent):
         """Record the line."""
         self.warnings.append(text)
 
+    def notice(self, notice: Notice) -> None:
+        """Record it, and its words among the warnings or notes."""
+        self.notices.append(notice)
+        (self.warnings if notice.warns else self.notes).append(notice.text)
+
     def show_plan(self, title: str, rows: Sequence[tuple[str, str, str]], sentence: str) -> None:
         """Record the plan."""
         self.plans.append((title, rows, sentence))
@@ -90,16 +123,26 @@ class Recorder(Silent):
 
 
 class Relay:
-    """Passes everything on to a listener and remembers the warnings, which belong in a result too."""
+    """Passes everything on to a listener and remembers warnings and notices, which belong in a result too."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self.warnings: list[str] = []
+        self.notices: list[Notice] = []
 
     def warn(self, text: str) -> None:
         """Remember the line, and pass it on."""
         self.warnings.append(text)
         self._listener.warn(text)
+
+    def notice(self, notice: Notice) -> None:
+        """Remember it, once, and pass it on."""
+        if notice in self.notices:
+            return
+        self.notices.append(notice)
+        if notice.warns:
+            self.warnings.append(notice.text)
+        self._listener.notice(notice)
 
     def __getattr__(self, name: str) -> Any:
         """Give the listener's own method."""

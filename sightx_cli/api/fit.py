@@ -42,7 +42,7 @@ def fit(options: Options, listener: Listener) -> FitResult:
                 from sightx_cli.steps.recipe_probe import probe_recipe
 
                 preparation = probe_recipe(preparation, heard)
-            write_decisions(preparation, journal, heard.warnings)
+            write_decisions(preparation, journal, heard)
             if options.recipe == "auto" and options.out is None:
                 journal.rename(runs.choose_run_folder(preparation.recipe.name, None, False).name)
         image, training = preparation.recipe.image, preparation.recipe.training

@@ -15,7 +15,7 @@ from sightx_cli.errors import RunError, UsageError
 from sightx_cli.features.examination import examine_images
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.filesystem import check_place
-from sightx_cli.progress import Listener, Silent
+from sightx_cli.progress import Listener, Relay, Silent
 from sightx_cli.quality.analysis import analyse
 from sightx_cli.quality.fix_list import choose_rows, write_rows
 from sightx_cli.quality.inspection import advise_recipe, gather_findings
@@ -45,7 +45,7 @@ def inspect(
     Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
-    listener = listener or Silent()
+    listener = Relay(listener or Silent())
     if only not in (None, "shift"):
         raise UsageError(f"--only {only}: allowed is shift", "--only shift")
     if only and (out is not None or fix is not None):
@@ -57,10 +57,11 @@ def inspect(
         if path is not None:
             check_place(option, path)
     manifest = load_manifest(source)
-    for line in manifest.notes:
-        listener.warn(line)
+    for notice in manifest.notices:
+        listener.notice(notice)
     if folder is None:
-        return replace(advise_recipe(manifest, listener), seconds={"total": round(time.perf_counter() - began, 3)})
+        seconds = {"total": round(time.perf_counter() - began, 3)}
+        return replace(advise_recipe(manifest, listener), notices=tuple(listener.notices), seconds=seconds)
     store = FeatureStore()
     frame, examination, unreadable = examine_images(manifest.frame, store, listener)
     frame = assign_groups(frame, group_by)
@@ -74,7 +75,8 @@ def inspect(
     from sightx_cli.report.inspection_files import write_inspection
 
     with making_folder(folder, overwrite) as making:
-        result = replace(result, folder=folder, fix=fix, left_out=left_out)
+        noticed = tuple(listener.notices)
+        result = replace(result, folder=folder, fix=fix, left_out=left_out, notices=noticed)
         write_inspection(result, fingerprint, frame, making.partial, _name(str(source)))
         seconds = {"read": read - began, "analyse": analysed - read, "write": time.perf_counter() - analysed}
         seconds["total"] = time.perf_counter() - began

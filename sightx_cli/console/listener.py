@@ -14,6 +14,7 @@ from rich.text import Text
 from sightx_cli.console.epochs import EpochTable, describe_task
 from sightx_cli.console.numbers import format_figure, format_seconds
 from sightx_cli.console.output import open_console, to_line
+from sightx_cli.progress import Notice
 
 if TYPE_CHECKING:
     from sightx_cli.console.bars import Bars
@@ -80,6 +81,10 @@ class ConsoleListener:
     def warn(self, text: str) -> None:
         """Print one line that the user should act on (always shown)."""
         self._print(Text("warning: ", "bold yellow").append(to_line(text), "default"), wrap=True)
+
+    def notice(self, notice: Notice) -> None:
+        """Print what was left out, cut, assumed or found, as a warning where it is one."""
+        (self.warn if notice.warns else self.note)(notice.text)
 
     def show_plan(self, title: str, rows: Sequence[tuple[str, str, str]], sentence: str) -> None:
         """Show what will be done as a table of (what, value, origin), and why."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.tables import exists, read_table
 from sightx_cli.errors import DataError
+from sightx_cli.progress import Notice
 
 LEAVE_OUT = "leave out"
 """The value of the column `action` that excludes a row; without that column every row is excluded."""
@@ -46,9 +47,12 @@ def exclude_images(manifest: Manifest, table: Path) -> Exclusion:
     excluded = len(frame) - len(kept)
     if not len(kept):
         raise DataError(f"--exclude {table}: it leaves out all {len(frame):,} images", "remove rows from it")
-    notes = (*manifest.notes, f"left out {excluded:,} image{'s' * (excluded != 1)} listed in {table.name}")
+    text = f"left out {excluded:,} image{'s' * (excluded != 1)} listed in {table.name}"
+    notices = (*manifest.notices, Notice("excluded", text, excluded))
     unmatched = tuple(sorted(name for name, image in matched.items() if not image))
-    return Exclusion(replace(manifest, frame=kept, notes=notes if excluded else manifest.notes), excluded, unmatched)
+    return Exclusion(
+        replace(manifest, frame=kept, notices=notices if excluded else manifest.notices), excluded, unmatched
+    )
 
 
 def _find_image(name: str, root: Path, by_path: dict[str, str]) -> str:

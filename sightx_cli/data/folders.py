@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sightx_cli.data.readers import list_suffixes
 from sightx_cli.errors import DataError, quote
+from sightx_cli.progress import Notice
 
 _OTHER_IMAGES = frozenset(
     ".dcm .dicom .nii .nrrd .mha .mhd .jp2 .j2k .avif .heic .heif .svs .ndpi .czi .raw .dng .cr2 .nef .npy".split()  # noqa: SIM905
@@ -26,15 +27,17 @@ class Listing:
     other_images: Counter[str] = field(default_factory=Counter)
     misnamed: int = 0
 
-    def notes(self) -> tuple[str, ...]:
-        """What the user should know about the files that were left out, one line each."""
-        lines = []
+    def list_notices(self) -> tuple[Notice, ...]:
+        """Say what the user should know about the files that were left out."""
+        found = []
         if self.other_images:
             kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in self.other_images.most_common(4))
-            lines.append(f"left out files of unsupported formats: {kinds} (convert them to PNG, TIFF or JPEG)")
+            text = f"left out files of unsupported formats: {kinds} (convert them to PNG, TIFF or JPEG)"
+            found.append(Notice("other-files", text, self.other_images.total(), warns=True))
         if self.misnamed:
-            lines.append(f"left out {self.misnamed:,} files whose names are not valid UTF-8 (rename them)")
-        return tuple(lines)
+            text = f"left out {self.misnamed:,} files whose names are not valid UTF-8 (rename them)"
+            found.append(Notice("misnamed-files", text, self.misnamed, warns=True))
+        return tuple(found)
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sightx_cli.data.tables import check_columns, exists, locate_image, read_table, tidy_values
 from sightx_cli.errors import DataError
+from sightx_cli.progress import Notice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,8 +27,8 @@ SPLIT_NAMES = {
 _FILE = " file"  # a working column; a table's own columns never start with a blank
 
 
-def load_labelled_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Read a table of labelled images: image, path, label, split, group, then its other columns; and notes.
+def load_labelled_table(path: Path) -> tuple[pd.DataFrame, list[Notice]]:
+    """Read a table of labelled images: image, path, label, split, group, then its other columns; and notices.
 
     Raises: `DataError` for a file that is not a table, for empty or contradictory rows, or if no image exists.
     """
@@ -38,21 +39,23 @@ def load_labelled_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
         if name not in table.columns:
             table[name] = ""
     table["image"] = table["image"].str.strip()  # else verbatim: it names a file
-    notes: list[str] = []
+    notices: list[Notice] = []
     for name in table.columns.drop("image"):
         table[name], same = tidy_values(table[name].tolist(), name)
-        notes += [same] if same and name != "split" else []
+        notices += [Notice("same-names", same, warns=True)] if same and name != "split" else []
     _check_filled(table, path)
     unplaced = int((table["split"] == "").sum())
     table["split"] = _read_parts(table["split"], path)
     if unplaced and "train" in set(table["split"]):
-        notes.append(f"{unplaced:,} row{'s' * (unplaced != 1)} of {path.name} with an empty split: read as train")
+        text = f"{unplaced:,} row{'s' * (unplaced != 1)} of {path.name} with an empty split: read as train"
+        notices.append(Notice("unplaced-rows", text, unplaced, warns=True))
     rows = len(table)
     table["path"] = [locate_image(image, path.parent) for image in table["image"]]
     table[_FILE] = [os.path.normcase(os.path.normpath(file)) for file in table["path"]]
     table = table.drop_duplicates([_FILE, "label", "split", "group"])
     if len(table) < rows:
-        notes.append(f"ignored repeated rows of {path.name}: {rows - len(table):,}")
+        text = f"ignored repeated rows of {path.name}: {rows - len(table):,}"
+        notices.append(Notice("repeated-rows", text, rows - len(table), warns=True))
     _check_contradictions(table, path)
     missing = [not exists(file) for file in table["path"]]
     if all(missing):
@@ -62,7 +65,7 @@ def load_labelled_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
         )
     first = ["image", "path", "label", "split", "group"]
     others = [name for name in table.columns if name not in (*first, _FILE)]
-    return table[first + others], notes
+    return table[first + others], notices
 
 
 def _refuse_predictions(table: pd.DataFrame, path: Path) -> None:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.folders import (
-    natural_key,
-)
+from sightx_cli.data.folders import natural_key
+from sightx_cli.progress import Notice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +22,7 @@ class Manifest:
     `frame` has `image` (as given, with its folders relative to `root`), `path` (absolute), `label`, `split` ("",
     "train", "valid" or "test") and `group` ("" where none is set), all text, and whatever else a table brought.
     `kind` is folder, split-folders, table or demo; `classes` are in natural order; `has_order` says whether they
-    are grades; `notes` tell the user what was left out, one line each.
+    are grades; `notices` tell the user what was left out or assumed.
     """
 
     frame: pd.DataFrame
@@ -31,7 +30,12 @@ class Manifest:
     kind: str
     classes: tuple[str, ...]
     has_order: bool
-    notes: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The notices in words, one line each."""
+        return tuple(notice.text for notice in self.notices)
 
     @property
     def has_valid(self) -> bool:
@@ -44,10 +48,10 @@ class Manifest:
         return bool((self.frame["split"] == "test").any())
 
 
-def build_manifest(frame: pd.DataFrame, root: Path, kind: str, notes: Iterable[str] = ()) -> Manifest:
+def build_manifest(frame: pd.DataFrame, root: Path, kind: str, notices: Iterable[Notice] = ()) -> Manifest:
     """Bring a frame with image, path, label, split and group into a manifest: natural order, classes, their order."""
     classes = tuple(sorted(set(frame["label"]), key=natural_key))
-    return Manifest(frame.reset_index(drop=True), root, kind, classes, have_order(classes), tuple(notes))
+    return Manifest(frame.reset_index(drop=True), root, kind, classes, have_order(classes), tuple(notices))
 
 
 def have_order(classes: Sequence[str]) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 
+from sightx_cli.progress import Notice
 from sightx_cli.recipe.faults import is_within
 from sightx_cli.recipe.names import show_value
 from sightx_cli.recipe.recipe import Recipe
@@ -75,8 +76,8 @@ def build_plan(
     return Plan(recipe, recipe_origin, values, sentence, reason)
 
 
-def plan_to_json(plan: Plan) -> dict[str, Any]:
-    """Convert a plan to the contents of `plan.json`."""
+def plan_to_json(plan: Plan, notices: Iterable[Notice] = ()) -> dict[str, Any]:
+    """Convert a plan, and what was noticed before and after it was made, to the contents of `plan.json`."""
     return {
         "recipe": plan.recipe.name,
         "recipe_origin": plan.recipe_origin,
@@ -86,6 +87,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
             key: {"value": item.value, "origin": item.origin} | ({"evidence": item.evidence} if item.evidence else {})
             for key, item in plan.values.items()
         },
+        "notices": [notice.to_json() for notice in notices],
     }
 
 

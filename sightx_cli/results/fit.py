@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sightx_cli.progress import Notice
 from sightx_cli.results.json_form import to_object
 from sightx_cli.results.leaks import Leaks
 from sightx_cli.results.probe import ProbedChoices
@@ -85,6 +86,8 @@ class FitResult:
     unreadable: tuple[str, ...] = ()
     """One line per image that was left out: its name and why."""
     warnings: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    """All that was left out, cut, assumed or found on the way."""
     stopped: str = ""
     """What ended it: interrupted (Ctrl-C), terminated (SIGTERM), or the fault in words; empty if nothing did."""
     leaks: Leaks | None = None
@@ -130,6 +133,7 @@ class FitResult:
                 "best": self.best,
                 "unreadable": self.unreadable,
                 "warnings": self.warnings,
+                "notices": [notice.to_json() for notice in self.notices],
                 "interrupted": self.interrupted,
                 **({"stopped": self.stopped} if self.stopped else {}),
             }

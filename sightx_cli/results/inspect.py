@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sightx_cli.progress import Notice
 from sightx_cli.recipe.decision import Verdict
 from sightx_cli.results.findings import Finding
 from sightx_cli.results.json_form import to_object
@@ -163,6 +164,8 @@ class InspectResult:
     """The share of labels that the quick head agrees with; None if it could not be trained."""
     shortcuts: tuple[Shortcut, ...] = ()
     findings: tuple[Finding, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    """What `fit` would leave out, cut or assume."""
     folder: Path | None = None
     fix: Path | None = None
     left_out: int = 0
@@ -177,4 +180,6 @@ class InspectResult:
         ]
         leaks = copies + [{**vars(one), "kind": "group"} for one in self.groups]
         agreement = None if self.agreement is None else round(self.agreement, 4)
-        return to_object({**shown, **vars(self.advice), "leaks": leaks, "agreement": agreement})
+        notices = [notice.to_json() for notice in self.notices]
+        found = {**shown, **vars(self.advice), "leaks": leaks, "agreement": agreement, "notices": notices}
+        return to_object(found)

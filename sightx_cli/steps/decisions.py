@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from sightx_cli.data.splits import write_split
 from sightx_cli.errors import DataError
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.journal.journal import Journal
-from sightx_cli.progress import Relay
+from sightx_cli.progress import Notice, Relay
 from sightx_cli.recipe.decision import Choice
 from sightx_cli.recipe.plan import Plan, PlanValue, plan_to_json
 from sightx_cli.recipe.recipe import Recipe, recipe_to_toml
@@ -42,10 +43,10 @@ SAME = ("image", "label", "digest")
 """What must be the same of each image when the run goes on."""
 
 
-def write_decisions(preparation: Preparation, journal: Journal, warnings: Sequence[str]) -> None:
+def write_decisions(preparation: Preparation, journal: Journal, heard: Relay) -> None:
     """Write recipe, plan, split and fingerprint into the run, and all of it in one file to go on from.
 
-    `warnings` are those heard so far: they hold for the run that goes on too.
+    What was warned of and noticed so far (`heard`) holds for the run that goes on too.
     """
     from pydantic import TypeAdapter
 
@@ -57,6 +58,7 @@ def write_decisions(preparation: Preparation, journal: Journal, warnings: Sequen
     found = {
         "recipe": preparation.recipe.model_dump(exclude_unset=True),
         "plan": plan_to_json(preparation.plan),
+        "notices": [asdict(notice) for notice in heard.notices],
         "metric": preparation.metric,
         "task": preparation.task.to_json(),
         "folds": preparation.folds,
@@ -65,10 +67,10 @@ def write_decisions(preparation: Preparation, journal: Journal, warnings: Sequen
         "leaks": plain(Leaks, preparation.leaks),
         "probed": plain(ProbedChoices | None, preparation.probed),
         "images": images,
-        "warnings": list(warnings),
+        "warnings": heard.warnings,
     }
     (journal.folder / runs.RECIPE).write_text(recipe_to_toml(preparation.recipe), encoding="utf-8")
-    runs.write_json(journal.folder / runs.PLAN, plan_to_json(preparation.plan))
+    runs.write_json(journal.folder / runs.PLAN, plan_to_json(preparation.plan, heard.notices))
     runs.write_json(journal.folder / runs.FINGERPRINT, preparation.fingerprint.to_json())
     write_split(frame, journal.folder / runs.SPLIT)
     journal.keep_decisions(json.dumps(found, default=lambda value: value.tolist()))
@@ -91,6 +93,8 @@ def recall_preparation(journal: Journal, options: Options, listener: Relay) -> P
     with importing(NETWORKS, listener):
         checked = check_files(manifest.frame, listener, pixels=pixels)
     frame = recall_split(checked.frame, found["images"], options.source)
+    for notice in found["notices"]:
+        listener.notice(Notice(**notice))
     for line in found["warnings"]:
         if line not in listener.warnings:
             listener.warn(line)

@@ -60,7 +60,7 @@ def write_run(
     }
     plan = replace(preparation.plan, values={**preparation.plan.values, **found})
     command = write_command(record_options(preparation.options))
-    runs.write_json(folder / runs.PLAN, {**plan_to_json(plan), "command": command})
+    runs.write_json(folder / runs.PLAN, plan_to_json(plan, listener.notices) | {"command": command})
     runs.write_json(folder / runs.FINGERPRINT, preparation.fingerprint.to_json())
     write_split(preparation.frame, folder / runs.SPLIT)
     write_history(folder / runs.HISTORY, session.history)
@@ -79,7 +79,7 @@ def write_run(
         except Exception as error:  # of any kind: a model that is trained outweighs a picture of it
             listener.warn(f"{name} could not be made ({type(error).__name__}: {error}); the run is whole without it")
             (folder / name).unlink(missing_ok=True)
-    return replace(result, warnings=tuple(listener.warnings))
+    return replace(result, warnings=tuple(listener.warnings), notices=tuple(listener.notices))
 
 
 def describe_weights(weights: Weights, given: bool) -> dict[str, PlanValue]:

@@ -20,8 +20,9 @@ from sightx_cli.errors import RecipeError, UsageError, WeightsError
 from sightx_cli.progress import Recorder, Silent
 from sightx_cli.recipe.decision import choose_recipe
 from sightx_cli.results.fit import FitResult
+from sightx_cli.steps.fit_plan import resolve_recipe
 from sightx_cli.steps.options import Options
-from sightx_cli.steps.preparation import prepare, resolve_recipe
+from sightx_cli.steps.preparation import prepare
 
 MEAN, STD = (0.7, 0.5, 0.65), (0.2, 0.25, 0.2)
 SMALL = {"backbone": "test_resnet", "engine": "torch"}

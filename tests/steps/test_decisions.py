@@ -13,7 +13,7 @@ import pytest
 
 from sightx_cli.errors import DataError
 from sightx_cli.journal.journal import begin_journal
-from sightx_cli.progress import Recorder, Relay, Silent
+from sightx_cli.progress import Notice, Recorder, Relay, Silent
 from sightx_cli.recipe.catalog import find_recipe
 from sightx_cli.recipe.files import load_table
 from sightx_cli.recipe.plan import list_rows, plan_to_json
@@ -21,6 +21,8 @@ from sightx_cli.recipe.recipe import parse_recipe
 from sightx_cli.steps.decisions import recall_preparation, recall_split, write_decisions
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import Preparation, prepare
+
+NOTICED = Notice("loose-images", "left out 2 images", 2)
 
 IMAGES = {
     "image": ["a/1.png", "a/2.png", "b/1.png"],
@@ -40,7 +42,10 @@ def make_frame(**columns: list[str]) -> pd.DataFrame:
 
 def recall(preparation: Preparation, folder: Path, listener: Any) -> Preparation:
     journal = begin_journal(folder, {})
-    write_decisions(preparation, journal, ["heard before"])
+    before = Relay(Silent())
+    before.warn("heard before")
+    before.notice(NOTICED)
+    write_decisions(preparation, journal, before)
     try:
         return recall_preparation(journal, preparation.options, listener)
     finally:
@@ -55,6 +60,7 @@ def test_everything_decided_comes_back_as_it_was(digits: Path, tmp_path: Path, h
         warnings.simplefilter("error")  # nothing that other libraries say of it reaches the user
         again = recall(preparation, tmp_path / "run", heard)
     assert heard.warnings == ["heard before"]
+    assert heard.notices == [NOTICED]
     own = dict.fromkeys(("frame", "manifest", "seconds", "store", "pixels", "plan"))
     assert replace(again, **own) == replace(preparation, **own)  # type: ignore[arg-type]
     assert json.loads(json.dumps(plan_to_json(again.plan))) == json.loads(json.dumps(plan_to_json(preparation.plan)))
