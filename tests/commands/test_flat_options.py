@@ -60,7 +60,7 @@ def test_an_option_stands_on_the_command_lines_that_take_it_and_on_no_other(comm
     assert not typed.required
     assert typed.metavar == one.about.metavar or one.kinds[0] is bool
     if not one.is_argument:
-        assert typed.opts == [one.flag]
+        assert [*typed.opts, *typed.secondary_opts] == one.flag.split("/")
         assert (typed.help, typed.rich_help_panel) == (one.about.help, one.about.panel)
 
 
@@ -103,13 +103,14 @@ def test_every_option_is_read_into_its_field() -> None:
     line = "--recipe mine.toml --shift different --profile retina --backbone resnet18 --weights w.pth --rate 1e-3"
     line += " --weights-mean 0.5 --weights-std 0.2,0.3,0.2 --weights-prefix teacher --no-probe --folds 3"
     line += " --out r --overwrite --seed 3 --device cpu --group-by patient --engine torch --no-cache --set a=1"
-    line += " --exclude out.csv --resplit --allow-leaks --resume runs/a"
+    line += " --exclude out.csv --resplit --allow-leaks --resume runs/a --no-ordered"
     given = read(*line.split()).given()
     assert given == {
         "source": "scans",
         "recipe": "mine.toml",
         "shift": "different",
         "profile": "retina",
+        "ordered": False,
         "settings": ("a=1",),
         "rate": 0.001,
         "group_by": "patient",
@@ -137,6 +138,13 @@ def test_every_option_is_read_into_its_field() -> None:
 def test_a_flag_that_turns_off_is_on_where_it_is_not_typed() -> None:
     assert settle_flags({"cache": False, "resplit": False, "out": None}) == {"cache": True, "resplit": False}
     assert settle_flags({"cache": True, "resplit": True}) == {"cache": False, "resplit": True}
+
+
+@pytest.mark.parametrize(("typed", "value"), [((), None), (("--ordered",), True), (("--no-ordered",), False)])
+def test_a_flag_of_three_values_says_yes_or_no_and_nothing_where_it_is_not_typed(
+    typed: tuple[str, ...], value: bool | None
+) -> None:
+    assert read(*typed).ordered is value
 
 
 @pytest.mark.parametrize(
