@@ -222,7 +222,7 @@ def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[dict[str, A
     import pyarrow
     import pyarrow.parquet
 
-    text = ("image", "prediction", "error")
+    text = ("image", "prediction", "predictions", "error")
     schema = pyarrow.schema([(c, pyarrow.string() if c in text else pyarrow.float32()) for c in columns])
     source = iter(rows)
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:

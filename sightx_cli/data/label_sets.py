@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sightx_cli.data.folders import natural_key
+from sightx_cli.data.manifest import Manifest, build_manifest
+from sightx_cli.data.spellings import unify_spellings
 from sightx_cli.data.tables import tidy
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Notice
@@ -38,25 +40,39 @@ class LabelSets:
     notices: tuple[Notice, ...] = ()
 
 
-def read_label_sets(cells: Sequence[str], asked: bool | None = None) -> LabelSets:
-    """Read cells (N,), tidied, as sets of labels where they are, or where `asked` says so; an empty cell is none.
+def read_label_sets(cells: Sequence[str], asked: bool | None = None, what: str = "label") -> LabelSets:
+    """Read cells (N,) as sets of labels where they are, or where `asked` says so, each label in one spelling.
+
+    An empty cell is no label. `what` says what the cells are (see `unify_spellings`).
 
     Raises: `DataError` for names of which one contains `;` and another `|`.
     """
-    if asked is False:
-        return LabelSets(tuple(cells))
-    texts = {cell: _split(cell, MARKS) for cell in dict.fromkeys(cells) if cell}
+    texts = {cell: _split(cell, MARKS) for cell in dict.fromkeys(cells) if cell.strip()}
+    if asked and not any(len(names) > 1 for names in texts.values()):
+        texts = {cell: _split(cell, re.compile(OTHER_MARK)) for cell in texts}
+    spelled, same = _spell(texts, cells, what)
+    known = _find_sets(spelled)
     if asked:
-        if not any(len(names) > 1 for names in texts.values()):
-            texts = {cell: _split(cell, re.compile(OTHER_MARK)) for cell in texts}
-        return _join([texts.get(cell, ()) for cell in cells], "--multi-label: ")
-    known = _find_sets(texts)
-    if not _are_sets(texts, known):
-        return LabelSets(tuple(cells), "", tuple(_describe_whole(texts, known, cells)))
-    split = {cell: names if _is_split(names, known) else (cell,) for cell, names in texts.items()}
-    whole = {cell: names for cell, names in texts.items() if len(names) > 1 and split[cell] == (cell,)}
-    found = _join([split.get(cell, ()) for cell in cells], "")
-    return LabelSets(found.cells, found.separator, (*found.notices, *_describe_whole(whole, known, cells)))
+        found = _join([spelled.get(cell, ()) for cell in cells], "--multi-label: ")
+        return LabelSets(found.cells, found.separator, (*found.notices, *same))
+    if asked is False or not _are_sets(spelled, known):
+        labels, same = unify_spellings(cells, what)
+        said = [] if asked is False else _describe_whole(texts, spelled, known, cells)
+        return LabelSets(tuple(labels), "", (*said, *same))
+    whole = {cell: names for cell, names in texts.items() if not _is_split(spelled[cell], known)}
+    found = _join([(cell,) if cell in whole else spelled.get(cell, ()) for cell in cells], "")
+    said = _describe_whole(whole, spelled, known, cells)
+    return LabelSets(found.cells, found.separator, (*found.notices, *said, *same))
+
+
+def settle_label_sets(manifest: Manifest, asked: bool | None) -> Manifest:
+    """Read the labels of a manifest as sets where they are, as `read_label_sets` does for a table."""
+    labels = manifest.frame["label"].tolist()
+    found = read_label_sets(labels, asked)
+    if list(found.cells) == labels and not found.separator:
+        return replace(manifest, notices=(*manifest.notices, *found.notices))
+    frame = manifest.frame.assign(label=list(found.cells))
+    return build_manifest(frame, manifest.root, manifest.kind, (*manifest.notices, *found.notices), found.separator)
 
 
 def join_class_columns(rows: Sequence[Collection[str]], asked: bool | None = None) -> LabelSets:
@@ -78,6 +94,14 @@ def join_class_columns(rows: Sequence[Collection[str]], asked: bool | None = Non
 def _split(cell: str, marks: re.Pattern[str]) -> Names:
     """Split a cell into the names between marks, each once; a cell of marks alone is one name."""
     return tuple(dict.fromkeys(name for name in map(tidy, marks.split(cell)) if name)) or (cell,)
+
+
+def _spell(texts: Mapping[str, Names], cells: Sequence[str], what: str) -> tuple[dict[str, Names], list[Notice]]:
+    """Give every name in the cells one spelling; also what became the same by it."""
+    named = [name for cell in cells for name in texts.get(cell, ())]
+    unified, notices = unify_spellings(named, what)
+    spelling = dict(zip(named, unified, strict=True))
+    return {cell: tuple(dict.fromkeys(spelling[name] for name in names)) for cell, names in texts.items()}, notices
 
 
 def _find_sets(texts: Mapping[str, Names]) -> dict[str, set[frozenset[str]]]:
@@ -131,7 +155,10 @@ def _join(rows: Sequence[Names], said: str) -> LabelSets:
 
 
 def _describe_whole(
-    texts: Mapping[str, Names], known: Mapping[str, set[frozenset[str]]], cells: Sequence[str]
+    texts: Mapping[str, Names],
+    spelled: Mapping[str, Names],
+    known: Mapping[str, set[frozenset[str]]],
+    cells: Sequence[str],
 ) -> list[Notice]:
     """Say which cells are taken as one label though they contain a mark; a warning where parts are labels elsewhere."""
     marked = [cell for cell, names in texts.items() if len(names) > 1]
@@ -139,7 +166,7 @@ def _describe_whole(
     listed = [cell for cell, names in plain.items() if len(names) > 1 and all(name in texts for name in names)]
     notices = []
     for found, what, warns in (
-        (marked, "; or |", any(_is_split(texts[cell], known) for cell in marked)),
+        (marked, "; or |", any(_is_split(spelled[cell], known) for cell in marked)),
         (listed, "a comma between other labels", True),
     ):
         rows, others = sum(cell in found for cell in cells), len(found) - 1

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sightx_cli.data.label_sets import read_label_sets
 from sightx_cli.data.part_names import name_parts
 from sightx_cli.data.tables import check_columns, exists, locate_image, read_table, tidy_values
 from sightx_cli.errors import DataError
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
 _FILE = " file"  # a working column; a table's own columns never start with a blank
 
 
-def load_labelled_table(path: Path) -> tuple[pd.DataFrame, list[Notice]]:
+def load_labelled_table(path: Path, multi_label: bool | None = None) -> tuple[pd.DataFrame, list[Notice], str]:
     """Read a table of labelled images: image, path, label, split, group, then its other columns; and notices.
+
+    The third is what joins several labels of an image (see `Manifest`); "" where each has one.
 
     Raises: `DataError` for a file that is not a table, for empty or contradictory rows, or if no image exists.
     """
@@ -30,10 +34,13 @@ def load_labelled_table(path: Path) -> tuple[pd.DataFrame, list[Notice]]:
             table[name] = ""
     table["image"] = table["image"].str.strip()  # else verbatim: it names a file
     notices: list[Notice] = []
-    for name in table.columns.drop("image"):
+    sets = read_label_sets(table["label"].tolist(), multi_label)
+    table["label"] = list(sets.cells)
+    notices += sets.notices
+    for name in table.columns.drop(["image", "label"]):
         table[name], same = tidy_values(table[name].tolist(), name)
         notices += [Notice("same-names", same, warns=True)] if same and name != "split" else []
-    _check_filled(table, path)
+    _check_filled(table, path, ("image",) if sets.separator else ("image", "label"))
     unplaced = int((table["split"] == "").sum())
     table["split"] = _read_parts(table["split"], path)
     if unplaced and "train" in set(table["split"]):
@@ -55,7 +62,7 @@ def load_labelled_table(path: Path) -> tuple[pd.DataFrame, list[Notice]]:
         )
     first = ["image", "path", "label", "split", "group"]
     others = [name for name in table.columns if name not in (*first, _FILE)]
-    return table[first + others], notices
+    return table[first + others], notices, sets.separator
 
 
 def _refuse_predictions(table: pd.DataFrame, path: Path) -> None:
@@ -67,13 +74,14 @@ def _refuse_predictions(table: pd.DataFrame, path: Path) -> None:
         )
 
 
-def _check_filled(table: pd.DataFrame, path: Path) -> None:
-    for name in ("image", "label"):
+def _check_filled(table: pd.DataFrame, path: Path, names: Sequence[str]) -> None:
+    for name in names:
         lines = [str(place + 2) for place, value in enumerate(table[name]) if not value]  # line 1 is the header
         if lines:
             raise DataError(
                 f"{path}: {len(lines):,} rows have no {name} (line {', '.join(lines[:5] + ['…'] * (len(lines) > 5))})",
-                "fill them in, or delete the rows",
+                "fill them in, or delete the rows"
+                + ("; if these images have none of several labels, add --multi-label" if name == "label" else ""),
             )
 
 

@@ -8,28 +8,31 @@ from pathlib import Path
 from sightx_cli.data.class_folders import LAYOUT_HINT, load_class_folders
 from sightx_cli.data.demo import DEMO_PREFIX, load_demo
 from sightx_cli.data.folders import Listing, is_valid_text, list_images, mark_visited
+from sightx_cli.data.label_sets import settle_label_sets
 from sightx_cli.data.labelled_table import load_labelled_table
 from sightx_cli.data.manifest import Manifest, build_manifest
 from sightx_cli.data.tables import TABLE_SUFFIXES, is_table_name, locate_image, read_table
 from sightx_cli.errors import DataError, quote
 
 
-def load_manifest(source: str | Path) -> Manifest:
+def load_manifest(source: str | Path, multi_label: bool | None = None) -> Manifest:
     """Read the layout of a source: a folder, a table (CSV, TSV, Parquet) or `demo:solar`. No image is opened.
+
+    `multi_label` says whether an image may have several labels; None lets the labels tell.
 
     Raises: `DataError` for a missing path, an unknown layout, an empty folder, or a faulty table.
     """
     if isinstance(source, str) and source.startswith(DEMO_PREFIX):
-        return load_demo(source.removeprefix(DEMO_PREFIX))
+        return settle_label_sets(load_demo(source.removeprefix(DEMO_PREFIX)), multi_label)
     path = Path(source).expanduser()
     _check_exists(path)
     if not is_valid_text(str(path.absolute())):
         raise DataError(f"{path}: its path is not valid UTF-8 text", "rename that folder, and try again")
     if path.is_dir():
-        return load_class_folders(path.absolute())
+        return settle_label_sets(load_class_folders(path.absolute()), multi_label)
     if is_table_name(path):
-        table, notices = load_labelled_table(path.absolute())
-        return build_manifest(table, path.absolute().parent, "table", notices)
+        table, notices, separator = load_labelled_table(path.absolute(), multi_label)
+        return build_manifest(table, path.absolute().parent, "table", notices, separator)
     raise DataError(f"{path} is neither a folder nor a table ({', '.join(TABLE_SUFFIXES)})", LAYOUT_HINT)
 
 

@@ -18,10 +18,13 @@ from sightx_cli.metrics.set_figures import MACRO_F1, MEAN_AVERAGE_PRECISION
 from sightx_cli.task.label_text import SEPARATORS, join_names, split_names
 from sightx_cli.task.single_label import NEVER, SingleLabel
 from sightx_cli.task.task import Regression, Task
-from sightx_cli.task.thresholds import DEFAULT_THRESHOLD, choose_threshold
+from sightx_cli.task.thresholds import DEFAULT_THRESHOLD, FEWEST, choose_threshold
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+SHOWN = 8
+"""The most thresholds that one line names; the bundle has all."""
 
 YES_OR_NO = SingleLabel(("without", "with"))
 """What a single label asks."""
@@ -133,6 +136,18 @@ class MultiLabel(Task):
     def list_thresholds(self) -> dict[str, float] | None:
         """Return the threshold of each label by its name; None before they are chosen."""
         return None if self.thresholds is None else dict(zip(self.classes, self.thresholds, strict=True))
+
+    def describe_thresholds(self) -> str:
+        """Say from which probability an image is given each label, and by what that was chosen."""
+        chosen = self.list_thresholds() or {}
+        shown = ", ".join(f"{name} {edge:.2f}" for name, edge in list(chosen.items())[:SHOWN])
+        more = f" and {len(chosen) - SHOWN:,} more" if len(chosen) > SHOWN else ""
+        return (
+            f"an image is given a label from these probabilities on, where F1 was highest on the validation part (0.5 "
+            f"with fewer than {FEWEST} images on a side): {shown}{more}"
+            if chosen
+            else ""
+        )
 
     def set_thresholds(self, thresholds: Mapping[str, float] | None) -> MultiLabel:
         """Return the task with these thresholds; raises ValueError where they are not those of its labels."""

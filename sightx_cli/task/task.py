@@ -151,6 +151,10 @@ class Task(ABC):
         """Return the probability from which each class is given, by its name; None where the likeliest one is."""
         return None
 
+    def describe_thresholds(self) -> str:
+        """Say from which probability each class is given, and how that was chosen; "" where the likeliest one is."""
+        return ""
+
     def set_thresholds(self, thresholds: Mapping[str, float] | None) -> Task:
         """Return the task with the thresholds of a bundle; raises ValueError for what it cannot have."""
         if thresholds is not None:
