@@ -33,14 +33,15 @@ def inspect(
     overwrite: bool = False,
     fix: Path | None = None,
     only: str | None = None,
+    multi_label: bool | None = None,
     listener: Listener | None = None,
 ) -> InspectResult:
     """Look at labelled images: duplicates, leaks, outliers, doubtful labels, shortcuts, the shift and the recipe.
 
-    `source` and `group_by` are as in `fit`. The findings appear in the folder `out`, or in a new one under
-    `inspections/`, whole or not at all: fingerprint.json, findings.json, index.html and contact sheets. `fix` is a CSV
-    file to write with the images to leave out. With `only="shift"` only the shift and the recipe are measured, and no
-    file is written.
+    `source`, `group_by` and `multi_label` are as in `fit`. The findings appear in the folder `out`, or in a new one
+    under `inspections/`, whole or not at all: fingerprint.json, findings.json, index.html and contact sheets. `fix` is
+    a CSV file to write with the images to leave out. With `only="shift"` only the shift and the recipe are measured,
+    and no file is written.
 
     Raises SightXError for anything wrong in the input.
     """
@@ -56,7 +57,7 @@ def inspect(
     for option, path in (("--out", folder), ("--fix", fix)):
         if path is not None:
             check_place(option, path)
-    manifest = load_manifest(source)
+    manifest = load_manifest(source, multi_label)
     for notice in manifest.notices:
         listener.notice(notice)
     if folder is None:
@@ -77,7 +78,7 @@ def inspect(
     with making_folder(folder, overwrite) as making:
         noticed = tuple(listener.notices)
         result = replace(result, folder=folder, fix=fix, left_out=left_out, notices=noticed)
-        write_inspection(result, fingerprint, frame, making.partial, _name(str(source)))
+        write_inspection(result, fingerprint, frame, making.partial, _name(str(source)), manifest.separator)
         seconds = {"read": read - began, "analyse": analysed - read, "write": time.perf_counter() - analysed}
         seconds["total"] = time.perf_counter() - began
         result = replace(result, seconds={name: round(value, 3) for name, value in seconds.items()})

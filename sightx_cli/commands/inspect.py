@@ -33,6 +33,7 @@ class InspectOptions:
             rich_help_panel=IMAGES,
         ),
     ] = None
+    multi_label: Annotated[bool | None, share_option("multi_label")] = None
     only: Annotated[
         Literal["shift"] | None,
         typer.Option(help="Measure only this; no file is written.", rich_help_panel=IMAGES),
@@ -70,5 +71,7 @@ def inspect(options: InspectOptions, talk: Talk) -> None:
     with talk.listen() as listener:
         result = api.inspect(**vars(options), listener=listener)
     exclude = options.fix if options.fix and result.left_out else None
-    then = Options(options.source, exclude=exclude, group_by=options.group_by).write_command()
+    then = Options(
+        options.source, exclude=exclude, group_by=options.group_by, multi_label=options.multi_label
+    ).write_command()
     talk.answer(result, show_inspection, then, "trains on these images")

@@ -11,6 +11,7 @@ from sightx_cli.quality.analysis import Analysis
 from sightx_cli.quality.duplicates import Duplicate
 from sightx_cli.results.findings import Finding, Picture
 from sightx_cli.results.inspect import Guess, Shortcut
+from sightx_cli.task.label_text import name_labels, split_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,11 +28,12 @@ SIZE_WORDS = {"size": "its size", "aspect": "its shape", "format": "its file for
 class Describer:
     """Describes what was found in one data set as findings: `source` is what the user typed."""
 
-    def __init__(self, source: str, frame: pd.DataFrame, group_by: str | None = None) -> None:
+    def __init__(self, source: str, frame: pd.DataFrame, group_by: str | None = None, separator: str = "") -> None:
         self._source = quote(source)
         self._group_by = f" --group-by {quote(group_by)}" if group_by else ""
         self._paths, self._images = frame["path"].tolist(), frame["image"].tolist()
-        self._labels, self._splits = frame["label"].tolist(), frame["split"].tolist()
+        self._sets = [split_names(label, separator) for label in frame["label"]]
+        self._labels, self._splits = list(map(name_labels, frame["label"])), frame["split"].tolist()
 
     def describe(
         self,
@@ -184,8 +186,8 @@ class Describer:
             return None
         rows = []
         for label in dict.fromkeys(one.label for one in shortcuts):
-            here = [place for place, given in enumerate(self._labels) if given == label][:EXAMPLES]
-            others = [place for place, given in enumerate(self._labels) if given != label][:EXAMPLES]
+            here = [place for place, given in enumerate(self._sets) if label in given][:EXAMPLES]
+            others = [place for place, given in enumerate(self._sets) if label not in given][:EXAMPLES]
             rows.append(tuple(self.show(place) for place in here + others))
         lines = tuple(
             f"{one.label}: {SIZE_WORDS.get(one.what, one.what)} alone identifies it with "
@@ -214,7 +216,8 @@ class Describer:
             else f" It agrees with {100 * share:.0f} % of the labels."
         )
         rows = tuple(
-            (self.show(one.place, f"{one.suggested}? {100 * one.confidence:.0f} %"),) for one in analysis.doubts
+            (self.show(one.place, f"{name_labels(one.suggested)}? {100 * one.confidence:.0f} %"),)
+            for one in analysis.doubts
         )
         return Finding(
             "doubts",

@@ -27,6 +27,7 @@ from sightx_cli.results.inspect import (
     SplitGroup,
     UnreadableFile,
 )
+from sightx_cli.task.label_text import count_names, split_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,11 +38,12 @@ def advise_recipe(manifest: Manifest, listener: Listener) -> InspectResult:
     frame = manifest.frame
     if not len(frame):
         raise DataError("there are no images", "give a folder with one subfolder of images for each class")
+    counts = count_names(frame["label"].tolist(), manifest.separator)
     return InspectResult(
         images=len(frame),
         parts=dict(Counter(part or "undivided" for part in frame["split"])),
         classes=manifest.classes,
-        class_counts={label: int((frame["label"] == label).sum()) for label in manifest.classes},
+        class_counts={label: counts[label] for label in manifest.classes},
         advice=advise(frame, listener),
     )
 
@@ -62,7 +64,8 @@ def gather_findings(
     lost = dict(zip(manifest.frame["image"], make_absolute(manifest.frame["path"].tolist()), strict=True))
     groups = find_split_groups(frame["group"].tolist(), splits)
     likely = guess_likely_groups(frame) if group_by is None and not (frame["group"] != "").any() else None
-    shortcuts = find_shortcuts(examination.headers, labels)
+    sets = [split_names(label, manifest.separator) for label in labels]
+    shortcuts = find_shortcuts(examination.headers, sets)
     return InspectResult(
         images=len(frame),
         parts=fingerprint.parts,
@@ -94,7 +97,9 @@ def gather_findings(
         ),
         agreement=analysis.agreement,
         shortcuts=tuple(shortcuts),
-        findings=Describer(source, frame, group_by).describe(analysis, unreadable, groups, likely, shortcuts),
+        findings=Describer(source, frame, group_by, manifest.separator).describe(
+            analysis, unreadable, groups, likely, shortcuts
+        ),
     )
 
 
