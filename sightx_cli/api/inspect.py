@@ -9,6 +9,7 @@ from pathlib import Path
 from sightx_cli import runs
 from sightx_cli.data.exclusions import LEAVE_OUT
 from sightx_cli.data.fingerprint import build_fingerprint
+from sightx_cli.data.layout import Layout
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import RunError, UsageError
@@ -29,6 +30,10 @@ def inspect(
     source: str | Path,
     *,
     group_by: str | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    images: Path | None = None,
+    label_by: str | None = None,
     out: Path | None = None,
     overwrite: bool = False,
     fix: Path | None = None,
@@ -37,10 +42,10 @@ def inspect(
 ) -> InspectResult:
     """Look at labelled images: duplicates, leaks, outliers, doubtful labels, shortcuts, the shift and the recipe.
 
-    `source` and `group_by` are as in `fit`. The findings appear in the folder `out`, or in a new one under
-    `inspections/`, whole or not at all: fingerprint.json, findings.json, index.html and contact sheets. `fix` is a CSV
-    file to write with the images to leave out. With `only="shift"` only the shift and the recipe are measured, and no
-    file is written.
+    The source and what says where its images, labels and groups stand are as in `fit`. The findings appear in the
+    folder `out`, or in a new one under `inspections/`, whole or not at all: fingerprint.json, findings.json, index.html
+    and contact sheets. `fix` is a CSV file to write with the images to leave out. With `only="shift"` only the shift
+    and the recipe are measured, and no file is written.
 
     Raises SightXError for anything wrong in the input.
     """
@@ -56,7 +61,8 @@ def inspect(
     for option, path in (("--out", folder), ("--fix", fix)):
         if path is not None:
             check_place(option, path)
-    manifest = load_manifest(source)
+    images = None if images is None else Path(images)
+    manifest = load_manifest(source, Layout(image_column, label_column, images, label_by, group_by))
     for notice in manifest.notices:
         listener.notice(notice)
     if folder is None:

@@ -73,7 +73,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     if options.recipe != "auto":
         find_recipe(options.recipe)  # report a mistyped name before the images are read
     options.weights_file()  # and a missing file
-    manifest, outcomes = adjust_manifest(options, load_manifest(options.source), listener)
+    manifest, outcomes = adjust_manifest(options, load_manifest(options.source, options.layout()), listener)
     for notice in manifest.notices:
         listener.notice(notice)
     check_classes(manifest.frame)  # checked before anything is measured, and again without the unreadable files
