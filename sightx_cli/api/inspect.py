@@ -34,6 +34,7 @@ def inspect(
     label_column: str | None = None,
     images: Path | None = None,
     label_by: str | None = None,
+    multi_label: bool | None = None,
     out: Path | None = None,
     overwrite: bool = False,
     fix: Path | None = None,
@@ -62,7 +63,7 @@ def inspect(
         if path is not None:
             check_place(option, path)
     images = None if images is None else Path(images)
-    manifest = load_manifest(source, Layout(image_column, label_column, images, label_by, group_by))
+    manifest = load_manifest(source, Layout(image_column, label_column, images, label_by, multi_label, group_by))
     for notice in manifest.notices:
         listener.notice(notice)
     if folder is None:

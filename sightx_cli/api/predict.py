@@ -145,6 +145,6 @@ def _count(row: Mapping[str, Any], task: Task, counts: dict[str, int]) -> int:
     """Count the classes that a row names; returns 1 where its image could not be read, else 0."""
     if row["error"]:
         return 1
-    for name in task.split_prediction(row["prediction"]):
+    for name in task.split_prediction(row[task.columns[0]]):
         counts[name] += 1
     return 0

@@ -19,7 +19,7 @@ sightx inspect scans/ --group-by 'person\\d+'   [dim]patients on both sides?[/]
 sightx inspect scans/ --fix leave-out.csv      [dim]then: sightx fit scans/ --exclude leave-out.csv[/]
 sightx inspect scans/ --only shift             [dim]which recipe, and why[/]"""
 
-SAME_IN_FIT = ("group_by", "image_column", "label_column", "images", "label_by")
+SAME_IN_FIT = ("group_by", "image_column", "label_column", "images", "label_by", "multi_label")
 """Its options that say what the images and labels are, and so belong in the command to type next."""
 
 
@@ -40,6 +40,7 @@ class InspectOptions:
     label_column: Annotated[str | None, share_option("label_column")] = None
     images: Annotated[Path | None, share_option("images")] = None
     label_by: Annotated[str | None, share_option("label_by")] = None
+    multi_label: Annotated[bool | None, share_option("multi_label")] = None
     only: Annotated[
         Literal["shift"] | None,
         typer.Option(help="Measure only this; no file is written.", rich_help_panel=IMAGES),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,6 @@ from sightx_cli.data.layout import FOUND_OUT, Layout
 from sightx_cli.data.name_labels import drop_unmatched
 from sightx_cli.data.part_names import name_parts
 from sightx_cli.data.readers import list_suffixes
-from sightx_cli.data.spellings import unify_spellings
 from sightx_cli.data.table_labels import read_labels
 from sightx_cli.data.tables import Table, read_table, rename_given, tidy_values
 from sightx_cli.errors import DataError
@@ -37,8 +37,18 @@ OWN = ("image", "path", "label", "split", "group")
 _FILE = " file"  # a working column; a table's own columns never start with a blank
 
 
-def load_labelled_table(path: Path, layout: Layout = FOUND_OUT) -> tuple[pd.DataFrame, list[Notice]]:
-    """Read a table of labelled images: image, path, label, split, group, then its other columns; and notices.
+@dataclass(frozen=True)
+class LabelledTable:
+    """The rows of a table of labelled images: image, path, label, split, group, then its other columns."""
+
+    frame: pd.DataFrame
+    notices: list[Notice]
+    separator: str = ""
+    """What joins several labels of one image (see `Manifest`); "" where each has one."""
+
+
+def load_labelled_table(path: Path, layout: Layout = FOUND_OUT) -> LabelledTable:
+    """Read a table of labelled images.
 
     `layout` holds what the user named; the other columns are found (see `data.columns`), and so are the files of names
     that are not files as they stand (see `data.image_finder`). A column that bears one of the names above, and is
@@ -57,11 +67,10 @@ def load_labelled_table(path: Path, layout: Layout = FOUND_OUT) -> tuple[pd.Data
     located = locate_images(names, finder, path)
     taken = {one.name for one in (image, part, group) if one is not None}
     found = read_labels(rows, path, layout, taken, located.paths)
-    if layout.label_by is None:
-        _check_filled(found.labels, "label", table, path)
+    if layout.label_by is None and not found.separator:
+        _check_filled(found.cells, "label", table, path)
     used = {"image": image, "label": found.column, "split": part, "group": group}
-    labels, spelled = unify_spellings(found.labels, found.column.name if found.column else "label")
-    frame, same = _build_frame(rows, used, names, located.paths, labels)
+    frame, same = _build_frame(rows, used, names, located.paths, found.cells)
     frame, placed = _read_parts(frame, part, path)
     frame, matched = drop_unmatched(frame, layout.label_by) if layout.label_by is not None else (frame, [])
     if len(located.missing) == len(rows):
@@ -69,14 +78,14 @@ def load_labelled_table(path: Path, layout: Layout = FOUND_OUT) -> tuple[pd.Data
     options = "--image-column NAME" + " and --label-column NAME" * (layout.label_by is None)
     said = {"image names": image, "labels": found.column, "parts": part}
     notices = [*table.notices, describe_columns(path, said, options), *found.notices, suggest_parts(rows, path)]
-    notices += [*located.notices, *matched, *spelled, *same, *placed]
+    notices += [*located.notices, *matched, *same, *placed]
     if located.missing:
         text = f"{describe_missing(names, located, finder, path)}; they are left out"
         notices.append(Notice("missing-files", text, len(located.missing), warns=True))
     if group is None and layout.group_by is None:
         notices.append(suggest_groups(rows, taken | ({found.column.name} if found.column else set()), path))
     frame, repeated = _drop_repeated(frame, path)
-    return frame, [notice for notice in [*notices, *repeated] if notice is not None]
+    return LabelledTable(frame, [one for one in [*notices, *repeated] if one is not None], found.separator)
 
 
 def _drop_blank(table: Table) -> Table:
@@ -87,7 +96,7 @@ def _drop_blank(table: Table) -> Table:
 
 
 def _build_frame(
-    rows: pd.DataFrame, used: dict[str, FoundColumn | None], names: list[str], paths: list[str], labels: list[str]
+    rows: pd.DataFrame, used: dict[str, FoundColumn | None], names: list[str], paths: list[str], labels: Sequence[str]
 ) -> tuple[pd.DataFrame, list[Notice]]:
     """Put the columns together; names that become the same without blanks around them are said."""
     import pandas as pd
@@ -111,7 +120,8 @@ def _check_filled(values: Sequence[str], what: str, table: Table, path: Path) ->
     if lines:
         raise DataError(
             f"{path}: {len(lines):,} rows have no {what} (line {', '.join(lines[:5] + ['…'] * (len(lines) > 5))})",
-            "fill them in, or delete the rows",
+            "fill them in, or delete the rows"
+            + ("; if these images have none of several labels, add --multi-label" if what == "label" else ""),
         )
 
 

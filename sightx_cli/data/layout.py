@@ -21,6 +21,8 @@ class Layout:
     """The folder in which a table's relative names are looked up, in place of its own."""
     label_by: str | None = None
     """A regular expression searched for in each file's name: its first group, else the whole match, is the label."""
+    multi_label: bool | None = None
+    """Whether an image may have several labels; None: the labels tell."""
     group_by: str | None = None
     """What --group-by says; only so that no column is suggested for it."""
 

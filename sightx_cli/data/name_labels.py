@@ -10,7 +10,6 @@ from sightx_cli.data.folders import Listing, list_images, mark_visited
 from sightx_cli.data.manifest import Manifest, build_manifest
 from sightx_cli.data.name_groups import find_names, name_files
 from sightx_cli.data.part_names import name_parts
-from sightx_cli.data.spellings import unify_spellings
 from sightx_cli.errors import DataError, quote
 from sightx_cli.progress import Notice
 
@@ -86,7 +85,4 @@ def load_named_images(root: Path, expression: str) -> Manifest:
         notices.append(Notice("other-folders", text, int(other.sum()), warns=True))
         frame = frame[~other].reset_index(drop=True)
     frame, unmatched = drop_unmatched(frame, expression)
-    labels, spelled = unify_spellings(frame["label"].tolist(), "labels in the file names")
-    return build_manifest(
-        frame.assign(label=labels), root, "split-folders" if parts else "folder", [*notices, *unmatched, *spelled]
-    )
+    return build_manifest(frame, root, "split-folders" if parts else "folder", [*notices, *unmatched])

@@ -7,6 +7,7 @@ from pathlib import Path
 from sightx_cli.data.class_folders import LAYOUT_HINT, load_class_folders
 from sightx_cli.data.demo import DEMO_PREFIX, load_demo
 from sightx_cli.data.folders import is_valid_text
+from sightx_cli.data.label_sets import settle_label_sets
 from sightx_cli.data.labelled_table import load_labelled_table
 from sightx_cli.data.layout import FOUND_OUT, Layout
 from sightx_cli.data.manifest import Manifest, build_manifest
@@ -27,7 +28,7 @@ def load_manifest(source: str | Path, layout: Layout = FOUND_OUT) -> Manifest:
         layout.refuse_for_images(source, "a demo")
         if layout.label_by is not None:
             raise UsageError(f"--label-by {quote(layout.label_by)}: {source} has its labels", "leave --label-by out")
-        return load_demo(source.removeprefix(DEMO_PREFIX))
+        return settle_label_sets(load_demo(source.removeprefix(DEMO_PREFIX)), layout.multi_label)
     path = Path(source).expanduser()
     check_source(path)
     if not is_valid_text(str(path.absolute())):
@@ -35,11 +36,11 @@ def load_manifest(source: str | Path, layout: Layout = FOUND_OUT) -> Manifest:
     if path.is_dir():
         layout.refuse_for_images(path, "a folder")
         if layout.label_by is not None:
-            return load_named_images(path.absolute(), layout.label_by)
-        return load_class_folders(path.absolute())
+            return settle_label_sets(load_named_images(path.absolute(), layout.label_by), layout.multi_label)
+        return settle_label_sets(load_class_folders(path.absolute()), layout.multi_label)
     if is_table_name(path):
-        table, notices = load_labelled_table(path.absolute(), layout)
-        return build_manifest(table, path.absolute().parent, "table", notices)
+        read = load_labelled_table(path.absolute(), layout)
+        return build_manifest(read.frame, path.absolute().parent, "table", read.notices, read.separator)
     raise DataError(f"{path} is neither a folder nor a table ({', '.join(TABLE_SUFFIXES)})", LAYOUT_HINT)
 
 

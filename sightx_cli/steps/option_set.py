@@ -24,6 +24,7 @@ class OptionSet:
     label_column: str | None
     images: Path | None
     label_by: str | None
+    multi_label: bool | None
     resume: Path | None
     weights: Path | None
     weights_mean: float | Sequence[float] | None
@@ -81,7 +82,7 @@ class OptionSet:
         """Return where things stand in the source; raises UsageError for what contradicts itself."""
         from sightx_cli.data.layout import Layout
 
-        return Layout(self.image_column, self.label_column, self.images, self.label_by, self.group_by)
+        return Layout(self.image_column, self.label_column, self.images, self.label_by, self.multi_label, self.group_by)
 
     def weights_file(self) -> WeightsFile | None:
         """Return the weights file with how to read it; raises WeightsError where that makes no sense."""

@@ -80,6 +80,16 @@ class Options(OptionSet):
             recipe_key="ordered",
         ),
     ] = None
+    multi_label: Annotated[
+        bool | None,
+        Option(
+            "Whether an image may have several labels, as a;b in its cell [dim](default: where the labels say so)[/].",
+            panel=RECIPE,
+            flag="--multi-label/--no-multi-label",
+            repeated=True,
+            plan_key="data.multi_label",
+        ),
+    ] = None
     settings: Annotated[
         Sequence[str],
         Option(

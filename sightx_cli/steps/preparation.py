@@ -76,7 +76,9 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     manifest, outcomes = adjust_manifest(options, load_manifest(options.source, options.layout()), listener)
     for notice in manifest.notices:
         listener.notice(notice)
-    check_classes(manifest.frame)  # checked before anything is measured, and again without the unreadable files
+    check_classes(
+        manifest.frame, manifest.separator
+    )  # checked before anything is measured, and again without the unreadable files
     shift = measure_shift_if_asked(options, manifest.frame, listener)
     choice = choose(options, manifest.frame, shift)
     recipe, origin, overridden = resolve_recipe(options, choice, shift)
@@ -91,11 +93,11 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         listener.warn(f"left out: {item.image} {item.error}")
     if len(unreadable) > 3:
         listener.warn(f"left out: {len(unreadable) - 3} more; all {len(unreadable)} are listed in fingerprint.json")
-    check_classes(frame)
+    check_classes(frame, manifest.separator)
     if unreadable:
         choice = choose(options, frame, shift)
         recipe, origin, overridden = resolve_recipe(options, choice, shift)
-    task = choose_task(manifest.classes, manifest.has_order, recipe)
+    task = choose_task(manifest.classes, manifest.has_order, recipe, manifest.separator)
     split = split_images(options, manifest, frame, task, listener)
     frame = split.frame
     fingerprint = build_fingerprint(manifest, frame, unreadable, checked.headers)

@@ -32,7 +32,7 @@ def locate_images(names: Sequence[str], finder: ImageFinder, table: Path) -> Loc
     """
     found = finder.find(names)
     _refuse_ambiguous(names, found, table)
-    _refuse_merged(names, found, finder, table)
+    _refuse_merged(names, found, table)
     notices = []
     for how, warns, said in (
         (COMPLETED, False, "completed to files{where}"),
@@ -68,7 +68,7 @@ def build_absence(names: Sequence[str], located: LocatedImages, finder: ImageFin
     """Build the error for a table of which no image exists, with the folder to name where its images may be."""
     lost = names[located.missing[0]].strip()
     elsewhere = finder.find_elsewhere(lost)
-    hint = f"write the paths relative to the table's own folder, {table.parent}, or name theirs: --images FOLDER"
+    hint = f"write the paths relative to {quote(table.parent)}, or name the folder of the images: --images FOLDER"
     return DataError(
         f"none of the {len(names):,} images of {table} exists; the first is {lost}, looked for in {finder.bases[0]} "
         "and one folder below",
@@ -92,7 +92,7 @@ def _refuse_ambiguous(names: Sequence[str], found: Sequence[Found], table: Path)
     )
 
 
-def _refuse_merged(names: Sequence[str], found: Sequence[Found], finder: ImageFinder, table: Path) -> None:
+def _refuse_merged(names: Sequence[str], found: Sequence[Found], table: Path) -> None:
     """Refuse paths of different folders that would be one file: the folders tell them apart, and are not there."""
     origins: dict[str, dict[tuple[str, ...], str]] = defaultdict(dict)
     for name, one in zip(names, found, strict=True):
@@ -103,7 +103,7 @@ def _refuse_merged(names: Sequence[str], found: Sequence[Found], finder: ImageFi
             some, other = list(first.values())[:2]
             raise DataError(
                 f"{table}: {some} and {other} do not exist, and both would be {shorten_path(path, table.parent)}",
-                f"name the folder that has both: --images FOLDER (looked for in {finder.bases[0]})",
+                "name the folder that has both: --images FOLDER",
             )
 
 

@@ -103,7 +103,7 @@ def test_every_option_is_read_into_its_field() -> None:
     line = "--recipe mine.toml --shift different --profile retina --backbone resnet18 --weights w.pth --rate 1e-3"
     line += " --weights-mean 0.5 --weights-std 0.2,0.3,0.2 --weights-prefix teacher --no-probe --folds 3"
     line += " --out r --overwrite --seed 3 --device cpu --group-by patient --engine torch --no-cache --set a=1"
-    line += " --exclude out.csv --resplit --allow-leaks --resume runs/a --no-ordered"
+    line += " --exclude out.csv --resplit --allow-leaks --resume runs/a --no-ordered --multi-label"
     line += " --image-column file --label-column dx --images imgs --label-by ^[a-z]+"
     given = read(*line.split()).given()
     assert given == {
@@ -112,6 +112,7 @@ def test_every_option_is_read_into_its_field() -> None:
         "shift": "different",
         "profile": "retina",
         "ordered": False,
+        "multi_label": True,
         "settings": ("a=1",),
         "rate": 0.001,
         "group_by": "patient",
@@ -143,6 +144,16 @@ def test_every_option_is_read_into_its_field() -> None:
 def test_a_flag_that_turns_off_is_on_where_it_is_not_typed() -> None:
     assert settle_flags({"cache": False, "resplit": False, "out": None}) == {"cache": True, "resplit": False}
     assert settle_flags({"cache": True, "resplit": True}) == {"cache": False, "resplit": True}
+
+
+@pytest.mark.parametrize("name", [one.name for one in list_options(Options) if one.is_three_valued])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_program_itself_tells_a_flag_that_was_not_typed_from_no(command: str, name: str) -> None:
+    group: Any = typer.main.get_command(app)
+    flag = name.replace("_", "-")
+    for typed, value in (([], None), ([f"--{flag}"], True), ([f"--no-{flag}"], False)):
+        context = group.commands[command].make_context(command, ["scans", *typed])
+        assert context.params[name] is value
 
 
 @pytest.mark.parametrize(("typed", "value"), [((), None), (("--ordered",), True), (("--no-ordered",), False)])

@@ -186,7 +186,7 @@ def test_a_preparation_has_every_option_in_its_plan_under_its_key(
         ),
         Silent(),
     ).plan.values  # fmt: skip
-    of_tables = {"image_column", "label_column", "images", "label_by"}  # a folder of classes has none of these
+    of_tables = {"image_column", "label_column", "images", "label_by", "multi_label"}  # a folder of classes has none
     listed = [one for one in list_options(Options) if one.name not in of_tables]
     keys = {key for one in listed for key in (one.about.plan_key, one.about.recipe_key) if key}
     assert {key: values[key].value for key in keys - {"data.resplit"}} == {
