@@ -16,6 +16,7 @@ from sightx_cli.app import app
 from sightx_cli.commands.base import Commands
 from sightx_cli.commands.flat_options import flatten_options, settle_flags
 from sightx_cli.commands.talk import PlanTalk, Talk
+from sightx_cli.startup import switch
 from sightx_cli.steps.option import OptionField, list_options
 from sightx_cli.steps.options import Options
 
@@ -148,7 +149,10 @@ def test_a_flag_that_turns_off_is_on_where_it_is_not_typed() -> None:
 
 @pytest.mark.parametrize("name", [one.name for one in list_options(Options) if one.is_three_valued])
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_program_itself_tells_a_flag_that_was_not_typed_from_no(command: str, name: str) -> None:
+def test_the_program_itself_tells_a_flag_that_was_not_typed_from_no(
+    command: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(switch, "_settled", True)  # as in the program, where flags are made light
     group: Any = typer.main.get_command(app)
     flag = name.replace("_", "-")
     for typed, value in (([], None), ([f"--{flag}"], True), ([f"--no-{flag}"], False)):
