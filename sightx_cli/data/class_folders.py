@@ -33,11 +33,14 @@ def load_class_folders(root: Path) -> Manifest:
     visit(top, listing)
     layout = find_layout(top)
     bases = list({one.path: one for base in layout.bases for one in (*reversed(base.list_above()), base)}.values())
-    notices = [*layout.notices, *_tell_loose(bases), *_tell_empty(top, bases)]
+    empty = [one for base in bases for one in base.folders if not one.has_images]
+    notices = [*layout.notices, *_tell_loose(bases), *_tell_empty(top, empty)]
     classes, same = _join_same(layout.classes)
     frame = _build_frame(classes, root, listing)
     for base in bases:
         listing.tally.merge(base.tally)
+    for one in empty:
+        list(walk(one, listing))  # what they hold instead of images is counted, too
     notices += [*same, *listing.list_notices()]
     if not len(frame):
         raise DataError(
@@ -94,9 +97,8 @@ def _tell_loose(bases: Sequence[Folder]) -> list[Notice]:
     return [Notice("loose-images", text, count, warns=True)]
 
 
-def _tell_empty(root: Folder, bases: Sequence[Folder]) -> list[Notice]:
+def _tell_empty(root: Folder, empty: Sequence[Folder]) -> list[Notice]:
     """Say which folders where classes or parts are expected hold no image."""
-    empty = [one for base in bases for one in base.folders if not one.has_images]
     if not empty:
         return []
     names = ", ".join(f"{one.path.relative_to(root.path).as_posix()}/" for one in empty[:4])

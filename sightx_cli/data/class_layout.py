@@ -40,24 +40,22 @@ def find_layout(root: Folder) -> ClassLayout:
     `check_containers`.
     """
     base = root
+    notices: list[Notice] = []
     while True:
         folders, same = join_same(base.filled)
         division = divide(base, folders)
+        notices += [*same, *division.notices]
         if division.parts:
-            return _gather_parts(root, division, same)
+            return _gather_parts(root, division, notices)
+        aside = [one for one in folders if is_unlabelled(one.name) and all(is_unlabelled(i.name) for i in one.filled)]
+        folders = [one for one in folders if one not in aside]
+        notices += [tell_unlabelled(one, warns=True) for one in aside]
         inner = _find_wrapped(base, folders)
         if inner is None:
             break
         base = inner
-    notices = [*same, *division.notices]
     if base is not root:
         notices.append(Notice("parts", f"class folders from {base.path.relative_to(root.path).as_posix()}/"))
-    aside = [
-        one for one in folders if is_unlabelled(one.name) and all(is_unlabelled(inner.name) for inner in one.filled)
-    ]
-    if aside and len(folders) - len(aside) > 1:
-        folders = [one for one in folders if one not in aside]
-        notices += [tell_unlabelled(one, warns=True) for one in aside]
     if folders:
         _check_alone(base, folders)
     if folders and all(have_inner_parts(one) for one in folders):
@@ -124,8 +122,8 @@ def _check_alone(base: Folder, folders: Sequence[Folder]) -> None:
         )
 
 
-def _gather_parts(root: Folder, division: Division, same: Sequence[Notice]) -> ClassLayout:
-    notices = [*same, *describe_parts(root, division.parts), *division.notices]
+def _gather_parts(root: Folder, division: Division, said: Sequence[Notice]) -> ClassLayout:
+    notices = [*describe_parts(root, division.parts), *said]
     for part in division.parts:
         notices += [one for one in check_containers(part.bottom, part.classes) if one not in notices]
     classes = [ClassFolder(one, one.name, part.name) for part in division.parts for one in part.classes]

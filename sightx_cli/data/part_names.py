@@ -23,7 +23,8 @@ UNLABELLED_WORDS = "pred preds predict predicts prediction predictions inference
 """Folders of images that are still to be labelled, as Intel's seg_pred."""
 FILLER_WORDS = (
     "set sets data dataset datasets database image images img imgs photo photos picture pictures pic pics "
-    "folder folders dir split splits part seg sample samples file files archive jpg jpeg png tif tiff dicom"
+    "folder folders dir split splits part seg sample samples file files archive labeled labelled jpg jpeg png tif tiff "
+    "dicom"
 )
 """Words that say nothing beside one of those above: training_set, seg_train, train_images, trainset."""
 

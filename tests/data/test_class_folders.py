@@ -328,3 +328,18 @@ def test_classes_that_differ_by_case_between_parts_are_one(build: Build) -> None
 def test_an_empty_valid_folder_is_said(build: Build) -> None:
     manifest = load_manifest(build(*place("train"), valid=0))
     assert say(manifest, "empty-folders") == "left out valid/, which contains no images"
+
+
+def test_a_class_folder_of_files_that_are_not_read_is_said_with_what_it_holds(build: Build) -> None:
+    root = build(*CLASSES, wasps=0)
+    for number in range(3):
+        (root / "wasps" / f"{number}.nrrd").write_bytes(b"NRRD0004")
+    manifest = load_manifest(root)
+    assert say(manifest, "empty-folders") == "left out wasps/, which contains no images"
+    assert "3 .nrrd (0.nrrd)" in say(manifest, "other-files")
+
+
+def test_labelled_and_unlabelled_side_by_side_are_no_classes(build: Build) -> None:
+    manifest = load_manifest(build(*place("labelled"), unlabelled=3))
+    assert manifest.classes == CLASSES
+    assert "passed over unlabelled/: 3 images" in say(manifest, "unlabelled")
