@@ -9,6 +9,7 @@ from pathlib import Path
 from sightx_cli import runs
 from sightx_cli.data.exclusions import LEAVE_OUT
 from sightx_cli.data.fingerprint import build_fingerprint
+from sightx_cli.data.layout import Layout
 from sightx_cli.data.overview import describe_classes
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.data.splits import assign_groups
@@ -32,6 +33,11 @@ def inspect(
     source: str | Path,
     *,
     group_by: str | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    images: Path | None = None,
+    label_by: str | None = None,
+    multi_label: bool | None = None,
     out: Path | None = None,
     overwrite: bool = False,
     fix: Path | None = None,
@@ -40,10 +46,10 @@ def inspect(
 ) -> InspectResult:
     """Look at labelled images: duplicates, leaks, outliers, doubtful labels, shortcuts, the shift and the recipe.
 
-    `source` and `group_by` are as in `fit`. The findings appear in the folder `out`, or in a new one under
-    `inspections/`, whole or not at all: fingerprint.json, findings.json, index.html, contact sheets, and leave-out.csv
-    with the images to leave out where there are any. `fix` is another file for that list.
-    With `only="shift"` only the shift and the recipe are measured, and no file is written.
+    The source and what says where its images, labels and groups stand are as in `fit`. The findings appear in the
+    folder `out`, or in a new one under `inspections/`, whole or not at all: fingerprint.json, findings.json, index.html,
+    contact sheets, and leave-out.csv with the images to leave out where there are any. `fix` is another file for that
+    list. With `only="shift"` only the shift and the recipe are measured, and no file is written.
 
     Raises SightXError for anything wrong in the input.
     """
@@ -59,7 +65,8 @@ def inspect(
     for option, path in (("--out", folder), ("--fix", fix)):
         if path is not None:
             check_place(option, path)
-    manifest = load_manifest(source)
+    images = None if images is None else Path(images)
+    manifest = load_manifest(source, Layout(image_column, label_column, images, label_by, multi_label, group_by))
     for notice in (describe_classes(manifest), *manifest.notices):
         listener.notice(notice)
     if folder is None:

@@ -67,7 +67,7 @@ def load_facts(run: Path) -> BundleFacts:
             from sightx_cli.bundle.facts_schema import parse_facts
 
             table = parse_facts(text)
-            return BundleFacts(**{**table, "task": load_task(table["task"])})
+            return BundleFacts(**{**table, "task": load_task(table["task"]).set_thresholds(table["thresholds"])})
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(f"{path}: cannot be read ({error})", "fit again, or name another run") from error
     raise RunError(

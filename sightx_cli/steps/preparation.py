@@ -74,10 +74,10 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     if options.recipe != "auto":
         find_recipe(options.recipe)  # report a mistyped name before the images are read
     options.weights_file()  # and a missing file
-    manifest, outcomes = adjust_manifest(options, load_manifest(options.source), listener)
+    manifest, outcomes = adjust_manifest(options, load_manifest(options.source, options.layout()), listener)
     for notice in (describe_classes(manifest), *manifest.notices):
         listener.notice(notice)
-    check_classes(manifest.frame)  # checked before anything is measured, and again without the unreadable files
+    check_classes(manifest.frame, manifest.separator)  # before anything is measured, and again of the readable ones
     shift = measure_shift_if_asked(options, manifest.frame, listener)
     choice = choose(options, manifest.frame, shift)
     recipe, origin, overridden = resolve_recipe(options, choice, shift)
@@ -92,11 +92,11 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         listener.warn(f"left out: {item.image} {item.error}")
     if len(unreadable) > 3:
         listener.warn(f"left out: {len(unreadable) - 3} more; all {len(unreadable)} are listed in fingerprint.json")
-    check_classes(frame)
+    check_classes(frame, manifest.separator)
     if unreadable:
         choice = choose(options, frame, shift)
         recipe, origin, overridden = resolve_recipe(options, choice, shift)
-    task = choose_task(manifest.classes, manifest.has_order, recipe)
+    task = choose_task(manifest.classes, manifest.has_order, recipe, manifest.separator)
     split = split_images(options, manifest, frame, task, listener)
     frame = split.frame
     fingerprint = build_fingerprint(manifest, frame, unreadable, checked.headers)

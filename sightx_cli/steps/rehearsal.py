@@ -26,9 +26,9 @@ def rehearse(
     """
     heard, (recipe, _) = Recorder(), find_recipe(recipe_name)
     try:
-        check_classes(manifest.frame)
-        check_classes(frame)
-        task = choose_task(manifest.classes, manifest.has_order, recipe)
+        check_classes(manifest.frame, manifest.separator)
+        check_classes(frame, manifest.separator)
+        task = choose_task(manifest.classes, manifest.has_order, recipe, manifest.separator)
         split_images(options, manifest, frame, task, heard)
     except SightXError as error:
         return error, heard.notices
