@@ -47,9 +47,9 @@ def inspect(
     """Look at labelled images: duplicates, leaks, outliers, doubtful labels, shortcuts, the shift and the recipe.
 
     The source and what says where its images, labels and groups stand are as in `fit`. The findings appear in the
-    folder `out`, or in a new one under `inspections/`, whole or not at all: fingerprint.json, findings.json, index.html,
-    contact sheets, and leave-out.csv with the images to leave out where there are any. `fix` is another file for that
-    list. With `only="shift"` only the shift and the recipe are measured, and no file is written.
+    folder `out`, or in a new one under `inspections/`, whole or not at all: fingerprint.json, findings.json,
+    index.html, contact sheets, and leave-out.csv with the images to leave out where there are any. `fix` is another
+    file for that list. With `only="shift"` only the shift and the recipe are measured, and no file is written.
 
     Raises SightXError for anything wrong in the input.
     """
