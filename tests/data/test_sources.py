@@ -76,7 +76,9 @@ def test_a_test_folder_without_classes_is_left_out_and_said(photo_folder: Make, 
     manifest = load_manifest(root)
     assert manifest.classes == ("cat", "dog")
     assert not manifest.has_test
-    assert "left out 1 image directly in test/" in manifest.notes[0]
+    assert f"passed over test/: 1 image in no class folder. To label it with the model: sightx predict {root}/test" in (
+        manifest.notes
+    )
 
 
 def test_parts_without_class_folders_are_refused(write_photo: Make, tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_empty_class_folders_loose_images_and_other_formats_are_said(photo_folde
     manifest = load_manifest(root)
     assert manifest.classes == ("cat", "dog")
     said = "\n".join(manifest.notes)
-    assert "photos/empty/, which contains no images" in said
+    assert "left out empty/, which contains no images" in said
     assert "1 image directly in photos/" in said
     assert "1 .dcm" in said
 
