@@ -31,6 +31,12 @@ LIKENESS = 0.8
 SAMPLE = 25
 """So many values of a column are looked up to see whether they are names of files."""
 CANDIDATES_SHOWN = 4
+WAYS = {
+    "image names": "add --image-column NAME",
+    "labels": "add --label-column NAME",
+    "parts": "rename the column of the parts",
+}
+"""What a column may be assumed to hold, and how to change it."""
 
 
 @dataclass(frozen=True)
@@ -164,15 +170,16 @@ def find_given(table: pd.DataFrame, path: Path, given: str, flag: str) -> str:
     return alike[0]
 
 
-def describe_columns(path: Path, found: dict[str, FoundColumn | None], options: str) -> Notice | None:
-    """Say which columns were assumed to be what, and by which options to name others; None where none was."""
+def describe_columns(path: Path, found: dict[str, FoundColumn | None]) -> Notice | None:
+    """Say which columns were assumed to be what (see `WAYS`), and how to name others; None where none was."""
     assumed = [(what, one) for what, one in found.items() if one is not None and one.is_assumed]
     if not assumed:
         return None
     said = ", ".join(
         f"{what} from the column {one.name}{f' ({one.reason})' * bool(one.reason)}" for what, one in assumed
     )
-    return Notice("columns", f"{path.name}: {said}; to name others: {options}", len(assumed))
+    ways = ", ".join(WAYS[what] for what, _ in assumed)
+    return Notice("columns", f"{path.name}: {said}; if that is wrong, {ways}", len(assumed))
 
 
 def build_label_refusal(table: pd.DataFrame, path: Path, taken: Collection[str]) -> DataError:

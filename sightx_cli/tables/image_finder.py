@@ -80,8 +80,11 @@ class ImageFinder:
         return [found[name] for name in tidied]
 
     def find_elsewhere(self, name: str) -> str:
-        """Return the folder, further down than is looked, that has the file of this name; "" where none is found."""
-        file, waiting = (split_foreign(name) or [""])[-1], deque(self.bases[:1])
+        """Return the folder that has the file of this name, further down than is looked, or below the current one.
+
+        "" where none is found.
+        """
+        file, waiting = (split_foreign(name) or [""])[-1], deque([self.bases[0], str(Path.cwd())])
         for _ in range(MOST_FOLDERS):
             if not waiting or not file:
                 break

@@ -207,9 +207,7 @@ def test_a_preparation_has_every_option_in_its_plan_under_its_key(
     assert "data.resplit" not in values  # no valid part was given: there was nothing to split again
 
 
-def test_where_images_and_labels_stand_is_in_the_plan_and_assumptions_are_said(
-    digits: Path, tmp_path: Path
-) -> None:
+def test_where_images_and_labels_stand_is_in_the_plan_and_assumptions_are_said(digits: Path, tmp_path: Path) -> None:
     names = [path for path in sorted(digits.rglob("*.png")) if path.parent.name != "two"]
     rows = "".join(f"{path.parent.name}/{path.stem};{path.parent.name};{path.stem}\n" for path in names)
     (tmp_path / "t.csv").write_text(f"scan;kind of digit;patient\n{rows}")
