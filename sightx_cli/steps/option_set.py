@@ -10,6 +10,7 @@ from sightx_cli.errors import UsageError, quote
 from sightx_cli.steps.option import OptionField, list_options
 
 if TYPE_CHECKING:
+    from sightx_cli.data.layout import Layout
     from sightx_cli.model.weights_file import WeightsFile
 
 
@@ -18,6 +19,12 @@ class OptionSet:
 
     source: str | Path
     settings: Sequence[str]
+    group_by: str | None
+    image_column: str | None
+    label_column: str | None
+    images: Path | None
+    label_by: str | None
+    multi_label: bool | None
     resume: Path | None
     weights: Path | None
     weights_mean: float | Sequence[float] | None
@@ -70,6 +77,12 @@ class OptionSet:
         listed = [(one, getattr(self, one.name)) for one in self._list() if one.about.recipe_key]
         named = {one.about.recipe_key: (one.write(value), value) for one, value in listed if value is not None}
         return join_overrides(named, self.settings)
+
+    def layout(self) -> Layout:
+        """Return where things stand in the source; raises UsageError for what contradicts itself."""
+        from sightx_cli.data.layout import Layout
+
+        return Layout(self.image_column, self.label_column, self.images, self.label_by, self.multi_label, self.group_by)
 
     def weights_file(self) -> WeightsFile | None:
         """Return the weights file with how to read it; raises WeightsError where that makes no sense."""

@@ -35,7 +35,7 @@ class Options(OptionSet):
     source: Annotated[
         str | Path,
         Option(
-            "A folder of class folders, a folder with train/ and valid/, a .csv or .parquet table, or demo:solar.",
+            "A folder of class folders, a folder with train/ and valid/, a table (.csv, .xlsx, …), or demo:solar.",
             "DATA",
         ),
     ] = ""
@@ -217,10 +217,50 @@ class Options(OptionSet):
             may_change=True,
         ),
     ] = None
+    image_column: Annotated[
+        str | None,
+        Option(
+            "The table's column with the images' files or ids [dim](default: found by its name or values)[/].",
+            "NAME",
+            IMAGES,
+            repeated=True,
+            plan_key="data.image_column",
+        ),
+    ] = None
+    label_column: Annotated[
+        str | None,
+        Option(
+            "The table's column with the labels; several with commas between them are one for each class.",
+            "NAME",
+            IMAGES,
+            repeated=True,
+            plan_key="data.label_column",
+        ),
+    ] = None
+    images: Annotated[
+        Path | None,
+        Option(
+            "Where the table's images are [dim](default: in its own folder, or one below)[/].",
+            "FOLDER",
+            IMAGES,
+            repeated=True,
+            plan_key="data.images",
+        ),
+    ] = None
+    label_by: Annotated[
+        str | None,
+        Option(
+            "Read the label in each file's name: the first group of this regular expression, else its whole match.",
+            "REGEX",
+            IMAGES,
+            repeated=True,
+            plan_key="data.label_by",
+        ),
+    ] = None
     exclude: Annotated[
         Path | None,
         Option(
-            "Leave out the images listed in this table (column image), such as one by inspect --fix.",
+            "Leave out the images listed in this table (column image), such as the one that inspect writes.",
             "FILE",
             IMAGES,
             repeated=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from sightx_cli.data.class_columns import find_class_columns
+from sightx_cli.tables.class_columns import find_class_columns
 
 
 def build(**columns: str) -> pd.DataFrame:
