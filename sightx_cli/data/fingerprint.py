@@ -39,7 +39,8 @@ class AspectSpread:
 class Fingerprint:
     """The facts of a data set; all counts are of readable images.
 
-    `imbalance_ratio` is the largest class over the smallest. `bits` is bits per channel; `modes` are Pillow's ("L" is
+    `imbalance_ratio` is the largest class over the smallest, in images to train on: those of no valid or test part.
+    Classes without such images do not count. `bits` is bits per channel; `modes` are Pillow's ("L" is
     grey, "RGB" colour). `groups` counts the distinct groups, 0 if none are set.
     """
 
@@ -87,7 +88,8 @@ def build_fingerprint(
     """Build the fingerprint of the readable images in `frame` from the headers of their files."""
     widths, heights = [header[0] for header in headers], [header[1] for header in headers]
     counts = {label: int((frame["label"] == label).sum()) for label in manifest.classes}
-    present = [count for count in counts.values() if count]
+    pool = frame.loc[~frame["split"].isin(["valid", "test"]), "label"]
+    trained = Counter(pool)
     groups = set(frame["group"]) - {""}
     return Fingerprint(
         source_kind=manifest.kind,
@@ -95,7 +97,7 @@ def build_fingerprint(
         parts=_count(part or "undivided" for part in frame["split"]),
         classes=counts,
         has_order=manifest.has_order,
-        imbalance_ratio=round(max(present) / min(present), 3) if present else 0.0,
+        imbalance_ratio=round(max(trained.values()) / min(trained.values()), 3) if trained else 0.0,
         groups=len(groups),
         width_px=_measure_spread(widths),
         height_px=_measure_spread(heights),
@@ -113,7 +115,9 @@ def _count(values: Iterable[str]) -> dict[str, int]:
 
 
 def _describe_imbalance(ratio: float) -> str:
-    return "balanced" if round(ratio, 1) == 1 else f"the largest class is {ratio:,.1f} times the smallest"
+    if round(ratio, 1) == 1:
+        return "balanced"
+    return f"the largest class has {ratio:,.1f} times the images of the smallest, to train on"
 
 
 def _describe_size(wide: Spread, high: Spread) -> str:

@@ -26,6 +26,9 @@ SMALL_IMAGES = 2000
 TRIAL_IMAGES = 1000
 """The penalty is chosen on at most this many images: more do not change the choice."""
 
+TRIAL_FOLDS, OFFSET_FOLDS = 3, 5
+"""Of the images that the penalty and the offsets are measured on; with ten the offsets decide no better."""
+
 SCALED_VALUES = 32_000_000
 """Values whose deviation is taken at a time: 256 MB as float64."""
 
@@ -47,7 +50,7 @@ def calm_threads(images: int) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class LinearSolution:
-    """A solved linear head: logits = weight · (features − mean) / deviation + bias."""
+    """A solved linear head: logits = weight · (features − mean) / deviation + bias (offsets included)."""
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
@@ -55,6 +58,8 @@ class LinearSolution:
     deviation: NDArray[np.float32]
     strength: float
     task: Task
+    offsets: NDArray[np.float32] | None = None
+    """What was added to each logit (C,) so that very unequal classes count the same; None where nothing was."""
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probabilities (N, C) of features (N, F)."""
@@ -76,19 +81,51 @@ def solve_linear_head(
     The penalty is chosen by cross-validated log loss on the training images, with groups kept together. At least two
     classes must have images; a class without any is all but ruled out. With several views the rows hold every image
     once per view, view after view: the penalty is chosen on the first view, and weighs as much per image on all. With
-    `overwrite` the features may be changed in place, so that they are held once.
+    `overwrite` the features may be changed in place, so that they are held once. A `balanced` head of very unequal
+    classes gets the offsets that make them count the same on images it has not seen.
     """
     mean, deviation = measure_scale(features)
     scaled = np.subtract(features, mean, out=features if overwrite else None)
     np.divide(scaled, deviation, out=scaled)
     first = len(targets) // views
     first_groups = None if groups is None else list(groups)[:first]
-    strength = choose_strength(scaled[:first], targets[:first], task, balanced, first_groups, seed) / views
+    strength = choose_strength(scaled[:first], targets[:first], task, balanced, first_groups, seed)
+    offsets = None
+    if balanced and task.is_unequal(targets[:first]):
+        offsets = measure_offsets(scaled[:first], targets[:first], task, strength, first_groups, seed)
+    strength /= views
     with warnings.catch_warnings():
         # An unconverged solution is a fine start for training; the valid part judges it.
         warnings.simplefilter("ignore")
         weight, bias = task.build_regression(strength, balanced, 1e-3).fit(scaled, targets).read()
-    return LinearSolution(weight, bias, mean, deviation, strength, task)
+    bias = bias if offsets is None else bias + offsets
+    return LinearSolution(weight, bias, mean, deviation, strength, task, offsets)
+
+
+def measure_offsets(
+    scaled: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    task: Task,
+    strength: float,
+    groups: Sequence[str] | None,
+    seed: int,
+) -> NDArray[np.float32] | None:
+    """Measure what makes unequal classes count the same (see `task.offsets`), on cross-validated predictions.
+
+    Features (N, F) are standardised; groups are kept together. None where a class cannot be on both sides of a fold.
+    """
+    some = choose_images(task.find_strata(targets), measure_most_images(scaled.shape[1], task), seed)
+    rows = np.arange(len(targets)) if some is None else some
+    x, y = rotate(scaled[rows]), targets[rows]
+    splits = divide_images(task.find_strata(y), _name_all(groups, len(targets))[rows], OFFSET_FOLDS, seed)
+    if not splits:
+        return None
+    predicted = []
+    for fit, judge in splits:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            predicted.append(task.build_regression(strength, True, 1e-2).fit(x[fit], y[fit]).predict(x[judge]))
+    return task.fit_offsets(np.concatenate(predicted), np.concatenate([y[judge] for _, judge in splits]))
 
 
 def measure_most_images(columns: int, task: Task, views: int = 1, free_bytes: int | None = None) -> int | None:
@@ -158,27 +195,11 @@ def choose_strength(
     seed: int,
 ) -> float:
     """Choose the penalty with the least cross-validated log loss, on at most TRIAL_IMAGES images."""
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
     rows = np.arange(len(targets))
     if len(rows) > TRIAL_IMAGES:
         rows = np.random.default_rng(seed).choice(rows, TRIAL_IMAGES, replace=False)
     x, y = rotate(scaled[rows]), targets[rows]
-    strata = task.find_strata(y)
-    present = np.unique(strata)
-    # An empty name is no group: that image is on its own (see data.splits).
-    named = [group or f"\0{place}" for place, group in enumerate([""] * len(targets) if groups is None else groups)]
-    chosen = np.asarray(named)[rows]
-    apart = len(np.unique(chosen))
-    folds = min(3, int(np.bincount(strata)[present].min()), apart)
-    if folds < 2 or len(present) < 2:
-        return STRENGTHS[1]
-    if apart < len(rows):
-        splits = list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(x, strata, chosen))
-    else:
-        splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, strata))
-    # A fold without a class to learn from, or with nothing to judge on, says nothing about the penalty.
-    splits = [(fit, judge) for fit, judge in splits if len(judge) and len(np.unique(strata[fit])) == len(present)]
+    splits = divide_images(task.find_strata(y), _name_all(groups, len(targets))[rows], TRIAL_FOLDS, seed)
     if not splits:
         return STRENGTHS[1]
     losses = []
@@ -191,3 +212,29 @@ def choose_strength(
             total += model.measure_loss(x[judge], y[judge])
         losses.append(total)
     return STRENGTHS[int(np.argmin(losses))]
+
+
+def divide_images(
+    strata: NDArray[np.int64], names: NDArray[np.str_], folds: int, seed: int
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Divide images into folds, stratified, images of one name together: what is learned from and judged, in turn.
+
+    Fewer folds where the rarest stratum has fewer images; none where two are not possible, and none without a stratum
+    to learn from or with nothing to judge, which says nothing.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    present, apart = np.unique(strata), len(np.unique(names))
+    folds = min(folds, int(np.bincount(strata)[present].min()), apart)
+    if folds < 2 or len(present) < 2:
+        return []
+    if apart < len(names):
+        splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(names, strata, names)
+    else:
+        splits = StratifiedKFold(folds, shuffle=True, random_state=seed).split(names, strata)
+    return [(fit, judge) for fit, judge in splits if len(judge) and len(np.unique(strata[fit])) == len(present)]
+
+
+def _name_all(groups: Sequence[str] | None, images: int) -> NDArray[np.str_]:
+    """Name what each image stays together with: its group, or itself, for an empty name is no group."""
+    return np.asarray([group or f"\0{place}" for place, group in enumerate(groups or [""] * images)])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.metrics.registry import GRADES, QUADRATIC_KAPPA, ROC_AUC
+from sightx_cli.metrics.registry import ACCURACY, GRADES, QUADRATIC_KAPPA, ROC_AUC
 from sightx_cli.task.single_label import ClassRegression, SingleLabel
 from sightx_cli.task.task import Regression
 
@@ -51,9 +51,17 @@ class Grades(SingleLabel):
         """Return the same grades without shared targets."""
         return replace(self, soft=False)
 
-    def choose_metric(self, metric: str, by_user: bool) -> str:
-        """Replace ROC AUC, which ignores the order, by quadratic kappa, unless the user set the metric."""
-        return QUADRATIC_KAPPA.name if metric == ROC_AUC.name and not by_user else metric
+    def choose_metric(self, metric: str, by_user: bool, is_unequal: bool = False) -> str:
+        """Replace ROC AUC, which ignores the order, by quadratic kappa, unless the user set the metric.
+
+        Where a grade is rare also the accuracy: kappa subtracts what the largest grade alone would reach.
+        """
+        replaced = {ROC_AUC.name, *([ACCURACY.name] if is_unequal else [])}
+        return QUADRATIC_KAPPA.name if metric in replaced and not by_user else metric
+
+    def _list_shares(self) -> NDArray[np.float64]:
+        """List the target of each grade over all grades, (C, C): its neighbours have their shares of it."""
+        return share_grades(self.outputs).astype(np.float64) if self.shares else super()._list_shares()
 
     def build_loss(self, weight: Tensor | None, smoothing: float) -> Any:
         """Build the cross-entropy, on shared targets where grades share them."""

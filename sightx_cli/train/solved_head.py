@@ -66,6 +66,7 @@ def solve_head(session: Session) -> float | None:
     )
     tensors = (solution.weight, solution.bias, solution.mean, solution.deviation)
     set_linear_solution(session.head, *(torch.from_numpy(part) for part in tensors))
+    session.offsets = solution.offsets
     session.seconds["solve"] = time.perf_counter() - began
     judge_head(session, features.read_valid())
     return solution.strength
