@@ -16,7 +16,7 @@ EXAMPLES = """\
 [bold]Examples[/]
 sightx inspect scans/
 sightx inspect scans/ --group-by 'person\\d+'   [dim]patients on both sides?[/]
-sightx inspect scans/ --fix leave-out.csv      [dim]then: sightx fit scans/ --exclude leave-out.csv[/]
+sightx inspect scans/ --fix leave-out.csv      [dim]the images to leave out, for fit --exclude, in this file[/]
 sightx inspect scans/ --only shift             [dim]which recipe, and why[/]"""
 
 
@@ -41,7 +41,8 @@ class InspectOptions:
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write a table of the images to leave out, for fit --exclude.",
+            help="The table of the images to leave out, for fit --exclude [dim](default: leave-out.csv in the "
+            "inspection's folder)[/].",
             rich_help_panel=RUN,
         ),
     ] = None
@@ -69,6 +70,7 @@ def inspect(options: InspectOptions, talk: Talk) -> None:
 
     with talk.listen() as listener:
         result = api.inspect(**vars(options), listener=listener)
-    exclude = options.fix if options.fix and result.left_out else None
+    exclude = result.fix if result.left_out else None
     then = Options(options.source, exclude=exclude, group_by=options.group_by).write_command()
-    talk.answer(result, show_inspection, then, "trains on these images")
+    why = "trains on these images" + " without those on the list" * bool(exclude)
+    talk.answer(result, show_inspection, "" if result.refused else then, why)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightx_cli.data.folders import Listing, is_image_name, list_folder, list_images, mark_visited
-from sightx_cli.data.labelled_table import SPLIT_NAMES
 from sightx_cli.data.manifest import Manifest, build_manifest
-from sightx_cli.data.tables import is_table_name, tidy, tidy_values
+from sightx_cli.data.part_names import name_parts
+from sightx_cli.data.tables import is_table_name, tidy_values
 from sightx_cli.errors import DataError, quote
 from sightx_cli.progress import Notice
 
@@ -82,7 +82,7 @@ def _choose_parts(root: Path, names: Sequence[str]) -> list[str]:
 
 def _find_part(name: str) -> str:
     """The part that a folder of this name is: train, valid or test; "" for another folder."""
-    return SPLIT_NAMES.get(tidy(name).lower(), "")
+    return name_parts([name]).get(name, "")
 
 
 def _list_classes(bases: Mapping[Path, str], listing: Listing, notices: list[Notice]) -> list[tuple[Path, str, str]]:

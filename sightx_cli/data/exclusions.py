@@ -1,4 +1,4 @@
-"""Reads a list of images to leave out, as written by `sightx inspect --fix`, and removes them from a manifest."""
+"""Reads a list of images to leave out, as written by `sightx inspect`, and removes them from a manifest."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def exclude_images(manifest: Manifest, table: Path) -> Exclusion:
     """
     table = table.expanduser()
     if not exists(table):
-        raise DataError(f"--exclude {table}: no such file", "create one with sightx inspect DATA --fix list.csv")
+        raise DataError(f"--exclude {table}: no such file", "sightx inspect DATA writes one")
     rows = read_table(table, ["image"])
     if "action" in rows.columns:
         rows = rows[rows["action"].str.strip().str.lower() == LEAVE_OUT]

@@ -6,23 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sightx_cli.data.part_names import name_parts
 from sightx_cli.data.tables import check_columns, exists, locate_image, read_table, tidy_values
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Notice
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "test": "test",
-    "testing": "test",
-}
-"""Accepted names of parts, as folders or in the column split, in upper or lower case, and what they mean."""
 
 _FILE = " file"  # a working column; a table's own columns never start with a blank
 
@@ -88,14 +78,14 @@ def _check_filled(table: pd.DataFrame, path: Path) -> None:
 
 
 def _read_parts(parts: pd.Series[str], path: Path) -> list[str]:
-    known = {"": "", **SPLIT_NAMES}
-    wrong = sorted({part for part in parts if part.lower() not in known})
+    known = {"": "", **name_parts(set(parts))}
+    wrong = sorted({part for part in parts if part not in known})
     if wrong:
         raise DataError(
             f"{path}: split is {', '.join(map(repr, wrong[:5]))}; allowed: train, valid, test or empty",
             "rename these values, or delete the column to have a valid part set aside",
         )
-    read = [known[part.lower()] for part in parts]
+    read = [known[part] for part in parts]
     if any(read) and not set(read) & {"train", ""}:
         raise DataError(f"{path}: no row has split train", "set split to train for the images to train on")
     if set(read) <= {"train", ""}:

@@ -202,7 +202,7 @@ class Options:
     exclude: Annotated[
         Path | None,
         Option(
-            "Leave out the images listed in this table (column image), such as one by inspect --fix.",
+            "Leave out the images listed in this table (column image), such as the one that inspect writes.",
             "FILE",
             IMAGES,
             repeated=True,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sightx_cli.data.checks import Unreadable, check_classes, check_files
 from sightx_cli.data.fingerprint import Fingerprint, build_fingerprint
 from sightx_cli.data.manifest import Manifest
+from sightx_cli.data.overview import describe_classes
 from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.features.store import FeatureStore
@@ -74,7 +75,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         find_recipe(options.recipe)  # report a mistyped name before the images are read
     options.weights_file()  # and a missing file
     manifest, outcomes = adjust_manifest(options, load_manifest(options.source), listener)
-    for notice in manifest.notices:
+    for notice in (describe_classes(manifest), *manifest.notices):
         listener.notice(notice)
     check_classes(manifest.frame)  # checked before anything is measured, and again without the unreadable files
     shift = measure_shift_if_asked(options, manifest.frame, listener)
