@@ -40,8 +40,8 @@ class Fingerprint:
     """The facts of a data set; all counts are of readable images.
 
     `imbalance_ratio` is the largest class over the smallest, in images to train on: those of no valid or test part.
-    Classes without such images do not count. `bits` is bits per channel; `modes` are Pillow's ("L" is
-    grey, "RGB" colour). `groups` counts the distinct groups, 0 if none are set.
+    Classes without such images do not count. `bits` is bits per channel; `modes` are Pillow's ("L" is grey, "RGB"
+    colour). `groups` counts the distinct groups, 0 if none are set.
     """
 
     source_kind: str
@@ -70,7 +70,7 @@ class Fingerprint:
             ("images", f"{self.images:,}"),
             ("parts", ", ".join(f"{part} {count:,}" for part, count in self.parts.items())),
             ("classes", f"{len(self.classes):,}" + ", in order" * self.has_order),
-            ("imbalance", _describe_imbalance(self.imbalance_ratio)),
+            ("imbalance" + " in train" * ("train" in self.parts), _describe_imbalance(self.imbalance_ratio)),
             ("size", _describe_size(self.width_px, self.height_px)),
             ("shape", f"width ÷ height {_describe_range(self.aspect)}"),
             ("colour mode", _join(self.modes)),
@@ -88,8 +88,7 @@ def build_fingerprint(
     """Build the fingerprint of the readable images in `frame` from the headers of their files."""
     widths, heights = [header[0] for header in headers], [header[1] for header in headers]
     counts = {label: int((frame["label"] == label).sum()) for label in manifest.classes}
-    pool = frame.loc[~frame["split"].isin(["valid", "test"]), "label"]
-    trained = Counter(pool)
+    trained = Counter(frame.loc[~frame["split"].isin(["valid", "test"]), "label"])
     groups = set(frame["group"]) - {""}
     return Fingerprint(
         source_kind=manifest.kind,
@@ -115,9 +114,7 @@ def _count(values: Iterable[str]) -> dict[str, int]:
 
 
 def _describe_imbalance(ratio: float) -> str:
-    if round(ratio, 1) == 1:
-        return "balanced"
-    return f"the largest class has {ratio:,.1f} times the images of the smallest, to train on"
+    return "balanced" if round(ratio, 1) == 1 else f"the largest class is {ratio:,.1f} times the smallest"
 
 
 def _describe_size(wide: Spread, high: Spread) -> str:

@@ -23,11 +23,12 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 SMALL_IMAGES = 2000
 """Up to this many images, a solver's matrices are so small that its threads mostly wait for each other."""
 
+PENALTY_FOLDS = 3
 TRIAL_IMAGES = 1000
 """The penalty is chosen on at most this many images: more do not change the choice."""
 
-TRIAL_FOLDS, OFFSET_FOLDS = 3, 5
-"""Of the images that the penalty and the offsets are measured on; with ten the offsets decide no better."""
+OFFSET_FOLDS = 5
+"""Of the images that the offsets of unequal classes are measured on; with ten they decide no better."""
 
 SCALED_VALUES = 32_000_000
 """Values whose deviation is taken at a time: 256 MB as float64."""
@@ -117,7 +118,8 @@ def measure_offsets(
     some = choose_images(task.find_strata(targets), measure_most_images(scaled.shape[1], task), seed)
     rows = np.arange(len(targets)) if some is None else some
     x, y = rotate(scaled[rows]), targets[rows]
-    splits = divide_images(task.find_strata(y), _name_all(groups, len(targets))[rows], OFFSET_FOLDS, seed)
+    together = [""] * len(rows) if groups is None else [groups[row] for row in rows.tolist()]
+    splits = list_splits(task.find_strata(y), together, seed, OFFSET_FOLDS)
     if not splits:
         return None
     predicted = []
@@ -199,7 +201,8 @@ def choose_strength(
     if len(rows) > TRIAL_IMAGES:
         rows = np.random.default_rng(seed).choice(rows, TRIAL_IMAGES, replace=False)
     x, y = rotate(scaled[rows]), targets[rows]
-    splits = divide_images(task.find_strata(y), _name_all(groups, len(targets))[rows], TRIAL_FOLDS, seed)
+    together = [""] * len(rows) if groups is None else [groups[row] for row in rows.tolist()]
+    splits = list_splits(task.find_strata(y), together, seed)
     if not splits:
         return STRENGTHS[1]
     losses = []
@@ -214,27 +217,24 @@ def choose_strength(
     return STRENGTHS[int(np.argmin(losses))]
 
 
-def divide_images(
-    strata: NDArray[np.int64], names: NDArray[np.str_], folds: int, seed: int
+def list_splits(
+    strata: NDArray[np.int64], together: Sequence[str], seed: int, folds: int = PENALTY_FOLDS
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Divide images into folds, stratified, images of one name together: what is learned from and judged, in turn.
+    """List the splits, images to solve on and to judge on, that a head is measured by; none where too few images.
 
-    Fewer folds where the rarest stratum has fewer images; none where two are not possible, and none without a stratum
-    to learn from or with nothing to judge, which says nothing.
+    `together` names groups; an empty name is none: that image is on its own (see `data.splits`).
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    present, apart = np.unique(strata), len(np.unique(names))
+    units = np.unique([name or f"\0{place}" for place, name in enumerate(together)], return_inverse=True)[1]
+    present, apart = np.unique(strata), len(np.unique(units))
     folds = min(folds, int(np.bincount(strata)[present].min()), apart)
     if folds < 2 or len(present) < 2:
         return []
-    if apart < len(names):
-        splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(names, strata, names)
+    rows = np.zeros(len(strata))
+    if apart < len(strata):
+        splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(rows, strata, units)
     else:
-        splits = StratifiedKFold(folds, shuffle=True, random_state=seed).split(names, strata)
+        splits = StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows, strata)
+    # A fold without a class to learn from, or with nothing to judge on, says nothing.
     return [(fit, judge) for fit, judge in splits if len(judge) and len(np.unique(strata[fit])) == len(present)]
-
-
-def _name_all(groups: Sequence[str] | None, images: int) -> NDArray[np.str_]:
-    """Name what each image stays together with: its group, or itself, for an empty name is no group."""
-    return np.asarray([group or f"\0{place}" for place, group in enumerate(groups or [""] * images)])

@@ -57,7 +57,7 @@ class Grades(SingleLabel):
         Where a grade is rare also the accuracy: kappa subtracts what the largest grade alone would reach.
         """
         replaced = {ROC_AUC.name, *([ACCURACY.name] if is_unequal else [])}
-        return QUADRATIC_KAPPA.name if metric in replaced and not by_user else metric
+        return QUADRATIC_KAPPA.name if metric in replaced and not by_user else super().choose_metric(metric, by_user)
 
     def _list_shares(self) -> NDArray[np.float64]:
         """List the target of each grade over all grades, (C, C): its neighbours have their shares of it."""

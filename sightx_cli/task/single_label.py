@@ -64,8 +64,11 @@ class SingleLabel(Task):
 
     def measure_imbalance(self, targets: NDArray[np.int64]) -> float:
         """Measure the ratio of the largest to the smallest class that occur."""
-        counts = np.bincount(targets)
-        return float(counts.max() / counts[counts > 0].min()) if len(targets) else 1.0
+        return float(np.bincount(targets).max() / self.count_fewest(targets)) if len(targets) else 1.0
+
+    def count_fewest(self, targets: NDArray[np.int64]) -> int:
+        """Count the images of the smallest class that occurs."""
+        return int(np.unique(targets, return_counts=True)[1].min(initial=len(targets)))
 
     def weigh_images(self, targets: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return each image's weight, (N,): that of its class, by a mean of 1."""
@@ -116,7 +119,9 @@ class SingleLabel(Task):
 
     def choose_metric(self, metric: str, by_user: bool, is_unequal: bool = False) -> str:
         """Replace the accuracy, to which a rare class hardly counts, by the balanced one, unless the user set it."""
-        return BALANCED_ACCURACY.name if is_unequal and metric == ACCURACY.name and not by_user else metric
+        if is_unequal and metric == ACCURACY.name and not by_user:
+            return BALANCED_ACCURACY.name
+        return super().choose_metric(metric, by_user)
 
     def decide(self, probabilities: NDArray[Any]) -> NDArray[np.int64]:
         """Return the number of the most probable class, (N,)."""

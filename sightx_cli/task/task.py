@@ -104,6 +104,10 @@ class Task(ABC):
         """Measure how many times the images of the smallest class the largest has, of those that occur."""
         return 1.0
 
+    def count_fewest(self, targets: NDArray[np.int64]) -> int:
+        """Count the images of the smallest class that occurs."""
+        return len(targets)
+
     def is_unequal(self, targets: NDArray[np.int64]) -> bool:
         """Whether a class is so rare beside another that a model would pass it over (see `UNEQUAL`)."""
         return self.measure_imbalance(targets) >= UNEQUAL
