@@ -36,6 +36,14 @@ class ClassReport:
     classes: tuple[ClassFigures, ...]
     confusion: tuple[tuple[int, ...], ...] = ()
 
+    def find_largest(self) -> tuple[str, float] | None:
+        """Find the class with most images, and its share of them: the accuracy of always answering it. None if none."""
+        images = sum(map(sum, self.confusion))
+        if not images:
+            return None
+        largest = max(self.classes, key=lambda figures: figures.support)
+        return largest.label, largest.support / images
+
     def to_json(self) -> dict[str, object]:
         """The report as plain lists and numbers."""
         return {

@@ -86,10 +86,10 @@ def start_from_file(recipe: Recipe, options: Options, overridden: Sequence[str])
     return recipe.model_copy(update={"model": recipe.model.model_copy(update={"weights": "file"})})
 
 
-def choose_metric(recipe: Recipe, task: Task, overridden: Sequence[str]) -> tuple[str, str]:
+def choose_metric(recipe: Recipe, task: Task, overridden: Sequence[str], is_unequal: bool = False) -> tuple[str, str]:
     """Return the metric that chooses the best epoch, and where it comes from."""
     own, by_user = recipe.training.metric, "training.metric" in overridden
-    metric = task.choose_metric(own, by_user)
+    metric = task.choose_metric(own, by_user, is_unequal)
     return metric, "option" if by_user else "recipe" if metric == own else "data"
 
 

@@ -26,7 +26,8 @@ from sightx_cli.results.inspect import Shift
 from sightx_cli.results.leaks import Leaks
 from sightx_cli.results.probe import ProbedChoices
 from sightx_cli.startup.imports import NETWORKS, importing
-from sightx_cli.steps.fit_plan import check_overrides, choose, choose_metric, plan_fit, resolve_recipe
+from sightx_cli.steps.class_balance import balance_classes
+from sightx_cli.steps.fit_plan import check_overrides, choose, plan_fit, resolve_recipe
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.split import adjust_manifest, split_images
 from sightx_cli.task.kinds import choose_task
@@ -100,7 +101,10 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     split = split_images(options, manifest, frame, task, listener)
     frame = split.frame
     fingerprint = build_fingerprint(manifest, frame, unreadable, checked.headers)
-    metric, metric_origin = choose_metric(recipe, task, overridden)
+    balance = balance_classes(recipe, task, frame, overridden, options.recipe != "auto")
+    for notice in balance.notices:
+        listener.notice(notice)
+    recipe, metric = balance.recipe, balance.metric
     plan = plan_fit(
         options,
         recipe,
@@ -109,7 +113,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         choice,
         fingerprint,
         metric,
-        metric_origin,
+        balance.metric_origin,
         task,
         split.leaks,
         outcomes | {"folds": split.folds or None},
@@ -129,7 +133,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         fingerprint,
         recipe,
         choice,
-        plan,
+        balance.complete(plan),
         metric,
         task,
         split.leaks,
