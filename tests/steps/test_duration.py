@@ -1,4 +1,4 @@
-"""The estimate of a fit's time: more for more work and on a slower machine, in words that promise no more than is known."""
+"""The estimate of a fit's time: more for more work and on a slower machine, in words no finer than what is known."""
 
 from __future__ import annotations
 
