@@ -26,16 +26,13 @@ SIZE_WORDS = {"size": "its size", "aspect": "its shape", "format": "its file for
 
 
 class Describer:
-    """Describes what was found in one data set as findings: `source` is what the user typed.
+    """Describes what was found in one data set as findings: `fit` is the command that trains on it.
 
     `leave_out` is the list that the inspection writes, of what a fit should not see.
     """
 
-    def __init__(
-        self, source: str, frame: pd.DataFrame, group_by: str | None = None, leave_out: Path = Path("leave-out.csv")
-    ) -> None:
-        self._source = quote(source)
-        self._group_by = f" --group-by {quote(group_by)}" if group_by else ""
+    def __init__(self, fit: str, frame: pd.DataFrame, leave_out: Path = Path("leave-out.csv")) -> None:
+        self._fit = fit
         here = leave_out.is_relative_to(Path.cwd())
         self._leave_out = quote(leave_out.relative_to(Path.cwd()) if here else leave_out)
         self._paths, self._images = frame["path"].tolist(), frame["image"].tolist()
@@ -82,7 +79,7 @@ class Describer:
 
     @property
     def _fix(self) -> str:
-        return f"sightx fit {self._source}{self._group_by} --exclude {self._leave_out}"
+        return f"{self._fit} --exclude {self._leave_out}"
 
     def _describe_conflicts(self, duplicates: Sequence[Duplicate]) -> Finding | None:
         found = [one for one in duplicates if self._has_conflict(one)]
@@ -139,7 +136,7 @@ class Describer:
             f"{_count(len(groups), 'group')} in more than one part of the split",
             "Images of one patient (or part, or batch) resemble each other. With some in train and some in valid, the "
             "figures show how well the model knows these patients, not how well it will do on new ones.",
-            f"Split again, keeping groups together: sightx fit {self._source}{self._group_by} --resplit",
+            f"Split again, keeping groups together: {self._fit} --resplit",
             tuple(rows),
         )
 
@@ -153,7 +150,7 @@ class Describer:
         option = f"--group-by {quote(likely.expression)}"
         on_both = likely.across_parts
         both = f" {_count(on_both, 'of these groups is', 'of these groups are')} in more than one part." * bool(on_both)
-        again = f"sightx fit {self._source} {option}" + " --resplit" * bool(on_both)
+        again = f"{self._fit} {option}" + " --resplit" * bool(on_both)
         return Finding(
             "likely-groups",
             f"file names suggest {likely.groups:,} groups"
