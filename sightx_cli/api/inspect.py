@@ -101,7 +101,7 @@ def inspect(
             write_rows(rows, making.partial / runs.LEAVE_OUT_LIST)
         shown = listed if fix is not None or rows else None
         result = replace(result, folder=folder, fix=shown, left_out=left_out, notices=(*listener.notices, *noticed))
-        write_inspection(result, fingerprint, frame, making.partial, _name(str(source)))
+        write_inspection(result, fingerprint, frame, making.partial, _name(str(source)), manifest.separator)
         seconds = {"read": read - began, "analyse": analysed - read, "write": time.perf_counter() - analysed}
         seconds["total"] = time.perf_counter() - began
         result = replace(result, seconds={name: round(value, 3) for name, value in seconds.items()})

@@ -12,6 +12,7 @@ from sightx_cli.quality.analysis import Analysis
 from sightx_cli.quality.duplicates import Duplicate
 from sightx_cli.results.findings import Finding, Picture
 from sightx_cli.results.inspect import REFUSED, Guess, Shortcut
+from sightx_cli.task.label_text import name_labels, split_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,15 +29,19 @@ SIZE_WORDS = {"size": "its size", "aspect": "its shape", "format": "its file for
 class Describer:
     """Describes what was found in one data set as findings: `fit` is the command that trains on it.
 
-    `leave_out` is the list that the inspection writes, of what a fit should not see.
+    `leave_out` is the list that the inspection writes, of what a fit should not see; `separator` joins the labels of
+    an image that has several.
     """
 
-    def __init__(self, fit: str, frame: pd.DataFrame, leave_out: Path = Path("leave-out.csv")) -> None:
+    def __init__(
+        self, fit: str, frame: pd.DataFrame, leave_out: Path = Path("leave-out.csv"), separator: str = ""
+    ) -> None:
         self._fit = fit
         here = leave_out.is_relative_to(Path.cwd())
         self._leave_out = quote(leave_out.relative_to(Path.cwd()) if here else leave_out)
         self._paths, self._images = frame["path"].tolist(), frame["image"].tolist()
-        self._labels, self._splits = frame["label"].tolist(), frame["split"].tolist()
+        self._sets = [split_names(label, separator) for label in frame["label"]]
+        self._labels, self._splits = list(map(name_labels, frame["label"])), frame["split"].tolist()
 
     def describe(
         self,
@@ -191,8 +196,8 @@ class Describer:
             return None
         rows = []
         for label in dict.fromkeys(one.label for one in shortcuts):
-            here = [place for place, given in enumerate(self._labels) if given == label][:EXAMPLES]
-            others = [place for place, given in enumerate(self._labels) if given != label][:EXAMPLES]
+            here = [place for place, given in enumerate(self._sets) if label in given][:EXAMPLES]
+            others = [place for place, given in enumerate(self._sets) if label not in given][:EXAMPLES]
             rows.append(tuple(self.show(place) for place in here + others))
         lines = tuple(
             f"{one.label}: {SIZE_WORDS.get(one.what, one.what)} alone identifies it with "
@@ -221,7 +226,8 @@ class Describer:
             else f" It agrees with {100 * share:.0f} % of the labels."
         )
         rows = tuple(
-            (self.show(one.place, f"{one.suggested}? {100 * one.confidence:.0f} %"),) for one in analysis.doubts
+            (self.show(one.place, f"{name_labels(one.suggested)}? {100 * one.confidence:.0f} %"),)
+            for one in analysis.doubts
         )
         return Finding(
             "doubts",

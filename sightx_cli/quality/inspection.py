@@ -27,6 +27,7 @@ from sightx_cli.results.inspect import (
     SplitGroup,
     UnreadableFile,
 )
+from sightx_cli.task.label_text import count_names, split_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,11 +38,12 @@ def advise_recipe(manifest: Manifest, listener: Listener) -> InspectResult:
     frame = manifest.frame
     if not len(frame):
         raise DataError("there are no images", "give a folder with one subfolder of images for each class")
+    counts = count_names(frame["label"].tolist(), manifest.separator)
     return InspectResult(
         images=len(frame),
         parts=dict(Counter(part or "undivided" for part in frame["split"])),
         classes=manifest.classes,
-        class_counts={label: int((frame["label"] == label).sum()) for label in manifest.classes},
+        class_counts={label: counts[label] for label in manifest.classes},
         advice=advise(frame, listener),
     )
 
@@ -67,8 +69,9 @@ def gather_findings(
     lost = dict(zip(manifest.frame["image"], make_absolute(manifest.frame["path"].tolist()), strict=True))
     groups = find_split_groups(frame["group"].tolist(), splits)
     likely = guess_likely_groups(frame) if not (frame["group"] != "").any() else None
-    shortcuts = find_shortcuts(examination.headers, labels)
-    describer = Describer(fit, frame, leave_out)
+    sets = [split_names(label, manifest.separator) for label in labels]
+    shortcuts = find_shortcuts(examination.headers, sets)
+    describer = Describer(fit, frame, leave_out, manifest.separator)
     refused = (describer.describe_refusal(refusal),) if refusal is not None else ()
     return InspectResult(
         images=len(frame),
