@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sightx_cli.data.folders import Folder, name_folders
 from sightx_cli.data.lookalikes import check_containers, find_inner_parts, have_inner_parts, hold_no_classes
-from sightx_cli.data.part_folders import Division, describe_parts, divide, name_table, tell_unlabelled
+from sightx_cli.data.part_folders import Division, describe_parts, divide, name_table, tell_left_out, tell_unlabelled
 from sightx_cli.data.part_names import is_filler, is_unlabelled, name_parts
 from sightx_cli.data.spellings import fold_spelling
 from sightx_cli.errors import DataError, quote
@@ -50,6 +50,10 @@ def find_layout(root: Folder) -> ClassLayout:
         aside = [one for one in folders if is_unlabelled(one.name) and all(is_unlabelled(i.name) for i in one.filled)]
         folders = [one for one in folders if one not in aside]
         notices += [tell_unlabelled(one, warns=True) for one in aside]
+        holders = [one for one in folders if is_filler(one.name) and not hold_no_classes(one.filled)]
+        if len(folders) > 1 and hold_no_classes(folders) and len(holders) == 1:  # images/CLASS/ and masks/
+            notices.append(tell_left_out([one for one in folders if one not in holders], holders))
+            folders = holders
         inner = _find_wrapped(base, folders)
         if inner is None:
             break
@@ -114,10 +118,13 @@ def _check_alone(base: Folder, folders: Sequence[Folder]) -> None:
             name_table(base.path)
             or "put the images of each class in a folder of its own, or list them in a table: image,label",
         )
-    if len(folders) == 1 and len(folders[0].filled) > 1 and not folders[0].images:
-        only = folders[0]
+    only = folders[0]
+    while len(only.filled) == 1 and not only.images:
+        only = only.filled[0]
+    if len(folders) == 1 and len(only.filled) > 1 and not only.images:
         raise DataError(
-            f"{base.path} has one folder with images, {only.name}/, and in it {name_folders(only.filled)}",
+            f"{base.path} has one folder with images, {only.path.relative_to(base.path).as_posix()}/, and in it "
+            f"{name_folders(only.filled)}",
             f"if these are the classes: sightx fit {quote(only.path)}",
         )
 

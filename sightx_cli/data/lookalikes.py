@@ -93,7 +93,15 @@ def check_containers(base: Folder, classes: Sequence[Folder]) -> list[Notice]:
             f"{base.path}: {name_folders(sets)} hold{'s' * (len(sets) == 1)} "
             f"{' and '.join(f'{name}/' for name in find_inner_parts(sets[0]))} with classes in them: "
             f"{'each is a data set of its own' if len(sets) > 1 else 'it is a data set of its own'}, not a class",
-            f"give one of them: sightx fit {quote(sets[0].path)}",
+            f"give {'one of them' if len(sets) > 1 else 'it'}: " + f"sightx fit {quote(sets[0].path)}",
+        )
+    divided = [one for one in classes if have_inner_parts(one)]
+    if divided:
+        whole = [one for one in classes if one not in divided]
+        raise DataError(
+            f"{base.path}: {name_folders(divided)} hold{'s' * (len(divided) == 1)} parts "
+            f"({name_folders(divided[0].filled)}), and {name_folders(whole)} hold{'s' * (len(whole) == 1)} none",
+            "give each class the same parts, or none: put its images directly into its folder",
         )
     loose = sum(len(one.images) for one in classes)
     if len(classes) < 2 or loose * STRAY > sum(one.count_images() for one in classes):
@@ -139,8 +147,8 @@ def _refuse_containers(base: Folder, classes: Sequence[Folder], inner: Sequence[
     raise DataError(
         f"{base.path}: {name_folders(classes)} hold the same folders ({name_folders(distinct)}): these look like the "
         "classes, and the folders around them like parts, sites or dates",
-        f"give one of them: sightx fit {quote(classes[0].path)}; or rename them to train, valid and test; or, "
-        "if they are the classes, put the images directly into them",
+        f"give one of them: sightx fit {quote(classes[0].path)}. If they are parts, rename them to "
+        "train, valid and test; if they are the classes, put the images directly into them",
     )
 
 

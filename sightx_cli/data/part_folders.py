@@ -87,6 +87,14 @@ def tell_unlabelled(folder: Folder, warns: bool = False) -> Notice:
     return Notice("unlabelled", found + advice + f"sightx predict {quote(folder.path)}", count, warns)
 
 
+def tell_left_out(folders: Sequence[Folder], beside: Sequence[Folder]) -> Notice:
+    """Say of folders of images, beside those that are used, how many images they hold."""
+    counts = ", ".join(f"{folder.name}/ ({folder.count_images():,} images)" for folder in folders[:4])
+    more = f" and {len(folders) - 4:,} more" if len(folders) > 4 else ""
+    text = f"left out {counts}{more}, next to {name_folders(beside)}"
+    return Notice("other-folders", text, sum(folder.count_images() for folder in folders), warns=True)
+
+
 def describe_parts(root: Folder, parts: Sequence[PartFolder]) -> list[Notice]:
     """Say where each part comes from, unless the names are the plain ones and nothing was assumed."""
     found: dict[str, list[PartFolder]] = defaultdict(list)
@@ -160,11 +168,7 @@ def _build_division(parts: Sequence[PartFolder], aside: Sequence[Folder], others
     notices = [tell_unlabelled(part.folder, warns=True) for part in parts if part not in used]
     notices += [tell_unlabelled(folder) for folder in aside]
     if others:
-        counts = ", ".join(f"{folder.name}/ ({folder.count_images():,} images)" for folder in others[:4])
-        more = f" and {len(others) - 4:,} more" if len(others) > 4 else ""
-        text = f"left out {counts}{more}, next to {name_folders([part.folder for part in used])}"
-        images = sum(folder.count_images() for folder in others)
-        notices.append(Notice("other-folders", text, images, warns=True))
+        notices.append(tell_left_out(others, [part.folder for part in used]))
     return Division(tuple(used), tuple(notices))
 
 
@@ -178,7 +182,7 @@ def _is_unlabelled(part: PartFolder, known: set[str]) -> bool:
 
 def _read_as_class(base: Folder, parts: Sequence[PartFolder], others: Sequence[Folder]) -> Division:
     """Take a folder called train that holds images, next to others that do, for a class; refuse anything else."""
-    one = parts[0].folder
+    one = next((part.folder for part in parts if part.name == "train"), parts[0].folder)
     them = "it" if len(parts) == 1 else "them"
     if not others:
         raise DataError(

@@ -20,10 +20,12 @@ class ClassFigures:
     sensitivity: float | None
     precision: float | None
     support: int
+    specificity: float | None = None
+    """Measured where an image may have several labels, each a question of its own."""
 
     def to_json(self) -> dict[str, object]:
         """The figures by name."""
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items() if name != "specificity"}
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ SIZE_WORDS = {"size": "its size", "aspect": "its shape", "format": "its file for
 class Describer:
     """Describes what was found in one data set as findings: `fit` is the command that trains on it.
 
-    `leave_out` is the list that the inspection writes, of what a fit should not see.
+    `leave_out` is the list that the inspection writes, of what a fit should not see; `separator` joins the labels of
+    an image that has several.
     """
 
     def __init__(

@@ -153,10 +153,10 @@ def test_the_only_folder_is_entered_where_its_name_says_nothing(build: Build) ->
 
 
 def test_one_folder_that_holds_several_is_refused_with_the_line_to_type(build: Build) -> None:
-    root = build(*place("healthy", classes=("anna", "ben")))
+    root = build(*place("clinic/healthy", classes=("anna", "ben")))
     error = refuse(root)
-    assert "one folder with images, healthy/, and in it anna/, ben/" in error.message
-    assert f"sightx fit {root}/healthy" in error.hint
+    assert "one folder with images, clinic/healthy/, and in it anna/, ben/" in error.message
+    assert f"sightx fit {root}/clinic/healthy" in error.hint
 
 
 def test_parts_within_each_class_are_read_as_parts_and_said(build: Build) -> None:
@@ -343,3 +343,14 @@ def test_labelled_and_unlabelled_side_by_side_are_no_classes(build: Build) -> No
     manifest = load_manifest(build(*place("labelled"), unlabelled=3))
     assert manifest.classes == CLASSES
     assert "passed over unlabelled/: 3 images" in say(manifest, "unlabelled")
+
+
+def test_masks_beside_the_folder_of_the_classes_are_left_out_with_their_count(build: Build) -> None:
+    manifest = load_manifest(build(*place("images"), masks=3))
+    assert manifest.classes == CLASSES
+    assert say(manifest, "other-folders") == "left out masks/ (3 images), next to images/"
+
+
+def test_a_class_with_parts_beside_one_without_is_refused(build: Build) -> None:
+    error = refuse(build("ants/train", "ants/test", "bees"))
+    assert "ants/ holds parts (test/, train/), and bees/ holds none" in error.message
