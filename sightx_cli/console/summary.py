@@ -103,9 +103,9 @@ def _build_validation(validation: FoldFigures) -> Table:
     table.add_column("mean", justify="right")
     table.add_column(_head_interval(validation.intervals_by))
     for key, metric in METRICS.items():
-        mean = validation.metrics[key]
+        mean = validation.metrics.get(key)
         if mean is not None:
-            table.add_row(f"  {metric.title}", format_figure(mean), _format_interval(validation.intervals[key]))
+            table.add_row(f"  {metric.title}", format_figure(mean), _format_interval(validation.intervals.get(key)))
     return table
 
 
