@@ -40,7 +40,7 @@ def plot_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], p
         _list_pairs(beside, counts, names)
     if names.note:
         figure.text(0.01, 0.0, names.note, color=MUTED, fontsize=7, va="bottom")
-        figure.get_layout_engine().set(rect=(0, 0.03, 1, 0.97))
+        figure.set_layout_engine("constrained", rect=(0, 0.03, 1, 0.97))
     _save(figure, path)
 
 
