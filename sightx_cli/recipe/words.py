@@ -23,7 +23,7 @@ NOT_TOLD = ("data.", "weights.", "cross_validation.", "seed", "rate", "name", "w
 
 
 def describe_plan(plan: Plan) -> list[tuple[str, str]]:
-    """Say what a fit will do: rows of (what, in words), the training first, then what the user and the images changed."""
+    """Say what a fit will do: rows of (what, in words), at the end what the user and the images changed."""
     recipe, values = plan.recipe, plan.values
     counts = [(values[f"data.{part}"].value, word) for part, word in PARTS.items() if f"data.{part}" in values]
     rows = [
