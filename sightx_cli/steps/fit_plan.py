@@ -146,7 +146,7 @@ def plan_fit(
         overridden,
         facts,
         describe_why(recipe, choice, fingerprint),
-        choice.reason if choice else f"{recipe.name} was named with --recipe",
+        choice.reason if choice else f"{describe_named(recipe)}.",
     )
 
 
@@ -157,8 +157,10 @@ def describe_why(recipe: Recipe, choice: Choice | None, fingerprint: Fingerprint
         f"{parts.get('train', 0):,} images to train and {parts.get('valid', 0):,} to validate "
         f"in {len(fingerprint.classes)} classes"
     )
-    if choice is None:
-        band = describe_band(*recipe.when.images)
-        like = "like everyday photographs" if recipe.when.shift == "similar" else "unlike everyday photographs"
-        return f"{numbers}; you named {recipe.name}, which is meant for {band} images {like}."
-    return f"{numbers}. {choice.reason}"
+    return f"{numbers}. {choice.reason}" if choice else f"{numbers}; {describe_named(recipe)}."
+
+
+def describe_named(recipe: Recipe) -> str:
+    """Say that the user named the recipe, and which images it is meant for."""
+    like = "like everyday photographs" if recipe.when.shift == "similar" else "unlike everyday photographs"
+    return f"you named {recipe.name}, which is meant for {describe_band(*recipe.when.images)} images {like}"
