@@ -9,6 +9,7 @@ from pathlib import Path
 from sightx_cli import runs
 from sightx_cli.data.exclusions import LEAVE_OUT
 from sightx_cli.data.fingerprint import build_fingerprint
+from sightx_cli.data.set_range import measure_reading
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import RunError, UsageError
@@ -59,11 +60,12 @@ def inspect(
     manifest = load_manifest(source)
     for notice in manifest.notices:
         listener.notice(notice)
+    reading = measure_reading(manifest.frame)
     if folder is None:
         seconds = {"total": round(time.perf_counter() - began, 3)}
-        return replace(advise_recipe(manifest, listener), notices=tuple(listener.notices), seconds=seconds)
+        return replace(advise_recipe(manifest, reading, listener), notices=tuple(listener.notices), seconds=seconds)
     store = FeatureStore()
-    frame, examination, unreadable = examine_images(manifest.frame, store, listener)
+    frame, examination, unreadable = examine_images(manifest.frame, store, listener, reading=reading)
     frame = assign_groups(frame, group_by)
     read = time.perf_counter()
     analysis = analyse(manifest, frame, examination, store, listener)
@@ -77,7 +79,7 @@ def inspect(
     with making_folder(folder, overwrite) as making:
         noticed = tuple(listener.notices)
         result = replace(result, folder=folder, fix=fix, left_out=left_out, notices=noticed)
-        write_inspection(result, fingerprint, frame, making.partial, _name(str(source)))
+        write_inspection(result, fingerprint, frame, making.partial, _name(str(source)), reading)
         seconds = {"read": read - began, "analyse": analysed - read, "write": time.perf_counter() - analysed}
         seconds["total"] = time.perf_counter() - began
         result = replace(result, seconds={name: round(value, 3) for name, value in seconds.items()})

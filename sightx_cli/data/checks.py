@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sightx_cli.data.contents import FileFacts, measure_files
 from sightx_cli.data.pixels import PlainViews
-from sightx_cli.data.readers import Header, check_image
+from sightx_cli.data.readers import AS_IS, Found, Header, Reading, check_image
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener
 
@@ -35,26 +35,34 @@ class CheckedFiles:
     frame: pd.DataFrame
     headers: tuple[Header, ...]
     unreadable: list[Unreadable]
+    found: tuple[Found, ...] = ()
+    """What each of the rows' files held."""
 
 
 def check_files(
-    frame: pd.DataFrame, listener: Listener, threads: int | None = None, pixels: PlainViews | None = None
+    frame: pd.DataFrame,
+    listener: Listener,
+    threads: int | None = None,
+    pixels: PlainViews | None = None,
+    reading: Reading = AS_IS,
 ) -> CheckedFiles:
     """Read every file of `frame` (columns image, path) once, to its end; one bad file never stops the rest.
 
-    `pixels` takes the plain views that will be asked for next, so that they are not decoded twice.
+    `pixels` takes the plain views that will be asked for next, so that they are not decoded twice; they are of the same
+    reading.
 
     Raises: `DataError` if no file at all can be read.
     """
 
-    def use(path: str, digest: str, data: bytes | None) -> None:
-        if pixels is None or not pixels.decode(path, digest, data):
-            check_image(path, data)
+    def use(path: str, digest: str, data: bytes | None) -> Found:
+        found = pixels.decode(path, digest, data) if pixels is not None else None
+        return check_image(path, data, reading) if found is None else found
 
     task = "checking the files"
     listener.start(task, len(frame), "images")
     try:
-        facts = measure_files([str(path) for path in frame["path"]], use, partial(listener.advance, task), threads)
+        paths = [str(path) for path in frame["path"]]
+        facts = measure_files(paths, use, partial(listener.advance, task), threads, reading)
     finally:
         listener.finish(task)
     return sort_files(frame, facts)
@@ -72,7 +80,9 @@ def sort_files(frame: pd.DataFrame, facts: Sequence[FileFacts]) -> CheckedFiles:
             "check that these are image files and that you may read them",
         )
     good = frame.assign(digest=[one.digest for one in facts]).drop(index=frame.index[bad]).reset_index(drop=True)
-    return CheckedFiles(good, tuple(one.header for one in facts if one.header is not None), unreadable)
+    usable = [one for one in facts if not one.error]
+    headers = tuple(one.header for one in usable if one.header is not None)
+    return CheckedFiles(good, headers, unreadable, tuple(one.found for one in usable))
 
 
 def check_classes(frame: pd.DataFrame) -> None:

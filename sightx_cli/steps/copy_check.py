@@ -53,7 +53,8 @@ def look_for_copies(preparation: Preparation, session: Session, listener: Listen
     from sightx_cli.quality.registration import measure_agreement
 
     rows = pd.concat([train.iloc[left], valid.iloc[right]])
-    readable, seen, _ = examine_images(rows, preparation.store, listener, "looking for copies across the split")
+    task = "looking for copies across the split"
+    readable, seen, _ = examine_images(rows, preparation.store, listener, task, preparation.reading)
     if len(readable) < len(rows):
         return None  # files that have just disappeared: what follows reports them
     sides = np.array([min(width, height) for width, height, *_ in seen.headers])

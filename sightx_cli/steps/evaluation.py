@@ -70,6 +70,7 @@ def write_bundle(preparation: Preparation, session: Session, folder: Path, liste
         head=recipe.model.head.model_dump(),
         recipe=recipe.name,
         grey=recipe.model.grey,
+        reading=preparation.reading,
     )
     kept, reads_kept = session.kept, not session.best.backbone_trained and not recipe.model.head.hidden
     product = Product(session.model, facts, kept.graph if kept and reads_kept else None)

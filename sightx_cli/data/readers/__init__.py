@@ -7,7 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.readers.base import Header, ImageFileError, Reader, check_file
+from sightx_cli.data.readers.base import (
+    AS_IS,
+    Decoded,
+    Found,
+    Header,
+    ImageFileError,
+    Reader,
+    Reading,
+    Remark,
+    Values,
+    check_file,
+)
 from sightx_cli.data.readers.gate import holding_pixels
 from sightx_cli.data.readers.raster import RasterReader
 
@@ -15,10 +26,17 @@ if TYPE_CHECKING:
     from PIL import Image
 
 __all__ = [
+    "AS_IS",
+    "Decoded",
+    "Found",
     "Header",
     "ImageFileError",
     "Reader",
+    "Reading",
+    "Remark",
+    "Values",
     "check_image",
+    "decode_image",
     "holding_pixels",
     "list_packages",
     "load_bytes",
@@ -75,25 +93,38 @@ def read_image(
     min_side_px: int | None = None,
     min_long_side_px: int | None = None,
     data: bytes | None = None,
+    reading: Reading = AS_IS,
 ) -> Image.Image:
-    """Read an image file, or its bytes, as upright 8-bit RGB.
+    """Read an image file, or its bytes, as upright 8-bit RGB: the pixels alone (see `decode_image`)."""
+    return decode_image(path, min_side_px, min_long_side_px, data, reading).image
+
+
+def decode_image(
+    path: str | Path,
+    min_side_px: int | None = None,
+    min_long_side_px: int | None = None,
+    data: bytes | None = None,
+    reading: Reading = AS_IS,
+) -> Decoded:
+    """Read an image file, or its bytes, as upright 8-bit RGB, and say what was found in it.
 
     With `min_side_px` it may be decoded at a fraction of its size as long as its shorter side keeps that many pixels
     (its longer side, with `min_long_side_px`): several times faster. Without either, every pixel is decoded.
 
-    Raises: `ImageFileError` for a file that is missing, empty, damaged, not an image, too large or 16-bit colour.
+    Raises: `ImageFileError` for a file that is missing, empty, damaged, not an image, too large, or without the page
+    or bands asked for.
     """
-    return find_reader(path, data).read(path, min_side_px, min_long_side_px, data)
+    return find_reader(path, data).read(path, min_side_px, min_long_side_px, data, reading)
 
 
-def check_image(path: str | Path, data: bytes | None = None) -> None:
+def check_image(path: str | Path, data: bytes | None = None, reading: Reading = AS_IS) -> Found:
     """Read a file to its end, as cheaply as its format allows; raises `ImageFileError` if it cannot be used."""
-    find_reader(path, data).check(path, data)
+    return find_reader(path, data).check(path, data, reading)
 
 
-def measure_header(path: str | Path, data: bytes | None = None) -> Header:
+def measure_header(path: str | Path, data: bytes | None = None, reading: Reading = AS_IS) -> Header:
     """Read (width, height, mode, bits per channel, format) from the header alone; the size is the upright one."""
-    return find_reader(path, data).measure_header(path, data)
+    return find_reader(path, data).measure_header(path, data, reading)
 
 
 def _read_start(path: str | Path) -> bytes:

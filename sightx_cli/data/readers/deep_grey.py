@@ -8,25 +8,30 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sightx_cli.data.readers.base import ImageFileError
+from sightx_cli.data.readers.base import ImageFileError, Range, Reading, Values
 from sightx_cli.data.readers.gate import list_bands
 
 GREY_PERCENTILES = (0.5, 99.5)
 """Where deep grey is cut when the file declares no range: a few dead or saturated pixels must not set the scale."""
 
+WHOLE_NUMBERS, FRACTIONS = "whole numbers", "fractions"
+"""The kinds of deep values: a camera's counts and what was computed from them seldom have one unit."""
+
 _TIFF_PHOTOMETRIC, _TIFF_WHITE_IS_ZERO = 262, 0
 _TIFF_RANGE_TAGS = ((280, 281), (340, 341))  # MinSampleValue and MaxSampleValue, SMinSampleValue and SMaxSampleValue
 
 
-def scale_deep_grey(image: Image.Image, path: str | Path) -> Image.Image:
-    """Scale grey of 16 or 32 bits, or float, to 8 bits over its declared or measured range.
+def scale_deep_grey(image: Image.Image, path: str | Path, reading: Reading) -> tuple[Image.Image, Values]:
+    """Scale grey of 16 or 32 bits, or float, to 8 bits over the set's range, else over its own, declared or measured.
 
-    Raises: `ImageFileError` where no pixel has a value.
+    Returns the grey image, and the range that its values have. Raises: `ImageFileError` where no pixel has a value.
     """
     values = np.asarray(image)
     if values.ndim != 2 or values.size == 0:
         raise ImageFileError(path, f"is damaged: grey pixels of shape {values.shape}")
-    low, high = _declared_range(image, values.dtype) or _measured_range(values, path)
+    kind = FRACTIONS if values.dtype.kind == "f" else WHOLE_NUMBERS
+    own = _declared_range(image, values.dtype) or _measured_range(values, path)
+    low, high = reading.find_range(kind) or own
     tags = getattr(image, "tag_v2", {})
     # Pillow inverts an 8-bit WhiteIsZero TIFF but not a 16-bit one.
     inverted = values.dtype.kind == "u" and tags.get(_TIFF_PHOTOMETRIC) == _TIFF_WHITE_IS_ZERO
@@ -36,10 +41,10 @@ def scale_deep_grey(image: Image.Image, path: str | Path) -> Image.Image:
         scaled = (values[top:bottom].astype(np.float32) - np.float32(low)) * factor
         levels = np.clip(np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0), 0, 255)
         whole[top:bottom] = ((255 - levels if inverted else levels) + 0.5).astype(np.uint8)
-    return Image.fromarray(whole)
+    return Image.fromarray(whole), Values(kind, *own)
 
 
-def _declared_range(image: Image.Image, dtype: np.dtype[Any]) -> tuple[float, float] | None:
+def _declared_range(image: Image.Image, dtype: np.dtype[Any]) -> Range | None:
     """The range a TIFF declares, unless it is the type's whole range, which says nothing about the data."""
     tags = getattr(image, "tag_v2", None)
     if tags is None:
@@ -59,7 +64,7 @@ def read_number(value: Any) -> float:
     return float(value[0] if isinstance(value, tuple) else value)
 
 
-def _measured_range(values: np.ndarray[Any, Any], path: str | Path) -> tuple[float, float]:
+def _measured_range(values: np.ndarray[Any, Any], path: str | Path) -> Range:
     step = max(1, int((values.size / 1_000_000) ** 0.5))  # a million samples fix a percentile; large images stay fast
     sample = values[::step, ::step]
     sample = sample[np.isfinite(sample)] if values.dtype.kind == "f" else sample.ravel()

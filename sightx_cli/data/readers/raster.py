@@ -38,7 +38,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from sightx_cli.data.readers.base import Header, ImageFileError, check_file
+from sightx_cli.data.readers.base import AS_IS, Decoded, Found, Header, ImageFileError, Reading, check_file
 from sightx_cli.data.readers.deep_grey import read_number, scale_deep_grey
 from sightx_cli.data.readers.gate import list_bands, open_gate
 
@@ -83,15 +83,16 @@ class RasterReader:
         min_side_px: int | None = None,
         min_long_side_px: int | None = None,
         data: bytes | None = None,
-    ) -> Image.Image:
+        reading: Reading = AS_IS,
+    ) -> Decoded:
         """Read a file as upright 8-bit RGB; a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size."""
         with open_gate().holding(), _open_image(path, data) as image:
             _draft(image, min_side_px, min_long_side_px)
             open_gate().take(image.width * image.height)
             image.load()
-            return _to_rgb(image, path)
+            return _to_rgb(image, path, reading)
 
-    def check(self, path: str | Path, data: bytes | None = None) -> None:
+    def check(self, path: str | Path, data: bytes | None = None, reading: Reading = AS_IS) -> Found:
         """Read a file to its end.
 
         A JPEG is drafted at 1/8: its whole compressed stream is still read, so a truncated file is found, but most of
@@ -103,9 +104,10 @@ class RasterReader:
             open_gate().take(image.width * image.height)
             image.load()
             if image.mode in _DEEP_GREY:
-                scale_deep_grey(image, path)
+                return Found(values=scale_deep_grey(image, path, reading)[1])
+            return Found()
 
-    def measure_header(self, path: str | Path, data: bytes | None = None) -> Header:
+    def measure_header(self, path: str | Path, data: bytes | None = None, reading: Reading = AS_IS) -> Header:  # noqa: ARG002 - pages of one file may differ
         """Read (width, height, mode, bits per channel, format) from the header alone; the size is the upright one."""
         with _open_image(path, data) as image:
             width, height = image.size
@@ -210,19 +212,20 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _to_rgb(image: Image.Image, path: str | Path) -> Image.Image:
+def _to_rgb(image: Image.Image, path: str | Path, reading: Reading) -> Decoded:
     if _orientation(image) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode == "RGB" and "transparency" not in image.info:
-        return image if type(image) is Image.Image else _detach(image)
+        return Decoded(image if type(image) is Image.Image else _detach(image), Found())
     if image.mode in _DEEP_GREY:
-        return scale_deep_grey(image, path).convert("RGB")
+        grey, values = scale_deep_grey(image, path, reading)
+        return Decoded(grey.convert("RGB"), Found(values=values))
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return Decoded(image.convert("RGB"), Found())
     whole = Image.new("RGB", image.size)
     for top, bottom in list_bands(*image.size):
         whole.paste(_lay_over_white(image.crop((0, top, image.width, bottom))), (0, top))
-    return whole
+    return Decoded(whole, Found())
 
 
 def _lay_over_white(image: Image.Image) -> Image.Image:
