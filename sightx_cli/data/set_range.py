@@ -54,8 +54,8 @@ def measure_reading(frame: pd.DataFrame, image: ImageInput | None = None) -> Rea
     found = measure_sample(sample_files(frame), asked)
     ranges = []
     for kind in sorted({values.kind for one in found for values in one}):
-        per_class = [[values for values in one if values.kind == kind] for one in found]
-        ranges.append((kind, *cover([one for one in per_class if one])))
+        by_class = [[values for values in one if values.kind == kind] for one in found]
+        ranges.append((kind, *cover([one for one in by_class if one])))
     return Reading(asked.page, asked.bands, asked.asked, tuple(ranges))
 
 
@@ -71,24 +71,24 @@ def sample_files(frame: pd.DataFrame) -> list[list[str]]:
 def measure_sample(classes: Sequence[Sequence[str]], reading: Reading) -> list[list[Values]]:
     """Read files, and return the deep values that they hold, by class; nothing of those with 8 bits."""
 
-    def measure(path: str) -> Values | None:
+    def measure(path: str) -> tuple[Values, ...]:
         try:
             if measure_header(path, None, reading)[3] <= 8:
-                return None
+                return ()
             return check_image(path, load_bytes(path), reading).values
         except ImageFileError:
-            return None
+            return ()
 
     with ThreadPoolExecutor(measure_threads().decoding) as pool:
         found = [pool.map(measure, paths) for paths in classes]
-        return [[values for values in one if values is not None] for one in found]
+        return [[values for file in one for values in file] for one in found]
 
 
 def cover(classes: Sequence[Sequence[Values]]) -> tuple[float, float]:
     """Return the range that covers the files' own: each class's, since a rare class may be the bright one.
 
-    A class's few extreme files count only where they widen it little. Rounded outwards to a hundredth of its width, so
-    that it reads well and stays the same where an image is added.
+    A class's few extreme files count only where they widen it little. Rounded outwards, by a hundredth of its width at
+    most, so that it reads well and often stays the same where an image is added.
     """
     usual_low = min(float(np.quantile([one.low for one in values], OUTSIDE)) for values in classes)
     usual_high = max(float(np.quantile([one.high for one in values], 1 - OUTSIDE)) for values in classes)
@@ -96,7 +96,7 @@ def cover(classes: Sequence[Sequence[Values]]) -> tuple[float, float]:
     high = max(one.high for values in classes for one in values)
     if high - low > ROOM * (usual_high - usual_low) > 0:
         low, high = usual_low, usual_high
-    step = 10.0 ** (floor(log10(high - low)) - 1) if high > low else 1.0
+    step = 10.0 ** (floor(log10(high - low)) - 2) if high > low else 1.0
     return floor(low / step) * step, ceil(high / step) * step
 
 

@@ -51,7 +51,8 @@ class Values:
     """Deep values of a file (more than 8 bits) and the range that they have, or that the file declares."""
 
     kind: str
-    """What they are counted in, in the words of a notice ("whole numbers", "fractions"): one range for each kind."""
+    """What they are counted in, in the words of a notice ("whole numbers", "fractions", "Hounsfield units"): one range
+    for each kind. Bands that are no colours of one picture are a kind each: "whole numbers, band 2"."""
     low: float
     high: float
 
@@ -63,9 +64,9 @@ class Remark:
     kind: str
     """The notice's kind."""
     text: str
-    """Goes on from "12 files …": "have a fourth band beside the colours, which is left out"."""
+    """Goes on from "12 files have" or "1 file has": "a fourth band beside the colours, which is left out"."""
     advice: str = ""
-    """What to type to change it, such as `--set image.bands=[4]`; empty where there is nothing to type."""
+    """What to do to change it: "--set image.bands=[4] reads it alone"; empty where there is nothing to do."""
     warns: bool = False
 
 
@@ -75,8 +76,8 @@ class Found:
 
     pages: int = 1
     """Pages or frames of the file, of which one is read."""
-    values: Values | None = None
-    """None where the file has 8 bits or fewer."""
+    values: tuple[Values, ...] = ()
+    """Of what is read of a file with more than 8 bits, one for each kind; none where it has fewer."""
     blank: bool = False
     """Whether the pixels are of one colour after reading."""
     remarks: tuple[Remark, ...] = ()
@@ -89,7 +90,7 @@ class Found:
         return Found(
             **{
                 **table,
-                "values": table["values"] and Values(**table["values"]),
+                "values": tuple(Values(**one) for one in table["values"]),
                 "remarks": tuple(Remark(**one) for one in table["remarks"]),
                 "tags": tuple((name, value) for name, value in table["tags"]),
             }

@@ -104,7 +104,7 @@ class RasterReader:
             open_gate().take(image.width * image.height)
             image.load()
             if image.mode in _DEEP_GREY:
-                return Found(values=scale_deep_grey(image, path, reading)[1])
+                return Found(values=(scale_deep_grey(image, path, reading)[1],))
             return Found()
 
     def measure_header(self, path: str | Path, data: bytes | None = None, reading: Reading = AS_IS) -> Header:  # noqa: ARG002 - pages of one file may differ
@@ -219,7 +219,7 @@ def _to_rgb(image: Image.Image, path: str | Path, reading: Reading) -> Decoded:
         return Decoded(image if type(image) is Image.Image else _detach(image), Found())
     if image.mode in _DEEP_GREY:
         grey, values = scale_deep_grey(image, path, reading)
-        return Decoded(grey.convert("RGB"), Found(values=values))
+        return Decoded(grey.convert("RGB"), Found(values=(values,)))
     if not image.has_transparency_data:
         return Decoded(image.convert("RGB"), Found())
     whole = Image.new("RGB", image.size)
