@@ -9,6 +9,7 @@ from pathlib import Path
 from sightx_cli import runs
 from sightx_cli.data.exclusions import LEAVE_OUT
 from sightx_cli.data.fingerprint import build_fingerprint
+from sightx_cli.data.pixel_notices import describe_pixels
 from sightx_cli.data.set_range import measure_reading
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.data.splits import assign_groups
@@ -66,6 +67,8 @@ def inspect(
         return replace(advise_recipe(manifest, reading, listener), notices=tuple(listener.notices), seconds=seconds)
     store = FeatureStore()
     frame, examination, unreadable = examine_images(manifest.frame, store, listener, reading=reading)
+    for notice in describe_pixels(frame["image"].tolist(), examination.found, unreadable, reading):
+        listener.notice(notice)
     frame = assign_groups(frame, group_by)
     read = time.perf_counter()
     analysis = analyse(manifest, frame, examination, store, listener)
