@@ -32,6 +32,7 @@ ROOMS = (
     "journal",
     "runs",
     "data",
+    "tables",
     "task",
     "results",
     "recipe",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightx_cli.data.checks import Unreadable
-from sightx_cli.errors import quote
+from sightx_cli.errors import SightXError, quote
 from sightx_cli.quality.analysis import Analysis
 from sightx_cli.quality.duplicates import Duplicate
 from sightx_cli.results.findings import Finding, Picture
-from sightx_cli.results.inspect import Guess, Shortcut
+from sightx_cli.results.inspect import REFUSED, Guess, Shortcut
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,11 +26,18 @@ SIZE_WORDS = {"size": "its size", "aspect": "its shape", "format": "its file for
 
 
 class Describer:
-    """Describes what was found in one data set as findings: `source` is what the user typed."""
+    """Describes what was found in one data set as findings: `source` is what the user typed.
 
-    def __init__(self, source: str, frame: pd.DataFrame, group_by: str | None = None) -> None:
+    `leave_out` is the list that the inspection writes, of what a fit should not see.
+    """
+
+    def __init__(
+        self, source: str, frame: pd.DataFrame, group_by: str | None = None, leave_out: Path = Path("leave-out.csv")
+    ) -> None:
         self._source = quote(source)
         self._group_by = f" --group-by {quote(group_by)}" if group_by else ""
+        here = leave_out.is_relative_to(Path.cwd())
+        self._leave_out = quote(leave_out.relative_to(Path.cwd()) if here else leave_out)
         self._paths, self._images = frame["path"].tolist(), frame["image"].tolist()
         self._labels, self._splits = frame["label"].tolist(), frame["split"].tolist()
 
@@ -55,6 +63,10 @@ class Describer:
         ]
         return tuple(finding for finding in found if finding is not None)
 
+    def describe_refusal(self, refusal: SightXError) -> Finding:
+        """Say that a fit would refuse these images, and why."""
+        return Finding(REFUSED, f"a fit refuses these images: {refusal.message}", "", refusal.hint or "")
+
     def show(self, place: int, remark: str = "") -> Picture:
         """Return the picture of an image."""
         return Picture(self._paths[place], self._images[place], self._labels[place], self._splits[place], remark)
@@ -70,9 +82,7 @@ class Describer:
 
     @property
     def _fix(self) -> str:
-        return (
-            f"sightx inspect {self._source} --fix leave-out.csv, then sightx fit {self._source} --exclude leave-out.csv"
-        )
+        return f"sightx fit {self._source}{self._group_by} --exclude {self._leave_out}"
 
     def _describe_conflicts(self, duplicates: Sequence[Duplicate]) -> Finding | None:
         found = [one for one in duplicates if self._has_conflict(one)]
@@ -221,8 +231,8 @@ class Describer:
             f"{_count(len(rows), 'label')} to look at",
             "A quick model trained on the other images would give them another label, with the probability shown."
             + weak,
-            "Start with the first, which are the most doubtful, and correct those that are wrong. --fix leaves none "
-            "of them out.",
+            "Start with the first, which are the most doubtful, and correct those that are wrong. The list of "
+            "images to leave out names them, and leaves none of them out.",
             rows,
             harmful=False,
         )
@@ -235,7 +245,8 @@ class Describer:
             "outliers",
             f"{_count(len(rows), 'image')} unlike all others",
             "They are far from every other image: perhaps a photograph among scans, a blank page, a wrong file.",
-            "Look at them, and remove what does not belong. --fix leaves none of them out.",
+            "Look at them, and remove what does not belong: the list of images to leave out names them, and leaves "
+            "none of them out.",
             rows,
             harmful=False,
         )

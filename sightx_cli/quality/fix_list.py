@@ -1,4 +1,4 @@
-"""Which images to leave out, and which to look at: written by `inspect --fix`, read by `fit --exclude`."""
+"""Which images to leave out, and which to look at: written by `inspect`, read by `fit --exclude`."""
 
 from __future__ import annotations
 

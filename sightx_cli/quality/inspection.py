@@ -13,7 +13,7 @@ from sightx_cli.data.fingerprint import Fingerprint
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.name_groups import find_names, guess_groups, name_files
 from sightx_cli.data.readers import Reading
-from sightx_cli.errors import DataError
+from sightx_cli.errors import DataError, SightXError
 from sightx_cli.features.examination import Examination
 from sightx_cli.progress import Listener
 from sightx_cli.quality.analysis import Analysis, advise
@@ -56,14 +56,21 @@ def gather_findings(
     unreadable: Sequence[Unreadable],
     analysis: Analysis,
     group_by: str | None,
+    leave_out: Path,
+    refusal: SightXError | None,
 ) -> InspectResult:
-    """Put all that was found together, with the names of the files and in words."""
+    """Put all that was found together, with the names of the files and in words.
+
+    `leave_out` is the list to be written of what a fit should not see, `refusal` what a fit would end with.
+    """
     paths = make_absolute(frame["path"].tolist())
     labels, splits = frame["label"].tolist(), frame["split"].tolist()
     lost = dict(zip(manifest.frame["image"], make_absolute(manifest.frame["path"].tolist()), strict=True))
     groups = find_split_groups(frame["group"].tolist(), splits)
     likely = guess_likely_groups(frame) if group_by is None and not (frame["group"] != "").any() else None
     shortcuts = find_shortcuts(examination.headers, labels)
+    describer = Describer(source, frame, group_by, leave_out)
+    refused = (describer.describe_refusal(refusal),) if refusal is not None else ()
     return InspectResult(
         images=len(frame),
         parts=fingerprint.parts,
@@ -95,7 +102,7 @@ def gather_findings(
         ),
         agreement=analysis.agreement,
         shortcuts=tuple(shortcuts),
-        findings=Describer(source, frame, group_by).describe(analysis, unreadable, groups, likely, shortcuts),
+        findings=refused + describer.describe(analysis, unreadable, groups, likely, shortcuts),
     )
 
 

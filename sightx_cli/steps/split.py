@@ -12,8 +12,9 @@ from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.name_groups import find_names, guess_groups, name_files
 from sightx_cli.data.splits import assign_groups, join_groups, split_manifest
 from sightx_cli.errors import quote
-from sightx_cli.progress import Listener
+from sightx_cli.progress import Listener, Notice
 from sightx_cli.quality.leaks import find_leaks
+from sightx_cli.quality.repeats import describe_repeats, find_same_bytes
 from sightx_cli.results.inspect import Guess
 from sightx_cli.results.leaks import Leaks
 from sightx_cli.task.task import Task
@@ -76,10 +77,15 @@ def split_images(options: Options, manifest: Manifest, frame: pd.DataFrame, task
         leaks = replace(find_given_leaks(frame, guess), allowed=options.allow_leaks)
         say_leaks(leaks, listener)
     if guess and not leaks.groups:
-        listener.warn(
+        text = (
             f"file names such as {guess.example} look like groups: {guess.images:,} of {len(frame):,} images share a "
             f"group with another; if a group is a patient or a part, add {_name_option(guess.expression)}"
         )
+        listener.notice(Notice("likely-groups", text, guess.images, warns=True))
+    images, labels = frame["image"].tolist(), frame["label"].tolist()
+    same = find_same_bytes(frame["digest"].tolist())
+    for notice in describe_repeats(same, images, labels, options.source, "identical files"):
+        listener.notice(notice)
     frame = split_manifest(frame, options.seed, strata=task.stratify(frame["label"].tolist()))
     pool = frame["split"].isin(["train"] if manifest.has_valid else ["train", "valid"]).to_numpy()
     rows = frame[pool]
@@ -113,7 +119,7 @@ def say_leaks(leaks: Leaks, listener: Listener) -> None:
         return
     found = "; ".join(leaks.describe())
     if leaks.allowed:
-        listener.note(f"leaks allowed: {found}")
+        listener.notice(Notice("leak", f"leaks allowed: {found}", leaks.files + leaks.groups))
         return
     option = f" {_name_option(leaks.expression)}" if leaks.expression else ""
     advice = []
@@ -121,10 +127,11 @@ def say_leaks(leaks: Leaks, listener: Listener) -> None:
         advice.append(f"to split again, add --resplit{option}")
     if any(leak.part == "test" for leak in leaks.parts):
         advice.append("the test part is never changed: leave out those images with --exclude FILE")
-    listener.warn(
+    text = (
         f"leak: {found}. A model recognises what it was trained on, so the figures look better than they will be; "
         f"{'; '.join(advice)}; if this is intended, add --allow-leaks"
     )
+    listener.notice(Notice("leak", text, leaks.files + leaks.groups, warns=True))
 
 
 def _name_option(expression: str) -> str:

@@ -37,9 +37,32 @@ def test_people_are_told_what_was_found_and_what_to_type(twice: Path, tmp_path: 
     assert status == 0
     assert "1 photograph with different labels" in out
     assert "cat/0.jpg (cat) = dog/copy.jpg (dog): the same file" in out
-    assert f"sightx inspect {twice} --fix leave-out.csv" in out
+    assert f"sightx fit {twice} --exclude {tmp_path / 'fix.csv'}" in out
     assert str(tmp_path / "seen" / "index.html") in out
     assert f"sightx fit {twice} --exclude {tmp_path / 'fix.csv'}" in err
+
+
+def test_the_images_to_leave_out_are_listed_in_the_inspection_and_named_in_the_next_command(
+    twice: Path, tmp_path: Path
+) -> None:
+    status, _, err = run(str(twice), "--out", str(tmp_path / "seen"))
+    assert status == 0
+    assert f"sightx fit {twice} --exclude {tmp_path / 'seen' / 'leave-out.csv'}" in err
+    assert (tmp_path / "seen" / "leave-out.csv").read_text().count("leave out") == 2
+
+
+def test_what_a_fit_refuses_is_the_first_finding_and_no_fit_is_offered(
+    photo_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = photo_folder(["cat"], 4)
+    status, out, err = run(str(root), "--json", "--out", str(tmp_path / "seen"))
+    first = json.loads((tmp_path / "seen" / "findings.json").read_text())
+    assert status == 0
+    assert "all 4 training images are of one class, 'cat'" in json.loads(out)["refused"]
+    assert first["refused"] == json.loads(out)["refused"]
+    status, out, err = run(str(root), "--out", str(tmp_path / "again"))
+    assert "● a fit refuses these images" in out
+    assert "sightx fit" not in err
 
 
 def test_only_the_shift_shows_the_recipe_and_why(twice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

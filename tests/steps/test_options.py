@@ -163,6 +163,14 @@ def test_what_came_of_an_option_stands_in_the_plan_in_its_place() -> None:
 def test_options_that_stand_for_a_value_of_the_recipe_are_settings() -> None:
     asked = Options("x", profile="retina", backbone="resnet18", settings=("image.size_px=384",))
     assert asked.overrides() == ['image.profile="retina"', 'model.backbone="resnet18"', "image.size_px=384"]
+    assert [Options("x", ordered=said).overrides() for said in (True, False)] == [["ordered=true"], ["ordered=false"]]
+
+
+def test_an_option_and_a_setting_of_the_same_value_are_refused_as_they_were_typed() -> None:
+    with pytest.raises(UsageError, match=r"^--no-ordered and --set ordered=true set the same value"):
+        Options("x", ordered=False, settings=("ordered=true",)).overrides()
+    with pytest.raises(UsageError, match=r"^--profile none and --set image.profile=skin set the same value"):
+        Options("x", profile="none", settings=("image.profile=skin",)).overrides()
 
 
 def test_a_preparation_has_every_option_in_its_plan_under_its_key(
@@ -173,15 +181,18 @@ def test_a_preparation_has_every_option_in_its_plan_under_its_key(
     weights = random_weights("test_resnet")
     values = prepare(
         Options(
-            digits, shift="similar", profile="retina", rate=1e-3, group_by=r"(\d)\.png", backbone="test_resnet",
-            weights=weights, seed=3, exclude=exclude, resplit=True, allow_leaks=True, folds=3,
+            digits, shift="similar", profile="retina", ordered=False, rate=1e-3, group_by=r"(\d)\.png",
+            backbone="test_resnet", weights=weights, seed=3, exclude=exclude, resplit=True, allow_leaks=True, folds=3,
         ),
         Silent(),
     ).plan.values  # fmt: skip
-    keys = {key for one in list_options(Options) for key in (one.about.plan_key, one.about.recipe_key) if key}
+    of_tables = {"image_column", "label_column", "images", "label_by", "multi_label"}  # a folder of classes has none
+    listed = [one for one in list_options(Options) if one.name not in of_tables]
+    keys = {key for one in listed for key in (one.about.plan_key, one.about.recipe_key) if key}
     assert {key: values[key].value for key in keys - {"data.resplit"}} == {
         "data.shift": "similar",
         "image.profile": "retina",
+        "ordered": False,
         "rate": 1e-3,
         "data.group_by": r"(\d)\.png",
         "model.backbone": "test_resnet",
@@ -201,10 +212,10 @@ def test_a_preparation_has_every_option_in_its_plan_under_its_key(
 def test_the_next_command_repeats_what_is_trained_on_what_in_quotes() -> None:
     asked = Options(
         "my scans", "my recipe.toml", shift="similar", settings=("a=1", "b=[1, 2]"), exclude=Path("out.csv"),
-        resplit=True, seed=3, out=Path("r"), device="cpu",
+        ordered=False, resplit=True, seed=3, out=Path("r"), device="cpu",
     )  # fmt: skip
     assert asked.write_command() == (
-        "sightx fit 'my scans' --recipe 'my recipe.toml' --shift similar "
+        "sightx fit 'my scans' --recipe 'my recipe.toml' --shift similar --no-ordered "
         "--exclude out.csv --resplit --set a=1 --set 'b=[1, 2]'"
     )
 
