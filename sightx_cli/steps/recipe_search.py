@@ -150,7 +150,7 @@ class Chooser:
     def __init__(self, probe: Probe, preparation: Preparation, listener: Listener) -> None:
         self.probe, self.options, self.listener = probe, preparation.options, listener
         self.store, self.pixels = preparation.store, preparation.pixels
-        self.recipe = preparation.recipe
+        self.recipe, self.reading = preparation.recipe, preparation.reading
         self.named = {key for key, value in preparation.plan.values.items() if value.origin == "option"}
         self.imbalance = preparation.fingerprint.imbalance_ratio
         print_ = preparation.fingerprint
@@ -256,6 +256,7 @@ class Chooser:
             self.options.device,
             self.options.engine,
             pixels=self.pixels,
+            reading=self.reading,
         )
 
 
