@@ -97,7 +97,7 @@ def _read_table(path: Path, layout: Layout) -> Query:
     finder = ImageFinder(path.parent, layout.find_images_folder(), list_suffixes())
     column = choose_image_column(table.frame, path, layout.image_column, finder)
     names = table.frame[column.name].tolist()
-    located = locate_images(names, finder, path)
+    located = locate_images(names, finder, path, lambda place: table.frame.iloc[place])
     is_documented = simplify(column.name) == IMAGE
     others = [name for name in table.frame.columns if not (is_documented and name == column.name)]
     kept = rename_given(others, [IMAGE])
