@@ -10,6 +10,7 @@ from sightx_cli.journal.journal import Journal
 from sightx_cli.machine import naming_shortage
 from sightx_cli.progress import Listener, Relay
 from sightx_cli.recipe.plan import list_rows
+from sightx_cli.recipe.words import describe_plan
 from sightx_cli.results.fit import FitResult
 from sightx_cli.steps.conclusion import Trained, check_room, conclude
 from sightx_cli.steps.decisions import recall_preparation, write_decisions
@@ -61,7 +62,8 @@ def fit(options: Options, listener: Listener) -> FitResult:
 
 def train_all(preparation: Preparation, listener: Relay, journal: Journal, began: float) -> Trained:
     """Show the plan, compute what is frozen, and train; `began` is when the fit did, on the clock of `perf_counter`."""
-    listener.show_plan(preparation.recipe.name, list_rows(preparation.plan), preparation.plan.sentence)
+    plan = preparation.plan
+    listener.show_plan(preparation.recipe.name, list_rows(plan), plan.sentence, describe_plan(plan))
     from sightx_cli.steps.session import build_session
 
     seconds = dict(preparation.seconds)

@@ -10,6 +10,8 @@ from sightx_cli import runs
 from sightx_cli.data.exclusions import LEAVE_OUT
 from sightx_cli.data.fingerprint import build_fingerprint
 from sightx_cli.data.overview import describe_classes
+from sightx_cli.data.pixel_notices import describe_pixels
+from sightx_cli.data.set_range import measure_reading
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import RunError, UsageError
@@ -76,11 +78,14 @@ def inspect(
     manifest = load_manifest(source, asked.layout())
     for notice in (describe_classes(manifest), *manifest.notices):
         listener.notice(notice)
+    reading = measure_reading(manifest.frame)
     if folder is None:
         seconds = {"total": round(time.perf_counter() - began, 3)}
-        return replace(advise_recipe(manifest, listener), notices=tuple(listener.notices), seconds=seconds)
+        return replace(advise_recipe(manifest, reading, listener), notices=tuple(listener.notices), seconds=seconds)
     store = FeatureStore()
-    frame, examination, unreadable = examine_images(manifest.frame, store, listener)
+    frame, examination, unreadable = examine_images(manifest.frame, store, listener, reading=reading)
+    for notice in describe_pixels(frame["image"].tolist(), examination.found, unreadable, reading):
+        listener.notice(notice)
     frame = assign_groups(frame, group_by)
     read = time.perf_counter()
     analysis = analyse(manifest, frame, examination, store, listener)
@@ -101,7 +106,7 @@ def inspect(
             write_rows(rows, making.partial / runs.LEAVE_OUT_LIST)
         shown = listed if fix is not None or rows else None
         result = replace(result, folder=folder, fix=shown, left_out=left_out, notices=(*listener.notices, *noticed))
-        write_inspection(result, fingerprint, frame, making.partial, _name(str(source)), manifest.separator)
+        write_inspection(result, fingerprint, frame, making.partial, _name(str(source)), manifest.separator, reading)
         seconds = {"read": read - began, "analyse": analysed - read, "write": time.perf_counter() - analysed}
         seconds["total"] = time.perf_counter() - began
         result = replace(result, seconds={name: round(value, 3) for name, value in seconds.items()})

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.data.pixels import PlainViews
+from sightx_cli.data.readers import AS_IS, Reading
 from sightx_cli.engine.choice import choose_device, choose_engine
 from sightx_cli.features.extraction import compute_features
 from sightx_cli.features.prefix import FrozenPrefix
@@ -44,6 +45,7 @@ def extract_plain_features(
     engine: str = "auto",
     dtype: str = "float16",
     pixels: PlainViews | None = None,
+    reading: Reading = AS_IS,
 ) -> PlainFeatures:
     """Return the features of each image's plain view by the recipe's frozen network.
 
@@ -55,7 +57,7 @@ def extract_plain_features(
     backbone, weights = build_backbone(recipe, weights_file)
     cuts = find_cuts(backbone, build_classifier(backbone, recipe, 2)[1], recipe)
     image, name = recipe.image, recipe.model.backbone
-    view = View(image.size_px, image.fit, None, 0, 0)
+    view = View(image.size_px, image.fit, None, 0, 0, reading)
     frozen = FrozenPrefix(name, backbone, weights, cuts, image.size_px, store, choice, listener, pixels)
     lookup = frozen.find(paths, digests, view, dtype=dtype)
     try:

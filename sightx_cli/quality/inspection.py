@@ -12,6 +12,7 @@ from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.fingerprint import Fingerprint
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.name_groups import find_names, guess_groups, name_files
+from sightx_cli.data.readers import Reading
 from sightx_cli.errors import DataError, SightXError
 from sightx_cli.features.examination import Examination
 from sightx_cli.progress import Listener
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def advise_recipe(manifest: Manifest, listener: Listener) -> InspectResult:
+def advise_recipe(manifest: Manifest, reading: Reading, listener: Listener) -> InspectResult:
     """Measure nothing but the shift, and name the recipe. Raises DataError without images."""
     frame = manifest.frame
     if not len(frame):
@@ -44,7 +45,7 @@ def advise_recipe(manifest: Manifest, listener: Listener) -> InspectResult:
         parts=dict(Counter(part or "undivided" for part in frame["split"])),
         classes=manifest.classes,
         class_counts={label: counts[label] for label in manifest.classes},
-        advice=advise(frame, listener),
+        advice=advise(frame, reading, listener),
     )
 
 
