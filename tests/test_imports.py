@@ -32,6 +32,7 @@ ROOMS = (
     "journal",
     "runs",
     "data",
+    "dicom",
     "task",
     "results",
     "recipe",

@@ -50,8 +50,8 @@ def test_every_package_that_is_imported_is_asked_for() -> None:
                 imported.add(str(node.module).split(".")[0])
     from_where = packages_distributions()
     packages = {
-        name: {canonicalize_name(one) for one in from_where.get(name, [])}
+        name: {canonicalize_name(one) for one in from_where.get(name, [name])}
         for name in imported - sys.stdlib_module_names - {"sightx_cli"}
     }
-    asked = {canonicalize_name(needed.name) for needed in NEEDED}
+    asked = {canonicalize_name(needed.name) for needed in (*NEEDED, *map(Requirement, EXTRAS["heif"]))}
     assert {name for name, found in packages.items() if not found & asked} == set()

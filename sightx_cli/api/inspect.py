@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightx_cli import runs
+from sightx_cli.data.dicom_notices import list_dicom_notices
 from sightx_cli.data.exclusions import LEAVE_OUT
 from sightx_cli.data.fingerprint import build_fingerprint
 from sightx_cli.data.set_range import measure_reading
@@ -66,6 +67,8 @@ def inspect(
         return replace(advise_recipe(manifest, reading, listener), notices=tuple(listener.notices), seconds=seconds)
     store = FeatureStore()
     frame, examination, unreadable = examine_images(manifest.frame, store, listener, reading=reading)
+    for notice in list_dicom_notices(examination.found, examination.headers):
+        listener.notice(notice)
     frame = assign_groups(frame, group_by)
     read = time.perf_counter()
     analysis = analyse(manifest, frame, examination, store, listener)

@@ -121,7 +121,7 @@ def _choose_by_group(
     from sklearn.model_selection import StratifiedGroupKFold
 
     alone = np.array([group or f"\0{place}" for place, group in enumerate(groups)], dtype=object)
-    _, codes = np.unique(alone.astype(str), return_inverse=True)
+    codes = number_groups(alone.tolist())
     distinct = int(codes.max()) + 1
     if distinct < 2:
         raise DataError(
@@ -147,6 +147,12 @@ def _choose_by_group(
             "check the groups made by --group-by, or provide a valid part",
         )
     return best[1]
+
+
+def number_groups(groups: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Number groups in the order in which they come, and not by name: a pseudonym differs from machine to machine."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(group, len(numbers)) for group in groups], dtype=np.int64)
 
 
 def assign_groups(frame: pd.DataFrame, group_by: str | None) -> pd.DataFrame:

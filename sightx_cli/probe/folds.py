@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sightx_cli.data.splits import number_groups
 from sightx_cli.errors import UsageError
 from sightx_cli.metrics.fold_intervals import FoldFigures
 from sightx_cli.probe.linear_head import calm_threads, choose_images, solve_linear_head
@@ -87,7 +88,7 @@ def assign_folds(strata: Sequence[str], together: Sequence[str], folds: int, see
         warnings.simplefilter("ignore", UserWarning)  # a class with fewer groups than folds
         if any(together):
             named = [name or f"\0{place}" for place, name in enumerate(together)]
-            codes = np.unique(np.array(named, dtype=object).astype(str), return_inverse=True)[1]
+            codes = number_groups(named)
             splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(targets, targets, codes)
         else:
             splits = StratifiedKFold(folds, shuffle=True, random_state=seed).split(targets, targets)

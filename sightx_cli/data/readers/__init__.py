@@ -19,6 +19,7 @@ from sightx_cli.data.readers.base import (
     Values,
     check_file,
 )
+from sightx_cli.data.readers.dicom import DicomReader
 from sightx_cli.data.readers.gate import holding_pixels
 from sightx_cli.data.readers.raster import RasterReader
 
@@ -46,6 +47,7 @@ __all__ = [
 
 READERS: Mapping[str, Reader] = {
     "raster": RasterReader(),
+    "dicom": DicomReader(),
 }
 """By kind; the first takes files that none recognises, and reports what is wrong with them."""
 
@@ -73,7 +75,8 @@ def find_reader(path: str | Path, data: bytes | None = None) -> Reader:
     start = data[:512] if data is not None else _read_start(path)
     suffix = Path(path).suffix.lower()
     by_name = [reader for reader in readers if suffix in reader.suffixes]
-    return next((reader for reader in readers if reader.recognises(start)), [*by_name, readers[0]][0])
+    # The first is asked last: a file may be TIFF by its first bytes, and DICOM by those that follow.
+    return next((reader for reader in reversed(readers) if reader.recognises(start)), [*by_name, readers[0]][0])
 
 
 def load_bytes(path: str | Path) -> bytes | None:
