@@ -26,10 +26,9 @@ def explaining() -> Iterator[None]:
         yield
     except DataError:
         raise
-    except ModuleNotFoundError as error:
-        if error.name != "pydicom":
-            raise
-        raise DicomError(f"is a DICOM file; to read it: {INSTALL_HINT}", INSTALL_HINT) from error
+    except ImportError as error:
+        why = "is not installed" if error.name == "pydicom" else f"cannot be loaded ({error})"
+        raise DicomError(f"is a DICOM file, and the reader of DICOM {why}", INSTALL_HINT) from error
     except OSError as error:
         raise DicomError(f"cannot be read: {error.strerror}" if error.strerror else _describe_damage(error)) from error
     except MemoryError as error:
@@ -40,7 +39,8 @@ def explaining() -> Iterator[None]:
 
 def explain_missing(compression: str) -> DicomError:
     """Return the fault of a file whose decoder is not installed."""
-    return DicomError(f"is a DICOM file compressed as {compression}; to read it: {INSTALL_HINT}", INSTALL_HINT)
+    reason = f"is a DICOM file compressed as {compression}, and the decoder of that is not installed"
+    return DicomError(reason, INSTALL_HINT)
 
 
 def _describe_damage(error: BaseException) -> str:

@@ -15,6 +15,9 @@ from contextlib import contextmanager
 
 _HEARD = threading.local()
 
+_VALUES = re.compile(r"(?P<tag>\([0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\))|'[^']*'|\"[^\"]*\"|\d[\d.]*(?<!\.)")
+"""What a remark quotes of a file, and the numbers of tags, which stay."""
+
 
 class _Listening(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
@@ -26,7 +29,7 @@ class _Listening(logging.Handler):
 def shorten_remark(text: str) -> str:
     """Return a remark's first line without values: they may be a person's, and one remark shall be one notice."""
     line = text.strip().splitlines()[0] if text.strip() else "something"
-    return re.sub(r"(?<![\w(,])-?\d[\d.]*\b(?![,)])", "…", re.sub(r"'[^']*'|\"[^\"]*\"", "…", line))
+    return _VALUES.sub(lambda found: found["tag"] or "…", line)
 
 
 @functools.cache

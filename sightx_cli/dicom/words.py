@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-INSTALL_HINT = 'pip install "sightx-cli[medical]"'
+INSTALL_HINT = 'install the reader: pip install "sightx-cli[medical]"'
 """Brings pydicom and the decoders, all of permissive licences."""
 
 _OBJECTS = (

@@ -37,7 +37,7 @@ from sightx_cli.dicom.dataset import DicomImage, open_image
 from sightx_cli.dicom.faults import DicomError, explaining
 from sightx_cli.dicom.frame_tags import settle_frame
 from sightx_cli.dicom.frames import decode_frame
-from sightx_cli.dicom.identities import read_identities
+from sightx_cli.dicom.identities import IDENTITIES, read_identities
 from sightx_cli.dicom.intensities import Asked, scale_grey
 from sightx_cli.dicom.pseudonyms import are_pseudonyms_lasting, find_key_folder
 from sightx_cli.dicom.recognition import is_dicom_start
@@ -120,8 +120,8 @@ def _read_levels(path: str | Path, data: bytes | None, reading: Reading) -> tupl
     return levels, Found(
         pages=image.frames,
         values=(Values(values[0], *values[1]),) if values else (),
-        blank=all(low == high for low, high in (extremes if image.samples == 3 else [extremes])),
-        remarks=_list_remarks(heard),
+        blank=all(low == high for low, high in (extremes if levels.mode == "RGB" else [extremes])),
+        remarks=_list_remarks(heard, tagged),
         tags=tagged,
     )
 
@@ -137,10 +137,10 @@ def _choose_frame(path: str | Path, image: DicomImage, reading: Reading) -> int:
     return (reading.page or 1) - 1
 
 
-def _list_remarks(heard: list[str]) -> tuple[Remark, ...]:
+def _list_remarks(heard: list[str], tagged: tuple[tuple[str, str], ...]) -> tuple[Remark, ...]:
     """What pydicom remarked, each once; and pseudonyms that no later run will know."""
     remarks = [Remark("dicom-faults", f"a fault that was got over: {line}") for line in dict.fromkeys(heard)]
-    if not are_pseudonyms_lasting():
+    if any(name in IDENTITIES for name, _ in tagged) and not are_pseudonyms_lasting():
         place = find_key_folder() or "a home folder"
         text = f"pseudonyms for PatientID and the like that hold for this run alone, as no key can be kept in {place}"
         remarks.append(Remark("pseudonyms", text))
