@@ -18,7 +18,9 @@ import sightx_cli
 CHECKOUT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-NEEDED = [Requirement(text) for text in (*PROJECT["dependencies"], *EXTRAS["demo"], *EXTRAS["test"])]
+NEEDED = [
+    Requirement(text) for text in (*PROJECT["dependencies"], *EXTRAS["demo"], *EXTRAS["medical"], *EXTRAS["test"])
+]
 DEVELOPERS = [one for text in EXTRAS["dev"] if (one := Requirement(text)).name != PROJECT["name"]]
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightx_cli import runs
-from sightx_cli.data.dicom_notices import list_dicom_notices
 from sightx_cli.data.exclusions import LEAVE_OUT
 from sightx_cli.data.fingerprint import build_fingerprint
+from sightx_cli.data.pixel_notices import describe_pixels
 from sightx_cli.data.set_range import measure_reading
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.data.splits import assign_groups
@@ -67,7 +67,7 @@ def inspect(
         return replace(advise_recipe(manifest, reading, listener), notices=tuple(listener.notices), seconds=seconds)
     store = FeatureStore()
     frame, examination, unreadable = examine_images(manifest.frame, store, listener, reading=reading)
-    for notice in list_dicom_notices(examination.found, examination.headers):
+    for notice in describe_pixels(frame["image"].tolist(), examination.found, unreadable, reading):
         listener.notice(notice)
     frame = assign_groups(frame, group_by)
     read = time.perf_counter()

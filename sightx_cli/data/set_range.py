@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from sightx_cli.recipe.parts import ImageInput
 
 SAMPLE_IMAGES = 64
-"""Files that the range is measured on, spread evenly over the classes; at least one of each, of up to 128 classes."""
-MOST_CLASSES = 128
+"""Files that the range is measured on, spread evenly over the classes; at least one of each of MOST_CLASSES."""
+MOST_CLASSES = 256
 OUTSIDE = 0.05
 """The share of a class's files whose own ranges may reach beyond the set's: one saturated file must not set it."""
 ROOM = 4.0
@@ -65,7 +65,8 @@ def sample_files(frame: pd.DataFrame) -> list[list[str]]:
     deep = [Path(path).suffix.lower() not in NEVER_DEEP for path in pool["path"]]
     classes = [sorted(map(str, paths)) for _, paths in pool[deep].groupby("label", sort=True)["path"]]
     each = max(1, SAMPLE_IMAGES // max(len(classes), 1))
-    return [[paths[place] for place in _spread(len(paths), each)] for paths in classes[:MOST_CLASSES]]
+    chosen = [classes[place] for place in _spread(len(classes), MOST_CLASSES)]
+    return [[paths[place] for place in _spread(len(paths), each)] for paths in chosen]
 
 
 def measure_sample(classes: Sequence[Sequence[str]], reading: Reading) -> list[list[Values]]:
@@ -97,9 +98,10 @@ def cover(classes: Sequence[Sequence[Values]]) -> tuple[float, float]:
     if high - low > ROOM * (usual_high - usual_low) > 0:
         low, high = usual_low, usual_high
     step = 10.0 ** (floor(log10(high - low)) - 2) if high > low else 1.0
-    return floor(low / step) * step, ceil(high / step) * step
+    digits = max(0, ceil(-log10(step)))  # so that a tenth stays a tenth
+    return round(floor(low / step) * step, digits), round(ceil(high / step) * step, digits)
 
 
 def _spread(count: int, wanted: int) -> list[int]:
-    """Up to `wanted` places, evenly spread over `count`."""
+    """Up to `wanted` places, evenly spread over `count`; none of none."""
     return sorted({int(place) for place in np.linspace(0, count - 1, min(count, wanted))})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from sightx_cli.dicom.faults import DicomError
+from sightx_cli.dicom.failures import DicomError
 from sightx_cli.dicom.words import NO_PICTURES, name_object
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ class DicomImage:
         return str(meta.get("TransferSyntaxUID") or "") if meta is not None else ""
 
 
-def open_image(file: BinaryIO, most_pixels: int) -> DicomImage:
+def open_dataset(file: BinaryIO, most_pixels: int) -> DicomImage:
     """Open a DICOM file, and check that it is an image that can be read; nothing of it is decoded.
 
     Raises: `DicomError` for a file with more than `most_pixels` in a frame, or without an image; ModuleNotFoundError
-    without pydicom; and what pydicom raises for damage (see `faults.explaining`).
+    without pydicom; and what pydicom raises for damage (see `failures.explaining`).
     """
     image = _find_image(*_parse(file))
     pixels = image.rows * image.columns

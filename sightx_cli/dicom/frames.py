@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from sightx_cli.dicom.dataset import DicomImage
-from sightx_cli.dicom.faults import TRUNCATED, DicomError, explain_missing
+from sightx_cli.dicom.failures import TRUNCATED, DicomError, explain_missing
 from sightx_cli.dicom.gdcm_process import decode_apart
 from sightx_cli.dicom.words import name_syntax
 

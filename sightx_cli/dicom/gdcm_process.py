@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.dicom.faults import DicomError, explain_missing
+from sightx_cli.dicom.failures import DicomError, explain_missing
 
 CHILD = Path(__file__).with_name("gdcm_child.py")
 SECONDS = 120

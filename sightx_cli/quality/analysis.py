@@ -102,7 +102,12 @@ def _compute(
         twins = find_twins(examination.digests, examination.pixel_digests)
         alone = np.unique(twins)
         near = find_neighbours(reduce_features(last[alone]))
-        duplicates = find_duplicates(examination, twins, near)
+        # Images of one colour are alike, but no copies of one photograph: that they are blank is said elsewhere.
+        duplicates = tuple(
+            one
+            for one in find_duplicates(examination, twins, near)
+            if one.kind == "bytes" or not all(examination.found[place].blank for place in one.places)
+        )
         as_they_are = find_neighbours(reduce_features(last[alone], about_mean=False), NEIGHBOUR)
         outliers = tuple((int(alone[row]), remoteness) for row, remoteness in find_outliers(as_they_are))
         listener.finish(COMPARING)

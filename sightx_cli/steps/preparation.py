@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sightx_cli.data.checks import Unreadable, check_classes, check_files
-from sightx_cli.data.dicom_notices import list_dicom_notices
 from sightx_cli.data.fingerprint import Fingerprint, build_fingerprint
 from sightx_cli.data.manifest import Manifest
+from sightx_cli.data.pixel_notices import describe_pixels
 from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import AS_IS, Reading
 from sightx_cli.data.set_range import measure_reading
@@ -92,13 +92,9 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         checked = check_files(manifest.frame, listener, pixels=pixels, reading=reading)
         clock = time.perf_counter()
     frame, unreadable = checked.frame, checked.unreadable
-    for notice in list_dicom_notices(checked.found, checked.headers):
-        listener.notice(notice)
     seconds = {"import": time.perf_counter() - clock}
-    for item in unreadable[:3]:
-        listener.warn(f"left out: {item.image} {item.error}")
-    if len(unreadable) > 3:
-        listener.warn(f"left out: {len(unreadable) - 3} more; all {len(unreadable)} are listed in fingerprint.json")
+    for notice in describe_pixels(frame["image"].tolist(), checked.found, unreadable, reading):
+        listener.notice(notice)
     check_classes(frame)
     if unreadable:
         choice = choose(options, frame, shift)

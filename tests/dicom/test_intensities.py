@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from sightx_cli.data.readers import Reading, Values, decode_image
+from sightx_cli.data.readers import Reading, Values, decode_image, depth
 from sightx_cli.data.readers import dicom as reader
 from sightx_cli.dicom.intensities import PERCENTILES, find_window, list_strips, measure_range
 
@@ -153,6 +153,10 @@ def test_grey_of_8_bits_without_a_window_stays_as_it_is(write_dicom: Write, tmp_
     path = write_dicom(tmp_path / "a.dcm", draw(8) // 2)
     assert (read_levels(path, Reading(asked=(0.0, 50.0))) == dcmread(path).pixel_array).all()
     assert decode_image(path).found.values == ()
+
+
+def test_a_frame_without_a_range_is_cut_as_other_deep_grey_is() -> None:
+    assert PERCENTILES == depth.PERCENTILES
 
 
 def test_padding_does_not_set_the_range(write_dicom: Write, tmp_path: Path) -> None:

@@ -18,10 +18,7 @@ from sightx_cli.dicom.remarks import hearing_remarks, shorten_remark
     ("said", "kept"),
     [
         ("Invalid value for VR UI: '1.2.03'. Please see <x>", "Invalid value for VR UI: …. Please see <x>"),
-        (
-            "The value length (70) exceeds the maximum length of 64",
-            "The value length (…) exceeds the maximum length of …",
-        ),
+        ("The length (70) exceeds the maximum of 64", "The length (…) exceeds the maximum of …"),
         ("The (0028,0004) 'Photometric' is odd\n  second line", "The (0028,0004) … is odd"),
         ("", "something"),
     ],

@@ -21,7 +21,9 @@ from sightx_cli.data.readers.base import (
 )
 from sightx_cli.data.readers.dicom import DicomReader
 from sightx_cli.data.readers.gate import holding_pixels
+from sightx_cli.data.readers.pillow_file import read_start
 from sightx_cli.data.readers.raster import RasterReader
+from sightx_cli.data.readers.tiff import TiffReader
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -48,6 +50,7 @@ __all__ = [
 READERS: Mapping[str, Reader] = {
     "raster": RasterReader(),
     "dicom": DicomReader(),
+    "tiff": TiffReader(),
 }
 """By kind; the first takes files that none recognises, and reports what is wrong with them."""
 
@@ -69,14 +72,12 @@ def list_suffixes() -> frozenset[str]:
 
 def find_reader(path: str | Path, data: bytes | None = None) -> Reader:
     """Return the reader of a file: by its first bytes, else by its name, else the first there is."""
-    readers = list(READERS.values())
-    if len(readers) == 1:
-        return readers[0]
-    start = data[:512] if data is not None else _read_start(path)
+    start, readers = read_start(path, data, 512), list(READERS.values())
+    for reader in (*readers[1:], readers[0]):  # DICOM before TIFF: a file may begin as one and be both
+        if reader.recognises(start):
+            return reader
     suffix = Path(path).suffix.lower()
-    by_name = [reader for reader in readers if suffix in reader.suffixes]
-    # The first is asked last: a file may be TIFF by its first bytes, and DICOM by those that follow.
-    return next((reader for reader in reversed(readers) if reader.recognises(start)), [*by_name, readers[0]][0])
+    return next((reader for reader in readers if suffix in reader.suffixes), readers[0])
 
 
 def load_bytes(path: str | Path) -> bytes | None:
@@ -117,6 +118,7 @@ def decode_image(
     Raises: `ImageFileError` for a file that is missing, empty, damaged, not an image, too large, or without the page
     or bands asked for.
     """
+    data = load_bytes(path) if data is None else data
     return find_reader(path, data).read(path, min_side_px, min_long_side_px, data, reading)
 
 
@@ -128,11 +130,3 @@ def check_image(path: str | Path, data: bytes | None = None, reading: Reading = 
 def measure_header(path: str | Path, data: bytes | None = None, reading: Reading = AS_IS) -> Header:
     """Read (width, height, mode, bits per channel, format) from the header alone; the size is the upright one."""
     return find_reader(path, data).measure_header(path, data, reading)
-
-
-def _read_start(path: str | Path) -> bytes:
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(512)
-    except OSError:
-        return b""  # whose reader says what is wrong

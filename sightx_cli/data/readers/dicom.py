@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
+from sightx_cli.data.readers.bands import take_bands
 from sightx_cli.data.readers.base import (
     AS_IS,
     Decoded,
@@ -30,11 +30,12 @@ from sightx_cli.data.readers.base import (
     Values,
     check_file,
 )
+from sightx_cli.data.readers.blank import is_blank
 from sightx_cli.data.readers.gate import open_gate
-from sightx_cli.data.readers.raster import MAX_PIXELS
+from sightx_cli.data.readers.pillow_file import MAX_PIXELS, check_page
 from sightx_cli.dicom.colours import PALETTE, apply_palette, scale_colour
-from sightx_cli.dicom.dataset import DicomImage, open_image
-from sightx_cli.dicom.faults import DicomError, explaining
+from sightx_cli.dicom.dataset import DicomImage, open_dataset
+from sightx_cli.dicom.failures import DicomError, explaining
 from sightx_cli.dicom.frame_tags import settle_frame
 from sightx_cli.dicom.frames import decode_frame
 from sightx_cli.dicom.identities import IDENTITIES, read_identities
@@ -43,11 +44,8 @@ from sightx_cli.dicom.pseudonyms import are_pseudonyms_lasting, find_key_folder
 from sightx_cli.dicom.recognition import is_dicom_start
 from sightx_cli.dicom.remarks import hearing_remarks
 
-FORMAT = "DICOM"
-"""What a header calls it."""
-
-WINDOW = "window"
-"""The tag of what was found: the file's own window that was used, in words."""
+WINDOW, NO_WINDOW = "window", "none"
+"""The tag of what was found: the file's own window that was used, in words; of deep grey without one, NO_WINDOW."""
 
 
 class DicomReader:
@@ -85,7 +83,7 @@ class DicomReader:
             deep = "F" if image.keyword != "PixelData" else "I;16" if image.bits <= 16 else "I"
             is_grey = image.samples == 1 and image.photometric != PALETTE
             mode = "RGB" if not is_grey else "L" if image.bits <= 8 else deep
-            return image.columns, image.rows, mode, image.bits if is_grey else min(image.bits, 8), FORMAT
+            return image.columns, image.rows, mode, image.bits if is_grey else min(image.bits, 8), "DICOM"
 
 
 @contextmanager
@@ -95,7 +93,7 @@ def _opening(path: str | Path, data: bytes | None) -> Iterator[DicomImage]:
         with explaining():
             check_file(path, data)
             with Path(path).open("rb") if data is None else BytesIO(data) as file:
-                yield open_image(file, MAX_PIXELS)
+                yield open_dataset(file, MAX_PIXELS)
     except DicomError as fault:
         raise ImageFileError(path, fault.reason, fault.hint) from fault
 
@@ -115,12 +113,14 @@ def _read_levels(path: str | Path, data: bytes | None, reading: Reading) -> tupl
         else:
             grey = scale_grey(stored, tags, image.bits, Asked(reading.asked, reading.find_range))
             levels, values, window = Image.fromarray(grey.levels), grey.values, grey.window
+            window = window or (NO_WINDOW if values else "")
         tagged = read_identities(tags) + (((WINDOW, window),) if window else ())
-    extremes: Any = levels.getextrema()
+    if reading.bands is not None:
+        levels = take_bands(levels, reading, path)
     return levels, Found(
         pages=image.frames,
         values=(Values(values[0], *values[1]),) if values else (),
-        blank=all(low == high for low, high in (extremes if levels.mode == "RGB" else [extremes])),
+        blank=is_blank(levels),
         remarks=_list_remarks(heard, tagged),
         tags=tagged,
     )
@@ -128,13 +128,9 @@ def _read_levels(path: str | Path, data: bytes | None, reading: Reading) -> tupl
 
 def _choose_frame(path: str | Path, image: DicomImage, reading: Reading) -> int:
     """The frame to read, counted from 0."""
-    if (reading.page or 1) > image.frames:
-        raise ImageFileError(
-            path,
-            f"has {image.frames:,} frame{'s' * (image.frames != 1)}, and no frame {reading.page}",
-            f"choose another with --set image.page=1 to --set image.page={image.frames}",
-        )
-    return (reading.page or 1) - 1
+    page = reading.page or 1
+    check_page(path, page, image.frames)
+    return page - 1
 
 
 def _list_remarks(heard: list[str], tagged: tuple[tuple[str, str], ...]) -> tuple[Remark, ...]:
