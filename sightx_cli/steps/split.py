@@ -107,7 +107,9 @@ def note_suggestion(guess: Guess, images: int) -> Notice:
     """Return the notice of groups that nobody named: of one patient, or part, and on both sides of a split."""
     option = _name_option(guess.expression)
     what = f"to keep each of the {guess.tagged} on one side" if guess.tagged else "if a group is a patient or a part"
-    return Notice("groups", f"{describe_suggestion(guess, images)}; {what}, add {option}", guess.groups, warns=True)
+    return Notice(
+        "likely-groups", f"{describe_suggestion(guess, images)}; {what}, add {option}", guess.images, warns=True
+    )
 
 
 def say_leaks(leaks: Leaks, listener: Listener) -> None:

@@ -21,6 +21,7 @@ from sightx_cli.data.readers.base import (
 )
 from sightx_cli.data.readers.dicom import DicomReader
 from sightx_cli.data.readers.gate import holding_pixels
+from sightx_cli.data.readers.heif import HeifReader
 from sightx_cli.data.readers.pillow_file import read_start
 from sightx_cli.data.readers.raster import RasterReader
 from sightx_cli.data.readers.tiff import TiffReader
@@ -50,6 +51,7 @@ __all__ = [
 READERS: Mapping[str, Reader] = {
     "raster": RasterReader(),
     "dicom": DicomReader(),
+    "heif": HeifReader(),
     "tiff": TiffReader(),
 }
 """By kind; the first takes files that none recognises, and reports what is wrong with them."""
