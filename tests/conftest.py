@@ -87,7 +87,7 @@ def _write_dicom(path: Path, pixels: np.ndarray[Any, Any], syntax: str = "", **t
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_dicom() -> Callable[..., Path]:
     """Writes a DICOM image: `write_dicom(path, pixels, syntax=RLELossless, PatientID="1")`.
 

@@ -18,9 +18,14 @@ def describe_dicom(found: Sequence[Found]) -> list[Notice]:
     return [*_note_windows(found), *_note_codes(found)]
 
 
+def count_windows(found: Sequence[Found]) -> Counter[str]:
+    """Count the windows of their own that images are scaled by, in words, and NO_WINDOW of those that have none."""
+    return Counter(value for one in found for name, value in one.tags if name == WINDOW)
+
+
 def _note_windows(found: Sequence[Found]) -> list[Notice]:
     """Say by whose windows grey is scaled: those of the files differ, and not every file has one."""
-    windows = Counter(value for one in found for name, value in one.tags if name == WINDOW)
+    windows = count_windows(found)
     without = windows.pop(NO_WINDOW, 0)
     if not windows:
         return []
