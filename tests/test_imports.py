@@ -33,6 +33,7 @@ ROOMS = (
     "runs",
     "data",
     "dicom",
+    "tables",
     "task",
     "results",
     "recipe",

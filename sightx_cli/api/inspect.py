@@ -9,6 +9,7 @@ from pathlib import Path
 from sightx_cli import runs
 from sightx_cli.data.exclusions import LEAVE_OUT
 from sightx_cli.data.fingerprint import build_fingerprint
+from sightx_cli.data.overview import describe_classes
 from sightx_cli.data.pixel_notices import describe_pixels
 from sightx_cli.data.set_range import measure_reading
 from sightx_cli.data.sources import load_manifest
@@ -23,7 +24,9 @@ from sightx_cli.quality.fix_list import choose_rows, write_rows
 from sightx_cli.quality.inspection import advise_recipe, gather_findings
 from sightx_cli.report.hidden_folder import making_folder
 from sightx_cli.results.inspect import InspectResult
+from sightx_cli.steps.options import Options
 from sightx_cli.steps.random_state import keeping_random_state
+from sightx_cli.steps.rehearsal import rehearse
 
 
 @keeping_random_state()
@@ -31,6 +34,11 @@ def inspect(
     source: str | Path,
     *,
     group_by: str | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    images: Path | None = None,
+    label_by: str | None = None,
+    multi_label: bool | None = None,
     out: Path | None = None,
     overwrite: bool = False,
     fix: Path | None = None,
@@ -39,10 +47,10 @@ def inspect(
 ) -> InspectResult:
     """Look at labelled images: duplicates, leaks, outliers, doubtful labels, shortcuts, the shift and the recipe.
 
-    `source` and `group_by` are as in `fit`. The findings appear in the folder `out`, or in a new one under
-    `inspections/`, whole or not at all: fingerprint.json, findings.json, index.html and contact sheets. `fix` is a CSV
-    file to write with the images to leave out. With `only="shift"` only the shift and the recipe are measured, and no
-    file is written.
+    The source and what says where its images, labels and groups stand are as in `fit`. The findings appear in the
+    folder `out`, or in a new one under `inspections/`, whole or not at all: fingerprint.json, findings.json,
+    index.html, contact sheets, and leave-out.csv with the images to leave out where there are any. `fix` is another
+    file for that list. With `only="shift"` only the shift and the recipe are measured, and no file is written.
 
     Raises SightXError for anything wrong in the input.
     """
@@ -58,8 +66,17 @@ def inspect(
     for option, path in (("--out", folder), ("--fix", fix)):
         if path is not None:
             check_place(option, path)
-    manifest = load_manifest(source)
-    for notice in manifest.notices:
+    asked = Options(
+        source,
+        group_by=group_by,
+        image_column=image_column,
+        label_column=label_column,
+        images=images,
+        label_by=label_by,
+        multi_label=multi_label,
+    )
+    manifest = load_manifest(source, asked.layout())
+    for notice in (describe_classes(manifest), *manifest.notices):
         listener.notice(notice)
     reading = measure_reading(manifest.frame)
     if folder is None:
@@ -74,15 +91,23 @@ def inspect(
     analysis = analyse(manifest, frame, examination, store, listener)
     analysed = time.perf_counter()
     fingerprint = build_fingerprint(manifest, frame, unreadable, examination.headers)
-    result = gather_findings(str(source), manifest, frame, examination, fingerprint, unreadable, analysis, group_by)
+    readable = frame.assign(digest=list(examination.digests))
+    refusal, noticed = rehearse(asked, manifest, readable, analysis.advice.recipe)
     rows = choose_rows(frame, examination.headers, analysis, unreadable)
     left_out = sum(row.action == LEAVE_OUT for row in rows)
+    listed = fix or folder / runs.LEAVE_OUT_LIST
+    result = gather_findings(
+        asked.write_command(), manifest, frame, examination, fingerprint, unreadable, analysis, listed, refusal
+    )
     from sightx_cli.report.inspection_files import write_inspection
 
     with making_folder(folder, overwrite) as making:
-        noticed = tuple(listener.notices)
-        result = replace(result, folder=folder, fix=fix, left_out=left_out, notices=noticed)
-        write_inspection(result, fingerprint, frame, making.partial, _name(str(source)), reading)
+        if fix is None and rows:
+            write_rows(rows, making.partial / runs.LEAVE_OUT_LIST)
+        shown = listed if fix is not None or rows else None
+        result = replace(result, folder=folder, fix=shown, left_out=left_out, notices=(*listener.notices, *noticed))
+        name = _name(str(source))
+        write_inspection(result, fingerprint, frame, making.partial, name, reading, manifest.separator)
         seconds = {"read": read - began, "analyse": analysed - read, "write": time.perf_counter() - analysed}
         seconds["total"] = time.perf_counter() - began
         result = replace(result, seconds={name: round(value, 3) for name, value in seconds.items()})

@@ -70,7 +70,8 @@ def load_facts(run: Path) -> BundleFacts:
             from sightx_cli.bundle.facts_schema import parse_facts
 
             table = parse_facts(text)
-            return BundleFacts(**{**table, "task": load_task(table["task"]), "reading": Reading(**table["reading"])})
+            task = load_task(table["task"]).set_thresholds(table["thresholds"])
+            return BundleFacts(**{**table, "task": task, "reading": Reading(**table["reading"])})
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(f"{path}: cannot be read ({error})", "fit again, or name another run") from error
     raise RunError(

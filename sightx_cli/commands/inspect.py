@@ -16,8 +16,11 @@ EXAMPLES = """\
 [bold]Examples[/]
 sightx inspect scans/
 sightx inspect scans/ --group-by 'person\\d+'   [dim]patients on both sides?[/]
-sightx inspect scans/ --fix leave-out.csv      [dim]then: sightx fit scans/ --exclude leave-out.csv[/]
+sightx inspect scans/ --fix leave-out.csv      [dim]the images to leave out, for fit --exclude, in this file[/]
 sightx inspect scans/ --only shift             [dim]which recipe, and why[/]"""
+
+SAME_IN_FIT = ("group_by", "image_column", "label_column", "images", "label_by", "multi_label")
+"""Its options that say what the images and labels are, and so belong in the command to type next."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,15 @@ class InspectOptions:
         str | None,
         typer.Option(
             metavar="COLUMN|REGEX",
-            help="What identifies a patient or part: a column, or a regular expression over the file name.",
+            help="What identifies a patient or part: a column, a DICOM tag, or a regular expression over the file name.",
             rich_help_panel=IMAGES,
         ),
     ] = None
+    image_column: Annotated[str | None, share_option("image_column")] = None
+    label_column: Annotated[str | None, share_option("label_column")] = None
+    images: Annotated[Path | None, share_option("images")] = None
+    label_by: Annotated[str | None, share_option("label_by")] = None
+    multi_label: Annotated[bool | None, share_option("multi_label")] = None
     only: Annotated[
         Literal["shift"] | None,
         typer.Option(help="Measure only this; no file is written.", rich_help_panel=IMAGES),
@@ -41,7 +49,8 @@ class InspectOptions:
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write a table of the images to leave out, for fit --exclude.",
+            help="The table of the images to leave out, for fit --exclude [dim](default: leave-out.csv in the "
+            "inspection's folder)[/].",
             rich_help_panel=RUN,
         ),
     ] = None
@@ -69,6 +78,8 @@ def inspect(options: InspectOptions, talk: Talk) -> None:
 
     with talk.listen() as listener:
         result = api.inspect(**vars(options), listener=listener)
-    exclude = options.fix if options.fix and result.left_out else None
-    then = Options(options.source, exclude=exclude, group_by=options.group_by).write_command()
-    talk.answer(result, show_inspection, then, "trains on these images")
+    exclude = result.fix if result.left_out else None
+    same = {name: getattr(options, name) for name in SAME_IN_FIT}
+    then = Options(options.source, exclude=exclude, **same).write_command()
+    why = "trains on these images" + " without those on the list" * bool(exclude)
+    talk.answer(result, show_inspection, "" if result.refused else then, why)

@@ -15,6 +15,7 @@ from sightx_cli.data.readers import AS_IS, Found, Header, Reading, check_image
 from sightx_cli.data.tag_groups import add_tag_columns
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener
+from sightx_cli.task.label_text import count_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,21 +119,27 @@ def describe_reasons(unreadable: Sequence[Unreadable]) -> tuple[str, str]:
     return "; ".join(said), commonest[0][0].hint
 
 
-def check_classes(frame: pd.DataFrame) -> None:
-    """Check that the images outside valid and test can be trained on.
+def check_classes(frame: pd.DataFrame, separator: str = "") -> None:
+    """Check that the images outside valid and test can be trained on; `separator` joins labels (see `Manifest`).
 
     Raises: `DataError` for no image at all, for a single class, and for classes with fewer than two images (all named).
     """
     pool = frame[~frame["split"].isin(["valid", "test"])]
-    counts = pool["label"].value_counts()
-    if counts.empty:
+    counts = count_names(pool["label"].tolist(), separator)
+    if not len(pool):
         raise DataError("there is no image to train on", "give a folder with one subfolder of images for each class")
+    if separator and len(counts) < 2:
+        found = f"the only label is {next(iter(counts))!r}" if counts else "no image has a label"
+        raise DataError(
+            f"{found} among the {len(pool):,} training images; at least two labels are needed",
+            "give the other images a label too, such as none, and leave --multi-label out",
+        )
     if len(counts) == 1:
         raise DataError(
-            f"all {len(pool):,} training images are of one class, {str(counts.index[0])!r}; at least two are needed",
+            f"all {len(pool):,} training images are of one class, {next(iter(counts))!r}; at least two are needed",
             "give a folder with one subfolder for each class, or a table with a column label",
         )
-    few = sorted(str(label) for label, count in counts.items() if count < MIN_IMAGES_PER_CLASS)
+    few = sorted(label for label, count in counts.items() if count < MIN_IMAGES_PER_CLASS)
     if few:
         names = ", ".join(repr(label) for label in few[:5]) + (f" and {len(few) - 5} more" if len(few) > 5 else "")
         raise DataError(
@@ -140,7 +147,7 @@ def check_classes(frame: pd.DataFrame) -> None:
             f"({'each has' if len(few) > 1 else 'it has'} one); at least {MIN_IMAGES_PER_CLASS} are needed",
             "add images to it, merge it with another class, or remove it",
         )
-    unknown = sorted(set(frame["label"]) - {str(label) for label in counts.index})
+    unknown = sorted(set(count_names(frame["label"].tolist(), separator)) - set(counts))
     if unknown:
         raise DataError(
             f"the valid or test part has images of {', '.join(map(repr, unknown[:5]))}, "

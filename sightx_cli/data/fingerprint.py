@@ -12,6 +12,7 @@ import numpy as np
 from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.readers import Header
+from sightx_cli.task.label_text import count_names, split_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,9 @@ class AspectSpread:
 class Fingerprint:
     """The facts of a data set; all counts are of readable images.
 
-    `imbalance_ratio` is the largest class over the smallest. `bits` is bits per channel; `modes` are Pillow's ("L" is
+    `imbalance_ratio` is the largest class over the smallest; where an image may have several labels, of the rarest one
+    the images without it over those with it. `labels_per_image` counts those with none, one and several; it is empty
+    where every image has one. `bits` is bits per channel; `modes` are Pillow's ("L" is
     grey, "RGB" colour). `groups` counts the distinct groups, 0 if none are set.
     """
 
@@ -49,6 +52,7 @@ class Fingerprint:
     classes: dict[str, int]
     has_order: bool
     imbalance_ratio: float
+    labels_per_image: dict[str, int]
     groups: int
     width_px: Spread
     height_px: Spread
@@ -69,7 +73,7 @@ class Fingerprint:
             ("images", f"{self.images:,}"),
             ("parts", ", ".join(f"{part} {count:,}" for part, count in self.parts.items())),
             ("classes", f"{len(self.classes):,}" + ", in order" * self.has_order),
-            ("imbalance", _describe_imbalance(self.imbalance_ratio)),
+            ("imbalance", _describe_imbalance(self.imbalance_ratio, bool(self.labels_per_image))),
             ("size", _describe_size(self.width_px, self.height_px)),
             ("shape", f"width ÷ height {_describe_range(self.aspect)}"),
             ("colour mode", _join(self.modes)),
@@ -78,6 +82,10 @@ class Fingerprint:
         ]
         if set(self.parts) == {"undivided"}:
             del rows[1]
+        if self.labels_per_image:
+            rows.append(
+                ("labels", ", ".join(f"{count:,} images with {how}" for how, count in self.labels_per_image.items()))
+            )
         return rows + ([("groups", f"{self.groups:,}")] if self.groups else [])
 
 
@@ -86,8 +94,13 @@ def build_fingerprint(
 ) -> Fingerprint:
     """Build the fingerprint of the readable images in `frame` from the headers of their files."""
     widths, heights = [header[0] for header in headers], [header[1] for header in headers]
-    counts = {label: int((frame["label"] == label).sum()) for label in manifest.classes}
+    labels, separator = frame["label"].tolist(), manifest.separator
+    found = count_names(labels, separator)
+    counts = {label: found[label] for label in manifest.classes}
     present = [count for count in counts.values() if count]
+    ratio = max(present) / min(present) if present else 0.0
+    if separator and present:
+        ratio = max(max(count, len(frame) - count) / max(min(count, len(frame) - count), 1) for count in present)
     groups = set(frame["group"]) - {""}
     return Fingerprint(
         source_kind=manifest.kind,
@@ -95,7 +108,8 @@ def build_fingerprint(
         parts=_count(part or "undivided" for part in frame["split"]),
         classes=counts,
         has_order=manifest.has_order,
-        imbalance_ratio=round(max(present) / min(present), 3) if present else 0.0,
+        imbalance_ratio=round(ratio, 3),
+        labels_per_image=_count_labels(labels, separator) if separator else {},
         groups=len(groups),
         width_px=_measure_spread(widths),
         height_px=_measure_spread(heights),
@@ -112,7 +126,15 @@ def _count(values: Iterable[str]) -> dict[str, int]:
     return dict(Counter(values).most_common())
 
 
-def _describe_imbalance(ratio: float) -> str:
+def _count_labels(labels: Sequence[str], separator: str) -> dict[str, int]:
+    """Count the images with none, one and several labels."""
+    sizes = [min(len(split_names(label, separator)), 2) for label in labels]
+    return {how: sizes.count(size) for size, how in enumerate(("none", "one", "several"))}
+
+
+def _describe_imbalance(ratio: float, has_several: bool) -> str:
+    if has_several:
+        return f"the most uneven label: {ratio:,.1f} images on one side for each on the other"
     return "balanced" if round(ratio, 1) == 1 else f"the largest class is {ratio:,.1f} times the smallest"
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sightx_cli.data.folders import natural_key
 from sightx_cli.progress import Notice
+from sightx_cli.task.label_text import count_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,8 @@ class Manifest:
     `frame` has `image` (as given, with its folders relative to `root`), `path` (absolute), `label`, `split` ("",
     "train", "valid" or "test") and `group` ("" where none is set), all text, and whatever else a table brought.
     `kind` is folder, split-folders, table or demo; `classes` are in natural order; `has_order` says whether they
-    are grades; `notices` tell the user what was left out or assumed.
+    are grades; `notices` tell the user what was left out or assumed. Where an image may have several labels, `label`
+    joins them with `separator`, in the order of the classes; "" is none.
     """
 
     frame: pd.DataFrame
@@ -31,6 +33,7 @@ class Manifest:
     classes: tuple[str, ...]
     has_order: bool
     notices: tuple[Notice, ...] = ()
+    separator: str = ""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -48,10 +51,13 @@ class Manifest:
         return bool((self.frame["split"] == "test").any())
 
 
-def build_manifest(frame: pd.DataFrame, root: Path, kind: str, notices: Iterable[Notice] = ()) -> Manifest:
+def build_manifest(
+    frame: pd.DataFrame, root: Path, kind: str, notices: Iterable[Notice] = (), separator: str = ""
+) -> Manifest:
     """Bring a frame with image, path, label, split and group into a manifest: natural order, classes, their order."""
-    classes = tuple(sorted(set(frame["label"]), key=natural_key))
-    return Manifest(frame.reset_index(drop=True), root, kind, classes, have_order(classes), tuple(notices))
+    classes = tuple(sorted(count_names(frame["label"].tolist(), separator), key=natural_key))
+    has_order = have_order(classes) and not separator
+    return Manifest(frame.reset_index(drop=True), root, kind, classes, has_order, tuple(notices), separator)
 
 
 def have_order(classes: Sequence[str]) -> bool:

@@ -21,18 +21,25 @@ class ClassFigures:
     precision: float | None
     support: int
 
+    def to_json(self) -> dict[str, object]:
+        """The figures by name."""
+        return dict(vars(self))
+
 
 @dataclass(frozen=True)
 class ClassReport:
-    """The figures of each class, and the confusion matrix: rows are the true classes, columns the predicted ones."""
+    """The figures of each class, and the confusion matrix: rows are the true classes, columns the predicted ones.
+
+    Where an image may have several classes there is no such matrix: it is empty.
+    """
 
     classes: tuple[ClassFigures, ...]
-    confusion: tuple[tuple[int, ...], ...]
+    confusion: tuple[tuple[int, ...], ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """The report as plain lists and numbers."""
         return {
-            "classes": [vars(figures) for figures in self.classes],
+            "classes": [figures.to_json() for figures in self.classes],
             "confusion": [list(row) for row in self.confusion],
         }
 

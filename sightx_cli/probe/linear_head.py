@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.machine import measure_free_memory
+from sightx_cli.task.stratification import divide_evenly, number_strata, number_together
 from sightx_cli.task.task import Task
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -23,6 +24,7 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 SMALL_IMAGES = 2000
 """Up to this many images, a solver's matrices are so small that its threads mostly wait for each other."""
 
+PENALTY_FOLDS = 3
 TRIAL_IMAGES = 1000
 """The penalty is chosen on at most this many images: more do not change the choice."""
 
@@ -102,12 +104,13 @@ def measure_most_images(columns: int, task: Task, views: int = 1, free_bytes: in
 
 
 def choose_images(strata: NDArray[np.int64], most: int | None, seed: int = 0) -> NDArray[np.int64] | None:
-    """Choose which images (N,) to solve on: None for all where they are no more than `most`.
+    """Choose which images to solve on, by their strata: None for all where they are no more than `most`.
 
     Else the same share of every stratum, one image at least, in their order.
     """
     if most is None or len(strata) <= most:
         return None
+    strata = number_strata(strata)
     generator, chosen = np.random.default_rng(seed), []
     for stratum in np.unique(strata):
         places = np.flatnonzero(strata == stratum)
@@ -158,27 +161,12 @@ def choose_strength(
     seed: int,
 ) -> float:
     """Choose the penalty with the least cross-validated log loss, on at most TRIAL_IMAGES images."""
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
     rows = np.arange(len(targets))
     if len(rows) > TRIAL_IMAGES:
         rows = np.random.default_rng(seed).choice(rows, TRIAL_IMAGES, replace=False)
     x, y = rotate(scaled[rows]), targets[rows]
-    strata = task.find_strata(y)
-    present = np.unique(strata)
-    # An empty name is no group: that image is on its own (see data.splits).
-    named = [group or f"\0{place}" for place, group in enumerate([""] * len(targets) if groups is None else groups)]
-    chosen = np.asarray(named)[rows]
-    apart = len(np.unique(chosen))
-    folds = min(3, int(np.bincount(strata)[present].min()), apart)
-    if folds < 2 or len(present) < 2:
-        return STRENGTHS[1]
-    if apart < len(rows):
-        splits = list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(x, strata, chosen))
-    else:
-        splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, strata))
-    # A fold without a class to learn from, or with nothing to judge on, says nothing about the penalty.
-    splits = [(fit, judge) for fit, judge in splits if len(judge) and len(np.unique(strata[fit])) == len(present)]
+    together = [""] * len(rows) if groups is None else [groups[row] for row in rows.tolist()]
+    splits = list_splits(task.find_strata(y), together, seed)
     if not splits:
         return STRENGTHS[1]
     losses = []
@@ -191,3 +179,32 @@ def choose_strength(
             total += model.measure_loss(x[judge], y[judge])
         losses.append(total)
     return STRENGTHS[int(np.argmin(losses))]
+
+
+def list_splits(
+    strata: NDArray[np.int64], together: Sequence[str], seed: int
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """List the splits, images to solve on and to judge on, that the penalty is chosen by; none where too few images.
+
+    `together` names groups; an empty name is none: that image is on its own (see `data.splits`).
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    units = number_together(together)
+    apart = len(np.unique(units))
+    if strata.ndim == 2:
+        folds = min(PENALTY_FOLDS, apart)
+        fold_of = divide_evenly(strata, together, [1 / folds] * folds, seed)
+        numbers = range(folds) if folds > 1 else ()
+        return [(np.flatnonzero(fold_of != number), np.flatnonzero(fold_of == number)) for number in numbers]
+    present = np.unique(strata)
+    folds = min(PENALTY_FOLDS, int(np.bincount(strata)[present].min()), apart)
+    if folds < 2 or len(present) < 2:
+        return []
+    rows = np.zeros(len(strata))
+    if apart < len(strata):
+        splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(rows, strata, units)
+    else:
+        splits = StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows, strata)
+    # A fold without a class to learn from, or with nothing to judge on, says nothing about the penalty.
+    return [(fit, judge) for fit, judge in splits if len(judge) and len(np.unique(strata[fit])) == len(present)]

@@ -71,19 +71,25 @@ def analyse(
     if kept is not None:
         return _read(kept)
     advice = advise(frame, examination.reading, listener)
-    analysis = _compute(advice, frame, examination, store, listener)
+    analysis = _compute(advice, frame, manifest.separator, examination, store, listener)
     store.keep_text(address, json.dumps(asdict(analysis)), f"what inspect found among {len(frame):,} images")
     store.tell(listener)
     return analysis
 
 
 def _compute(
-    advice: Advice, frame: pd.DataFrame, examination: Examination, store: FeatureStore, listener: Listener
+    advice: Advice,
+    frame: pd.DataFrame,
+    separator: str,
+    examination: Examination,
+    store: FeatureStore,
+    listener: Listener,
 ) -> Analysis:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     from sightx_cli.features.plain import extract_plain_features
     from sightx_cli.quality.label_doubts import find_doubts
+    from sightx_cli.quality.set_doubts import find_set_doubts
 
     paths = [str(path) for path in frame["path"]]
     recipe = choose_reader(advice.recipe)
@@ -116,7 +122,11 @@ def _compute(
         for number, duplicate in enumerate(duplicates):
             for place in duplicate.places:
                 copies[place] = str(number)
-        doubts = find_doubts(features, frame["label"].tolist(), join_groups(frame["group"].tolist(), copies))
+        labels, together = frame["label"].tolist(), join_groups(frame["group"].tolist(), copies)
+        if separator:
+            doubts = find_set_doubts(features, labels, separator, together)
+        else:
+            doubts = find_doubts(features, labels, together)
         listener.finish(DOUBTING)
     return Analysis(advice, duplicates, outliers, doubts.found, doubts.agreement)
 
@@ -141,6 +151,7 @@ def _address(manifest: Manifest, frame: pd.DataFrame, examination: Examination) 
             "digests": examination.digests,
             "columns": {name: frame[name].tolist() for name in ("label", "split", "group")},
             "kind": manifest.kind,
+            "separator": manifest.separator,
             "reading": asdict(examination.reading),
         },
         packages,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightx_cli.data.checks import Unreadable
-from sightx_cli.errors import quote
+from sightx_cli.errors import SightXError, quote
 from sightx_cli.quality.analysis import Analysis
 from sightx_cli.quality.duplicates import Duplicate
 from sightx_cli.results.findings import Finding, Picture
-from sightx_cli.results.inspect import Guess, Shortcut
+from sightx_cli.results.inspect import REFUSED, Guess, Shortcut
+from sightx_cli.task.label_text import name_labels, split_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,13 +27,21 @@ SIZE_WORDS = {"size": "its size", "aspect": "its shape", "format": "its file for
 
 
 class Describer:
-    """Describes what was found in one data set as findings: `source` is what the user typed."""
+    """Describes what was found in one data set as findings: `fit` is the command that trains on it.
 
-    def __init__(self, source: str, frame: pd.DataFrame, group_by: str | None = None) -> None:
-        self._source = quote(source)
-        self._group_by = f" --group-by {quote(group_by)}" if group_by else ""
+    `leave_out` is the list that the inspection writes, of what a fit should not see; `separator` joins the labels of
+    an image that has several.
+    """
+
+    def __init__(
+        self, fit: str, frame: pd.DataFrame, leave_out: Path = Path("leave-out.csv"), separator: str = ""
+    ) -> None:
+        self._fit = fit
+        here = leave_out.is_relative_to(Path.cwd())
+        self._leave_out = quote(leave_out.relative_to(Path.cwd()) if here else leave_out)
         self._paths, self._images = frame["path"].tolist(), frame["image"].tolist()
-        self._labels, self._splits = frame["label"].tolist(), frame["split"].tolist()
+        self._sets = [split_names(label, separator) for label in frame["label"]]
+        self._labels, self._splits = list(map(name_labels, frame["label"])), frame["split"].tolist()
 
     def describe(
         self,
@@ -55,6 +65,10 @@ class Describer:
         ]
         return tuple(finding for finding in found if finding is not None)
 
+    def describe_refusal(self, refusal: SightXError) -> Finding:
+        """Say that a fit would refuse these images, and why."""
+        return Finding(REFUSED, f"a fit refuses these images: {refusal.message}", "", refusal.hint or "")
+
     def show(self, place: int, remark: str = "") -> Picture:
         """Return the picture of an image."""
         return Picture(self._paths[place], self._images[place], self._labels[place], self._splits[place], remark)
@@ -70,9 +84,7 @@ class Describer:
 
     @property
     def _fix(self) -> str:
-        return (
-            f"sightx inspect {self._source} --fix leave-out.csv, then sightx fit {self._source} --exclude leave-out.csv"
-        )
+        return f"{self._fit} --exclude {self._leave_out}"
 
     def _describe_conflicts(self, duplicates: Sequence[Duplicate]) -> Finding | None:
         found = [one for one in duplicates if self._has_conflict(one)]
@@ -129,7 +141,7 @@ class Describer:
             f"{_count(len(groups), 'group')} in more than one part of the split",
             "Images of one patient (or part, or batch) resemble each other. With some in train and some in valid, the "
             "figures show how well the model knows these patients, not how well it will do on new ones.",
-            f"Split again, keeping groups together: sightx fit {self._source}{self._group_by} --resplit",
+            f"Split again, keeping groups together: {self._fit} --resplit",
             tuple(rows),
         )
 
@@ -143,7 +155,7 @@ class Describer:
         option = f"--group-by {quote(likely.expression)}"
         on_both = likely.across_parts
         both = f" {_count(on_both, 'of these groups is', 'of these groups are')} in more than one part." * bool(on_both)
-        again = f"sightx fit {self._source} {option}" + " --resplit" * bool(on_both)
+        again = f"{self._fit} {option}" + " --resplit" * bool(on_both)
         named = f"file names suggest {likely.groups:,} groups"
         told = "The files themselves say" if likely.tagged else f"Names such as {likely.example} suggest"
         return Finding(
@@ -185,8 +197,8 @@ class Describer:
             return None
         rows = []
         for label in dict.fromkeys(one.label for one in shortcuts):
-            here = [place for place, given in enumerate(self._labels) if given == label][:EXAMPLES]
-            others = [place for place, given in enumerate(self._labels) if given != label][:EXAMPLES]
+            here = [place for place, given in enumerate(self._sets) if label in given][:EXAMPLES]
+            others = [place for place, given in enumerate(self._sets) if label not in given][:EXAMPLES]
             rows.append(tuple(self.show(place) for place in here + others))
         lines = tuple(
             f"{one.label}: {SIZE_WORDS.get(one.what, one.what)} alone identifies it with "
@@ -215,15 +227,16 @@ class Describer:
             else f" It agrees with {100 * share:.0f} % of the labels."
         )
         rows = tuple(
-            (self.show(one.place, f"{one.suggested}? {100 * one.confidence:.0f} %"),) for one in analysis.doubts
+            (self.show(one.place, f"{name_labels(one.suggested)}? {100 * one.confidence:.0f} %"),)
+            for one in analysis.doubts
         )
         return Finding(
             "doubts",
             f"{_count(len(rows), 'label')} to look at",
             "A quick model trained on the other images would give them another label, with the probability shown."
             + weak,
-            "Start with the first, which are the most doubtful, and correct those that are wrong. --fix leaves none "
-            "of them out.",
+            "Start with the first, which are the most doubtful, and correct those that are wrong. The list of "
+            "images to leave out names them, and leaves none of them out.",
             rows,
             harmful=False,
         )
@@ -236,7 +249,8 @@ class Describer:
             "outliers",
             f"{_count(len(rows), 'image')} unlike all others",
             "They are far from every other image: perhaps a photograph among scans, a blank page, a wrong file.",
-            "Look at them, and remove what does not belong. --fix leaves none of them out.",
+            "Look at them, and remove what does not belong: the list of images to leave out names them, and leaves "
+            "none of them out.",
             rows,
             harmful=False,
         )

@@ -145,6 +145,9 @@ class DoubtfulLabel:
     confidence_given: float
 
 
+REFUSED = "refused"
+"""The kind of the finding that a fit ends with an error."""
+
 UNSHOWN = ("advice", "facts", "groups", "findings")
 """Not in the JSON by these names: words for people, and what stands there in other places."""
 
@@ -175,9 +178,15 @@ class InspectResult:
     """What `fit` would leave out, cut or assume."""
     folder: Path | None = None
     fix: Path | None = None
+    """The list of images to leave out, for `fit --exclude`; None where there is nothing to list."""
     left_out: int = 0
-    """How many images the list of --fix leaves out."""
+    """How many images the list `fix` leaves out."""
     seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def refused(self) -> str:
+        """What a fit would end with at these images; empty if it would train."""
+        return next((finding.title for finding in self.findings if finding.kind == REFUSED), "")
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `inspect`."""
@@ -189,4 +198,5 @@ class InspectResult:
         agreement = None if self.agreement is None else round(self.agreement, 4)
         notices = [notice.to_json() for notice in self.notices]
         found = {**shown, **vars(self.advice), "leaks": leaks, "agreement": agreement, "notices": notices}
+        found |= {"refused": self.refused} if self.refused else {}
         return to_object(found)

@@ -89,7 +89,7 @@ def recall_preparation(journal: Journal, options: Options, listener: Relay) -> P
     began = time.perf_counter()
     found = json.loads(journal.read_decisions())
     recipe = Recipe.model_validate(found["recipe"])
-    manifest, _ = adjust_manifest(options, load_manifest(options.source), listener)
+    manifest, _ = adjust_manifest(options, load_manifest(options.source, options.layout()), listener)
     store = FeatureStore() if options.cache else None
     reading = TypeAdapter(Reading).validate_python(found["reading"])
     pixels = plan_pixels(recipe, store, reading)

@@ -124,7 +124,13 @@ def plan_fit(
         "data.classes": (len(fingerprint.classes), "data"),
         "data.task": (
             task.kind,
-            "recipe" if recipe.ordered is not None else "data" if fingerprint.has_order else "default",
+            "data"
+            if fingerprint.labels_per_image
+            else "recipe"
+            if recipe.ordered is not None
+            else "data"
+            if fingerprint.has_order
+            else "default",
         ),
         "data.imbalance": (fingerprint.imbalance_ratio, "data"),
         "training.metric": (metric, metric_origin),

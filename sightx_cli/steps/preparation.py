@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sightx_cli.data.checks import Unreadable, check_classes, check_files
 from sightx_cli.data.fingerprint import Fingerprint, build_fingerprint
 from sightx_cli.data.manifest import Manifest
+from sightx_cli.data.overview import describe_classes
 from sightx_cli.data.pixel_notices import describe_pixels
 from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import AS_IS, Reading
@@ -78,10 +79,10 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     if options.recipe != "auto":
         find_recipe(options.recipe)  # report a mistyped name before the images are read
     options.weights_file()  # and a missing file
-    manifest, outcomes = adjust_manifest(options, load_manifest(options.source), listener)
-    for notice in manifest.notices:
+    manifest, outcomes = adjust_manifest(options, load_manifest(options.source, options.layout()), listener)
+    for notice in (describe_classes(manifest), *manifest.notices):
         listener.notice(notice)
-    check_classes(manifest.frame)  # checked before anything is measured, and again without the unreadable files
+    check_classes(manifest.frame, manifest.separator)  # before anything is measured, and again of the readable ones
     reading = measure_reading(manifest.frame, find_image_settings(options, manifest.frame))
     shift = measure_shift_if_asked(options, manifest.frame, reading, listener)
     choice = choose(options, manifest.frame, shift)
@@ -95,11 +96,11 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     seconds = {"import": time.perf_counter() - clock}
     for notice in describe_pixels(frame["image"].tolist(), checked.found, unreadable, reading):
         listener.notice(notice)
-    check_classes(frame)
+    check_classes(frame, manifest.separator)
     if unreadable:
         choice = choose(options, frame, shift)
         recipe, origin, overridden = resolve_recipe(options, choice, shift)
-    task = choose_task(manifest.classes, manifest.has_order, recipe)
+    task = choose_task(manifest.classes, manifest.has_order, recipe, manifest.separator)
     split = split_images(options, manifest, frame, task, listener)
     frame = split.frame
     fingerprint = build_fingerprint(manifest, frame, unreadable, checked.headers)

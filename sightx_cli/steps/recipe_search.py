@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.data.folders import natural_key
 from sightx_cli.data.splits import join_groups
 from sightx_cli.metrics.registry import LOSS, find_title
 from sightx_cli.probe.folds import CrossValidation, assign_folds, shrink_folds
@@ -37,6 +36,7 @@ from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.recipe.settings import BACKBONE, FIT, SIZE, TAPS, WEIGHTS, change_setting, read_setting
 from sightx_cli.results.probe import ProbedChoices, Trial
 from sightx_cli.steps.preparation import Preparation
+from sightx_cli.task.stratification import number_strata
 from sightx_cli.task.task import Task
 
 if TYPE_CHECKING:
@@ -110,9 +110,7 @@ class Probe:
 def open_probe(preparation: Preparation, budget_seconds: float | None) -> Probe | None:
     """Take the images to look at from the train part; None where its classes are too small to be divided."""
     rows, task = preparation.part("train"), preparation.task
-    names = task.stratify(rows["label"].tolist())
-    numbers = {name: number for number, name in enumerate(sorted(set(names), key=natural_key))}
-    strata = np.array([numbers[name] for name in names], dtype=np.int64)
+    strata = number_strata(task.find_strata(task.number(rows["label"].tolist())))
     sampled = rows.iloc[sample_images(strata, PROBE_IMAGES, preparation.options.seed)]
     labels = sampled["label"].tolist()
     together = join_groups(sampled["group"].tolist(), sampled["digest"].tolist())

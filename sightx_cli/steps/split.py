@@ -14,6 +14,7 @@ from sightx_cli.data.tag_groups import describe_suggestion, list_members, sugges
 from sightx_cli.errors import quote
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.quality.leaks import find_leaks
+from sightx_cli.quality.repeats import describe_repeats, find_same_bytes
 from sightx_cli.results.inspect import Guess
 from sightx_cli.results.leaks import Leaks
 from sightx_cli.task.task import Task
@@ -77,6 +78,10 @@ def split_images(options: Options, manifest: Manifest, frame: pd.DataFrame, task
         say_leaks(leaks, listener)
     if guess and not leaks.groups:
         listener.notice(note_suggestion(guess, len(frame)))
+    images, labels = frame["image"].tolist(), frame["label"].tolist()
+    same = find_same_bytes(frame["digest"].tolist())
+    for notice in describe_repeats(same, images, labels, options.source, "identical files"):
+        listener.notice(notice)
     frame = split_manifest(frame, options.seed, strata=task.stratify(frame["label"].tolist()))
     pool = frame["split"].isin(["train"] if manifest.has_valid else ["train", "valid"]).to_numpy()
     rows = frame[pool]
@@ -118,7 +123,7 @@ def say_leaks(leaks: Leaks, listener: Listener) -> None:
         return
     found = "; ".join(leaks.describe())
     if leaks.allowed:
-        listener.note(f"leaks allowed: {found}")
+        listener.notice(Notice("leak", f"leaks allowed: {found}", leaks.files + leaks.groups))
         return
     option = f" {_name_option(leaks.expression)}" if leaks.expression else ""
     advice = []
@@ -126,10 +131,11 @@ def say_leaks(leaks: Leaks, listener: Listener) -> None:
         advice.append(f"to split again, add --resplit{option}")
     if any(leak.part == "test" for leak in leaks.parts):
         advice.append("the test part is never changed: leave out those images with --exclude FILE")
-    listener.warn(
+    text = (
         f"leak: {found}. A model recognises what it was trained on, so the figures look better than they will be; "
         f"{'; '.join(advice)}; if this is intended, add --allow-leaks"
     )
+    listener.notice(Notice("leak", text, leaks.files + leaks.groups, warns=True))
 
 
 def _name_option(expression: str) -> str:

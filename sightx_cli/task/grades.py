@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.metrics.registry import GRADES, QUADRATIC_KAPPA, ROC_AUC
+from sightx_cli.metrics.metric import GRADES
+from sightx_cli.metrics.registry import QUADRATIC_KAPPA, ROC_AUC
 from sightx_cli.task.single_label import ClassRegression, SingleLabel
 from sightx_cli.task.task import Regression
 
@@ -53,7 +54,9 @@ class Grades(SingleLabel):
 
     def choose_metric(self, metric: str, by_user: bool) -> str:
         """Replace ROC AUC, which ignores the order, by quadratic kappa, unless the user set the metric."""
-        return QUADRATIC_KAPPA.name if metric == ROC_AUC.name and not by_user else metric
+        if metric == ROC_AUC.name and not by_user:
+            return QUADRATIC_KAPPA.name
+        return super().choose_metric(metric, by_user)
 
     def build_loss(self, weight: Tensor | None, smoothing: float) -> Any:
         """Build the cross-entropy, on shared targets where grades share them."""

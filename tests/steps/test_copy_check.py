@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -101,6 +102,46 @@ def test_without_copies_and_without_a_given_split_nothing_is_said(
     assert (result.leaks, heard.warnings) == (None, [])
     result, _ = fit_split(tmp_path / "clean" / "train")
     assert result.leaks is None
+
+
+def test_copies_within_train_are_said_and_those_with_different_labels_are_warned_of(
+    split: Path, tmp_path: Path, fit_split: Callable[..., tuple[FitResult, Recorder]]
+) -> None:
+    root = tmp_path / "repeats"
+    shutil.copytree(split / "train", root)
+    for place in range(4):
+        draw(place).save(root / "b" / f"wrong{place}.jpg", quality=80)
+        draw(100 + place).save(root / "b" / f"again{place}.jpg", quality=80)
+    _, heard = fit_split(root)
+    kinds = {notice.kind: notice for notice in heard.notices}
+    assert kinds["contradicting-labels"].warns
+    assert "a/a" in kinds["contradicting-labels"].text
+    assert "b/wrong" in kinds["contradicting-labels"].text
+    assert kinds["copies"].count >= 1
+    assert not kinds["copies"].warns
+
+
+def test_the_same_file_with_two_labels_is_warned_of_before_training(
+    split: Path, tmp_path: Path, fit_split: Callable[..., tuple[FitResult, Recorder]]
+) -> None:
+    root = tmp_path / "same"
+    shutil.copytree(split / "train", root)
+    shutil.copy(root / "a" / "a0.png", root / "b" / "x.png")
+    result, heard = fit_split(root)
+    (said,) = [notice for notice in heard.notices if notice.kind == "contradicting-labels"]
+    assert "identical files: a/a0.png is a, b/x.png is b" in said.text
+    assert f"sightx inspect {root}" in said.text
+    assert said in result.notices
+    assert said.to_json() in json.loads((result.run / "plan.json").read_text())["notices"]
+
+
+def test_a_train_image_is_never_its_own_copy_and_a_pair_comes_once() -> None:
+    train = np.random.default_rng(0).normal(size=(50, 64)).astype(np.float32)
+    train[9] = train[30] + 0.01
+    left, right = find_likely_pairs(train, train, within=True)
+    assert sorted((int(left[0]), int(right[0]))) == [9, 30]
+    assert (left != right).all()
+    assert len({tuple(sorted(pair)) for pair in zip(left.tolist(), right.tolist(), strict=True)}) == len(left)
 
 
 def test_the_likeliest_pairs_come_first_and_the_unlike_are_left_out() -> None:

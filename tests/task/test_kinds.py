@@ -42,5 +42,5 @@ def test_a_task_comes_back_from_json_as_it_was(task: Task) -> None:
 
 
 def test_every_kind_bears_its_own_name() -> None:
-    assert list(TASKS) == ["single-label", "grades"]
+    assert list(TASKS) == ["single-label", "grades", "multi-label"]
     assert {kind: task.kind for kind, task in TASKS.items()} == {kind: kind for kind in TASKS}

@@ -1,0 +1,76 @@
+"""Labels that differ only by case, blanks or Unicode form: read as one class, and named."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from sightx_cli.data.folders import natural_key
+from sightx_cli.data.tables import tidy
+from sightx_cli.progress import Notice
+
+ALPHABET = 8
+"""From so many different single letters on, labels are characters, and upper and lower case are two of them: EMNIST has
+A and a, which look different. Fewer are codes written by hand, such as Y/y and N/n or the breast densities A to D."""
+SHOWN = 3
+"""The most classes that one line names."""
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
+
+
+def unify_spellings(labels: Sequence[str], what: str) -> tuple[list[str], list[Notice]]:
+    """Give labels that differ only by case, blanks or Unicode form one spelling, the most frequent; and say so.
+
+    Blanks count as one inside a label, and as none at its ends. Case is kept where the labels are an alphabet (see
+    `ALPHABET`). `what` says what the labels are, such as "class folders" or "label". Returns the labels in their order.
+    """
+    counts = Counter(labels)
+    letters = {key for label in counts if len(key := fold_spelling(label)) == 1 and key.isalpha()}
+    is_alphabet = len(letters) >= ALPHABET
+    alike: dict[str, Counter[str]] = defaultdict(Counter)
+    for label, count in counts.items():
+        key = fold_spelling(label)
+        alike[tidy(label) if is_alphabet and key in letters else key][label] += count
+    chosen = {label: _choose_spelling(group) for group in alike.values() for label in group}
+    notices = []
+    merged = [group for key, group in alike.items() if key and len(group) > 1]
+    if merged:
+        said = "; ".join(f"{_list_spellings(group)} as {_choose_spelling(group)!r}" for group in merged[:SHOWN])
+        more = f"; and {len(merged) - SHOWN:,} more classes likewise" if len(merged) > SHOWN else ""
+        text = (
+            f"{what}: names that differ only by case, blanks or Unicode form are read as one class: {said}{more}. "
+            "To keep two apart, rename one"
+        )
+        notices.append(Notice("same-names", text, len(merged), warns=True))
+    pairs = sorted(key for key in letters if len({tidy(label) for label in counts if fold_spelling(label) == key}) > 1)
+    if is_alphabet and pairs:
+        text = (
+            f"{what}: {len(letters)} single letters are taken for an alphabet, in which upper and lower case are "
+            f"two classes each ({pairs[0].upper()!r} and {pairs[0]!r}). If they are the same, spell them alike"
+        )
+        notices.append(Notice("letter-case", text, len(pairs)))
+    return [chosen[label] for label in labels], notices
+
+
+def fold_spelling(label: str) -> str:
+    """Return what two spellings of one label have in common: lower case, NFC, single blanks, none at the ends."""
+    visible = unicodedata.normalize("NFC", label).translate(_INVISIBLE)
+    return " ".join(unicodedata.normalize("NFC", visible.lower()).split())
+
+
+def _choose_spelling(group: Counter[str]) -> str:
+    counts: Counter[str] = Counter()
+    for label, count in group.items():
+        counts[tidy(label)] += count
+    return min(counts, key=lambda label: (-counts[label], label != " ".join(label.split()), natural_key(label)))
+
+
+def _list_spellings(group: Counter[str]) -> str:
+    """Name the spellings with how many images have each; what looks the same is named once."""
+    shown: dict[str, list[int]] = defaultdict(list)
+    for label, count in sorted(group.items(), key=lambda item: (-item[1], natural_key(item[0]))):
+        shown[repr(unicodedata.normalize("NFC", label))].append(count)
+    return " and ".join(
+        f"{label} ({sum(counts):,}" + (f", in {len(counts)} Unicode forms)" if len(counts) > 1 else ")")
+        for label, counts in shown.items()
+    )
