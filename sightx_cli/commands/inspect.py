@@ -32,7 +32,8 @@ class InspectOptions:
         str | None,
         typer.Option(
             metavar="COLUMN|REGEX",
-            help="What identifies a patient or part: a column, or a regular expression over the file name.",
+            help="What identifies a patient or part: a column, a DICOM tag, or a regular expression over the file "
+            "name.",
             rich_help_panel=IMAGES,
         ),
     ] = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sightx_cli.data.contents import FileFacts, measure_files
 from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import AS_IS, Found, Header, Reading, check_image
+from sightx_cli.data.tag_groups import add_tag_columns
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener
 from sightx_cli.task.label_text import count_names
@@ -37,7 +38,10 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class CheckedFiles:
-    """The rows whose files can be read (with a new column digest, and a new index), their headers, and the others."""
+    """The rows whose files can be read, their headers, and the others.
+
+    The rows have a new index, and new columns: digest, and what the files say of themselves (`tag_groups`).
+    """
 
     frame: pd.DataFrame
     headers: tuple[Header, ...]
@@ -85,7 +89,8 @@ def sort_files(frame: pd.DataFrame, facts: Sequence[FileFacts]) -> CheckedFiles:
     good = frame.assign(digest=[one.digest for one in facts]).drop(index=frame.index[bad]).reset_index(drop=True)
     usable = [one for one in facts if not one.error]
     headers = tuple(one.header for one in usable if one.header is not None)
-    return CheckedFiles(good, headers, unreadable, tuple(one.found for one in usable))
+    found = tuple(one.found for one in usable)
+    return CheckedFiles(add_tag_columns(good, found), headers, unreadable, found)
 
 
 def refuse_all(unreadable: Sequence[Unreadable]) -> DataError:

@@ -9,7 +9,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from sightx_cli.data.checks import Unreadable, describe_reasons
+from sightx_cli.data.dicom_notices import count_windows, describe_dicom
 from sightx_cli.data.readers import Found, Reading, Remark
+from sightx_cli.data.readers.depth import FRACTIONS, WHOLE_NUMBERS
+from sightx_cli.data.readers.dicom import NO_WINDOW
 from sightx_cli.progress import Notice
 
 MOST = 0.5
@@ -34,6 +37,7 @@ def describe_pixels(
     notices += _describe_pages(found, reading)
     notices += _describe_remarks(images, found)
     notices += _describe_range(images, found, reading)
+    notices += describe_dicom(found)
     return notices + _describe_blanks(images, found, reading)
 
 
@@ -78,13 +82,15 @@ def _describe_range(images: Sequence[str], found: Sequence[Found], reading: Read
         return [Notice("range", text, warns=True)]
     if reading.asked is not None or not reading.ranges or not deep:
         return []
-    several = len(reading.ranges) > 1
+    names_kind = len(reading.ranges) > 1 or reading.ranges[0][0] not in (WHOLE_NUMBERS, FRACTIONS)
     ranges = "; ".join(
-        f"{kind + ': ' if several else ''}{_say(low)} to {_say(high)}" for kind, low, high in reading.ranges
+        f"{kind + ': ' if names_kind else ''}{_say(low)} to {_say(high)}" for kind, low, high in reading.ranges
     )
-    which = (
-        "all images" if len(deep) == len(found) else f"the {len(deep):,} of {len(found):,} images with more than 8 bits"
-    )
+    which = "all images"
+    if len(deep) < len(found):
+        windowed = set(count_windows(found)) - {NO_WINDOW}
+        more = " and no window of their own" if windowed else ""
+        which = f"the {len(deep):,} of {len(found):,} images with more than 8 bits{more}"
     text = (
         f"one range for {which}, measured on the training images: {ranges} become black to white; "
         "--set image.range=file scales each image over its own range"

@@ -21,6 +21,7 @@ from PIL import Image
 from sightx_cli.data.checks import Unreadable, sort_files
 from sightx_cli.data.contents import DIGEST_BYTES, FileFacts, measure_files
 from sightx_cli.data.readers import AS_IS, Decoded, Found, Header, Reading, decode_image, holding_pixels, list_packages
+from sightx_cli.dicom.pseudonyms import describe_key
 from sightx_cli.features.addresses import digest_key
 from sightx_cli.features.shards import Column
 from sightx_cli.features.store import FeatureStore
@@ -78,7 +79,8 @@ def examine_images(
 
     Without a store nothing is cached. Raises: `DataError` if no file at all can be read.
     """
-    address = digest_key({"examination": SIDE_PX, "reading": asdict(reading)}, list_packages())
+    drawn = {"examination": SIDE_PX, "reading": asdict(reading), "pseudonyms": describe_key()}
+    address = digest_key(drawn, list_packages())
     looks = _find_cached(store, address) if store is not None else {}
     lock = threading.Lock()
 

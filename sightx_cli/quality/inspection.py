@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.fingerprint import Fingerprint
 from sightx_cli.data.manifest import Manifest
-from sightx_cli.data.name_groups import find_names, guess_groups, name_files
 from sightx_cli.data.readers import Reading
+from sightx_cli.data.tag_groups import list_members, suggest_groups
 from sightx_cli.errors import DataError, SightXError
 from sightx_cli.features.examination import Examination
 from sightx_cli.progress import Listener
@@ -119,12 +119,11 @@ def find_split_groups(groups: Sequence[str], splits: Sequence[str]) -> dict[str,
 
 
 def guess_likely_groups(frame: pd.DataFrame) -> Guess | None:
-    """Say what the file names suggest as groups, and how many of these stand in more than one part."""
-    guess = guess_groups(frame["image"].tolist(), frame["label"].tolist())
+    """Say what tags or file names suggest as groups, and how many of these stand in more than one part."""
+    guess = suggest_groups(frame)
     if guess is None:
         return None
-    groups = find_names(guess.expression, name_files(frame["image"]))
-    across = find_split_groups(groups, frame["split"].tolist())
+    across = find_split_groups(list_members(frame, guess), frame["split"].tolist())
     return replace(guess, across_parts=len(across))
 
 

@@ -19,6 +19,8 @@ _QUIET = (
     # Pillow on large images (refused by our own limit), odd EXIF and odd TIFF tags: one line per file would bury ours.
     {"message": r"Image size \(\d+ pixels\) exceeds limit"},
     {"category": UserWarning, "module": r"PIL\."},
+    # pydicom on each tag that is not quite as DICOM asks: our reader makes one notice of them all.
+    {"category": UserWarning, "module": r"pydicom(\.|$)"},
 )
 """Warnings of other libraries that no user of the command can act on. `catch_warnings` is not thread-safe."""
 

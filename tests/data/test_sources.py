@@ -122,13 +122,13 @@ def test_empty_class_folders_loose_images_and_other_formats_are_said(photo_folde
     root = photo_folder(images=2)
     (root / "empty").mkdir()
     write_photo(root / "loose.jpg")
-    (root / "cat" / "scan.dcm").write_bytes(b"DICM")
+    (root / "cat" / "scan.nii").write_bytes(b"n+1")
     manifest = load_manifest(root)
     assert manifest.classes == ("cat", "dog")
     said = "\n".join(manifest.notes)
     assert "left out empty/, which contains no images" in said
     assert "1 image directly in photos/" in said
-    assert "1 .dcm" in said
+    assert "1 .nii" in said
 
 
 def test_links_that_loop_are_followed_once(photo_folder: Make) -> None:

@@ -19,7 +19,9 @@ from sightx_cli.data.readers.base import (
     Values,
     check_file,
 )
+from sightx_cli.data.readers.dicom import DicomReader
 from sightx_cli.data.readers.gate import holding_pixels
+from sightx_cli.data.readers.heif import HeifReader
 from sightx_cli.data.readers.pillow_file import read_start
 from sightx_cli.data.readers.raster import RasterReader
 from sightx_cli.data.readers.tiff import TiffReader
@@ -48,6 +50,8 @@ __all__ = [
 
 READERS: Mapping[str, Reader] = {
     "raster": RasterReader(),
+    "dicom": DicomReader(),
+    "heif": HeifReader(),
     "tiff": TiffReader(),
 }
 """By kind; the first takes files that none recognises, and reports what is wrong with them."""
@@ -70,11 +74,11 @@ def list_suffixes() -> frozenset[str]:
 
 def find_reader(path: str | Path, data: bytes | None = None) -> Reader:
     """Return the reader of a file: by its first bytes, else by its name, else the first there is."""
-    start = read_start(path, data, 512)
-    for reader in READERS.values():
+    start, readers = read_start(path, data, 512), list(READERS.values())
+    for reader in (*readers[1:], readers[0]):  # DICOM before TIFF: a file may begin as one and be both
         if reader.recognises(start):
             return reader
-    suffix, readers = Path(path).suffix.lower(), list(READERS.values())
+    suffix = Path(path).suffix.lower()
     return next((reader for reader in readers if suffix in reader.suffixes), readers[0])
 
 

@@ -150,7 +150,7 @@ def read_true_bits(image: Image.Image, start: bytes) -> int:
 
 def _explain(error: BaseException, path: str | Path, data: bytes | None) -> tuple[str, str]:
     """Say what is wrong with a file that could be opened, and what to do."""
-    text = str(error) or type(error).__name__
+    text = str(error).strip() or type(error).__name__
     if "truncated" in text.lower():
         return "is truncated: the file ends before the image does", AGAIN
     if unusual := describe_jpeg(read_start(path, data)):

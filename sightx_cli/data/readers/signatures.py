@@ -25,7 +25,11 @@ class FileKind:
     hint: str = AS_IMAGE
 
 
-HEIC = FileKind("a HEIC photograph", (".heic", ".heif", ".hif"), 'install the reader: pip install "sightx-cli[heic]"')
+HEIC = FileKind(
+    "a HEIC photograph",
+    (".heic", ".heif", ".hif"),
+    'install the reader: pip install "sightx-cli[heif]", or save it as JPEG',
+)
 NIFTI = FileKind("a NIfTI volume", (".nii", ".gz"), SLICES)
 RAW = FileKind("a camera's raw file", (".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".rw2", ".orf", ".pef"), DEVELOP)
 ZIP = FileKind("a ZIP archive", (".zip",), UNPACK)
@@ -125,7 +129,7 @@ def find_kind_of_file(start: bytes, path: str | Path) -> FileKind | None:
         brands = start[8:12] + start[16:64]
         if b"avif" in brands:
             return FileKind("an AVIF image, for which this Pillow was built without a decoder", (".avif",))
-        return HEIC if any(brand in brands for brand in _HEIF_BRANDS) and start[8:11] not in _VIDEO_BRANDS else VIDEO
+        return HEIC if is_heif_start(start) else VIDEO
     if start.startswith(b"PK\x03\x04"):
         office = b"[Content_Types].xml" in start or b"mimetype" in start[:64]
         return (
@@ -138,6 +142,13 @@ def find_kind_of_file(start: bytes, path: str | Path) -> FileKind | None:
     if start and not start.strip(b"\0"):
         return FileKind("nothing but zero bytes (a copy or download that was cut off)", (), AGAIN)
     return _look_into_text(start)
+
+
+def is_heif_start(start: bytes) -> bool:
+    """Whether a file that begins so names the brands of HEIC, or of the container that it shares with AVIF."""
+    brands = start[8:12] + start[16:64]
+    is_still = start[4:8] == b"ftyp" and start[8:11] not in _VIDEO_BRANDS
+    return is_still and any(brand in brands for brand in _HEIF_BRANDS)
 
 
 def describe_file(path: str | Path, start: bytes) -> tuple[str, str]:
