@@ -23,6 +23,11 @@ def count_windows(found: Sequence[Found]) -> Counter[str]:
     return Counter(value for one in found for name, value in one.tags if name == WINDOW)
 
 
+def has_window(found: Found) -> bool:
+    """Tell whether an image is scaled by a window of its own."""
+    return any(name == WINDOW and value != NO_WINDOW for name, value in found.tags)
+
+
 def _note_windows(found: Sequence[Found]) -> list[Notice]:
     """Say by whose windows grey is scaled: those of the files differ, and not every file has one."""
     windows = count_windows(found)
