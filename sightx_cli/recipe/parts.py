@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from sightx_cli.metrics.registry import METRICS
 from sightx_cli.recipe.decision import Verdict
 from sightx_cli.recipe.names import join_choices
-from sightx_cli.recipe.profiles import PROFILES
+from sightx_cli.recipe.profiles import CHANGES, PROFILES, Profile, leave_out
 from sightx_cli.recipe.rates import ALLOWED_RATE, Rate, read_rate
 from sightx_cli.recipe.values import (
     ALLOWED_BAND,
@@ -27,8 +27,10 @@ from sightx_cli.recipe.values import (
 
 if TYPE_CHECKING:
     Metric = str
+    ChangeName = str
 else:
     Metric = Literal[tuple(METRICS)]
+    ChangeName = Literal[tuple(CHANGES)]
 
 
 def as_tuple(value: object) -> object:
@@ -118,6 +120,19 @@ class ImageInput(Part):
         BeforeValidator(lambda value: _known_profile(value) if isinstance(value, str) else value),
         Allowed(join_choices(tuple(PROFILES))),
     ]
+    off: Annotated[
+        tuple[Annotated[ChangeName, Allowed(join_choices(tuple(CHANGES)))], ...] | None,
+        BeforeValidator(as_tuple),
+        Field(
+            description="the profile's changes that are not made, since the labels depend on them; if omitted, it is "
+            "measured on the training images"
+        ),
+        Allowed(f"a list of {join_choices(tuple(CHANGES))}, [] for none, or omit the key to let it be measured"),
+    ] = None
+
+    def build_profile(self) -> Profile:
+        """Return the changes that are made: the profile's, without what is off."""
+        return leave_out(PROFILES[self.profile], self.off or ())
 
 
 class Joining(Part):

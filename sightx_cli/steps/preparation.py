@@ -96,7 +96,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     if unreadable:
         choice = choose(options, frame, shift)
         recipe, origin, overridden = resolve_recipe(options, choice, shift)
-    task = choose_task(manifest.classes, manifest.has_order, recipe, manifest.separator)
+    task = choose_task(manifest.classes, recipe, manifest.separator)
     split = split_images(options, manifest, frame, task, listener)
     frame = split.frame
     fingerprint = build_fingerprint(manifest, frame, unreadable, checked.headers)

@@ -28,7 +28,7 @@ def rehearse(
     try:
         check_classes(manifest.frame, manifest.separator)
         check_classes(frame, manifest.separator)
-        task = choose_task(manifest.classes, manifest.has_order, recipe, manifest.separator)
+        task = choose_task(manifest.classes, recipe, manifest.separator)
         split_images(options, manifest, frame, task, heard)
     except SightXError as error:
         return error, heard.notices

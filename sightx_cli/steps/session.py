@@ -20,7 +20,6 @@ from sightx_cli.model.forward_check import check_forward
 from sightx_cli.model.parameter_groups import find_cuts
 from sightx_cli.probe.precision import settle_precision
 from sightx_cli.progress import Listener
-from sightx_cli.recipe.profiles import PROFILES
 from sightx_cli.startup.imports import TRAINING, importing
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.task.task import Task
@@ -74,7 +73,7 @@ def build_session(
     train = build_sample(preparation.part("train"), task)
     valid = build_sample(preparation.part("valid"), task)
     check_train_classes(train, task)
-    view = View(recipe.image.size_px, recipe.image.fit, PROFILES[recipe.image.profile], 1, options.seed)
+    view = View(recipe.image.size_px, recipe.image.fit, recipe.image.build_profile(), 1, options.seed)
     wanted = list_views(view, recipe.training.views if views is None else views)
     if preparation.store is None and any(cuts):
         listener.note(
