@@ -9,8 +9,9 @@ from pathlib import Path
 from sightx_cli import runs
 from sightx_cli.data.exclusions import LEAVE_OUT
 from sightx_cli.data.fingerprint import build_fingerprint
-from sightx_cli.data.layout import Layout
 from sightx_cli.data.overview import describe_classes
+from sightx_cli.data.pixel_notices import describe_pixels
+from sightx_cli.data.set_range import measure_reading
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import RunError, UsageError
@@ -65,28 +66,38 @@ def inspect(
     for option, path in (("--out", folder), ("--fix", fix)):
         if path is not None:
             check_place(option, path)
-    images = None if images is None else Path(images)
-    manifest = load_manifest(source, Layout(image_column, label_column, images, label_by, multi_label, group_by))
+    asked = Options(
+        source,
+        group_by=group_by,
+        image_column=image_column,
+        label_column=label_column,
+        images=images,
+        label_by=label_by,
+        multi_label=multi_label,
+    )
+    manifest = load_manifest(source, asked.layout())
     for notice in (describe_classes(manifest), *manifest.notices):
         listener.notice(notice)
+    reading = measure_reading(manifest.frame)
     if folder is None:
         seconds = {"total": round(time.perf_counter() - began, 3)}
-        return replace(advise_recipe(manifest, listener), notices=tuple(listener.notices), seconds=seconds)
+        return replace(advise_recipe(manifest, reading, listener), notices=tuple(listener.notices), seconds=seconds)
     store = FeatureStore()
-    frame, examination, unreadable = examine_images(manifest.frame, store, listener)
+    frame, examination, unreadable = examine_images(manifest.frame, store, listener, reading=reading)
+    for notice in describe_pixels(frame["image"].tolist(), examination.found, unreadable, reading):
+        listener.notice(notice)
     frame = assign_groups(frame, group_by)
     read = time.perf_counter()
     analysis = analyse(manifest, frame, examination, store, listener)
     analysed = time.perf_counter()
     fingerprint = build_fingerprint(manifest, frame, unreadable, examination.headers)
-    asked = Options(source, group_by=group_by)
     readable = frame.assign(digest=list(examination.digests))
-    refusal, noticed = rehearse(asked, manifest, readable, analysis.advice.recipe)
+    refusal, noticed = rehearse(asked, manifest, readable, analysis.advice.shift, store, reading, listener)
     rows = choose_rows(frame, examination.headers, analysis, unreadable)
     left_out = sum(row.action == LEAVE_OUT for row in rows)
     listed = fix or folder / runs.LEAVE_OUT_LIST
     result = gather_findings(
-        str(source), manifest, frame, examination, fingerprint, unreadable, analysis, group_by, listed, refusal
+        asked.write_command(), manifest, frame, examination, fingerprint, unreadable, analysis, listed, refusal
     )
     from sightx_cli.report.inspection_files import write_inspection
 
@@ -95,7 +106,7 @@ def inspect(
             write_rows(rows, making.partial / runs.LEAVE_OUT_LIST)
         shown = listed if fix is not None or rows else None
         result = replace(result, folder=folder, fix=shown, left_out=left_out, notices=(*listener.notices, *noticed))
-        write_inspection(result, fingerprint, frame, making.partial, _name(str(source)))
+        write_inspection(result, fingerprint, frame, making.partial, _name(str(source)), manifest.separator, reading)
         seconds = {"read": read - began, "analyse": analysed - read, "write": time.perf_counter() - analysed}
         seconds["total"] = time.perf_counter() - began
         result = replace(result, seconds={name: round(value, 3) for name, value in seconds.items()})

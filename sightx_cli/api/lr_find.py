@@ -13,7 +13,6 @@ from sightx_cli.progress import Listener
 from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.results.lr_find import LrFindResult
-from sightx_cli.steps.grade_order import settle_grades
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import prepare
 from sightx_cli.steps.random_state import keeping_random_state
@@ -33,7 +32,7 @@ def find_lr(options: Options, listener: Listener) -> LrFindResult:
         raise UsageError("--rate is what lr-find finds", "leave --rate out")
     plot = runs.choose_picture("lr-find", options.out, options.overwrite)
     check_place("--out", plot)
-    preparation = settle_grades(prepare(replace(options, folds=0), listener), listener)
+    preparation = prepare(replace(options, folds=0), listener)
     chosen = choose_stage(preparation.recipe, options.stage)
     from sightx_cli.steps.session import build_session
 

@@ -10,7 +10,6 @@ from sightx_cli.errors import UsageError
 from sightx_cli.filesystem import check_place
 from sightx_cli.progress import Listener
 from sightx_cli.results.probe import ProbeResult
-from sightx_cli.steps.grade_order import settle_grades
 from sightx_cli.steps.network_depth import describe_depth, measure_depth
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import prepare
@@ -34,7 +33,7 @@ def probe(options: Options, listener: Listener) -> ProbeResult:
         raise UsageError("--no-cache: the probe compares features that it caches", "leave --no-cache out")
     picture = runs.choose_picture("probe", options.out, options.overwrite)
     check_place("--out", picture)
-    preparation = settle_grades(prepare(replace(options, folds=0), listener), listener)
+    preparation = prepare(replace(options, folds=0), listener)
     probe = open_probe(preparation, options.budget)
     if probe is None or preparation.recipe.model.weights == "scratch":
         raise UsageError(

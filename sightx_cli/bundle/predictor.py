@@ -78,6 +78,11 @@ class Predictor:
                 finite = given is None or bool(np.isfinite(given).all())
                 yield Prediction(image, given, error) if finite else Prediction(image, None, NOT_FINITE)
 
+    def _read(self, path: str) -> Pixels:
+        """Read an image as the training did."""
+        facts = self.facts
+        return read_view(path, facts.size_px, facts.fit, None, 0, reading=facts.reading)
+
     def _read_batches(
         self, items: Iterable[tuple[str, str]]
     ) -> Iterator[tuple[list[str], list[Pixels | None], list[str]]]:
@@ -99,7 +104,7 @@ class Predictor:
                         exhausted = True
                         break
                     image, path = item
-                    queued.append((image, pool.submit(read_view, path, self.facts.size_px, self.facts.fit, None, 0)))
+                    queued.append((image, pool.submit(self._read, path)))
                 if not queued:
                     break
                 image, future = queued.popleft()

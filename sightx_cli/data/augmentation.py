@@ -25,7 +25,7 @@ from sightx_cli.data.geometry import (
     fit_image,
     measure_needed_sides,
 )
-from sightx_cli.data.readers import holding_pixels, read_image
+from sightx_cli.data.readers import AS_IS, Reading, holding_pixels, read_image
 
 if TYPE_CHECKING:
     from sightx_cli.recipe.profiles import Profile
@@ -51,9 +51,15 @@ Reader = Callable[..., Image.Image]
 
 
 def read_view(
-    path: str | Path, size_px: int, fit: str, profile: Profile | None, seed: int, reader: Reader = read_image
+    path: str | Path,
+    size_px: int,
+    fit: str,
+    profile: Profile | None,
+    seed: int,
+    reader: Reader = read_image,
+    reading: Reading = AS_IS,
 ) -> Pixels:
-    """Read one view of an image file: (size_px, size_px, 3) uint8, RGB.
+    """Read one view of an image file, its pixels taken as `reading` says: (size_px, size_px, 3) uint8, RGB.
 
     With no profile, or one that changes nothing, it is the plain view, exactly `fit_image`. Else flips, turns,
     zoom, brightness and contrast are drawn from `seed` within what the profile calls safe. In `pad` and `squash` the
@@ -65,9 +71,10 @@ def read_view(
     """
     with holding_pixels():
         if profile is None or _changes_nothing(profile):
-            return fit_image(reader(path, **measure_needed_sides(size_px, fit)), size_px, fit)
+            return fit_image(reader(path, **measure_needed_sides(size_px, fit), reading=reading), size_px, fit)
         closest = max(profile.zoom, CROP_PART * _spread(min(profile.rotation_degrees, 45.0)))
-        image = reader(path, **measure_needed_sides(size_px, fit, closest if fit == "crop" else profile.zoom))
+        sides = measure_needed_sides(size_px, fit, closest if fit == "crop" else profile.zoom)
+        image = reader(path, **sides, reading=reading)
         return augment_image(image, size_px, fit, profile, seed)
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from sightx_cli.data.augmentation import Draws, Reader, apply_draws
 from sightx_cli.data.geometry import CROP_PART, Pixels, fit_image, measure_needed_sides
-from sightx_cli.data.readers import holding_pixels, read_image
+from sightx_cli.data.readers import AS_IS, Reading, holding_pixels, read_image
 from sightx_cli.recipe.profiles import Profile
 
 UPRIGHT_DEGREES = 45.0
@@ -29,6 +29,7 @@ def read_changed_views(
     changes: Sequence[str],
     seed: int,
     reader: Reader = read_image,
+    reading: Reading = AS_IS,
 ) -> Pixels:
     """Read one view of an image for each change: (changes, size_px, size_px, 3) uint8.
 
@@ -36,7 +37,7 @@ def read_changed_views(
     brighter, is drawn from `seed`. Raises what `read_image` raises.
     """
     with holding_pixels():
-        image = reader(path, **measure_needed_sides(size_px, fit, profile.zoom))
+        image = reader(path, **measure_needed_sides(size_px, fit, profile.zoom), reading=reading)
         plain = fit_image(image, size_px, fit)
         return np.stack([change_view(plain, image, size_px, fit, profile, change, seed) for change in changes])
 

@@ -19,6 +19,7 @@ from sightx_cli.progress import Notice
 if TYPE_CHECKING:
     import pandas as pd
 
+NAMES_HINT = "put the images of each class in a folder of its own, or add --label-by REGEX where their names say it"
 LAYOUT_HINT = "give a folder with one subfolder of images for each class, or a CSV table with the columns image,label"
 
 
@@ -45,7 +46,7 @@ def load_class_folders(root: Path) -> Manifest:
     if not len(frame):
         raise DataError(
             f"{root} contains no images in class folders" + "".join(f"; {notice.text}" for notice in notices),
-            name_table(root) or LAYOUT_HINT,
+            name_table(root) or (NAMES_HINT if any(base.images for base in bases) else LAYOUT_HINT),
         )
     frame["label"], spelled = unify_spellings(frame["label"].tolist(), "class folders")
     notices += spelled

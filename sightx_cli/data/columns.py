@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightx_cli.data.part_names import name_parts
-from sightx_cli.data.readers import list_suffixes
 from sightx_cli.data.tables import list_names
 from sightx_cli.errors import DataError, quote
 from sightx_cli.progress import Notice
@@ -27,9 +26,17 @@ from sightx_cli.tables.image_finder import MISSING, ImageFinder
 if TYPE_CHECKING:
     import pandas as pd
 
+LIKENESS = 0.8
+"""How like a name must be to another to be a mistyped one: lable and label are, age and image are not."""
 SAMPLE = 25
 """So many values of a column are looked up to see whether they are names of files."""
 CANDIDATES_SHOWN = 4
+WAYS = {
+    "image names": "add --image-column NAME",
+    "labels": "add --label-column NAME",
+    "parts": "rename the column of the parts",
+}
+"""What a column may be assumed to hold, and how to change it."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +58,30 @@ def choose_image_column(table: pd.DataFrame, path: Path, given: str | None, find
         return FoundColumn(find_given(table, path, given, "--image-column"))
     if documented := _find_documented(table, "image"):
         return FoundColumn(documented)
-    named = [name for name in table.columns if simplify(name) in IMAGE_NAMES]
-    holding = [name for name in named or table.columns if len(named) != 1 and _holds_files(table[name], finder)]
-    candidates = named or holding or [name for name in table.columns if simplify(name) in IDENTIFIER_NAMES]
+    names = list(table.columns)
+    named = [name for name in names if simplify(name) in IMAGE_NAMES]
+    if len(named) == 1:
+        return FoundColumn(named[0], True)
+    if any(name.lower().endswith(finder.endings) for name in names):
+        raise DataError(
+            f"{path} has no line with the names of its columns: the first is {list_names(names)}",
+            "put a line with their names above it, such as image,label",
+        )
+    holding = _list_holding(table, named or names, finder)
+    if named:
+        raise _refuse_several(path, "image", [*holding, *(name for name in named if name not in holding)])
+    identifying = [name for name in names if simplify(name) in IDENTIFIER_NAMES]
+    candidates = holding or identifying
+    if len(candidates) > 1 and len([name for name in candidates if name in identifying]) == 1:
+        candidates = [name for name in candidates if name in identifying]
     if len(candidates) > 1:
-        raise _refuse_several(path, "image", [*holding, *(name for name in candidates if name not in holding)])
+        raise _refuse_several(path, "image", candidates)
     if not candidates:
-        raise _refuse_image(table, path)
+        near = difflib.get_close_matches("image", names, 1, LIKENESS)
+        raise DataError(
+            f"{path} has no column 'image'; its columns are {list_names(names)}",
+            f"add --image-column {quote((near or ['NAME'])[0])}: the column that names the files",
+        )
     return FoundColumn(candidates[0], True, "its values are names of files" if holding else "")
 
 
@@ -146,21 +170,22 @@ def find_given(table: pd.DataFrame, path: Path, given: str, flag: str) -> str:
     return alike[0]
 
 
-def describe_columns(path: Path, found: dict[str, FoundColumn | None], options: str) -> Notice | None:
-    """Say which columns were assumed to be what, and by which options to name others; None where none was."""
+def describe_columns(path: Path, found: dict[str, FoundColumn | None]) -> Notice | None:
+    """Say which columns were assumed to be what (see `WAYS`), and how to name others; None where none was."""
     assumed = [(what, one) for what, one in found.items() if one is not None and one.is_assumed]
     if not assumed:
         return None
     said = ", ".join(
         f"{what} from the column {one.name}{f' ({one.reason})' * bool(one.reason)}" for what, one in assumed
     )
-    return Notice("columns", f"{path.name}: {said}; to name others: {options}", len(assumed))
+    ways = ", ".join(WAYS[what] for what, _ in assumed)
+    return Notice("columns", f"{path.name}: {said}; if that is wrong, {ways}", len(assumed))
 
 
 def build_label_refusal(table: pd.DataFrame, path: Path, taken: Collection[str]) -> DataError:
     """Build the error for a table without a column of labels, with the column that may be meant."""
     left = [name for name in table.columns if name not in taken]
-    near = difflib.get_close_matches("label", left, 1, 0.5)
+    near = difflib.get_close_matches("label", left, 1, LIKENESS)
     repeating = [name for name in left if 1 < table[name].nunique() <= max(len(table) // 2, 2)]
     likely = (near or repeating or ["NAME"])[0]
     return DataError(
@@ -176,13 +201,23 @@ def _find_documented(table: pd.DataFrame, name: str) -> str | None:
     return next((column for column in table.columns if column.lower() == name), None)
 
 
-def _holds_files(cells: pd.Series[str], finder: ImageFinder) -> bool:
-    """Whether the values of a column are names of files: at least half of a sample, and hardly one of them twice."""
+def _list_holding(table: pd.DataFrame, names: Sequence[str], finder: ImageFinder) -> list[str]:
+    """List the columns whose values are names of files; those that are files as they stand, where there are any."""
+    shares = {name: _measure_files(table[name], finder) for name in names}
+    as_given = [name for name, (whole, _) in shares.items() if whole >= 0.5]
+    return as_given or [name for name, (_, found) in shares.items() if found >= 0.5]
+
+
+def _measure_files(cells: pd.Series[str], finder: ImageFinder) -> tuple[float, float]:
+    """Measure which share of a sample are files as they stand, and which can be found at all.
+
+    None of a column with few different values: a grade of 0 to 4 does not name 0.jpg to 4.jpg.
+    """
     values = cells[cells.str.strip() != ""]
     if not len(values) or values.nunique() * 2 <= len(values):
-        return False
-    sample = values.iloc[:: max(len(values) // SAMPLE, 1)].tolist()
-    return 2 * sum(one.how != MISSING for one in finder.find(sample)) >= len(sample)
+        return 0.0, 0.0
+    found = finder.find(values.iloc[:: max(len(values) // SAMPLE, 1)].tolist())
+    return sum(not one.how for one in found) / len(found), sum(one.how != MISSING for one in found) / len(found)
 
 
 def _holds_parts(cells: pd.Series[str]) -> bool:
@@ -196,12 +231,3 @@ def _refuse_several(path: Path, what: str, candidates: Sequence[str]) -> DataErr
         f"{path}: {len(candidates)} columns may hold the {what}s: {list_names(candidates)}",
         f"type {' or '.join(f'{flag} {quote(name)}' for name in candidates[:CANDIDATES_SHOWN])}",
     )
-
-
-def _refuse_image(table: pd.DataFrame, path: Path) -> DataError:
-    names = list(table.columns)
-    near = difflib.get_close_matches("image", names, 1, 0.5)
-    message = f"{path} has no column 'image'; its columns are {list_names(names)}"
-    if any(name.lower().endswith(tuple(list_suffixes())) for name in names):
-        return DataError(f"{message}, which look like values", "write the names of the columns above: image,label")
-    return DataError(message, f"add --image-column {quote((near or ['NAME'])[0])}: the column that names the files")

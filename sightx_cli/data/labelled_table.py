@@ -75,9 +75,8 @@ def load_labelled_table(path: Path, layout: Layout = FOUND_OUT) -> LabelledTable
     frame, matched = drop_unmatched(frame, layout.label_by) if layout.label_by is not None else (frame, [])
     if len(located.missing) == len(rows):
         raise build_absence(names, located, finder, path)
-    options = "--image-column NAME" + " and --label-column NAME" * (layout.label_by is None)
     said = {"image names": image, "labels": found.column, "parts": part}
-    notices = [*table.notices, describe_columns(path, said, options), *found.notices, suggest_parts(rows, path)]
+    notices = [*table.notices, describe_columns(path, said), *found.notices, suggest_parts(rows, path)]
     notices += [*located.notices, *matched, *same, *placed]
     if located.missing:
         text = f"{describe_missing(names, located, finder, path)}; they are left out"

@@ -103,7 +103,7 @@ def _read_table(path: Path, layout: Layout) -> Query:
     kept = rename_given(others, [IMAGE])
     columns = tuple(kept.get(name, IMAGE) for name in table.frame.columns)
     cells = zip(*(table.frame[name].tolist() for name in table.frame.columns), strict=True)
-    said = [*table.notices, describe_columns(path, {"image names": column}, "--image-column NAME"), *located.notices]
+    said = [*table.notices, describe_columns(path, {"image names": column}), *located.notices]
     if located.missing:
         text = f"{describe_missing(names, located, finder, path)}; their rows have an error"
         said.append(Notice("missing-files", text, len(located.missing), warns=True))

@@ -56,7 +56,7 @@ def read_table(path: Path) -> Table:
     try:
         check_ordinary(path)
         with path.open("rb") as file:
-            start = file.read(64)
+            start = file.read(128)
         table = _build_table(_read_grid(path, start), path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -75,7 +75,10 @@ def _read_grid(path: Path, start: bytes) -> Grid:
     if is_zip:
         return read_workbook_grid(path, is_header)
     grid = read_text_grid(path, path.read_bytes(), is_header)
-    return replace(grid, rows=[(line, [unshield_cell(cell) for cell in row]) for line, row in grid.rows])
+    return replace(
+        grid,
+        rows=[(line, [unshield_cell(cell) if cell[:1] == "'" else cell for cell in row]) for line, row in grid.rows],
+    )
 
 
 def require_columns(table: Table, path: Path, needed: Sequence[str]) -> pd.DataFrame:
@@ -142,7 +145,7 @@ def _build_table(grid: Grid, path: Path) -> Table:
     if not grid.rows:
         raise DataError(f"{path} is empty", "its first line must name the columns: image,label")
     names = [tidy(name) for name in _drop_empty_tail(grid.rows[0][1], 0)]
-    cells = [(line, _drop_empty_tail(row, len(names))) for line, row in grid.rows[1:]]
+    cells = [(line, _drop_empty_tail(row, len(names)) if len(row) > len(names) else row) for line, row in grid.rows[1:]]
     longest = max((len(row) for _, row in cells), default=0)
     if not grid.divider:
         names += [""] * (longest - len(names))

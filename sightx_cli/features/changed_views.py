@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.data.changes import read_changed_views
+from sightx_cli.data.readers import AS_IS, Reading
 from sightx_cli.engine.interface import Images
 from sightx_cli.features.views import AHEAD_IMAGES
 from sightx_cli.machine import measure_threads
@@ -26,11 +27,13 @@ class ChangedViews:
     profile: Profile
     changes: tuple[str, ...]
     seed: int
+    reading: Reading = AS_IS
 
     def read(self, path: str, digest: str) -> NDArray[np.uint8]:
         """Read an image's views (changes, size_px, size_px, 3); what is drawn depends on the image and the seed."""
         seed = (self.seed << 64) | int(digest[:12], 16)
-        return read_changed_views(path, self.size_px, self.fit, self.profile, self.changes, seed)
+        how = (self.size_px, self.fit, self.profile, self.changes, seed)
+        return read_changed_views(path, *how, reading=self.reading)
 
     def read_batches(self, items: Sequence[tuple[str, str]], batch: int) -> Iterator[tuple[int, Images]]:
         """Read the views of (digest, path) pairs; yield (position of the first, pixels (N, H, W, 3))."""

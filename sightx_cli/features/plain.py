@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.data.pixels import PlainViews
+from sightx_cli.data.readers import AS_IS, Reading
 from sightx_cli.engine.choice import build_forward, choose_device, choose_engine
 from sightx_cli.engine.interface import FEATURES, Forward, Images
 from sightx_cli.features.extraction import Features, compute_features, compute_outputs
@@ -51,6 +52,7 @@ class FrozenNetwork:
         device: str = "auto",
         engine: str = "auto",
         pixels: PlainViews | None = None,
+        reading: Reading = AS_IS,
     ) -> None:
         self._began = time.perf_counter()
         self._store, self._listener, self._pixels = store, listener, pixels
@@ -58,7 +60,7 @@ class FrozenNetwork:
         self._backbone, self._weights = build_backbone(recipe, weights_file)
         self.widths = self._backbone.widths
         image, name = recipe.image, recipe.model.backbone
-        self._view = View(image.size_px, image.fit, None, 0, 0)
+        self._view = View(image.size_px, image.fit, None, 0, 0, reading)
         self._frozen: FrozenPrefix | None = None
         if store is not None:
             cuts = find_cuts(self._backbone, build_classifier(self._backbone, recipe, 2)[1], recipe)
@@ -119,7 +121,8 @@ def extract_plain_features(
     engine: str = "auto",
     dtype: str = "float16",
     pixels: PlainViews | None = None,
+    reading: Reading = AS_IS,
 ) -> PlainFeatures:
     """Return the features of each image's plain view by the recipe's frozen network (see `FrozenNetwork`)."""
-    network = FrozenNetwork(recipe, weights_file, store, listener, device, engine, pixels)
+    network = FrozenNetwork(recipe, weights_file, store, listener, device, engine, pixels, reading)
     return network.extract(paths, digests, task, dtype)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,12 @@ class Tolerance:
         """Whether the labels bear the change."""
         costs = self.cost.exceeds(LEAST_COST, NOISE_OF_ACCURACY) or self.rise.mean >= LEAST_RISE
         return not (costs and self.rise.exceeds(0.0, NOISE) and self.lost.exceeds(LEAST_LOST, NOISE_OF_ACCURACY))
+
+
+def load_tolerance(kept: Mapping[str, Any]) -> Tolerance:
+    """Build a tolerance again from `dataclasses.asdict`."""
+    parts = {name: Difference(**kept[name]) for name in ("lost", "cost", "rise")}
+    return Tolerance(**{**kept, **parts})
 
 
 def measure_tolerances(

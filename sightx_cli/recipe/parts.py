@@ -17,10 +17,15 @@ from sightx_cli.recipe.profiles import CHANGES, PROFILES, Profile, leave_out
 from sightx_cli.recipe.rates import ALLOWED_RATE, Rate, read_rate
 from sightx_cli.recipe.values import (
     ALLOWED_BAND,
+    ALLOWED_BANDS,
+    ALLOWED_RANGE,
     ALLOWED_TAPS,
     ALLOWED_TRAIN,
+    WHOLE_SET,
     Allowed,
     read_band,
+    read_bands,
+    read_range,
     read_taps,
     read_train,
 )
@@ -129,6 +134,23 @@ class ImageInput(Part):
         ),
         Allowed(f"a list of {join_choices(tuple(CHANGES))}, [] for none, or omit the key to let it be measured"),
     ] = None
+    page: Annotated[
+        int | None,
+        Field(ge=1, description="the page or frame that is read of files with several; if omitted: the first"),
+        Allowed("a whole number from 1, or omit the key for the first page"),
+    ] = None
+    bands: Annotated[
+        tuple[int, ...] | None,
+        PlainValidator(lambda value: None if value is None else read_bands(value)),
+        Field(description="the bands that become red, green and blue (one: grey); if omitted: as the file says"),
+        Allowed(f"{ALLOWED_BANDS}, or omit the key"),
+    ] = None
+    range: Annotated[
+        str | tuple[float, float],
+        PlainValidator(read_range),
+        Field(description="which values of images with more than 8 bits become black and white"),
+        Allowed(ALLOWED_RANGE),
+    ] = WHOLE_SET
 
     def build_profile(self) -> Profile:
         """Return the changes that are made: the profile's, without what is off."""

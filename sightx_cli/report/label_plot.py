@@ -36,7 +36,7 @@ def plot_labels(classes: Sequence[ClassFigures], path: Path) -> None:
                 continue
             if interval is not None:
                 axes.plot(interval, [place + shift] * 2, color=colour, linewidth=1.5)
-            axes.plot([value], [place + shift], "o", color=colour, markersize=5, label=what if not place else None)
+            axes.plot([value], [place + shift], "o", color=colour, markersize=5, clip_on=False)
             axes.text(1.02, place + shift, f"{value:.2f}   {counts[what]}", color=INK, va="center", fontsize=8)
     names = [one.label if len(one.label) <= 24 else one.label[:23] + "…" for one in shown]
     axes.set_yticks(range(len(shown)), names, parse_math=False)

@@ -39,5 +39,6 @@ def settle_process() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # read when huggingface_hub is loaded
     for one in _QUIET:
         warnings.filterwarnings("ignore", **one)
-    logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its errors, raised anyway, are printed as well
+    for name in ("PIL", "tifffile"):  # else their errors, raised anyway, are printed as well
+        logging.getLogger(name).addHandler(logging.NullHandler())
     switch.turn_on()

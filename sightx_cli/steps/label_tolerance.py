@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from sightx_cli.probe.tolerance import Tolerance, measure_tolerances
+from sightx_cli.probe.tolerance import Tolerance, load_tolerance, measure_tolerances
 from sightx_cli.probe.trials import BUDGET_SHARE, IMAGES_PER_SECOND
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.recipe.names import show_value
@@ -19,7 +19,7 @@ from sightx_cli.recipe.settings import change_setting
 from sightx_cli.steps.duration import MACS, count_macs
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.steps.recipe_search import estimate_fit_seconds
-from sightx_cli.steps.train_part import TrainPart, TrainSample
+from sightx_cli.steps.train_part import TrainPart
 
 MOST_IMAGES = 200
 FEWEST_IMAGES = 20
@@ -97,30 +97,39 @@ def find_tolerance(part: TrainPart, listener: Listener) -> Finding | None:
         return None
     if recipe.model.weights == "scratch":
         return Finding(image.profile, why_not="the recipe starts from scratch")
-    most = choose_image_count(recipe, len(part.rows), len(changes))
-    sample = part.sample(most) if most >= FEWEST_IMAGES else None
-    if sample is None or len(sample) < FEWEST_IMAGES:
-        return Finding(
-            image.profile, why_not="there are too few images" if most >= FEWEST_IMAGES else "it would take long"
-        )
-    return Finding(image.profile, tuple(measure(part, sample, changes, listener)))
+    if (kept := part.find_kept(KIND)) is not None:
+        tolerances = tuple(load_tolerance(one) for one in kept["tolerances"])
+        return Finding(kept["profile"], tolerances, kept["why_not"])
+    finding = measure(part, changes, listener)
+    part.keep(KIND, asdict(finding))
+    return finding
 
 
-def measure(part: TrainPart, sample: TrainSample, changes: Sequence[str], listener: Listener) -> list[Tolerance]:
-    """Measure each change on a sample of the train part."""
+def measure(part: TrainPart, changes: Sequence[str], listener: Listener) -> Finding:
+    """Measure each change on some images of the train part."""
     from sightx_cli.features.changed_views import ChangedViews
 
     recipe, image = part.recipe, part.recipe.image
+    most = choose_image_count(recipe, len(part.rows), len(changes))
+    if most < FEWEST_IMAGES:
+        return Finding(image.profile, why_not="it would take long")
+    sample = part.sample(most)
+    if sample is None or len(sample) < FEWEST_IMAGES:
+        return Finding(image.profile, why_not="there are too few images")
     network = part.open_network(recipe, listener)
     plain = network.extract(sample.paths, sample.digests, BEARING)
-    views = ChangedViews(image.size_px, image.fit, PROFILES[image.profile], tuple(changes), part.options.seed)
+    made = PROFILES[image.profile]
+    views = ChangedViews(image.size_px, image.fit, made, tuple(changes), part.options.seed, part.reading)
     items = list(zip(sample.digests, sample.paths, strict=True))
     count = len(items) * len(changes)
     rows = network.compute(views.read_batches(items, network.forward.batch_images), count, BEARING)
     rows = rows.reshape(len(items), len(changes), -1)
     changed = {change: np.ascontiguousarray(rows[:, place]) for place, change in enumerate(changes)}
     balanced = recipe.training.class_weights == "balanced"
-    return measure_tolerances(plain.rows, changed, sample.targets, sample.fold_of, part.task, balanced, sample.together)
+    measured = measure_tolerances(
+        plain.rows, changed, sample.targets, sample.fold_of, part.task, balanced, sample.together
+    )
+    return Finding(image.profile, tuple(measured))
 
 
 def is_augmented(recipe: Recipe, cached: bool) -> bool:
@@ -148,6 +157,7 @@ def settle_tolerance(preparation: Preparation, listener: Listener) -> Preparatio
         preparation.recipe,
         preparation.options,
         preparation.store,
+        preparation.reading,
         preparation.pixels,
     )
     finding = find_tolerance(part, listener)

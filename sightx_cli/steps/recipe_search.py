@@ -21,11 +21,13 @@ from sightx_cli.probe.trials import (
     choose_simplest,
     choose_weights_metric,
     compare_losses,
+    doubt_comparison,
     estimate_forward_seconds,
     estimate_head_seconds,
     list_sizes,
     list_taps,
     measure_head,
+    measure_weighed_losses,
     select_taps,
 )
 from sightx_cli.progress import Listener
@@ -138,7 +140,7 @@ class Chooser:
     def __init__(self, probe: Probe, preparation: Preparation, listener: Listener) -> None:
         self.probe, self.options, self.listener = probe, preparation.options, listener
         self.store, self.pixels = preparation.store, preparation.pixels
-        self.recipe = preparation.recipe
+        self.recipe, self.reading = preparation.recipe, preparation.reading
         self.named = {key for key, value in preparation.plan.values.items() if value.origin == "option"}
         self.imbalance = preparation.fingerprint.imbalance_ratio
         print_ = preparation.fingerprint
@@ -180,6 +182,9 @@ class Chooser:
         own = read_setting(self.recipe, key)
         if key in self.named or len(values) < 2:
             return
+        if key != WEIGHTS and (why := doubt_comparison(probe.task, probe.targets)):
+            probe.skipped.append(f"{key.rpartition('.')[2].replace('_', ' ')}: {why}")
+            return
         trials: list[Trial] = []
         losses: dict[str, NDArray[np.float64]] = {}
         extracted: dict[Any, PlainFeatures] = {}
@@ -192,9 +197,8 @@ class Chooser:
             # What needs no other view is almost free: it is tried even if the first view used up the budget.
             room = probe.left_seconds if forward else probe.budget_seconds
             if value != own and forward + heads > room:
-                probe.skipped.append(
-                    f"{describe_value(key, value)}: would take {forward + heads:.0f} s, {max(0.0, room):.0f} s are left"
-                )
+                left = f"{max(0.0, room):.0f} s are left (--budget)"
+                probe.skipped.append(f"{describe_value(key, value)}: would take {forward + heads:.0f} s, {left}")
                 continue
             clock = time.perf_counter()
             features = extracted[value] = self._extract(changed) if again else self.features
@@ -204,7 +208,7 @@ class Chooser:
             mean = found.figures.metrics[metric]
             if mean is not None:
                 trials.append(Trial(key, str(value), metric, mean, found.figures.errors[metric], round(taken, 3)))
-                losses[str(value)] = probe.task.measure_losses(found.probabilities.astype(np.float64), probe.targets)
+                losses[str(value)] = measure_weighed_losses(probe.task, found.probabilities, probe.targets)
         if len(trials) < 2:
             return
         names = [str(value) for value in values]
@@ -242,6 +246,7 @@ class Chooser:
             self.options.device,
             self.options.engine,
             pixels=self.pixels,
+            reading=self.reading,
         )
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sightx_cli.data.readers import AS_IS, Reading, list_packages
 from sightx_cli.data.splits import join_groups
+from sightx_cli.features.addresses import digest_key
 from sightx_cli.probe.folds import assign_folds, shrink_folds
 from sightx_cli.probe.trials import PROBE_FOLDS, sample_images
 from sightx_cli.recipe.recipe import Recipe
@@ -52,6 +56,7 @@ class TrainPart:
     recipe: Recipe
     options: Options
     store: FeatureStore | None
+    reading: Reading = AS_IS
     pixels: PlainViews | None = None
 
     def sample(self, most: int) -> TrainSample | None:
@@ -65,10 +70,35 @@ class TrainPart:
         """Open the frozen network of the recipe, or of one that differs in little."""
         from sightx_cli.features.plain import FrozenNetwork
 
-        options = self.options
-        return FrozenNetwork(
-            recipe, options.weights_file(), self.store, listener, options.device, options.engine, self.pixels
-        )
+        options, weights_file = self.options, self.options.weights_file()
+        how = (options.device, options.engine, self.pixels, self.reading)
+        return FrozenNetwork(recipe, weights_file, self.store, listener, *how)
+
+    def find_kept(self, what: str) -> dict[str, Any] | None:
+        """Find what was measured of the same images, labels, groups and recipe before; None where nothing was."""
+        known = self._kept_in.find_text(self._address(what)) if self._kept_in is not None else None
+        return None if known is None else json.loads(known)
+
+    def keep(self, what: str, found: Mapping[str, Any]) -> None:
+        """Keep what was measured, to be found again."""
+        if self._kept_in is not None:
+            about = f"{what}, measured on {len(self.rows):,} images"
+            self._kept_in.keep_text(self._address(what), json.dumps(found), about)
+
+    @property
+    def _kept_in(self) -> FeatureStore | None:
+        return self.store if self.options.weights is None else None  # a file may change under its name
+
+    def _address(self, what: str) -> str:
+        named = {
+            "measured": what,
+            "images": {name: self.rows[name].tolist() for name in ("digest", "label", "group")},
+            "recipe": self.recipe.model_dump(mode="json"),
+            "reading": asdict(self.reading),
+            "task": self.task.to_json(),
+            "options": [self.options.seed, self.options.engine, self.options.device],
+        }
+        return digest_key(named, ("scikit-learn", "openvino", "torch", "timm", *list_packages()))
 
 
 def sample_train(rows: pd.DataFrame, task: Task, most: int, seed: int) -> TrainSample | None:

@@ -6,11 +6,12 @@ import os
 import re
 import unicodedata
 from collections.abc import Sequence
+from pathlib import PurePath
 
 
 def fold_name(text: str) -> str:
     """Return a name without case, and composed (NFC): what two spellings of it have in common."""
-    return unicodedata.normalize("NFC", text).casefold()
+    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).casefold()
 
 
 def split_path(path: str) -> tuple[str, str]:
@@ -21,16 +22,22 @@ def split_path(path: str) -> tuple[str, str]:
 
 def split_foreign(name: str) -> list[str]:
     """Split a path of any system into its parts, without the drive and what leads upward."""
-    parts = [part for part in re.split(r"[\\/]+", name) if part not in ("", ".")]
-    if parts and re.fullmatch("[A-Za-z]:", parts[0]):
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    if parts and len(parts[0]) == 2 and parts[0][1] == ":":
         parts = parts[1:]
-    upward = [place for place, part in enumerate(parts) if part == ".."]
-    return parts[upward[-1] + 1 :] if upward else parts
+    while ".." in parts:
+        parts = parts[parts.index("..") + 1 :]
+    return parts
 
 
 def is_rooted(name: str) -> bool:
     """Whether a path begins at the root of some system, or leads upward."""
     return re.match(r"[A-Za-z]:[\\/]|[\\/]|\.\.[\\/]", name) is not None
+
+
+def is_absolute(name: str) -> bool:
+    """Whether a path begins at the root of this system."""
+    return name.startswith(os.sep) or (os.name == "nt" and PurePath(name).is_absolute())
 
 
 def strip_ending(file: str, endings: tuple[str, ...]) -> str:
@@ -43,7 +50,8 @@ def choose_files(file: str, paths: Sequence[str], endings: tuple[str, ...]) -> l
 
     The name with its ending comes first, else any with another of the endings; of several, the one in the same case.
     """
-    named = [path for path in paths if fold_name(split_path(path)[1]) == fold_name(file)]
+    folded = fold_name(file)
+    named = [path for path in paths if fold_name(split_path(path)[1]) == folded]
     chosen = named or [path for path in paths if path.lower().endswith(endings)]
     if len(chosen) > 1:
         stem = strip_ending(file, endings)

@@ -32,19 +32,25 @@ def find_header(grid: Grid, path: Path, is_header: IsHeader) -> Grid:
 
     Rows without values before the first with one, and after the last, are dropped.
     """
-    filled = [sum(bool(cell.strip()) for cell in row) for _, row in grid.rows]
-    valued = [place for place, count in enumerate(filled) if count]
-    if not valued:
+    rows = grid.rows
+    last = next((place for place in reversed(range(len(rows))) if count_filled(rows[place][1])), None)
+    if last is None:
         return Grid([], grid.notices, grid.divider)
-    first, last = valued[0], valued[-1]
-    header = next((place for place in valued[:HEADER_LINES] if is_header(grid.rows[place][1])), first)
-    above = [place for place in valued if place < header]
+    filled = {place: count for place, (_, row) in enumerate(rows[:HEADER_LINES]) if (count := count_filled(row))}
+    first = next(iter(filled), 0)
+    header = next((place for place in filled if is_header(rows[place][1])), first)
+    above = [place for place in filled if place < header]
     if above and max(filled[place] for place in above) < filled[header]:
-        title = next(cell.strip() for cell in grid.rows[first][1] if cell.strip())
+        title = next(cell.strip() for cell in rows[first][1] if cell.strip())
         text = (
             f"passed over {len(above)} line{'s' * (len(above) > 1)} of {path.name} above its header in line "
-            f"{grid.rows[header][0]}: {title:.60}"
+            f"{rows[header][0]}: {title:.60}"
         )
         grid.notices.append(Notice("above-header", text, len(above)))
         first = header
-    return Grid(grid.rows[first : last + 1], grid.notices, grid.divider)
+    return Grid(rows[first : last + 1], grid.notices, grid.divider)
+
+
+def count_filled(row: Sequence[str]) -> int:
+    """Count the cells with a value."""
+    return sum(1 for cell in row if cell.strip())

@@ -6,9 +6,17 @@ import os
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 
-from sightx_cli.tables.file_names import choose_files, fold_name, is_rooted, split_foreign, split_path, strip_ending
+from sightx_cli.tables.file_names import (
+    choose_files,
+    fold_name,
+    is_absolute,
+    is_rooted,
+    split_foreign,
+    split_path,
+    strip_ending,
+)
 
 FEW = 64
 """Up to so many names in one folder are looked up one by one; for more, the folder is listed once."""
@@ -72,8 +80,11 @@ class ImageFinder:
         return [found[name] for name in tidied]
 
     def find_elsewhere(self, name: str) -> str:
-        """Return the folder, further down than is looked, that has the file of this name; "" where none is found."""
-        file, waiting = (split_foreign(name) or [""])[-1], deque(self.bases[:1])
+        """Return the folder that has the file of this name, further down than is looked, or below the current one.
+
+        "" where none is found.
+        """
+        file, waiting = (split_foreign(name) or [""])[-1], deque([self.bases[0], str(Path.cwd())])
         for _ in range(MOST_FOLDERS):
             if not waiting or not file:
                 break
@@ -94,7 +105,7 @@ class ImageFinder:
                 for name, path in paths.items():
                     folder, file = split_path(path)
                     if file in self._list(folder).names if counts[folder] > FEW else _is_there(path):
-                        found[name] = Found(str(Path(path)))
+                        found[name] = Found(_plain(path))
                 left -= found.keys()
         return found
 
@@ -103,12 +114,12 @@ class ImageFinder:
 
         Where that folder is there, the file is in it or nowhere: another of this name is not meant.
         """
-        home = str(Path(_join(self.bases[0], name, "\\" in name)))
+        home = _plain(_join(self.bases[0], name, "\\" in name))
         parts = split_foreign(name)
         if not name or not parts:
             return Found(home, MISSING)
         stem = self._find_key(parts[-1])
-        if PurePath(name).is_absolute() and Path(home).parent.is_dir():
+        if is_absolute(name) and Path(home).parent.is_dir():
             return self._decide(name, home, self._list(split_path(home)[0]).files.get(stem, ()), ())
         for start in range(len(parts)):
             folders = tuple(parts[start:-1])
@@ -184,7 +195,13 @@ class ImageFinder:
 
 def _join(base: str, name: str, is_foreign: bool) -> str:
     own = name.replace("\\" if is_foreign else "/", os.sep)
-    return own if PurePath(own).is_absolute() else f"{base}{os.sep}{own}"
+    return own if is_absolute(own) else f"{base}{os.sep}{own}"
+
+
+def _plain(path: str) -> str:
+    """Return a path without separators and dots that say nothing."""
+    is_plain = not path.endswith(os.sep) and all(sign not in path for sign in (os.sep * 2, f"{os.sep}.{os.sep}"))
+    return path if is_plain else str(Path(path))
 
 
 def _is_there(path: str) -> bool:

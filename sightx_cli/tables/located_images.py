@@ -14,6 +14,13 @@ from sightx_cli.tables.file_names import split_path
 from sightx_cli.tables.image_finder import AMBIGUOUS, COMPLETED, MISSING, OTHER_ENDING, SHORTENED, Found, ImageFinder
 
 CANDIDATES_SHOWN = 4
+WORDS = {
+    COMPLETED: "{count} of {table} completed to files{where}, such as {example}",
+    OTHER_ENDING: "{count} of {table} led to files{where} with another ending, such as {example}: see that these are "
+    "the same pictures",
+    SHORTENED: "{count} of {table} led to files{where} by the end of paths that are not here, such as {example}",
+}
+"""What is said of names that are not files as they stand."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +41,18 @@ def locate_images(names: Sequence[str], finder: ImageFinder, table: Path) -> Loc
     _refuse_ambiguous(names, found, table)
     _refuse_merged(names, found, table)
     notices = []
-    for how, warns, said in (
-        (COMPLETED, False, "completed to files{where}"),
-        (OTHER_ENDING, True, "not there, and read from files of another ending{where}"),
-        (SHORTENED, False, "not there, and read from files{where} by the end of their paths"),
-    ):
+    for how, text in WORDS.items():
         places = [place for place, one in enumerate(found) if one.how == how]
         if places:
             shown = [shorten_path(found[place].path, table.parent) for place in places]
             folders = {split_path(path)[0] for path in shown}
-            where = f" in {next(iter(folders))}{os.sep}" if len(folders) == 1 and folders != {""} else ""
-            text = (
-                f"{len(places):,} image name{'s' * (len(places) != 1)} of {table.name} {said.format(where=where)}, "
-                f"such as {names[places[0]].strip()} → {shown[0]}"
+            said = text.format(
+                count=f"{len(places):,} image name{'s' * (len(places) != 1)}",
+                table=table.name,
+                where=f" in {next(iter(folders))}{os.sep}" if len(folders) == 1 and folders != {""} else "",
+                example=f"{names[places[0]].strip()} → {shown[0]}",
             )
-            notices.append(Notice(f"{how}-names", text, len(places), warns))
+            notices.append(Notice(f"{how}-names", said, len(places), how == OTHER_ENDING))
     filled = [bool(name.strip()) for name in names]
     missing = [place for place, one in enumerate(found) if one.how == MISSING and filled[place]]
     paths = [one.path if there else "" for one, there in zip(found, filled, strict=True)]

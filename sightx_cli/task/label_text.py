@@ -9,13 +9,22 @@ SEPARATORS = (";", "|")
 """What may stand between the labels of an image; the first that no name contains joins them."""
 
 
+NO_LABEL = "no label"
+"""What people read where an image has none."""
+
+
+def name_labels(text: str) -> str:
+    """Return the labels of an image for people: as they are joined, or that there is none."""
+    return text or NO_LABEL
+
+
 def choose_separator(names: Iterable[str]) -> str | None:
     """Choose what joins labels of these names; None where each separator occurs in one."""
     known = list(names)
     return next((mark for mark in SEPARATORS if not any(mark in name for name in known)), None)
 
 
-def join_names(names: Iterable[str], separator: str) -> str:
+def join_labels(names: Iterable[str], separator: str) -> str:
     """Join names of labels; "" for none."""
     return separator.join(names)
 

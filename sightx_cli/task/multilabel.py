@@ -15,10 +15,10 @@ from sightx_cli.metrics.fold_intervals import FoldFigures, measure_answer_folds
 from sightx_cli.metrics.label_report import measure_label_report
 from sightx_cli.metrics.metric import MULTI_LABEL, Metric
 from sightx_cli.metrics.set_figures import MACRO_F1, MEAN_AVERAGE_PRECISION
-from sightx_cli.task.label_text import SEPARATORS, join_names, split_names
+from sightx_cli.task.label_text import SEPARATORS, join_labels, split_names
 from sightx_cli.task.single_label import NEVER, SingleLabel
 from sightx_cli.task.task import Regression, Task
-from sightx_cli.task.thresholds import DEFAULT_THRESHOLD, FEWEST, choose_threshold
+from sightx_cli.task.thresholds import DEFAULT_THRESHOLD, choose_threshold
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -121,7 +121,7 @@ class MultiLabel(Task):
             return {**dict.fromkeys(self.columns), "predictions": ""}
         given = self.decide(probabilities[None])[0]
         names = [name for name, has in zip(self.classes, given, strict=True) if has]
-        values = (join_names(names, self.separator), *map(float, probabilities))
+        values = (join_labels(names, self.separator), *map(float, probabilities))
         return dict(zip(self.columns, values, strict=True))
 
     def split_prediction(self, prediction: str) -> tuple[str, ...]:
@@ -142,11 +142,11 @@ class MultiLabel(Task):
         chosen = self.list_thresholds() or {}
         shown = ", ".join(f"{name} {edge:.2f}" for name, edge in list(chosen.items())[:SHOWN])
         more = f" and {len(chosen) - SHOWN:,} more" if len(chosen) > SHOWN else ""
+        if not chosen:
+            return ""
         return (
-            f"an image is given a label from these probabilities on, where F1 was highest on the validation part (0.5 "
-            f"with fewer than {FEWEST} images on a side): {shown}{more}"
-            if chosen
-            else ""
+            "an image is given a label from these probabilities on, between one half and where F1 was highest on the "
+            f"validation part: {shown}{more}"
         )
 
     def set_thresholds(self, thresholds: Mapping[str, float] | None) -> MultiLabel:
@@ -176,7 +176,8 @@ class MultiLabel(Task):
     def measure_classes(self, probabilities: object, targets: object, together: Sequence[str] = ()) -> ClassReport:
         """Measure each label's sensitivity, specificity, precision, ranking and support, with intervals."""
         answers = self.check_answers(probabilities, targets)
-        return measure_label_report(answers, self.classes, self.edges.tolist(), together)
+        edges = self.thresholds or self.edges.tolist()
+        return measure_label_report(answers, self.classes, edges, together)
 
     def measure_losses(self, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> NDArray[Any]:
         """Measure the log loss of each image, the mean over its labels, (N,)."""

@@ -57,6 +57,17 @@ def test_a_fingerprint_is_told_in_words_that_fit_one_size_and_many(photo_folder:
     assert told["imbalance"] == "the largest class is 1.3 times the smallest"
 
 
+def test_imbalance_is_that_of_the_images_to_train_on(write_photo: Callable[..., Path], tmp_path: Path) -> None:
+    for part, counts in (("train", {"cat": 6, "dog": 2}), ("test", {"cat": 1, "dog": 5})):
+        for label, count in counts.items():
+            for place in range(count):
+                write_photo(tmp_path / "laid" / part / label / f"{place}.jpg", seed=place)
+    fingerprint = measure(load_manifest(tmp_path / "laid"))
+    assert fingerprint.classes == {"cat": 7, "dog": 7}
+    assert fingerprint.imbalance_ratio == 3.0
+    assert dict(fingerprint.describe())["imbalance in train"] == "the largest class is 3.0 times the smallest"
+
+
 def test_a_fingerprint_is_plain_json(photo_folder: Callable[..., Path]) -> None:
     manifest = load_manifest(photo_folder())
     table = measure(manifest).to_json()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from sightx_cli.errors import UsageError
-from sightx_cli.progress import Silent
+from sightx_cli.progress import Notice, Recorder, Silent
 from sightx_cli.steps.option import OptionField, find_option, list_options
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import prepare
@@ -204,6 +205,34 @@ def test_a_preparation_has_every_option_in_its_plan_under_its_key(
     }
     assert {values[key].origin for key in keys - {"data.resplit"}} == {"option"}
     assert "data.resplit" not in values  # no valid part was given: there was nothing to split again
+
+
+def test_where_images_and_labels_stand_is_in_the_plan_and_assumptions_are_said(digits: Path, tmp_path: Path) -> None:
+    names = [path for path in sorted(digits.rglob("*.png")) if path.parent.name != "two"]
+    rows = "".join(f"{path.parent.name}/{path.stem};{path.parent.name};{path.stem}\n" for path in names)
+    (tmp_path / "t.csv").write_text(f"scan;kind of digit;patient\n{rows}")
+    asked = Options(
+        tmp_path / "t.csv", shift="similar", image_column="scan", label_column="Kind Of Digit", images=digits
+    )
+    heard = Recorder()
+    prepared = prepare(asked, heard)
+    values = prepared.plan.values
+    assert prepared.manifest.classes == ("nought", "one")
+    assert {name: values[f"data.{name}"].value for name in ("image_column", "label_column", "images")} == {
+        "image_column": "scan",
+        "label_column": "Kind Of Digit",
+        "images": str(digits),
+    }
+    assert {"completed-names", "possible-groups"} <= {one.kind for one in heard.notices}
+    assert "possible-groups" not in {one.kind for one in prepare_notices(asked, group_by="patient")}
+    command = asked.write_command()
+    assert command.endswith(f"--image-column scan --label-column 'Kind Of Digit' --images {digits}")
+
+
+def prepare_notices(asked: Options, **more: Any) -> list[Notice]:
+    heard = Recorder()
+    prepare(replace(asked, **more), heard)
+    return heard.notices
 
 
 # --- the command to type next ---
