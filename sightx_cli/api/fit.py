@@ -15,6 +15,7 @@ from sightx_cli.results.fit import FitResult
 from sightx_cli.steps.conclusion import Trained, check_room, conclude
 from sightx_cli.steps.decisions import recall_preparation, write_decisions
 from sightx_cli.steps.duration import estimate_duration
+from sightx_cli.steps.label_tolerance import settle_tolerance
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import Preparation, prepare
 from sightx_cli.steps.random_state import keeping_random_state
@@ -47,6 +48,7 @@ def fit(options: Options, listener: Listener) -> FitResult:
                 from sightx_cli.steps.recipe_probe import probe_recipe
 
                 preparation = probe_recipe(preparation, heard)
+            preparation = settle_tolerance(preparation, heard)
             write_decisions(preparation, journal, heard)
             if options.recipe == "auto" and options.out is None:
                 journal.rename(runs.choose_run_folder(preparation.recipe.name, None, False).name)

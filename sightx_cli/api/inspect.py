@@ -101,7 +101,7 @@ def inspect(
     analysed = time.perf_counter()
     fingerprint = build_fingerprint(manifest, frame, unreadable, examination.headers)
     readable = frame.assign(digest=list(examination.digests))
-    refusal, noticed = rehearse(asked, manifest, readable, analysis.advice.recipe)
+    refusal, noticed = rehearse(asked, manifest, readable, analysis.advice.shift, store, reading, listener)
     rows = choose_rows(frame, examination.headers, analysis, unreadable)
     left_out = sum(row.action == LEAVE_OUT for row in rows)
     listed = fix or folder / runs.LEAVE_OUT_LIST

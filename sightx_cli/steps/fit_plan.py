@@ -122,16 +122,7 @@ def plan_fit(
         "data.train": (fingerprint.parts.get("train", 0), "data"),
         "data.valid": (fingerprint.parts.get("valid", 0), "data"),
         "data.classes": (len(fingerprint.classes), "data"),
-        "data.task": (
-            task.kind,
-            "data"
-            if fingerprint.labels_per_image
-            else "recipe"
-            if recipe.ordered is not None
-            else "data"
-            if fingerprint.has_order
-            else "default",
-        ),
+        "data.task": (task.kind, find_task_origin(recipe, fingerprint, overridden)),
         "data.imbalance": (fingerprint.imbalance_ratio, "data"),
         "training.metric": (metric, metric_origin),
         **options.facts(**outcomes),
@@ -157,6 +148,15 @@ def plan_fit(
         describe_why(recipe, choice, fingerprint),
         choice.reason if choice else f"{describe_named(recipe)}.",
     )
+
+
+def find_task_origin(recipe: Recipe, fingerprint: Fingerprint, overridden: Sequence[str]) -> str:
+    """Say what decides the kind of label before anything is measured: the labels, an option, the recipe, or nothing."""
+    if fingerprint.labels_per_image:
+        return "data"
+    if recipe.ordered is None:
+        return "default"
+    return "option" if is_within("ordered", overridden) else "recipe"
 
 
 def describe_why(recipe: Recipe, choice: Choice | None, fingerprint: Fingerprint) -> str:
