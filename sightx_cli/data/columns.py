@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.part_names import name_parts
+from sightx_cli.data.layouts.part_names import name_parts
 from sightx_cli.data.tables import list_names
 from sightx_cli.errors import DataError, quote
 from sightx_cli.progress import Notice

@@ -19,8 +19,8 @@ from sightx_cli.data.columns import (
     suggest_parts,
 )
 from sightx_cli.data.layout import FOUND_OUT, Layout
+from sightx_cli.data.layouts.part_names import name_parts
 from sightx_cli.data.name_labels import drop_unmatched
-from sightx_cli.data.part_names import name_parts
 from sightx_cli.data.readers import list_suffixes
 from sightx_cli.data.table_labels import read_labels
 from sightx_cli.data.tables import Table, read_table, rename_given, tidy_values
