@@ -22,6 +22,7 @@ class ReadingSchema(Part):
     bands: Annotated[tuple[int, ...] | None, *ImageInput.model_fields["bands"].metadata] = None
     asked: Annotated[tuple[float, float] | None, Allowed("null, or [low, high]")] = None
     ranges: Annotated[tuple[tuple[str, float, float], ...], Allowed("a list of [kind, low, high]")] = ()
+    by_file: Annotated[bool, Allowed("true or false")] = False
 
 
 class FactsSchema(Part):

@@ -26,6 +26,24 @@ def measure_budget() -> int:
     return UNKNOWN_BUDGET_BYTES if free is None else min(int(free * SHARE_OF_FREE_MEMORY), LARGEST_BUDGET_BYTES)
 
 
+def read_plain_view(
+    path: str | Path, size_px: int, fit: str, reading: Reading, data: bytes | None = None
+) -> tuple[Pixels, Found]:
+    """Read an image's plain view (size_px, size_px, 3) uint8, as it is measured and predicted, and what was found.
+
+    Raises what `read_image` raises.
+    """
+    found = Found()
+
+    def read(path: str | Path, **how: Any) -> Image.Image:
+        nonlocal found
+        decoded = decode_image(path, data=data, **how)
+        found = decoded.found
+        return decoded.image
+
+    return read_view(path, size_px, fit, None, 0, read, reading), found
+
+
 class DecodedImages:
     """Reads images as `read_image` does and keeps what it decoded, at no more than the size asked for, in a budget.
 
@@ -101,15 +119,7 @@ class PlainViews:
         """
         if digest in self._known or not self._take_room(digest):
             return None
-        found = Found()
-
-        def read(path: str | Path, **how: Any) -> Image.Image:
-            nonlocal found
-            decoded = decode_image(path, data=data, **how)
-            found = decoded.found
-            return decoded.image
-
-        self._kept[digest] = read_view(path, self.size_px, self.fit, None, 0, read, self.reading)
+        self._kept[digest], found = read_plain_view(path, self.size_px, self.fit, self.reading, data)
         return found
 
     def pop(self, digest: str) -> Pixels | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from math import ceil, floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ import numpy as np
 
 from sightx_cli.data.readers import AS_IS, ImageFileError, Reading, Values, check_image, load_bytes, measure_header
 from sightx_cli.machine import measure_threads
-from sightx_cli.recipe.values import HOUNSFIELD, WHOLE_SET
+from sightx_cli.recipe.values import EACH_FILE, HOUNSFIELD, WHOLE_SET
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,7 @@ NEVER_DEEP = frozenset(".jpg .jpeg .jpe .jfif .bmp .dib .gif .webp .pbm".split()
 def read_asked(image: ImageInput) -> Reading:
     """Return what the recipe says of reading, with no range measured."""
     given = image.range if not isinstance(image.range, str) else HOUNSFIELD.get(image.range)
-    return Reading(image.page, image.bands, given)
+    return Reading(image.page, image.bands, given, by_file=image.range == EACH_FILE)
 
 
 def measure_reading(frame: pd.DataFrame, image: ImageInput | None = None) -> Reading:
@@ -56,7 +57,7 @@ def measure_reading(frame: pd.DataFrame, image: ImageInput | None = None) -> Rea
     for kind in sorted({values.kind for one in found for values in one}):
         by_class = [[values for values in one if values.kind == kind] for one in found]
         ranges.append((kind, *cover([one for one in by_class if one])))
-    return Reading(asked.page, asked.bands, asked.asked, tuple(ranges))
+    return replace(asked, ranges=tuple(ranges))
 
 
 def sample_files(frame: pd.DataFrame) -> list[list[str]]:

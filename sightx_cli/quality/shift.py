@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from sightx_cli.data.augmentation import read_view
 from sightx_cli.data.checks import Unreadable, refuse_all
+from sightx_cli.data.folders import natural_key
 from sightx_cli.data.readers import AS_IS, ImageFileError, Reading, load_bytes, measure_header, read_image
 from sightx_cli.engine.interface import BATCH_IMAGES, Forward, Images
 from sightx_cli.engine.openvino_forward import load_openvino
@@ -139,7 +140,7 @@ def read_sample(paths: Sequence[str], reading: Reading = AS_IS) -> tuple[Images,
                 else:
                     found.append(one)
     if not found:
-        raise refuse_all(unreadable)
+        raise refuse_all(sorted(unreadable, key=lambda one: natural_key(one.image)))
     return np.stack([pixels for pixels, _ in found]), [enlarged for _, enlarged in found]
 
 

@@ -89,7 +89,7 @@ def test_ranges_that_files_declare_are_the_set_s(tmp_path: Path) -> None:
 
 def test_what_is_asked_for_is_not_measured(tmp_path: Path) -> None:
     rows = list_files((save(tmp_path / "a.png", 0, 4000), "a", ""))
-    assert measure_reading(rows, settings(range="file")) == AS_IS
+    assert measure_reading(rows, settings(range="file")) == Reading(by_file=True)
     assert measure_reading(rows, settings(range=[0, 100])) == Reading(asked=(0.0, 100.0))
     assert measure_reading(rows, settings(range="lung", page=2, bands=[2])) == Reading(2, (2,), (-1350.0, 150.0))
 

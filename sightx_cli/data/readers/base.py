@@ -36,6 +36,8 @@ class Reading:
     """The range of deep values that the user gave; it goes before any that was measured or stands in a file."""
     ranges: tuple[tuple[str, float, float], ...] = ()
     """The ranges measured on the training images, by kind of value: (kind, low, high)."""
+    by_file: bool = False
+    """Whether it was asked for that each deep file is scaled over its own range."""
 
     def find_range(self, kind: str) -> Range | None:
         """Return the range that deep values of this kind are scaled by; None where each file is by its own."""

@@ -17,6 +17,7 @@ from sightx_cli.data.readers.bands import Bands, choose_bands, count_bands
 from sightx_cli.data.readers.base import ImageFileError, Reading
 from sightx_cli.data.readers.pillow_file import check_page
 from sightx_cli.data.readers.signatures import AGAIN
+from sightx_cli.data.readers.tiff_segments import must_unpack, unpack_page
 
 _RGB, _WHITE_IS_ZERO = 2, 0
 """Of the tag PhotometricInterpretation."""
@@ -130,6 +131,8 @@ class TiffPage:
         end = max((at + size for at, size in zip(page.dataoffsets, page.databytecounts, strict=True)), default=0)
         if end > self.series.parent.filehandle.size:
             raise ImageFileError(path, "is truncated: the file ends before the image does", AGAIN)
+        if must_unpack(page.keyframe):
+            return unpack_page(page)
         return _to_planes(page.asarray(), self.first.axes, path)
 
 
