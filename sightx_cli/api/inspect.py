@@ -101,7 +101,7 @@ def inspect(
     analysed = time.perf_counter()
     fingerprint = build_fingerprint(manifest, frame, unreadable, examination.headers)
     readable = frame.assign(digest=list(examination.digests))
-    refusal, noticed = rehearse(asked, manifest, readable, analysis.advice.recipe)
+    refusal, noticed = rehearse(asked, manifest, readable, analysis.advice.shift, store, reading, listener)
     rows = choose_rows(frame, examination.headers, analysis, unreadable)
     left_out = sum(row.action == LEAVE_OUT for row in rows)
     listed = fix or folder / runs.LEAVE_OUT_LIST
@@ -115,8 +115,7 @@ def inspect(
             write_rows(rows, making.partial / runs.LEAVE_OUT_LIST)
         shown = listed if fix is not None or rows else None
         result = replace(result, folder=folder, fix=shown, left_out=left_out, notices=(*listener.notices, *noticed))
-        name = _name(str(source))
-        write_inspection(result, fingerprint, frame, making.partial, name, reading, manifest.separator)
+        write_inspection(result, fingerprint, frame, making.partial, _name(str(source)), manifest.separator, reading)
         seconds = {"read": read - began, "analyse": analysed - read, "write": time.perf_counter() - analysed}
         seconds["total"] = time.perf_counter() - began
         result = replace(result, seconds={name: round(value, 3) for name, value in seconds.items()})

@@ -26,7 +26,6 @@ from sightx_cli.data.layout import Layout
 from sightx_cli.data.pixel_notices import PixelTally
 from sightx_cli.data.queries import Query, QueryRow, build_query
 from sightx_cli.errors import UsageError
-from sightx_cli.journal.run_state import dig, read_facts
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.results.predict import PredictResult
 from sightx_cli.steps.random_state import keeping_random_state
@@ -149,8 +148,16 @@ def identify(query: Query, facts: BundleFacts) -> str:
 
 def read_figure(run: Path, task: Task, listener: Listener) -> tuple[str, float] | None:
     """Read the figure of a run's valid part that people ask for first; None where it has none, as a copied bundle."""
-    value = dig(read_facts(run / runs.METRICS, listener), "valid", "metrics", task.headline.name)
-    return (task.headline.name, value) if isinstance(value, int | float) else None
+    path = run / runs.METRICS
+    try:
+        return task.headline.name, float(
+            json.loads(path.read_text(encoding="utf-8"))["valid"]["metrics"][task.headline.name]
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        listener.warn(f"{path} cannot be read ({error}): the figures of this model are not shown")
+        return None
 
 
 def _count(row: Mapping[str, Any], task: Task, counts: dict[str, int]) -> int:

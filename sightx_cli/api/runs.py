@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sightx_cli.filesystem import is_locked
 from sightx_cli.journal.leftovers import list_leftovers, recover_runs
 from sightx_cli.journal.removal import Agree, is_folder, measure_item, remove, shorten
 from sightx_cli.journal.run_state import dig, read_facts, read_run_journal, read_summary, read_time
+from sightx_cli.metrics.figures import ClassFigures
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.results.runs import (
     ENDED_EARLY,
@@ -33,6 +35,9 @@ from sightx_cli.steps.resumption import write_command
 from sightx_cli.version import VERSION
 
 LIST = "sightx runs list shows the runs that there are"
+
+CLASS_FIELDS = tuple(field.name for field in fields(ClassFigures))
+"""What a run keeps of each class."""
 
 
 def list_runs(folder: str | Path = runs.RUNS, *, listener: Listener | None = None) -> RunListing:
@@ -88,6 +93,7 @@ def _read_figures(part: Mapping[str, Any]) -> KeptFigures:
         dig(part, "intervals") or {},
         dig(part, "images"),
         dig(part, "intervals_by") or "images",
+        tuple(ClassFigures(**{name: one.get(name) for name in CLASS_FIELDS}) for one in dig(part, "classes") or ()),
     )
 
 

@@ -44,7 +44,7 @@ def show_probe(result: ProbeResult) -> None:
     for line in probed.evidence:
         console.print(Text(f"  {to_line(line)}"), soft_wrap=True)
     for line in probed.skipped:
-        console.print(Text(f"  not tried: {to_line(line)} (--budget allows more time)", "yellow"), soft_wrap=True)
+        console.print(Text(f"  not tried: {to_line(line)}", "yellow"), soft_wrap=True)
     if result.depth:
         metric = find_title(probed.metric)
         stages = [

@@ -10,11 +10,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from sightx_cli.console.classes import build_classes
 from sightx_cli.console.numbers import format_bytes, format_count, format_figure
 from sightx_cli.console.output import UNBOUNDED_COLUMNS, open_console, to_line
 from sightx_cli.console.summary import build_figures
 from sightx_cli.errors import UsageError
-from sightx_cli.metrics.registry import find_head, find_title
+from sightx_cli.metrics.registry import ACCURACY, find_head, find_title
 from sightx_cli.results.runs import ENDED_EARLY, FINISHED, IN_TRAINING, UNFINISHED
 
 if TYPE_CHECKING:
@@ -144,7 +145,9 @@ def show_run(details: RunDetails) -> None:
     console.print(grid)
     if details.parts:
         console.print()
-        console.print(build_figures(details.parts))
+        console.print(build_figures(details.parts, summary.best.metric if summary.best else ACCURACY.name))
+        for line in build_classes({name: part.classes for name, part in details.parts.items()}, show_all=True):
+            console.print(line)
     if details.selected_on:
         console.print(Text("  best epoch chosen on these same validation images: figures a little flattered", "dim"))
     files = _build_table(("file", "size"), {"size"})

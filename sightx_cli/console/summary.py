@@ -11,9 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sightx_cli.console.classes import build_classes
 from sightx_cli.console.curve import draw_curve
 from sightx_cli.console.numbers import format_bytes, format_count, format_figure, format_rate, format_seconds
 from sightx_cli.console.output import open_console, print_table, to_line
+from sightx_cli.errors import quote
 from sightx_cli.metrics.registry import ACCURACY, METRICS
 from sightx_cli.results.fit import VALIDATED
 from sightx_cli.startup.termination import INTERRUPTED, TERMINATED
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from sightx_cli.results.lr_find import LrFindResult
     from sightx_cli.results.predict import PredictResult
     from sightx_cli.results.runs import KeptFigures
+
+ONE_SIDED = 0.8
+"""From this share of one class on, the accuracy of always answering it is said: it looks good and means nothing."""
 
 CURVE_COLUMNS, CURVE_LINES, BAR_COLUMNS, UNREADABLE_SHOWN = 78, 8, 30, 5
 
@@ -49,7 +54,15 @@ def show_fit(result: FitResult) -> None:
         ),
         soft_wrap=True,
     )
-    console.print(build_figures({"valid": result.valid} | ({"test": result.test} if result.test else {})))
+    parts = {"valid": result.valid} | ({"test": result.test} if result.test else {})
+    console.print(build_figures(parts, result.best.metric))
+    for name, part in parts.items():
+        if (largest := part.report.find_largest()) and largest[1] >= ONE_SIDED:
+            said = f"  {to_line(largest[0])} makes up {largest[1]:.0%} of {name}: always answering it is as accurate"
+            console.print(Text(said, "dim"), soft_wrap=True)
+    everything = f"sightx runs show {quote(result.run)}"
+    for line in build_classes({name: part.report.classes for name, part in parts.items()}, everything):
+        console.print(line)
     if result.selected_on:
         console.print(Text("  best epoch chosen on these same validation images: figures a little flattered", "dim"))
     if leaks := result.leaks:
@@ -66,8 +79,8 @@ def show_fit(result: FitResult) -> None:
     console.print(Text("run   ", "dim").append(to_line(result.run)), soft_wrap=True)
 
 
-def build_figures(parts: Mapping[str, PartFigures | KeptFigures]) -> Table:
-    """Build the table of key figures: a row for each, a column for each part measured."""
+def build_figures(parts: Mapping[str, PartFigures | KeptFigures], chosen_by: str = ACCURACY.name) -> Table:
+    """Build the table of key figures: a row for each, a column for each part measured; bold what chose the epoch."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     table.add_column("")
     for name in parts:
@@ -79,7 +92,7 @@ def build_figures(parts: Mapping[str, PartFigures | KeptFigures]) -> Table:
         cells = [f"  {metric.title}"]
         for part in parts.values():
             cells += [format_figure(part.metrics.get(key)), _format_interval(part.intervals.get(key))]
-        table.add_row(*cells, style="bold" if metric is ACCURACY else "")
+        table.add_row(*cells, style="bold" if key == chosen_by else "")
     return table
 
 
@@ -90,9 +103,9 @@ def _build_validation(validation: FoldFigures) -> Table:
     table.add_column("mean", justify="right")
     table.add_column(_head_interval(validation.intervals_by))
     for key, metric in METRICS.items():
-        mean = validation.metrics[key]
+        mean = validation.metrics.get(key)
         if mean is not None:
-            table.add_row(f"  {metric.title}", format_figure(mean), _format_interval(validation.intervals[key]))
+            table.add_row(f"  {metric.title}", format_figure(mean), _format_interval(validation.intervals.get(key)))
     return table
 
 

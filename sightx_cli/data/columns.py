@@ -67,7 +67,7 @@ def choose_image_column(table: pd.DataFrame, path: Path, given: str | None, find
             f"{path} has no line with the names of its columns: the first is {list_names(names)}",
             "put a line with their names above it, such as image,label",
         )
-    holding = _list_holding(table, named or names, finder)
+    holding = list_holding(table, named or names, finder)
     if named:
         raise _refuse_several(path, "image", [*holding, *(name for name in named if name not in holding)])
     identifying = [name for name in names if simplify(name) in IDENTIFIER_NAMES]
@@ -201,7 +201,7 @@ def _find_documented(table: pd.DataFrame, name: str) -> str | None:
     return next((column for column in table.columns if column.lower() == name), None)
 
 
-def _list_holding(table: pd.DataFrame, names: Sequence[str], finder: ImageFinder) -> list[str]:
+def list_holding(table: pd.DataFrame, names: Sequence[str], finder: ImageFinder) -> list[str]:
     """List the columns whose values are names of files; those that are files as they stand, where there are any."""
     shares = {name: _measure_files(table[name], finder) for name in names}
     as_given = [name for name, (whole, _) in shares.items() if whole >= 0.5]

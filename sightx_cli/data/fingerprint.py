@@ -40,17 +40,18 @@ class AspectSpread:
 class Fingerprint:
     """The facts of a data set; all counts are of readable images.
 
-    `imbalance_ratio` is the largest class over the smallest; where an image may have several labels, of the rarest one
-    the images without it over those with it. `labels_per_image` counts those with none, one and several; it is empty
-    where every image has one. `bits` is bits per channel; `modes` are Pillow's ("L" is
-    grey, "RGB" colour). `groups` counts the distinct groups, 0 if none are set.
+    `imbalance_ratio` is the largest class over the smallest, in images to train on: those of no valid or test part.
+    Classes without such images do not count. Where an image may have several labels, it is that of the most uneven one:
+    the images with it over those without, or the other way round. `labels_per_image` counts those with none, one and
+    several; it is empty where every image has one. `bits` is bits per channel; `modes` are Pillow's ("L" is grey, "RGB"
+    colour). `groups` counts the distinct groups, 0 if none are set.
     """
 
     source_kind: str
     images: int
     parts: dict[str, int]
     classes: dict[str, int]
-    has_order: bool
+    is_numbered: bool
     imbalance_ratio: float
     labels_per_image: dict[str, int]
     groups: int
@@ -72,8 +73,8 @@ class Fingerprint:
         rows = [
             ("images", f"{self.images:,}"),
             ("parts", ", ".join(f"{part} {count:,}" for part, count in self.parts.items())),
-            ("classes", f"{len(self.classes):,}" + ", in order" * self.has_order),
-            ("imbalance", _describe_imbalance(self.imbalance_ratio, bool(self.labels_per_image))),
+            ("classes", f"{len(self.classes):,}" + ", numbered" * self.is_numbered),
+            ("imbalance" + " in train" * ("train" in self.parts), self._describe_imbalance()),
             ("size", _describe_size(self.width_px, self.height_px)),
             ("shape", f"width ÷ height {_describe_range(self.aspect)}"),
             ("colour mode", _join(self.modes)),
@@ -88,28 +89,33 @@ class Fingerprint:
             )
         return rows + ([("groups", f"{self.groups:,}")] if self.groups else [])
 
+    def _describe_imbalance(self) -> str:
+        ratio = self.imbalance_ratio
+        if round(ratio, 1) == 1:
+            return "balanced"
+        if self.labels_per_image:
+            return f"{ratio:,.1f} to 1 with and without the most uneven label"
+        return f"the largest class is {ratio:,.1f} times the smallest"
+
 
 def build_fingerprint(
     manifest: Manifest, frame: pd.DataFrame, unreadable: Sequence[Unreadable], headers: Sequence[Header]
 ) -> Fingerprint:
     """Build the fingerprint of the readable images in `frame` from the headers of their files."""
     widths, heights = [header[0] for header in headers], [header[1] for header in headers]
-    labels, separator = frame["label"].tolist(), manifest.separator
-    found = count_names(labels, separator)
+    separator = manifest.separator
+    found = count_names(frame["label"].tolist(), separator)
     counts = {label: found[label] for label in manifest.classes}
-    present = [count for count in counts.values() if count]
-    ratio = max(present) / min(present) if present else 0.0
-    if separator and present:
-        ratio = max(max(count, len(frame) - count) / max(min(count, len(frame) - count), 1) for count in present)
+    trained = frame.loc[~frame["split"].isin(["valid", "test"]), "label"].tolist()
     groups = set(frame["group"]) - {""}
     return Fingerprint(
         source_kind=manifest.kind,
         images=len(frame),
         parts=_count(part or "undivided" for part in frame["split"]),
         classes=counts,
-        has_order=manifest.has_order,
-        imbalance_ratio=round(ratio, 3),
-        labels_per_image=_count_labels(labels, separator) if separator else {},
+        is_numbered=manifest.is_numbered,
+        imbalance_ratio=round(_measure_imbalance(trained, separator), 3),
+        labels_per_image=_count_labels(frame["label"].tolist(), separator) if separator else {},
         groups=len(groups),
         width_px=_measure_spread(widths),
         height_px=_measure_spread(heights),
@@ -132,10 +138,12 @@ def _count_labels(labels: Sequence[str], separator: str) -> dict[str, int]:
     return {how: sizes.count(size) for size, how in enumerate(("none", "one", "several"))}
 
 
-def _describe_imbalance(ratio: float, has_several: bool) -> str:
-    if has_several:
-        return f"the most uneven label: {ratio:,.1f} images on one side for each on the other"
-    return "balanced" if round(ratio, 1) == 1 else f"the largest class is {ratio:,.1f} times the smallest"
+def _measure_imbalance(labels: Sequence[str], separator: str) -> float:
+    """Measure how unequal the classes of some images are (see `Fingerprint`); 0 without any."""
+    counts, images = count_names(labels, separator).values(), len(labels)
+    if separator:
+        return max((max(count, images - count) / max(min(count, images - count), 1) for count in counts), default=0.0)
+    return max(counts) / min(counts) if counts else 0.0
 
 
 def _describe_size(wide: Spread, high: Spread) -> str:

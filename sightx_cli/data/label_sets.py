@@ -17,7 +17,7 @@ from sightx_cli.data.spellings import unify_spellings
 from sightx_cli.data.tables import tidy
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Notice
-from sightx_cli.task.label_text import SEPARATORS, choose_separator, join_names
+from sightx_cli.task.label_text import SEPARATORS, choose_separator, join_labels
 
 KIND = "multi-label"
 MARKS = re.compile("[" + "".join(map(re.escape, SEPARATORS)) + "]")
@@ -141,7 +141,7 @@ def _join(rows: Sequence[Names], said: str) -> LabelSets:
             f"rename one of them, without {SEPARATORS[0]}",
         )
     order = {name: place for place, name in enumerate(sorted(names, key=natural_key))}
-    cells = tuple(join_names(sorted(set(row), key=order.__getitem__), separator) for row in rows)
+    cells = tuple(join_labels(sorted(set(row), key=order.__getitem__), separator) for row in rows)
     several, none = sum(len(set(row)) > 1 for row in rows), sum(not row for row in rows)
     example = next((cell for cell in cells if separator in cell), "")
     text = (

@@ -20,10 +20,12 @@ class ClassFigures:
     sensitivity: float | None
     precision: float | None
     support: int
+    specificity: float | None = None
+    """Measured where an image may have several labels, each a question of its own."""
 
     def to_json(self) -> dict[str, object]:
         """The figures by name."""
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items() if name != "specificity"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,14 @@ class ClassReport:
 
     classes: tuple[ClassFigures, ...]
     confusion: tuple[tuple[int, ...], ...] = ()
+
+    def find_largest(self) -> tuple[str, float] | None:
+        """Find the class with most images, and its share of them: the accuracy of always answering it. None if none."""
+        images = sum(map(sum, self.confusion))
+        if not images:
+            return None
+        largest = max(self.classes, key=lambda figures: figures.support)
+        return largest.label, largest.support / images
 
     def to_json(self) -> dict[str, object]:
         """The report as plain lists and numbers."""

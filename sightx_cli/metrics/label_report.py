@@ -26,11 +26,10 @@ RANKINGS = {AREA: (linearise_area, weigh_area), PRECISION: (linearise_precision,
 """How each is linearised, and how it is resampled."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LabelFigures(ClassFigures):
     """How one label fares: its figures are None where they have no meaning (no image with it, or none without)."""
 
-    specificity: float | None
     average_precision: float | None
     roc_auc: float | None
     threshold: float
@@ -41,6 +40,10 @@ class LabelFigures(ClassFigures):
     true_negatives: int
     intervals: Mapping[str, Interval | None]
     """The 95 % interval of each figure, by its name."""
+
+    def to_json(self) -> dict[str, object]:
+        """The figures by name."""
+        return dict(vars(self))
 
 
 def measure_label_report(

@@ -32,6 +32,8 @@ class Metric:
     lower_is_better: bool = False
     judges_labels: bool = True
     """Whether it judges decisions; False if it judges the probabilities alone."""
+    ranks_classes: bool = False
+    """Whether it ranks each class against the others: it has no meaning where one has no image."""
     is_share: bool = False
     """Whether it is the share of images that are right: Wilson's interval holds for it, however few they are."""
     is_bounded: bool = False

@@ -160,6 +160,7 @@ ROC_AUC = Metric(
     _measure_roc_auc,
     _resample_roc_auc,
     judges_labels=False,
+    ranks_classes=True,
     is_bounded=True,
     linearise=linearise_roc_auc,
 )

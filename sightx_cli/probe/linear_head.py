@@ -28,6 +28,9 @@ PENALTY_FOLDS = 3
 TRIAL_IMAGES = 1000
 """The penalty is chosen on at most this many images: more do not change the choice."""
 
+OFFSET_FOLDS = 5
+"""Of the images that the offsets of unequal classes are measured on; with ten they decide no better."""
+
 SCALED_VALUES = 32_000_000
 """Values whose deviation is taken at a time: 256 MB as float64."""
 
@@ -49,7 +52,7 @@ def calm_threads(images: int) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class LinearSolution:
-    """A solved linear head: logits = weight · (features − mean) / deviation + bias."""
+    """A solved linear head: logits = weight · (features − mean) / deviation + bias (offsets included)."""
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
@@ -57,6 +60,8 @@ class LinearSolution:
     deviation: NDArray[np.float32]
     strength: float
     task: Task
+    offsets: NDArray[np.float32] | None = None
+    """What was added to each logit (C,) so that very unequal classes count the same; None where nothing was."""
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probabilities (N, C) of features (N, F)."""
@@ -78,19 +83,52 @@ def solve_linear_head(
     The penalty is chosen by cross-validated log loss on the training images, with groups kept together. At least two
     classes must have images; a class without any is all but ruled out. With several views the rows hold every image
     once per view, view after view: the penalty is chosen on the first view, and weighs as much per image on all. With
-    `overwrite` the features may be changed in place, so that they are held once.
+    `overwrite` the features may be changed in place, so that they are held once. A `balanced` head of very unequal
+    classes gets the offsets that make them count the same on images it has not seen.
     """
     mean, deviation = measure_scale(features)
     scaled = np.subtract(features, mean, out=features if overwrite else None)
     np.divide(scaled, deviation, out=scaled)
     first = len(targets) // views
     first_groups = None if groups is None else list(groups)[:first]
-    strength = choose_strength(scaled[:first], targets[:first], task, balanced, first_groups, seed) / views
+    strength = choose_strength(scaled[:first], targets[:first], task, balanced, first_groups, seed)
+    offsets = None
+    if balanced and task.is_unequal(targets[:first]):
+        offsets = measure_offsets(scaled[:first], targets[:first], task, strength, first_groups, seed)
+    strength /= views
     with warnings.catch_warnings():
         # An unconverged solution is a fine start for training; the valid part judges it.
         warnings.simplefilter("ignore")
         weight, bias = task.build_regression(strength, balanced, 1e-3).fit(scaled, targets).read()
-    return LinearSolution(weight, bias, mean, deviation, strength, task)
+    bias = bias if offsets is None else bias + offsets
+    return LinearSolution(weight, bias, mean, deviation, strength, task, offsets)
+
+
+def measure_offsets(
+    scaled: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    task: Task,
+    strength: float,
+    groups: Sequence[str] | None,
+    seed: int,
+) -> NDArray[np.float32] | None:
+    """Measure what makes unequal classes count the same (see `task.offsets`), on cross-validated predictions.
+
+    Features (N, F) are standardised; groups are kept together. None where a class cannot be on both sides of a fold.
+    """
+    some = choose_images(task.find_strata(targets), measure_most_images(scaled.shape[1], task), seed)
+    rows = np.arange(len(targets)) if some is None else some
+    x, y = rotate(scaled[rows]), targets[rows]
+    together = [""] * len(rows) if groups is None else [groups[row] for row in rows.tolist()]
+    splits = list_splits(task.find_strata(y), together, seed, OFFSET_FOLDS)
+    if not splits:
+        return None
+    predicted = []
+    for fit, judge in splits:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            predicted.append(task.build_regression(strength, True, 1e-2).fit(x[fit], y[fit]).predict(x[judge]))
+    return task.fit_offsets(np.concatenate(predicted), np.concatenate([y[judge] for _, judge in splits]))
 
 
 def measure_most_images(columns: int, task: Task, views: int = 1, free_bytes: int | None = None) -> int | None:
@@ -182,9 +220,9 @@ def choose_strength(
 
 
 def list_splits(
-    strata: NDArray[np.int64], together: Sequence[str], seed: int
+    strata: NDArray[np.int64], together: Sequence[str], seed: int, folds: int = PENALTY_FOLDS
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """List the splits, images to solve on and to judge on, that the penalty is chosen by; none where too few images.
+    """List the splits, images to solve on and to judge on, that a head is measured by; none where too few images.
 
     `together` names groups; an empty name is none: that image is on its own (see `data.splits`).
     """
@@ -193,12 +231,12 @@ def list_splits(
     units = number_together(together)
     apart = len(np.unique(units))
     if strata.ndim == 2:
-        folds = min(PENALTY_FOLDS, apart)
+        folds = min(folds, apart)
         fold_of = divide_evenly(strata, together, [1 / folds] * folds, seed)
         numbers = range(folds) if folds > 1 else ()
         return [(np.flatnonzero(fold_of != number), np.flatnonzero(fold_of == number)) for number in numbers]
     present = np.unique(strata)
-    folds = min(PENALTY_FOLDS, int(np.bincount(strata)[present].min()), apart)
+    folds = min(folds, int(np.bincount(strata)[present].min()), apart)
     if folds < 2 or len(present) < 2:
         return []
     rows = np.zeros(len(strata))
@@ -206,5 +244,5 @@ def list_splits(
         splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(rows, strata, units)
     else:
         splits = StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows, strata)
-    # A fold without a class to learn from, or with nothing to judge on, says nothing about the penalty.
+    # A fold without a class to learn from, or with nothing to judge on, says nothing.
     return [(fit, judge) for fit, judge in splits if len(judge) and len(np.unique(strata[fit])) == len(present)]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sightx_cli.data.folders import natural_key
 from sightx_cli.probe.linear_head import calm_threads, choose_strength
 from sightx_cli.quality.label_doubts import FOLDS, Doubt, Doubts, project_features
-from sightx_cli.task.label_text import count_names, join_names
+from sightx_cli.task.label_text import count_names, join_labels
 from sightx_cli.task.multilabel import MultiLabel
 from sightx_cli.task.stratification import divide_evenly, number_together
 
@@ -46,7 +46,7 @@ def find_set_doubts(
     doubts = tuple(
         Doubt(
             int(place),
-            join_names([name for name, has in zip(names, right[place], strict=True) if has], separator),
+            join_labels([name for name, has in zip(names, right[place], strict=True) if has], separator),
             round(float(1 - strongest[place]), 4),
             round(float(strongest[place]), 4),
         )

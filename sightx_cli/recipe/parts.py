@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from sightx_cli.metrics.registry import METRICS
 from sightx_cli.recipe.decision import Verdict
 from sightx_cli.recipe.names import join_choices
-from sightx_cli.recipe.profiles import PROFILES
+from sightx_cli.recipe.profiles import CHANGES, PROFILES, Profile, leave_out
 from sightx_cli.recipe.rates import ALLOWED_RATE, Rate, read_rate
 from sightx_cli.recipe.values import (
     ALLOWED_BAND,
@@ -32,8 +32,10 @@ from sightx_cli.recipe.values import (
 
 if TYPE_CHECKING:
     Metric = str
+    ChangeName = str
 else:
     Metric = Literal[tuple(METRICS)]
+    ChangeName = Literal[tuple(CHANGES)]
 
 
 def as_tuple(value: object) -> object:
@@ -123,6 +125,15 @@ class ImageInput(Part):
         BeforeValidator(lambda value: _known_profile(value) if isinstance(value, str) else value),
         Allowed(join_choices(tuple(PROFILES))),
     ]
+    off: Annotated[
+        tuple[Annotated[ChangeName, Allowed(join_choices(tuple(CHANGES)))], ...] | None,
+        BeforeValidator(as_tuple),
+        Field(
+            description="the profile's changes that are not made, since the labels depend on them; if omitted, it is "
+            "measured on the training images"
+        ),
+        Allowed(f"a list of {join_choices(tuple(CHANGES))}, [] for none, or omit the key to let it be measured"),
+    ] = None
     page: Annotated[
         int | None,
         Field(ge=1, description="the page or frame that is read of files with several; if omitted: the first"),
@@ -140,6 +151,10 @@ class ImageInput(Part):
         Field(description="which values of images with more than 8 bits become black and white"),
         Allowed(ALLOWED_RANGE),
     ] = WHOLE_SET
+
+    def build_profile(self) -> Profile:
+        """Return the changes that are made: the profile's, without what is off."""
+        return leave_out(PROFILES[self.profile], self.off or ())
 
 
 class Joining(Part):

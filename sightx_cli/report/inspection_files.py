@@ -30,8 +30,8 @@ def write_inspection(
     frame: pd.DataFrame,
     folder: Path,
     name: str,
-    reading: Reading = AS_IS,
     separator: str = "",
+    reading: Reading = AS_IS,
 ) -> None:
     """Write the fingerprint, the page and the contact sheets; findings.json follows last, with the seconds."""
     describer = Describer("", frame, separator=separator)

@@ -1,8 +1,7 @@
-"""The plots of a run: training curves, confusion matrix, the learning-rate finder's curve."""
+"""The plots of a run: training curves, and the learning-rate finder's curve."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,24 +14,31 @@ INK, MUTED, ACCENT, SECOND = "#1d2733", "#8a97a6", "#1769aa", "#d1495b"
 DPI = 120
 HIGHEST = 1.005
 """The upper limit of an axis for metrics of at most 1, with room for the mark of the best epoch."""
+LEAST_SPAN = 0.1
+"""The least that the axis of such a metric spans: closer, one image in a hundred looks like a cliff."""
 
 
-def plot_training(history: Sequence[Mapping[str, Any]], metric: str, path: Path) -> None:
-    """Plot losses and the selecting metric over all epochs, stages side by side, the best epoch marked."""
+def plot_training(history: Sequence[Mapping[str, Any]], metric: str, path: Path, train_loss: str = "") -> None:
+    """Plot losses and the selecting metric over all epochs, stages side by side, the best epoch marked.
+
+    `train_loss` says in a few words what the loss of training is measured with, if it is not what valid is.
+    """
     figure, (left, right) = _new_figure(2)
     epochs = np.arange(len(history))
-    left.plot(epochs, [row["train_loss"] for row in history], color=MUTED, label="train", marker=".")
+    named = f"train ({train_loss})" if train_loss else "train"
+    left.plot(epochs, [row["train_loss"] for row in history], color=MUTED, label=named, marker=".")
     left.plot(epochs, [row["valid_loss"] for row in history], color=ACCENT, label="valid", marker=".")
     left.set_title("loss", loc="left")
-    left.legend(frameon=False)
+    left.set_ylim(bottom=0)
+    left.legend(frameon=False, fontsize=8)
     values = [row.get(metric, float("nan")) for row in history]
     right.plot(epochs, values, color=ACCENT, marker=".")
     right.set_title(f"{find_title(metric)} (valid)", loc="left")
-    limit_to_one(right, metric)
+    limit_axis(right, metric)
     best = max((place for place, row in enumerate(history) if row.get("best")), default=None)
     if best is not None:
         right.plot([best], [values[best]], "o", color=SECOND, markersize=9, label="kept")
-        right.legend(frameon=False)
+        right.legend(frameon=False, fontsize=8)
     for axes in (left, right):
         axes.set_xlabel("epoch (0: linear head, fitted directly)")
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -42,33 +48,15 @@ def plot_training(history: Sequence[Mapping[str, Any]], metric: str, path: Path)
     _save(figure, path)
 
 
-def limit_to_one(axes: Any, metric: str) -> None:
-    """End the axis of a figure that cannot exceed 1 there: the margin of a flat curve would reach beyond it."""
-    if not METRICS[metric].lower_is_better:
-        axes.set_ylim(top=min(axes.get_ylim()[1], HIGHEST))
-
-
-def plot_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], path: Path) -> None:
-    """Draw the confusion matrix: rows are true classes, shaded by the share of the row."""
-    from matplotlib.figure import Figure  # not pyplot, whose backend and open figures are the caller's
-
-    counts = np.array(confusion)
-    shares = counts / counts.sum(1, keepdims=True).clip(min=1)
-    side = min(2.5 + 0.55 * len(classes), 16)
-    figure = Figure(figsize=(side + 1, side), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    if len(classes) <= 30:
-        for row, column in np.ndindex(counts.shape):
-            colour = "white" if shares[row, column] > 0.5 else INK
-            axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=colour, fontsize=9)
-    names = [name if len(name) <= 24 else name[:23] + "…" for name in classes]
-    axes.set_xticks(range(len(classes)), names, rotation=40, ha="right", parse_math=False)
-    axes.set_yticks(range(len(classes)), names, parse_math=False)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    axes.set_title("validation images", loc="left", color=INK)
-    _save(figure, path)
+def limit_axis(axes: Any, metric: str) -> None:
+    """End the axis of a figure that cannot exceed 1 there, and let it span LEAST_SPAN; a loss begins at 0."""
+    if METRICS[metric].lower_is_better:
+        axes.set_ylim(bottom=0)
+        return
+    low, high = axes.get_ylim()
+    lacking = max(LEAST_SPAN - (high - low), 0)
+    high = min(high + lacking / 2, HIGHEST)
+    axes.set_ylim(min(low, high - LEAST_SPAN), high)
 
 
 def plot_rates(rates: Sequence[float], losses: Sequence[float], marks: Mapping[str, float], path: Path) -> None:
@@ -100,6 +88,4 @@ def _new_figure(columns: int) -> tuple[Any, Any]:
 
 
 def _save(figure: Any, path: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a class may have any name
-        figure.savefig(path, dpi=DPI, format="png")
+    figure.savefig(path, dpi=DPI, format="png")

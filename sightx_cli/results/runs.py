@@ -13,6 +13,7 @@ from sightx_cli.results.fit import BestEpoch
 from sightx_cli.results.json_form import to_object
 
 if TYPE_CHECKING:
+    from sightx_cli.metrics.figures import ClassFigures
     from sightx_cli.metrics.intervals import Interval
 
 FINISHED, UNFINISHED = "finished", "unfinished"
@@ -110,6 +111,8 @@ class KeptFigures:
     images: int | None
     intervals_by: str = "images"
     """What the intervals resample: groups, or images."""
+    classes: tuple[ClassFigures, ...] = ()
+    """The figures of each class."""
 
 
 @dataclass(frozen=True)

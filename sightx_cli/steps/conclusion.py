@@ -18,6 +18,7 @@ from sightx_cli.progress import Listener, Relay
 from sightx_cli.results.fit import BestEpoch, FitResult, PrefixFacts
 from sightx_cli.results.leaks import CopiesAcross
 from sightx_cli.steps.preparation import Preparation
+from sightx_cli.steps.recognition import describe_missed, find_missed
 
 if TYPE_CHECKING:
     from sightx_cli.engine.choice import EngineChoice
@@ -83,6 +84,9 @@ def write_result(trained: Trained, folder: Path, destination: Path, listener: Re
     preparation, session, engine = trained.preparation, trained.session, trained.engine
     clock = time.perf_counter()
     valid, test = prove(preparation, session, folder / runs.BUNDLE, listener)
+    report = [part.report.classes for part in (valid, test) if part is not None]
+    if never := describe_missed(find_missed(report), preparation.recipe, preparation.fingerprint.imbalance_ratio):
+        listener.notice(never)
     now = time.perf_counter()
     seconds = {**trained.seconds, "measure": now - clock, "total": now - trained.began}
     kept, validated = session.kept, trained.validated

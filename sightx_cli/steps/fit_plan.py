@@ -95,10 +95,10 @@ def start_from_file(recipe: Recipe, options: Options, overridden: Sequence[str])
     return recipe.model_copy(update={"model": recipe.model.model_copy(update={"weights": "file"})})
 
 
-def choose_metric(recipe: Recipe, task: Task, overridden: Sequence[str]) -> tuple[str, str]:
+def choose_metric(recipe: Recipe, task: Task, overridden: Sequence[str], is_unequal: bool = False) -> tuple[str, str]:
     """Return the metric that chooses the best epoch, and where it comes from."""
     own, by_user = recipe.training.metric, "training.metric" in overridden
-    metric = task.choose_metric(own, by_user)
+    metric = task.choose_metric(own, by_user, is_unequal)
     return metric, "option" if by_user else "recipe" if metric == own else "data"
 
 
@@ -122,16 +122,7 @@ def plan_fit(
         "data.train": (fingerprint.parts.get("train", 0), "data"),
         "data.valid": (fingerprint.parts.get("valid", 0), "data"),
         "data.classes": (len(fingerprint.classes), "data"),
-        "data.task": (
-            task.kind,
-            "data"
-            if fingerprint.labels_per_image
-            else "recipe"
-            if recipe.ordered is not None
-            else "data"
-            if fingerprint.has_order
-            else "default",
-        ),
+        "data.task": (task.kind, find_task_origin(recipe, fingerprint, overridden)),
         "data.imbalance": (fingerprint.imbalance_ratio, "data"),
         "training.metric": (metric, metric_origin),
         **options.facts(**outcomes),
@@ -155,8 +146,17 @@ def plan_fit(
         overridden,
         facts,
         describe_why(recipe, choice, fingerprint),
-        choice.reason if choice else f"{recipe.name} was named with --recipe",
+        choice.reason if choice else f"{describe_named(recipe)}.",
     )
+
+
+def find_task_origin(recipe: Recipe, fingerprint: Fingerprint, overridden: Sequence[str]) -> str:
+    """Say what decides the kind of label before anything is measured: the labels, an option, the recipe, or nothing."""
+    if fingerprint.labels_per_image:
+        return "data"
+    if recipe.ordered is None:
+        return "default"
+    return "option" if is_within("ordered", overridden) else "recipe"
 
 
 def describe_why(recipe: Recipe, choice: Choice | None, fingerprint: Fingerprint) -> str:
@@ -166,8 +166,10 @@ def describe_why(recipe: Recipe, choice: Choice | None, fingerprint: Fingerprint
         f"{parts.get('train', 0):,} images to train and {parts.get('valid', 0):,} to validate "
         f"in {len(fingerprint.classes)} classes"
     )
-    if choice is None:
-        band = describe_band(*recipe.when.images)
-        like = "like everyday photographs" if recipe.when.shift == "similar" else "unlike everyday photographs"
-        return f"{numbers}; you named {recipe.name}, which is meant for {band} images {like}."
-    return f"{numbers}. {choice.reason}"
+    return f"{numbers}. {choice.reason}" if choice else f"{numbers}; {describe_named(recipe)}."
+
+
+def describe_named(recipe: Recipe) -> str:
+    """Say that the user named the recipe, and which images it is meant for."""
+    like = "like everyday photographs" if recipe.when.shift == "similar" else "unlike everyday photographs"
+    return f"you named {recipe.name}, which is meant for {describe_band(*recipe.when.images)} images {like}"

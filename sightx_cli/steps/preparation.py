@@ -29,9 +29,12 @@ from sightx_cli.results.inspect import Shift
 from sightx_cli.results.leaks import Leaks
 from sightx_cli.results.probe import ProbedChoices
 from sightx_cli.startup.imports import NETWORKS, importing
-from sightx_cli.steps.fit_plan import choose, choose_metric, find_image_settings, plan_fit, resolve_recipe
+from sightx_cli.steps.class_balance import balance_classes
+from sightx_cli.steps.fit_plan import choose, find_image_settings, plan_fit, resolve_recipe
+from sightx_cli.steps.grade_order import find_grades
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.split import adjust_manifest, split_images
+from sightx_cli.steps.train_part import TrainPart
 from sightx_cli.task.kinds import choose_task
 from sightx_cli.task.task import Task
 
@@ -100,11 +103,22 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     if unreadable:
         choice = choose(options, frame, shift)
         recipe, origin, overridden = resolve_recipe(options, choice, shift)
-    task = choose_task(manifest.classes, manifest.has_order, recipe, manifest.separator)
+    task = choose_task(manifest.classes, recipe, manifest.separator)
     split = split_images(options, manifest, frame, task, listener)
     frame = split.frame
+    clock = time.perf_counter()
+    train = TrainPart(frame[frame["split"] == "train"], task, recipe, options, store, reading, pixels)
+    grades = find_grades(train, listener)
+    if grades is not None:
+        listener.notice(grades.notice(task.classes))
+        recipe = grades.settle(recipe)
+        task = choose_task(manifest.classes, recipe, manifest.separator)
+        seconds["grades"] = time.perf_counter() - clock
     fingerprint = build_fingerprint(manifest, frame, unreadable, checked.headers)
-    metric, metric_origin = choose_metric(recipe, task, overridden)
+    balance = balance_classes(recipe, task, frame, overridden, options.recipe != "auto")
+    for notice in balance.notices:
+        listener.notice(notice)
+    recipe, metric = balance.recipe, balance.metric
     plan = plan_fit(
         options,
         recipe,
@@ -113,13 +127,13 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         choice,
         fingerprint,
         metric,
-        metric_origin,
+        balance.metric_origin,
         task,
         split.leaks,
         outcomes | {"folds": split.folds or None},
         shift,
     )
-    seconds["prepare"] = time.perf_counter() - began - seconds["import"]
+    seconds["prepare"] = time.perf_counter() - began - seconds["import"] - seconds.get("grades", 0.0)
     if shift is not None:
         seconds["prepare"] -= shift.seconds
         seconds["shift"] = shift.seconds
@@ -133,7 +147,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         fingerprint,
         recipe,
         choice,
-        plan,
+        balance.complete(plan if grades is None else grades.complete(plan)),
         metric,
         task,
         split.leaks,

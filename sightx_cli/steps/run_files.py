@@ -21,8 +21,10 @@ from sightx_cli.recipe.parts import Joining, TrainingStage
 from sightx_cli.recipe.plan import Origin, PlanValue, plan_to_json
 from sightx_cli.recipe.rates import scale_rate
 from sightx_cli.recipe.recipe import Recipe, recipe_to_toml
+from sightx_cli.recipe.words import name_train_loss
+from sightx_cli.report.confusion_plot import plot_confusion
 from sightx_cli.report.label_plot import plot_labels
-from sightx_cli.report.plots import plot_confusion, plot_training
+from sightx_cli.report.plots import plot_training
 from sightx_cli.results.fit import FitResult
 from sightx_cli.steps.crossvalidation import Validated, write_out_of_fold
 from sightx_cli.steps.preparation import Preparation
@@ -69,7 +71,7 @@ def write_run(
     report = result.valid.report
     extras: dict[str, Callable[[Path], object]] = {
         runs.ENVIRONMENT: lambda path: runs.write_json(path, describe_environment(session)),
-        runs.TRAINING_PLOT: lambda path: plot_training(session.history, session.metric, path),
+        runs.TRAINING_PLOT: lambda path: plot_training(session.history, session.metric, path, name_train_loss(trained)),
     }
     if report.confusion:
         extras[runs.CONFUSION_PLOT] = lambda path: plot_confusion(report.confusion, session.task.classes, path)

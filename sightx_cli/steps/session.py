@@ -20,7 +20,6 @@ from sightx_cli.model.forward_check import check_forward
 from sightx_cli.model.parameter_groups import find_cuts
 from sightx_cli.probe.precision import settle_precision
 from sightx_cli.progress import Listener
-from sightx_cli.recipe.profiles import PROFILES
 from sightx_cli.startup.imports import TRAINING, importing
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.task.task import Task
@@ -75,7 +74,7 @@ def build_session(
     valid = build_sample(preparation.part("valid"), task)
     check_train_classes(train, task)
     image = recipe.image
-    view = View(image.size_px, image.fit, PROFILES[image.profile], 1, options.seed, preparation.reading)
+    view = View(image.size_px, image.fit, image.build_profile(), 1, options.seed, preparation.reading)
     wanted = list_views(view, recipe.training.views if views is None else views)
     if preparation.store is None and any(cuts):
         listener.note(

@@ -17,6 +17,7 @@ from sightx_cli.quality.leaks import find_leaks
 from sightx_cli.quality.repeats import describe_repeats, find_same_bytes
 from sightx_cli.results.inspect import Guess
 from sightx_cli.results.leaks import Leaks
+from sightx_cli.steps.missing_classes import find_missing_classes
 from sightx_cli.task.task import Task
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def split_images(options: Options, manifest: Manifest, frame: pd.DataFrame, task
     for notice in describe_repeats(same, images, labels, options.source, "identical files"):
         listener.notice(notice)
     frame = split_manifest(frame, options.seed, strata=task.stratify(frame["label"].tolist()))
+    for notice in find_missing_classes(frame, task, manifest.has_valid):
+        listener.notice(notice)
     pool = frame["split"].isin(["train"] if manifest.has_valid else ["train", "valid"]).to_numpy()
     rows = frame[pool]
     together = join_groups(rows["group"].tolist(), rows["digest"].tolist())

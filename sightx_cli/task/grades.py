@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.metrics.metric import GRADES
-from sightx_cli.metrics.registry import QUADRATIC_KAPPA, ROC_AUC
+from sightx_cli.metrics.registry import ACCURACY, QUADRATIC_KAPPA, ROC_AUC
 from sightx_cli.task.single_label import ClassRegression, SingleLabel
 from sightx_cli.task.task import Regression
 
@@ -52,11 +52,19 @@ class Grades(SingleLabel):
         """Return the same grades without shared targets."""
         return replace(self, soft=False)
 
-    def choose_metric(self, metric: str, by_user: bool) -> str:
-        """Replace ROC AUC, which ignores the order, by quadratic kappa, unless the user set the metric."""
-        if metric == ROC_AUC.name and not by_user:
+    def choose_metric(self, metric: str, by_user: bool, is_unequal: bool = False) -> str:
+        """Replace ROC AUC, which ignores the order, by quadratic kappa, unless the user set the metric.
+
+        Where a grade is rare also the accuracy: kappa subtracts what the largest grade alone would reach.
+        """
+        replaced = {ROC_AUC.name, *([ACCURACY.name] if is_unequal else [])}
+        if metric in replaced and not by_user:
             return QUADRATIC_KAPPA.name
         return super().choose_metric(metric, by_user)
+
+    def _list_shares(self) -> NDArray[np.float64]:
+        """List the target of each grade over all grades, (C, C): its neighbours have their shares of it."""
+        return share_grades(self.outputs).astype(np.float64) if self.shares else super()._list_shares()
 
     def build_loss(self, weight: Tensor | None, smoothing: float) -> Any:
         """Build the cross-entropy, on shared targets where grades share them."""

@@ -24,7 +24,7 @@ def choose_separator(names: Iterable[str]) -> str | None:
     return next((mark for mark in SEPARATORS if not any(mark in name for name in known)), None)
 
 
-def join_names(names: Iterable[str], separator: str) -> str:
+def join_labels(names: Iterable[str], separator: str) -> str:
     """Join names of labels; "" for none."""
     return separator.join(names)
 

@@ -15,7 +15,7 @@ from sightx_cli.metrics.fold_intervals import FoldFigures, measure_answer_folds
 from sightx_cli.metrics.label_report import measure_label_report
 from sightx_cli.metrics.metric import MULTI_LABEL, Metric
 from sightx_cli.metrics.set_figures import MACRO_F1, MEAN_AVERAGE_PRECISION
-from sightx_cli.task.label_text import SEPARATORS, join_names, split_names
+from sightx_cli.task.label_text import SEPARATORS, join_labels, split_names
 from sightx_cli.task.single_label import NEVER, SingleLabel
 from sightx_cli.task.task import Regression, Task
 from sightx_cli.task.thresholds import DEFAULT_THRESHOLD, choose_threshold
@@ -121,7 +121,7 @@ class MultiLabel(Task):
             return {**dict.fromkeys(self.columns), "predictions": ""}
         given = self.decide(probabilities[None])[0]
         names = [name for name, has in zip(self.classes, given, strict=True) if has]
-        values = (join_names(names, self.separator), *map(float, probabilities))
+        values = (join_labels(names, self.separator), *map(float, probabilities))
         return dict(zip(self.columns, values, strict=True))
 
     def split_prediction(self, prediction: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.metrics.answers import measure_losses
+from sightx_cli.metrics.answers import SMALLEST_PROBABILITY, measure_losses
 from sightx_cli.metrics.figures import ClassReport, measure_classes
 from sightx_cli.metrics.metric import SINGLE_LABEL, Metric
 from sightx_cli.metrics.registry import ACCURACY, BALANCED_ACCURACY
@@ -63,6 +63,19 @@ class SingleLabel(Task):
         counts = np.bincount(targets, minlength=self.outputs).clip(min=1)
         return np.asarray(counts.sum() / (self.outputs * counts))
 
+    def measure_imbalance(self, targets: NDArray[np.int64]) -> float:
+        """Measure the ratio of the largest to the smallest class that occur."""
+        return float(np.bincount(targets).max() / self.count_fewest(targets)) if len(targets) else 1.0
+
+    def count_fewest(self, targets: NDArray[np.int64]) -> int:
+        """Count the images of the smallest class that occurs."""
+        return int(np.unique(targets, return_counts=True)[1].min(initial=len(targets)))
+
+    def weigh_images(self, targets: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return each image's weight, (N,): that of its class, by a mean of 1."""
+        weights = self.weigh_classes(targets)[targets]
+        return np.asarray(weights / weights.mean())
+
     def activate(self, logits: NDArray[Any]) -> NDArray[np.float32]:
         """Turn logits (N, C) into probabilities that sum to 1."""
         powers = np.exp(logits - logits.max(1, keepdims=True))
@@ -89,6 +102,27 @@ class SingleLabel(Task):
         weights = "balanced" if balanced else None
         model = LogisticRegression(C=strength, class_weight=weights, max_iter=100, tol=tolerance, warm_start=warm_start)
         return ClassRegression(model, self.outputs)
+
+    def fit_offsets(self, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Fit the offsets (C,) of the classes' logits to probabilities (N, C) of images that were not learned from."""
+        from sightx_cli.task.offsets import fit_offsets
+
+        logs = np.log(np.clip(probabilities, SMALLEST_PROBABILITY, 1.0).astype(np.float64))
+        return fit_offsets(logs, self._list_shares()[targets], self.weigh_images(targets))
+
+    def _list_shares(self) -> NDArray[np.float64]:
+        """List the target of each class over all classes, (C, C)."""
+        return np.eye(self.outputs)
+
+    def shift(self, probabilities: NDArray[Any], offsets: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probabilities (N, C) of logits to which offsets (C,) are added."""
+        return self.activate(np.log(np.clip(probabilities, SMALLEST_PROBABILITY, 1.0)) + offsets)
+
+    def choose_metric(self, metric: str, by_user: bool, is_unequal: bool = False) -> str:
+        """Replace the accuracy, to which a rare class hardly counts, by the balanced one, unless the user set it."""
+        if is_unequal and metric == ACCURACY.name and not by_user:
+            return BALANCED_ACCURACY.name
+        return super().choose_metric(metric, by_user)
 
     def decide(self, probabilities: NDArray[Any]) -> NDArray[np.int64]:
         """Return the number of the most probable class, (N,)."""

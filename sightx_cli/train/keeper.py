@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from fastai.callback.core import Callback, CancelEpochException
 from fastai.learner import Learner
@@ -77,6 +78,7 @@ class Keeper:
             "optimizer": scalars,
             "factor": self.factor,
             "history": session.history,
+            "offsets": session.offsets,
             "seconds": {**session.seconds, **self._measure_stage(learner, title)},
         }
         try:
@@ -146,6 +148,8 @@ class Keeper:
         self.state = State(*read_tensors(folder / point.state))
         self.point, self._number, self.factor = point, point.number, self.state.facts["factor"]
         session.history[:] = self.state.facts["history"]
+        offsets = self.state.facts.get("offsets")
+        session.offsets = None if offsets is None else np.array(offsets, np.float32)
         session.seconds.update(self.state.facts["seconds"])
         if point.best:
             self._restore_best(folder / point.best, point.best)

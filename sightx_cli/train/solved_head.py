@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sightx_cli.engine.interface import FEATURES
 from sightx_cli.model.head import FeatureScale, set_linear_solution
 from sightx_cli.probe.linear_head import (
+    calm_threads,
     choose_images,
     describe_choice,
     measure_most_images,
@@ -55,17 +56,19 @@ def solve_head(session: Session) -> float | None:
     if images is not None:
         session.listener.warn(describe_choice(len(images), len(targets)))
         targets, groups = targets[images], [groups[image] for image in images]
-    solution = solve_linear_head(
-        _join(features.read_views(images)),
-        np.concatenate([targets] * count),
-        session.task,
-        session.recipe.training.class_weights == "balanced",
-        groups * count,
-        views=count,
-        overwrite=True,
-    )
+    with calm_threads(len(targets) * count):
+        solution = solve_linear_head(
+            _join(features.read_views(images)),
+            np.concatenate([targets] * count),
+            session.task,
+            session.recipe.training.class_weights == "balanced",
+            groups * count,
+            views=count,
+            overwrite=True,
+        )
     tensors = (solution.weight, solution.bias, solution.mean, solution.deviation)
     set_linear_solution(session.head, *(torch.from_numpy(part) for part in tensors))
+    session.offsets = solution.offsets
     session.seconds["solve"] = time.perf_counter() - began
     judge_head(session, features.read_valid())
     return solution.strength

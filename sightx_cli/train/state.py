@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sightx_cli.engine.choice import EngineChoice
@@ -42,6 +44,8 @@ class Session:
     groups_of_train: Sequence[str] | None = None
     features: FitFeatures | None = None
     """What the head is solved on: the cached features, or those computed for it; None where nothing was computed."""
+    offsets: NDArray[np.float32] | None = None
+    """What the solved head's logits (C,) were shifted by so that very unequal classes count the same."""
     history: list[dict[str, float | int | str]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     trained_from: int = 10**6

@@ -147,6 +147,7 @@ def test_predictions_end_with_counts_and_the_table(capsys: pytest.CaptureFixture
             seconds={"total": 4.0},
             images_per_second=250.0,
             counts={"ants": 900, "bees": 98, "wasps": 0},
+            figure=("accuracy", 0.94),
         )
     )
     found = capsys.readouterr().out
@@ -154,6 +155,7 @@ def test_predictions_end_with_counts_and_the_table(capsys: pytest.CaptureFixture
     assert re.search(r"ants +900 +━+\n", found)
     assert re.search(r"wasps +0 *\n", found)
     assert "2 unreadable images" in found
+    assert "model /runs/a   accuracy 0.9400 on its validation images" in found
     assert "/p.csv" in found
 
 

@@ -29,7 +29,7 @@ def test_a_fingerprint_counts_sizes_modes_depths_and_what_was_left_out(photo_fol
     assert fingerprint.images == 8
     assert fingerprint.parts == {"undivided": 8}
     assert fingerprint.classes == {"0_healthy": 5, "1_sick": 3}
-    assert fingerprint.has_order
+    assert fingerprint.is_numbered
     assert fingerprint.imbalance_ratio == 1.667
     assert fingerprint.width_px == Spread(40, 40, 90)
     assert fingerprint.height_px == Spread(20, 30, 30)
@@ -55,6 +55,17 @@ def test_a_fingerprint_is_told_in_words_that_fit_one_size_and_many(photo_folder:
     assert told["size"] == "40 × 30 px (median), 40 to 90 px wide, 20 to 30 px high"
     assert told["shape"] == "width ÷ height 1.33 to 4.50, median 1.33"
     assert told["imbalance"] == "the largest class is 1.3 times the smallest"
+
+
+def test_imbalance_is_that_of_the_images_to_train_on(write_photo: Callable[..., Path], tmp_path: Path) -> None:
+    for part, counts in (("train", {"cat": 6, "dog": 2}), ("test", {"cat": 1, "dog": 5})):
+        for label, count in counts.items():
+            for place in range(count):
+                write_photo(tmp_path / "laid" / part / label / f"{place}.jpg", seed=place)
+    fingerprint = measure(load_manifest(tmp_path / "laid"))
+    assert fingerprint.classes == {"cat": 7, "dog": 7}
+    assert fingerprint.imbalance_ratio == 3.0
+    assert dict(fingerprint.describe())["imbalance in train"] == "the largest class is 3.0 times the smallest"
 
 
 def test_a_fingerprint_is_plain_json(photo_folder: Callable[..., Path]) -> None:

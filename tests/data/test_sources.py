@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from sightx_cli.data.checks import check_files
-from sightx_cli.data.manifest import have_order
+from sightx_cli.data.manifest import are_numbered
 from sightx_cli.data.queries import build_query
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.data.splits import assign_groups
@@ -200,12 +200,12 @@ def test_a_folder_with_only_a_table_points_at_the_table(tmp_path: Path) -> None:
 
 
 def test_grades_in_front_make_an_order() -> None:
-    assert have_order(["0_no_dr", "1_mild", "2_moderate"])
-    assert have_order(["0", "1", "2"])
-    assert not have_order(["ants", "bees"])
-    assert not have_order(["0_no_dr", "mild"])
-    assert not have_order(["001.Albatross", "002.Auklet"])
-    assert not have_order(["1_a", "1_b"])
+    assert are_numbered(["0_no_dr", "1_mild", "2_moderate"])
+    assert are_numbered(["0", "1", "2"])
+    assert not are_numbered(["ants", "bees"])
+    assert not are_numbered(["0_no_dr", "mild"])
+    assert not are_numbered(["001.Albatross", "002.Auklet"])
+    assert not are_numbered(["1_a", "1_b"])
 
 
 @pytest.mark.parametrize("divider", [",", ";", "\t"])
