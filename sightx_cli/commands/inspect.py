@@ -32,8 +32,7 @@ class InspectOptions:
         str | None,
         typer.Option(
             metavar="COLUMN|REGEX",
-            help="What identifies a patient or part: a column, a DICOM tag, or a regular expression over the file "
-            "name.",
+            help="What identifies a patient or part: a column, a DICOM tag, or a regular expression over file names.",
             rich_help_panel=IMAGES,
         ),
     ] = None

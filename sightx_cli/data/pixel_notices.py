@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sightx_cli.data.checks import Unreadable, describe_reasons
-from sightx_cli.data.dicom_notices import describe_dicom, has_window
+from sightx_cli.data.dicom_notices import DicomTally
 from sightx_cli.data.readers import Found, Reading, Remark
 from sightx_cli.data.readers.depth import FRACTIONS, WHOLE_NUMBERS
 from sightx_cli.progress import Notice
@@ -48,14 +48,14 @@ class PixelTally:
         self._paged, self._deep, self._alone, self._beyond = Count(), Count(), Count(), Count()
         self._blank, self._blank_paged, self._blank_deep = Count(), Count(), Count()
         self._remarks: dict[Remark, Count] = {}
-        self._has_windows = False
+        self._dicom = DicomTally()
 
     def add(self, image: str, found: Found) -> None:
         """Count one image, by its name, and what was found in it."""
         self.images += 1
+        self._dicom.add(found)
         for remark in found.remarks:
             self._remarks.setdefault(remark, Count()).add(image)
-        self._has_windows = self._has_windows or has_window(found)
         if found.pages > 1:
             self._paged.add(image)
             self._fewest = min(self._fewest or found.pages, found.pages)
@@ -80,6 +80,7 @@ class PixelTally:
             *self._describe_remarks(can_change),
             *(self._describe_range() if can_change else []),
             *self._describe_misfits(can_change),
+            *self._dicom.list_notices(can_change),
             *self._describe_blanks(can_change),
         ]
 
@@ -112,10 +113,8 @@ class PixelTally:
         ranges = "; ".join(
             f"{kind + ': ' if names_kind else ''}{_say(low)} to {_say(high)}" for kind, low, high in reading.ranges
         )
-        which = "all images"
-        if deep < self.images:
-            more = " and no window of their own" if self._has_windows else ""
-            which = f"the {deep:,} of {self.images:,} images with more than 8 bits{more}"
+        which = "all images" if deep == self.images else f"the {deep:,} of {self.images:,} images with more than 8 bits"
+        which += " and no window of their own" if deep < self.images and self._dicom.has_windows else ""
         text = (
             f"one range for {which}, measured on the training images: {ranges} become black to white; "
             "--set image.range=file scales each image over its own range"
@@ -174,7 +173,7 @@ def describe_pixels(
     tally = PixelTally(reading)
     for image, one in zip(images, found, strict=True):
         tally.add(image, one)
-    return [*notices, *tally.list_notices(), *describe_dicom(found)]
+    return notices + tally.list_notices()
 
 
 def reaches_beyond(found: Found, reading: Reading) -> bool:

@@ -32,7 +32,7 @@ def add_tag_columns(frame: pd.DataFrame, found: Sequence[Found]) -> pd.DataFrame
     return frame.assign(**{name: [one.get(name, "") for one in tags] for name in present}) if present else frame
 
 
-def suggest_groups(frame: pd.DataFrame) -> Guess | None:
+def find_suggestion(frame: pd.DataFrame) -> Guess | None:
     """Suggest what to group by: patients, else studies or series, of the files' tags, else what their names say.
 
     A tag is of use where it tells images apart, and some of them share a value of it.

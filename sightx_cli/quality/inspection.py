@@ -12,7 +12,7 @@ from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.fingerprint import Fingerprint
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.readers import Reading
-from sightx_cli.data.tag_groups import list_members, suggest_groups
+from sightx_cli.data.tag_groups import find_suggestion, list_members
 from sightx_cli.errors import DataError, SightXError
 from sightx_cli.features.examination import Examination
 from sightx_cli.progress import Listener
@@ -120,7 +120,7 @@ def find_split_groups(groups: Sequence[str], splits: Sequence[str]) -> dict[str,
 
 def guess_likely_groups(frame: pd.DataFrame) -> Guess | None:
     """Say what tags or file names suggest as groups, and how many of these stand in more than one part."""
-    guess = suggest_groups(frame)
+    guess = find_suggestion(frame)
     if guess is None:
         return None
     across = find_split_groups(list_members(frame, guess), frame["split"].tolist())

@@ -10,7 +10,7 @@ import numpy as np
 from sightx_cli.data.exclusions import exclude_images
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.splits import assign_groups, join_groups, split_manifest
-from sightx_cli.data.tag_groups import describe_suggestion, list_members, suggest_groups
+from sightx_cli.data.tag_groups import describe_suggestion, find_suggestion, list_members
 from sightx_cli.errors import quote
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.quality.leaks import find_leaks
@@ -72,7 +72,7 @@ def split_images(options: Options, manifest: Manifest, frame: pd.DataFrame, task
 
     frame = assign_groups(frame, options.group_by)
     has_groups = bool((frame["group"] != "").any())
-    guess = None if has_groups else suggest_groups(frame)
+    guess = None if has_groups else find_suggestion(frame)
     leaks = Leaks()
     if manifest.has_valid or manifest.has_test:
         leaks = replace(find_given_leaks(frame, guess), allowed=options.allow_leaks)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from sightx_cli.data.dicom_notices import describe_dicom
+from collections.abc import Sequence
+
+from sightx_cli.data.dicom_notices import DicomTally
 from sightx_cli.data.readers import Found
 from sightx_cli.progress import Notice
 
 SOFT, LUNG = "width 400, level 40", "width 1500, level -600"
+
+
+def describe_dicom(found: Sequence[Found], can_change: bool = True) -> list[Notice]:
+    tally = DicomTally()
+    for one in found:
+        tally.add(one)
+    return tally.list_notices(can_change)
 
 
 def find(window: str, count: int, *more: tuple[str, str]) -> list[Found]:
@@ -36,6 +45,8 @@ def test_windows_in_some_files_only_are_a_warning() -> None:
     (notice,) = describe_dicom(find(SOFT, 3) + find("none", 2))
     assert "; 2 more have no window, so equal values need not look equal" in notice.text
     assert (notice.count, notice.warns) == (3, True)
+    (later,) = describe_dicom(find(SOFT, 3) + find("none", 2), can_change=False)
+    assert later.text.endswith("equal values need not look equal")
 
 
 def test_sides_and_views_are_named_where_there_are_several() -> None:

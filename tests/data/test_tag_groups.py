@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from sightx_cli.data.readers import Found
-from sightx_cli.data.tag_groups import add_tag_columns, describe_suggestion, list_members, suggest_groups
+from sightx_cli.data.tag_groups import add_tag_columns, describe_suggestion, find_suggestion, list_members
 
 
 def make_frame(names: Sequence[str] = (), **columns: Sequence[str]) -> pd.DataFrame:
@@ -34,7 +34,7 @@ def test_without_tags_the_frame_is_the_same() -> None:
 
 def test_patients_are_suggested_with_their_counts() -> None:
     frame = make_frame(PatientID=["p1", "p1", "p2", ""], StudyInstanceUID=["s1", "s1", "s2", "s3"])
-    guess = suggest_groups(frame)
+    guess = find_suggestion(frame)
     assert guess is not None
     assert (guess.expression, guess.groups, guess.images, guess.tagged) == ("PatientID", 2, 2, "patients")
     assert describe_suggestion(guess, 4) == "4 images of 2 patients by PatientID"
@@ -42,18 +42,18 @@ def test_patients_are_suggested_with_their_counts() -> None:
 
 
 def test_where_all_images_have_one_patient_studies_are_suggested() -> None:
-    guess = suggest_groups(make_frame(PatientID=["anon"] * 4, StudyInstanceUID=["s1", "s1", "s2", "s2"]))
+    guess = find_suggestion(make_frame(PatientID=["anon"] * 4, StudyInstanceUID=["s1", "s1", "s2", "s2"]))
     assert guess is not None
     assert (guess.expression, guess.tagged) == ("StudyInstanceUID", "studies")
 
 
 def test_where_no_two_images_share_one_nothing_is_suggested() -> None:
-    assert suggest_groups(make_frame(PatientID=["p1", "p2", "p3", "p4"])) is None
+    assert find_suggestion(make_frame(PatientID=["p1", "p2", "p3", "p4"])) is None
 
 
 def test_without_tags_the_names_are_asked() -> None:
     names = [f"patient{number // 3}_{number}.png" for number in range(24)]
-    guess = suggest_groups(make_frame(names))
+    guess = find_suggestion(make_frame(names))
     assert guess is not None
     assert not guess.tagged
     assert describe_suggestion(guess, 24).startswith("file names such as patient")

@@ -41,8 +41,8 @@ from sightx_cli.dicom.frames import decode_frame
 from sightx_cli.dicom.identities import IDENTITIES, read_identities
 from sightx_cli.dicom.intensities import Asked, scale_grey
 from sightx_cli.dicom.pseudonyms import are_pseudonyms_lasting, find_key_folder
-from sightx_cli.dicom.recognition import is_dicom_start
 from sightx_cli.dicom.remarks import hearing_remarks
+from sightx_cli.dicom.start_bytes import is_dicom_start
 
 WINDOW, NO_WINDOW = "window", "none"
 """The tag of what was found: the file's own window that was used, in words; of deep grey without one, NO_WINDOW."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-from sightx_cli.dicom.recognition import is_dicom_start
+from sightx_cli.dicom.start_bytes import is_dicom_start
 
 PREAMBLE = 132
 
