@@ -203,6 +203,15 @@ def test_a_separator_makes_it_several_labels_and_a_bundle_gives_the_task_back() 
         load_task({"kind": "multi-label", "classes": ["a", "b"], "separator": ","})
 
 
+def test_several_grades_of_one_image_are_refused() -> None:
+    from sightx_cli.recipe.catalog import find_recipe
+
+    recipe = find_recipe("medical-small")[0].model_copy(update={"ordered": True})
+    with pytest.raises(UsageError, match="in no order") as caught:
+        choose_task(("1", "2"), False, recipe, ";")
+    assert "--no-multi-label" in caught.value.hint
+
+
 @pytest.mark.parametrize("own", ["accuracy", "roc_auc", "quadratic_kappa", "balanced_accuracy"])
 def test_the_mean_average_precision_takes_the_place_of_what_has_no_meaning_here(own: str) -> None:
     assert TASK.choose_metric(own, by_user=False) == "mean_average_precision"
