@@ -114,7 +114,9 @@ def test_an_image_in_two_rows_is_read_once(
 
     read: list[str] = []
     whole = predictor.read_view
-    monkeypatch.setattr(predictor, "read_view", lambda path, *how: read.append(path) or whole(path, *how))
+    monkeypatch.setattr(
+        predictor, "read_view", lambda path, *how, **more: read.append(path) or whole(path, *how, **more)
+    )
     name = sorted(path.name for path in images.glob("*.png"))[0]
     pd.DataFrame({"image": [name, f"./{name}", f" {name} "]}).to_csv(images / "list.csv", index=False)
     assert predict(images / "list.csv", model=digits_run.run).images == 3
