@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sightx_cli.dicom.failures import DicomError
-from sightx_cli.dicom.words import NO_PICTURES, name_object
+from sightx_cli.dicom.vocabulary import NO_PICTURES, name_object
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

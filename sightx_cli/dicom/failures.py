@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sightx_cli.dicom.words import INSTALL_HINT
+from sightx_cli.dicom.vocabulary import INSTALL_HINT
 from sightx_cli.errors import DataError
 
 TRUNCATED = "is truncated: the file ends before the image does"
