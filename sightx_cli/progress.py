@@ -44,8 +44,10 @@ class Listener(Protocol):
     def notice(self, notice: Notice) -> None:
         """Tell what was left out, cut, assumed or found: as a warning or a plain line, and in the result."""
 
-    def show_plan(self, title: str, rows: Sequence[tuple[str, str, str]], sentence: str) -> None:
-        """Show the plan before work starts: rows of (what, value, origin), and why in a sentence or more."""
+    def show_plan(
+        self, title: str, rows: Sequence[tuple[str, str, str]], sentence: str, words: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """Show the plan before work starts: in `words`, and its rows of (what, value, origin) and reasons if asked."""
 
     def start(self, task: str, total: int | None, unit: str) -> None:
         """Begin a task of `total` units (None: unknown), for example ("stage 1: head", 320, "batches")."""
@@ -72,7 +74,9 @@ class Silent:
     def notice(self, notice: Notice) -> None:
         """Say nothing."""
 
-    def show_plan(self, title: str, rows: Sequence[tuple[str, str, str]], sentence: str) -> None:
+    def show_plan(
+        self, title: str, rows: Sequence[tuple[str, str, str]], sentence: str, words: Sequence[tuple[str, str]] = ()
+    ) -> None:
         """Show nothing."""
 
     def start(self, task: str, total: int | None, unit: str) -> None:
@@ -99,6 +103,8 @@ class Recorder(Silent):
     """The titles of the tasks that began."""
     plans: list[tuple[str, Sequence[tuple[str, str, str]], str]] = field(default_factory=list)
     """Title, rows and explanation of each plan shown."""
+    plan_words: list[dict[str, str]] = field(default_factory=list)
+    """What each of them says in words."""
 
     def note(self, text: str) -> None:
         """Record the line."""
@@ -113,9 +119,12 @@ class Recorder(Silent):
         self.notices.append(notice)
         (self.warnings if notice.warns else self.notes).append(notice.text)
 
-    def show_plan(self, title: str, rows: Sequence[tuple[str, str, str]], sentence: str) -> None:
+    def show_plan(
+        self, title: str, rows: Sequence[tuple[str, str, str]], sentence: str, words: Sequence[tuple[str, str]] = ()
+    ) -> None:
         """Record the plan."""
         self.plans.append((title, rows, sentence))
+        self.plan_words.append(dict(words))
 
     def start(self, task: str, total: int | None, unit: str) -> None:  # noqa: ARG002 - as every listener
         """Record the task."""

@@ -32,6 +32,7 @@ ROOMS = (
     "journal",
     "runs",
     "data",
+    "dicom",
     "tables",
     "task",
     "results",

@@ -10,10 +10,12 @@ from sightx_cli.journal.journal import Journal
 from sightx_cli.machine import naming_shortage
 from sightx_cli.progress import Listener, Relay
 from sightx_cli.recipe.plan import list_rows
+from sightx_cli.recipe.words import describe_plan
 from sightx_cli.results.fit import FitResult
 from sightx_cli.steps.conclusion import Trained, check_room, conclude
 from sightx_cli.steps.decisions import recall_preparation, write_decisions
 from sightx_cli.steps.duration import estimate_duration
+from sightx_cli.steps.label_tolerance import settle_tolerance
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import Preparation, prepare
 from sightx_cli.steps.random_state import keeping_random_state
@@ -46,6 +48,7 @@ def fit(options: Options, listener: Listener) -> FitResult:
                 from sightx_cli.steps.recipe_probe import probe_recipe
 
                 preparation = probe_recipe(preparation, heard)
+            preparation = settle_tolerance(preparation, heard)
             write_decisions(preparation, journal, heard)
             if options.recipe == "auto" and options.out is None:
                 journal.rename(runs.choose_run_folder(preparation.recipe.name, None, False).name)
@@ -61,7 +64,8 @@ def fit(options: Options, listener: Listener) -> FitResult:
 
 def train_all(preparation: Preparation, listener: Relay, journal: Journal, began: float) -> Trained:
     """Show the plan, compute what is frozen, and train; `began` is when the fit did, on the clock of `perf_counter`."""
-    listener.show_plan(preparation.recipe.name, list_rows(preparation.plan), preparation.plan.sentence)
+    plan = preparation.plan
+    listener.show_plan(preparation.recipe.name, list_rows(plan), plan.sentence, describe_plan(plan))
     from sightx_cli.steps.session import build_session
 
     seconds = dict(preparation.seconds)

@@ -23,9 +23,9 @@ from sightx_cli.bundle.table import (
     writing_table,
 )
 from sightx_cli.data.layout import Layout
+from sightx_cli.data.pixel_notices import PixelTally
 from sightx_cli.data.queries import Query, QueryRow, build_query
 from sightx_cli.errors import UsageError
-from sightx_cli.journal.run_state import dig, read_facts
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.results.predict import PredictResult
 from sightx_cli.steps.random_state import keeping_random_state
@@ -81,10 +81,14 @@ def predict(
     begun = Begun(identify(query, predictor.facts), len(query.rows))
     with writing_table(output, columns, begun, resume) as table:
         clock = time.perf_counter()
-        for row in predict_rows(query.rows, predictor, table):
+        tally = PixelTally(predictor.facts.reading)
+        for row in predict_rows(query.rows, predictor, table, tally):
             unreadable += _count(row, task, counts)
             listener.advance(TASK)
     listener.finish(TASK)
+    noticed = tuple(tally.list_notices(can_change=False))
+    for notice in noticed:
+        listener.notice(notice)
     working = time.perf_counter() - clock
     return PredictResult(
         images=len(query.rows),
@@ -96,12 +100,17 @@ def predict(
         seconds={"predict": round(working, 3), "total": round(time.perf_counter() - began, 3)},
         images_per_second=round((len(query.rows) - table.resumed) / max(working, 1e-9), 1),
         counts=counts,
-        notices=query.notices,
+        notices=(*query.notices, *noticed),
     )
 
 
-def predict_rows(rows: Sequence[QueryRow], predictor: Predictor, table: PredictionTable) -> Iterator[Mapping[str, Any]]:
-    """Yield every row of the table, those that were there already first; an image in several rows is predicted once."""
+def predict_rows(
+    rows: Sequence[QueryRow], predictor: Predictor, table: PredictionTable, tally: PixelTally
+) -> Iterator[Mapping[str, Any]]:
+    """Yield every row of the table, those that were there already first; an image in several rows is predicted once.
+
+    `tally` counts what is found in the files that are read.
+    """
     columns, task = table.columns, predictor.facts.task
     often = {path for path, count in Counter(row.path for row in rows).items() if count > 1}
     answers: dict[str, dict[str, Any]] = {"": build_answer(None, NO_IMAGE, task)}
@@ -119,6 +128,8 @@ def predict_rows(rows: Sequence[QueryRow], predictor: Predictor, table: Predicti
         answer = answers.get(asked.path)
         if answer is None:
             prediction = next(predictions)
+            if prediction.found is not None:
+                tally.add(prediction.image, prediction.found)
             answer = build_answer(prediction.probabilities, prediction.error, task)
             if asked.path in often:
                 answers[asked.path] = answer
@@ -137,8 +148,16 @@ def identify(query: Query, facts: BundleFacts) -> str:
 
 def read_figure(run: Path, task: Task, listener: Listener) -> tuple[str, float] | None:
     """Read the figure of a run's valid part that people ask for first; None where it has none, as a copied bundle."""
-    value = dig(read_facts(run / runs.METRICS, listener), "valid", "metrics", task.headline.name)
-    return (task.headline.name, value) if isinstance(value, int | float) else None
+    path = run / runs.METRICS
+    try:
+        return task.headline.name, float(
+            json.loads(path.read_text(encoding="utf-8"))["valid"]["metrics"][task.headline.name]
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        listener.warn(f"{path} cannot be read ({error}): the figures of this model are not shown")
+        return None
 
 
 def _count(row: Mapping[str, Any], task: Task, counts: dict[str, int]) -> int:

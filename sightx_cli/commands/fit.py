@@ -30,8 +30,8 @@ sightx fit demo:solar --recipe medical-medium --set image.size_px=128"""
 def fit(options: Options, talk: PlanTalk) -> None:
     """Train a classifier on your images, and measure it.
 
-    Shows the plan first, with the origin of each value; writes a run folder
-    that `sightx predict` reads. Ctrl-C ends training early and keeps the
+    Shows the plan first, in words; writes a run folder that `sightx predict`
+    reads. Ctrl-C ends training early and keeps the
     best epoch so far; --resume goes on from there, and after anything else
     that stopped it.
     """

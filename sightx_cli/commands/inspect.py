@@ -32,7 +32,7 @@ class InspectOptions:
         str | None,
         typer.Option(
             metavar="COLUMN|REGEX",
-            help="What identifies a patient or part: a column, or a regular expression over the file name.",
+            help="What identifies a patient or part: a column, a DICOM tag, or a regular expression over file names.",
             rich_help_panel=IMAGES,
         ),
     ] = None
@@ -41,6 +41,15 @@ class InspectOptions:
     images: Annotated[Path | None, share_option("images")] = None
     label_by: Annotated[str | None, share_option("label_by")] = None
     multi_label: Annotated[bool | None, share_option("multi_label")] = None
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="How pixels are taken from the files, as in fit: image.page, image.bands, image.range.",
+            rich_help_panel=IMAGES,
+        ),
+    ] = None
     only: Annotated[
         Literal["shift"] | None,
         typer.Option(help="Measure only this; no file is written.", rich_help_panel=IMAGES),
@@ -79,7 +88,7 @@ def inspect(options: InspectOptions, talk: Talk) -> None:
     with talk.listen() as listener:
         result = api.inspect(**vars(options), listener=listener)
     exclude = result.fix if result.left_out else None
-    same = {name: getattr(options, name) for name in SAME_IN_FIT}
+    same = {name: getattr(options, name) for name in SAME_IN_FIT} | {"settings": tuple(options.settings or ())}
     then = Options(options.source, exclude=exclude, **same).write_command()
     why = "trains on these images" + " without those on the list" * bool(exclude)
     talk.answer(result, show_inspection, "" if result.refused else then, why)

@@ -51,7 +51,12 @@ class PlanTalk(Talk):
     """How a command answers and talks that shows a plan first."""
 
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show every reason for the plan.", rich_help_panel=TALK)
+        bool,
+        typer.Option(
+            "--explain",
+            help="Show every value of the plan, where it comes from, and all reasons.",
+            rich_help_panel=TALK,
+        ),
     ] = False
 
     def listen(self) -> ConsoleListener:

@@ -48,7 +48,7 @@ class ConsoleListener:
 
     Args:
         quiet: show only warnings.
-        explain: show every reason of the plan, where otherwise the first are shown.
+        explain: show every value and reason of the plan, where otherwise it is told in words.
     """
 
     def __init__(self, quiet: bool = False, explain: bool = False) -> None:
@@ -86,14 +86,16 @@ class ConsoleListener:
         """Print what was left out, cut, assumed or found, as a warning where it is one."""
         (self.warn if notice.warns else self.note)(notice.text)
 
-    def show_plan(self, title: str, rows: Sequence[tuple[str, str, str]], sentence: str) -> None:
-        """Show what will be done as a table of (what, value, origin), and why."""
+    def show_plan(
+        self, title: str, rows: Sequence[tuple[str, str, str]], sentence: str, words: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """Show what will be done, in words; with `explain` also every reason, and each value with its origin."""
         if self.quiet:
             return
         from sightx_cli.console.plan import build_plan_view
 
         with self._lock:
-            self._console.print(build_plan_view(title, rows, sentence, self.explain))
+            self._console.print(build_plan_view(title, words, rows if self.explain else (), sentence))
 
     def start(self, task: str, total: int | None, unit: str) -> None:
         """Begin a task; its bar appears once it has taken two seconds."""

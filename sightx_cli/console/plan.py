@@ -15,12 +15,25 @@ from sightx_cli.console.output import to_line
 ORIGIN_STYLES = {"option": "bold cyan", "data": "green", "probe": "bold green"}
 """What the user or the images decided is highlighted; recipe and default are dim."""
 
-SENTENCES = 2
-"""Sentences of the reason that are shown, the numbers of images and why this recipe; the rest is shown on request."""
+MORE = "every value, where it comes from, and all reasons: --explain"
 
 
-def build_plan_view(title: str, rows: Sequence[tuple[str, str, str]], reasons: str, explain: bool) -> RenderableType:
-    """Build the plan's view: the first reasons, or all with `explain`, then values and their origins."""
+def build_plan_view(
+    title: str, words: Sequence[tuple[str, str]], rows: Sequence[tuple[str, str, str]], reasons: str
+) -> RenderableType:
+    """Build the plan's view: what will be done, in words; with `rows` every reason, and each value with its origin."""
+    told = Table.grid(padding=(0, 2, 0, 0))
+    told.add_column(no_wrap=True, style="dim")
+    told.add_column(overflow="fold")
+    for what, text in words:
+        told.add_row(Text(f"  {to_line(what)}"), Text(to_line(text)))
+    heading = Text("\n").append(to_line(title), "bold")
+    if not rows:
+        return Group(heading, told, Text(f"  {MORE}", "dim"))
+    return Group(heading, told, Text(to_line(reasons)), Padding(_build_values(rows), (0, 0, 0, 2), expand=False))
+
+
+def _build_values(rows: Sequence[tuple[str, str, str]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     table.add_column("what", no_wrap=True)
     table.add_column("value", overflow="fold")
@@ -28,12 +41,7 @@ def build_plan_view(title: str, rows: Sequence[tuple[str, str, str]], reasons: s
     for what, value, origin in fold_rows(rows):
         style = ORIGIN_STYLES.get(origin, "dim")
         table.add_row(Text(to_line(what)), Text(to_line(value)), Text(to_line(origin), style))
-    heading = Text(to_line(title), "bold")
-    sentences = reasons.removesuffix(".").split(". ")
-    why = ". ".join(sentences if explain else sentences[:SENTENCES]) + "."
-    if len(sentences) > SENTENCES and not explain:
-        why += " (more: --explain)"
-    return Group(heading, Text(to_line(why)), Padding(table, (0, 0, 0, 2), expand=False))
+    return table
 
 
 def fold_rows(rows: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:

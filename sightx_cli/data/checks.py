@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from sightx_cli.data.contents import FileFacts, measure_files
 from sightx_cli.data.pixels import PlainViews
-from sightx_cli.data.readers import Header, check_image
+from sightx_cli.data.readers import AS_IS, Found, Header, Reading, check_image
+from sightx_cli.data.tags.tag_groups import add_tag_columns
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener
 from sightx_cli.task.label_text import count_names
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 MIN_IMAGES_PER_CLASS = 2
 """One image to train on and one to validate on: the least that can be split."""
+REASONS_SHOWN = 3
+"""The most reasons for which files cannot be read that one message lists."""
 
 
 @dataclass(frozen=True)
@@ -27,35 +32,48 @@ class Unreadable:
 
     image: str
     error: str
+    hint: str = ""
+    """What to do about it."""
 
 
 @dataclass(frozen=True)
 class CheckedFiles:
-    """The rows whose files can be read (with a new column digest, and a new index), their headers, and the others."""
+    """The rows whose files can be read, their headers, and the others.
+
+    The rows have a new index, and new columns: digest, and what the files say of themselves (`tag_groups`).
+    """
 
     frame: pd.DataFrame
     headers: tuple[Header, ...]
     unreadable: list[Unreadable]
+    found: tuple[Found, ...] = ()
+    """What each of the rows' files held."""
 
 
 def check_files(
-    frame: pd.DataFrame, listener: Listener, threads: int | None = None, pixels: PlainViews | None = None
+    frame: pd.DataFrame,
+    listener: Listener,
+    threads: int | None = None,
+    pixels: PlainViews | None = None,
+    reading: Reading = AS_IS,
 ) -> CheckedFiles:
     """Read every file of `frame` (columns image, path) once, to its end; one bad file never stops the rest.
 
-    `pixels` takes the plain views that will be asked for next, so that they are not decoded twice.
+    `pixels` takes the plain views that will be asked for next, so that they are not decoded twice; they are of the same
+    reading.
 
     Raises: `DataError` if no file at all can be read.
     """
 
-    def use(path: str, digest: str, data: bytes | None) -> None:
-        if pixels is None or not pixels.decode(path, digest, data):
-            check_image(path, data)
+    def use(path: str, digest: str, data: bytes | None) -> Found:
+        found = pixels.decode(path, digest, data) if pixels is not None else None
+        return check_image(path, data, reading) if found is None else found
 
     task = "checking the files"
     listener.start(task, len(frame), "images")
     try:
-        facts = measure_files([str(path) for path in frame["path"]], use, partial(listener.advance, task), threads)
+        paths = [str(path) for path in frame["path"]]
+        facts = measure_files(paths, use, partial(listener.advance, task), threads, reading)
     finally:
         listener.finish(task)
     return sort_files(frame, facts)
@@ -65,15 +83,40 @@ def sort_files(frame: pd.DataFrame, facts: Sequence[FileFacts]) -> CheckedFiles:
     """Separate the rows whose files can be read from the others; raises `DataError` if none can."""
     bad = [place for place, one in enumerate(facts) if one.error]
     images = [str(image) for image in frame["image"]]
-    unreadable = [Unreadable(images[place], facts[place].error) for place in bad]
+    unreadable = [Unreadable(images[place], facts[place].error, facts[place].hint) for place in bad]
     if unreadable and len(unreadable) == len(facts):
-        first = unreadable[0]
-        raise DataError(
-            f"none of the {len(facts)} images can be read; the first: {first.image} {first.error}",
-            "check that these are image files and that you may read them",
-        )
+        raise refuse_all(unreadable)
     good = frame.assign(digest=[one.digest for one in facts]).drop(index=frame.index[bad]).reset_index(drop=True)
-    return CheckedFiles(good, tuple(one.header for one in facts if one.header is not None), unreadable)
+    usable = [one for one in facts if not one.error]
+    headers = tuple(one.header for one in usable if one.header is not None)
+    found = tuple(one.found for one in usable)
+    return CheckedFiles(add_tag_columns(good, found), headers, unreadable, found)
+
+
+def refuse_all(unreadable: Sequence[Unreadable]) -> DataError:
+    """Return the error for a set of which no file can be read: the commonest reasons, and what to do."""
+    reasons, hint = describe_reasons(unreadable)
+    said = f"none of the {len(unreadable):,} images can be read: {reasons}"
+    return DataError(said, hint or "check that these are image files and that you may read them")
+
+
+def describe_reasons(unreadable: Sequence[Unreadable]) -> tuple[str, str]:
+    """Say why files cannot be read, the commonest reason first with an example, and what to do about that one.
+
+    Reasons that differ in numbers or quoted text only are one.
+    """
+    groups: dict[str, list[Unreadable]] = defaultdict(list)
+    for one in unreadable:
+        groups[re.sub(r"\d[\d,]*|'.*'", "…", one.error)].append(one)
+    commonest = sorted(groups.values(), key=len, reverse=True)
+    said = []
+    for group in commonest[:REASONS_SHOWN]:
+        more = f" (and {len(group) - 1:,} more like it)" if len(group) > 1 else ""
+        said.append(f"{group[0].image} {group[0].error}{more}")
+    rest = sum(map(len, commonest[REASONS_SHOWN:]))
+    if rest:
+        said.append(f"{rest:,} for other reasons")
+    return "; ".join(said), commonest[0][0].hint
 
 
 def check_classes(frame: pd.DataFrame, separator: str = "") -> None:

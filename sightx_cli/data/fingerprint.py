@@ -51,7 +51,7 @@ class Fingerprint:
     images: int
     parts: dict[str, int]
     classes: dict[str, int]
-    has_order: bool
+    is_numbered: bool
     imbalance_ratio: float
     labels_per_image: dict[str, int]
     groups: int
@@ -73,7 +73,7 @@ class Fingerprint:
         rows = [
             ("images", f"{self.images:,}"),
             ("parts", ", ".join(f"{part} {count:,}" for part, count in self.parts.items())),
-            ("classes", f"{len(self.classes):,}" + ", in order" * self.has_order),
+            ("classes", f"{len(self.classes):,}" + ", numbered" * self.is_numbered),
             ("imbalance" + " in train" * ("train" in self.parts), self._describe_imbalance()),
             ("size", _describe_size(self.width_px, self.height_px)),
             ("shape", f"width ÷ height {_describe_range(self.aspect)}"),
@@ -119,7 +119,7 @@ def build_fingerprint(
         images=len(frame),
         parts=_count(part or "undivided" for part in frame["split"]),
         classes=counts,
-        has_order=manifest.has_order,
+        is_numbered=manifest.is_numbered,
         imbalance_ratio=round(_measure_imbalance(trained, separator), 3),
         labels_per_image=_count_labels(frame["label"].tolist(), separator) if separator else {},
         groups=len(groups),

@@ -8,25 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.columns import (
-    FoundColumn,
-    choose_group_column,
-    choose_image_column,
-    choose_part_column,
-    describe_columns,
-    suggest_groups,
-    suggest_parts,
-)
 from sightx_cli.data.layout import FOUND_OUT, Layout
+from sightx_cli.data.layouts.part_names import name_parts
 from sightx_cli.data.name_labels import drop_unmatched
-from sightx_cli.data.part_names import name_parts
 from sightx_cli.data.readers import list_suffixes
 from sightx_cli.data.table_labels import read_labels
 from sightx_cli.data.tables import Table, read_table, rename_given, tidy_values
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Notice
+from sightx_cli.tables.columns import (
+    FoundColumn,
+    choose_group_column,
+    choose_image_column,
+    choose_part_column,
+    describe_columns,
+    list_holding,
+    suggest_groups,
+    suggest_parts,
+)
 from sightx_cli.tables.image_finder import ImageFinder
-from sightx_cli.tables.located_images import build_absence, describe_missing, locate_images
+from sightx_cli.tables.located_images import build_absence, describe_missing, locate_images, tell_apart
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,22 +62,24 @@ def load_labelled_table(path: Path, layout: Layout = FOUND_OUT) -> LabelledTable
     rows = table.frame
     finder = ImageFinder(path.parent, layout.find_images_folder(), list_suffixes())
     image = choose_image_column(rows, path, layout.image_column, finder)
-    part, group = choose_part_column(rows, path), choose_group_column(rows)
+    part, group = choose_part_column(rows, path, name_parts), choose_group_column(rows)
     names = rows[image.name].str.strip().tolist()  # else verbatim: it names a file
     _check_filled(names, "image", table, path)
-    located = locate_images(names, finder, path)
+    located = locate_images(names, finder, path, lambda place: rows.iloc[place])
     taken = {one.name for one in (image, part, group) if one is not None}
     found = read_labels(rows, path, layout, taken, located.paths)
     if layout.label_by is None and not found.separator:
         _check_filled(found.cells, "label", table, path)
     used = {"image": image, "label": found.column, "split": part, "group": group}
-    frame, same = _build_frame(rows, used, names, located.paths, found.cells)
+    images = tell_apart(names, located.paths, path.parent)
+    frame, same = _build_frame(rows, used, images, located.paths, found.cells)
     frame, placed = _read_parts(frame, part, path)
     frame, matched = drop_unmatched(frame, layout.label_by) if layout.label_by is not None else (frame, [])
     if len(located.missing) == len(rows):
-        raise build_absence(names, located, finder, path)
+        others = list_holding(rows, [name for name in rows.columns if name != image.name], finder)
+        raise build_absence(names, located, finder, path, others)
     said = {"image names": image, "labels": found.column, "parts": part}
-    notices = [*table.notices, describe_columns(path, said), *found.notices, suggest_parts(rows, path)]
+    notices = [*table.notices, describe_columns(path, said), *found.notices, suggest_parts(rows, path, name_parts)]
     notices += [*located.notices, *matched, *same, *placed]
     if located.missing:
         text = f"{describe_missing(names, located, finder, path)}; they are left out"

@@ -1,4 +1,4 @@
-"""What the user says of a table or folder: where the names, the files and the labels of the images stand."""
+"""What the user says of a source: where the names, the files and the labels of the images stand."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sightx_cli.data.tables import exists
 from sightx_cli.errors import DataError, UsageError, quote
+
+LAYOUT_HINT = "give a folder with one subfolder of images for each class, or a CSV table with the columns image,label"
 
 
 @dataclass(frozen=True)
@@ -66,3 +68,14 @@ class Layout:
 
 FOUND_OUT = Layout()
 """Nothing is said: everything is found out."""
+
+
+def check_source(path: Path) -> None:
+    """Raise `DataError` for a path that does not exist or cannot be read, with what to look at."""
+    try:
+        path.stat()
+    except OSError as error:
+        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        parent = path.absolute().parent
+        hint = f"see what is there: ls {quote(parent)}" if parent.is_dir() else LAYOUT_HINT
+        raise DataError(f"{path} {reason}", hint) from error

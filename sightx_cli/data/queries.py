@@ -7,17 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from sightx_cli.data.columns import choose_image_column, describe_columns
 from sightx_cli.data.folders import Listing, list_images, mark_visited
-from sightx_cli.data.layout import FOUND_OUT, Layout
+from sightx_cli.data.layout import FOUND_OUT, Layout, check_source
 from sightx_cli.data.readers import list_suffixes
-from sightx_cli.data.sources import check_source
 from sightx_cli.data.tables import is_table_name, read_table, rename_given
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Notice
 from sightx_cli.tables.column_names import simplify
-from sightx_cli.tables.image_finder import ImageFinder
-from sightx_cli.tables.located_images import describe_missing, locate_images
 
 IMAGE = "image"
 
@@ -93,11 +89,15 @@ def _list_files(given: Path) -> tuple[list[tuple[str, str]], tuple[Notice, ...]]
 
 def _read_table(path: Path, layout: Layout) -> Query:
     """Read a table's rows. Its column with the images is called image if its name is that, in any case."""
+    from sightx_cli.tables.columns import choose_image_column, describe_columns
+    from sightx_cli.tables.image_finder import ImageFinder
+    from sightx_cli.tables.located_images import describe_missing, locate_images
+
     table = read_table(path)
     finder = ImageFinder(path.parent, layout.find_images_folder(), list_suffixes())
     column = choose_image_column(table.frame, path, layout.image_column, finder)
     names = table.frame[column.name].tolist()
-    located = locate_images(names, finder, path)
+    located = locate_images(names, finder, path, lambda place: table.frame.iloc[place])
     is_documented = simplify(column.name) == IMAGE
     others = [name for name in table.frame.columns if not (is_documented and name == column.name)]
     kept = rename_given(others, [IMAGE])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sightx_cli.data.class_folders import LAYOUT_HINT, load_class_folders
+from sightx_cli.data.class_folders import load_class_folders
 from sightx_cli.data.demo import DEMO_PREFIX, load_demo
 from sightx_cli.data.folders import is_valid_text
 from sightx_cli.data.label_sets import settle_label_sets
 from sightx_cli.data.labelled_table import load_labelled_table
-from sightx_cli.data.layout import FOUND_OUT, Layout
+from sightx_cli.data.layout import FOUND_OUT, LAYOUT_HINT, Layout, check_source
 from sightx_cli.data.manifest import Manifest, build_manifest
 from sightx_cli.data.name_labels import load_named_images
 from sightx_cli.data.tables import TABLE_SUFFIXES, is_table_name
@@ -42,14 +42,3 @@ def load_manifest(source: str | Path, layout: Layout = FOUND_OUT) -> Manifest:
         read = load_labelled_table(path.absolute(), layout)
         return build_manifest(read.frame, path.absolute().parent, "table", read.notices, read.separator)
     raise DataError(f"{path} is neither a folder nor a table ({', '.join(TABLE_SUFFIXES)})", LAYOUT_HINT)
-
-
-def check_source(path: Path) -> None:
-    """Raise `DataError` for a path that does not exist or cannot be read, with what to look at."""
-    try:
-        path.stat()
-    except OSError as error:
-        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        parent = path.absolute().parent
-        hint = f"see what is there: ls {quote(parent)}" if parent.is_dir() else LAYOUT_HINT
-        raise DataError(f"{path} {reason}", hint) from error

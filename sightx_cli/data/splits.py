@@ -16,7 +16,7 @@ import numpy as np
 from sightx_cli.data.cells import shield_cell
 from sightx_cli.data.name_groups import find_names, name_files
 from sightx_cli.errors import DataError, RunError
-from sightx_cli.task.stratification import Strata, divide_evenly
+from sightx_cli.task.stratification import Strata, divide_evenly, number_together
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,7 +143,7 @@ def _choose_by_group(
     from sklearn.model_selection import StratifiedGroupKFold
 
     alone = np.array([group or f"\0{place}" for place, group in enumerate(groups)], dtype=object)
-    _, codes = np.unique(alone.astype(str), return_inverse=True)
+    codes = number_together(groups.tolist())
     distinct = int(codes.max()) + 1
     check_apart(groups.tolist())
     folds = StratifiedGroupKFold(min(max(2, round(1 / fraction)), distinct), shuffle=True, random_state=seed)

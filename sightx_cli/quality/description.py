@@ -156,12 +156,13 @@ class Describer:
         on_both = likely.across_parts
         both = f" {_count(on_both, 'of these groups is', 'of these groups are')} in more than one part." * bool(on_both)
         again = f"{self._fit} {option}" + " --resplit" * bool(on_both)
+        named = f"file names suggest {likely.groups:,} groups"
+        told = "The files themselves say" if likely.tagged else f"Names such as {likely.example} suggest"
         return Finding(
             "likely-groups",
-            f"file names suggest {likely.groups:,} groups"
+            (f"{likely.groups:,} {likely.tagged} by {likely.expression}" if likely.tagged else named)
             + (f", {on_both:,} of them in more than one part" if on_both else ""),
-            f"Names such as {likely.example} suggest which images belong together: {likely.images:,} images "
-            f"share a group with another.{both}",
+            f"{told} which images belong together: {likely.images:,} images share a group with another.{both}",
             f"If these are patients or parts, keep them together: {again}",
             harmful=bool(on_both),
         )

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.fingerprint import Fingerprint
 from sightx_cli.data.manifest import Manifest
-from sightx_cli.data.name_groups import find_names, guess_groups, name_files
+from sightx_cli.data.readers import Reading
+from sightx_cli.data.tags.tag_groups import find_suggestion, list_members
 from sightx_cli.errors import DataError, SightXError
 from sightx_cli.features.examination import Examination
 from sightx_cli.progress import Listener
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def advise_recipe(manifest: Manifest, listener: Listener) -> InspectResult:
+def advise_recipe(manifest: Manifest, reading: Reading, listener: Listener) -> InspectResult:
     """Measure nothing but the shift, and name the recipe. Raises DataError without images."""
     frame = manifest.frame
     if not len(frame):
@@ -44,7 +45,7 @@ def advise_recipe(manifest: Manifest, listener: Listener) -> InspectResult:
         parts=dict(Counter(part or "undivided" for part in frame["split"])),
         classes=manifest.classes,
         class_counts={label: counts[label] for label in manifest.classes},
-        advice=advise(frame, listener),
+        advice=advise(frame, reading, listener),
     )
 
 
@@ -118,12 +119,11 @@ def find_split_groups(groups: Sequence[str], splits: Sequence[str]) -> dict[str,
 
 
 def guess_likely_groups(frame: pd.DataFrame) -> Guess | None:
-    """Say what the file names suggest as groups, and how many of these stand in more than one part."""
-    guess = guess_groups(frame["image"].tolist(), frame["label"].tolist())
+    """Say what tags or file names suggest as groups, and how many of these stand in more than one part."""
+    guess = find_suggestion(frame)
     if guess is None:
         return None
-    groups = find_names(guess.expression, name_files(frame["image"]))
-    across = find_split_groups(groups, frame["split"].tolist())
+    across = find_split_groups(list_members(frame, guess), frame["split"].tolist())
     return replace(guess, across_parts=len(across))
 
 

@@ -43,7 +43,7 @@ TABLE: tuple[Cell, ...] = (
     Cell(
         0, 1_000, "similar", "natural-small",
         "head only",
-        "too few to train the backbone without overfitting, and its ImageNet features already fit",
+        "too few to train the network itself without overfitting, and what it knows of photographs fits already",
     ),
     Cell(
         1_000, 50_000, "similar", "natural-medium",
@@ -63,7 +63,7 @@ TABLE: tuple[Cell, ...] = (
     Cell(
         0, 1_000, "different", "medical-small",
         "head, then the last 1-2 stages at a tenth of the head's rate, with more augmentation, at 384 px",
-        "too few to train much, yet too unlike ImageNet to use the last stages unchanged",
+        "too few to train much, yet too unlike photographs to use the last stages unchanged",
     ),
     Cell(
         1_000, 50_000, "different", "medical-medium",
@@ -78,7 +78,7 @@ TABLE: tuple[Cell, ...] = (
     Cell(
         500_000, None, "different", "medical-huge",
         "all of the network from scratch, or from domain weights when given",
-        "enough to learn every layer from these images, so ImageNet's head start no longer pays off",
+        "enough to learn every layer from them, so that a head start from photographs no longer pays off",
     ),
 )  # fmt: skip
 
@@ -104,9 +104,10 @@ def choose_recipe(images: int, shift: str) -> Choice:
             "X-rays, microscopy or surfaces",
         )
     cell = find_cell(images, shift)
-    likeness = "similar to ImageNet" if shift == "similar" else "different from ImageNet"
-    count = "1 image" if images == 1 else f"{images:,} images"
-    return Choice(cell.recipe, cell.strategy, f"{count} ({describe_band(cell.low, cell.high)}), {likeness}: {cell.why}")
+    likeness = "like everyday photographs" if shift == "similar" else "unlike everyday photographs"
+    count, be = ("1 image", "is") if images == 1 else (f"{images:,} images", "are")
+    found = f"{count} ({describe_band(cell.low, cell.high)}) {likeness}"
+    return Choice(cell.recipe, cell.strategy, f"{found} {be} {cell.why}")
 
 
 def count_images(splits: Sequence[str]) -> int:

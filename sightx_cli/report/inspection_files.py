@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sightx_cli import runs
 from sightx_cli.data.fingerprint import Fingerprint
+from sightx_cli.data.readers import AS_IS, Reading
 from sightx_cli.machine import measure_threads
 from sightx_cli.quality.description import Describer
 from sightx_cli.report.inspection_page import write_page
@@ -24,7 +25,13 @@ CLASS_EXAMPLES, CLASSES_SHOWN = 6, 30
 
 
 def write_inspection(
-    result: InspectResult, fingerprint: Fingerprint, frame: pd.DataFrame, folder: Path, name: str, separator: str = ""
+    result: InspectResult,
+    fingerprint: Fingerprint,
+    frame: pd.DataFrame,
+    folder: Path,
+    name: str,
+    separator: str = "",
+    reading: Reading = AS_IS,
 ) -> None:
     """Write the fingerprint, the page and the contact sheets; findings.json follows last, with the seconds."""
     describer = Describer("", frame, separator=separator)
@@ -35,7 +42,7 @@ def write_inspection(
         classes.append((label, count, [replace(describer.show(place), label="") for place in places]))
     shown = [picture for _, _, pictures in classes for picture in pictures]
     shown += [picture for finding in result.findings for row in take_rows(finding, LIMIT) for picture in row]
-    tiles = load_tiles(shown, measure_threads().decoding)
+    tiles = load_tiles(shown, measure_threads().decoding, reading)
     for finding in result.findings:
         if finding.rows:
             draw_sheet(finding, tiles, folder / f"{finding.kind}.jpg")

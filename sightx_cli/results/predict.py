@@ -17,18 +17,18 @@ class PredictResult:
 
     images: int
     """The rows asked for: an image that two rows name counts twice."""
-    files: int
-    """The different files among them."""
     unreadable: int
     output: Path
     run: Path
     """The run whose model predicted."""
-    figure: tuple[str, float] | None
-    """The name and the value of the figure that the run is known by, on its validation images; None if it has none."""
     seconds: Mapping[str, float]
     images_per_second: float
     counts: Mapping[str, int]
     """Images by the class named."""
+    files: int = 0
+    """The different files among the rows."""
+    figure: tuple[str, float] | None = None
+    """The name and the value of the figure that the run is known by, on its validation images; None if it has none."""
     notices: tuple[Notice, ...] = ()
 
     def to_json(self) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def write_result(trained: Trained, folder: Path, destination: Path, listener: Re
     clock = time.perf_counter()
     valid, test = prove(preparation, session, folder / runs.BUNDLE, listener)
     report = [part.report.classes for part in (valid, test) if part is not None]
-    if never := describe_missed(find_missed(report), preparation.recipe):
+    if never := describe_missed(find_missed(report), preparation.recipe, preparation.fingerprint.imbalance_ratio):
         listener.notice(never)
     now = time.perf_counter()
     seconds = {**trained.seconds, "measure": now - clock, "total": now - trained.began}

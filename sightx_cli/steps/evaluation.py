@@ -80,6 +80,7 @@ def write_bundle(preparation: Preparation, session: Session, folder: Path, liste
         head=recipe.model.head.model_dump(),
         recipe=recipe.name,
         grey=recipe.model.grey,
+        reading=preparation.reading,
         thresholds=session.task.list_thresholds(),
     )
     kept, reads_kept = session.kept, not session.best.backbone_trained and not recipe.model.head.hidden

@@ -114,8 +114,8 @@ class Options(OptionSet):
     group_by: Annotated[
         str | None,
         Option(
-            "Keep images of one patient or part on one side of the split: a column, or a regular expression over "
-            "the file name.",
+            "Keep images of one patient or part on one side of the split: a column, a DICOM tag such as PatientID, "
+            "or a regular expression over the file name.",
             "COLUMN|REGEX",
             RECIPE,
             repeated=True,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sightx_cli.metrics.figures import ClassFigures
+from sightx_cli.metrics.class_report import ClassFigures
 from sightx_cli.progress import Notice
 from sightx_cli.recipe.recipe import Recipe
 
 FEW_IMAGES = 3
 """Fewer images of a class may all be missed by chance: they are only told of where it is never even predicted."""
+UNEVEN = 1.5
+"""Below this ratio of the largest class to the smallest, weights have nothing to do."""
 NAMED = 5
 """As many classes are named; the others are counted."""
 
@@ -40,8 +42,11 @@ def find_missed(parts: Sequence[Sequence[ClassFigures]]) -> list[Missed]:
     return sorted(missed, key=lambda one: -one.images)
 
 
-def describe_missed(missed: Sequence[Missed], recipe: Recipe) -> Notice | None:
-    """Warn about classes that are never recognised: with what to type, or that they need more images; None if none."""
+def describe_missed(missed: Sequence[Missed], recipe: Recipe, imbalance: float) -> Notice | None:
+    """Warn about classes that are never recognised: with what to type, or that they need more images; None if none.
+
+    `imbalance` is how many times the training images of the smallest class the largest has.
+    """
     if not missed:
         return None
     named = [f"{one.label} ({one.images:,} image{'s' * (one.images != 1)})" for one in missed[:NAMED]]
@@ -49,8 +54,10 @@ def describe_missed(missed: Sequence[Missed], recipe: Recipe) -> Notice | None:
     never = [one for one in missed if not one.is_predicted]
     them = "it is" if len(missed) == 1 else "they are"
     predicted = f"; {them} never even predicted" if len(never) == len(missed) else ""
-    if recipe.training.class_weights == "balanced":
-        advice = "every class counts the same already: more images of it are needed, or another class holds it too"
+    if imbalance < UNEVEN:
+        advice = "more training images, or a recipe that trains more of the network, may help: sightx recipes list"
+    elif recipe.training.class_weights == "balanced":
+        advice = "every class counts the same already: more training images are needed, or another class looks alike"
     else:
         advice = "to let every class count the same, however few its images: --set training.class_weights=balanced"
     return Notice(

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sightx_cli.errors import DataError, quote
 from sightx_cli.progress import Notice
-from sightx_cli.tables.file_names import split_path
-from sightx_cli.tables.image_finder import AMBIGUOUS, COMPLETED, MISSING, OTHER_ENDING, SHORTENED, Found, ImageFinder
+from sightx_cli.tables.file_names import fold_name, split_path
+from sightx_cli.tables.image_finder import (
+    AMBIGUOUS,
+    COMPLETED,
+    MISSING,
+    OTHER_ENDING,
+    SHORTENED,
+    FoundFile,
+    ImageFinder,
+)
 
 CANDIDATES_SHOWN = 4
+PLACED = "placed"
+"""FoundFile where the row says: its part, its class."""
 WORDS = {
     COMPLETED: "{count} of {table} completed to files{where}, such as {example}",
     OTHER_ENDING: "{count} of {table} led to files{where} with another ending, such as {example}: see that these are "
     "the same pictures",
+    PLACED: "{count} of {table} have files in several folders, and were read from the one that the row names, such as "
+    "{example}",
     SHORTENED: "{count} of {table} led to files{where} by the end of paths that are not here, such as {example}",
 }
 """What is said of names that are not files as they stand."""
@@ -32,12 +44,19 @@ class LocatedImages:
     notices: list[Notice]
 
 
-def locate_images(names: Sequence[str], finder: ImageFinder, table: Path) -> LocatedImages:
+def locate_images(
+    names: Sequence[str], finder: ImageFinder, table: Path, read_row: Callable[[int], Iterable[str]] | None = None
+) -> LocatedImages:
     """Find the files of a table's names; an empty name has no path, and is not missing.
+
+    `read_row` gives the cells of a row: of several files, that in a folder which the row names is meant (1.jpg with the
+    label cat is cat/1.jpg).
 
     Raises: `DataError` where a name may mean several files, or two paths of different folders the same.
     """
     found = finder.find(names)
+    if read_row is not None:
+        found = [_place(one, read_row(place)) if one.how == AMBIGUOUS else one for place, one in enumerate(found)]
     _refuse_ambiguous(names, found, table)
     _refuse_merged(names, found, table)
     notices = []
@@ -59,6 +78,23 @@ def locate_images(names: Sequence[str], finder: ImageFinder, table: Path) -> Loc
     return LocatedImages(paths, missing, notices)
 
 
+def tell_apart(names: Sequence[str], paths: Sequence[str], folder: Path) -> list[str]:
+    """Return the names, in place of one that leads to several files the path of each relative to the table's folder."""
+    files: dict[str, set[str]] = defaultdict(set)
+    for name, path in zip(names, paths, strict=True):
+        files[name].add(path)
+    return [
+        shorten_path(path, folder) if len(files[name]) > 1 else name for name, path in zip(names, paths, strict=True)
+    ]
+
+
+def _place(found: FoundFile, cells: Iterable[str]) -> FoundFile:
+    """Settle which file a name means by the folder that its row names, if it names one."""
+    words = {fold_name(cell.strip()) for cell in cells}
+    named = [path for path in found.candidates if fold_name(split_path(split_path(path)[0])[1]) in words]
+    return FoundFile(named[0], PLACED) if len(named) == 1 else found
+
+
 def describe_missing(names: Sequence[str], located: LocatedImages, finder: ImageFinder, table: Path) -> str:
     """Say how many of a table's images do not exist, with the first, and where they were looked for."""
     lost = names[located.missing[0]].strip()
@@ -68,19 +104,28 @@ def describe_missing(names: Sequence[str], located: LocatedImages, finder: Image
     )
 
 
-def build_absence(names: Sequence[str], located: LocatedImages, finder: ImageFinder, table: Path) -> DataError:
-    """Build the error for a table of which no image exists, with the folder to name where its images may be."""
+def build_absence(
+    names: Sequence[str], located: LocatedImages, finder: ImageFinder, table: Path, others: Sequence[str] = ()
+) -> DataError:
+    """Build the error for a table of which no image exists, with the folder to name where its images may be.
+
+    `others` are columns of the table whose values are names of files.
+    """
     lost = names[located.missing[0]].strip()
     elsewhere = finder.find_elsewhere(lost)
     hint = f"write the paths relative to {quote(table.parent)}, or name the folder of the images: --images FOLDER"
     return DataError(
         f"none of the {len(names):,} images of {table} exists; the first is {lost}, looked for in {finder.bases[0]} "
         "and one folder below",
-        f"add --images {quote(name_near(elsewhere))}, where it is found" if elsewhere else hint,
+        f"add --image-column {quote(others[0])}, whose values are names of files"
+        if others
+        else f"add --images {quote(name_near(elsewhere))}, where it is found"
+        if elsewhere
+        else hint,
     )
 
 
-def _refuse_ambiguous(names: Sequence[str], found: Sequence[Found], table: Path) -> None:
+def _refuse_ambiguous(names: Sequence[str], found: Sequence[FoundFile], table: Path) -> None:
     several = [(name.strip(), one.candidates) for name, one in zip(names, found, strict=True) if one.how == AMBIGUOUS]
     if not several:
         return
@@ -96,7 +141,7 @@ def _refuse_ambiguous(names: Sequence[str], found: Sequence[Found], table: Path)
     )
 
 
-def _refuse_merged(names: Sequence[str], found: Sequence[Found], table: Path) -> None:
+def _refuse_merged(names: Sequence[str], found: Sequence[FoundFile], table: Path) -> None:
     """Refuse paths of different folders that would be one file: the folders tell them apart, and are not there."""
     origins: dict[str, dict[tuple[str, ...], str]] = defaultdict(dict)
     for name, one in zip(names, found, strict=True):

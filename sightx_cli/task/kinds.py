@@ -1,4 +1,4 @@
-"""Which task a fit has: by the names of its classes and its recipe, or as a bundle says."""
+"""Which task a fit has: by its labels and its recipe, or as a bundle says."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ TASKS: dict[str, type[Task]] = {task.kind: task for task in (SingleLabel, Grades
 """Every kind of label there is."""
 
 
-def choose_task(classes: Sequence[str], has_order: bool, recipe: Recipe, separator: str = "") -> Task:
-    """Choose the task: grades where the recipe says so, or where it says nothing and the names have an order.
+def choose_task(classes: Sequence[str], recipe: Recipe, separator: str = "") -> Task:
+    """Choose the task: grades where the recipe says so. Where it says nothing, numbered classes are codes until the
+    images show an order (see `steps.measurements`).
 
     With a `separator`, cells of the column `label` join several labels by it, and each is a question of its own. Raises
     UsageError where they are to be grades all the same.
@@ -32,7 +33,7 @@ def choose_task(classes: Sequence[str], has_order: bool, recipe: Recipe, separat
         )
     if separator:
         return MultiLabel(tuple(classes), separator)
-    if has_order if recipe.ordered is None else recipe.ordered:
+    if recipe.ordered:
         return Grades(tuple(classes), recipe.training.soft_grades)
     return SingleLabel(tuple(classes))
 

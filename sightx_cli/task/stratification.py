@@ -62,9 +62,13 @@ def number_strata(strata: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def number_together(together: Sequence[str]) -> NDArray[np.int64]:
-    """Number what stays together, (N,): each name, and each image without one."""
-    named = [name or f"\0{place}" for place, name in enumerate(together)]
-    return np.unique(np.array(named, dtype=object).astype(str), return_inverse=True)[1].astype(np.int64)
+    """Number what stays together, (N,): each name, and each image without one.
+
+    In the order in which they come, and not by name: a patient's pseudonym differs from machine to machine.
+    """
+    numbers: dict[str, int] = {}
+    named = (name or f"\0{place}" for place, name in enumerate(together))
+    return np.array([numbers.setdefault(name, len(numbers)) for name in named], dtype=np.int64)
 
 
 def _mark_sets(labels: NDArray[np.int64], fewest: int) -> NDArray[np.int64]:

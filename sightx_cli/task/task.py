@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from sightx_cli.errors import UsageError
 from sightx_cli.metrics.answers import Answers, check_answers
-from sightx_cli.metrics.figures import ClassReport, measure_answers
+from sightx_cli.metrics.class_report import ClassReport
+from sightx_cli.metrics.figures import measure_answers
 from sightx_cli.metrics.fold_intervals import FoldFigures, measure_answer_folds
 from sightx_cli.metrics.intervals import Interval, measure_answer_intervals
 from sightx_cli.metrics.metric import Metric
@@ -245,6 +246,11 @@ class Task(ABC):
     @abstractmethod
     def measure_losses(self, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> NDArray[Any]:
         """Measure the log loss of each image, (N,), in nats."""
+
+    def measure_evened_loss(self, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> float:
+        """Measure the log loss to which every class counts the same, however rare."""
+        losses = self.measure_losses(probabilities.astype(np.float64), targets)
+        return float((losses * self.weigh_images(targets)).mean())
 
     def to_json(self) -> dict[str, Any]:
         """Return its entry in `bundle.json`; `task.kinds.load_task` reads it."""

@@ -14,7 +14,7 @@ import pytest
 
 from sightx_cli import predict
 from sightx_cli.errors import DataError, RunError, UsageError
-from sightx_cli.progress import Silent
+from sightx_cli.progress import Recorder, Silent
 
 if TYPE_CHECKING:
     from sightx_cli.results.fit import FitResult
@@ -98,7 +98,7 @@ def test_a_table_comes_back_row_by_row_with_its_own_columns(digits_run: FitResul
     found = READ[suffix](f"out{suffix}")
     own = ["id", "image", "label", "prediction_given", "error_given", "p_two_given"]
     assert list(found)[:6] == own
-    assert list(found)[7:] == ["prediction", "confidence", "p_nought", "p_one", "p_two", "error"]
+    assert list(found)[6:] == ["prediction", "confidence", "p_nought", "p_one", "p_two", "error"]
     assert found[own].to_numpy().tolist() == given.iloc[:, :6].to_numpy().tolist()
     assert (result.images, result.files, result.unreadable) == (5, 3, 2)
     assert found["prediction"][0] == found["prediction"][2] != ""
@@ -113,8 +113,8 @@ def test_an_image_in_two_rows_is_read_once(
     from sightx_cli.bundle import predictor
 
     read: list[str] = []
-    whole = predictor.read_view
-    monkeypatch.setattr(predictor, "read_view", lambda path, *how: read.append(path) or whole(path, *how))
+    whole = predictor.read_plain_view
+    monkeypatch.setattr(predictor, "read_plain_view", lambda path, *how: read.append(path) or whole(path, *how))
     name = sorted(path.name for path in images.glob("*.png"))[0]
     pd.DataFrame({"image": [name, f"./{name}", f" {name} "]}).to_csv(images / "list.csv", index=False)
     assert predict(images / "list.csv", model=digits_run.run).images == 3
@@ -136,12 +136,10 @@ def test_tables_and_folders_are_predicted_in_turn(digits_run: FitResult, images:
     assert found["image"][3].startswith("new/")
     assert (result.images, result.files) == (20, 18)
     assert found["prediction"][:3].nunique() == 1
-    assert [one.kind for one in result.notices] == ["columns", "completed-names"]
+    assert [one.kind for one in result.notices][:2] == ["columns", "completed-names"]
 
 
 def test_what_is_assumed_of_a_table_is_said(digits_run: FitResult, images: Path) -> None:
-    from sightx_cli.progress import Recorder
-
     name = sorted(path.stem for path in images.glob("*.png"))[0]
     (images / "list.csv").write_text(f"id_code\n{name}\ngone\n")
     heard = Recorder()
@@ -167,6 +165,10 @@ def test_the_run_and_the_figure_it_is_known_by_are_named(digits_run: FitResult, 
     shutil.copytree(digits_run.run / "bundle", home / "copied" / "bundle")
     alone = predict(images, model=home / "copied", overwrite=True)
     assert (alone.run, alone.figure) == (home / "copied", None)
+    (home / "copied" / "metrics.json").write_text('{"valid": {')
+    heard = Recorder()
+    assert predict(images, model=home / "copied", overwrite=True, listener=heard).figure is None
+    assert "metrics.json cannot be read" in heard.warnings[0]
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.parquet", "out.jsonl"])

@@ -17,7 +17,8 @@ from sightx_cli.console.plan import fold_rows
 from sightx_cli.recipe.stage_titles import describe_stage
 
 EPOCH = {"stage": "1 of 2: head", "epoch": 1, "epochs": 3, "train_loss": 0.5, "valid_loss": 0.25, "seconds": 4.2}
-PLAN = ("plan: natural-small", [("size", "224 px", "recipe"), ("seed", "3", "option")], "243 images like ImageNet's.")
+PLAN = ("natural-small", [("size", "224 px", "recipe"), ("seed", "3", "option")], "243 images. They are few.")
+WORDS = [("trains", "the head for 5 epochs"), ("why", "243 images are few")]
 
 
 def work(followed: ConsoleListener) -> None:
@@ -44,10 +45,22 @@ def test_quiet_leaves_only_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "warning: a warning\n"
 
 
-def test_the_plan_shows_each_value_with_its_origin_and_the_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    ConsoleListener().show_plan(*PLAN)
+def test_the_plan_is_told_in_words_and_says_how_to_see_every_value(capsys: pytest.CaptureFixture[str]) -> None:
+    ConsoleListener().show_plan(*PLAN, WORDS)
     found = capsys.readouterr().err
-    assert "243 images like ImageNet's." in found
+    assert re.search(r"trains +the head for 5 epochs", found)
+    assert re.search(r"why +243 images are few", found)
+    assert "--explain" in found
+    assert "224 px" not in found
+
+
+def test_explained_the_plan_shows_each_value_with_its_origin_and_every_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ConsoleListener(explain=True).show_plan(*PLAN, WORDS)
+    found = capsys.readouterr().err
+    assert re.search(r"trains +the head for 5 epochs", found)
+    assert "243 images. They are few.\n" in found
     assert re.search(r"size +224 px +recipe", found)
     assert re.search(r"seed +3 +option", found)
 
@@ -214,19 +227,6 @@ def test_a_terminal_breaks_a_warning_between_words() -> None:
 )
 def test_a_stage_is_called_by_what_it_trains(title: str, has_epochs: bool, shown: str) -> None:
     assert describe_stage(title, has_epochs) == shown
-
-
-def test_the_plan_is_shown_with_the_first_of_its_reasons(capsys: pytest.CaptureFixture[str]) -> None:
-    ConsoleListener().show_plan("natural-small", [], "9 images. They are few, at 0.17. Measured on 9. With more, less.")
-    found = capsys.readouterr().err
-    assert "9 images. They are few, at 0.17. (more: --explain)\n" in found
-    assert "Measured" not in found
-
-
-def test_every_reason_is_shown_where_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    said = "9 images. They are few, at 0.17. Measured on 9. With more, less."
-    ConsoleListener(explain=True).show_plan("natural-small", [], said)
-    assert f"{said}\n" in capsys.readouterr().err
 
 
 def test_a_task_of_a_stage_is_called_by_what_it_trains() -> None:

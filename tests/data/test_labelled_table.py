@@ -176,6 +176,23 @@ def test_a_table_none_of_whose_images_is_found_says_where_they_are(
     assert len(load_manifest(table, Layout(images=Path("data/raw/images"))).frame) == 2
 
 
+def test_where_another_column_names_the_files_it_is_said(root: Path) -> None:
+    table = write_rows(root / "t.csv", ("image", "foto", "label"), *join("uvwxyz", NAMES, CLASSES))
+    with pytest.raises(DataError, match="none of the 6 images") as caught:
+        load_manifest(table)
+    assert "--image-column foto" in caught.value.hint
+
+
+def test_names_that_stand_in_every_class_folder_are_told_by_the_label(write_photo: Make, tmp_path: Path) -> None:
+    rows = [(f"{number}.jpg", name) for name in ("cat", "dog") for number in range(3)]
+    for seed, (image, name) in enumerate(rows):
+        write_photo(tmp_path / name / image, seed=seed)
+    manifest = load_manifest(write_rows(tmp_path / "t.csv", ("image", "label"), *rows))
+    assert [Path(path).parent.name for path in manifest.frame["path"]] == ["cat"] * 3 + ["dog"] * 3
+    assert manifest.frame["image"].tolist() == [f"{name}/{image}" for image, name in rows]
+    assert list_kinds(manifest) == ["placed-names"]
+
+
 def test_rows_without_a_file_are_counted_and_kept_to_be_listed(root: Path) -> None:
     names = [*NAMES[:3], "img/7.jpg", "img/8.jpg", "img/9.jpg"]
     manifest = load_manifest(write_rows(root / "t.csv", ("image", "label"), *join(names, CLASSES)))

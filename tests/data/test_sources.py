@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from sightx_cli.data.checks import check_files
-from sightx_cli.data.manifest import have_order
+from sightx_cli.data.manifest import are_numbered
 from sightx_cli.data.queries import build_query
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.data.splits import assign_groups
@@ -122,13 +122,13 @@ def test_empty_class_folders_loose_images_and_other_formats_are_said(photo_folde
     root = photo_folder(images=2)
     (root / "empty").mkdir()
     write_photo(root / "loose.jpg")
-    (root / "cat" / "scan.dcm").write_bytes(b"DICM")
+    (root / "cat" / "scan.nii").write_bytes(b"n+1")
     manifest = load_manifest(root)
     assert manifest.classes == ("cat", "dog")
     said = "\n".join(manifest.notes)
     assert "left out empty/, which contains no images" in said
     assert "1 image directly in photos/" in said
-    assert "1 .dcm" in said
+    assert "1 .nii" in said
 
 
 def test_links_that_loop_are_followed_once(photo_folder: Make) -> None:
@@ -200,12 +200,12 @@ def test_a_folder_with_only_a_table_points_at_the_table(tmp_path: Path) -> None:
 
 
 def test_grades_in_front_make_an_order() -> None:
-    assert have_order(["0_no_dr", "1_mild", "2_moderate"])
-    assert have_order(["0", "1", "2"])
-    assert not have_order(["ants", "bees"])
-    assert not have_order(["0_no_dr", "mild"])
-    assert not have_order(["001.Albatross", "002.Auklet"])
-    assert not have_order(["1_a", "1_b"])
+    assert are_numbered(["0_no_dr", "1_mild", "2_moderate"])
+    assert are_numbered(["0", "1", "2"])
+    assert not are_numbered(["ants", "bees"])
+    assert not are_numbered(["0_no_dr", "mild"])
+    assert not are_numbered(["001.Albatross", "002.Auklet"])
+    assert not are_numbered(["1_a", "1_b"])
 
 
 @pytest.mark.parametrize("divider", [",", ";", "\t"])

@@ -37,10 +37,10 @@ def test_the_reason_gives_the_number_the_score_the_recipe_and_what_would_change_
     choice = choose_by_shift(243, NEAR)
     assert choice.recipe == "natural-small"
     assert choice.reason == (
-        "243 images (fewer than 1,000), similar to ImageNet: too few to train the backbone without overfitting, and "
-        "its ImageNet features already fit. Measured on 128 of them, the shift is 0.17, well below the "
-        "threshold of 0.37: they are like everyday photographs. Therefore natural-small: head only. With 757 more "
-        "images it would be natural-medium; if they were scans or surfaces (--shift different), medical-small."
+        "243 images (fewer than 1,000) like everyday photographs are too few to train the network itself without "
+        "overfitting, and what it knows of photographs fits already. Measured on 128 of them, the shift is 0.17, well "
+        "below the threshold of 0.37: they are like everyday photographs. Therefore natural-small: head only. With 757 "
+        "more images it would be natural-medium; if they were scans or surfaces (--shift different), medical-small."
     )
 
 

@@ -68,7 +68,7 @@ def test_every_cell_is_the_recipe_that_says_it_is_for_those_images():
 def test_the_reason_names_the_number_of_images_and_the_shift():
     reason = choose_recipe(2_624, "different").reason
     assert "2,624 images (1,000 to 49,999)" in reason
-    assert "different from ImageNet" in reason
+    assert "unlike everyday photographs" in reason
 
 
 @pytest.mark.parametrize("images", [0, -5])

@@ -139,6 +139,18 @@ def test_the_folder_to_name_is_said_where_several_have_the_file(
     assert find(tmp_path, "a", images=tmp_path / "images") == "images/a.jpg"
 
 
+def test_of_several_files_that_in_the_folder_which_the_row_names_is_meant(tmp_path: Path) -> None:
+    make(tmp_path, "cat/1.jpg", "dog/1.jpg", "dog/2.jpg", "Test/3.jpg", "train/3.jpg")
+    rows = [("1.jpg", "cat"), ("1", " Dog "), ("2", "cat"), ("3.jpg", "test")]
+    finder = ImageFinder(tmp_path, None, list_suffixes())
+    located = locate_images([name for name, _ in rows], finder, tmp_path / "t.csv", lambda place: rows[place])
+    found = [Path(path).relative_to(tmp_path).as_posix() for path in located.paths]
+    assert found == ["cat/1.jpg", "dog/1.jpg", "dog/2.jpg", "Test/3.jpg"]
+    assert [(one.kind, one.count) for one in located.notices] == [("completed-names", 1), ("placed-names", 3)]
+    with pytest.raises(DataError, match="may be"):
+        locate_images(["1.jpg"], finder, tmp_path / "t.csv", lambda place: ("1.jpg", "bird"))
+
+
 def test_one_file_through_two_links_is_one_file(tmp_path: Path) -> None:
     make(tmp_path, "img/a.jpg")
     (tmp_path / "link").symlink_to("img", target_is_directory=True)
