@@ -119,16 +119,18 @@ def _format_interval(interval: tuple[float, float] | None) -> str:
 def show_lr_find(result: LrFindResult) -> None:
     """Show the result of the learning-rate finder: the curve, its suggestions, the plot's file."""
     console = open_console(stderr=False)
-    marks = {name: rate for name, rate in result.suggestions.items() if rate}
     encodes_braille = "utf" in (sys.stdout.encoding or "").lower()
     width = min(console.width, CURVE_COLUMNS)
     console.print(Text("\nloss over learning rate", "bold"))
-    for line in draw_curve(result.rates, result.losses, marks, width, CURVE_LINES, not encodes_braille):
+    for line in draw_curve(result.rates, result.losses, result.marks, width, CURVE_LINES, not encodes_braille):
         console.print(Text(line, "cyan"), soft_wrap=True)
     console.print()
-    for name, rate in marks.items():
+    lacks = "the loss still falls at the end" if any(result.suggestions.values()) else "the loss does not fall"
+    for name, rate in {**result.suggestions, "recipe": result.recipe_rate}.items():
         chosen = "   chosen" if rate == result.chosen else ""
-        console.print(Text(f"  {name:<8} {format_rate(rate)}").append(chosen, "bold green"))
+        shown = format_rate(rate) if rate else f"–         {lacks}"
+        console.print(Text(f"  {name:<8} {shown}").append(chosen, "bold green"))
+    console.print(Text(f"  {to_line(result.why)}"), soft_wrap=not console.is_terminal)
     console.print(Text("plot  ", "dim").append(to_line(result.plot)), soft_wrap=True)
 
 

@@ -130,11 +130,29 @@ def test_the_finder_shows_a_curve_and_its_rates(capsys: pytest.CaptureFixture[st
     rates = tuple(10 ** (-6 + number / 20) for number in range(120))
     losses = tuple(1.0 - 0.5 * (number > 60) for number in range(120))
     suggestions = {"valley": 1e-3, "steep": 2e-3, "minimum": 0.01}
-    show_lr_find(LrFindResult(rates, losses, suggestions, "head", Path("/a.png"), {"total": 1.0}))
+    why = "the valley: in the middle of the longest fall"
+    show_lr_find(LrFindResult(rates, losses, suggestions, 5e-4, 1e-3, why, "head", Path("/a.png"), {"total": 1.0}))
     found = capsys.readouterr().out
     assert any(0x2800 < ord(letter) <= 0x28FF for letter in found)
     assert re.search(r"valley +1\.0e-03 +chosen", found)
+    assert re.search(r"recipe +5\.0e-04\n", found)
+    assert re.search(r"\^ recipe", found)
+    assert why in found
     assert "/a.png" in found
+
+
+@pytest.mark.parametrize(
+    ("valley", "words"), [(1e-3, "the loss still falls at the end"), (None, "the loss does not fall")]
+)
+def test_a_rate_that_the_curve_does_not_have_is_not_made_up(
+    capsys: pytest.CaptureFixture[str], valley: float | None, words: str
+) -> None:
+    suggestions = {"valley": valley, "steep": valley, "minimum": None}
+    rates, losses = (1e-5, 1e-3, 1e-1), (1.0, 0.9, 0.8)
+    show_lr_find(LrFindResult(rates, losses, suggestions, 5e-4, 5e-4, "kept", "head", Path("/a.png"), {"total": 1.0}))
+    found = capsys.readouterr().out
+    assert re.search(rf"minimum +– +{words}", found)
+    assert re.search(r"recipe +5\.0e-04 +chosen", found)
 
 
 def test_predictions_end_with_counts_and_the_table(capsys: pytest.CaptureFixture[str]) -> None:
