@@ -32,6 +32,8 @@ METRICS = "metrics.json"
 ENVIRONMENT = "environment.json"
 TRAINING_PLOT = "training.png"
 CONFUSION_PLOT = "confusion.png"
+LABELS_PLOT = "labels.png"
+"""In place of the confusions, where an image may have several labels."""
 FINDINGS = "findings.json"
 PAGE = "index.html"
 LEAVE_OUT_LIST = "leave-out.csv"
@@ -44,7 +46,7 @@ BUNDLE_FACTS = "bundle.json"
 BUNDLE_GRAPH = "graph.xml"
 BUNDLE_WEIGHTS = "weights.safetensors"
 MADE = {RECIPE, PLAN, FINGERPRINT, SPLIT, OUT_OF_FOLD, HISTORY, METRICS, ENVIRONMENT, TRAINING_PLOT, CONFUSION_PLOT}
-MADE |= {BUNDLE, JOURNAL, CHECKPOINT, LOCK}
+MADE |= {LABELS_PLOT, BUNDLE, JOURNAL, CHECKPOINT, LOCK}
 """What a fit makes in a run's folder; anything else there is the user's."""
 
 

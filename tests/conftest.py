@@ -56,11 +56,52 @@ def photo_folder(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+def _write_dicom(path: Path, pixels: np.ndarray[Any, Any], syntax: str = "", **tags: Any) -> Path:
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    bits = 8 * pixels.dtype.itemsize
+    image = Dataset()
+    image.file_meta = FileMetaDataset()
+    image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    image.SOPClassUID, image.SOPInstanceUID, image.Modality = CTImageStorage, generate_uid(), "CT"
+    is_colour = pixels.ndim == 3 and pixels.shape[-1] == 3
+    image.Rows, image.Columns = pixels.shape[-3:-1] if is_colour else pixels.shape[-2:]
+    image.SamplesPerPixel = 3 if is_colour else 1
+    image.PhotometricInterpretation = "RGB" if is_colour else "MONOCHROME2"
+    if is_colour:
+        image.PlanarConfiguration = 0
+    elif pixels.ndim == 3:
+        image.NumberOfFrames = len(pixels)
+    image.BitsAllocated = image.BitsStored = bits
+    image.PixelRepresentation = int(pixels.dtype.kind == "i")
+    for name, value in tags.items():
+        setattr(image, name, value)
+    image.HighBit = image.BitsStored - 1
+    image.PixelData = pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()
+    image["PixelData"].VR = "OB" if bits == 8 else "OW"
+    if syntax:
+        image.compress(syntax)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save_as(path, enforce_file_format=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def write_dicom() -> Callable[..., Path]:
+    """Writes a DICOM image: `write_dicom(path, pixels, syntax=RLELossless, PatientID="1")`.
+
+    Pixels are grey (H, W), frames (N, H, W) or colour (H, W, 3); further tags by their names.
+    """
+    return _write_dicom
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_store(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Keeps outputs of frozen layers in a folder of the tests, never in the user's."""
+    """Keeps outputs of frozen layers, and the key of pseudonyms, in folders of the tests, never in the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SIGHTX_CACHE", str(tmp_path_factory.mktemp("store")))
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
         yield
 
 

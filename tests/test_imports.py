@@ -32,6 +32,8 @@ ROOMS = (
     "journal",
     "runs",
     "data",
+    "dicom",
+    "tables",
     "task",
     "results",
     "recipe",

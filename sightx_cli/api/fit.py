@@ -14,6 +14,8 @@ from sightx_cli.recipe.words import describe_plan
 from sightx_cli.results.fit import FitResult
 from sightx_cli.steps.conclusion import Trained, check_room, conclude
 from sightx_cli.steps.decisions import recall_preparation, write_decisions
+from sightx_cli.steps.duration import estimate_duration
+from sightx_cli.steps.label_tolerance import settle_tolerance
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import Preparation, prepare
 from sightx_cli.steps.random_state import keeping_random_state
@@ -39,10 +41,14 @@ def fit(options: Options, listener: Listener) -> FitResult:
             preparation = recall_preparation(journal, options, heard)
         else:
             preparation = prepare(options, heard)
-            if options.recipe == "auto" and options.probe:
+            is_probed = options.recipe == "auto" and options.probe
+            images = preparation.fingerprint.parts
+            heard.notice(estimate_duration(preparation.recipe, images, is_probed, options.device))
+            if is_probed:
                 from sightx_cli.steps.recipe_probe import probe_recipe
 
                 preparation = probe_recipe(preparation, heard)
+            preparation = settle_tolerance(preparation, heard)
             write_decisions(preparation, journal, heard)
             if options.recipe == "auto" and options.out is None:
                 journal.rename(runs.choose_run_folder(preparation.recipe.name, None, False).name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from sightx_cli import runs
 from sightx_cli.data.exclusions import LEAVE_OUT
 from sightx_cli.data.fingerprint import build_fingerprint
 from sightx_cli.data.overview import describe_classes
+from sightx_cli.data.pixel_notices import describe_pixels
+from sightx_cli.data.set_range import measure_reading
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import RunError, UsageError
@@ -22,9 +25,13 @@ from sightx_cli.quality.fix_list import choose_rows, write_rows
 from sightx_cli.quality.inspection import advise_recipe, gather_findings
 from sightx_cli.report.hidden_folder import making_folder
 from sightx_cli.results.inspect import InspectResult
+from sightx_cli.steps.fit_plan import find_image_settings
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.steps.rehearsal import rehearse
+
+READING_KEYS = ("image.page", "image.bands", "image.range")
+"""The settings of a recipe that say how pixels are taken from the files."""
 
 
 @keeping_random_state()
@@ -32,6 +39,12 @@ def inspect(
     source: str | Path,
     *,
     group_by: str | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    images: Path | None = None,
+    label_by: str | None = None,
+    multi_label: bool | None = None,
+    settings: Sequence[str] | None = None,
     out: Path | None = None,
     overwrite: bool = False,
     fix: Path | None = None,
@@ -40,10 +53,11 @@ def inspect(
 ) -> InspectResult:
     """Look at labelled images: duplicates, leaks, outliers, doubtful labels, shortcuts, the shift and the recipe.
 
-    `source` and `group_by` are as in `fit`. The findings appear in the folder `out`, or in a new one under
-    `inspections/`, whole or not at all: fingerprint.json, findings.json, index.html, contact sheets, and leave-out.csv
-    with the images to leave out where there are any. `fix` is another file for that list.
-    With `only="shift"` only the shift and the recipe are measured, and no file is written.
+    The source and what says where its images, labels and groups stand are as in `fit`, and so are `settings`, of which
+    only those that say how pixels are taken from the files are allowed, such as "image.page=2". The findings appear in
+    the folder `out`, or in a new one under `inspections/`, whole or not at all: fingerprint.json, findings.json,
+    index.html, contact sheets, and leave-out.csv with the images to leave out where there are any. `fix` is another
+    file for that list. With `only="shift"` only the shift and the recipe are measured, and no file is written.
 
     Raises SightXError for anything wrong in the input.
     """
@@ -59,27 +73,40 @@ def inspect(
     for option, path in (("--out", folder), ("--fix", fix)):
         if path is not None:
             check_place(option, path)
-    manifest = load_manifest(source)
+    check_settings(settings or ())
+    asked = Options(
+        source,
+        group_by=group_by,
+        image_column=image_column,
+        label_column=label_column,
+        images=images,
+        label_by=label_by,
+        multi_label=multi_label,
+        settings=tuple(settings or ()),
+    )
+    manifest = load_manifest(source, asked.layout())
     for notice in (describe_classes(manifest), *manifest.notices):
         listener.notice(notice)
+    reading = measure_reading(manifest.frame, find_image_settings(asked, manifest.frame))
     if folder is None:
         seconds = {"total": round(time.perf_counter() - began, 3)}
-        return replace(advise_recipe(manifest, listener), notices=tuple(listener.notices), seconds=seconds)
+        return replace(advise_recipe(manifest, reading, listener), notices=tuple(listener.notices), seconds=seconds)
     store = FeatureStore()
-    frame, examination, unreadable = examine_images(manifest.frame, store, listener)
+    frame, examination, unreadable = examine_images(manifest.frame, store, listener, reading=reading)
+    for notice in describe_pixels(frame["image"].tolist(), examination.found, unreadable, reading):
+        listener.notice(notice)
     frame = assign_groups(frame, group_by)
     read = time.perf_counter()
     analysis = analyse(manifest, frame, examination, store, listener)
     analysed = time.perf_counter()
     fingerprint = build_fingerprint(manifest, frame, unreadable, examination.headers)
-    asked = Options(source, group_by=group_by)
     readable = frame.assign(digest=list(examination.digests))
-    refusal, noticed = rehearse(asked, manifest, readable, analysis.advice.recipe)
+    refusal, noticed = rehearse(asked, manifest, readable, analysis.advice.shift, store, reading, listener)
     rows = choose_rows(frame, examination.headers, analysis, unreadable)
     left_out = sum(row.action == LEAVE_OUT for row in rows)
     listed = fix or folder / runs.LEAVE_OUT_LIST
     result = gather_findings(
-        str(source), manifest, frame, examination, fingerprint, unreadable, analysis, group_by, listed, refusal
+        asked.write_command(), manifest, frame, examination, fingerprint, unreadable, analysis, listed, refusal
     )
     from sightx_cli.report.inspection_files import write_inspection
 
@@ -88,7 +115,7 @@ def inspect(
             write_rows(rows, making.partial / runs.LEAVE_OUT_LIST)
         shown = listed if fix is not None or rows else None
         result = replace(result, folder=folder, fix=shown, left_out=left_out, notices=(*listener.notices, *noticed))
-        write_inspection(result, fingerprint, frame, making.partial, _name(str(source)))
+        write_inspection(result, fingerprint, frame, making.partial, _name(str(source)), manifest.separator, reading)
         seconds = {"read": read - began, "analyse": analysed - read, "write": time.perf_counter() - analysed}
         seconds["total"] = time.perf_counter() - began
         result = replace(result, seconds={name: round(value, 3) for name, value in seconds.items()})
@@ -96,6 +123,16 @@ def inspect(
     if fix is not None:
         write_rows(rows, fix)
     return replace(result, folder=making.folder)
+
+
+def check_settings(settings: Sequence[str]) -> None:
+    """Raise UsageError for a setting that is not about how pixels are taken from the files."""
+    for setting in settings:
+        if setting.partition("=")[0].strip() not in READING_KEYS:
+            raise UsageError(
+                f"--set {setting}: inspect looks at the images, not at a recipe; allowed: {', '.join(READING_KEYS)}",
+                "leave it out here, and give it to fit",
+            )
 
 
 def _check_fix(fix: Path, overwrite: bool) -> None:

@@ -5,15 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sightx_cli import runs
 from sightx_cli.bundle.facts import BundleFacts
-from sightx_cli.bundle.predictor import load_predictor
-from sightx_cli.bundle.table import Begun, build_row, check_output, describe_kept, list_columns, writing_table
-from sightx_cli.data.sources import list_unlabelled
+from sightx_cli.bundle.predictor import Predictor, load_predictor
+from sightx_cli.bundle.table import (
+    Begun,
+    PredictionTable,
+    build_answer,
+    check_output,
+    describe_kept,
+    plan_columns,
+    writing_table,
+)
+from sightx_cli.data.layout import Layout
+from sightx_cli.data.pixel_notices import PixelTally
+from sightx_cli.data.queries import Query, QueryRow, build_query
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.results.predict import PredictResult
@@ -23,6 +34,8 @@ from sightx_cli.task.task import Task
 __all__ = ["describe_kept", "predict"]
 
 TASK = "predicting"
+NO_IMAGE = "the table names no image in this row"
+"""The error of a row whose cell for the image is empty."""
 
 
 @keeping_random_state()
@@ -32,6 +45,8 @@ def predict(
     model: str | Path | None = None,
     output: Path = Path("predictions.csv"),
     batch: int | None = None,
+    image_column: str | None = None,
+    images: Path | None = None,
     overwrite: bool = False,
     resume: bool = False,
     listener: Listener | None = None,
@@ -39,60 +54,116 @@ def predict(
     """Predict folders (recursive), files or tables of images with a run, the newest by default.
 
     The table at `output` is CSV, Parquet or JSON lines by its name, and appears whole. Rows are in the order of the
-    sources; an unreadable image has its row, with the reason in `error`. With `resume` an interrupted prediction of
-    the same images goes on where it stopped; without, one that is there is refused, unless `overwrite` lets it be
-    replaced. `batch` images go through the network at once, by default as many as suit
-    their size. Raises SightXError for anything wrong in the input.
+    sources; a table of the user's gives one row for each of its own, in their order, with its columns: that of the
+    images is found, or named by `image_column`, and their relative names are looked up in the folder `images`, or in
+    the table's own. An unreadable image has its row, with the reason in `error`. With `resume` an interrupted
+    prediction of the same images goes on where it stopped; without, one that is there is refused, unless `overwrite`
+    lets it be replaced. `batch` images go through the network at once, by default as many as suit their size. Raises
+    SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
     listener = listener or Silent()
     output = Path(output)
     if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: at least 1", "--batch 16")
+    layout = Layout(image_column=image_column, images=None if images is None else Path(images))
     check_output(output, overwrite, resume)
     run = runs.find_run(model)
     given = [sources] if isinstance(sources, (str, Path)) else list(sources)
-    images = list_unlabelled(given)
-    predictor = load_predictor(run, 1 if len(images) == 1 else batch)
+    query = build_query(given, layout)
+    for notice in query.notices:
+        listener.notice(notice)
+    predictor = load_predictor(run, 1 if len(query.rows) == 1 else batch)
     task = predictor.facts.task
     counts, unreadable = dict.fromkeys(task.classes, 0), 0
-    listener.start(TASK, len(images), "images")
-    begun = Begun(identify(images, predictor.facts), len(images))
-    with writing_table(output, list_columns(task), begun, resume) as table:
-        for row in table.done_rows():
-            unreadable += _count(row, task, counts)
-            listener.advance(TASK)
+    listener.start(TASK, len(query.rows), "images")
+    columns = plan_columns(task, query.columns)
+    begun = Begun(identify(query, predictor.facts), len(query.rows))
+    with writing_table(output, columns, begun, resume) as table:
         clock = time.perf_counter()
-        for prediction in predictor.predict(images[table.resumed :]):
-            row = build_row(prediction, task)
-            table.write(row)
+        tally = PixelTally(predictor.facts.reading)
+        for row in predict_rows(query.rows, predictor, table, tally):
             unreadable += _count(row, task, counts)
             listener.advance(TASK)
     listener.finish(TASK)
+    noticed = tuple(tally.list_notices(can_change=False))
+    for notice in noticed:
+        listener.notice(notice)
     working = time.perf_counter() - clock
     return PredictResult(
-        images=len(images),
+        images=len(query.rows),
+        files=query.count_files(),
         unreadable=unreadable,
         output=output,
         run=run,
+        figure=read_figure(run, task, listener),
         seconds={"predict": round(working, 3), "total": round(time.perf_counter() - began, 3)},
-        images_per_second=round((len(images) - table.resumed) / max(working, 1e-9), 1),
+        images_per_second=round((len(query.rows) - table.resumed) / max(working, 1e-9), 1),
         counts=counts,
+        notices=(*query.notices, *noticed),
     )
 
 
-def identify(images: Sequence[tuple[str, str]], facts: BundleFacts) -> str:
-    """Return what must be the same for a prediction to go on: the images in their order, and the model."""
-    digest = hashlib.sha256(json.dumps(facts.to_json(), sort_keys=True).encode())
-    for image, path in images:
-        digest.update(f"{image}\0{path}\n".encode(errors="surrogateescape"))
+def predict_rows(
+    rows: Sequence[QueryRow], predictor: Predictor, table: PredictionTable, tally: PixelTally
+) -> Iterator[Mapping[str, Any]]:
+    """Yield every row of the table, those that were there already first; an image in several rows is predicted once.
+
+    `tally` counts what is found in the files that are read.
+    """
+    columns, task = table.columns, predictor.facts.task
+    often = {path for path, count in Counter(row.path for row in rows).items() if count > 1}
+    answers: dict[str, dict[str, Any]] = {"": build_answer(None, NO_IMAGE, task)}
+    for asked, row in zip(rows, table.done_rows(), strict=False):
+        if asked.path in often:
+            answers.setdefault(asked.path, columns.read_answer(row))
+        yield row
+    left = rows[table.resumed :]
+    fresh: dict[str, str] = {}
+    for asked in left:
+        if asked.path not in answers:
+            fresh.setdefault(asked.path, asked.image)
+    predictions = predictor.predict((image, path) for path, image in fresh.items())
+    for asked in left:
+        answer = answers.get(asked.path)
+        if answer is None:
+            prediction = next(predictions)
+            if prediction.found is not None:
+                tally.add(prediction.image, prediction.found)
+            answer = build_answer(prediction.probabilities, prediction.error, task)
+            if asked.path in often:
+                answers[asked.path] = answer
+        row = columns.build_row(asked, answer)
+        table.write(row)
+        yield row
+
+
+def identify(query: Query, facts: BundleFacts) -> str:
+    """Return what must be the same for a prediction to go on: the rows in their order, and the model."""
+    digest = hashlib.sha256(json.dumps([facts.to_json(), query.columns], sort_keys=True).encode())
+    for row in query.rows:
+        digest.update(json.dumps(row).encode())
     return digest.hexdigest()
+
+
+def read_figure(run: Path, task: Task, listener: Listener) -> tuple[str, float] | None:
+    """Read the figure of a run's valid part that people ask for first; None where it has none, as a copied bundle."""
+    path = run / runs.METRICS
+    try:
+        return task.headline.name, float(
+            json.loads(path.read_text(encoding="utf-8"))["valid"]["metrics"][task.headline.name]
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        listener.warn(f"{path} cannot be read ({error}): the figures of this model are not shown")
+        return None
 
 
 def _count(row: Mapping[str, Any], task: Task, counts: dict[str, int]) -> int:
     """Count the classes that a row names; returns 1 where its image could not be read, else 0."""
     if row["error"]:
         return 1
-    for name in task.split_prediction(row["prediction"]):
+    for name in task.split_prediction(row[task.columns[0]]):
         counts[name] += 1
     return 0

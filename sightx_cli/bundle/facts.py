@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sightx_cli import runs
+from sightx_cli.data.readers import AS_IS, Reading
 from sightx_cli.errors import RunError
 from sightx_cli.filesystem import check_ordinary
 from sightx_cli.model.packaged import digest_weights
@@ -39,6 +40,8 @@ class BundleFacts:
     thresholds: dict[str, float] | None = None
     grey: str | None = None
     """How the stem was made for one channel, "mean" or "sum"; images go in as RGB all the same."""
+    reading: Reading = AS_IS
+    """How pixels are taken from files that leave a choice: as in training."""
     graph: bool = True
     """False where OpenVINO cannot convert the network: torch predicts from the weights."""
     files: dict[str, str] = field(default_factory=dict)
@@ -67,7 +70,8 @@ def load_facts(run: Path) -> BundleFacts:
             from sightx_cli.bundle.facts_schema import parse_facts
 
             table = parse_facts(text)
-            return BundleFacts(**{**table, "task": load_task(table["task"])})
+            task = load_task(table["task"]).set_thresholds(table["thresholds"])
+            return BundleFacts(**{**table, "task": task, "reading": Reading(**table["reading"])})
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(f"{path}: cannot be read ({error})", "fit again, or name another run") from error
     raise RunError(

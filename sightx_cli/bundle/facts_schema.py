@@ -15,6 +15,16 @@ Deviation = Annotated[float, Field(gt=0, le=1)]
 CHANNELS = Allowed("three numbers, one for each channel, on the 0 to 1 scale")
 
 
+class ReadingSchema(Part):
+    """How pixels are taken from files that leave a choice (see `data.readers.Reading`)."""
+
+    page: Annotated[int | None, *ImageInput.model_fields["page"].metadata] = None
+    bands: Annotated[tuple[int, ...] | None, *ImageInput.model_fields["bands"].metadata] = None
+    asked: Annotated[tuple[float, float] | None, Allowed("null, or [low, high]")] = None
+    ranges: Annotated[tuple[tuple[str, float, float], ...], Allowed("a list of [kind, low, high]")] = ()
+    by_file: Annotated[bool, Allowed("true or false")] = False
+
+
 class FactsSchema(Part):
     """What `bundle.json` holds; `load_task` checks the task further."""
 
@@ -29,6 +39,7 @@ class FactsSchema(Part):
     temperature: Annotated[float, Field(gt=0), Allowed("a number above 0")]
     thresholds: Annotated[dict[str, Share] | None, Allowed("null, or a number from 0 to 1 for each class")]
     grey: Annotated[Literal["mean", "sum"] | None, Allowed('"mean", "sum" or null')]
+    reading: Annotated[ReadingSchema, Allowed("a table with page, bands, asked and ranges")] = ReadingSchema()
     graph: Annotated[bool, Allowed("true or false")]
     files: Annotated[
         dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]], Allowed("the SHA-256 of each file by its name")

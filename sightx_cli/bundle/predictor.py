@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from sightx_cli import runs
 from sightx_cli.bundle.facts import BundleFacts, check_bundled, load_facts
-from sightx_cli.data.augmentation import read_view
-from sightx_cli.data.readers import ImageFileError
+from sightx_cli.data.pixels import read_plain_view
+from sightx_cli.data.readers import Found, ImageFileError
 from sightx_cli.engine.interface import PROBABILITIES, Forward, Images, choose_batch
 from sightx_cli.engine.openvino_forward import OpenVinoForward, measure_graph_shapes, read_graph
 from sightx_cli.errors import RunError
@@ -33,6 +33,8 @@ class Prediction:
     image: str
     probabilities: NDArray[np.float32] | None
     error: str = ""
+    found: Found | None = None
+    """What its file held; None where it could not be read."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,13 @@ class Predictor:
 
         Reading runs in threads a few batches ahead of the graph; results wait only for their turn.
         """
-        waiting: deque[tuple[int, list[tuple[str, str]]]] = deque()
+        waiting: deque[tuple[int, list[Prediction]]] = deque()
         ready: dict[int, dict[int, NDArray[np.float32]]] = {}
 
         def batches() -> Iterator[tuple[int, Images]]:
-            for number, (names, pixels, errors) in enumerate(self._read_batches(items)):
-                waiting.append((number, list(zip(names, errors, strict=True))))
-                good = {row: image for row, image in enumerate(pixels) if image is not None}
+            for number, images in enumerate(self._read_batches(items)):
+                waiting.append((number, [prediction for prediction, _ in images]))
+                good = {row: pixels for row, (_, pixels) in enumerate(images) if pixels is not None}
                 if good:
                     rows_of[number] = list(good)
                     yield number, np.stack(list(good.values()))
@@ -68,25 +70,29 @@ class Predictor:
         yield from self._in_turn(waiting, ready)
 
     def _in_turn(
-        self, waiting: deque[tuple[int, list[tuple[str, str]]]], ready: dict[int, dict[int, NDArray[np.float32]]]
+        self, waiting: deque[tuple[int, list[Prediction]]], ready: dict[int, dict[int, NDArray[np.float32]]]
     ) -> Iterator[Prediction]:
         while waiting and waiting[0][0] in ready:
             number, images = waiting.popleft()
             probabilities = ready.pop(number)
-            for row, (image, error) in enumerate(images):
+            for row, image in enumerate(images):
                 given = probabilities.get(row)
                 finite = given is None or bool(np.isfinite(given).all())
-                yield Prediction(image, given, error) if finite else Prediction(image, None, NOT_FINITE)
+                yield replace(image, probabilities=given) if finite else replace(image, error=NOT_FINITE)
 
-    def _read_batches(
-        self, items: Iterable[tuple[str, str]]
-    ) -> Iterator[tuple[list[str], list[Pixels | None], list[str]]]:
-        """Read images in threads, a few batches ahead; yield (images, pixels or None, errors) per batch."""
+    def _read(self, image: str, path: str) -> tuple[Prediction, Pixels | None]:
+        """Read an image as the training did: its outcome so far, and its pixels where it can be read."""
+        try:
+            pixels, found = read_plain_view(path, self.facts.size_px, self.facts.fit, self.facts.reading)
+        except (ImageFileError, OSError) as error:
+            return Prediction(image, None, str(error)), None
+        return Prediction(image, None, found=found), pixels
+
+    def _read_batches(self, items: Iterable[tuple[str, str]]) -> Iterator[list[tuple[Prediction, Pixels | None]]]:
+        """Read images in threads, a few batches ahead; yield them per batch."""
         threads = measure_threads().decoding
-        queued: deque[tuple[str, Future[Pixels]]] = deque()
-        names: list[str] = []
-        pixels: list[Pixels | None] = []
-        errors: list[str] = []
+        queued: deque[Future[tuple[Prediction, Pixels | None]]] = deque()
+        images: list[tuple[Prediction, Pixels | None]] = []
         ahead = self.batch * 2 + threads
 
         with ThreadPoolExecutor(threads) as pool:
@@ -98,23 +104,15 @@ class Predictor:
                     if item is None:
                         exhausted = True
                         break
-                    image, path = item
-                    queued.append((image, pool.submit(read_view, path, self.facts.size_px, self.facts.fit, None, 0)))
+                    queued.append(pool.submit(self._read, *item))
                 if not queued:
                     break
-                image, future = queued.popleft()
-                names.append(image)
-                try:
-                    pixels.append(future.result())
-                    errors.append("")
-                except (ImageFileError, OSError) as error:
-                    pixels.append(None)
-                    errors.append(str(error))
-                if len(names) == self.batch:
-                    yield names, pixels, errors
-                    names, pixels, errors = [], [], []
-        if names:
-            yield names, pixels, errors
+                images.append(queued.popleft().result())
+                if len(images) == self.batch:
+                    yield images
+                    images = []
+        if images:
+            yield images
 
 
 def load_predictor(run: Path, batch: int | None = None) -> Predictor:

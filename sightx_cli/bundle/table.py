@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import csv
+import functools
 import itertools
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from sightx_cli import runs
-from sightx_cli.bundle.predictor import Prediction
 from sightx_cli.data.cells import shield_cell
+from sightx_cli.data.queries import QueryRow
+from sightx_cli.data.tables import rename_given
 from sightx_cli.errors import UsageError, quote
 from sightx_cli.filesystem import InUseError, check_place, locking
 from sightx_cli.task.task import Task
@@ -95,21 +99,48 @@ def _read_lines(folder: Path) -> Iterator[str]:
             yield from lines
 
 
-def list_columns(task: Task) -> list[str]:
-    """List the columns of a table of predictions: the image, what the task says of it, why it could not be read."""
-    return ["image", *task.columns, "error"]
+@dataclass(frozen=True)
+class TableColumns:
+    """The columns of a table of predictions: the user's own in their order, then those that we add."""
+
+    task: Task
+    given: Mapping[str, str] = field(default_factory=dict)
+    """The user's columns, and the name that each has here: one that bears a name of ours is kept as `…_given`."""
+
+    @functools.cached_property
+    def names(self) -> list[str]:
+        """All names in their order; `image` stands where the user's own column of this name does."""
+        return list(dict.fromkeys([*self.given.values(), "image", *self.task.columns, "error"]))
+
+    @property
+    def numbers(self) -> set[str]:
+        """The columns that hold numbers; all others hold text."""
+        return {name for name, cell in self.task.fill_row(None).items() if cell is None}
+
+    def build_row(self, row: QueryRow, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """Build a row: the user's cells, the image, and what is said of it (see `build_answer`)."""
+        cells = zip(self.given.values(), map(_to_text, row.cells), strict=False)  # none beside a file of a folder
+        return {**dict.fromkeys(self.names, ""), **dict(cells), "image": _to_text(row.image), **answer}
+
+    def read_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a row says of its image, as `build_answer` gave it."""
+        return {name: row[name] for name in (*self.task.columns, "error")}
 
 
-def build_row(prediction: Prediction, task: Task) -> dict[str, Any]:
-    """Build a row of the table; without a prediction where the image is unreadable.
+def plan_columns(task: Task, given: Sequence[str] = ()) -> TableColumns:
+    """Plan the columns of a table for the user's own, of which `image` is the image itself."""
+    ours = {"image", *task.columns, "error"}
+    kept = rename_given([name for name in given if name != "image"], ours)
+    return TableColumns(task, {name: kept.get(name, name) for name in given})
 
-    A file name need not be valid text; what is not stands as an escape.
-    """
-    image, error = _to_text(prediction.image), _to_text(prediction.error)
-    return {"image": image, **task.fill_row(prediction.probabilities), "error": error}
+
+def build_answer(probabilities: NDArray[Any] | None, error: str, task: Task) -> dict[str, Any]:
+    """Build what a row says of its image: no prediction where it is unreadable, and why."""
+    return {**task.fill_row(probabilities), "error": _to_text(error)}
 
 
 def _to_text(name: str) -> str:
+    """Return text that can be written: a file name need not be valid, and what is not stands as an escape."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -119,7 +150,7 @@ class PredictionTable:
     The parts hold JSON lines; the output is written from them, whole, when all rows are there. Memory holds one part.
     """
 
-    def __init__(self, output: Path, columns: Sequence[str], begun: Begun, resume: bool) -> None:
+    def __init__(self, output: Path, columns: TableColumns, begun: Begun, resume: bool) -> None:
         self.output, self.columns = output, columns
         self.folder = find_parts(output)
         self._held: list[str] = []
@@ -158,9 +189,13 @@ class PredictionTable:
     def finish(self) -> None:
         """Write the output from the parts and remove them."""
         self.flush()
-        writers = {".csv": write_csv, ".parquet": write_parquet, ".jsonl": write_lines}
+        writers: dict[str, Callable[[Path, Sequence[str], Iterable[dict[str, Any]]], None]] = {
+            ".csv": write_csv,
+            ".parquet": functools.partial(write_parquet, numbers=self.columns.numbers),
+            ".jsonl": write_lines,
+        }
         write = writers[self.output.suffix.lower()]
-        runs.write_file(self.output, lambda aside: write(aside, self.columns, self.done_rows()))
+        runs.write_file(self.output, lambda aside: write(aside, self.columns.names, self.done_rows()))
         self.remove_parts()
 
     def remove_parts(self) -> None:
@@ -169,7 +204,7 @@ class PredictionTable:
 
 
 @contextmanager
-def writing_table(output: Path, columns: Sequence[str], begun: Begun, resume: bool) -> Iterator[PredictionTable]:
+def writing_table(output: Path, columns: TableColumns, begun: Begun, resume: bool) -> Iterator[PredictionTable]:
     """Give a table to fill; it appears at `output` when the block ends well.
 
     When it does not, the rows so far stay in the hidden folder beside it, for `--resume`. Raises UsageError where
@@ -217,13 +252,12 @@ def write_lines(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any
             file.write(json.dumps({name: row[name] for name in columns}, ensure_ascii=False) + "\n")
 
 
-def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    """Write rows as Parquet, one group of rows after the other."""
+def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]], numbers: Collection[str]) -> None:
+    """Write rows as Parquet, one group of rows after the other; `numbers` are the columns that are not text."""
     import pyarrow
     import pyarrow.parquet
 
-    text = ("image", "prediction", "error")
-    schema = pyarrow.schema([(c, pyarrow.string() if c in text else pyarrow.float32()) for c in columns])
+    schema = pyarrow.schema([(c, pyarrow.float32() if c in numbers else pyarrow.string()) for c in columns])
     source = iter(rows)
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
         while group := list(itertools.islice(source, PART_ROWS)):

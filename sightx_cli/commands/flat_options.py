@@ -83,6 +83,7 @@ def build_typer_option(one: OptionField) -> Any:
         autocompletion=COMPLETIONS.get(about.offers),
         rich_help_panel=about.panel,
         min=about.minimum,
+        show_default=not one.is_three_valued,  # left to what is found, where Typer would say that it is off
     )
 
 

@@ -19,6 +19,9 @@ sightx inspect scans/ --group-by 'person\\d+'   [dim]patients on both sides?[/]
 sightx inspect scans/ --fix leave-out.csv      [dim]the images to leave out, for fit --exclude, in this file[/]
 sightx inspect scans/ --only shift             [dim]which recipe, and why[/]"""
 
+SAME_IN_FIT = ("group_by", "image_column", "label_column", "images", "label_by", "multi_label")
+"""Its options that say what the images and labels are, and so belong in the command to type next."""
+
 
 @dataclass(frozen=True)
 class InspectOptions:
@@ -29,7 +32,21 @@ class InspectOptions:
         str | None,
         typer.Option(
             metavar="COLUMN|REGEX",
-            help="What identifies a patient or part: a column, or a regular expression over the file name.",
+            help="What identifies a patient or part: a column, a DICOM tag, or a regular expression over file names.",
+            rich_help_panel=IMAGES,
+        ),
+    ] = None
+    image_column: Annotated[str | None, share_option("image_column")] = None
+    label_column: Annotated[str | None, share_option("label_column")] = None
+    images: Annotated[Path | None, share_option("images")] = None
+    label_by: Annotated[str | None, share_option("label_by")] = None
+    multi_label: Annotated[bool | None, share_option("multi_label")] = None
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="How pixels are taken from the files, as in fit: image.page, image.bands, image.range.",
             rich_help_panel=IMAGES,
         ),
     ] = None
@@ -71,6 +88,7 @@ def inspect(options: InspectOptions, talk: Talk) -> None:
     with talk.listen() as listener:
         result = api.inspect(**vars(options), listener=listener)
     exclude = result.fix if result.left_out else None
-    then = Options(options.source, exclude=exclude, group_by=options.group_by).write_command()
+    same = {name: getattr(options, name) for name in SAME_IN_FIT} | {"settings": tuple(options.settings or ())}
+    then = Options(options.source, exclude=exclude, **same).write_command()
     why = "trains on these images" + " without those on the list" * bool(exclude)
     talk.answer(result, show_inspection, "" if result.refused else then, why)

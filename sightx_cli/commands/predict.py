@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sightx_cli.commands.flat_options import flatten_options
+from sightx_cli.commands.flat_options import flatten_options, share_option
 from sightx_cli.commands.talk import Talk
 from sightx_cli.startup.termination import find_exit_status, heeding_termination
 from sightx_cli.steps.options import RUN
@@ -24,7 +24,7 @@ Sources = Annotated[
     list[str],
     typer.Argument(
         metavar="SOURCE...",
-        help="Folders (read recursively), image files, or tables with a column image.",
+        help="Folders (read recursively), image files, or tables of images.",
         show_default=False,
     ),
 ]
@@ -47,6 +47,8 @@ Batch = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+ImageColumn = Annotated[str | None, share_option("image_column")]
+Images = Annotated[Path | None, share_option("images")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue where an earlier call stopped.", rich_help_panel=RUN)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output.", rich_help_panel=RUN)]
 
@@ -57,6 +59,8 @@ def predict(
     model: Model = None,
     output: Output = Path("predictions.csv"),
     batch: Batch = None,
+    image_column: ImageColumn = None,
+    images: Images = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
     *,
@@ -64,13 +68,15 @@ def predict(
 ) -> None:
     """Label images with a trained model, one row for each.
 
-    A file that cannot be read keeps its row, with the error in it; it never
+    A table comes back row by row, in its order and with its own columns. A
+    file that cannot be read keeps its row, with the error in it; it never
     stops the others. After Ctrl-C the rows so far are kept for --resume.
     """
     import sightx_cli.api.predict as api
     from sightx_cli.console import print_next, show_predict
 
-    options = {"model": model, "output": output, "batch": batch, "overwrite": overwrite}
+    options = {"model": model, "output": output, "batch": batch, "image_column": image_column, "images": images}
+    options["overwrite"] = overwrite
     try:
         with heeding_termination(), talk.listen() as listener:
             result = api.predict(sources, resume=resume, listener=listener, **options)  # type: ignore[arg-type]
@@ -86,6 +92,7 @@ def write_resuming(sources: Sequence[str], options: Mapping[str, object]) -> str
     words = ["sightx", "predict"]
     for name, value in options.items():
         if value not in (None, False):
-            words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+            flag = f"--{name.replace('_', '-')}"
+            words += [flag] if value is True else [flag, str(value)]
     barred = ["--"] if any(source.startswith("-") for source in sources) else []
     return shlex.join([*words, "--resume", *barred, *sources])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -102,9 +103,9 @@ def _build_validation(validation: FoldFigures) -> Table:
     table.add_column("mean", justify="right")
     table.add_column(_head_interval(validation.intervals_by))
     for key, metric in METRICS.items():
-        mean = validation.metrics[key]
+        mean = validation.metrics.get(key)
         if mean is not None:
-            table.add_row(f"  {metric.title}", format_figure(mean), _format_interval(validation.intervals[key]))
+            table.add_row(f"  {metric.title}", format_figure(mean), _format_interval(validation.intervals.get(key)))
     return table
 
 
@@ -135,7 +136,7 @@ def show_lr_find(result: LrFindResult) -> None:
 
 
 def show_predict(result: PredictResult) -> None:
-    """Show what was predicted: how many images, how many of each class, and where the table is."""
+    """Show what was predicted: how many images, how many of each class, with which run, and where the table is."""
     console = open_console(stderr=False)
     speed = f"{result.images_per_second:,.0f} images/s"
     console.print()
@@ -149,7 +150,17 @@ def show_predict(result: PredictResult) -> None:
         bar = "━" * max(round(BAR_COLUMNS * count / most), 1) if count else ""
         console.print(Text(f"  {to_line(name):<{widest}}  {count:>7,}  ").append(bar, "cyan"), soft_wrap=True)
     _print_unreadable(console, result.unreadable, "listed with the error in the table")
+    model, known_by = to_line(_shorten(result.run)), ""
+    if result.figure is not None:
+        name, value = result.figure
+        known_by = f"   {METRICS[name].title} {format_figure(value)} on its validation images"
+    console.print(Text("model ", "dim").append(model, "default").append(known_by, "dim"), soft_wrap=True)
     console.print(Text("table ", "dim").append(to_line(result.output)), soft_wrap=True)
+
+
+def _shorten(path: Path) -> Path:
+    """Return a path as it is typed from the current folder, where it lies below it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _print_unreadable(console: Console, count: int, what: str, lines: Sequence[str] = ()) -> None:

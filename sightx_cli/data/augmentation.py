@@ -25,14 +25,14 @@ from sightx_cli.data.geometry import (
     fit_image,
     measure_needed_sides,
 )
-from sightx_cli.data.readers import holding_pixels, read_image
+from sightx_cli.data.readers import AS_IS, Reading, holding_pixels, read_image
 
 if TYPE_CHECKING:
     from sightx_cli.recipe.profiles import Profile
 
 
 @dataclass(frozen=True)
-class _Draws:
+class Draws:
     """The random draws of one view. Every number is drawn for every profile, so that no setting affects another."""
 
     flip_x: bool
@@ -51,9 +51,15 @@ Reader = Callable[..., Image.Image]
 
 
 def read_view(
-    path: str | Path, size_px: int, fit: str, profile: Profile | None, seed: int, reader: Reader = read_image
+    path: str | Path,
+    size_px: int,
+    fit: str,
+    profile: Profile | None,
+    seed: int,
+    reader: Reader = read_image,
+    reading: Reading = AS_IS,
 ) -> Pixels:
-    """Read one view of an image file: (size_px, size_px, 3) uint8, RGB.
+    """Read one view of an image file, its pixels taken as `reading` says: (size_px, size_px, 3) uint8, RGB.
 
     With no profile, or one that changes nothing, it is the plain view, exactly `fit_image`. Else flips, turns,
     zoom, brightness and contrast are drawn from `seed` within what the profile calls safe. In `pad` and `squash` the
@@ -65,17 +71,22 @@ def read_view(
     """
     with holding_pixels():
         if profile is None or _changes_nothing(profile):
-            return fit_image(reader(path, **measure_needed_sides(size_px, fit)), size_px, fit)
+            return fit_image(reader(path, **measure_needed_sides(size_px, fit), reading=reading), size_px, fit)
         closest = max(profile.zoom, CROP_PART * _spread(min(profile.rotation_degrees, 45.0)))
-        image = reader(path, **measure_needed_sides(size_px, fit, closest if fit == "crop" else profile.zoom))
+        sides = measure_needed_sides(size_px, fit, closest if fit == "crop" else profile.zoom)
+        image = reader(path, **sides, reading=reading)
         return augment_image(image, size_px, fit, profile, seed)
 
 
 def augment_image(image: Image.Image, size_px: int, fit: str, profile: Profile, seed: int) -> Pixels:
     """One augmented view of an RGB image: (size_px, size_px, 3) uint8; see `read_view`."""
-    draws = _draw(profile, seed)
+    return apply_draws(image, size_px, fit, profile.zoom, _draw(profile, seed))
+
+
+def apply_draws(image: Image.Image, size_px: int, fit: str, zoom: float, draws: Draws) -> Pixels:
+    """Make the view (size_px, size_px, 3) uint8 of an RGB image that these draws say; `zoom` is the largest."""
     spread = _spread(draws.angle_degrees)
-    window = _choose_view_window(image.size, fit, profile.zoom, draws, spread)
+    window = _choose_view_window(image.size, fit, zoom, draws, spread)
     if draws.angle_degrees:
         view = _cut_slanted(image, window, size_px, draws)
     else:
@@ -90,11 +101,11 @@ def _changes_nothing(profile: Profile) -> bool:
     return not (turns or profile.zoom > 1 or profile.brightness or profile.contrast)
 
 
-def _draw(profile: Profile, seed: int) -> _Draws:
+def _draw(profile: Profile, seed: int) -> Draws:
     generator = np.random.default_rng(seed)
     coins = generator.random(7)
     angle, brightness, contrast = generator.uniform(-1, 1, 3)
-    return _Draws(
+    return Draws(
         flip_x=bool(profile.horizontal_flip and coins[0] < 0.5),
         flip_y=bool(profile.vertical_flip and coins[1] < 0.5),
         quarter_turns=int(coins[2] * 4) if profile.quarter_turns else 0,
@@ -107,7 +118,7 @@ def _draw(profile: Profile, seed: int) -> _Draws:
     )
 
 
-def _choose_turn(draws: _Draws) -> Image.Transpose | None:
+def _choose_turn(draws: Draws) -> Image.Transpose | None:
     """The symmetry of the square, one of eight, that equals the quarter turns, then the flips."""
     # Both flips are half a turn; a vertical flip is half a turn and a horizontal flip.
     quarters = (draws.quarter_turns + 2 * draws.flip_y) % 4
@@ -123,7 +134,7 @@ def _spread(angle_degrees: float) -> float:
     return abs(cos(angle)) + abs(sin(angle))
 
 
-def _choose_view_window(size: tuple[int, int], fit: str, zoom: float, draws: _Draws, spread: float) -> Window:
+def _choose_view_window(size: tuple[int, int], fit: str, zoom: float, draws: Draws, spread: float) -> Window:
     plain = choose_window(size, fit)
     width, height = size
     if fit == "crop":
@@ -140,7 +151,7 @@ def _choose_view_window(size: tuple[int, int], fit: str, zoom: float, draws: _Dr
     return Window(left, top, window_width, window_height)
 
 
-def _cut_slanted(image: Image.Image, window: Window, size_px: int, draws: _Draws) -> Image.Image:
+def _cut_slanted(image: Image.Image, window: Window, size_px: int, draws: Draws) -> Image.Image:
     """Cut a rotated window with one bilinear affine transform, directly from the image or an integer reduction of it.
 
     Closer to a bicubic view of 4 × the pixels than resizing first and rotating then (43.8 against 41.3 dB at half
@@ -161,7 +172,7 @@ def _cut_slanted(image: Image.Image, window: Window, size_px: int, draws: _Draws
     return lit.transform(size, Image.Transform.AFFINE, matrix, resampling, fillcolor=PAD_COLOUR)
 
 
-def _change_light(part: Image.Image, draws: _Draws) -> Image.Image:
+def _change_light(part: Image.Image, draws: Draws) -> Image.Image:
     """Scale the levels about their mean by 1 + contrast, then multiply all by 1 + brightness."""
     if not draws.brightness and not draws.contrast:
         return part

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,15 +11,19 @@ from typing import TYPE_CHECKING
 
 from sightx_cli.data.contents import FileFacts, measure_files
 from sightx_cli.data.pixels import PlainViews
-from sightx_cli.data.readers import Header, check_image
+from sightx_cli.data.readers import AS_IS, Found, Header, Reading, check_image
+from sightx_cli.data.tags.tag_groups import add_tag_columns
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener
+from sightx_cli.task.label_text import count_names
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MIN_IMAGES_PER_CLASS = 2
 """One image to train on and one to validate on: the least that can be split."""
+REASONS_SHOWN = 3
+"""The most reasons for which files cannot be read that one message lists."""
 
 
 @dataclass(frozen=True)
@@ -26,35 +32,48 @@ class Unreadable:
 
     image: str
     error: str
+    hint: str = ""
+    """What to do about it."""
 
 
 @dataclass(frozen=True)
 class CheckedFiles:
-    """The rows whose files can be read (with a new column digest, and a new index), their headers, and the others."""
+    """The rows whose files can be read, their headers, and the others.
+
+    The rows have a new index, and new columns: digest, and what the files say of themselves (`tag_groups`).
+    """
 
     frame: pd.DataFrame
     headers: tuple[Header, ...]
     unreadable: list[Unreadable]
+    found: tuple[Found, ...] = ()
+    """What each of the rows' files held."""
 
 
 def check_files(
-    frame: pd.DataFrame, listener: Listener, threads: int | None = None, pixels: PlainViews | None = None
+    frame: pd.DataFrame,
+    listener: Listener,
+    threads: int | None = None,
+    pixels: PlainViews | None = None,
+    reading: Reading = AS_IS,
 ) -> CheckedFiles:
     """Read every file of `frame` (columns image, path) once, to its end; one bad file never stops the rest.
 
-    `pixels` takes the plain views that will be asked for next, so that they are not decoded twice.
+    `pixels` takes the plain views that will be asked for next, so that they are not decoded twice; they are of the same
+    reading.
 
     Raises: `DataError` if no file at all can be read.
     """
 
-    def use(path: str, digest: str, data: bytes | None) -> None:
-        if pixels is None or not pixels.decode(path, digest, data):
-            check_image(path, data)
+    def use(path: str, digest: str, data: bytes | None) -> Found:
+        found = pixels.decode(path, digest, data) if pixels is not None else None
+        return check_image(path, data, reading) if found is None else found
 
     task = "checking the files"
     listener.start(task, len(frame), "images")
     try:
-        facts = measure_files([str(path) for path in frame["path"]], use, partial(listener.advance, task), threads)
+        paths = [str(path) for path in frame["path"]]
+        facts = measure_files(paths, use, partial(listener.advance, task), threads, reading)
     finally:
         listener.finish(task)
     return sort_files(frame, facts)
@@ -64,32 +83,63 @@ def sort_files(frame: pd.DataFrame, facts: Sequence[FileFacts]) -> CheckedFiles:
     """Separate the rows whose files can be read from the others; raises `DataError` if none can."""
     bad = [place for place, one in enumerate(facts) if one.error]
     images = [str(image) for image in frame["image"]]
-    unreadable = [Unreadable(images[place], facts[place].error) for place in bad]
+    unreadable = [Unreadable(images[place], facts[place].error, facts[place].hint) for place in bad]
     if unreadable and len(unreadable) == len(facts):
-        first = unreadable[0]
-        raise DataError(
-            f"none of the {len(facts)} images can be read; the first: {first.image} {first.error}",
-            "check that these are image files and that you may read them",
-        )
+        raise refuse_all(unreadable)
     good = frame.assign(digest=[one.digest for one in facts]).drop(index=frame.index[bad]).reset_index(drop=True)
-    return CheckedFiles(good, tuple(one.header for one in facts if one.header is not None), unreadable)
+    usable = [one for one in facts if not one.error]
+    headers = tuple(one.header for one in usable if one.header is not None)
+    found = tuple(one.found for one in usable)
+    return CheckedFiles(add_tag_columns(good, found), headers, unreadable, found)
 
 
-def check_classes(frame: pd.DataFrame) -> None:
-    """Check that the images outside valid and test can be trained on.
+def refuse_all(unreadable: Sequence[Unreadable]) -> DataError:
+    """Return the error for a set of which no file can be read: the commonest reasons, and what to do."""
+    reasons, hint = describe_reasons(unreadable)
+    said = f"none of the {len(unreadable):,} images can be read: {reasons}"
+    return DataError(said, hint or "check that these are image files and that you may read them")
+
+
+def describe_reasons(unreadable: Sequence[Unreadable]) -> tuple[str, str]:
+    """Say why files cannot be read, the commonest reason first with an example, and what to do about that one.
+
+    Reasons that differ in numbers or quoted text only are one.
+    """
+    groups: dict[str, list[Unreadable]] = defaultdict(list)
+    for one in unreadable:
+        groups[re.sub(r"\d[\d,]*|'.*'", "…", one.error)].append(one)
+    commonest = sorted(groups.values(), key=len, reverse=True)
+    said = []
+    for group in commonest[:REASONS_SHOWN]:
+        more = f" (and {len(group) - 1:,} more like it)" if len(group) > 1 else ""
+        said.append(f"{group[0].image} {group[0].error}{more}")
+    rest = sum(map(len, commonest[REASONS_SHOWN:]))
+    if rest:
+        said.append(f"{rest:,} for other reasons")
+    return "; ".join(said), commonest[0][0].hint
+
+
+def check_classes(frame: pd.DataFrame, separator: str = "") -> None:
+    """Check that the images outside valid and test can be trained on; `separator` joins labels (see `Manifest`).
 
     Raises: `DataError` for no image at all, for a single class, and for classes with fewer than two images (all named).
     """
     pool = frame[~frame["split"].isin(["valid", "test"])]
-    counts = pool["label"].value_counts()
-    if counts.empty:
+    counts = count_names(pool["label"].tolist(), separator)
+    if not len(pool):
         raise DataError("there is no image to train on", "give a folder with one subfolder of images for each class")
+    if separator and len(counts) < 2:
+        found = f"the only label is {next(iter(counts))!r}" if counts else "no image has a label"
+        raise DataError(
+            f"{found} among the {len(pool):,} training images; at least two labels are needed",
+            "give the other images a label too, such as none, and leave --multi-label out",
+        )
     if len(counts) == 1:
         raise DataError(
-            f"all {len(pool):,} training images are of one class, {str(counts.index[0])!r}; at least two are needed",
+            f"all {len(pool):,} training images are of one class, {next(iter(counts))!r}; at least two are needed",
             "give a folder with one subfolder for each class, or a table with a column label",
         )
-    few = sorted(str(label) for label, count in counts.items() if count < MIN_IMAGES_PER_CLASS)
+    few = sorted(label for label, count in counts.items() if count < MIN_IMAGES_PER_CLASS)
     if few:
         names = ", ".join(repr(label) for label in few[:5]) + (f" and {len(few) - 5} more" if len(few) > 5 else "")
         raise DataError(
@@ -97,7 +147,7 @@ def check_classes(frame: pd.DataFrame) -> None:
             f"({'each has' if len(few) > 1 else 'it has'} one); at least {MIN_IMAGES_PER_CLASS} are needed",
             "add images to it, merge it with another class, or remove it",
         )
-    unknown = sorted(set(frame["label"]) - {str(label) for label in counts.index})
+    unknown = sorted(set(count_names(frame["label"].tolist(), separator)) - set(counts))
     if unknown:
         raise DataError(
             f"the valid or test part has images of {', '.join(map(repr, unknown[:5]))}, "

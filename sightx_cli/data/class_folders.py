@@ -2,123 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.folders import Listing, is_image_name, list_folder, list_images, mark_visited
+from sightx_cli.data.folders import Folder, Listing, name_folders, visit, walk
+from sightx_cli.data.layout import LAYOUT_HINT
+from sightx_cli.data.layouts.class_layout import ClassFolder, find_layout
+from sightx_cli.data.layouts.part_folders import name_table
 from sightx_cli.data.manifest import Manifest, build_manifest
-from sightx_cli.data.part_names import name_parts
-from sightx_cli.data.tables import is_table_name, tidy_values
-from sightx_cli.errors import DataError, quote
+from sightx_cli.data.spellings import fold_spelling, unify_spellings
+from sightx_cli.errors import DataError
 from sightx_cli.progress import Notice
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LAYOUT_HINT = "give a folder with one subfolder of images for each class, or a CSV table with the columns image,label"
+NAMES_HINT = "put the images of each class in a folder of its own, or add --label-by REGEX where their names say it"
 
 
 def load_class_folders(root: Path) -> Manifest:
-    """Read a folder of class folders, or of parts such as train/ and valid/ that hold them. No image is opened.
+    """Read a folder of class folders, or of parts such as train/ and valid/ that hold them. No image is decoded.
 
-    Raises: `DataError` for a folder without images in class folders, or with parts that cannot be used.
+    Raises: `DataError` for a folder without images in class folders, with parts that cannot be used, or of which the
+    classes cannot be told.
     """
     listing = Listing()
-    mark_visited(root, listing)
-    folders, files = list_folder(root)
-    names = [entry.name for entry in folders]
-    parts = _choose_parts(root, names)
-    notices = [
-        Notice("other-folders", f"left out {root.name}/{name}/, which is next to {', '.join(parts)}", 1, warns=True)
-        for name in names
-        if name not in parts
-    ]
-    if parts:
-        rows = _list_classes({root / name: _find_part(name) for name in parts}, listing, notices)
-    else:
-        notices = []
-        rows = _list_classes({root: ""}, listing, notices)
-    notices += listing.list_notices()
-    if not rows:
-        tables = [entry.name for entry in files if is_table_name(Path(entry.name))]
+    top = Folder(root, listing.kinds)
+    visit(top, listing)
+    layout = find_layout(top)
+    bases = list({one.path: one for base in layout.bases for one in (*reversed(base.list_above()), base)}.values())
+    empty = [one for base in bases for one in base.folders if not one.has_images]
+    notices = [*layout.notices, *_tell_loose(bases), *_tell_empty(top, empty)]
+    classes, same = _join_same(layout.classes)
+    frame = _build_frame(classes, root, listing)
+    for base in bases:
+        listing.tally.merge(base.tally)
+    for one in empty:
+        list(walk(one, listing))  # what they hold instead of images is counted, too
+    notices += [*same, *listing.list_notices()]
+    if not len(frame):
         raise DataError(
             f"{root} contains no images in class folders" + "".join(f"; {notice.text}" for notice in notices),
-            f"type sightx fit {quote(root / tables[0])}" if tables else LAYOUT_HINT,
+            name_table(root) or (NAMES_HINT if any(base.images for base in bases) else LAYOUT_HINT),
         )
-    if {part for _, _, part in rows} == {"train"}:  # alone it is not a split: a valid part is still to be set aside
-        parts = []
-        rows = [(path, label, "") for path, label, _ in rows]
-    return build_manifest(_build_frame(rows, root), root, "split-folders" if parts else "folder", notices)
+    frame["label"], spelled = unify_spellings(frame["label"].tolist(), "class folders")
+    notices += spelled
+    is_split = not set(frame["split"]) <= {"train", ""}
+    if not is_split:  # train alone is none: a valid part is still to be set aside
+        frame["split"] = ""
+    return build_manifest(frame, root, "split-folders" if is_split else "folder", notices)
 
 
-def _choose_parts(root: Path, names: Sequence[str]) -> list[str]:
-    """The folders that are parts such as train/; none if the folders are the classes themselves.
+def _join_same(classes: Sequence[ClassFolder]) -> tuple[list[ClassFolder], list[Notice]]:
+    """Keep one of the names that lead to one class folder, and say so.
 
-    A class may be called train, too (pictures of railways): it is a part only if it contains class folders, and if
-    another part, or no other images, are next to it.
-
-    Raises: `DataError` for parts that contain images but no class folders, and for parts without train/.
+    That which is no link is kept, then train; but train never takes the folder of another part if it has another of
+    this class, and never loses its only one.
     """
-    parts = [name for name in names if _find_part(name)]
-    with_classes = [name for name in parts if list_folder(root / name)[0]]
-    if not with_classes:
-        if len(parts) > 1 and len(parts) == len(names):
-            raise DataError(
-                f"{root} has {', '.join(parts)}, but no class folders in them",
-                f"put the images of each class in {parts[0]}/CLASS/",
-            )
+    alike: dict[object, list[ClassFolder]] = {}
+    for one in classes:
+        alike.setdefault(one.folder.identity, []).append(one)
+    train = Counter(fold_spelling(one.label) for one in classes if one.part == "train")
+    kept, examples, images = [], [], 0
+    for group in alike.values():
+        best = min(group, key=lambda one: _rank(one, train))
+        kept.append(best)
+        if len(group) > 1:
+            examples.append(" and ".join(_name(one) for one in group) + f" (read as {_name(best)})")
+            images += best.folder.count_images()
+    if not examples:
+        return list(classes), []
+    more = f", and {len(examples) - 2:,} more likewise" if len(examples) > 2 else ""
+    text = f"the same folder under two names, read once: {'; '.join(examples[:2])}{more}"
+    return [one for one in classes if one in kept], [Notice("same-folder", text, images, warns=True)]
+
+
+def _rank(one: ClassFolder, train: Counter[str]) -> tuple[bool, bool]:
+    is_needed = one.part == "train" and train[fold_spelling(one.label)] == 1
+    return (not is_needed, one.folder.is_link)
+
+
+def _name(one: ClassFolder) -> str:
+    return f"{one.folder.path.parent.name}/{one.folder.name}/"
+
+
+def _tell_loose(bases: Sequence[Folder]) -> list[Notice]:
+    loose = [base for base in bases if base.images]
+    if not loose:
         return []
-    if any(_find_part(name) == "train" for name in with_classes):
-        others = [name for name in names if name not in parts]
-        alone = not any(next(list_images(root / name, Listing()), None) for name in others)
-        return parts if len(parts) > 1 or alone else []
-    if len(with_classes) == len(names):
-        raise DataError(
-            f"{root} has {', '.join(with_classes)} but no train", "name the folder with the training images train"
-        )
-    return []
+    count = sum(len(base.images) for base in loose)
+    text = f"left out {count:,} image{'s' * (count != 1)} directly in {name_folders(loose)}, in no class folder"
+    return [Notice("loose-images", text, count, warns=True)]
 
 
-def _find_part(name: str) -> str:
-    """The part that a folder of this name is: train, valid or test; "" for another folder."""
-    return name_parts([name]).get(name, "")
+def _tell_empty(root: Folder, empty: Sequence[Folder]) -> list[Notice]:
+    """Say which folders where classes or parts are expected hold no image."""
+    if not empty:
+        return []
+    names = ", ".join(f"{one.path.relative_to(root.path).as_posix()}/" for one in empty[:4])
+    more = f" and {len(empty) - 4:,} more" if len(empty) > 4 else ""
+    text = f"left out {names}{more}, which contain{'s' * (len(empty) == 1)} no images"
+    return [Notice("empty-folders", text, len(empty), warns=True)]
 
 
-def _list_classes(bases: Mapping[Path, str], listing: Listing, notices: list[Notice]) -> list[tuple[Path, str, str]]:
-    """(path, label, part) of every image in the class folders of `bases` {folder: part}; the class folder is the label.
+def _build_frame(classes: Sequence[ClassFolder], root: Path, listing: Listing) -> pd.DataFrame:
+    """List the images of the class folders.
 
-    All class folders are marked before any is read, so that a link from one class into another takes no images from it.
+    All are visited before any is read, so that a link from one class into another takes no images from it.
     """
-    classes: list[tuple[Path, str]] = []
-    for base, part in bases.items():
-        mark_visited(base, listing)
-        folders, files = list_folder(base)
-        loose = sum(is_image_name(entry.name) for entry in files)
-        if loose:
-            text = f"left out {loose:,} image{'s' * (loose != 1)} directly in {base.name}/, in no class folder"
-            notices.append(Notice("loose-images", text, loose, warns=True))
-        classes += [(base / entry.name, part) for entry in folders if mark_visited(base / entry.name, listing)]
-    rows: list[tuple[Path, str, str]] = []
-    for folder, part in classes:
-        found = [(path, folder.name, part) for path in list_images(folder, listing)]
-        if not found:
-            text = f"left out the folder {folder.parent.name}/{folder.name}/, which contains no images"
-            notices.append(Notice("empty-folders", text, 1, warns=True))
-        rows += found
-    labels, same = tidy_values([label for _, label, _ in rows], "class folders")
-    notices += [Notice("same-names", same, warns=True)] if same else []
-    return [(path, name or label, part) for (path, label, part), name in zip(rows, labels, strict=True)]
-
-
-def _build_frame(rows: list[tuple[Path, str, str]], root: Path) -> pd.DataFrame:
     import pandas as pd
 
-    columns = {
-        "image": [path.relative_to(root).as_posix() for path, _, _ in rows],
-        "path": [str(path) for path, _, _ in rows],
-        "label": [label for _, label, _ in rows],
-        "split": [part for _, _, part in rows],
-        "group": [""] * len(rows),
-    }
-    return pd.DataFrame(columns, dtype=str)
+    for one in classes:
+        visit(one.folder, listing)
+    columns: dict[str, list[str]] = {name: [] for name in ("image", "path", "label", "split")}
+    for one in classes:
+        for folder in walk(one.folder, listing):
+            within = folder.path.relative_to(root).as_posix()  # joined as text: a path for each image takes longer
+            columns["image"] += [f"{within}/{name}" for name in folder.images]
+            columns["path"] += [f"{folder.path}{os.sep}{name}" for name in folder.images]
+            columns["label"] += [one.label] * len(folder.images)
+            columns["split"] += [one.part] * len(folder.images)
+    return pd.DataFrame(columns, dtype=str).assign(group="")

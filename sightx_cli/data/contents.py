@@ -9,15 +9,19 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from sightx_cli.data.readers import Header, ImageFileError, load_bytes, measure_header
+from sightx_cli.data.readers import AS_IS, Found, Header, ImageFileError, Reading, load_bytes, measure_header
 from sightx_cli.machine import measure_threads
 
 DIGEST_BYTES = 16
 _CHUNK = 16  # files per task of a thread: less waiting between threads, and progress still moves
 
-Use = Callable[[str, str, bytes | None], None]
-"""What is done with a file while it is in memory: takes path, digest and bytes (None of a very large file); raises
-`ImageFileError` where the file cannot be used."""
+Use = Callable[[str, str, bytes | None], Found]
+"""What is done with a file while it is in memory: takes path, digest and bytes (None of a very large file), and says
+what was found in it; raises `ImageFileError` where the file cannot be used."""
+
+
+NOTHING = Found()
+"""Of a file that cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -30,31 +34,38 @@ class FileFacts:
     """None where the file cannot be used."""
     error: str
     """Why it cannot be used, in a few words; empty where it can."""
+    hint: str = ""
+    """What to do about it."""
+    found: Found = NOTHING
 
 
 def measure_files(
-    paths: Sequence[str], use: Use, advance: Callable[[int], None] = lambda _: None, threads: int | None = None
+    paths: Sequence[str],
+    use: Use,
+    advance: Callable[[int], None] = lambda _: None,
+    threads: int | None = None,
+    reading: Reading = AS_IS,
 ) -> list[FileFacts]:
     """Read every file once, in threads; return its facts in order. `advance` is called with how many more files
     are done."""
     found: list[FileFacts | None] = [None] * len(paths)
-    for start, part in _measure_in_threads(paths, use, max(1, threads or measure_threads().decoding)):
+    for start, part in _measure_in_threads(paths, use, max(1, threads or measure_threads().decoding), reading):
         found[start : start + len(part)] = part
         advance(len(part))
     return [facts for facts in found if facts is not None]
 
 
-def measure_file(path: str, use: Use) -> FileFacts:
+def measure_file(path: str, use: Use, reading: Reading = AS_IS) -> FileFacts:
     """Read one file; never raises for what is wrong with it."""
     digest = ""
     try:
         data = load_bytes(path)
         digest = digest_file(path) if data is None else digest_bytes(data)
-        header = measure_header(path, data)
-        use(path, digest, data)
+        header = measure_header(path, data, reading)
+        found = use(path, digest, data)
     except ImageFileError as error:
-        return FileFacts(digest, None, error.reason)
-    return FileFacts(digest, header, "")
+        return FileFacts(digest, None, error.reason, error.hint)
+    return FileFacts(digest, header, "", found=found)
 
 
 def digest_bytes(data: bytes) -> str:
@@ -71,11 +82,13 @@ def digest_file(path: str | Path) -> str:
         raise ImageFileError(path, f"cannot be read: {error.strerror or error}") from error
 
 
-def _measure_in_threads(paths: Sequence[str], use: Use, threads: int) -> Iterator[tuple[int, list[FileFacts]]]:
+def _measure_in_threads(
+    paths: Sequence[str], use: Use, threads: int, reading: Reading
+) -> Iterator[tuple[int, list[FileFacts]]]:
     """Yield (first place, facts of the chunk) as chunks finish, few at a time so that Ctrl-C is quick."""
 
     def measure_chunk(start: int) -> tuple[int, list[FileFacts]]:
-        return start, [measure_file(path, use) for path in paths[start : start + _CHUNK]]
+        return start, [measure_file(path, use, reading) for path in paths[start : start + _CHUNK]]
 
     starts = iter(range(0, len(paths), _CHUNK))
     with ThreadPoolExecutor(threads) as pool:

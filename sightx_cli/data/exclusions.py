@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sightx_cli.data.manifest import Manifest
-from sightx_cli.data.tables import exists, read_table
+from sightx_cli.data.tables import exists, read_table, require_columns
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Notice
 
@@ -34,7 +34,8 @@ def exclude_images(manifest: Manifest, table: Path) -> Exclusion:
     table = table.expanduser()
     if not exists(table):
         raise DataError(f"--exclude {table}: no such file", "sightx inspect DATA writes one")
-    rows = read_table(table, ["image"])
+    listed = read_table(table)
+    rows = require_columns(listed, table, ["image"])
     if "action" in rows.columns:
         rows = rows[rows["action"].str.strip().str.lower() == LEAVE_OUT]
     named = {name.strip() for name in rows["image"] if name.strip()}
@@ -48,11 +49,10 @@ def exclude_images(manifest: Manifest, table: Path) -> Exclusion:
     if not len(kept):
         raise DataError(f"--exclude {table}: it leaves out all {len(frame):,} images", "remove rows from it")
     text = f"left out {excluded:,} image{'s' * (excluded != 1)} listed in {table.name}"
-    notices = (*manifest.notices, Notice("excluded", text, excluded))
+    said = (Notice("excluded", text, excluded),) if excluded else ()
     unmatched = tuple(sorted(name for name, image in matched.items() if not image))
-    return Exclusion(
-        replace(manifest, frame=kept, notices=notices if excluded else manifest.notices), excluded, unmatched
-    )
+    notices = (*manifest.notices, *listed.notices, *said)
+    return Exclusion(replace(manifest, frame=kept, notices=notices), excluded, unmatched)
 
 
 def _find_image(name: str, root: Path, by_path: dict[str, str]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.readers import Header
+from sightx_cli.task.label_text import count_names, split_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,9 @@ class Fingerprint:
     """The facts of a data set; all counts are of readable images.
 
     `imbalance_ratio` is the largest class over the smallest, in images to train on: those of no valid or test part.
-    Classes without such images do not count. `bits` is bits per channel; `modes` are Pillow's ("L" is grey, "RGB"
+    Classes without such images do not count. Where an image may have several labels, it is that of the most uneven one:
+    the images with it over those without, or the other way round. `labels_per_image` counts those with none, one and
+    several; it is empty where every image has one. `bits` is bits per channel; `modes` are Pillow's ("L" is grey, "RGB"
     colour). `groups` counts the distinct groups, 0 if none are set.
     """
 
@@ -48,8 +51,9 @@ class Fingerprint:
     images: int
     parts: dict[str, int]
     classes: dict[str, int]
-    has_order: bool
+    is_numbered: bool
     imbalance_ratio: float
+    labels_per_image: dict[str, int]
     groups: int
     width_px: Spread
     height_px: Spread
@@ -69,8 +73,8 @@ class Fingerprint:
         rows = [
             ("images", f"{self.images:,}"),
             ("parts", ", ".join(f"{part} {count:,}" for part, count in self.parts.items())),
-            ("classes", f"{len(self.classes):,}" + ", in order" * self.has_order),
-            ("imbalance" + " in train" * ("train" in self.parts), _describe_imbalance(self.imbalance_ratio)),
+            ("classes", f"{len(self.classes):,}" + ", numbered" * self.is_numbered),
+            ("imbalance" + " in train" * ("train" in self.parts), self._describe_imbalance()),
             ("size", _describe_size(self.width_px, self.height_px)),
             ("shape", f"width ÷ height {_describe_range(self.aspect)}"),
             ("colour mode", _join(self.modes)),
@@ -79,7 +83,19 @@ class Fingerprint:
         ]
         if set(self.parts) == {"undivided"}:
             del rows[1]
+        if self.labels_per_image:
+            rows.append(
+                ("labels", ", ".join(f"{count:,} images with {how}" for how, count in self.labels_per_image.items()))
+            )
         return rows + ([("groups", f"{self.groups:,}")] if self.groups else [])
+
+    def _describe_imbalance(self) -> str:
+        ratio = self.imbalance_ratio
+        if round(ratio, 1) == 1:
+            return "balanced"
+        if self.labels_per_image:
+            return f"{ratio:,.1f} to 1 with and without the most uneven label"
+        return f"the largest class is {ratio:,.1f} times the smallest"
 
 
 def build_fingerprint(
@@ -87,16 +103,19 @@ def build_fingerprint(
 ) -> Fingerprint:
     """Build the fingerprint of the readable images in `frame` from the headers of their files."""
     widths, heights = [header[0] for header in headers], [header[1] for header in headers]
-    counts = {label: int((frame["label"] == label).sum()) for label in manifest.classes}
-    trained = Counter(frame.loc[~frame["split"].isin(["valid", "test"]), "label"])
+    separator = manifest.separator
+    found = count_names(frame["label"].tolist(), separator)
+    counts = {label: found[label] for label in manifest.classes}
+    trained = frame.loc[~frame["split"].isin(["valid", "test"]), "label"].tolist()
     groups = set(frame["group"]) - {""}
     return Fingerprint(
         source_kind=manifest.kind,
         images=len(frame),
         parts=_count(part or "undivided" for part in frame["split"]),
         classes=counts,
-        has_order=manifest.has_order,
-        imbalance_ratio=round(max(trained.values()) / min(trained.values()), 3) if trained else 0.0,
+        is_numbered=manifest.is_numbered,
+        imbalance_ratio=round(_measure_imbalance(trained, separator), 3),
+        labels_per_image=_count_labels(frame["label"].tolist(), separator) if separator else {},
         groups=len(groups),
         width_px=_measure_spread(widths),
         height_px=_measure_spread(heights),
@@ -113,8 +132,18 @@ def _count(values: Iterable[str]) -> dict[str, int]:
     return dict(Counter(values).most_common())
 
 
-def _describe_imbalance(ratio: float) -> str:
-    return "balanced" if round(ratio, 1) == 1 else f"the largest class is {ratio:,.1f} times the smallest"
+def _count_labels(labels: Sequence[str], separator: str) -> dict[str, int]:
+    """Count the images with none, one and several labels."""
+    sizes = [min(len(split_names(label, separator)), 2) for label in labels]
+    return {how: sizes.count(size) for size, how in enumerate(("none", "one", "several"))}
+
+
+def _measure_imbalance(labels: Sequence[str], separator: str) -> float:
+    """Measure how unequal the classes of some images are (see `Fingerprint`); 0 without any."""
+    counts, images = count_names(labels, separator).values(), len(labels)
+    if separator:
+        return max((max(count, images - count) / max(min(count, images - count), 1) for count in counts), default=0.0)
+    return max(counts) / min(counts) if counts else 0.0
 
 
 def _describe_size(wide: Spread, high: Spread) -> str:

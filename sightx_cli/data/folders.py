@@ -4,40 +4,148 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from sightx_cli.data.readers import list_suffixes
+from sightx_cli.data.file_kinds import FileKinds, find_ending, has_image_ending, sort_by_ending
+from sightx_cli.data.passed_over import Tally
 from sightx_cli.errors import DataError, quote
 from sightx_cli.progress import Notice
 
-_OTHER_IMAGES = frozenset(
-    ".dcm .dicom .nii .nrrd .mha .mhd .jp2 .j2k .avif .heic .heif .svs .ndpi .czi .raw .dng .cr2 .nef .npy".split()  # noqa: SIM905
+_LEFT_BY_PROGRAMS = (
+    "__macosx @eadir $recycle.bin __pycache__ .git .svn .ipynb_checkpoints .idea .vscode .dvc .fseventsd .appledouble "
+    ".spotlight-v100 .trashes .thumbnails .trash"
 )
-_IGNORED_FOLDERS = frozenset(("__macosx", "@eadir", "$recycle.bin", "__pycache__"))
+_IGNORED_FOLDERS = frozenset(_LEFT_BY_PROGRAMS.split())
+_IGNORED_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))
+Identity = tuple[int, int] | Path
+"""What is the same for two names of one folder."""
 
 
 @dataclass
 class Listing:
     """What was found on the way: images are yielded, the rest is counted here and reported once."""
 
-    visited: set[tuple[int, int] | Path] = field(default_factory=set)
-    other_images: Counter[str] = field(default_factory=Counter)
-    misnamed: int = 0
+    visited: set[Identity] = field(default_factory=set)
+    tally: Tally = field(default_factory=Tally)
+    kinds: FileKinds = field(default_factory=FileKinds)
 
     def list_notices(self) -> tuple[Notice, ...]:
-        """Say what the user should know about the files that were left out."""
-        found = []
-        if self.other_images:
-            kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in self.other_images.most_common(4))
-            text = f"left out files of unsupported formats: {kinds} (convert them to PNG, TIFF or JPEG)"
-            found.append(Notice("other-files", text, self.other_images.total(), warns=True))
-        if self.misnamed:
-            text = f"left out {self.misnamed:,} files whose names are not valid UTF-8 (rename them)"
-            found.append(Notice("misnamed-files", text, self.misnamed, warns=True))
-        return tuple(found)
+        """Say what was passed over, and which files were told by their first bytes."""
+        tally = Tally(self.tally.counts.copy(), dict(self.tally.examples))
+        for ending, count in self.kinds.assumed.items():
+            tally.add("assumed", ending, "", count)
+        return tally.list_notices()
+
+
+class Folder:
+    """A folder, read when something of it is first asked for: its folders and images in natural order, and the rest.
+
+    A link to a folder is one; a link back to a folder that holds it is counted as read already.
+    Whatever is asked for raises `DataError` if the folder, or one that has to be read for it, cannot be read.
+    """
+
+    def __init__(self, path: Path, kinds: FileKinds, above: Folder | None = None, is_link: bool = False) -> None:
+        self.path = path
+        self.name = path.name
+        self.is_link = is_link
+        self._kinds = kinds
+        self._above = above
+
+    @cached_property
+    def identity(self) -> Identity:
+        """What is the same under every name that leads here."""
+        return _identify(self.path)
+
+    @property
+    def folders(self) -> list[Folder]:
+        """The folders in it."""
+        return self._contents[0]
+
+    @property
+    def images(self) -> list[str]:
+        """The names of the images directly in it."""
+        return self._contents[1]
+
+    @property
+    def tally(self) -> Tally:
+        """What else is directly in it."""
+        return self._contents[2]
+
+    @cached_property
+    def filled(self) -> list[Folder]:
+        """The folders in it that hold an image, at whatever depth."""
+        return [folder for folder in self.folders if folder.has_images]
+
+    @cached_property
+    def has_images(self) -> bool:
+        """Whether there is an image in it, at whatever depth: it is read no further than to the first."""
+        return bool(self.images) or any(folder.has_images for folder in self.folders)
+
+    def list_above(self) -> list[Folder]:
+        """The folders around it, the nearest first."""
+        return [] if self._above is None else [self._above, *self._above.list_above()]
+
+    def count_images(self) -> int:
+        """Count the images in it, at whatever depth."""
+        return len(self.images) + sum(folder.count_images() for folder in self.folders)
+
+    @cached_property
+    def _contents(self) -> tuple[list[Folder], list[str], Tally]:
+        try:
+            with os.scandir(self.path) as found:
+                entries = sorted(found, key=lambda entry: natural_key(entry.name))
+        except OSError as error:
+            raise _describe_refusal(self.path, error) from error
+        folders: list[Folder] = []
+        images: list[str] = []
+        unknown: list[str] = []
+        tally = Tally()
+        for entry in entries:
+            name = entry.name
+            if _is_folder(entry):
+                if name.casefold() in _IGNORED_FOLDERS or name.casefold().startswith(".trash-"):
+                    continue
+                kind = "hidden" if name.startswith(".") else "" if is_valid_text(name) else "misnamed"
+                folder = Folder(self.path / name, self._kinds, self, entry.is_symlink())
+                if not kind and folder.is_link and folder._is_loop():
+                    kind = "again"
+                if kind:
+                    tally.add(kind, "", f"{self.name}/{name}/")
+                else:
+                    folders.append(folder)
+            elif has_image_ending(name):
+                kind = "hidden" if name.startswith(".") else "" if is_valid_text(name) else "misnamed"
+                if not kind:
+                    images.append(name)  # also a pipe or a broken link: reported as unreadable, and never opened
+                elif not name.startswith("._"):  # what macOS keeps of each file on other systems' disks
+                    tally.add(kind, "", f"{self.name}/{name}")
+            elif not name.startswith(".") and name.casefold() not in _IGNORED_FILES:
+                kind = _sort_by_name(entry)
+                if kind == "unknown":
+                    unknown.append(name)
+                elif kind == "broken":
+                    tally.add(kind, "", f"{self.name}/{name}")
+                else:
+                    tally.add(kind, find_ending(name), name)
+        told = self._kinds.tell(self.path, unknown)
+        for name, what in zip(unknown, told, strict=True):
+            tally.add({"image": "told", "text": "none", "unknown": "other"}[what], find_ending(name), name)
+        found_by_bytes = [name for name, what in zip(unknown, told, strict=True) if what == "image"]
+        if found_by_bytes:
+            images = sorted(images + found_by_bytes, key=natural_key)
+        return folders, images, tally
+
+    def _is_loop(self) -> bool:
+        return any(above.identity == self.identity for above in self.list_above())
+
+
+def name_folders(folders: Sequence[Folder], most: int = 4) -> str:
+    """Name folders in a message: ants/, bees/ and 7 more."""
+    names = ", ".join(f"{folder.name}/" for folder in folders[:most])
+    return names + (f" and {len(folders) - most:,} more" if len(folders) > most else "")
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -51,30 +159,6 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     )
 
 
-def is_image_name(name: str) -> bool:
-    """Whether a file of this name is taken for an image; hidden files are not."""
-    return not name.startswith(".") and Path(name).suffix.lower() in list_suffixes()
-
-
-def list_folder(folder: Path) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
-    """The folders and the files in a folder, in natural order, without hidden ones, `__MACOSX` and the like.
-
-    Raises: `DataError` if the folder cannot be read.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            shown = sorted(
-                (entry for entry in entries if not _is_ignored(entry.name)), key=lambda e: natural_key(e.name)
-            )
-    except OSError as error:
-        raise DataError(
-            f"the folder {folder} cannot be read: {error.strerror}",
-            f"check its permissions: ls -ld {quote(folder)}",
-        ) from error
-    folders = [entry for entry in shown if _is_folder(entry)]
-    return folders, [entry for entry in shown if not _is_folder(entry)]
-
-
 def list_images(folder: Path, listing: Listing) -> Iterator[Path]:
     """The image files in a folder and the folders below it; links to folders are followed, each folder is read once.
 
@@ -83,51 +167,31 @@ def list_images(folder: Path, listing: Listing) -> Iterator[Path]:
 
     Raises: `DataError` if a folder cannot be read.
     """
-    folders, files = list_folder(folder)
-    for entry in files:
-        if not is_image_name(entry.name):
-            suffix = Path(entry.name).suffix.lower()
-            if suffix in _OTHER_IMAGES:
-                listing.other_images[suffix] += 1
-        elif not is_valid_text(entry.name):
-            listing.misnamed += 1
+    return (one.path / name for one in walk(Folder(folder, listing.kinds), listing) for name in one.images)
+
+
+def walk(folder: Folder, listing: Listing) -> Iterator[Folder]:
+    """A folder and those below it, each once; what is passed over in them is counted. The caller visits the first."""
+    listing.tally.merge(folder.tally)
+    yield folder
+    for inner in folder.folders:
+        if visit(inner, listing):
+            yield from walk(inner, listing)
         else:
-            yield folder / entry.name  # also a pipe or a broken link: reported as unreadable, and never opened
-    for entry in folders:
-        if not is_valid_text(entry.name):
-            listing.misnamed += 1
-        elif mark_visited(folder / entry.name, listing):
-            yield from list_images(folder / entry.name, listing)
+            listing.tally.add("again", "", f"{folder.name}/{inner.name}/")
 
 
-def mark_visited(folder: Path, listing: Listing) -> bool:
-    """Record that a folder has been entered; False if it was entered before, under this name or through a link.
-
-    Raises: `DataError` if the folder cannot be accessed.
-    """
-    try:
-        state = folder.stat()
-    except OSError as error:
-        raise DataError(
-            f"the folder {folder} cannot be read: {error.strerror}", f"check its permissions: ls -ld {quote(folder)}"
-        ) from error
-    # Windows numbers no files on some network drives: there a folder is known by its path.
-    identity = (state.st_dev, state.st_ino) if state.st_ino else folder.resolve()
-    if identity in listing.visited:
+def visit(folder: Folder, listing: Listing) -> bool:
+    """Record that a folder has been entered; False if it was entered before, under this name or through a link."""
+    if folder.identity in listing.visited:
         return False
-    listing.visited.add(identity)
+    listing.visited.add(folder.identity)
     return True
 
 
-def _is_ignored(name: str) -> bool:
-    return name.startswith(".") or name.casefold() in _IGNORED_FOLDERS
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
+def mark_visited(folder: Path, listing: Listing) -> bool:
+    """As `visit`, by a path. Raises: `DataError` if the folder cannot be accessed."""
+    return visit(Folder(folder, listing.kinds), listing)
 
 
 def is_valid_text(name: str) -> bool:
@@ -137,3 +201,38 @@ def is_valid_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _identify(folder: Path) -> Identity:
+    try:
+        state = folder.stat()
+    except OSError as error:
+        raise _describe_refusal(folder, error) from error
+    # Windows numbers no files on some network drives: there a folder is known by its path.
+    return (state.st_dev, state.st_ino) if state.st_ino else folder.resolve()
+
+
+def _describe_refusal(folder: Path, error: OSError) -> DataError:
+    return DataError(
+        f"the folder {folder} cannot be read: {error.strerror}", f"check its permissions: ls -ld {quote(folder)}"
+    )
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _sort_by_name(entry: os.DirEntry[str]) -> str:
+    """Return what a file without an image's ending is: "unknown" where only its first bytes can tell."""
+    try:
+        is_file = entry.is_file()
+    except OSError:
+        is_file = False
+    if not is_valid_text(entry.name):
+        return "misnamed"
+    if not is_file:
+        return "broken" if entry.is_symlink() else "none"  # a pipe, a socket
+    return sort_by_ending(entry.name)

@@ -3,98 +3,156 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.part_names import name_parts
-from sightx_cli.data.tables import check_columns, exists, locate_image, read_table, tidy_values
+from sightx_cli.data.layout import FOUND_OUT, Layout
+from sightx_cli.data.layouts.part_names import name_parts
+from sightx_cli.data.name_labels import drop_unmatched
+from sightx_cli.data.readers import list_suffixes
+from sightx_cli.data.table_labels import read_labels
+from sightx_cli.data.tables import Table, read_table, rename_given, tidy_values
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Notice
+from sightx_cli.tables.columns import (
+    FoundColumn,
+    choose_group_column,
+    choose_image_column,
+    choose_part_column,
+    describe_columns,
+    list_holding,
+    suggest_groups,
+    suggest_parts,
+)
+from sightx_cli.tables.image_finder import ImageFinder
+from sightx_cli.tables.located_images import build_absence, describe_missing, locate_images, tell_apart
 
 if TYPE_CHECKING:
     import pandas as pd
 
+OWN = ("image", "path", "label", "split", "group")
+"""The columns of every frame of labelled images."""
+
 _FILE = " file"  # a working column; a table's own columns never start with a blank
 
 
-def load_labelled_table(path: Path) -> tuple[pd.DataFrame, list[Notice]]:
-    """Read a table of labelled images: image, path, label, split, group, then its other columns; and notices.
+@dataclass(frozen=True)
+class LabelledTable:
+    """The rows of a table of labelled images: image, path, label, split, group, then its other columns."""
 
-    Raises: `DataError` for a file that is not a table, for empty or contradictory rows, or if no image exists.
+    frame: pd.DataFrame
+    notices: list[Notice]
+    separator: str = ""
+    """What joins several labels of one image (see `Manifest`); "" where each has one."""
+
+
+def load_labelled_table(path: Path, layout: Layout = FOUND_OUT) -> LabelledTable:
+    """Read a table of labelled images.
+
+    `layout` holds what the user named; the other columns are found (see `data.columns`), and so are the files of names
+    that are not files as they stand (see `data.image_finder`). A column that bears one of the names above, and is
+    something else, is kept as `…_given`.
+
+    Raises: `DataError` for a file that is not a table, for columns or files that are not found or may be several, and
+    for empty or contradictory rows.
     """
-    table = read_table(path, ["image"])
-    _refuse_predictions(table, path)
-    check_columns(table, path, ["label"])
-    for name in ("split", "group"):
-        if name not in table.columns:
-            table[name] = ""
-    table["image"] = table["image"].str.strip()  # else verbatim: it names a file
-    notices: list[Notice] = []
-    for name in table.columns.drop("image"):
-        table[name], same = tidy_values(table[name].tolist(), name)
+    table = _drop_blank(read_table(path))
+    rows = table.frame
+    finder = ImageFinder(path.parent, layout.find_images_folder(), list_suffixes())
+    image = choose_image_column(rows, path, layout.image_column, finder)
+    part, group = choose_part_column(rows, path, name_parts), choose_group_column(rows)
+    names = rows[image.name].str.strip().tolist()  # else verbatim: it names a file
+    _check_filled(names, "image", table, path)
+    located = locate_images(names, finder, path, lambda place: rows.iloc[place])
+    taken = {one.name for one in (image, part, group) if one is not None}
+    found = read_labels(rows, path, layout, taken, located.paths)
+    if layout.label_by is None and not found.separator:
+        _check_filled(found.cells, "label", table, path)
+    used = {"image": image, "label": found.column, "split": part, "group": group}
+    images = tell_apart(names, located.paths, path.parent)
+    frame, same = _build_frame(rows, used, images, located.paths, found.cells)
+    frame, placed = _read_parts(frame, part, path)
+    frame, matched = drop_unmatched(frame, layout.label_by) if layout.label_by is not None else (frame, [])
+    if len(located.missing) == len(rows):
+        others = list_holding(rows, [name for name in rows.columns if name != image.name], finder)
+        raise build_absence(names, located, finder, path, others)
+    said = {"image names": image, "labels": found.column, "parts": part}
+    notices = [*table.notices, describe_columns(path, said), *found.notices, suggest_parts(rows, path, name_parts)]
+    notices += [*located.notices, *matched, *same, *placed]
+    if located.missing:
+        text = f"{describe_missing(names, located, finder, path)}; they are left out"
+        notices.append(Notice("missing-files", text, len(located.missing), warns=True))
+    if group is None and layout.group_by is None:
+        notices.append(suggest_groups(rows, taken | ({found.column.name} if found.column else set()), path))
+    frame, repeated = _drop_repeated(frame, path)
+    return LabelledTable(frame, [one for one in [*notices, *repeated] if one is not None], found.separator)
+
+
+def _drop_blank(table: Table) -> Table:
+    """Drop rows without any value."""
+    filled = (table.frame != "").any(axis=1).tolist()
+    lines = [line for line, is_filled in zip(table.lines, filled, strict=True) if is_filled]
+    return Table(table.frame[filled].reset_index(drop=True), lines, table.notices)
+
+
+def _build_frame(
+    rows: pd.DataFrame, used: dict[str, FoundColumn | None], names: list[str], paths: list[str], labels: Sequence[str]
+) -> tuple[pd.DataFrame, list[Notice]]:
+    """Put the columns together; names that become the same without blanks around them are said."""
+    import pandas as pd
+
+    columns: dict[str, Sequence[str]] = {"image": names, "path": paths, "label": labels}
+    for own in ("split", "group"):
+        column = used[own]
+        columns[own] = rows[column.name].tolist() if column is not None else [""] * len(rows)
+    documented = {one.name for own, one in used.items() if one is not None and one.name.lower() == own}
+    others = [name for name in rows.columns if name not in documented]
+    columns |= {kept: rows[name].tolist() for name, kept in rename_given(others, OWN).items()}
+    notices = []
+    for name in [one for one in columns if one not in ("image", "path", "label")]:
+        columns[name], same = tidy_values(columns[name], name)
         notices += [Notice("same-names", same, warns=True)] if same and name != "split" else []
-    _check_filled(table, path)
-    unplaced = int((table["split"] == "").sum())
-    table["split"] = _read_parts(table["split"], path)
-    if unplaced and "train" in set(table["split"]):
-        text = f"{unplaced:,} row{'s' * (unplaced != 1)} of {path.name} with an empty split: read as train"
-        notices.append(Notice("unplaced-rows", text, unplaced, warns=True))
-    rows = len(table)
-    table["path"] = [locate_image(image, path.parent) for image in table["image"]]
-    table[_FILE] = [os.path.normcase(os.path.normpath(file)) for file in table["path"]]
-    table = table.drop_duplicates([_FILE, "label", "split", "group"])
-    if len(table) < rows:
-        text = f"ignored repeated rows of {path.name}: {rows - len(table):,}"
-        notices.append(Notice("repeated-rows", text, rows - len(table), warns=True))
-    _check_contradictions(table, path)
-    missing = [not exists(file) for file in table["path"]]
-    if all(missing):
-        raise DataError(
-            f"none of the {len(table):,} images of {path} exists; the first path is {table['path'].iloc[0]}",
-            f"write the paths relative to the table's own folder, {path.parent}",
-        )
-    first = ["image", "path", "label", "split", "group"]
-    others = [name for name in table.columns if name not in (*first, _FILE)]
-    return table[first + others], notices
+    return pd.DataFrame(columns, dtype=str), notices
 
 
-def _refuse_predictions(table: pd.DataFrame, path: Path) -> None:
-    if "prediction" in table.columns and "label" not in table.columns:
+def _check_filled(values: Sequence[str], what: str, table: Table, path: Path) -> None:
+    lines = [str(line) for line, value in zip(table.lines, values, strict=True) if not value.strip()]
+    if lines:
         raise DataError(
-            f"{path} has a column prediction and no label: a model's predictions are not the truth, and training on "
-            "them repeats its mistakes",
-            "check the predictions, correct what is wrong, and rename the column prediction to label",
+            f"{path}: {len(lines):,} rows have no {what} (line {', '.join(lines[:5] + ['…'] * (len(lines) > 5))})",
+            "fill them in, or delete the rows"
+            + ("; if these images have none of several labels, add --multi-label" if what == "label" else ""),
         )
 
 
-def _check_filled(table: pd.DataFrame, path: Path) -> None:
-    for name in ("image", "label"):
-        lines = [str(place + 2) for place, value in enumerate(table[name]) if not value]  # line 1 is the header
-        if lines:
-            raise DataError(
-                f"{path}: {len(lines):,} rows have no {name} (line {', '.join(lines[:5] + ['…'] * (len(lines) > 5))})",
-                "fill them in, or delete the rows",
-            )
-
-
-def _read_parts(parts: pd.Series[str], path: Path) -> list[str]:
-    known = {"": "", **name_parts(set(parts))}
-    wrong = sorted({part for part in parts if part not in known})
+def _read_parts(frame: pd.DataFrame, column: FoundColumn | None, path: Path) -> tuple[pd.DataFrame, list[Notice]]:
+    """Read the names of the parts; beside given ones, a row without a name is trained on, which is said."""
+    given, name = frame["split"].tolist(), column.name if column else "split"
+    known = {"": "", **name_parts(set(given))}
+    wrong = sorted(set(given) - known.keys())
     if wrong:
         raise DataError(
-            f"{path}: split is {', '.join(map(repr, wrong[:5]))}; allowed: train, valid, test or empty",
+            f"{path}: {name} is {', '.join(map(repr, wrong[:5]))}; allowed: train, valid, test or empty",
             "rename these values, or delete the column to have a valid part set aside",
         )
-    read = [known[part] for part in parts]
+    read = [known[part] for part in given]
     if any(read) and not set(read) & {"train", ""}:
-        raise DataError(f"{path}: no row has split train", "set split to train for the images to train on")
+        raise DataError(f"{path}: no row has {name} train", f"set {name} to train for the images to train on")
     if set(read) <= {"train", ""}:
-        return [""] * len(read)  # train alone is no split: a valid part is still to be set aside
-    return [part or "train" for part in read]
+        return frame.assign(split=""), []  # train alone is no split: a valid part is still to be set aside
+    unplaced = read.count("")
+    text = f"{unplaced:,} row{'s' * (unplaced != 1)} of {path.name} with an empty {name}: read as train"
+    said = [Notice("unplaced-rows", text, unplaced, warns=True)] if unplaced else []
+    return frame.assign(split=[part or "train" for part in read]), said
 
 
-def _check_contradictions(table: pd.DataFrame, path: Path) -> None:
-    doubled = table[table.duplicated(_FILE, keep=False)]
+def _drop_repeated(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[Notice]]:
+    """Drop rows that say the same of the same file. Raises `DataError` for rows that say different things of one."""
+    files = [os.path.normcase(os.path.normpath(file)) for file in frame["path"]]
+    kept = frame.assign(**{_FILE: files}).drop_duplicates([_FILE, "label", "split", "group"])
+    doubled = kept[kept.duplicated(_FILE, keep=False)]
     if len(doubled):
         first = doubled[doubled[_FILE] == doubled[_FILE].iloc[0]]
         said = " and ".join(
@@ -105,3 +163,7 @@ def _check_contradictions(table: pd.DataFrame, path: Path) -> None:
             f"{path} names {first['image'].iloc[0]} more than once with different values: {said}",
             "keep one row for each image",
         )
+    repeated = len(frame) - len(kept)
+    text = f"ignored repeated rows of {path.name}: {repeated:,}"
+    said_of = [Notice("repeated-rows", text, repeated, warns=True)] if repeated else []
+    return kept.drop(columns=_FILE), said_of

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sightx_cli.data.folders import natural_key
 from sightx_cli.progress import Notice
+from sightx_cli.task.label_text import count_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,16 +22,19 @@ class Manifest:
 
     `frame` has `image` (as given, with its folders relative to `root`), `path` (absolute), `label`, `split` ("",
     "train", "valid" or "test") and `group` ("" where none is set), all text, and whatever else a table brought.
-    `kind` is folder, split-folders, table or demo; `classes` are in natural order; `has_order` says whether they
-    are grades; `notices` tell the user what was left out or assumed.
+    `kind` is folder, split-folders, table or demo; `classes` are in natural order; `is_numbered` says whether
+    their names begin with numbers, so that they may be grades; `notices` tell the user what was left out or assumed.
+    Where an image may have several labels, `label` joins them with `separator`, in the order of the classes; "" is
+    none.
     """
 
     frame: pd.DataFrame
     root: Path
     kind: str
     classes: tuple[str, ...]
-    has_order: bool
+    is_numbered: bool
     notices: tuple[Notice, ...] = ()
+    separator: str = ""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -48,16 +52,20 @@ class Manifest:
         return bool((self.frame["split"] == "test").any())
 
 
-def build_manifest(frame: pd.DataFrame, root: Path, kind: str, notices: Iterable[Notice] = ()) -> Manifest:
-    """Bring a frame with image, path, label, split and group into a manifest: natural order, classes, their order."""
-    classes = tuple(sorted(set(frame["label"]), key=natural_key))
-    return Manifest(frame.reset_index(drop=True), root, kind, classes, have_order(classes), tuple(notices))
+def build_manifest(
+    frame: pd.DataFrame, root: Path, kind: str, notices: Iterable[Notice] = (), separator: str = ""
+) -> Manifest:
+    """Bring a frame with image, path, label, split and group into a manifest: natural order, classes."""
+    classes = tuple(sorted(count_names(frame["label"].tolist(), separator), key=natural_key))
+    is_numbered = are_numbered(classes) and not separator
+    return Manifest(frame.reset_index(drop=True), root, kind, classes, is_numbered, tuple(notices), separator)
 
 
-def have_order(classes: Sequence[str]) -> bool:
-    """Whether the classes are grades: each begins with a number of its own, as 0_no_dr, 1_mild, or plain 0, 1, 2.
+def are_numbered(classes: Sequence[str]) -> bool:
+    """Whether the classes may be grades: each begins with a number of its own, as 0_no_dr, 1_mild, or plain 0, 1, 2.
 
-    The number ends the name or is followed by a blank, `_` or `-`; three digits or more are catalogue numbers.
+    The number ends the name or is followed by a blank, `_`, `-` or `+`, as in ages: 0-9, 10-19, 60+. Whether they are
+    grades or codes, only the images can tell (see `probe.order`).
     """
-    grades = [re.match(r"(\d{1,2})(?=[ _-]|$)", label) for label in classes]
-    return len(classes) > 1 and all(grades) and len({int(grade[1]) for grade in grades if grade}) == len(classes)
+    numbers = [re.match(r"(\d+)(?=[ _+-]|$)", label) for label in classes]
+    return len(classes) > 1 and all(numbers) and len({int(one[1]) for one in numbers if one}) == len(classes)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.progress import Notice
-
-if TYPE_CHECKING:
-    import pandas as pd
+from sightx_cli.task.label_text import count_names, split_names
 
 CLASSES_SHOWN = 8
 """As many classes are named; of more, the largest and the smallest."""
@@ -20,7 +16,7 @@ PARTS = ("train", "valid", "test")
 
 def describe_classes(manifest: Manifest) -> Notice:
     """Say which classes there are, and how many images of each are in each part."""
-    counts = count_by_part(manifest.frame)
+    counts = count_by_part(manifest)
     parts = [part for part in PARTS if any(row.get(part) for row in counts.values())]
     sizes = {label: sum(counts.get(label, {}).values()) for label in manifest.classes}
     said = {label: describe_counts(counts.get(label, {}), parts) for label in manifest.classes}
@@ -35,15 +31,22 @@ def describe_classes(manifest: Manifest) -> Notice:
         )
     total = f"{len(manifest.frame):,} image{'s' * (len(manifest.frame) != 1)}"
     where = f", {' + '.join(parts)}" if parts else ""
-    text = f"{total} in {len(sizes):,} class{'es' * (len(sizes) != 1)}{where}: {listed}"
+    kinds = f"{len(sizes):,} class{'es' * (len(sizes) != 1)}"
+    if manifest.separator:
+        several = sum(len(split_names(label, manifest.separator)) != 1 for label in manifest.frame["label"])
+        kinds = f"{len(sizes):,} labels, {several:,} images with none or several"
+    text = f"{total} in {kinds}{where}: {listed}"
     return Notice("classes", text, len(sizes))
 
 
-def count_by_part(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Count the images of each class in each part ("" where no split is given): {label: {part: images}}."""
+def count_by_part(manifest: Manifest) -> dict[str, dict[str, int]]:
+    """Count the images of each class in each part ("" where no split is given): {class: {part: images}}."""
+    frame = manifest.frame
     counts: dict[str, dict[str, int]] = {}
-    for (label, part), images in Counter(zip(frame["label"], frame["split"], strict=True)).items():
-        counts.setdefault(label, {})[part] = images
+    for part in frame["split"].unique():
+        labels = frame.loc[frame["split"] == part, "label"].tolist()
+        for name, images in count_names(labels, manifest.separator).items():
+            counts.setdefault(name, {})[part] = images
     return counts
 
 

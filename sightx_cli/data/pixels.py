@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from sightx_cli.data.augmentation import read_view
 from sightx_cli.data.geometry import Pixels
-from sightx_cli.data.readers import holding_pixels, read_image
+from sightx_cli.data.readers import AS_IS, Found, Reading, decode_image, holding_pixels, read_image
 from sightx_cli.machine import measure_free_memory
 
 SHARE_OF_FREE_MEMORY = 0.25
@@ -26,6 +26,24 @@ def measure_budget() -> int:
     return UNKNOWN_BUDGET_BYTES if free is None else min(int(free * SHARE_OF_FREE_MEMORY), LARGEST_BUDGET_BYTES)
 
 
+def read_plain_view(
+    path: str | Path, size_px: int, fit: str, reading: Reading, data: bytes | None = None
+) -> tuple[Pixels, Found]:
+    """Read an image's plain view (size_px, size_px, 3) uint8, as it is measured and predicted, and what was found.
+
+    Raises what `read_image` raises.
+    """
+    found = Found()
+
+    def read(path: str | Path, **how: Any) -> Image.Image:
+        nonlocal found
+        decoded = decode_image(path, data=data, **how)
+        found = decoded.found
+        return decoded.image
+
+    return read_view(path, size_px, fit, None, 0, read, reading), found
+
+
 class DecodedImages:
     """Reads images as `read_image` does and keeps what it decoded, at no more than the size asked for, in a budget.
 
@@ -34,22 +52,27 @@ class DecodedImages:
 
     def __init__(self, budget_bytes: int | None = None) -> None:
         self._left = measure_budget() if budget_bytes is None else budget_bytes
-        self._kept: dict[tuple[str, int | None, int | None], Image.Image] = {}
+        self._kept: dict[tuple[str, int | None, int | None, Reading], Image.Image] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def read(
-        self, path: str | Path, min_side_px: int | None = None, min_long_side_px: int | None = None
+        self,
+        path: str | Path,
+        min_side_px: int | None = None,
+        min_long_side_px: int | None = None,
+        reading: Reading = AS_IS,
     ) -> Image.Image:
         """Return an image, from memory where it is kept; raises what `read_image` raises."""
-        key = (str(path), min_side_px, min_long_side_px)
+        key = (str(path), min_side_px, min_long_side_px, reading)
         kept = self._kept.get(key)
         if kept is not None:
             return kept
         with holding_pixels():
-            image = shrink(read_image(path, min_side_px, min_long_side_px), min_side_px, min_long_side_px)
+            image = read_image(path, min_side_px, min_long_side_px, reading=reading)
+            image = shrink(image, min_side_px, min_long_side_px)
         cost = 4 * image.width * image.height  # Pillow keeps RGB in four bytes
         with self._lock:
             if cost <= self._left and key not in self._kept:
@@ -61,8 +84,15 @@ class DecodedImages:
 class PlainViews:
     """Images as they are measured and predicted: their views (S, S, 3) uint8, kept within a budget by their digests."""
 
-    def __init__(self, size_px: int, fit: str, known: Collection[str] = (), budget_bytes: int | None = None) -> None:
-        self.size_px, self.fit = size_px, fit
+    def __init__(
+        self,
+        size_px: int,
+        fit: str,
+        known: Collection[str] = (),
+        budget_bytes: int | None = None,
+        reading: Reading = AS_IS,
+    ) -> None:
+        self.size_px, self.fit, self.reading = size_px, fit, reading
         self._known = known
         self._left = measure_budget() if budget_bytes is None else budget_bytes
         self._kept: dict[str, Pixels] = {}
@@ -76,20 +106,21 @@ class PlainViews:
         kept = self._kept.get(digest)
         if kept is not None:
             return kept
-        pixels = read_view(path, self.size_px, self.fit, None, 0)
+        pixels = read_view(path, self.size_px, self.fit, None, 0, reading=self.reading)
         if self._take_room(digest):
             self._kept[digest] = pixels
         return pixels
 
-    def decode(self, path: str, digest: str, data: bytes | None) -> bool:
-        """Decode an image to its end and keep its view; False where it is one of `known` or no longer fits.
+    def decode(self, path: str, digest: str, data: bytes | None) -> Found | None:
+        """Decode an image to its end, keep its view, and return what was found; None where it is one of `known` or no
+        longer fits.
 
         Raises what `read_image` raises.
         """
         if digest in self._known or not self._take_room(digest):
-            return False
-        self._kept[digest] = read_view(path, self.size_px, self.fit, None, 0, partial(read_image, data=data))
-        return True
+            return None
+        self._kept[digest], found = read_plain_view(path, self.size_px, self.fit, self.reading, data)
+        return found
 
     def pop(self, digest: str) -> Pixels | None:
         """Hand over an image's view, once; None where it is not kept."""

@@ -38,8 +38,8 @@ def unify_spellings(labels: Sequence[str], what: str) -> tuple[list[str], list[N
         said = "; ".join(f"{_list_spellings(group)} as {_choose_spelling(group)!r}" for group in merged[:SHOWN])
         more = f"; and {len(merged) - SHOWN:,} more classes likewise" if len(merged) > SHOWN else ""
         text = (
-            f"{what}: spelled in several ways, by case, blanks or Unicode form alone, and read as one class: {said}"
-            f"{more}. If some are two classes, give them names that differ in more than that"
+            f"{what}: names that differ only by case, blanks or Unicode form are read as one class: {said}{more}. "
+            "To keep two apart, rename one"
         )
         notices.append(Notice("same-names", text, len(merged), warns=True))
     pairs = sorted(key for key in letters if len({tidy(label) for label in counts if fold_spelling(label) == key}) > 1)
@@ -62,7 +62,7 @@ def _choose_spelling(group: Counter[str]) -> str:
     counts: Counter[str] = Counter()
     for label, count in group.items():
         counts[tidy(label)] += count
-    return min(counts, key=lambda label: (-counts[label], natural_key(label)))
+    return min(counts, key=lambda label: (-counts[label], label != " ".join(label.split()), natural_key(label)))
 
 
 def _list_spellings(group: Counter[str]) -> str:

@@ -1,4 +1,4 @@
-"""Splits images into train and valid: stratified by class, seeded, and never with a group on both sides.
+"""Splits images into train and valid: stratified by class or labels, seeded, and never with a group on both sides.
 
 A group is what must stay together: all images of one patient, one part, one batch. A test part is never touched.
 """
@@ -16,6 +16,7 @@ import numpy as np
 from sightx_cli.data.cells import shield_cell
 from sightx_cli.data.name_groups import find_names, name_files
 from sightx_cli.errors import DataError, RunError
+from sightx_cli.task.stratification import Strata, divide_evenly, number_together
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,15 +25,16 @@ SPLIT_COLUMNS = ("image", "label", "split", "group", "fold")
 
 
 def split_manifest(
-    frame: pd.DataFrame, seed: int, valid_fraction: float = 0.2, strata: Sequence[str] | None = None
+    frame: pd.DataFrame, seed: int, valid_fraction: float = 0.2, strata: Strata | None = None
 ) -> pd.DataFrame:
     """Fill the column `split`, so that every row is train, valid or test; returns a new frame.
 
-    `strata` is what to stratify by, for each row; None for its label.
+    `strata` is what to stratify by, for each row, one stratum or labels (N, C); None for its label.
 
     A given valid part is kept, and every row without a part becomes train. Without one, `valid_fraction` of what is not
     test is held out, at least one image of every class; where groups are set, whole groups are held out, and the share
-    is as near as the groups allow. Rows with the same `digest`, if there is that column, stay together.
+    is as near as the groups allow. Of several labels each has its share, as near as that can be. Rows with the same
+    `digest`, if there is that column, stay together.
 
     Raises: `DataError` if `valid_fraction` is not between 0 and 1, or the groups leave a class with no training image.
     """
@@ -42,11 +44,14 @@ def split_manifest(
     split = result["split"].to_numpy(dtype=object).copy()
     pool = np.flatnonzero((split == "") | (split == "train"))
     if not (split == "valid").any():
-        labels = np.array(result["label"] if strata is None else strata, dtype=object)[pool]
+        labels = strata if isinstance(strata, np.ndarray) else np.array(strata or result["label"], dtype=object)
+        labels = labels[pool]
         groups = result["group"].to_numpy(dtype=object)[pool]
         digests = result["digest"].tolist() if "digest" in result.columns else [""] * len(result)
         together = join_groups(groups.tolist(), [digests[place] for place in pool])
-        if (groups != "").any():
+        if labels.ndim == 2:
+            chosen = _choose_by_labels(labels, together, seed, valid_fraction)
+        elif (groups != "").any():
             chosen = _choose_by_group(labels, np.array(together, dtype=object), seed, valid_fraction)
         else:
             chosen = _choose_copies_together(labels, together, seed, valid_fraction)
@@ -85,6 +90,23 @@ def join_groups(groups: Sequence[str], digests: Sequence[str]) -> list[str]:
     ]
 
 
+def _choose_by_labels(
+    labels: np.ndarray[Any, Any], together: Sequence[str], seed: int, fraction: float
+) -> np.ndarray[Any, Any]:
+    """Indices of the valid part, which holds each of several labels (N, C) in its share."""
+    check_apart(together)
+    return np.flatnonzero(divide_evenly(labels, together, (1 - fraction, fraction), seed) == 1)
+
+
+def check_apart(together: Sequence[str]) -> None:
+    """Raise DataError where all images stay together."""
+    if len(set(together)) < 2 and together[0]:
+        raise DataError(
+            f"all {len(together)} training images belong to one group, {together[0]!r}; none can be set aside",
+            "choose other groups with --group-by, or provide a valid part",
+        )
+
+
 def _choose_copies_together(
     labels: np.ndarray[Any, Any], together: Sequence[str], seed: int, fraction: float
 ) -> np.ndarray[Any, Any]:
@@ -121,13 +143,9 @@ def _choose_by_group(
     from sklearn.model_selection import StratifiedGroupKFold
 
     alone = np.array([group or f"\0{place}" for place, group in enumerate(groups)], dtype=object)
-    _, codes = np.unique(alone.astype(str), return_inverse=True)
+    codes = number_together(groups.tolist())
     distinct = int(codes.max()) + 1
-    if distinct < 2:
-        raise DataError(
-            f"all {len(labels)} training images belong to one group, {groups[0]!r}; none can be set aside",
-            "choose other groups with --group-by, or provide a valid part",
-        )
+    check_apart(groups.tolist())
     folds = StratifiedGroupKFold(min(max(2, round(1 / fraction)), distinct), shuffle=True, random_state=seed)
     best: tuple[tuple[int, int, float], np.ndarray[Any, Any]] | None = None
     with warnings.catch_warnings():

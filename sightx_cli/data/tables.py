@@ -1,57 +1,111 @@
-"""Reads a table of images (CSV, TSV or Parquet) as text: a label 0 stays "0", a label NA stays "NA"."""
+"""Reads a table of images (CSV, TSV, Excel or Parquet) as text: a label 0 stays "0", a label NA stays "NA"."""
 
 from __future__ import annotations
 
-import csv
 import difflib
-import os
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sightx_cli.data.cells import unshield_cell
 from sightx_cli.errors import DataError
 from sightx_cli.filesystem import check_ordinary
+from sightx_cli.progress import Notice
+from sightx_cli.tables.column_names import is_header, list_names
+from sightx_cli.tables.grid import Grid
+from sightx_cli.tables.parquet_grid import read_parquet_grid
+from sightx_cli.tables.text_grid import read_text_grid
+from sightx_cli.tables.workbook import read_workbook_grid
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
-NAMED_COLUMNS = 20
-"""The most columns that a message lists: a spreadsheet saved whole has 16,384."""
-LARGEST_WHOLE = 2**53
-"""Every whole number up to this is itself as a float."""
+TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".parquet", ".pq")
+OTHER_SUFFIXES = (".tab", ".xlsm", ".xls", ".ods")
+"""Also taken for tables: text whatever it is called, or refused by what it is."""
+PARQUET, ZIP, OLE = b"PAR1", b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+"""How a file of Parquet, a workbook, and one of the old kind or behind a password begin."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as the user wrote it: every cell is text, verbatim; the names of columns are tidied, and no two alike."""
+
+    frame: pd.DataFrame
+    lines: Sequence[int]
+    """The line or row of the file that each row stands in, from 1."""
+    notices: tuple[Notice, ...] = ()
+    """How it was read, where that was not the only way."""
 
 
 def is_table_name(path: Path) -> bool:
     """Whether a file of this name is read as a table."""
-    return path.suffix.lower() in TABLE_SUFFIXES
+    return path.suffix.lower() in TABLE_SUFFIXES + OTHER_SUFFIXES
 
 
-def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
-    """Read a table with every value as text, column names stripped, and those known to SightX in lower case.
+def read_table(path: Path) -> Table:
+    """Read a table, told by its content: text in any usual encoding and separator, an Excel workbook, or Parquet.
 
-    A CSV may be separated by commas, semicolons (the default of spreadsheets in much of Europe) or tabs.
-
-    Raises: `DataError` if the file cannot be read, is empty, or lacks a column of `needed`.
+    Raises: `DataError` if the file cannot be read, is no table, or has no rows.
     """
     try:
         check_ordinary(path)
+        with path.open("rb") as file:
+            start = file.read(128)
+        table = _build_table(_read_grid(path, start), path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    table = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_text(path)
-    names = [tidy(str(name)) for name in table.columns]
-    known = ("image", "label", "split", "group")
-    taken = set(names)
-    names = [name.lower() if name.lower() in known and name.lower() not in taken else name for name in names]
-    _refuse_doubled(names, path)
-    table.columns = names
-    check_columns(table, path, needed)
-    if table.empty:
+    if table.frame.empty:
         raise DataError(f"{path} has no rows", "add one row for each image, such as: scans/a.png,healthy")
     return table
+
+
+def _read_grid(path: Path, start: bytes) -> Grid:
+    if start.startswith(PARQUET) or path.suffix.lower() in (".parquet", ".pq"):
+        return read_parquet_grid(path)
+    is_zip = start.startswith(ZIP)
+    if start.startswith(OLE) or (is_zip and b"opendocument" in start):
+        kind = "an OpenDocument spreadsheet" if is_zip else "an old Excel workbook, or one with a password,"
+        raise DataError(f"{path}: {kind} is not read", "save it as .xlsx without a password, or as CSV UTF-8")
+    if is_zip:
+        return read_workbook_grid(path, is_header)
+    grid = read_text_grid(path, path.read_bytes(), is_header)
+    return replace(
+        grid,
+        rows=[(line, [unshield_cell(cell) if cell[:1] == "'" else cell for cell in row]) for line, row in grid.rows],
+    )
+
+
+def require_columns(table: Table, path: Path, needed: Sequence[str]) -> pd.DataFrame:
+    """Return a table's rows with the columns of `needed` under these names, in whatever case they were written.
+
+    Raises: `DataError` where one is missing, with the column that may be meant.
+    """
+    names = list(table.frame.columns)
+    found = {name: name.lower() for name in names if name.lower() in needed and name.lower() not in names}
+    frame = table.frame.rename(columns=found)
+    missing = [name for name in needed if name not in frame.columns]
+    if missing:
+        near = difflib.get_close_matches(missing[0], names, 1, 0.5)
+        raise DataError(
+            f"{path} has no column {missing[0]!r}; its columns are {list_names(names)}",
+            f"rename {near[0]!r} to {missing[0]!r}" if near else f"it needs the columns {' and '.join(needed)}",
+        )
+    return frame
+
+
+def rename_given(names: Sequence[str], own: Collection[str]) -> dict[str, str]:
+    """Name the user's columns beside ours, in their order: one that bears a name of ours is kept as `…_given`."""
+    kept: dict[str, str] = {}
+    for name in names:
+        free = name
+        while free in own or (free != name and free in names):
+            free = f"{free}_given"
+        kept[name] = free
+    return kept
 
 
 def tidy(text: str) -> str:
@@ -77,53 +131,30 @@ def tidy_values(values: Sequence[str], what: str) -> tuple[list[str], str]:
     )
 
 
-def check_columns(table: pd.DataFrame, path: Path, needed: Sequence[str]) -> None:
-    """Raise DataError where a table lacks a column of `needed`, with the column that may be meant."""
-    names = list(table.columns)
-    missing = [name for name in needed if name not in names]
-    if missing:
-        near = difflib.get_close_matches(missing[0], names, 1, 0.5)
-        more = [f"and {len(names) - NAMED_COLUMNS:,} more"] if len(names) > NAMED_COLUMNS else []
-        raise DataError(
-            f"{path} has no column {missing[0]!r}; its columns are "
-            f"{', '.join([f'{name:.40}' for name in names[:NAMED_COLUMNS]] + more) or 'none'}",
-            f"rename {near[0]!r} to {missing[0]!r}" if near else "a table needs the columns image and label",
-        )
-
-
-def _read_text(path: Path) -> pd.DataFrame:
-    """Read text with Python's csv and count the cells: after an extra comma pandas takes a column for an index."""
+def _build_table(grid: Grid, path: Path) -> Table:
     import pandas as pd
 
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-            file.seek(0)
-            divider = max((",", ";", "\t"), key=header.count)
-            reader = csv.reader(file, delimiter=divider, skipinitialspace=True)
-            rows = [
-                (reader.line_num, [unshield_cell(cell) for cell in row])
-                for row in reader
-                if any(cell.strip() for cell in row)
-            ]
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text", "save it again as CSV with UTF-8 encoding") from error
-    except csv.Error as error:
-        raise DataError(f"{path} is not a readable table: {error}", "open it in an editor to check") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    if not rows:
+    if not grid.rows:
         raise DataError(f"{path} is empty", "its first line must name the columns: image,label")
-    names = _drop_empty_tail(rows[0][1], 0)
-    cells = [(line, _drop_empty_tail(row, len(names))) for line, row in rows[1:]]
-    for line, row in cells:
-        if len(row) > len(names):
-            raise DataError(
-                f"{path}: line {line} has {len(row)} cells, the header has {len(names)}",
-                f'put values that contain "{divider}" in double quotes',
-            )
+    names = [tidy(name) for name in _drop_empty_tail(grid.rows[0][1], 0)]
+    cells = [(line, _drop_empty_tail(row, len(names)) if len(row) > len(names) else row) for line, row in grid.rows[1:]]
+    longest = max((len(row) for _, row in cells), default=0)
+    if not grid.divider:
+        names += [""] * (longest - len(names))
+    elif longest > len(names):
+        line, row = next((line, row) for line, row in cells if len(row) > len(names))
+        raise DataError(
+            f"{path}: line {line} has {len(row)} cells, the header has {len(names)}",
+            f'put values that contain "{grid.divider}" in double quotes',
+        )
     padded = [row + [""] * (len(names) - len(row)) for _, row in cells]
-    return pd.DataFrame(padded, columns=names, dtype=str)
+    kept = [place for place, name in enumerate(names) if name or any(row[place].strip() for row in padded)]
+    if len(kept) < len(names):
+        padded = [[row[place] for place in kept] for row in padded]
+    unnamed = sum(not names[place] for place in kept)
+    columns = [names[place] if names[place] or unnamed == 1 else f"column {place + 1}" for place in kept]
+    _refuse_doubled(columns, path)
+    return Table(pd.DataFrame(padded, columns=columns, dtype=str), [line for line, _ in cells], tuple(grid.notices))
 
 
 def _drop_empty_tail(row: list[str], keep: int) -> list[str]:
@@ -139,54 +170,9 @@ def _refuse_doubled(names: Sequence[str], path: Path) -> None:
         raise DataError(f"{path} has the column {doubled[0]!r} twice", "rename one of them")
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    """Read Parquet column by column, without what pandas notes in it: an index is a column like any other."""
-    import pandas as pd
-    import pyarrow.parquet
-
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            read = file.read()
-        read.validate(full=True)
-        columns = [_to_texts(column.to_pandas()) for column in read.columns]
-    except Exception as error:  # what pyarrow and pandas raise for a flipped bit depends on which
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(
-            f"{path} is not a readable Parquet file: {reason}", "save it again, or copy it again"
-        ) from error
-    _refuse_doubled(read.column_names, path)
-    return pd.DataFrame(dict(zip(read.column_names, columns, strict=True)), dtype=str)
-
-
-def _to_texts(column: pd.Series[Any]) -> list[str]:
-    import pandas as pd
-
-    if pd.api.types.is_float_dtype(column.dtype):
-        given = column.dropna()
-        if ((given % 1 == 0) & (given.abs() <= LARGEST_WHOLE)).all():
-            column = column.astype("Int64")  # integer grades with missing values are stored as 0.0, 1.0: they mean 0, 1
-    return [_to_text(value) for value in column]
-
-
-def _to_text(value: object) -> str:
-    import pandas as pd
-
-    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
-        return ""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
 def exists(path: str | Path) -> bool:
     """Whether a path exists; False too if access is denied or the name is impossible."""
     try:
         return Path(path).exists()
     except OSError:
         return False
-
-
-def locate_image(image: str, root: Path) -> str:
-    """The absolute path that a table's `image` means: relative to `root`, with either kind of separator."""
-    path = root / image
-    if os.sep == "/" and "\\" in image and not exists(path):
-        path = root / image.replace("\\", "/")
-    return str(path)

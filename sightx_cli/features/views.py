@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sightx_cli.data.augmentation import Reader, read_view
 from sightx_cli.data.pixels import PlainViews
-from sightx_cli.data.readers import list_packages, read_image
+from sightx_cli.data.readers import AS_IS, Reading, list_packages, read_image
 from sightx_cli.engine.interface import Images
 from sightx_cli.features.addresses import digest_key
 from sightx_cli.machine import measure_threads
@@ -21,29 +21,34 @@ from sightx_cli.recipe.profiles import Profile
 
 @dataclass(frozen=True)
 class View:
-    """One view of every image: size, fit, and for number ≥ 1 an augmented draw of the profile."""
+    """One view of every image: size, fit, and for number ≥ 1 an augmented draw of the profile.
+
+    `reading` is how the pixels are taken from the files, in every view alike.
+    """
 
     size_px: int
     fit: str
     profile: Profile | None
     number: int
     seed: int
+    reading: Reading = AS_IS
 
     @property
     def key(self) -> str:
         """The view's address in the store; the plain view 0 is the same for every profile and seed."""
         drawn = {"profile": asdict(self.profile), "number": self.number, "seed": self.seed} if self.profile else {}
-        return digest_key({"size_px": self.size_px, "fit": self.fit, **drawn}, list_packages())
+        taken = {"reading": asdict(self.reading)} if self.reading != AS_IS else {}
+        return digest_key({"size_px": self.size_px, "fit": self.fit, **drawn, **taken}, list_packages())
 
     def read(self, path: str, digest: str, reader: Reader = read_image) -> NDArray[np.uint8]:
         """Read an image's pixels (size_px, size_px, 3); what is drawn depends on the image, the view and the seed."""
         seed = (self.seed << 64) | (self.number << 48) | int(digest[:12], 16)
-        return read_view(path, self.size_px, self.fit, self.profile, seed, reader)
+        return read_view(path, self.size_px, self.fit, self.profile, seed, reader, self.reading)
 
 
 def plain_view(view: View) -> View:
-    """Return the unaugmented view of the same size and fit."""
-    return View(view.size_px, view.fit, None, 0, 0)
+    """Return the unaugmented view of the same size, fit and reading."""
+    return View(view.size_px, view.fit, None, 0, 0, view.reading)
 
 
 AHEAD_IMAGES = 16
@@ -57,11 +62,12 @@ def read_batches(
 
     Views that `pixels` has already decoded are taken from there.
     """
-    plain = pixels if pixels is not None and view == View(pixels.size_px, pixels.fit, None, 0, 0) else None
+    kept = View(pixels.size_px, pixels.fit, None, 0, 0, pixels.reading) if pixels is not None else None
+    plain = pixels if view == kept else None
 
     def read(path: str, digest: str) -> NDArray[np.uint8]:
-        kept = plain.pop(digest) if plain is not None else None
-        return view.read(path, digest) if kept is None else kept
+        decoded = plain.pop(digest) if plain is not None else None
+        return view.read(path, digest) if decoded is None else decoded
 
     threads = measure_threads().decoding
     waiting: deque[tuple[int, list[Future[NDArray[np.uint8]]]]] = deque()

@@ -45,9 +45,56 @@ class Answers:
         """Whether there are two classes at least, and an image of each."""
         return 2 <= self.classes == len(np.unique(self.truth))
 
+    @cached_property
+    def losses(self) -> Floats:
+        """The log loss of each image, (N,), in nats."""
+        return measure_losses(self.scores, self.truth)
+
     def take(self, rows: Booleans) -> Answers:
         """Return the answers for some of the images."""
         return Answers(self.scores[rows], self.truth[rows])
+
+    def count_rarest(self, units: Integers) -> int:
+        """Count the distinct units (N,), images or groups, of the class that has fewest."""
+        pairs = np.unique(np.stack([self.truth, units]), axis=1)
+        return int(np.unique(pairs[0], return_counts=True)[1].min())
+
+
+@dataclass(frozen=True)
+class SetAnswers(Answers):
+    """Answers for N images that may have several of C labels: truth and decisions are 0 and 1, (N, C)."""
+
+    decided: Integers
+    """Whether each image is given each label, (N, C): its probability reaches the label's threshold."""
+
+    @cached_property
+    def predicted(self) -> Integers:
+        """The decisions, (N, C)."""
+        return self.decided
+
+    @cached_property
+    def right(self) -> Booleans:
+        """Whether each image is given exactly its labels, (N,)."""
+        return np.asarray((self.decided == self.truth).all(axis=1))
+
+    @cached_property
+    def can_be_ranked(self) -> bool:
+        """Whether some label is that of some images only."""
+        return bool(((self.truth == 1).any(axis=0) & (self.truth == 0).any(axis=0)).any())
+
+    @cached_property
+    def losses(self) -> Floats:
+        """The log loss of each image, the mean over its labels, (N,), in nats."""
+        return measure_set_losses(self.scores, self.truth)
+
+    def take(self, rows: Booleans) -> SetAnswers:
+        """Return the answers for some of the images."""
+        return SetAnswers(self.scores[rows], self.truth[rows], self.decided[rows])
+
+    def count_rarest(self, units: Integers) -> int:
+        """Count the distinct units (N,) of the label that fewest have, among those that occur; at least 1."""
+        counts = [len(np.unique(units[has == 1])) for has in self.truth.T]
+        return min((count for count in counts if count), default=1)
 
 
 def check_answers(probabilities: object, targets: object, classes: Sequence[str]) -> Answers:
@@ -55,8 +102,7 @@ def check_answers(probabilities: object, targets: object, classes: Sequence[str]
 
     Raises: `TrainingError` for probabilities that are not finite, `DataError` for shapes that do not fit.
     """
-    scores = np.asarray(probabilities, dtype=np.float64)
-    truth = np.asarray(targets, dtype=np.int64)
+    scores, truth = np.asarray(probabilities, dtype=np.float64), np.asarray(targets, dtype=np.int64)
     if scores.ndim != 2 or scores.shape[1] != len(classes) or truth.shape != scores.shape[:1] or not len(truth):
         raise DataError(
             f"probabilities of shape {scores.shape} and targets of shape {truth.shape} for {len(classes)} classes; "
@@ -64,14 +110,41 @@ def check_answers(probabilities: object, targets: object, classes: Sequence[str]
         )
     if truth.min() < 0 or truth.max() >= len(classes):
         raise DataError(f"targets reach from {truth.min()} to {truth.max()}; they must lie in 0…{len(classes) - 1}")
+    _check_finite(scores)
+    return Answers(scores, truth)
+
+
+def check_set_answers(probabilities: object, targets: object, decided: object, classes: Sequence[str]) -> SetAnswers:
+    """Return probabilities, targets and decisions of images with several labels, (N, C) each, checked.
+
+    Raises: as `check_answers`.
+    """
+    scores, truth = np.asarray(probabilities, dtype=np.float64), np.asarray(targets, dtype=np.int64)
+    if scores.ndim != 2 or scores.shape[1] != len(classes) or truth.shape != scores.shape or not len(truth):
+        raise DataError(
+            f"probabilities of shape {scores.shape} and targets of shape {truth.shape} for {len(classes)} labels; "
+            "both must be (N, labels), with N at least 1"
+        )
+    if not np.isin(truth, (0, 1)).all():
+        raise DataError(f"targets reach from {truth.min()} to {truth.max()}; they must be 0 and 1")
+    _check_finite(scores)
+    return SetAnswers(scores, truth, np.asarray(decided, dtype=np.int64))
+
+
+def _check_finite(scores: Floats) -> None:
     if not np.isfinite(scores).all():
         raise TrainingError(
             f"{int((~np.isfinite(scores)).any(axis=1).sum())} of {len(scores)} predictions are not finite",
             "lower the rate, such as --rate 1e-4, or add --set training.clip=1.0",
         )
-    return Answers(scores, truth)
 
 
 def measure_losses(scores: Floats, truth: Integers) -> Floats:
     """The loss of each image, −ln p(true class), in nats: (N,)."""
     return np.asarray(-np.log(np.clip(scores[np.arange(len(truth)), truth], SMALLEST_PROBABILITY, 1.0)))
+
+
+def measure_set_losses(scores: Floats, truth: Integers) -> Floats:
+    """The loss of each image with several labels: −ln p of each label's truth, averaged over the labels, (N,)."""
+    right = np.where(truth == 1, scores, 1 - scores)
+    return np.asarray(-np.log(np.clip(right, SMALLEST_PROBABILITY, 1.0)).mean(axis=1))

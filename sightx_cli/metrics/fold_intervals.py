@@ -52,7 +52,14 @@ def measure_fold_figures(
 
     Arguments and errors as in `measure_figures`.
     """
-    answers, fold_of = check_answers(probabilities, targets, classes), np.asarray(folds)
+    return measure_answer_folds(check_answers(probabilities, targets, classes), folds, kind, together, seed)
+
+
+def measure_answer_folds(
+    answers: Answers, folds: object, kind: str, together: Sequence[str], seed: int = 0
+) -> FoldFigures:
+    """Measure out-of-fold answers that are checked (see `measure_fold_figures`)."""
+    fold_of = np.asarray(folds)
     units = number_units(together, len(answers.truth))
     independent, rarest = count_units(answers, units)
     present = np.unique(fold_of)

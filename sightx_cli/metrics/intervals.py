@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from sightx_cli.metrics.answers import Answers, Floats, Integers, check_answers
-from sightx_cli.metrics.registry import METRICS, Metric
+from sightx_cli.metrics.metric import SINGLE_LABEL, Metric
+from sightx_cli.metrics.registry import METRICS
 
 RESAMPLES = 1_000
 MIN_RESAMPLES = 200
@@ -40,7 +41,13 @@ def measure_intervals(
 
     Arguments and errors as in `measure_figures`.
     """
-    answers = check_answers(probabilities, targets, classes)
+    return measure_answer_intervals(check_answers(probabilities, targets, classes), kind, together, seed)
+
+
+def measure_answer_intervals(
+    answers: Answers, kind: str, together: Sequence[str] = (), seed: int = 0
+) -> dict[str, Interval | None]:
+    """Measure the intervals of answers that are checked (see `measure_intervals`)."""
     count, units = len(answers.truth), number_units(together, len(answers.truth))
     resampled = resample(answers, units, kind, np.random.default_rng(seed), count_resamples(count))
     independent, rarest = count_units(answers, units)
@@ -69,8 +76,7 @@ def number_units(together: Sequence[str], count: int) -> Integers:
 
 def count_units(answers: Answers, units: Integers) -> tuple[int, int]:
     """Count the units of all images, and those of the class that has fewest."""
-    pairs = np.unique(np.stack([answers.truth, units]), axis=1)
-    return len(np.unique(units)), int(np.unique(pairs[0], return_counts=True)[1].min())
+    return len(np.unique(units)), answers.count_rarest(units)
 
 
 def widen(metric: Metric, interval: Interval | None, units: int, rarest: int) -> Interval | None:
@@ -107,10 +113,12 @@ def is_linearised(images: int, classes: int, resamples: int) -> bool:
     return images * classes * resamples > MAX_WORK
 
 
-def describe_bounds(images: int, classes: int) -> str:
+def describe_bounds(images: int, classes: int, kind: str = SINGLE_LABEL) -> str:
     """Say what bounds the work of the intervals of so many images and classes; "" where nothing has to."""
     resamples = count_resamples(images)
-    said = ["that of ROC AUC is linearised (DeLong)"] * is_linearised(images, classes, resamples)
+    linear = [metric.title for metric in METRICS.values() if kind in metric.kinds and metric.linearise]
+    names = f"that of {linear[0]} is" if len(linear) == 1 else f"those of {', '.join(linear)} are"
+    said = [f"{names} linearised (DeLong)"] * is_linearised(images, classes, resamples)
     said += [f"{resamples:,} resamples and not {RESAMPLES:,}"] * (resamples < RESAMPLES)
     return f"95 % intervals of {images:,} images in {classes:,} classes: {', '.join(said)}" if said else ""
 
@@ -127,9 +135,7 @@ def resample(
     applicable = [metric for metric in METRICS.values() if kind in metric.kinds]
     is_large = is_linearised(len(answers.truth), answers.classes, resamples)
     linear = {metric.name: metric.linearise(answers) for metric in applicable if is_large and metric.linearise}
-    block = int(np.clip(_BLOCK_WEIGHTS // len(answers.truth), 1, _BLOCK))
-    for start in range(0, resamples, block):
-        weights = _draw_weights(generator, int(units.max()) + 1, min(block, resamples - start))[:, units]
+    for weights in draw_weights(units, generator, resamples):
         for metric in applicable:
             if metric.name in linear:
                 known = linear[metric.name]
@@ -150,8 +156,12 @@ def take_percentiles(values: Floats) -> Interval | None:
     return float(low), float(high)
 
 
-def _draw_weights(generator: np.random.Generator, images: int, resamples: int) -> Floats:
-    """How often each image occurs in each resample: (resamples, images)."""
-    places = generator.integers(0, images, (resamples, images)) + images * np.arange(resamples)[:, None]
-    counts = np.bincount(places.ravel(), minlength=resamples * images)
-    return counts.reshape(resamples, images).astype(np.float64)
+def draw_weights(units: Integers, generator: np.random.Generator, resamples: int) -> Iterator[Floats]:
+    """Yield how often each image occurs in each resample, (R, N), some resamples at a time; `units` are drawn whole."""
+    block = int(np.clip(_BLOCK_WEIGHTS // len(units), 1, _BLOCK))
+    distinct = int(units.max()) + 1
+    for start in range(0, resamples, block):
+        rows = min(block, resamples - start)
+        places = generator.integers(0, distinct, (rows, distinct)) + distinct * np.arange(rows)[:, None]
+        counts = np.bincount(places.ravel(), minlength=rows * distinct)
+        yield counts.reshape(rows, distinct).astype(np.float64)[:, units]

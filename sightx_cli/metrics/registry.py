@@ -6,44 +6,14 @@ imported only where something is measured.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sightx_cli.metrics.metric import GRADES, MULTI_LABEL, SINGLE_LABEL, Metric
+from sightx_cli.metrics.ranks import linearise_area, weigh_area
+from sightx_cli.metrics.set_figures import SET_METRICS
+
 if TYPE_CHECKING:
-    from sightx_cli.metrics.answers import Answers, Booleans, Floats, Integers
-
-SINGLE_LABEL = "single-label"
-GRADES = "grades"
-"""The kinds of task; a metric says for which of them it has a meaning."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One figure of merit."""
-
-    name: str
-    """In recipes, JSON and history.csv."""
-    title: str
-    """For people."""
-    measure: Callable[[Answers], float | None]
-    """None where the figure has no meaning for these answers."""
-    resample: Callable[[Answers, Floats], Floats | None]
-    """The figure of each resample, (R,), from how often each image occurs in it, (R, N); NaN where it has none."""
-    head: str = ""
-    """For a narrow column, if the title is too long."""
-    lower_is_better: bool = False
-    judges_labels: bool = True
-    """Whether it judges decisions; False if it judges the probabilities alone."""
-    ranks_classes: bool = False
-    """Whether it ranks each class against the others: it has no meaning where one has no image."""
-    is_share: bool = False
-    """Whether it is the share of images that are right: Wilson's interval holds for it, however few they are."""
-    is_bounded: bool = False
-    """Whether it lies within 0…1, and is 1 where nothing is wrong."""
-    linearise: Callable[[Answers], tuple[float, Floats] | None] | None = None
-    """The figure, and what each image contributes to it, (N,): for many answers, where `resample` would take hours."""
-    kinds: tuple[str, ...] = (SINGLE_LABEL, GRADES)
+    from sightx_cli.metrics.answers import Answers, Floats, Integers
 
 
 def find_title(name: str) -> str:
@@ -102,54 +72,28 @@ def _resample_roc_auc(answers: Answers, weights: Floats) -> Floats | None:
     if not answers.can_be_ranked:
         return None
     areas = np.array(
-        [_weigh_area(weights, answers.scores[:, place], answers.truth == place) for place in _list_ranked(answers)]
+        [weigh_area(weights, answers.scores[:, place], answers.truth == place) for place in _list_ranked(answers)]
     )
     usable = ~np.isnan(areas)
     return np.where(usable.any(axis=0), np.nansum(areas, axis=0) / np.maximum(usable.sum(axis=0), 1), np.nan)
 
 
 def linearise_roc_auc(answers: Answers) -> tuple[float, Floats] | None:
-    """Measure the ROC AUC and the contribution of each image to it, (N,), whose sum is 0.
+    """Measure the ROC AUC and the contribution of each image to it, (N,): of several classes, the mean of theirs.
 
-    An image drawn w times moves it by w times its contribution: the share of the other side's images that it is ranked
-    right against, less the area, over the images on its own side (DeLong, DeLong & Clarke-Pearson 1988). That of
-    several classes is the mean of theirs. Resamples differ from counted ones by terms of the order of 1/N.
+    Resamples differ from counted ones by terms of the order of 1/N (see `ranks.linearise_area`).
     """
     import numpy as np
 
     if not answers.can_be_ranked:
         return None
-    ranked, areas = _list_ranked(answers), []
-    contributions = np.zeros(len(answers.truth))
-    for place in ranked:
-        positive, scores = answers.truth == place, np.ascontiguousarray(answers.scores[:, place])
-        for side, sign in ((positive, 1), (~positive, -1)):
-            others = np.sort(scores[~side])
-            below = (np.searchsorted(others, scores[side]) + np.searchsorted(others, scores[side], "right")) / 2
-            shares = below / len(others) if sign > 0 else 1 - below / len(others)
-            area = shares.mean()
-            contributions[side] += (shares - area) / len(shares) / len(ranked)
-        areas.append(area)
-    return float(np.mean(areas)), contributions
+    found = [linearise_area(answers.scores[:, place], answers.truth == place) for place in _list_ranked(answers)]
+    areas, contributions = zip(*found, strict=True)
+    return float(np.mean(areas)), np.mean(contributions, axis=0)
 
 
 def _list_ranked(answers: Answers) -> list[int]:
     return [1] if answers.classes == 2 else list(range(answers.classes))
-
-
-def _weigh_area(weights: Floats, scores: Floats, positive: Booleans) -> Floats:
-    """The area under the ROC curve of each resample: the share of pairs ranked right, ties counting half."""
-    import numpy as np
-
-    order = np.argsort(scores, kind="stable")
-    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf) > 0)
-    in_order = weights[:, order]
-    above = np.add.reduceat(in_order * positive[order], starts, axis=1)
-    below = np.add.reduceat(in_order * ~positive[order], starts, axis=1)
-    lower = np.cumsum(below, axis=1) - below
-    pairs = above.sum(axis=1) * below.sum(axis=1)
-    won = (above * (lower + below / 2)).sum(axis=1)
-    return np.asarray(np.divide(won, pairs, out=np.full(len(weights), np.nan), where=pairs > 0))
 
 
 def _measure_kappa(answers: Answers) -> float | None:
@@ -179,18 +123,14 @@ def _resample_kappa(answers: Answers, weights: Floats) -> Floats:
 
 
 def _measure_loss(answers: Answers) -> float:
-    """Measure the mean of −ln p(true class), in nats."""
-    from sightx_cli.metrics.answers import measure_losses
-
-    return float(measure_losses(answers.scores, answers.truth).mean())
+    """Measure the mean log loss, in nats."""
+    return float(answers.losses.mean())
 
 
 def _resample_loss(answers: Answers, weights: Floats) -> Floats:
     import numpy as np
 
-    from sightx_cli.metrics.answers import measure_losses
-
-    return np.asarray(weights @ measure_losses(answers.scores, answers.truth) / weights.sum(axis=1))
+    return np.asarray(weights @ answers.losses / weights.sum(axis=1))
 
 
 def _sum_by_class(weights: Floats, groups: Integers, count: int) -> Floats:
@@ -227,7 +167,17 @@ ROC_AUC = Metric(
 QUADRATIC_KAPPA = Metric(
     "quadratic_kappa", "quadratic kappa", _measure_kappa, _resample_kappa, head="kappa", kinds=(GRADES,)
 )
-LOSS = Metric("loss", "log loss", _measure_loss, _resample_loss, lower_is_better=True, judges_labels=False)
+LOSS = Metric(
+    "loss",
+    "log loss",
+    _measure_loss,
+    _resample_loss,
+    lower_is_better=True,
+    judges_labels=False,
+    kinds=(SINGLE_LABEL, GRADES, MULTI_LABEL),
+)
 
-METRICS = {metric.name: metric for metric in (ACCURACY, BALANCED_ACCURACY, ROC_AUC, QUADRATIC_KAPPA, LOSS)}
+METRICS = {
+    metric.name: metric for metric in (ACCURACY, BALANCED_ACCURACY, ROC_AUC, QUADRATIC_KAPPA, *SET_METRICS, LOSS)
+}
 """By name, in the order of tables."""

@@ -21,7 +21,7 @@ def build_audited_recipe(recipe: str | None, backbone: str | None, settings: Seq
 
     Raises UsageError for settings that do not apply to a bare backbone.
     """
-    overrides = join_overrides({"model.backbone": ("--backbone", backbone)}, settings)
+    overrides = join_overrides({"model.backbone": (("--backbone", backbone), backbone)} if backbone else {}, settings)
     if recipe is not None:
         _, path = find_recipe(recipe)
         table, origin = load_table(path), str(path)

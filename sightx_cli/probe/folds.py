@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sightx_cli.errors import UsageError
 from sightx_cli.metrics.fold_intervals import FoldFigures
 from sightx_cli.probe.linear_head import calm_threads, choose_images, solve_linear_head
+from sightx_cli.task.stratification import Strata, divide_evenly, number_together
 from sightx_cli.task.task import Task
 
 DEFAULT_FOLDS = 5
@@ -33,17 +34,16 @@ class CrossValidation:
     figures: FoldFigures
 
 
-def choose_fold_count(asked: int | None, labels: Sequence[str], together: Sequence[str], given_valid: bool) -> int:
+def choose_fold_count(asked: int | None, labels: Strata, together: Sequence[str], given_valid: bool) -> int:
     """Return the number of folds, 0 for no cross-validation.
 
     Without `asked`: DEFAULT_FOLDS for fewer than FEW_IMAGES images without a given valid part, fewer where the
-    smallest class has fewer images or groups.
+    smallest class has fewer images or groups. Several labels, (N, C), ask for no fewer: one that a fold lacks does not
+    count there.
 
     Raises UsageError for a single fold, or for more than the images or groups allow.
     """
-    counts = Counter(labels)
-    rarest, fewest = min(counts.items(), key=lambda item: (item[1], item[0]))
-    units = {name or f"\0{place}": label for place, (name, label) in enumerate(zip(together, labels, strict=True))}
+    units = len(np.unique(number_together(together)))
     if asked is None:
         if given_valid or len(labels) >= FEW_IMAGES:
             return 0
@@ -52,18 +52,29 @@ def choose_fold_count(asked: int | None, labels: Sequence[str], together: Sequen
         return 0
     if asked < 2:
         raise UsageError(f"--folds {asked}: allowed are 0 (none) and 2 or more", "--folds 5")
+    rarest, fewest = find_rarest(labels)
     if asked > fewest:
         raise UsageError(
             f"--folds {asked}: class {rarest!r} has {fewest} images to train on, and each fold needs one",
             f"--folds {fewest}" if fewest >= 2 else "--folds 0",
         )
-    if asked > len(units):
-        raise UsageError(f"--folds {asked}: there are only {len(units)} groups to divide", f"--folds {len(units)}")
+    if asked > units:
+        raise UsageError(f"--folds {asked}: there are only {units} groups to divide", f"--folds {units}")
     return asked
 
 
-def shrink_folds(folds: int, labels: Sequence[str], together: Sequence[str]) -> int:
+def find_rarest(labels: Strata) -> tuple[str, int]:
+    """Find the class with the fewest images, and how many those are; of several labels for each image, all images."""
+    if isinstance(labels, np.ndarray) and labels.ndim == 2:
+        return "", len(labels)
+    return min(Counter(labels).items(), key=lambda item: (item[1], item[0]))
+
+
+def shrink_folds(folds: int, labels: Strata, together: Sequence[str]) -> int:
     """Return the number of folds that the smallest class allows, by images or groups; 0 where there cannot be two."""
+    if isinstance(labels, np.ndarray) and labels.ndim == 2:
+        apart = len(np.unique(number_together(together)))
+        return min(folds, apart) if apart > 1 else 0
     units: dict[str, set[str]] = {}
     for place, (name, label) in enumerate(zip(together, labels, strict=True)):
         units.setdefault(label, set()).add(name or f"\0{place}")
@@ -74,11 +85,14 @@ def shrink_folds(folds: int, labels: Sequence[str], together: Sequence[str]) -> 
     return max(2, min(folds, min(map(len, units.values()))))
 
 
-def assign_folds(strata: Sequence[str], together: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
+def assign_folds(strata: Strata, together: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
     """Assign each image a fold from 1 to `folds`: stratified, with groups kept together.
 
-    `together` names each image's group, "" for an image on its own (scikit-learn's StratifiedGroupKFold).
+    `together` names each image's group, "" for an image on its own (scikit-learn's StratifiedGroupKFold; of several
+    labels, `task.stratification`).
     """
+    if isinstance(strata, np.ndarray) and strata.ndim == 2:
+        return divide_evenly(strata, together, [1 / folds] * folds, seed) + 1
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     targets = np.unique(np.asarray(strata).astype(str), return_inverse=True)[1]
@@ -86,8 +100,7 @@ def assign_folds(strata: Sequence[str], together: Sequence[str], folds: int, see
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class with fewer groups than folds
         if any(together):
-            named = [name or f"\0{place}" for place, name in enumerate(together)]
-            codes = np.unique(np.array(named, dtype=object).astype(str), return_inverse=True)[1]
+            codes = number_together(together)
             splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(targets, targets, codes)
         else:
             splits = StratifiedKFold(folds, shuffle=True, random_state=seed).split(targets, targets)

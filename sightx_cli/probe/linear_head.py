@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.machine import measure_free_memory
+from sightx_cli.task.stratification import divide_evenly, number_strata, number_together
 from sightx_cli.task.task import Task
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -141,12 +142,13 @@ def measure_most_images(columns: int, task: Task, views: int = 1, free_bytes: in
 
 
 def choose_images(strata: NDArray[np.int64], most: int | None, seed: int = 0) -> NDArray[np.int64] | None:
-    """Choose which images (N,) to solve on: None for all where they are no more than `most`.
+    """Choose which images to solve on, by their strata: None for all where they are no more than `most`.
 
     Else the same share of every stratum, one image at least, in their order.
     """
     if most is None or len(strata) <= most:
         return None
+    strata = number_strata(strata)
     generator, chosen = np.random.default_rng(seed), []
     for stratum in np.unique(strata):
         places = np.flatnonzero(strata == stratum)
@@ -226,8 +228,14 @@ def list_splits(
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    units = np.unique([name or f"\0{place}" for place, name in enumerate(together)], return_inverse=True)[1]
-    present, apart = np.unique(strata), len(np.unique(units))
+    units = number_together(together)
+    apart = len(np.unique(units))
+    if strata.ndim == 2:
+        folds = min(folds, apart)
+        fold_of = divide_evenly(strata, together, [1 / folds] * folds, seed)
+        numbers = range(folds) if folds > 1 else ()
+        return [(np.flatnonzero(fold_of != number), np.flatnonzero(fold_of == number)) for number in numbers]
+    present = np.unique(strata)
     folds = min(folds, int(np.bincount(strata)[present].min()), apart)
     if folds < 2 or len(present) < 2:
         return []

@@ -26,6 +26,7 @@ from sightx_cli.features.views import View
 from sightx_cli.machine import find_memory_shortage
 from sightx_cli.probe.linear_head import STRENGTHS, measure_scale
 from sightx_cli.progress import Listener
+from sightx_cli.task.stratification import number_strata
 from sightx_cli.task.task import Task
 
 CHECKED_IMAGES = 64
@@ -82,7 +83,7 @@ def settle_precision(
     if views < PAYS_FROM_VIEWS:
         why = f"with {views:,} images to read, {engine.half} would save less time than its check takes"
         return replace(engine, precision_why=why)
-    places = choose_checked(task.find_strata(train.targets), seed)
+    places = choose_checked(number_strata(task.find_strata(train.targets)), seed)
     paths, digests = ([values[place] for place in places] for values in (train.paths, train.digests))
     checked = Sample(paths, digests, train.targets[places])
     what = {"half": engine.half, "prefix": prefix, "view": view.key, "digests": digests, "seed": seed}
@@ -105,7 +106,7 @@ def check_half(
     task: Task,
 ) -> HalfCheck | None:
     """Compare half precision with float32 on the images to check; None where they are too few to judge."""
-    strata, targets = task.find_strata(checked.targets), checked.targets
+    strata, targets = number_strata(task.find_strata(checked.targets)), checked.targets
     sides = np.arange(len(checked)) % 2
     if any(len(np.unique(strata[sides == side])) < 2 for side in (0, 1)):
         return None

@@ -10,17 +10,20 @@ from sightx_cli.progress import Listener
 from sightx_cli.recipe.decision import Choice, choose_recipe, find_cell
 
 if TYPE_CHECKING:
+    from sightx_cli.data.readers import Reading
     from sightx_cli.results.inspect import Shift
 
 NEAR_SHARE = 0.1
 """A neighbouring band is mentioned if it begins within this share of the number of images."""
 
 
-def measure_manifest_shift(paths: Sequence[str], listener: Listener, keep_graph: bool = True) -> Shift:
+def measure_manifest_shift(
+    paths: Sequence[str], reading: Reading, listener: Listener, keep_graph: bool = True
+) -> Shift:
     """Measure how far the training images are from everyday photographs (see `quality.shift.measure_shift`)."""
     from sightx_cli.quality.shift import measure_shift  # OpenVINO takes 0.3 s to import
 
-    return measure_shift(paths, listener, keep_graph)
+    return measure_shift(paths, listener, keep_graph, reading)
 
 
 def choose_by_shift(images: int, shift: Shift | str) -> Choice:

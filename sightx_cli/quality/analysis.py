@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sightx_cli.data.manifest import Manifest
-from sightx_cli.data.readers import list_packages
+from sightx_cli.data.readers import Reading, list_packages
 from sightx_cli.data.splits import join_groups
 from sightx_cli.features.addresses import digest_key
 from sightx_cli.features.examination import Examination
@@ -51,10 +51,10 @@ class Analysis:
     """The share of labels that the quick head agrees with; None if it could not be trained."""
 
 
-def advise(frame: pd.DataFrame, listener: Listener) -> Advice:
+def advise(frame: pd.DataFrame, reading: Reading, listener: Listener) -> Advice:
     """Measure the shift of the training images, and choose the recipe."""
     paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"]
-    shift = measure_manifest_shift([str(path) for path in paths], listener)
+    shift = measure_manifest_shift([str(path) for path in paths], reading, listener)
     choice = choose_by_shift(count_images(frame["split"].tolist()), shift)
     return Advice(shift, choice.recipe, choice.reason)
 
@@ -70,27 +70,35 @@ def analyse(
     kept = store.find_text(address)
     if kept is not None:
         return _read(kept)
-    advice = advise(frame, listener)
-    analysis = _compute(advice, frame, examination, store, listener)
+    advice = advise(frame, examination.reading, listener)
+    analysis = _compute(advice, frame, manifest.separator, examination, store, listener)
     store.keep_text(address, json.dumps(asdict(analysis)), f"what inspect found among {len(frame):,} images")
     store.tell(listener)
     return analysis
 
 
 def _compute(
-    advice: Advice, frame: pd.DataFrame, examination: Examination, store: FeatureStore, listener: Listener
+    advice: Advice,
+    frame: pd.DataFrame,
+    separator: str,
+    examination: Examination,
+    store: FeatureStore,
+    listener: Listener,
 ) -> Analysis:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     from sightx_cli.features.plain import extract_plain_features
     from sightx_cli.quality.label_doubts import find_doubts
+    from sightx_cli.quality.set_doubts import find_set_doubts
 
     paths = [str(path) for path in frame["path"]]
     recipe = choose_reader(advice.recipe)
     # All taps, as the probe reads them, and exact: one view of the images serves both, and the fit, which may measure
     # on any of them.
     wide = change_setting(recipe, TAPS, "all")
-    every = extract_plain_features(wide, None, paths, examination.digests, store, listener, dtype="float32")
+    every = extract_plain_features(
+        wide, None, paths, examination.digests, store, listener, dtype="float32", reading=examination.reading
+    )
     features = select_taps(every.rows, every.widths, recipe.model.head.taps)
     last = every.rows[:, -every.widths[-1] :]
     # One thread of linear algebra: its threads wait for each other by spinning, which beside other work costs several
@@ -100,7 +108,12 @@ def _compute(
         twins = find_twins(examination.digests, examination.pixel_digests)
         alone = np.unique(twins)
         near = find_neighbours(reduce_features(last[alone]))
-        duplicates = find_duplicates(examination, twins, near)
+        # Images of one colour are alike, but no copies of one photograph: that they are blank is said elsewhere.
+        duplicates = tuple(
+            one
+            for one in find_duplicates(examination, twins, near)
+            if one.kind == "bytes" or not all(examination.found[place].blank for place in one.places)
+        )
         as_they_are = find_neighbours(reduce_features(last[alone], about_mean=False), NEIGHBOUR)
         outliers = tuple((int(alone[row]), remoteness) for row, remoteness in find_outliers(as_they_are))
         listener.finish(COMPARING)
@@ -109,7 +122,11 @@ def _compute(
         for number, duplicate in enumerate(duplicates):
             for place in duplicate.places:
                 copies[place] = str(number)
-        doubts = find_doubts(features, frame["label"].tolist(), join_groups(frame["group"].tolist(), copies))
+        labels, together = frame["label"].tolist(), join_groups(frame["group"].tolist(), copies)
+        if separator:
+            doubts = find_set_doubts(features, labels, separator, together)
+        else:
+            doubts = find_doubts(features, labels, together)
         listener.finish(DOUBTING)
     return Analysis(advice, duplicates, outliers, doubts.found, doubts.agreement)
 
@@ -134,6 +151,8 @@ def _address(manifest: Manifest, frame: pd.DataFrame, examination: Examination) 
             "digests": examination.digests,
             "columns": {name: frame[name].tolist() for name in ("label", "split", "group")},
             "kind": manifest.kind,
+            "separator": manifest.separator,
+            "reading": asdict(examination.reading),
         },
         packages,
     )

@@ -12,6 +12,7 @@ from sightx_cli.quality.analysis import Analysis
 from sightx_cli.quality.duplicates import Duplicate
 from sightx_cli.results.findings import Finding, Picture
 from sightx_cli.results.inspect import REFUSED, Guess, Shortcut
+from sightx_cli.task.label_text import name_labels, split_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,20 +27,21 @@ SIZE_WORDS = {"size": "its size", "aspect": "its shape", "format": "its file for
 
 
 class Describer:
-    """Describes what was found in one data set as findings: `source` is what the user typed.
+    """Describes what was found in one data set as findings: `fit` is the command that trains on it.
 
-    `leave_out` is the list that the inspection writes, of what a fit should not see.
+    `leave_out` is the list that the inspection writes, of what a fit should not see; `separator` joins the labels of
+    an image that has several.
     """
 
     def __init__(
-        self, source: str, frame: pd.DataFrame, group_by: str | None = None, leave_out: Path = Path("leave-out.csv")
+        self, fit: str, frame: pd.DataFrame, leave_out: Path = Path("leave-out.csv"), separator: str = ""
     ) -> None:
-        self._source = quote(source)
-        self._group_by = f" --group-by {quote(group_by)}" if group_by else ""
+        self._fit = fit
         here = leave_out.is_relative_to(Path.cwd())
         self._leave_out = quote(leave_out.relative_to(Path.cwd()) if here else leave_out)
         self._paths, self._images = frame["path"].tolist(), frame["image"].tolist()
-        self._labels, self._splits = frame["label"].tolist(), frame["split"].tolist()
+        self._sets = [split_names(label, separator) for label in frame["label"]]
+        self._labels, self._splits = list(map(name_labels, frame["label"])), frame["split"].tolist()
 
     def describe(
         self,
@@ -82,7 +84,7 @@ class Describer:
 
     @property
     def _fix(self) -> str:
-        return f"sightx fit {self._source}{self._group_by} --exclude {self._leave_out}"
+        return f"{self._fit} --exclude {self._leave_out}"
 
     def _describe_conflicts(self, duplicates: Sequence[Duplicate]) -> Finding | None:
         found = [one for one in duplicates if self._has_conflict(one)]
@@ -139,7 +141,7 @@ class Describer:
             f"{_count(len(groups), 'group')} in more than one part of the split",
             "Images of one patient (or part, or batch) resemble each other. With some in train and some in valid, the "
             "figures show how well the model knows these patients, not how well it will do on new ones.",
-            f"Split again, keeping groups together: sightx fit {self._source}{self._group_by} --resplit",
+            f"Split again, keeping groups together: {self._fit} --resplit",
             tuple(rows),
         )
 
@@ -153,13 +155,14 @@ class Describer:
         option = f"--group-by {quote(likely.expression)}"
         on_both = likely.across_parts
         both = f" {_count(on_both, 'of these groups is', 'of these groups are')} in more than one part." * bool(on_both)
-        again = f"sightx fit {self._source} {option}" + " --resplit" * bool(on_both)
+        again = f"{self._fit} {option}" + " --resplit" * bool(on_both)
+        named = f"file names suggest {likely.groups:,} groups"
+        told = "The files themselves say" if likely.tagged else f"Names such as {likely.example} suggest"
         return Finding(
             "likely-groups",
-            f"file names suggest {likely.groups:,} groups"
+            (f"{likely.groups:,} {likely.tagged} by {likely.expression}" if likely.tagged else named)
             + (f", {on_both:,} of them in more than one part" if on_both else ""),
-            f"Names such as {likely.example} suggest which images belong together: {likely.images:,} images "
-            f"share a group with another.{both}",
+            f"{told} which images belong together: {likely.images:,} images share a group with another.{both}",
             f"If these are patients or parts, keep them together: {again}",
             harmful=bool(on_both),
         )
@@ -194,8 +197,8 @@ class Describer:
             return None
         rows = []
         for label in dict.fromkeys(one.label for one in shortcuts):
-            here = [place for place, given in enumerate(self._labels) if given == label][:EXAMPLES]
-            others = [place for place, given in enumerate(self._labels) if given != label][:EXAMPLES]
+            here = [place for place, given in enumerate(self._sets) if label in given][:EXAMPLES]
+            others = [place for place, given in enumerate(self._sets) if label not in given][:EXAMPLES]
             rows.append(tuple(self.show(place) for place in here + others))
         lines = tuple(
             f"{one.label}: {SIZE_WORDS.get(one.what, one.what)} alone identifies it with "
@@ -224,7 +227,8 @@ class Describer:
             else f" It agrees with {100 * share:.0f} % of the labels."
         )
         rows = tuple(
-            (self.show(one.place, f"{one.suggested}? {100 * one.confidence:.0f} %"),) for one in analysis.doubts
+            (self.show(one.place, f"{name_labels(one.suggested)}? {100 * one.confidence:.0f} %"),)
+            for one in analysis.doubts
         )
         return Finding(
             "doubts",

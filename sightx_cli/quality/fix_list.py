@@ -15,6 +15,7 @@ from sightx_cli.data.exclusions import LEAVE_OUT
 from sightx_cli.data.readers import Header
 from sightx_cli.quality.analysis import Analysis
 from sightx_cli.quality.duplicates import Duplicate
+from sightx_cli.task.label_text import name_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ def choose_rows(
 
     Every image is listed once.
     """
-    images, labels = frame["image"].tolist(), frame["label"].tolist()
+    images, labels = frame["image"].tolist(), list(map(name_labels, frame["label"]))
     rows = [Row(one.image, f"unreadable: {one.error}", LEAVE_OUT) for one in unreadable]
     for duplicate in analysis.duplicates:
         given = sorted({labels[place] for place in duplicate.places})
@@ -51,7 +52,7 @@ def choose_rows(
             elif place != kept:
                 rows.append(Row(images[place], f"a copy of {images[kept]}", LEAVE_OUT))
     rows += [
-        Row(images[one.place], f"labelled {labels[one.place]}, looks like {one.suggested}", LOOK)
+        Row(images[one.place], f"labelled {labels[one.place]}, looks like {name_labels(one.suggested)}", LOOK)
         for one in analysis.doubts
     ]
     rows += [Row(images[place], "unlike all other images", LOOK) for place, _ in analysis.outliers]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.fingerprint import Fingerprint
 from sightx_cli.data.manifest import Manifest
-from sightx_cli.data.name_groups import find_names, guess_groups, name_files
+from sightx_cli.data.readers import Reading
+from sightx_cli.data.tags.tag_groups import find_suggestion, list_members
 from sightx_cli.errors import DataError, SightXError
 from sightx_cli.features.examination import Examination
 from sightx_cli.progress import Listener
@@ -27,48 +28,51 @@ from sightx_cli.results.inspect import (
     SplitGroup,
     UnreadableFile,
 )
+from sightx_cli.task.label_text import count_names, split_names
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def advise_recipe(manifest: Manifest, listener: Listener) -> InspectResult:
+def advise_recipe(manifest: Manifest, reading: Reading, listener: Listener) -> InspectResult:
     """Measure nothing but the shift, and name the recipe. Raises DataError without images."""
     frame = manifest.frame
     if not len(frame):
         raise DataError("there are no images", "give a folder with one subfolder of images for each class")
+    counts = count_names(frame["label"].tolist(), manifest.separator)
     return InspectResult(
         images=len(frame),
         parts=dict(Counter(part or "undivided" for part in frame["split"])),
         classes=manifest.classes,
-        class_counts={label: int((frame["label"] == label).sum()) for label in manifest.classes},
-        advice=advise(frame, listener),
+        class_counts={label: counts[label] for label in manifest.classes},
+        advice=advise(frame, reading, listener),
     )
 
 
 def gather_findings(
-    source: str,
+    fit: str,
     manifest: Manifest,
     frame: pd.DataFrame,
     examination: Examination,
     fingerprint: Fingerprint,
     unreadable: Sequence[Unreadable],
     analysis: Analysis,
-    group_by: str | None,
     leave_out: Path,
     refusal: SightXError | None,
 ) -> InspectResult:
     """Put all that was found together, with the names of the files and in words.
 
-    `leave_out` is the list to be written of what a fit should not see, `refusal` what a fit would end with.
+    `fit` is the command that trains on these images, `leave_out` the list to be written of what it should not see,
+    `refusal` what it would end with.
     """
     paths = make_absolute(frame["path"].tolist())
     labels, splits = frame["label"].tolist(), frame["split"].tolist()
     lost = dict(zip(manifest.frame["image"], make_absolute(manifest.frame["path"].tolist()), strict=True))
     groups = find_split_groups(frame["group"].tolist(), splits)
-    likely = guess_likely_groups(frame) if group_by is None and not (frame["group"] != "").any() else None
-    shortcuts = find_shortcuts(examination.headers, labels)
-    describer = Describer(source, frame, group_by, leave_out)
+    likely = guess_likely_groups(frame) if not (frame["group"] != "").any() else None
+    sets = [split_names(label, manifest.separator) for label in labels]
+    shortcuts = find_shortcuts(examination.headers, sets)
+    describer = Describer(fit, frame, leave_out, manifest.separator)
     refused = (describer.describe_refusal(refusal),) if refusal is not None else ()
     return InspectResult(
         images=len(frame),
@@ -115,12 +119,11 @@ def find_split_groups(groups: Sequence[str], splits: Sequence[str]) -> dict[str,
 
 
 def guess_likely_groups(frame: pd.DataFrame) -> Guess | None:
-    """Say what the file names suggest as groups, and how many of these stand in more than one part."""
-    guess = guess_groups(frame["image"].tolist(), frame["label"].tolist())
+    """Say what tags or file names suggest as groups, and how many of these stand in more than one part."""
+    guess = find_suggestion(frame)
     if guess is None:
         return None
-    groups = find_names(guess.expression, name_files(frame["image"]))
-    across = find_split_groups(groups, frame["split"].tolist())
+    across = find_split_groups(list_members(frame, guess), frame["split"].tolist())
     return replace(guess, across_parts=len(across))
 
 

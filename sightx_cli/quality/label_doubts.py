@@ -94,7 +94,7 @@ def predict_out_of_fold(
     task = name_classes(labels)
     codes = np.unique(np.asarray(groups), return_inverse=True)[1]
     probabilities = np.full((len(labels), task.outputs), 1e-6)
-    rows = _reduce(features, seed)
+    rows = project_features(features, seed)
     with calm_threads(len(rows)), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an unconverged head judges just as well
         strength = choose_strength(rows, labels, task, False, groups, seed)
@@ -109,7 +109,7 @@ def name_classes(labels: NDArray[np.int64]) -> SingleLabel:
     return SingleLabel(tuple(map(str, range(int(labels.max()) + 1))))
 
 
-def _reduce(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+def project_features(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     """Standardise features (N, F) and project them on their DIRECTIONS principal directions."""
     mean, deviation = measure_scale(features)
     places = np.random.default_rng(seed).permutation(len(features))[:SAMPLE_IMAGES]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from sightx_cli.results.inspect import Guess
 from sightx_cli.results.leaks import Leaks, PartLeak
 
 if TYPE_CHECKING:
@@ -17,12 +18,10 @@ PARTS = (("valid", "train"), ("test", "train"), ("test", "valid"))
 """The pairs of parts that must have nothing in common; the first of each is held out."""
 
 
-def find_leaks(
-    frame: pd.DataFrame, digests: Sequence[str], groups: Sequence[str], expression: str | None = None
-) -> Leaks:
+def find_leaks(frame: pd.DataFrame, digests: Sequence[str], groups: Sequence[str], guess: Guess | None = None) -> Leaks:
     """Find what the parts of `frame` (column `split`, "" counts as train) have in common.
 
-    `digests` and `groups` ("" for none) belong to its rows.
+    `digests` and `groups` ("" for none) belong to its rows; `guess` is what suggested the groups, if anything did.
     """
     parts = frame["split"].replace("", "train").tolist()
     found = []
@@ -37,7 +36,7 @@ def find_leaks(
         )
         if leak.files or leak.groups:
             found.append(leak)
-    return Leaks(tuple(found), expression)
+    return Leaks(tuple(found), guess.expression if guess else None, basis=guess.basis if guess else "")
 
 
 def _count_shared(parts: Sequence[str], keys: Sequence[str], part: str, other: str) -> tuple[int, int]:

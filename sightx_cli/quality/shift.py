@@ -15,16 +15,18 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.data.augmentation import read_view
-from sightx_cli.data.readers import ImageFileError, load_bytes, measure_header, read_image
+from sightx_cli.data.checks import Unreadable, refuse_all
+from sightx_cli.data.folders import natural_key
+from sightx_cli.data.readers import AS_IS, ImageFileError, Reading, load_bytes, measure_header, read_image
 from sightx_cli.engine.interface import BATCH_IMAGES, Forward, Images
 from sightx_cli.engine.openvino_forward import load_openvino
-from sightx_cli.errors import DataError
 from sightx_cli.features.addresses import digest_key
 from sightx_cli.features.extraction import compute_outputs
 from sightx_cli.features.store import FeatureStore
@@ -52,13 +54,14 @@ SAMPLE_SEED = 0
 """The same sample for a data set, whatever --seed says: the shift does not depend on chance."""
 
 
-def measure_shift(paths: Sequence[str], listener: Listener, keep_graph: bool = True) -> Shift:
+def measure_shift(paths: Sequence[str], listener: Listener, keep_graph: bool = True, reading: Reading = AS_IS) -> Shift:
     """Measure how far images are from ImageNet, on a sample that is the same each time; unreadable files are skipped.
 
     Args:
         paths: image files, only of the part to train on.
         listener: receives progress.
         keep_graph: whether a graph built here may be cached on disk.
+        reading: how the pixels are taken from the files.
 
     Raises:
         DataError: when none of the files can be read.
@@ -69,7 +72,7 @@ def measure_shift(paths: Sequence[str], listener: Listener, keep_graph: bool = T
     listener.start(task, min(SHIFT_IMAGES, len(paths)), "images")
     try:
         with ThreadPoolExecutor(1) as pool:  # read in the meantime: loading the network uses only one core
-            sample = pool.submit(read_sample, paths)
+            sample = pool.submit(read_sample, paths, reading)
             forward = load_forward(listener, keep_graph)
             images, enlargements = sample.result()
         starts = range(0, len(images), BATCH_IMAGES)
@@ -117,7 +120,7 @@ def load_forward(listener: Listener, keep_graph: bool) -> Forward:
     return build_forward(engine, module, names, SHIFT_SIZE_PX, weights.mean, weights.std, kept, listener)
 
 
-def read_sample(paths: Sequence[str]) -> tuple[Images, list[float]]:
+def read_sample(paths: Sequence[str], reading: Reading = AS_IS) -> tuple[Images, list[float]]:
     """Read up to SHIFT_IMAGES of the files, sampled at random but always the same, whatever their order.
 
     Returns the images (N, 224, 224, 3) and the factor by which each was enlarged (below 1: reduced). Raises DataError
@@ -126,27 +129,29 @@ def read_sample(paths: Sequence[str]) -> tuple[Images, list[float]]:
     listed = sorted(paths)
     waiting = [listed[place] for place in np.random.default_rng(SAMPLE_SEED).permutation(len(listed))]
     found: list[tuple[NDArray[np.uint8], float]] = []
+    unreadable: list[Unreadable] = []
     with ThreadPoolExecutor(measure_threads().decoding) as pool:
         while waiting and len(found) < SHIFT_IMAGES:
             missing = SHIFT_IMAGES - len(found)
             part, waiting = waiting[:missing], waiting[missing:]
-            found += [one for one in pool.map(_read_one, part) if one is not None]
+            for one in pool.map(partial(_read_one, reading=reading), part):
+                if isinstance(one, Unreadable):
+                    unreadable.append(one)
+                else:
+                    found.append(one)
     if not found:
-        raise DataError(
-            f"none of the {len(paths):,} images can be read",
-            "check that these are image files and that you have permission to read them",
-        )
+        raise refuse_all(sorted(unreadable, key=lambda one: natural_key(one.image)))
     return np.stack([pixels for pixels, _ in found]), [enlarged for _, enlarged in found]
 
 
-def _read_one(path: str) -> tuple[NDArray[np.uint8], float] | None:
+def _read_one(path: str, reading: Reading) -> tuple[NDArray[np.uint8], float] | Unreadable:
     try:
         data = load_bytes(path)
-        width, height = measure_header(path, data)[:2]
-        pixels = read_view(path, SHIFT_SIZE_PX, SHIFT_FIT, None, 0, partial(read_image, data=data))
+        width, height = measure_header(path, data, reading)[:2]
+        pixels = read_view(path, SHIFT_SIZE_PX, SHIFT_FIT, None, 0, partial(read_image, data=data), reading)
         return pixels, SHIFT_SIZE_PX / (width * height) ** 0.5
-    except ImageFileError:
-        return None
+    except ImageFileError as error:
+        return Unreadable("/".join(Path(path).parts[-2:]), error.reason, error.hint)
 
 
 def are_grey(images: Images) -> bool:

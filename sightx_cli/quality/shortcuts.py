@@ -7,7 +7,7 @@ that cue is the machine (Zech et al. 2018, doi 10.1371/journal.pmed.1002683).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -26,20 +26,21 @@ KINDS = {"format": 4, "mode": 2, "bits": 3}
 """Positions of these properties in a header."""
 
 
-def find_shortcuts(headers: Sequence[Header], labels: Sequence[str]) -> list[Shortcut]:
+def find_shortcuts(headers: Sequence[Header], labels: Sequence[Collection[str]]) -> list[Shortcut]:
     """Find the classes that one property of the headers (width, height, mode, bits, format) separates from the others.
 
-    With two classes only the first is named: what identifies it identifies the other.
+    `labels` are the classes of each image. With two classes, one for each image, only the first is named: what
+    identifies it identifies the other.
     """
-    names = np.asarray(labels)
-    classes = sorted(set(labels))
+    classes = sorted({name for names in labels for name in names})
+    is_either = len(classes) == 2 and all(len(names) == 1 for names in labels)
     numbers = {
         "size": np.array([width * height / 1e6 for width, height, *_ in headers]),
         "aspect": np.array([width / height for width, height, *_ in headers]),
     }
     found = []
-    for label in classes[:1] if len(classes) == 2 else classes:
-        here = names == label
+    for label in classes[:1] if is_either else classes:
+        here = np.array([label in names for names in labels])
         if here.sum() < LEAST_IMAGES or (~here).sum() < LEAST_IMAGES:
             continue
         for what, values in numbers.items():

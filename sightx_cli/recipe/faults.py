@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from sightx_cli.errors import RecipeError
-from sightx_cli.metrics.registry import METRICS, SINGLE_LABEL
+from sightx_cli.metrics.metric import GRADES, SINGLE_LABEL
+from sightx_cli.metrics.registry import METRICS
 from sightx_cli.recipe.names import advise_check, build_recipe_error, show_value
 from sightx_cli.recipe.rates import HEAD, read_rate, resolve_rates
 from sightx_cli.recipe.schema import (
@@ -84,7 +85,8 @@ def find_contradictions(table: Mapping[str, Any]) -> list[Fault]:
     if pool == "flatten" and taps != "last":
         faults.append(Fault("model.head.pool", '"flatten"', '"avg" where taps is not "last": taps are pooled outputs'))
     metric = METRICS.get(_pick(table, "training.metric", str, ""))
-    if metric is not None and SINGLE_LABEL not in metric.kinds and table.get("ordered") is False:
+    needs_grades = metric is not None and GRADES in metric.kinds and SINGLE_LABEL not in metric.kinds
+    if metric is not None and needs_grades and table.get("ordered") is False:
         faults.append(Fault("training.metric", f'"{metric.name}"', "another metric where ordered = false"))
     schedule = _pick(table, "training.schedule", str, "one-cycle")
     warmup = _pick(table, "training.warmup_epochs", int, 0)

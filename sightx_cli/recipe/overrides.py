@@ -31,20 +31,19 @@ def apply_overrides(table: Mapping[str, Any], settings: Sequence[str]) -> dict[s
     return _apply(table, settings)[0]
 
 
-def join_overrides(options: Mapping[str, tuple[str, str | None]], settings: Sequence[str]) -> list[str]:
-    """Put options that set a key before the settings: `options` gives each key's flag, and its value or None.
+def join_overrides(options: Mapping[str, tuple[Sequence[str], str | bool]], settings: Sequence[str]) -> list[str]:
+    """Put options that set a key before the settings: `options` gives each key's words as typed, and its value.
 
     Raises:
         UsageError: an option and a setting set the same key.
     """
     joined = []
-    for key, (flag, value) in options.items():
-        if value is None:
-            continue
+    for key, (words, value) in options.items():
         twice = next((setting for setting in settings if setting.partition("=")[0].strip() == key), None)
         if twice is not None:
-            raise UsageError(f"{flag} {value} and --set {twice} set the same value", f"leave out {flag}, or that --set")
-        joined.append(f'{key}="{value}"')
+            typed = " ".join(words)
+            raise UsageError(f"{typed} and --set {twice} set the same value", f"leave out {words[0]}, or that --set")
+        joined.append(f"{key}={str(value).lower()}" if isinstance(value, bool) else f'{key}="{value}"')
     return [*joined, *settings]
 
 

@@ -13,22 +13,29 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from sightx_cli.metrics.registry import METRICS
 from sightx_cli.recipe.decision import Verdict
 from sightx_cli.recipe.names import join_choices
-from sightx_cli.recipe.profiles import PROFILES
+from sightx_cli.recipe.profiles import CHANGES, PROFILES, Profile, leave_out
 from sightx_cli.recipe.rates import ALLOWED_RATE, Rate, read_rate
 from sightx_cli.recipe.values import (
     ALLOWED_BAND,
+    ALLOWED_BANDS,
+    ALLOWED_RANGE,
     ALLOWED_TAPS,
     ALLOWED_TRAIN,
+    WHOLE_SET,
     Allowed,
     read_band,
+    read_bands,
+    read_range,
     read_taps,
     read_train,
 )
 
 if TYPE_CHECKING:
     Metric = str
+    ChangeName = str
 else:
     Metric = Literal[tuple(METRICS)]
+    ChangeName = Literal[tuple(CHANGES)]
 
 
 def as_tuple(value: object) -> object:
@@ -118,6 +125,36 @@ class ImageInput(Part):
         BeforeValidator(lambda value: _known_profile(value) if isinstance(value, str) else value),
         Allowed(join_choices(tuple(PROFILES))),
     ]
+    off: Annotated[
+        tuple[Annotated[ChangeName, Allowed(join_choices(tuple(CHANGES)))], ...] | None,
+        BeforeValidator(as_tuple),
+        Field(
+            description="the profile's changes that are not made, since the labels depend on them; if omitted, it is "
+            "measured on the training images"
+        ),
+        Allowed(f"a list of {join_choices(tuple(CHANGES))}, [] for none, or omit the key to let it be measured"),
+    ] = None
+    page: Annotated[
+        int | None,
+        Field(ge=1, description="the page or frame that is read of files with several; if omitted: the first"),
+        Allowed("a whole number from 1, or omit the key for the first page"),
+    ] = None
+    bands: Annotated[
+        tuple[int, ...] | None,
+        PlainValidator(lambda value: None if value is None else read_bands(value)),
+        Field(description="the bands that become red, green and blue (one: grey); if omitted: as the file says"),
+        Allowed(f"{ALLOWED_BANDS}, or omit the key"),
+    ] = None
+    range: Annotated[
+        str | tuple[float, float],
+        PlainValidator(read_range),
+        Field(description="which values of images with more than 8 bits become black and white"),
+        Allowed(ALLOWED_RANGE),
+    ] = WHOLE_SET
+
+    def build_profile(self) -> Profile:
+        """Return the changes that are made: the profile's, without what is off."""
+        return leave_out(PROFILES[self.profile], self.off or ())
 
 
 class Joining(Part):

@@ -7,7 +7,8 @@ finding, and wider if the image has no natural upright orientation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -54,3 +55,41 @@ PROFILES: dict[str, Profile] = {
                 "no change at all: every view is the plain one"),
     )
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Change:
+    """One kind of change that a profile may make to an image, by its name in `image.off`, and the words for it."""
+
+    name: str
+    changed: str
+    """What images are after it."""
+    off: str
+    """How it is said that it is not made."""
+    without: Mapping[str, bool | float]
+    """The values of a profile that does not make it."""
+
+
+CHANGES: dict[str, Change] = {
+    change.name: change
+    for change in (
+        Change("mirroring", "mirrored images", "mirroring is off", {"horizontal_flip": False}),
+        Change("upside-down", "images turned upside down", "turning upside down is off", {"vertical_flip": False}),
+        Change("quarter-turns", "images turned by quarters", "quarter turns are off", {"quarter_turns": False}),
+        Change("rotation", "rotated images", "rotation is off", {"rotation_degrees": 0.0}),
+        Change("zoom", "enlarged images", "enlarging is off", {"zoom": 1.0}),
+        Change("light", "brighter and darker images", "changes of light are off", {"brightness": 0.0, "contrast": 0.0}),
+    )
+}
+
+
+def list_changes(profile: Profile) -> tuple[str, ...]:
+    """Name the changes that a profile makes."""
+    return tuple(name for name in CHANGES if leave_out(profile, [name]) != profile)
+
+
+def leave_out(profile: Profile, off: Collection[str]) -> Profile:
+    """Return the profile without some of its changes, by their names."""
+    for name in off:
+        profile = replace(profile, **CHANGES[name].without)  # type: ignore[arg-type]  # each by its field
+    return profile

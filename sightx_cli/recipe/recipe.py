@@ -29,8 +29,11 @@ class Recipe(Part):
     ] = ""
     ordered: Annotated[
         bool | None,
-        Field(description="whether the classes are ordered grades; if omitted, their names decide"),
-        Allowed("true or false, or omit the key to let the class names decide"),
+        Field(
+            description="whether the classes are grades in order; if omitted, it is measured where their names begin "
+            "with numbers"
+        ),
+        Allowed("true or false, or omit the key to let it be measured"),
     ] = None
     when: When
     model: Network

@@ -16,6 +16,25 @@ ALLOWED_TRAIN = (
 ALLOWED_TAPS = '"last", "last:N" (the last N stages) or "all"'
 ALLOWED_BAND = "[low, high], whole numbers from 0 with low below high, and inf for no upper end: [500_000, inf]"
 
+ALLOWED_BANDS = "a list of one to three different band numbers from 1, such as [3, 2, 1]"
+
+EACH_FILE, WHOLE_SET = "file", "set"
+"""For `image.range`: every deep file over its own range, or all of them over one."""
+HOUNSFIELD = {
+    "lung": (-1350.0, 150.0),
+    "mediastinum": (-125.0, 225.0),
+    "abdomen": (-150.0, 250.0),
+    "liver": (-45.0, 105.0),
+    "brain": (0.0, 80.0),
+    "bone": (-500.0, 1300.0),
+}
+"""For `image.range`: the usual windows of CT in Hounsfield units (https://radiopaedia.org/articles/windowing-ct), as
+(black, white): lung is width 1500, level −600."""
+ALLOWED_RANGE = (
+    '"set" (one range for all images of more than 8 bits, measured on the training images), "file" (each over its '
+    f"own), [low, high], or a window of CT: {', '.join(HOUNSFIELD)}"
+)
+
 SCRATCH = "scratch"
 """For `train`: the whole network, from random weights; for `model.weights`: random weights."""
 
@@ -49,6 +68,26 @@ def read_taps(value: object) -> str:
     if isinstance(value, str) and _TAPS.fullmatch(value):
         return value
     raise ValueError(ALLOWED_TAPS)
+
+
+def read_bands(value: object) -> tuple[int, ...]:
+    """Read which bands of a file become red, green and blue, numbered from 1."""
+    if isinstance(value, list | tuple) and 1 <= len(value) <= 3 and len(set(value)) == len(value):
+        bands = tuple(item for item in value if _is_count(item) and item >= 1)
+        if len(bands) == len(value):
+            return bands
+    raise ValueError(ALLOWED_BANDS)
+
+
+def read_range(value: object) -> str | tuple[float, float]:
+    """Read what becomes black and white of deep values: "set", "file", the name of a window of CT, or [low, high]."""
+    if isinstance(value, str) and value in (WHOLE_SET, EACH_FILE, *HOUNSFIELD):
+        return value
+    if isinstance(value, list | tuple) and len(value) == 2 and all(type(item) in (int, float) for item in value):
+        low, high = map(float, value)
+        if math.isfinite(low) and math.isfinite(high) and low < high:
+            return low, high
+    raise ValueError(ALLOWED_RANGE)
 
 
 def read_band(value: object) -> tuple[int, int | None]:

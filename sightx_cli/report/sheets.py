@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from sightx_cli.data.readers import ImageFileError, holding_pixels, read_image
+from sightx_cli.data.readers import AS_IS, ImageFileError, Reading, holding_pixels, read_image
 from sightx_cli.results.findings import Finding, Picture, take_rows
 
 TILE_PX = 160
@@ -19,7 +19,7 @@ _GAP_PX, _CAPTION_PX, _COLUMNS, _HEAD_PX = 12, 52, 6, 64
 _INK, _MUTED, _PAPER, _FRAME, _BLANK = "#1d2733", "#5b6b7b", "#ffffff", "#c9d3dd", "#eef2f5"
 
 
-def load_tiles(pictures: Iterable[Picture], threads: int) -> dict[str, Image.Image]:
+def load_tiles(pictures: Iterable[Picture], threads: int, reading: Reading = AS_IS) -> dict[str, Image.Image]:
     """Read the files of pictures as small RGB images, at most TILE_PX long; one that cannot be read is left out.
 
     Smaller images are enlarged by an integer factor, without smoothing, so that there is something to see.
@@ -29,7 +29,7 @@ def load_tiles(pictures: Iterable[Picture], threads: int) -> dict[str, Image.Ima
     def load(path: str) -> Image.Image | None:
         try:
             with holding_pixels():
-                image = read_image(path, min_long_side_px=TILE_PX)
+                image = read_image(path, min_long_side_px=TILE_PX, reading=reading)
                 image.thumbnail((TILE_PX, TILE_PX))
         except ImageFileError:
             return None

@@ -88,9 +88,9 @@ class Advice:
 
 @dataclass(frozen=True)
 class Guess:
-    """What the file names suggest: what to type after --group-by, and how many groups of how many images result.
+    """What file names or tags suggest: what to type after --group-by, and how many groups of how many images result.
 
-    `images` counts those that share a group with another; `example` is one of their names.
+    `images` counts those that share a group with another; `example` is one of their names, "" for tags.
     """
 
     expression: str
@@ -99,6 +99,13 @@ class Guess:
     example: str
     across_parts: int = 0
     """How many of the groups stand in more than one part, where a split is looked at."""
+    tagged: str = ""
+    """What the groups are where a tag within the files tells them, such as "patients"; "" where file names do."""
+
+    @property
+    def basis(self) -> str:
+        """What the groups are judged by, in words."""
+        return self.expression if self.tagged else f"file names ({self.expression})"
 
 
 @dataclass(frozen=True)
@@ -160,7 +167,7 @@ class InspectResult:
     duplicates: tuple[Copies, ...] = ()
     groups: tuple[SplitGroup, ...] = ()
     likely_groups: Guess | None = None
-    """What the file names suggest as groups, for --group-by; None where they suggest none, or groups were named."""
+    """What file names or tags suggest as groups, for --group-by; None where nothing does, or groups were named."""
     outliers: tuple[Outlier, ...] = ()
     doubts: tuple[DoubtfulLabel, ...] = ()
     agreement: float | None = None

@@ -30,7 +30,7 @@ class CopiesAcross:
 
 @dataclass(frozen=True)
 class Leaks:
-    """All leaks of a split; `expression` is the guess from file names that defined the groups, None if the user did."""
+    """All leaks of a split; `expression` is the suggestion that defined the groups, None if the user did."""
 
     parts: tuple[PartLeak, ...] = ()
     expression: str | None = None
@@ -38,6 +38,8 @@ class Leaks:
     """Whether the user allowed them."""
     copies: CopiesAcross | None = None
     """Valid images that are training images, resized or re-encoded; None where there are none."""
+    basis: str = ""
+    """What the suggestion judges by, in words: file names, or a tag within the files."""
 
     @property
     def files(self) -> int:
@@ -54,7 +56,7 @@ class Leaks:
         return bool(self.files or self.groups or self.copies)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON contract of `leaks`; `group_by` is the expression guessed from file names."""
+        """Return the JSON contract of `leaks`; `group_by` is what was suggested."""
         found: dict[str, Any] = {"files": self.files, "groups": self.groups, "allowed": self.allowed}
         if self.expression and self.groups:
             found["group_by"] = self.expression
@@ -67,7 +69,7 @@ class Leaks:
         lines = []
         for leak in self.parts:
             if leak.groups:
-                by = f", judging by file names ({self.expression})" if self.expression else ""
+                by = f", judging by {self.basis}" if self.expression else ""
                 lines.append(
                     f"{leak.groups:,} of the {leak.groups_in_part:,} groups in {leak.part} "
                     f"({leak.images:,} images) are also in {leak.other}{by}"

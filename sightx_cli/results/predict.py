@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sightx_cli.progress import Notice
 from sightx_cli.results.json_form import to_object
 
 
@@ -15,14 +16,23 @@ class PredictResult:
     """What was predicted, and where the table lies."""
 
     images: int
+    """The rows asked for: an image that two rows name counts twice."""
     unreadable: int
     output: Path
     run: Path
+    """The run whose model predicted."""
     seconds: Mapping[str, float]
     images_per_second: float
     counts: Mapping[str, int]
     """Images by the class named."""
+    files: int = 0
+    """The different files among the rows."""
+    figure: tuple[str, float] | None = None
+    """The name and the value of the figure that the run is known by, on its validation images; None if it has none."""
+    notices: tuple[Notice, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `predict`."""
-        return to_object(vars(self))
+        figure = None if self.figure is None else {"metric": self.figure[0], "value": self.figure[1]}
+        notices = [notice.to_json() for notice in self.notices]
+        return to_object({**vars(self), "model": self.run, "figure": figure, "notices": notices})

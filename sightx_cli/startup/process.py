@@ -19,6 +19,8 @@ _QUIET = (
     # Pillow on large images (refused by our own limit), odd EXIF and odd TIFF tags: one line per file would bury ours.
     {"message": r"Image size \(\d+ pixels\) exceeds limit"},
     {"category": UserWarning, "module": r"PIL\."},
+    # pydicom on each tag that is not quite as DICOM asks: our reader makes one notice of them all.
+    {"category": UserWarning, "module": r"pydicom(\.|$)"},
 )
 """Warnings of other libraries that no user of the command can act on. `catch_warnings` is not thread-safe."""
 
@@ -39,5 +41,6 @@ def settle_process() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # read when huggingface_hub is loaded
     for one in _QUIET:
         warnings.filterwarnings("ignore", **one)
-    logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its errors, raised anyway, are printed as well
+    for name in ("PIL", "tifffile"):  # else their errors, raised anyway, are printed as well
+        logging.getLogger(name).addHandler(logging.NullHandler())
     switch.turn_on()

@@ -13,7 +13,7 @@ class LightFlags:
     """Makes a flag that was not given False, and shows no type beside flags in the help.
 
     Typer's own flags (--help, completion) are None where they are not given, and it loads pydantic to check that:
-    0.1 s for each start of the program.
+    0.1 s for each start of the program. A pair of flags without a default stays None: it says yes, no, or neither.
     """
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -21,7 +21,9 @@ class LightFlags:
         parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         if may_touch("typer"):
             for flag in (one for one in parameters if getattr(one, "is_flag", False)):
-                flag.metavar, flag.default = "", bool(flag.default)
+                flag.metavar = ""
+                if flag.default is not None or not flag.secondary_opts:
+                    flag.default = bool(flag.default)
         return parameters
 
 

@@ -105,7 +105,7 @@ def compare_pixels(
     right = pd.concat([parts[pair.part].iloc[[pair.other]][columns] for pair in pairs])
     rows = pd.concat([left, right], ignore_index=True)
     once = rows.drop_duplicates("path", ignore_index=True)
-    readable, seen, _ = examine_images(once, preparation.store, listener, "looking for copies")
+    readable, seen, _ = examine_images(once, preparation.store, listener, "looking for copies", preparation.reading)
     if len(readable) < len(once):
         return None
     places = pd.Index(once["path"]).get_indexer(rows["path"])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sightx_cli import runs
 from sightx_cli.data.checks import check_files
 from sightx_cli.data.fingerprint import build_fingerprint
+from sightx_cli.data.readers import Reading
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.data.splits import write_split
 from sightx_cli.errors import DataError
@@ -65,6 +66,7 @@ def write_decisions(preparation: Preparation, journal: Journal, heard: Relay) ->
         "choice": plain(Choice | None, preparation.choice),
         "shift": plain(Shift | None, preparation.shift),
         "leaks": plain(Leaks, preparation.leaks),
+        "reading": plain(Reading, preparation.reading),
         "probed": plain(ProbedChoices | None, preparation.probed),
         "images": images,
         "warnings": heard.warnings,
@@ -87,11 +89,12 @@ def recall_preparation(journal: Journal, options: Options, listener: Relay) -> P
     began = time.perf_counter()
     found = json.loads(journal.read_decisions())
     recipe = Recipe.model_validate(found["recipe"])
-    manifest, _ = adjust_manifest(options, load_manifest(options.source), listener)
+    manifest, _ = adjust_manifest(options, load_manifest(options.source, options.layout()), listener)
     store = FeatureStore() if options.cache else None
-    pixels = plan_pixels(recipe, store)
+    reading = TypeAdapter(Reading).validate_python(found["reading"])
+    pixels = plan_pixels(recipe, store, reading)
     with importing(NETWORKS, listener):
-        checked = check_files(manifest.frame, listener, pixels=pixels)
+        checked = check_files(manifest.frame, listener, pixels=pixels, reading=reading)
     frame = recall_split(checked.frame, found["images"], options.source)
     for notice in found["notices"]:
         listener.notice(Notice(**notice))
@@ -118,6 +121,7 @@ def recall_preparation(journal: Journal, options: Options, listener: Relay) -> P
         TypeAdapter(Shift | None).validate_python(found["shift"]),
         store,
         pixels,
+        reading,
     )
 
 

@@ -22,7 +22,7 @@ from sightx_cli.bundle.predictor import Predictor, load_predictor
 from sightx_cli.bundle.product import Product
 from sightx_cli.data.splits import join_groups
 from sightx_cli.metrics.intervals import describe_bounds, name_units
-from sightx_cli.progress import Listener
+from sightx_cli.progress import Listener, Notice
 from sightx_cli.results.fit import PartFigures
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.task.task import Task
@@ -43,17 +43,27 @@ def prove(
     preparation: Preparation, session: Session, bundle: Path, listener: Listener
 ) -> tuple[PartFigures, PartFigures | None]:
     """Write the bundle and measure it on the valid part and, once, on the test part where there is one."""
+    settle_decisions(session, listener)
     write_bundle(preparation, session, bundle, listener)
     predictor = load_predictor(bundle.parent)
     valid, test = preparation.part("valid"), preparation.part("test")
     of_valid = measure_part(session.task, valid, *answer_valid(predictor, valid, session.best.probabilities, listener))
     for part in (valid, test):
-        if bounded := describe_bounds(max(len(part), 1), session.task.outputs):
+        if bounded := describe_bounds(max(len(part), 1), session.task.outputs, session.task.kind):
             listener.note(bounded)
     if not len(test):
         return of_valid, None
     answers = predict_rows(predictor, test, "measuring the test part", listener)
     return of_valid, measure_part(session.task, test, answers, len(test))
+
+
+def settle_decisions(session: Session, listener: Listener) -> None:
+    """Choose what decisions need beside probabilities by those of the best epoch on the valid part, and say so."""
+    if session.best.probabilities is None:
+        return
+    session.task = session.task.settle(session.best.probabilities, session.valid.targets)
+    if said := session.task.describe_thresholds():
+        listener.notice(Notice("thresholds", said, session.task.outputs))
 
 
 def write_bundle(preparation: Preparation, session: Session, folder: Path, listener: Listener) -> None:
@@ -70,6 +80,8 @@ def write_bundle(preparation: Preparation, session: Session, folder: Path, liste
         head=recipe.model.head.model_dump(),
         recipe=recipe.name,
         grey=recipe.model.grey,
+        reading=preparation.reading,
+        thresholds=session.task.list_thresholds(),
     )
     kept, reads_kept = session.kept, not session.best.backbone_trained and not recipe.model.head.hidden
     product = Product(session.model, facts, kept.graph if kept and reads_kept else None)
@@ -126,7 +138,7 @@ def measure_part(task: Task, part: pd.DataFrame, probabilities: NDArray[np.float
         task.measure_intervals(probabilities, targets, together),
         len(part),
         bundled,
-        task.measure_classes(probabilities, targets),
+        task.measure_classes(probabilities, targets, together),
         name_units(together),
     )
 

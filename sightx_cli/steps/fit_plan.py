@@ -25,14 +25,23 @@ from sightx_cli.task.task import Task
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sightx_cli.recipe.parts import ImageInput
 
-def check_overrides(options: Options, images: int) -> None:
-    """Raise RecipeError for options that suit neither of the recipes that may be chosen, before any image is read."""
-    similar, different = (choose_by_shift(images, verdict) for verdict in VERDICTS)
+
+def find_image_settings(options: Options, frame: pd.DataFrame) -> ImageInput:
+    """Return what the recipe and the options say of reading images, before any is read.
+
+    Which of the table's recipes it will be makes no difference to that. Raises RecipeError for options that suit none
+    of the recipes that may be chosen.
+    """
+    choice = choose(options, frame, None)
+    if options.recipe != "auto" or choice is not None:
+        return resolve_recipe(options, choice)[0].image
+    similar, different = (choose_by_shift(len(frame), verdict) for verdict in VERDICTS)
     try:
-        resolve_recipe(options, similar)
+        return resolve_recipe(options, similar)[0].image
     except RecipeError:
-        resolve_recipe(options, different)
+        return resolve_recipe(options, different)[0].image
 
 
 def choose(options: Options, frame: pd.DataFrame, shift: Shift | None) -> Choice | None:
@@ -113,10 +122,7 @@ def plan_fit(
         "data.train": (fingerprint.parts.get("train", 0), "data"),
         "data.valid": (fingerprint.parts.get("valid", 0), "data"),
         "data.classes": (len(fingerprint.classes), "data"),
-        "data.task": (
-            task.kind,
-            "recipe" if recipe.ordered is not None else "data" if fingerprint.has_order else "default",
-        ),
+        "data.task": (task.kind, find_task_origin(recipe, fingerprint, overridden)),
         "data.imbalance": (fingerprint.imbalance_ratio, "data"),
         "training.metric": (metric, metric_origin),
         **options.facts(**outcomes),
@@ -142,6 +148,15 @@ def plan_fit(
         describe_why(recipe, choice, fingerprint),
         choice.reason if choice else f"{describe_named(recipe)}.",
     )
+
+
+def find_task_origin(recipe: Recipe, fingerprint: Fingerprint, overridden: Sequence[str]) -> str:
+    """Say what decides the kind of label before anything is measured: the labels, an option, the recipe, or nothing."""
+    if fingerprint.labels_per_image:
+        return "data"
+    if recipe.ordered is None:
+        return "default"
+    return "option" if is_within("ordered", overridden) else "recipe"
 
 
 def describe_why(recipe: Recipe, choice: Choice | None, fingerprint: Fingerprint) -> str:

@@ -28,7 +28,8 @@ class Option:
     panel: str = ""
     """The panel of the help that it is listed in; none for an argument."""
     flag: str = ""
-    """As typed; the field's name by default. Where the field's default is True, the flag turns it off."""
+    """As typed; the field's name by default. Where the field's default is True, the flag turns it off; where it is None
+    for a field of `bool | None`, there are two: "--ordered/--no-ordered"."""
     commands: tuple[str, ...] = ("fit", "lr-find", "probe")
     repeated: bool = False
     """Whether it defines what is trained on what, and so is repeated in a command to type next."""
@@ -79,6 +80,11 @@ class OptionField:
         return len(self.kinds) == 1 and get_origin(self.kinds[0]) is not None and not self.choices
 
     @property
+    def is_three_valued(self) -> bool:
+        """Whether it is yes, no, or left to what is found: its flag is two, the second for no."""
+        return self.kinds == (bool,) and self.default is None
+
+    @property
     def choices(self) -> tuple[str, ...]:
         """The only values allowed; empty where there is no such list."""
         return get_args(self.kinds[0]) if get_origin(self.kinds[0]) is Literal else ()
@@ -100,7 +106,7 @@ class OptionField:
     def write(self, value: Any) -> list[str]:
         """Give the words that say a value on the command line."""
         if isinstance(value, bool):
-            return [self.flag]
+            return [self.flag.split("/")[not value] if self.is_three_valued else self.flag]
         if self.is_list:
             return [word for item in value for word in (self.flag, item)]
         return [self.flag, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from sightx_cli.errors import UsageError, quote
 from sightx_cli.recipe.decision import Verdict
-from sightx_cli.steps.option import Option, list_options
+from sightx_cli.steps.option import Option
+from sightx_cli.steps.option_set import OptionSet
 from sightx_cli.steps.option_values import (
     read_budget,
     read_folds,
@@ -24,21 +24,18 @@ from sightx_cli.steps.option_values import (
     read_stage,
 )
 
-if TYPE_CHECKING:
-    from sightx_cli.model.weights_file import WeightsFile
-
 RECIPE, IMAGES, MODEL, RUN = "Recipe", "Images and their split", "Model and machine", "Run folder"
 """Titles of the help panels."""
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(OptionSet):
     """What the user asks of `fit`, `lr-find` or `probe`. Raises UsageError for a value that is not allowed."""
 
     source: Annotated[
         str | Path,
         Option(
-            "A folder of class folders, a folder with train/ and valid/, a .csv or .parquet table, or demo:solar.",
+            "A folder of class folders, a folder with train/ and valid/, a table (.csv, .xlsx, …), or demo:solar.",
             "DATA",
         ),
     ] = ""
@@ -72,6 +69,27 @@ class Options:
             offers="profiles",
         ),
     ] = None
+    ordered: Annotated[
+        bool | None,
+        Option(
+            "Whether the classes are grades in their order [dim](default: measured where their names begin with "
+            "numbers)[/].",
+            panel=RECIPE,
+            flag="--ordered/--no-ordered",
+            repeated=True,
+            recipe_key="ordered",
+        ),
+    ] = None
+    multi_label: Annotated[
+        bool | None,
+        Option(
+            "Whether an image may have several labels, as a;b in its cell [dim](default: where the labels say so)[/].",
+            panel=RECIPE,
+            flag="--multi-label/--no-multi-label",
+            repeated=True,
+            plan_key="data.multi_label",
+        ),
+    ] = None
     settings: Annotated[
         Sequence[str],
         Option(
@@ -96,8 +114,8 @@ class Options:
     group_by: Annotated[
         str | None,
         Option(
-            "Keep images of one patient or part on one side of the split: a column, or a regular expression over "
-            "the file name.",
+            "Keep images of one patient or part on one side of the split: a column, a DICOM tag such as PatientID, "
+            "or a regular expression over the file name.",
             "COLUMN|REGEX",
             RECIPE,
             repeated=True,
@@ -199,6 +217,46 @@ class Options:
             may_change=True,
         ),
     ] = None
+    image_column: Annotated[
+        str | None,
+        Option(
+            "The table's column with the images' files or ids [dim](default: found by its name or values)[/].",
+            "NAME",
+            IMAGES,
+            repeated=True,
+            plan_key="data.image_column",
+        ),
+    ] = None
+    label_column: Annotated[
+        str | None,
+        Option(
+            "The table's column with the labels; several with commas between them are one for each class.",
+            "NAME",
+            IMAGES,
+            repeated=True,
+            plan_key="data.label_column",
+        ),
+    ] = None
+    images: Annotated[
+        Path | None,
+        Option(
+            "Where the table's images are [dim](default: in its own folder, or one below)[/].",
+            "FOLDER",
+            IMAGES,
+            repeated=True,
+            plan_key="data.images",
+        ),
+    ] = None
+    label_by: Annotated[
+        str | None,
+        Option(
+            "Read the label in each file's name: the first group of this regular expression, else its whole match.",
+            "REGEX",
+            IMAGES,
+            repeated=True,
+            plan_key="data.label_by",
+        ),
+    ] = None
     exclude: Annotated[
         Path | None,
         Option(
@@ -239,55 +297,3 @@ class Options:
             read=read_folds,
         ),
     ] = None
-
-    def __post_init__(self) -> None:
-        """Bring every value into the form to keep, whether it was typed or given from Python."""
-        for one in list_options(Options):
-            object.__setattr__(self, one.name, one.read(getattr(self, one.name)))
-        if self.source == "" and self.resume is None:
-            raise UsageError("DATA is missing: a folder or a table of images", "sightx fit scans/, or --resume RUN")
-
-    def given(self) -> dict[str, Any]:
-        """Return what is not at its default, by name."""
-        listed = [(one, getattr(self, one.name)) for one in list_options(Options)]
-        return {one.name: value for one, value in listed if value != one.default}
-
-    def facts(self, **outcomes: object) -> dict[str, tuple[object, str]]:
-        """Return what the plan holds of the options: each value by its key, with its origin.
-
-        `outcomes` replaces what was typed, by the option's name, where the result says more: how many images `exclude`
-        left out, or None where there was nothing to do. Options that are off or not given are omitted.
-        """
-        given, facts = self.given(), {}
-        for one in list_options(Options):
-            value = outcomes.get(one.name, getattr(self, one.name))
-            if one.about.plan_key and value is not None and value is not False:
-                value = str(value) if isinstance(value, Path) else value
-                facts[one.about.plan_key] = (value, "option" if one.name in given else "default")
-        return facts
-
-    def write_command(self, command: str = "fit", whole: bool = False) -> str:
-        """Write the command that trains the same on the same, to type next; the settings come last.
-
-        With `whole`, it is the command that these options were given by, but for --resume.
-        """
-        given, words = self.given(), ["sightx", command, quote(self.source)]
-        for one in sorted(list_options(Options, command), key=lambda one: one.is_list):
-            is_wanted = one.about.repeated or (whole and not one.is_argument and one.name != "resume")
-            if is_wanted and one.name in given:
-                words += map(quote, one.write(given[one.name]))
-        return " ".join(words)
-
-    def overrides(self) -> list[str]:
-        """Return all that departs from the recipe, in the form of --set; raises UsageError for a value set twice."""
-        from sightx_cli.recipe.overrides import join_overrides
-
-        listed = [one for one in list_options(Options) if one.about.recipe_key]
-        named = {one.about.recipe_key: (one.flag, getattr(self, one.name)) for one in listed}
-        return join_overrides(named, self.settings)
-
-    def weights_file(self) -> WeightsFile | None:
-        """Return the weights file with how to read it; raises WeightsError where that makes no sense."""
-        from sightx_cli.model.weights_file import build_weights_file
-
-        return build_weights_file(self.weights, self.weights_mean, self.weights_std, self.weights_prefix)

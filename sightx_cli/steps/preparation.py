@@ -11,7 +11,10 @@ from sightx_cli.data.checks import Unreadable, check_classes, check_files
 from sightx_cli.data.fingerprint import Fingerprint, build_fingerprint
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.overview import describe_classes
+from sightx_cli.data.pixel_notices import describe_pixels
 from sightx_cli.data.pixels import PlainViews
+from sightx_cli.data.readers import AS_IS, Reading
+from sightx_cli.data.set_range import measure_reading
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View
@@ -27,9 +30,11 @@ from sightx_cli.results.leaks import Leaks
 from sightx_cli.results.probe import ProbedChoices
 from sightx_cli.startup.imports import NETWORKS, importing
 from sightx_cli.steps.class_balance import balance_classes
-from sightx_cli.steps.fit_plan import check_overrides, choose, plan_fit, resolve_recipe
+from sightx_cli.steps.fit_plan import choose, find_image_settings, plan_fit, resolve_recipe
+from sightx_cli.steps.grade_order import find_grades
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.split import adjust_manifest, split_images
+from sightx_cli.steps.train_part import TrainPart
 from sightx_cli.task.kinds import choose_task
 from sightx_cli.task.task import Task
 
@@ -63,6 +68,8 @@ class Preparation:
     """Where features are cached, by the probe and the fit; None with --no-cache."""
     pixels: PlainViews | None = None
     """The plain views that were decoded while the files were checked, until the network has read them."""
+    reading: Reading = AS_IS
+    """How pixels are taken from the files, in training and in prediction."""
 
     def part(self, split: str) -> pd.DataFrame:
         """Return the rows of one part."""
@@ -75,31 +82,38 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     if options.recipe != "auto":
         find_recipe(options.recipe)  # report a mistyped name before the images are read
     options.weights_file()  # and a missing file
-    manifest, outcomes = adjust_manifest(options, load_manifest(options.source), listener)
+    manifest, outcomes = adjust_manifest(options, load_manifest(options.source, options.layout()), listener)
     for notice in (describe_classes(manifest), *manifest.notices):
         listener.notice(notice)
-    check_classes(manifest.frame)  # checked before anything is measured, and again without the unreadable files
-    shift = measure_shift_if_asked(options, manifest.frame, listener)
+    check_classes(manifest.frame, manifest.separator)  # before anything is measured, and again of the readable ones
+    reading = measure_reading(manifest.frame, find_image_settings(options, manifest.frame))
+    shift = measure_shift_if_asked(options, manifest.frame, reading, listener)
     choice = choose(options, manifest.frame, shift)
     recipe, origin, overridden = resolve_recipe(options, choice, shift)
     store = FeatureStore() if options.cache else None
-    pixels = plan_pixels(recipe, store)
+    pixels = plan_pixels(recipe, store, reading)
     with importing(NETWORKS, listener):
-        checked = check_files(manifest.frame, listener, pixels=pixels)
+        checked = check_files(manifest.frame, listener, pixels=pixels, reading=reading)
         clock = time.perf_counter()
     frame, unreadable = checked.frame, checked.unreadable
     seconds = {"import": time.perf_counter() - clock}
-    for item in unreadable[:3]:
-        listener.warn(f"left out: {item.image} {item.error}")
-    if len(unreadable) > 3:
-        listener.warn(f"left out: {len(unreadable) - 3} more; all {len(unreadable)} are listed in fingerprint.json")
-    check_classes(frame)
+    for notice in describe_pixels(frame["image"].tolist(), checked.found, unreadable, reading):
+        listener.notice(notice)
+    check_classes(frame, manifest.separator)
     if unreadable:
         choice = choose(options, frame, shift)
         recipe, origin, overridden = resolve_recipe(options, choice, shift)
-    task = choose_task(manifest.classes, manifest.has_order, recipe)
+    task = choose_task(manifest.classes, recipe, manifest.separator)
     split = split_images(options, manifest, frame, task, listener)
     frame = split.frame
+    clock = time.perf_counter()
+    train = TrainPart(frame[frame["split"] == "train"], task, recipe, options, store, reading, pixels)
+    grades = find_grades(train, listener)
+    if grades is not None:
+        listener.notice(grades.notice(task.classes))
+        recipe = grades.settle(recipe)
+        task = choose_task(manifest.classes, recipe, manifest.separator)
+        seconds["grades"] = time.perf_counter() - clock
     fingerprint = build_fingerprint(manifest, frame, unreadable, checked.headers)
     balance = balance_classes(recipe, task, frame, overridden, options.recipe != "auto")
     for notice in balance.notices:
@@ -119,7 +133,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         outcomes | {"folds": split.folds or None},
         shift,
     )
-    seconds["prepare"] = time.perf_counter() - began - seconds["import"]
+    seconds["prepare"] = time.perf_counter() - began - seconds["import"] - seconds.get("grades", 0.0)
     if shift is not None:
         seconds["prepare"] -= shift.seconds
         seconds["shift"] = shift.seconds
@@ -133,7 +147,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         fingerprint,
         recipe,
         choice,
-        balance.complete(plan),
+        balance.complete(plan if grades is None else grades.complete(plan)),
         metric,
         task,
         split.leaks,
@@ -142,10 +156,11 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         shift=shift,
         store=store,
         pixels=pixels,
+        reading=reading,
     )
 
 
-def plan_pixels(recipe: Recipe, store: FeatureStore | None) -> PlainViews | None:
+def plan_pixels(recipe: Recipe, store: FeatureStore | None, reading: Reading) -> PlainViews | None:
     """Return what collects the plain views while the files are checked: those of images new to the store.
 
     None if the network starts from random weights: no plain view is needed before it trains.
@@ -153,15 +168,13 @@ def plan_pixels(recipe: Recipe, store: FeatureStore | None) -> PlainViews | None
     if recipe.model.weights == "scratch":
         return None
     size_px, fit = recipe.image.size_px, recipe.image.fit
-    known = store.list_digests(View(size_px, fit, None, 0, 0).key) if store is not None else set()
-    return PlainViews(size_px, fit, known)
+    known = store.list_digests(View(size_px, fit, None, 0, 0, reading).key) if store is not None else set()
+    return PlainViews(size_px, fit, known, reading=reading)
 
 
-def measure_shift_if_asked(options: Options, frame: pd.DataFrame, listener: Listener) -> Shift | None:
+def measure_shift_if_asked(options: Options, frame: pd.DataFrame, reading: Reading, listener: Listener) -> Shift | None:
     """Measure the shift where nothing else decides; never on a valid or test part that is given."""
     if options.recipe != "auto" or options.shift is not None:
         return None
-    if options.overrides():
-        check_overrides(options, len(frame))
     paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"]
-    return measure_manifest_shift([str(path) for path in paths], listener, options.cache)
+    return measure_manifest_shift([str(path) for path in paths], reading, listener, options.cache)

@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.data.folders import natural_key
-from sightx_cli.data.splits import join_groups
 from sightx_cli.metrics.registry import LOSS, find_title
-from sightx_cli.probe.folds import CrossValidation, assign_folds, shrink_folds
+from sightx_cli.probe.folds import CrossValidation
 from sightx_cli.probe.trials import (
     BUDGET_SHARE,
     MIN_BUDGET_SECONDS,
-    PROBE_FOLDS,
     PROBE_IMAGES,
     choose_probe_metric,
     choose_simplest,
@@ -31,7 +28,6 @@ from sightx_cli.probe.trials import (
     list_taps,
     measure_head,
     measure_weighed_losses,
-    sample_images,
     select_taps,
 )
 from sightx_cli.progress import Listener
@@ -39,6 +35,7 @@ from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.recipe.settings import BACKBONE, FIT, SIZE, TAPS, WEIGHTS, change_setting, read_setting
 from sightx_cli.results.probe import ProbedChoices, Trial
 from sightx_cli.steps.preparation import Preparation
+from sightx_cli.steps.train_part import sample_train
 from sightx_cli.task.task import Task
 
 if TYPE_CHECKING:
@@ -111,39 +108,30 @@ class Probe:
 
 def open_probe(preparation: Preparation, budget_seconds: float | None) -> Probe | None:
     """Take the images to look at from the train part; None where its classes are too small to be divided."""
-    rows, task = preparation.part("train"), preparation.task
-    names = task.stratify(rows["label"].tolist())
-    numbers = {name: number for number, name in enumerate(sorted(set(names), key=natural_key))}
-    strata = np.array([numbers[name] for name in names], dtype=np.int64)
-    sampled = rows.iloc[sample_images(strata, PROBE_IMAGES, preparation.options.seed)]
-    labels = sampled["label"].tolist()
-    together = join_groups(sampled["group"].tolist(), sampled["digest"].tolist())
-    folds = shrink_folds(PROBE_FOLDS, task.stratify(labels), together)
-    if folds < 2:
+    rows, task, seed = preparation.part("train"), preparation.task, preparation.options.seed
+    sample = sample_train(rows, task, PROBE_IMAGES, seed)
+    if sample is None:
         return None
     budget = choose_budget(preparation.recipe, len(rows)) if budget_seconds is None else budget_seconds
     return Probe(
-        [str(path) for path in sampled["path"]],
-        sampled["digest"].tolist(),
-        task.number(labels),
-        together,
-        assign_folds(task.stratify(labels), together, folds, preparation.options.seed),
-        task,
-        preparation.options.seed,
-        budget,
-        len(rows),
+        sample.paths, sample.digests, sample.targets, sample.together, sample.fold_of, task, seed, budget, len(rows)
     )
 
 
 def choose_budget(recipe: Recipe, images: int) -> float:
     """Return the default budget: a tenth of what the fit will take, at least ten seconds."""
+    return max(MIN_BUDGET_SECONDS, BUDGET_SHARE * estimate_fit_seconds(recipe, images))
+
+
+def estimate_fit_seconds(recipe: Recipe, images: int) -> float:
+    """Estimate what a fit takes on a machine as assumed, of tf_efficientnet_lite0: the same for the same data."""
     area = (recipe.image.size_px / 224) ** 2
     seconds = estimate_forward_seconds(images * recipe.training.views, recipe.image.size_px)
     for stage in recipe.stage:
         kind = {"head": "head", "all": "all", "scratch": "all"}.get(str(stage.train), "last")
         speed = TRAINING_IMAGES_PER_SECOND[kind] / (1.0 if kind == "head" else area)
         seconds += images * stage.epochs / speed
-    return max(MIN_BUDGET_SECONDS, BUDGET_SHARE * seconds)
+    return seconds
 
 
 class Chooser:
@@ -152,7 +140,7 @@ class Chooser:
     def __init__(self, probe: Probe, preparation: Preparation, listener: Listener) -> None:
         self.probe, self.options, self.listener = probe, preparation.options, listener
         self.store, self.pixels = preparation.store, preparation.pixels
-        self.recipe = preparation.recipe
+        self.recipe, self.reading = preparation.recipe, preparation.reading
         self.named = {key for key, value in preparation.plan.values.items() if value.origin == "option"}
         self.imbalance = preparation.fingerprint.imbalance_ratio
         print_ = preparation.fingerprint
@@ -258,6 +246,7 @@ class Chooser:
             self.options.device,
             self.options.engine,
             pixels=self.pixels,
+            reading=self.reading,
         )
 
 

@@ -23,6 +23,7 @@ from sightx_cli.recipe.rates import scale_rate
 from sightx_cli.recipe.recipe import Recipe, recipe_to_toml
 from sightx_cli.recipe.words import name_train_loss
 from sightx_cli.report.confusion_plot import plot_confusion
+from sightx_cli.report.label_plot import plot_labels
 from sightx_cli.report.plots import plot_training
 from sightx_cli.results.fit import FitResult
 from sightx_cli.steps.crossvalidation import Validated, write_out_of_fold
@@ -68,12 +69,15 @@ def write_run(
     write_split(preparation.frame, folder / runs.SPLIT)
     write_history(folder / runs.HISTORY, session.history)
     runs.write_json(folder / runs.METRICS, result.metrics_to_json())
-    confusion = result.valid.report.confusion
+    report = result.valid.report
     extras: dict[str, Callable[[Path], object]] = {
         runs.ENVIRONMENT: lambda path: runs.write_json(path, describe_environment(session)),
         runs.TRAINING_PLOT: lambda path: plot_training(session.history, session.metric, path, name_train_loss(trained)),
-        runs.CONFUSION_PLOT: lambda path: plot_confusion(confusion, session.task.classes, path),
     }
+    if report.confusion:
+        extras[runs.CONFUSION_PLOT] = lambda path: plot_confusion(report.confusion, session.task.classes, path)
+    else:
+        extras[runs.LABELS_PLOT] = lambda path: plot_labels(report.classes, path)
     if validated is not None:
         extras[runs.OUT_OF_FOLD] = lambda path: write_out_of_fold(validated, session.task, path)
     for name, write in extras.items():

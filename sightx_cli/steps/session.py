@@ -13,14 +13,13 @@ from sightx_cli.errors import DataError, WeightsError
 from sightx_cli.features.extraction import compute_features
 from sightx_cli.features.prefix import FitFeatures, FrozenPrefix, keep_prefix
 from sightx_cli.features.sample import Sample
-from sightx_cli.features.views import View
+from sightx_cli.features.views import View, plain_view
 from sightx_cli.model.backbone import Prefix, has_depthwise
 from sightx_cli.model.classifier import build_backbone, build_classifier, build_untrained
 from sightx_cli.model.forward_check import check_forward
 from sightx_cli.model.parameter_groups import find_cuts
 from sightx_cli.probe.precision import settle_precision
 from sightx_cli.progress import Listener
-from sightx_cli.recipe.profiles import PROFILES
 from sightx_cli.startup.imports import TRAINING, importing
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.task.task import Task
@@ -71,7 +70,8 @@ def build_session(preparation: Preparation, listener: Listener) -> tuple[Session
     train = build_sample(preparation.part("train"), task)
     valid = build_sample(preparation.part("valid"), task)
     check_train_classes(train, task)
-    view = View(recipe.image.size_px, recipe.image.fit, PROFILES[recipe.image.profile], 1, options.seed)
+    image = recipe.image
+    view = View(image.size_px, image.fit, image.build_profile(), 1, options.seed, preparation.reading)
     wanted = list_views(view, recipe.training.views)
     if preparation.store is None and any(cuts):
         listener.note(
@@ -175,8 +175,7 @@ def check_train_classes(train: Sample, task: Task) -> None:
 
 def list_views(view: View, count: int) -> list[View]:
     """Return a stage's views: the plain one first, then augmented ones numbered from 1."""
-    plain = View(view.size_px, view.fit, None, 0, 0)
-    return [plain, *(View(view.size_px, view.fit, view.profile, number, view.seed) for number in range(1, count))]
+    return [plain_view(view), *(replace(view, number=number) for number in range(1, count))]
 
 
 def build_sample(part: pd.DataFrame, task: Task) -> Sample:

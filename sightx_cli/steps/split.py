@@ -9,8 +9,8 @@ import numpy as np
 
 from sightx_cli.data.exclusions import exclude_images
 from sightx_cli.data.manifest import Manifest
-from sightx_cli.data.name_groups import find_names, guess_groups, name_files
 from sightx_cli.data.splits import assign_groups, join_groups, split_manifest
+from sightx_cli.data.tags.tag_groups import describe_suggestion, find_suggestion, list_members
 from sightx_cli.errors import quote
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.quality.leaks import find_leaks
@@ -65,24 +65,20 @@ def adjust_manifest(options: Options, manifest: Manifest, listener: Listener) ->
 def split_images(options: Options, manifest: Manifest, frame: pd.DataFrame, task: Task, listener: Listener) -> Split:
     """Give every readable image its part, and its fold where folds are made; say what leaks before anything trains.
 
-    `frame` has a column digest. Groups guessed from file names are only reported. Files with the same bytes stay
-    together in a split made here.
+    `frame` has a column digest. Groups that tags or file names suggest are only reported. Files with the same bytes
+    stay together in a split made here.
     """
     from sightx_cli.probe.folds import assign_folds, choose_fold_count
 
     frame = assign_groups(frame, options.group_by)
     has_groups = bool((frame["group"] != "").any())
-    guess = None if has_groups else guess_groups(frame["image"].tolist(), frame["label"].tolist())
+    guess = None if has_groups else find_suggestion(frame)
     leaks = Leaks()
     if manifest.has_valid or manifest.has_test:
         leaks = replace(find_given_leaks(frame, guess), allowed=options.allow_leaks)
         say_leaks(leaks, listener)
     if guess and not leaks.groups:
-        text = (
-            f"file names such as {guess.example} look like groups: {guess.images:,} of {len(frame):,} images share a "
-            f"group with another; if a group is a patient or a part, add {_name_option(guess.expression)}"
-        )
-        listener.notice(Notice("likely-groups", text, guess.images, warns=True))
+        listener.notice(note_suggestion(guess, len(frame)))
     images, labels = frame["image"].tolist(), frame["label"].tolist()
     same = find_same_bytes(frame["digest"].tolist())
     for notice in describe_repeats(same, images, labels, options.source, "identical files"):
@@ -108,12 +104,20 @@ def split_images(options: Options, manifest: Manifest, frame: pd.DataFrame, task
 
 
 def find_given_leaks(frame: pd.DataFrame, guess: Guess | None) -> Leaks:
-    """Find what the given parts share: identical files, and groups, the user's or those suggested by file names."""
+    """Find what the given parts share: identical files, and groups, the user's or those suggested."""
     digests = frame["digest"].tolist()
     if guess is None:
         return find_leaks(frame, digests, frame["group"].tolist())
-    groups = find_names(guess.expression, name_files(frame["image"]))
-    return find_leaks(frame, digests, groups, guess.expression)
+    return find_leaks(frame, digests, list_members(frame, guess), guess)
+
+
+def note_suggestion(guess: Guess, images: int) -> Notice:
+    """Return the notice of groups that nobody named: of one patient, or part, and on both sides of a split."""
+    option = _name_option(guess.expression)
+    what = f"to keep each of the {guess.tagged} on one side" if guess.tagged else "if a group is a patient or a part"
+    return Notice(
+        "likely-groups", f"{describe_suggestion(guess, images)}; {what}, add {option}", guess.images, warns=True
+    )
 
 
 def say_leaks(leaks: Leaks, listener: Listener) -> None:

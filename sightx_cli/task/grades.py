@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.metrics.registry import ACCURACY, GRADES, QUADRATIC_KAPPA, ROC_AUC
+from sightx_cli.metrics.metric import GRADES
+from sightx_cli.metrics.registry import ACCURACY, QUADRATIC_KAPPA, ROC_AUC
 from sightx_cli.task.single_label import ClassRegression, SingleLabel
 from sightx_cli.task.task import Regression
 
@@ -57,7 +58,9 @@ class Grades(SingleLabel):
         Where a grade is rare also the accuracy: kappa subtracts what the largest grade alone would reach.
         """
         replaced = {ROC_AUC.name, *([ACCURACY.name] if is_unequal else [])}
-        return QUADRATIC_KAPPA.name if metric in replaced and not by_user else super().choose_metric(metric, by_user)
+        if metric in replaced and not by_user:
+            return QUADRATIC_KAPPA.name
+        return super().choose_metric(metric, by_user)
 
     def _list_shares(self) -> NDArray[np.float64]:
         """List the target of each grade over all grades, (C, C): its neighbours have their shares of it."""

@@ -1,4 +1,4 @@
-"""Which task a fit has: by the names of its classes and its recipe, or as a bundle says."""
+"""Which task a fit has: by its labels and its recipe, or as a bundle says."""
 
 from __future__ import annotations
 
@@ -6,19 +6,27 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sightx_cli.task.grades import Grades
+from sightx_cli.task.label_text import SEPARATORS
+from sightx_cli.task.multilabel import MultiLabel
 from sightx_cli.task.single_label import SingleLabel
 from sightx_cli.task.task import Task
 
 if TYPE_CHECKING:
     from sightx_cli.recipe.recipe import Recipe
 
-TASKS: dict[str, type[Task]] = {task.kind: task for task in (SingleLabel, Grades)}
+TASKS: dict[str, type[Task]] = {task.kind: task for task in (SingleLabel, Grades, MultiLabel)}
 """Every kind of label there is."""
 
 
-def choose_task(classes: Sequence[str], has_order: bool, recipe: Recipe) -> Task:
-    """Choose the task: grades where the recipe says so, or where it says nothing and the names have an order."""
-    if has_order if recipe.ordered is None else recipe.ordered:
+def choose_task(classes: Sequence[str], recipe: Recipe, separator: str = "") -> Task:
+    """Choose the task: grades where the recipe says so. Where it says nothing, numbered classes are codes until the
+    images show an order (see `steps.measurements`).
+
+    With a `separator`, cells of the column `label` join several labels by it, and each is a question of its own.
+    """
+    if separator:
+        return MultiLabel(tuple(classes), separator)
+    if recipe.ordered:
         return Grades(tuple(classes), recipe.training.soft_grades)
     return SingleLabel(tuple(classes))
 
@@ -33,4 +41,6 @@ def load_task(table: Mapping[str, Any]) -> Task:
         raise ValueError(f"classes: found {max(classes, key=classes.count)!r} twice; allowed: each class once")
     if not isinstance(values.get("soft", False), bool):
         raise ValueError(f"soft: found {values['soft']!r:.80}; allowed: true or false")
+    if values.get("separator", SEPARATORS[0]) not in SEPARATORS:
+        raise ValueError(f"separator: found {values['separator']!r:.80}; allowed: {' and '.join(SEPARATORS)}")
     return kind(**{**values, "classes": tuple(classes)})

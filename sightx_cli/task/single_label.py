@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.metrics.answers import SMALLEST_PROBABILITY, measure_losses
-from sightx_cli.metrics.figures import ClassReport, measure_classes
-from sightx_cli.metrics.registry import ACCURACY, BALANCED_ACCURACY, SINGLE_LABEL, Metric
+from sightx_cli.metrics.class_report import ClassReport
+from sightx_cli.metrics.figures import measure_classes
+from sightx_cli.metrics.metric import SINGLE_LABEL, Metric
+from sightx_cli.metrics.registry import ACCURACY, BALANCED_ACCURACY
 from sightx_cli.task.task import Regression, Task
 
 if TYPE_CHECKING:
@@ -144,7 +146,12 @@ class SingleLabel(Task):
         """Return the class that a cell of the column `prediction` names."""
         return (prediction,)
 
-    def measure_classes(self, probabilities: object, targets: object) -> ClassReport:
+    def measure_classes(
+        self,
+        probabilities: object,
+        targets: object,
+        together: Sequence[str] = (),  # noqa: ARG002 (it has no intervals)
+    ) -> ClassReport:
         """Measure each class's sensitivity, precision and support, and the confusion matrix."""
         return measure_classes(probabilities, targets, self.classes)
 

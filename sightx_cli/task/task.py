@@ -1,23 +1,28 @@
 """What every kind of label defines: targets, loss, activation, decisions, figures, columns and words.
 
 Training, solving, measuring and writing all ask the task: to them a new kind of label is one new file beside this one,
-registered in `task.kinds`. The metrics' answers, the manifest and `inspect` still take one label for each image.
+registered in `task.kinds`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.metrics.figures import ClassReport, measure_figures
-from sightx_cli.metrics.fold_intervals import FoldFigures, measure_fold_figures
-from sightx_cli.metrics.intervals import Interval, measure_intervals
-from sightx_cli.metrics.registry import Metric
+from sightx_cli.errors import UsageError
+from sightx_cli.metrics.answers import Answers, check_answers
+from sightx_cli.metrics.class_report import ClassReport
+from sightx_cli.metrics.figures import measure_answers
+from sightx_cli.metrics.fold_intervals import FoldFigures, measure_answer_folds
+from sightx_cli.metrics.intervals import Interval, measure_answer_intervals
+from sightx_cli.metrics.metric import Metric
+from sightx_cli.metrics.registry import METRICS
+from sightx_cli.task.stratification import Strata
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -85,12 +90,12 @@ class Task(ABC):
         """Return the targets of labels as a table holds them."""
 
     @abstractmethod
-    def stratify(self, labels: Sequence[str]) -> list[str]:
-        """Name the stratum of each label: parts and folds hold every stratum in its share."""
+    def stratify(self, labels: Sequence[str]) -> Strata:
+        """Say what parts and folds hold in its share: the stratum of each image by name, or its labels (N, C)."""
 
     @abstractmethod
     def find_strata(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Number the stratum of each image by its targets, (N,)."""
+        """Return the same by targets: numbers (N,), or labels (N, C)."""
 
     @abstractmethod
     def find_missing(self, targets: NDArray[np.int64]) -> list[str]:
@@ -171,11 +176,29 @@ class Task(ABC):
 
     @abstractmethod
     def split_prediction(self, prediction: str) -> tuple[str, ...]:
-        """Return the classes that a cell of the column `prediction` names, to count them."""
+        """Return the classes that a cell of the first column names, to count them."""
 
     def differ(self, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
         """Say for which images two sets of probabilities lead to different decisions, (N,)."""
         return np.asarray((self.decide(first) != self.decide(second)).reshape(len(first), -1).any(axis=1))
+
+    def settle(self, probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> Task:  # noqa: ARG002
+        """Choose what decisions need beside probabilities from those of the validation part: thresholds, if any."""
+        return self
+
+    def list_thresholds(self) -> dict[str, float] | None:
+        """Return the probability from which each class is given, by its name; None where the likeliest one is."""
+        return None
+
+    def describe_thresholds(self) -> str:
+        """Say from which probability each class is given, and how that was chosen; "" where the likeliest one is."""
+        return ""
+
+    def set_thresholds(self, thresholds: Mapping[str, float] | None) -> Task:
+        """Return the task with the thresholds of a bundle; raises ValueError for what it cannot have."""
+        if thresholds is not None:
+            raise ValueError(f"thresholds: found {len(thresholds)}; allowed: null for {self.kind}")
+        return self
 
     # figures
 
@@ -183,28 +206,42 @@ class Task(ABC):
         """Choose the metric that picks the best epoch: the recipe's, or one that suits these labels better.
 
         `is_unequal` says that classes have very different numbers of images, so that a rare one hardly counts.
+
+        Raises UsageError where the user named one that has no meaning for them.
         """
-        return metric
+        if metric not in METRICS or self.kind in METRICS[metric].kinds:
+            return metric
+        if by_user:
+            allowed = [name for name, known in METRICS.items() if self.kind in known.kinds]
+            raise UsageError(
+                f"training.metric={metric} has no meaning for {self.describe()}; allowed are {', '.join(allowed)}",
+                f"--set training.metric={self.headline.name}",
+            )
+        return self.headline.name
+
+    def check_answers(self, probabilities: object, targets: object) -> Answers:
+        """Return probabilities and targets as the figures take them (see `metrics.answers`)."""
+        return check_answers(probabilities, targets, self.classes)
 
     def measure_figures(self, probabilities: object, targets: object) -> dict[str, float | None]:
         """Measure every figure (see `metrics.figures`)."""
-        return measure_figures(probabilities, targets, self.classes, self.kind)
+        return measure_answers(self.check_answers(probabilities, targets), self.kind)
 
     def measure_intervals(
         self, probabilities: object, targets: object, together: Sequence[str] = ()
     ) -> dict[str, Interval | None]:
         """Measure the 95 % interval of every figure; `together` names each image's group (see `metrics.intervals`)."""
-        return measure_intervals(probabilities, targets, self.classes, self.kind, together)
+        return measure_answer_intervals(self.check_answers(probabilities, targets), self.kind, together)
 
     def measure_fold_figures(
         self, probabilities: object, targets: object, folds: object, together: Sequence[str], seed: int
     ) -> FoldFigures:
         """Measure every figure's mean over folds (see `metrics.fold_intervals`)."""
-        return measure_fold_figures(probabilities, targets, folds, self.classes, self.kind, together, seed)
+        return measure_answer_folds(self.check_answers(probabilities, targets), folds, self.kind, together, seed)
 
     @abstractmethod
-    def measure_classes(self, probabilities: object, targets: object) -> ClassReport:
-        """Measure the figures of each class, and which are confused."""
+    def measure_classes(self, probabilities: object, targets: object, together: Sequence[str] = ()) -> ClassReport:
+        """Measure the figures of each class, and which are confused; `together` names each image's group."""
 
     @abstractmethod
     def measure_losses(self, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> NDArray[Any]:

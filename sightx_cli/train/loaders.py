@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -179,7 +179,7 @@ def build_image_loaders(
     decoded = DecodedImages()
 
     def read_fresh(path: str, digest: str) -> NDArray[np.uint8]:
-        return View(view.size_px, view.fit, view.profile, number, view.seed).read(path, digest, decoded.read)
+        return replace(view, number=number).read(path, digest, decoded.read)
 
     class CountedLoader(ThreadedLoader):
         """Draws a new view for every pass over the training part."""
@@ -194,7 +194,7 @@ def build_image_loaders(
                 number = self.passes
 
     # Validation images are read exactly as `predict` reads them: not from the smaller copies held in memory.
-    plain = PlainViews(view.size_px, view.fit)
+    plain = PlainViews(view.size_px, view.fit, reading=view.reading)
     images = TransformBlock(type_tfms=[ReadImage(read_fresh, 0), ReadImage(plain.read, 1)])
     block = DataBlock(
         blocks=(images, TransformBlock(type_tfms=[lambda target: torch.as_tensor(target)])),

@@ -14,7 +14,7 @@ import pytest
 
 from sightx_cli import predict
 from sightx_cli.errors import DataError, RunError, UsageError
-from sightx_cli.progress import Silent
+from sightx_cli.progress import Recorder, Silent
 
 if TYPE_CHECKING:
     from sightx_cli.results.fit import FitResult
@@ -71,6 +71,104 @@ def test_a_table_is_predicted_by_its_column_image_as_it_stands_there(digits_run:
     assert found["image"].tolist() == names
     assert (found["error"] != "").tolist() == [True, False, False, True]
     assert result.unreadable == 2
+
+
+READ = {
+    ".csv": lambda path: pd.read_csv(path, dtype=str, keep_default_na=False),
+    ".parquet": pd.read_parquet,
+    ".jsonl": lambda path: pd.read_json(path, lines=True, dtype=False),
+}
+
+
+@pytest.mark.parametrize("suffix", READ)
+def test_a_table_comes_back_row_by_row_with_its_own_columns(digits_run: FitResult, images: Path, suffix: str) -> None:
+    first, second = sorted(path.name for path in images.glob("*.png"))[:2]
+    given = pd.DataFrame(
+        {
+            "id": ["007", "8", "9", "10", "11"],
+            "image": [first, second, first, "gone.png", ""],
+            "label": ["one", "NA", "", "two", "x"],
+            "prediction": ["mine"] * 5,
+            "error": ["none"] * 5,
+            "p_two": ["0.5"] * 5,
+        }
+    )
+    given.to_csv(images / "list.csv", index=False)
+    result = predict(images / "list.csv", model=digits_run.run, output=Path(f"out{suffix}"))
+    found = READ[suffix](f"out{suffix}")
+    own = ["id", "image", "label", "prediction_given", "error_given", "p_two_given"]
+    assert list(found)[:6] == own
+    assert list(found)[6:] == ["prediction", "confidence", "p_nought", "p_one", "p_two", "error"]
+    assert found[own].to_numpy().tolist() == given.iloc[:, :6].to_numpy().tolist()
+    assert (result.images, result.files, result.unreadable) == (5, 3, 2)
+    assert found["prediction"][0] == found["prediction"][2] != ""
+    assert found["p_one"][0] == found["p_one"][2]
+    assert [bool(error) for error in found["error"]] == [False, False, False, True, True]
+    assert found["error"][4] == "the table names no image in this row"
+
+
+def test_an_image_in_two_rows_is_read_once(
+    digits_run: FitResult, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sightx_cli.bundle import predictor
+
+    read: list[str] = []
+    whole = predictor.read_plain_view
+    monkeypatch.setattr(predictor, "read_plain_view", lambda path, *how: read.append(path) or whole(path, *how))
+    name = sorted(path.name for path in images.glob("*.png"))[0]
+    pd.DataFrame({"image": [name, f"./{name}", f" {name} "]}).to_csv(images / "list.csv", index=False)
+    assert predict(images / "list.csv", model=digits_run.run).images == 3
+    assert read == [str(images.absolute() / name)]
+
+
+def test_tables_and_folders_are_predicted_in_turn(digits_run: FitResult, images: Path) -> None:
+    name = sorted(path.name for path in images.glob("*.png"))[0]
+    (images / "a.csv").write_text(f"image,age\n{name},7\n")
+    (images / "b.csv").write_text(f"file,sex\n{name},f\n{name.removesuffix('.png')},m\n")
+    result = predict([images / "a.csv", images / "b.csv", images], model=digits_run.run)
+    found = pd.read_csv("predictions.csv", keep_default_na=False, dtype=str)
+    assert list(found)[:4] == ["image", "age", "file", "sex"]
+    assert found.iloc[:3, :4].to_numpy().tolist() == [
+        [name, "7", "", ""],
+        [name, "", name, "f"],
+        [name.removesuffix(".png"), "", name.removesuffix(".png"), "m"],
+    ]
+    assert found["image"][3].startswith("new/")
+    assert (result.images, result.files) == (20, 18)
+    assert found["prediction"][:3].nunique() == 1
+    assert [one.kind for one in result.notices][:2] == ["columns", "completed-names"]
+
+
+def test_what_is_assumed_of_a_table_is_said(digits_run: FitResult, images: Path) -> None:
+    name = sorted(path.stem for path in images.glob("*.png"))[0]
+    (images / "list.csv").write_text(f"id_code\n{name}\ngone\n")
+    heard = Recorder()
+    result = predict(images / "list.csv", model=digits_run.run, listener=heard)
+    assert tuple(heard.notices) == result.notices
+    assert [one.kind for one in heard.notices] == ["columns", "completed-names", "missing-files"]
+
+
+def test_the_column_and_the_folder_of_the_images_may_be_named(digits_run: FitResult, images: Path) -> None:
+    name = sorted(path.name for path in images.glob("*.png"))[0]
+    Path("list.csv").write_text(f"a,b\n{name},x\n")
+    predict("list.csv", model=digits_run.run, image_column="a", images=images)
+    found = pd.read_csv("predictions.csv", keep_default_na=False)
+    assert found[["a", "b", "image", "error"]].to_numpy().tolist() == [[name, "x", name, ""]]
+
+
+def test_the_run_and_the_figure_it_is_known_by_are_named(digits_run: FitResult, images: Path, home: Path) -> None:
+    result = predict(images, model=digits_run.run)
+    assert result.figure == ("accuracy", digits_run.valid.metrics["accuracy"])
+    answer = result.to_json()
+    assert (answer["model"], answer["run"]) == (str(digits_run.run), str(digits_run.run))
+    assert answer["figure"] == {"metric": "accuracy", "value": digits_run.valid.metrics["accuracy"]}
+    shutil.copytree(digits_run.run / "bundle", home / "copied" / "bundle")
+    alone = predict(images, model=home / "copied", overwrite=True)
+    assert (alone.run, alone.figure) == (home / "copied", None)
+    (home / "copied" / "metrics.json").write_text('{"valid": {')
+    heard = Recorder()
+    assert predict(images, model=home / "copied", overwrite=True, listener=heard).figure is None
+    assert "metrics.json cannot be read" in heard.warnings[0]
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.parquet", "out.jsonl"])
@@ -189,6 +287,33 @@ def test_after_a_kill_only_what_is_missing_is_read_and_the_table_is_the_same(
     assert Path("predictions.csv").read_bytes() == Path("whole.csv").read_bytes()
     assert (result.images, result.unreadable, result.counts) == (18, 0, whole.counts)
     assert sorted(path.name for path in Path().iterdir()) == ["new", "predictions.csv", "whole.csv"]
+
+
+def test_a_table_with_repeated_images_goes_on_where_it_stopped(digits_run: FitResult, images: Path) -> None:
+    class PressCtrlC(Silent):
+        done = 0
+
+        def advance(self, task: str, units: int = 1, figures: object = None) -> None:
+            self.done += 1
+            if self.done == 5:
+                signal.raise_signal(signal.SIGINT)
+
+    names = sorted(path.name for path in images.glob("*.png"))[:3]
+    rows = [(str(place), names[place % 3]) for place in range(8)]
+    pd.DataFrame(rows, columns=["id", "image"]).to_csv(images / "list.csv", index=False)
+    source = images / "list.csv"
+    predict(source, model=digits_run.run, output=Path("whole.csv"), batch=2)
+    with pytest.raises(KeyboardInterrupt):
+        predict(source, model=digits_run.run, batch=2, listener=PressCtrlC())
+    for name in names:
+        (images / name).write_text("no longer an image")
+    predict(source, model=digits_run.run, batch=2, resume=True)
+    assert Path("predictions.csv").read_bytes() == Path("whole.csv").read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        predict(source, model=digits_run.run, batch=2, overwrite=True, listener=PressCtrlC())
+    pd.DataFrame(rows[::-1], columns=["id", "image"]).to_csv(source, index=False)
+    with pytest.raises(UsageError, match="--resume"):
+        predict(source, model=digits_run.run, batch=2, overwrite=True, resume=True)
 
 
 def test_resume_with_other_images_is_refused(digits_run: FitResult, images: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sightx_cli.bundle.facts import BundleFacts, check_bundled, load_facts, write_facts
+from sightx_cli.data.readers import AS_IS, Reading
 from sightx_cli.errors import RunError
 from sightx_cli.task.grades import Grades
 from sightx_cli.task.single_label import SingleLabel
@@ -36,6 +38,18 @@ def write(run: Path, **changes: Any) -> Path:
     file = run / "bundle" / "bundle.json"
     file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
     return file
+
+
+def test_how_pixels_are_taken_comes_back_as_it_was_and_bundles_without_it_read_files_as_they_are(
+    tmp_path: Path,
+) -> None:
+    reading = Reading(2, (3, 1), (0.0, 80.0), (("whole numbers", 110.0, 3900.0), ("fractions", 0.0, 1.0)), True)
+    file = write(tmp_path, reading=asdict(reading))
+    assert load_facts(tmp_path).reading == reading
+    table = json.loads(file.read_text(encoding="utf-8"))
+    del table["reading"]
+    file.write_text(json.dumps(table), encoding="utf-8")
+    assert load_facts(tmp_path).reading == AS_IS
 
 
 def test_facts_come_back_as_they_were(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,8 @@ import pytest
 
 from sightx_cli.bundle import table
 from sightx_cli.bundle.predictor import Prediction
-from sightx_cli.bundle.table import Begun, build_row, check_output, describe_kept, list_columns, writing_table
+from sightx_cli.bundle.table import Begun, build_answer, check_output, describe_kept, plan_columns, writing_table
+from sightx_cli.data.queries import QueryRow
 from sightx_cli.errors import UsageError
 from sightx_cli.task.single_label import SingleLabel
 
@@ -27,13 +29,18 @@ def predict(image: str, share: float | None) -> Prediction:
     return Prediction(image, np.array([share, 1 - share], np.float32))
 
 
+def build_row(prediction: Prediction) -> dict[str, Any]:
+    answer = build_answer(prediction.probabilities, prediction.error, TASK)
+    return plan_columns(TASK).build_row(QueryRow(prediction.image, prediction.image), answer)
+
+
 ROWS = [predict('a "1",\n.png', 0.25), predict("ä/b.png", None), predict("c.png", 1.0)]
 
 
 def write_rows(output: Path, rows: list[Prediction], key: str = "same", resume: bool = False) -> None:
-    with writing_table(output, list_columns(TASK), Begun(key, 3), resume) as made:
+    with writing_table(output, plan_columns(TASK), Begun(key, 3), resume) as made:
         for row in rows[made.resumed :]:
-            made.write(build_row(row, TASK))
+            made.write(build_row(row))
 
 
 def read(output: Path) -> pd.DataFrame:
@@ -44,7 +51,7 @@ def read(output: Path) -> pd.DataFrame:
 
 
 def test_a_row_names_the_likeliest_class_and_every_probability() -> None:
-    row = build_row(ROWS[0], TASK)
+    row = build_row(ROWS[0])
     assert list(row) == COLUMNS
     assert row == {
         "image": 'a "1",\n.png',
@@ -57,12 +64,12 @@ def test_a_row_names_the_likeliest_class_and_every_probability() -> None:
 
 
 def test_an_unreadable_image_has_its_row_with_the_error_and_no_prediction() -> None:
-    row = build_row(ROWS[1], TASK)
+    row = build_row(ROWS[1])
     assert (row["prediction"], row["confidence"], row["p_hund"], row["error"]) == ("", None, None, "is empty (0 bytes)")
 
 
 def test_a_file_name_that_is_no_text_stands_as_an_escape() -> None:
-    assert build_row(predict("b\udcffd.png", 1.0), TASK)["image"] == "b\\udcffd.png"
+    assert build_row(predict("b\udcffd.png", 1.0))["image"] == "b\\udcffd.png"
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
@@ -135,10 +142,10 @@ def stop_after(output: Path, count: int, key: str = "same", resume: bool = False
     """Write rows until Ctrl-C comes."""
     with (
         contextlib.suppress(KeyboardInterrupt),
-        writing_table(output, list_columns(TASK), Begun(key, 3), resume) as made,
+        writing_table(output, plan_columns(TASK), Begun(key, 3), resume) as made,
     ):
         for row in ROWS[made.resumed : count]:
-            made.write(build_row(row, TASK))
+            made.write(build_row(row))
         raise KeyboardInterrupt
 
 
@@ -146,10 +153,10 @@ def test_an_interrupted_table_is_not_there_and_what_was_done_is_kept(tmp_path: P
     output = tmp_path / "out.csv"
     stop_after(output, 2)
     assert not output.exists()
-    with writing_table(output, list_columns(TASK), Begun("same", 3), True) as made:
+    with writing_table(output, plan_columns(TASK), Begun("same", 3), True) as made:
         assert made.resumed == 2
         assert [row["image"] for row in made.done_rows()] == ['a "1",\n.png', "ä/b.png"]
-        made.write(build_row(ROWS[2], TASK))
+        made.write(build_row(ROWS[2]))
     write_rows(tmp_path / "whole.csv", ROWS)
     assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
@@ -186,8 +193,8 @@ def test_an_interrupted_table_is_never_replaced_in_silence(tmp_path: Path) -> No
 
 def test_one_output_has_one_writer_at_a_time(tmp_path: Path) -> None:
     output = tmp_path / "out.csv"
-    with writing_table(output, list_columns(TASK), Begun("same", 3), False) as made:
-        made.write(build_row(ROWS[0], TASK))
+    with writing_table(output, plan_columns(TASK), Begun("same", 3), False) as made:
+        made.write(build_row(ROWS[0]))
         for refused in (lambda: check_output(output, True), lambda: write_rows(output, ROWS)):
             with pytest.raises(UsageError, match=rf"process {os.getpid()}\) writes it now"):
                 refused()
@@ -202,7 +209,7 @@ def test_what_stops_before_the_first_row_leaves_nothing(tmp_path: Path) -> None:
 
 def test_started_over_an_interrupted_table_loses_its_rows(tmp_path: Path) -> None:
     stop_after(tmp_path / "out.csv", 2)
-    with writing_table(tmp_path / "out.csv", list_columns(TASK), Begun("other", 3), False) as made:
+    with writing_table(tmp_path / "out.csv", plan_columns(TASK), Begun("other", 3), False) as made:
         assert made.resumed == 0
     assert len(pd.read_csv(tmp_path / "out.csv")) == 0
 
@@ -227,3 +234,14 @@ def test_replacing_a_table_keeps_the_old_one_until_the_new_one_is_whole(tmp_path
     assert output.read_text() == "old"
     write_rows(output, ROWS, resume=True)
     assert len(pd.read_csv(output)) == 3
+
+
+def test_columns_of_the_users_that_bear_our_names_are_kept_beside_them() -> None:
+    given = ["image", "id", "error", "error_given", "p_hund", "confidence"]
+    columns = plan_columns(TASK, given)
+    own = ["image", "id", "error_given_given", "error_given", "p_hund_given", "confidence_given"]
+    assert columns.names == [*own, "prediction", "confidence", "p_cat, big", "p_hund", "error"]
+    row = columns.build_row(QueryRow("a.png", "/a.png", ("a.png", "7", "e", "g", "h", "c")), {"error": "bad"})
+    assert [row[name] for name in own] == ["a.png", "7", "e", "g", "h", "c"]
+    assert row["error"] == "bad"
+    assert columns.numbers == {"confidence", "p_cat, big", "p_hund"}

@@ -16,6 +16,7 @@ from sightx_cli.app import app
 from sightx_cli.commands.base import Commands
 from sightx_cli.commands.flat_options import flatten_options, settle_flags
 from sightx_cli.commands.talk import PlanTalk, Talk
+from sightx_cli.startup import switch
 from sightx_cli.steps.option import OptionField, list_options
 from sightx_cli.steps.options import Options
 
@@ -60,7 +61,7 @@ def test_an_option_stands_on_the_command_lines_that_take_it_and_on_no_other(comm
     assert not typed.required
     assert typed.metavar == one.about.metavar or one.kinds[0] is bool
     if not one.is_argument:
-        assert typed.opts == [one.flag]
+        assert [*typed.opts, *typed.secondary_opts] == one.flag.split("/")
         assert (typed.help, typed.rich_help_panel) == (one.about.help, one.about.panel)
 
 
@@ -103,13 +104,16 @@ def test_every_option_is_read_into_its_field() -> None:
     line = "--recipe mine.toml --shift different --profile retina --backbone resnet18 --weights w.pth --rate 1e-3"
     line += " --weights-mean 0.5 --weights-std 0.2,0.3,0.2 --weights-prefix teacher --no-probe --folds 3"
     line += " --out r --overwrite --seed 3 --device cpu --group-by patient --engine torch --no-cache --set a=1"
-    line += " --exclude out.csv --resplit --allow-leaks --resume runs/a"
+    line += " --exclude out.csv --resplit --allow-leaks --resume runs/a --no-ordered --multi-label"
+    line += " --image-column file --label-column dx --images imgs --label-by ^[a-z]+"
     given = read(*line.split()).given()
     assert given == {
         "source": "scans",
         "recipe": "mine.toml",
         "shift": "different",
         "profile": "retina",
+        "ordered": False,
+        "multi_label": True,
         "settings": ("a=1",),
         "rate": 0.001,
         "group_by": "patient",
@@ -130,6 +134,10 @@ def test_every_option_is_read_into_its_field() -> None:
         "allow_leaks": True,
         "folds": 3,
         "resume": Path("runs/a"),
+        "image_column": "file",
+        "label_column": "dx",
+        "images": Path("imgs"),
+        "label_by": "^[a-z]+",
     }
     assert set(given) == {one.name for one in list_options(Options, "fit")}
 
@@ -137,6 +145,26 @@ def test_every_option_is_read_into_its_field() -> None:
 def test_a_flag_that_turns_off_is_on_where_it_is_not_typed() -> None:
     assert settle_flags({"cache": False, "resplit": False, "out": None}) == {"cache": True, "resplit": False}
     assert settle_flags({"cache": True, "resplit": True}) == {"cache": False, "resplit": True}
+
+
+@pytest.mark.parametrize("name", [one.name for one in list_options(Options) if one.is_three_valued])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_program_itself_tells_a_flag_that_was_not_typed_from_no(
+    command: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(switch, "_settled", True)  # as in the program, where flags are made light
+    group: Any = typer.main.get_command(app)
+    flag = name.replace("_", "-")
+    for typed, value in (([], None), ([f"--{flag}"], True), ([f"--no-{flag}"], False)):
+        context = group.commands[command].make_context(command, ["scans", *typed])
+        assert context.params[name] is value
+
+
+@pytest.mark.parametrize(("typed", "value"), [((), None), (("--ordered",), True), (("--no-ordered",), False)])
+def test_a_flag_of_three_values_says_yes_or_no_and_nothing_where_it_is_not_typed(
+    typed: tuple[str, ...], value: bool | None
+) -> None:
+    assert read(*typed).ordered is value
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,35 @@ def test_what_a_fit_refuses_is_the_first_finding_and_no_fit_is_offered(
     assert "sightx fit" not in err
 
 
+def test_the_next_commands_say_where_a_tables_images_and_labels_stand(
+    twice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [path.relative_to(twice) for path in sorted(twice.rglob("*.jpg"))]
+    rows = "".join(f"{name.with_suffix('')},{name.parent},x\n" for name in names)
+    (tmp_path / "t.csv").write_text(f"scan,what it is,target\n{rows}")
+    options = ["--image-column", "scan", "--label-column", "what it is", "--images", str(twice)]
+    status, out, err = run("t.csv", *options, "--out", "seen")
+    assert status == 0, err
+    command = f"sightx fit t.csv --image-column scan --label-column 'what it is' --images {twice}"
+    assert f"{command} --exclude seen/leave-out.csv" in out
+    assert f"{command} --exclude seen/leave-out.csv" in err.replace(f"{tmp_path}/seen", "seen")
+    assert "9 image names of t.csv completed" in err
+    answer = json.loads((tmp_path / "seen" / "findings.json").read_text())
+    assert "completed-names" in [one["kind"] for one in answer["notices"]]
+
+
+def test_labels_in_the_names_of_the_files_are_inspected(twice: Path, tmp_path: Path) -> None:
+    for path in sorted(twice.rglob("*.jpg")):
+        path.rename(twice / f"{path.parent.name}_{path.name}")
+    status, out, err = run(str(twice), "--label-by", "^[a-z]+", "--out", str(tmp_path / "seen"), "--json")
+    assert status == 0, err
+    assert json.loads(out)["class_counts"] == {"cat": 4, "dog": 5}
+    status, out, err = run(str(twice), "--label-by", "(", "--out", str(tmp_path / "again"))
+    assert (status, out) == (2, "")
+    assert "is not a regular expression" in err
+
+
 def test_only_the_shift_shows_the_recipe_and_why(twice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     status, out, _ = run(str(twice), "--only", "shift")

@@ -48,7 +48,8 @@ def test_json_is_alone_on_stdout_with_the_keys_of_the_contract(digits_run: FitRe
     done = predict(digits_run, "new", "--json")
     answer = json.loads(done.stdout)
     assert (done.exit_code, len(done.stdout.splitlines())) == (0, 1)
-    assert {"images", "unreadable", "output", "seconds", "images_per_second"} <= set(answer)
+    assert {"images", "unreadable", "output", "seconds", "images_per_second", "model", "notices"} <= set(answer)
+    assert answer["model"] == str(digits_run.run)
     assert (answer["images"], answer["unreadable"]) == (5, 1)
     assert answer["output"] == str(home / "predictions.csv")
     assert len(pd.read_csv(answer["output"])) == 5
@@ -58,7 +59,8 @@ def test_people_read_how_many_of_each_class_and_where_the_table_lies(digits_run:
     (home / "new" / "bad.png").write_text("text")
     done = predict(digits_run, "new", "-o", "out/table.parquet")
     assert done.exit_code == 0, done.stderr
-    for words in ("5 images", "nought", "two", "1 unreadable image", "out/table.parquet"):
+    named = f"{digits_run.run}   accuracy {digits_run.metrics['accuracy']:.4f} on its validation images"
+    for words in ("5 images", "nought", "two", "1 unreadable image", named, "out/table.parquet"):
         assert words in done.stdout
 
 
@@ -127,6 +129,25 @@ def test_a_stop_names_the_command_that_goes_on(digits_run: FitResult, home: Path
     check_refused(again, "an interrupted prediction is there, 1 of 4 rows")
     assert CliRunner().invoke(app, shlex.split(command)[1:]).exit_code == 0
     assert len(pd.read_csv("out.csv")) == 4
+
+
+def test_a_table_is_predicted_with_the_column_and_the_folder_that_are_typed(digits_run: FitResult, home: Path) -> None:
+    (home / "t.csv").write_text("patient,scan,note\np1,2,x\np1,0,\n")
+    done = predict(digits_run, "t.csv", "--image-column", "scan", "--images", "new", "--json")
+    assert json.loads(done.stdout)["images"] == 2
+    found = pd.read_csv("predictions.csv", keep_default_na=False)
+    assert list(found)[:4] == ["patient", "scan", "note", "image"]
+    assert found["prediction"].tolist() == ["two", "nought"]
+    check_refused(predict(digits_run, "t.csv", "--image-column", "scn", "--overwrite"), "--image-column scn")
+    check_refused(predict(digits_run, "new", "--images", "new", "--overwrite"), "--images new: is for a table")
+
+
+def test_resuming_repeats_the_options_of_the_table() -> None:
+    from sightx_cli.commands.predict import write_resuming
+
+    options = {"model": None, "image_column": "File name", "images": Path("my scans")}
+    command = "sightx predict --image-column 'File name' --images 'my scans' --resume t.csv"
+    assert write_resuming(["t.csv"], options) == command
 
 
 HEAVY = ("torch", "timm", "fastai", "torchvision", "sklearn", "matplotlib")

@@ -13,7 +13,7 @@ import pytest
 from sightx_cli.console import show_cache, show_fit, show_lr_find, show_predict
 from sightx_cli.console.curve import draw_curve
 from sightx_cli.console.numbers import format_bytes, format_count, format_figure, format_seconds
-from sightx_cli.metrics.figures import ClassReport
+from sightx_cli.metrics.class_report import ClassReport
 from sightx_cli.metrics.fold_intervals import FoldFigures
 from sightx_cli.results.cache import CacheEntry, CacheListing
 from sightx_cli.results.fit import BestEpoch, FitResult, PartFigures, PrefixFacts
@@ -165,6 +165,7 @@ def test_predictions_end_with_counts_and_the_table(capsys: pytest.CaptureFixture
             seconds={"total": 4.0},
             images_per_second=250.0,
             counts={"ants": 900, "bees": 98, "wasps": 0},
+            figure=("accuracy", 0.94),
         )
     )
     found = capsys.readouterr().out
@@ -172,6 +173,7 @@ def test_predictions_end_with_counts_and_the_table(capsys: pytest.CaptureFixture
     assert re.search(r"ants +900 +━+\n", found)
     assert re.search(r"wasps +0 *\n", found)
     assert "2 unreadable images" in found
+    assert "model /runs/a   accuracy 0.9400 on its validation images" in found
     assert "/p.csv" in found
 
 

@@ -53,8 +53,8 @@ def test_every_table_that_we_write_is_read_back_the_same(tmp_path: Path) -> None
         cells = read_cells(file)
         assert not [cell for cell in cells if cell.startswith(SIGNS)], file
         column = "stage" if file.stem == "history" else "image"
-        assert read_table(file, [column])[column].tolist() == names, file
-    assert LIVE in read_table(tmp_path / "table.csv", ["image"]).columns
+        assert read_table(file).frame[column].tolist() == names, file
+    assert LIVE in read_table(tmp_path / "table.csv").frame.columns
 
 
 def test_a_file_with_a_live_name_is_left_out_by_the_list_that_names_it(

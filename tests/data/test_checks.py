@@ -57,7 +57,9 @@ def test_no_readable_file_at_all_is_an_error(photo_folder: Make) -> None:
     root = photo_folder(images=1)
     for path in root.rglob("*.jpg"):
         path.write_bytes(b"")
-    with pytest.raises(DataError, match=r"none of the 2 images can be read; the first: cat/0\.jpg is empty"):
+    with pytest.raises(
+        DataError, match=r"none of the 2 images can be read: cat/0\.jpg is empty \(0 bytes\) \(and 1 more"
+    ):
         check_files(load_manifest(root).frame, Silent(), 2)
 
 

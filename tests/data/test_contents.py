@@ -18,7 +18,7 @@ from sightx_cli.data.augmentation import read_view
 from sightx_cli.data.checks import check_files
 from sightx_cli.data.contents import digest_bytes, digest_file, measure_file
 from sightx_cli.data.pixels import PlainViews
-from sightx_cli.data.readers import measure_header
+from sightx_cli.data.readers import Found, measure_header
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.features.examination import examine_images
 from sightx_cli.progress import Silent
@@ -71,15 +71,15 @@ def test_views_that_are_known_or_beyond_the_budget_are_not_decoded(
     digests = [digest_bytes(file.read_bytes()) for file in files]
     pixels = PlainViews(8, "squash", known={digests[0]}, budget_bytes=2 * 3 * 8 * 8)
     taken = [pixels.decode(str(file), digest, None) for file, digest in zip(files, digests, strict=True)]
-    assert taken == [False, True, True, False]
+    assert taken == [None, Found(), Found(), None]
     pixels.clear()
-    assert (len(pixels), pixels.decode(str(files[3]), digests[3], None)) == (0, False)
+    assert (len(pixels), pixels.decode(str(files[3]), digests[3], None)) == (0, None)
 
 
 def test_a_file_that_cannot_be_used_has_its_digest_and_the_reason(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no image")
-    facts = measure_file(str(tmp_path / "text.png"), lambda *_: None)
+    facts = measure_file(str(tmp_path / "text.png"), lambda *_: Found())
     assert (facts.digest, facts.header) == (digest_bytes(b"no image"), None)
     assert "is not a readable image" in facts.error
-    gone = measure_file(str(tmp_path / "gone.png"), lambda *_: None)
+    gone = measure_file(str(tmp_path / "gone.png"), lambda *_: Found())
     assert (gone.digest, gone.error) == ("", f"cannot be read: {os.strerror(2)}")

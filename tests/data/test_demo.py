@@ -17,7 +17,7 @@ needs_solar = pytest.mark.skipif(find_spec("elpv_dataset") is None, reason='pip 
 def test_the_solar_cells_are_four_grades_in_order() -> None:
     manifest = load_manifest("demo:solar")
     assert manifest.kind == "demo"
-    assert manifest.has_order
+    assert manifest.is_numbered
     assert manifest.frame["label"].value_counts().to_dict() == {
         "0_functional": 1508,
         "1_possibly_defective": 295,
@@ -32,7 +32,7 @@ def test_the_demo_written_to_a_folder_reads_as_the_same_table(tmp_path: Path) ->
     table = write_demo("solar", tmp_path / "cells", Silent())
     assert table == tmp_path / "cells" / "labels.csv"
     written, shipped = load_manifest(table), load_manifest("demo:solar")
-    assert written.has_order
+    assert written.is_numbered
     assert written.classes == shipped.classes
     assert written.frame[["image", "label", "cell"]].equals(shipped.frame[["image", "label", "cell"]])
 

@@ -29,7 +29,7 @@ def test_a_fingerprint_counts_sizes_modes_depths_and_what_was_left_out(photo_fol
     assert fingerprint.images == 8
     assert fingerprint.parts == {"undivided": 8}
     assert fingerprint.classes == {"0_healthy": 5, "1_sick": 3}
-    assert fingerprint.has_order
+    assert fingerprint.is_numbered
     assert fingerprint.imbalance_ratio == 1.667
     assert fingerprint.width_px == Spread(40, 40, 90)
     assert fingerprint.height_px == Spread(20, 30, 30)

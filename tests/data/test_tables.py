@@ -12,8 +12,9 @@ import pytest
 from sightx_cli.data.exclusions import exclude_images
 from sightx_cli.data.folders import natural_key
 from sightx_cli.data.manifest import Manifest
-from sightx_cli.data.sources import list_unlabelled, load_manifest
-from sightx_cli.data.tables import read_table
+from sightx_cli.data.queries import build_query
+from sightx_cli.data.sources import load_manifest
+from sightx_cli.data.tables import read_table, require_columns
 from sightx_cli.errors import DataError
 
 SPREADSHEET_COLUMNS = 16_384
@@ -40,7 +41,7 @@ def test_a_row_of_a_spreadsheets_full_width_is_cut_in_one_go() -> None:
 def test_empty_columns_of_a_spreadsheet_are_no_columns(tmp_path: Path) -> None:
     empty = "," * (SPREADSHEET_COLUMNS - 2)
     (tmp_path / "wide.csv").write_text(f"image,label{empty}\n" + f"a.png,cat{empty}\n" * 50)
-    table = read_table(tmp_path / "wide.csv", ["image", "label"])
+    table = read_table(tmp_path / "wide.csv").frame
     assert (list(table.columns), len(table)) == (["image", "label"], 50)
 
 
@@ -48,7 +49,7 @@ def test_a_missing_column_is_named_among_the_first_of_many(tmp_path: Path) -> No
     names = ",".join(f"c{number}" for number in range(SPREADSHEET_COLUMNS))
     (tmp_path / "wide.csv").write_text(f"imge,{names}\na.png\n")
     with pytest.raises(DataError, match=r"columns are imge, c0, .*, c18, and 16,365 more$") as caught:
-        read_table(tmp_path / "wide.csv", ["image"])
+        require_columns(read_table(tmp_path / "wide.csv"), tmp_path / "wide.csv", ["image"])
     assert "rename 'imge' to 'image'" in caught.value.hint
 
 
@@ -60,7 +61,7 @@ def test_a_table_that_is_a_pipe_is_refused_and_never_waited_for(tmp_path: Path, 
     manifest = Manifest(frame, tmp_path, "table", ("a",), False)
     for reading in (
         lambda: load_manifest(pipe),
-        lambda: list_unlabelled([pipe]),
+        lambda: build_query([pipe]),
         lambda: exclude_images(manifest, pipe),
     ):
         with pytest.raises(DataError, match="cannot be read: a named pipe, not a file"):
@@ -90,7 +91,7 @@ def test_a_flipped_bit_in_parquet_is_one_line_or_another_table(tmp_path: Path) -
         flipped[place // 8] ^= 1 << (place % 8)
         damaged.write_bytes(flipped)
         try:
-            read_table(damaged, ["image"])
+            read_table(damaged)
         except DataError as error:
             refusals.append(error.message)
     assert len(refusals) > 100
@@ -100,7 +101,7 @@ def test_a_flipped_bit_in_parquet_is_one_line_or_another_table(tmp_path: Path) -
 def test_an_index_and_numbers_beyond_64_bits_of_parquet_are_kept(tmp_path: Path) -> None:
     frame = pd.DataFrame({"label": [1.0, None], "size": [1e300, 2.0]}, index=pd.Index(["a.png", "b.png"], name="image"))
     frame.to_parquet(tmp_path / "t.parquet")
-    table = read_table(tmp_path / "t.parquet", ["image", "label"])
+    table = read_table(tmp_path / "t.parquet").frame
     assert table["image"].tolist() == ["a.png", "b.png"]
     assert table["label"].tolist() == ["1", ""]
     assert table["size"].tolist() == ["1e+300", "2.0"]

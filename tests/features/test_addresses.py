@@ -6,7 +6,7 @@ import importlib.metadata
 
 import pytest
 
-from sightx_cli.data.readers import list_packages
+from sightx_cli.data.readers import AS_IS, Reading, list_packages
 from sightx_cli.features import addresses
 from sightx_cli.features.addresses import digest_key, read_version
 from sightx_cli.features.views import View
@@ -33,6 +33,13 @@ def test_another_version_of_ours_finds_nothing_of_this_one(monkeypatch: pytest.M
     before = digest_key({"cuts": 3})
     monkeypatch.setattr(addresses, "VERSION", "999")
     assert digest_key({"cuts": 3}) != before
+
+
+def test_pixels_taken_otherwise_are_another_view() -> None:
+    readings = [AS_IS, Reading(page=2), Reading(bands=(1,)), Reading(asked=(0, 80)), Reading(ranges=(("a", 0, 1),))]
+    keys = {View(16, "squash", None, 0, 0, reading).key for reading in readings}
+    assert len(keys) == 5
+    assert View(16, "squash", None, 0, 0).key in keys
 
 
 def test_another_version_of_what_reads_the_images_is_another_view(request: pytest.FixtureRequest) -> None:

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from sightx_cli.metrics.registry import GRADES, METRICS, SINGLE_LABEL, find_head, find_title
+from sightx_cli.metrics.metric import GRADES, MULTI_LABEL, SINGLE_LABEL
+from sightx_cli.metrics.registry import METRICS, find_head, find_title
 from sightx_cli.recipe.parts import Training
 from sightx_cli.recipe.schema import describe_allowed
 
@@ -24,7 +25,7 @@ def test_an_entry_has_its_name_a_title_a_head_and_the_tasks_it_is_for(name: str)
     assert metric.name == name
     assert find_title(name) == metric.title
     assert 0 < len(find_head(name)) <= len(metric.title)
-    assert set(metric.kinds) <= {SINGLE_LABEL, GRADES}
+    assert set(metric.kinds) <= {SINGLE_LABEL, GRADES, MULTI_LABEL}
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -159,7 +159,7 @@ def test_a_second_look_decodes_nothing_and_says_the_same(tmp_path: Path, monkeyp
         (2100, 30, "RGB", 8, "JPEG"),
         (30, 20, "I;16", 16, "PNG"),
     )
-    monkeypatch.setattr("sightx_cli.features.examination.read_image", None)  # nothing that was kept is decoded again
+    monkeypatch.setattr("sightx_cli.features.examination.decode_image", None)  # nothing that was kept is decoded again
     _, second, _ = examine(paths[:3])
     assert (second.digests, second.pixel_digests, second.headers) == (
         first.digests,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pandas as pd
 
 from sightx_cli.quality.leaks import find_leaks
+from sightx_cli.results.inspect import Guess
 
 
 def find(rows: list[tuple[str, str, str]], expression: str | None = None) -> object:
     """Leaks of rows (part, digest, group)."""
     parts, digests, groups = zip(*rows, strict=True)
-    return find_leaks(pd.DataFrame({"split": parts}), digests, groups, expression)
+    guess = Guess(expression, 0, 0, "") if expression else None
+    return find_leaks(pd.DataFrame({"split": parts}), digests, groups, guess)
 
 
 def test_files_and_groups_on_both_sides_are_counted() -> None:

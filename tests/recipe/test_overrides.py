@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 
 from sightx_cli.errors import RecipeError
 from sightx_cli.recipe.files import find_folder, load_table
 from sightx_cli.recipe.overrides import apply_overrides, find_overridden
-from sightx_cli.recipe.recipe import parse_recipe
+from sightx_cli.recipe.recipe import parse_recipe, recipe_to_toml
 
 
 @pytest.fixture
@@ -133,3 +135,33 @@ def test_a_value_smuggling_a_second_key_is_a_string(table):
 def test_the_keys_set_are_found_with_stages_by_number(table):
     settings = ["image.size_px=384", "stage.head.epochs=5", "stage.1.rate.head=1e-3"]
     assert find_overridden(table, settings) == ("image.size_px", "stage.0.epochs", "stage.1.rate.head")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("image.page=3", 3),
+        ("image.bands=[3, 2, 1]", (3, 2, 1)),
+        ("image.bands=[4]", (4,)),
+        ("image.range=file", "file"),
+        ("image.range=lung", "lung"),
+        ("image.range=[-160, 240.5]", (-160.0, 240.5)),
+    ],
+)
+def test_how_pixels_are_taken_can_be_set_and_is_written_down(table, setting, value):
+    recipe = parsed(table, setting)
+    key = setting.partition("=")[0].removeprefix("image.")
+    assert getattr(recipe.image, key) == value
+    assert parse_recipe(tomllib.loads(recipe_to_toml(recipe)), "again") == recipe
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        *("image.page=0", "image.page=two", "image.bands=3", "image.bands=[0]", "image.bands=[1,1]"),
+        *("image.bands=[1,2,3,4]", "image.range=wide", "image.range=[5,5]", "image.range=[1]", "image.range=[0,true]"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_what_can(table, setting):
+    with pytest.raises(RecipeError, match="allowed: "):
+        parsed(table, setting)

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from sightx_cli.data.readers import Reading
 from sightx_cli.errors import DataError
 from sightx_cli.journal.journal import begin_journal
 from sightx_cli.progress import Notice, Recorder, Relay, Silent
@@ -50,6 +51,15 @@ def recall(preparation: Preparation, folder: Path, listener: Any) -> Preparation
         return recall_preparation(journal, preparation.options, listener)
     finally:
         journal.close()
+
+
+def test_how_pixels_are_taken_is_not_measured_again(digits: Path, tmp_path: Path) -> None:
+    preparation = prepare(Options(str(digits), shift="similar"), Silent())
+    reading = Reading(ranges=(("whole numbers", 0.0, 4095.0),))
+    recalled = recall(replace(preparation, reading=reading), tmp_path / "run", Relay(Silent()))
+    assert recalled.reading == reading
+    assert recalled.pixels is not None
+    assert recalled.pixels.reading == reading
 
 
 @pytest.mark.parametrize("how", [{}, {"shift": "different"}, {"recipe": "medical-small", "folds": 3}], ids=str)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from sightx_cli.errors import UsageError
-from sightx_cli.progress import Silent
+from sightx_cli.progress import Notice, Recorder, Silent
 from sightx_cli.steps.option import OptionField, find_option, list_options
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import prepare
@@ -163,6 +164,14 @@ def test_what_came_of_an_option_stands_in_the_plan_in_its_place() -> None:
 def test_options_that_stand_for_a_value_of_the_recipe_are_settings() -> None:
     asked = Options("x", profile="retina", backbone="resnet18", settings=("image.size_px=384",))
     assert asked.overrides() == ['image.profile="retina"', 'model.backbone="resnet18"', "image.size_px=384"]
+    assert [Options("x", ordered=said).overrides() for said in (True, False)] == [["ordered=true"], ["ordered=false"]]
+
+
+def test_an_option_and_a_setting_of_the_same_value_are_refused_as_they_were_typed() -> None:
+    with pytest.raises(UsageError, match=r"^--no-ordered and --set ordered=true set the same value"):
+        Options("x", ordered=False, settings=("ordered=true",)).overrides()
+    with pytest.raises(UsageError, match=r"^--profile none and --set image.profile=skin set the same value"):
+        Options("x", profile="none", settings=("image.profile=skin",)).overrides()
 
 
 def test_a_preparation_has_every_option_in_its_plan_under_its_key(
@@ -173,15 +182,18 @@ def test_a_preparation_has_every_option_in_its_plan_under_its_key(
     weights = random_weights("test_resnet")
     values = prepare(
         Options(
-            digits, shift="similar", profile="retina", rate=1e-3, group_by=r"(\d)\.png", backbone="test_resnet",
-            weights=weights, seed=3, exclude=exclude, resplit=True, allow_leaks=True, folds=3,
+            digits, shift="similar", profile="retina", ordered=False, rate=1e-3, group_by=r"(\d)\.png",
+            backbone="test_resnet", weights=weights, seed=3, exclude=exclude, resplit=True, allow_leaks=True, folds=3,
         ),
         Silent(),
     ).plan.values  # fmt: skip
-    keys = {key for one in list_options(Options) for key in (one.about.plan_key, one.about.recipe_key) if key}
+    of_tables = {"image_column", "label_column", "images", "label_by", "multi_label"}  # a folder of classes has none
+    listed = [one for one in list_options(Options) if one.name not in of_tables]
+    keys = {key for one in listed for key in (one.about.plan_key, one.about.recipe_key) if key}
     assert {key: values[key].value for key in keys - {"data.resplit"}} == {
         "data.shift": "similar",
         "image.profile": "retina",
+        "ordered": False,
         "rate": 1e-3,
         "data.group_by": r"(\d)\.png",
         "model.backbone": "test_resnet",
@@ -195,16 +207,44 @@ def test_a_preparation_has_every_option_in_its_plan_under_its_key(
     assert "data.resplit" not in values  # no valid part was given: there was nothing to split again
 
 
+def test_where_images_and_labels_stand_is_in_the_plan_and_assumptions_are_said(digits: Path, tmp_path: Path) -> None:
+    names = [path for path in sorted(digits.rglob("*.png")) if path.parent.name != "two"]
+    rows = "".join(f"{path.parent.name}/{path.stem};{path.parent.name};{path.stem}\n" for path in names)
+    (tmp_path / "t.csv").write_text(f"scan;kind of digit;patient\n{rows}")
+    asked = Options(
+        tmp_path / "t.csv", shift="similar", image_column="scan", label_column="Kind Of Digit", images=digits
+    )
+    heard = Recorder()
+    prepared = prepare(asked, heard)
+    values = prepared.plan.values
+    assert prepared.manifest.classes == ("nought", "one")
+    assert {name: values[f"data.{name}"].value for name in ("image_column", "label_column", "images")} == {
+        "image_column": "scan",
+        "label_column": "Kind Of Digit",
+        "images": str(digits),
+    }
+    assert {"completed-names", "possible-groups"} <= {one.kind for one in heard.notices}
+    assert "possible-groups" not in {one.kind for one in prepare_notices(asked, group_by="patient")}
+    command = asked.write_command()
+    assert command.endswith(f"--image-column scan --label-column 'Kind Of Digit' --images {digits}")
+
+
+def prepare_notices(asked: Options, **more: Any) -> list[Notice]:
+    heard = Recorder()
+    prepare(replace(asked, **more), heard)
+    return heard.notices
+
+
 # --- the command to type next ---
 
 
 def test_the_next_command_repeats_what_is_trained_on_what_in_quotes() -> None:
     asked = Options(
         "my scans", "my recipe.toml", shift="similar", settings=("a=1", "b=[1, 2]"), exclude=Path("out.csv"),
-        resplit=True, seed=3, out=Path("r"), device="cpu",
+        ordered=False, resplit=True, seed=3, out=Path("r"), device="cpu",
     )  # fmt: skip
     assert asked.write_command() == (
-        "sightx fit 'my scans' --recipe 'my recipe.toml' --shift similar "
+        "sightx fit 'my scans' --recipe 'my recipe.toml' --shift similar --no-ordered "
         "--exclude out.csv --resplit --set a=1 --set 'b=[1, 2]'"
     )
 

@@ -16,7 +16,7 @@ CLASSES = ("0_none", "1_mild", "2_severe")
 
 
 @pytest.mark.parametrize(
-    ("has_order", "says", "kind"),
+    ("is_numbered", "says", "kind"),
     [
         (False, None, "single-label"),
         (True, None, "grades"),
@@ -24,9 +24,9 @@ CLASSES = ("0_none", "1_mild", "2_severe")
         (False, True, "grades"),
     ],
 )
-def test_the_recipe_comes_before_the_names(has_order: bool, says: bool | None, kind: str) -> None:
+def test_the_recipe_comes_before_the_names(is_numbered: bool, says: bool | None, kind: str) -> None:
     recipe = find_recipe("medical-small")[0].model_copy(update={"ordered": says})
-    assert choose_task(CLASSES, has_order, recipe).kind == kind
+    assert choose_task(CLASSES, is_numbered, recipe).kind == kind
 
 
 def test_a_recipe_may_forbid_grades_to_share() -> None:
@@ -42,5 +42,5 @@ def test_a_task_comes_back_from_json_as_it_was(task: Task) -> None:
 
 
 def test_every_kind_bears_its_own_name() -> None:
-    assert list(TASKS) == ["single-label", "grades"]
+    assert list(TASKS) == ["single-label", "grades", "multi-label"]
     assert {kind: task.kind for kind, task in TASKS.items()} == {kind: kind for kind in TASKS}

@@ -7,18 +7,40 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.readers.base import Header, ImageFileError, Reader, check_file
+from sightx_cli.data.readers.base import (
+    AS_IS,
+    Decoded,
+    Found,
+    Header,
+    ImageFileError,
+    Reader,
+    Reading,
+    Remark,
+    Values,
+    check_file,
+)
+from sightx_cli.data.readers.dicom import DicomReader
 from sightx_cli.data.readers.gate import holding_pixels
+from sightx_cli.data.readers.heif import HeifReader
+from sightx_cli.data.readers.pillow_file import read_start
 from sightx_cli.data.readers.raster import RasterReader
+from sightx_cli.data.readers.tiff import TiffReader
 
 if TYPE_CHECKING:
     from PIL import Image
 
 __all__ = [
+    "AS_IS",
+    "Decoded",
+    "Found",
     "Header",
     "ImageFileError",
     "Reader",
+    "Reading",
+    "Remark",
+    "Values",
     "check_image",
+    "decode_image",
     "holding_pixels",
     "list_packages",
     "load_bytes",
@@ -28,6 +50,9 @@ __all__ = [
 
 READERS: Mapping[str, Reader] = {
     "raster": RasterReader(),
+    "dicom": DicomReader(),
+    "heif": HeifReader(),
+    "tiff": TiffReader(),
 }
 """By kind; the first takes files that none recognises, and reports what is wrong with them."""
 
@@ -49,13 +74,12 @@ def list_suffixes() -> frozenset[str]:
 
 def find_reader(path: str | Path, data: bytes | None = None) -> Reader:
     """Return the reader of a file: by its first bytes, else by its name, else the first there is."""
-    readers = list(READERS.values())
-    if len(readers) == 1:
-        return readers[0]
-    start = data[:512] if data is not None else _read_start(path)
+    start, readers = read_start(path, data, 512), list(READERS.values())
+    for reader in (*readers[1:], readers[0]):  # DICOM before TIFF: a file may begin as one and be both
+        if reader.recognises(start):
+            return reader
     suffix = Path(path).suffix.lower()
-    by_name = [reader for reader in readers if suffix in reader.suffixes]
-    return next((reader for reader in readers if reader.recognises(start)), [*by_name, readers[0]][0])
+    return next((reader for reader in readers if suffix in reader.suffixes), readers[0])
 
 
 def load_bytes(path: str | Path) -> bytes | None:
@@ -75,30 +99,36 @@ def read_image(
     min_side_px: int | None = None,
     min_long_side_px: int | None = None,
     data: bytes | None = None,
+    reading: Reading = AS_IS,
 ) -> Image.Image:
-    """Read an image file, or its bytes, as upright 8-bit RGB.
+    """Read an image file, or its bytes, as upright 8-bit RGB: the pixels alone (see `decode_image`)."""
+    return decode_image(path, min_side_px, min_long_side_px, data, reading).image
+
+
+def decode_image(
+    path: str | Path,
+    min_side_px: int | None = None,
+    min_long_side_px: int | None = None,
+    data: bytes | None = None,
+    reading: Reading = AS_IS,
+) -> Decoded:
+    """Read an image file, or its bytes, as upright 8-bit RGB, and say what was found in it.
 
     With `min_side_px` it may be decoded at a fraction of its size as long as its shorter side keeps that many pixels
     (its longer side, with `min_long_side_px`): several times faster. Without either, every pixel is decoded.
 
-    Raises: `ImageFileError` for a file that is missing, empty, damaged, not an image, too large or 16-bit colour.
+    Raises: `ImageFileError` for a file that is missing, empty, damaged, not an image, too large, or without the page
+    or bands asked for.
     """
-    return find_reader(path, data).read(path, min_side_px, min_long_side_px, data)
+    data = load_bytes(path) if data is None else data
+    return find_reader(path, data).read(path, min_side_px, min_long_side_px, data, reading)
 
 
-def check_image(path: str | Path, data: bytes | None = None) -> None:
+def check_image(path: str | Path, data: bytes | None = None, reading: Reading = AS_IS) -> Found:
     """Read a file to its end, as cheaply as its format allows; raises `ImageFileError` if it cannot be used."""
-    find_reader(path, data).check(path, data)
+    return find_reader(path, data).check(path, data, reading)
 
 
-def measure_header(path: str | Path, data: bytes | None = None) -> Header:
+def measure_header(path: str | Path, data: bytes | None = None, reading: Reading = AS_IS) -> Header:
     """Read (width, height, mode, bits per channel, format) from the header alone; the size is the upright one."""
-    return find_reader(path, data).measure_header(path, data)
-
-
-def _read_start(path: str | Path) -> bytes:
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(512)
-    except OSError:
-        return b""  # whose reader says what is wrong
+    return find_reader(path, data).measure_header(path, data, reading)

@@ -18,7 +18,7 @@ BYTES_PER_PIXEL = 12
 
 SHARE_OF_FREE_MEMORY = 0.25
 LEAST_PIXELS = 128_000_000
-"""The largest image that is read (`raster.MAX_PIXELS`), or ten photographs of 12 megapixels."""
+"""The largest image that is read (`pillow_file.MAX_PIXELS`), or ten photographs of 12 megapixels."""
 
 
 _OPENING = threading.Lock()

@@ -1,81 +1,56 @@
-"""Reads any image file as upright 8-bit RGB and keeps its range; a file that cannot be read is refused by name.
+"""Reads any image file that Pillow reads as upright 8-bit RGB and keeps its range; others are refused by name.
 
 The rules, each chosen so that nothing is lost in silence:
 
-- JPEG, PNG, TIFF, BMP, GIF, WebP and PBM/PGM/PPM are read; of a file with several frames, the first.
+- JPEG, PNG, BMP, GIF, WebP, PBM/PGM/PPM, AVIF and JPEG 2000 are read (TIFF: `tiff.py`); of a file with several frames
+  the first, or the one that the reading names.
 - EXIF rotation is applied; palette, grey, 1-bit and CMYK become RGB.
-- Transparent parts lie over white, as viewers and printed reports show them.
-- Grey deeper than 8 bits (16-bit PNG, TIFF and PGM, 32-bit integer and float TIFF) is scaled to 0–255 over the range
-  that the TIFF declares (MinSampleValue and MaxSampleValue, where they say more than the type does), else between
-  the 0.5 and 99.5 percentiles of the image: 12-bit data in a 16-bit file would otherwise keep 16 grey levels.
-- Colour deeper than 8 bits is refused by name: Pillow would silently cut it to 8 bits.
+- What alpha is worth: `alpha.py`. Which bands are shown: `bands.py`.
+- Values deeper than 8 bits are scaled to 0–255 over one range for the whole set, or over the file's own: 12-bit data in
+  a 16-bit file would otherwise keep 16 grey levels. Of AVIF and JPEG 2000 colour Pillow gives 8 bits, and that is said.
 - More than `MAX_PIXELS` is refused from the header, before anything is decoded.
 """
 
 from __future__ import annotations
 
-import re
-import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
-from io import BytesIO
 from math import ceil
 from pathlib import Path
-from typing import Any
 
-from PIL import (
-    BmpImagePlugin,
-    ExifTags,
-    GifImagePlugin,
-    Image,
-    ImageFile,
-    ImageOps,
-    JpegImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
+import numpy as np
+from PIL import ExifTags, Image, ImageFile, ImageOps
+
+from sightx_cli.data.readers.alpha import drop_alpha, judge_alpha, lay_over_white
+from sightx_cli.data.readers.bands import choose_bands, take_bands
+from sightx_cli.data.readers.base import AS_IS, Decoded, Found, Header, Reading, Remark
+from sightx_cli.data.readers.blank import is_blank
+from sightx_cli.data.readers.deep_colour import is_deep_colour, read_deep_colour
+from sightx_cli.data.readers.depth import find_declared
+from sightx_cli.data.readers.gate import open_gate
+from sightx_cli.data.readers.pillow_file import count_pages, is_avif, open_image, read_start, read_true_bits
+from sightx_cli.data.readers.planes import show_planes
+
+DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "F")
+"""Pillow's modes of one channel with more than 8 bits."""
+
+_SIGNATURES = (
+    *(b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
+    *(b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"Pf"),
 )
-
-from sightx_cli.data.readers.base import Header, ImageFileError, check_file
-from sightx_cli.data.readers.deep_grey import read_number, scale_deep_grey
-from sightx_cli.data.readers.gate import list_bands, open_gate
-
-MAX_PIXELS = 128_000_000
-"""The largest image read, in pixels: a 100-megapixel camera passes; decoded as RGB it takes 512 MB."""
-
-FORMATS = (
-    JpegImagePlugin.JpegImageFile.format,
-    PngImagePlugin.PngImageFile.format,
-    TiffImagePlugin.TiffImageFile.format,
-    BmpImagePlugin.BmpImageFile.format,
-    GifImagePlugin.GifImageFile.format,
-    WebPImagePlugin.WebPImageFile.format,
-    PpmImagePlugin.PpmImageFile.format,
-)
-"""Pillow's names of the formats read; naming the plugins loads them once, and not in each thread.
-
-Not EPS, which runs an interpreter; not AVIF and JPEG 2000, whose deep colour would be cut silently.
-"""
-
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*", b"BM")
-_PNM_SIGNATURES = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
-_DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "F")
-_TIFF_BITS = 258
+_TIFF_PHOTOMETRIC, _TIFF_WHITE_IS_ZERO = 262, 0
 
 
 class RasterReader:
-    """Reads what Pillow reads of FORMATS (see `readers.base.Reader`)."""
+    """Reads what Pillow reads (see `readers.base.Reader`)."""
 
     packages: tuple[str, ...] = ("pillow", "numpy")
     suffixes = frozenset(
-        ".jpg .jpeg .jpe .jfif .png .tif .tiff .bmp .dib .gif .webp .ppm .pgm .pbm .pnm".split()  # noqa: SIM905
+        ".jpg .jpeg .jpe .jfif .png .bmp .dib .gif .webp .ppm .pgm .pbm .pnm .pfm "  # noqa: SIM905
+        ".avif .avifs .jp2 .j2k .j2c .jpc .jpf .jpx".split()
     )
 
     def recognises(self, start: bytes) -> bool:
-        """Tell by the signatures of FORMATS."""
-        return start.startswith(_SIGNATURES + _PNM_SIGNATURES) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
+        """Tell by the signatures of these formats."""
+        return start.startswith(_SIGNATURES) or start[8:12] == b"WEBP" or is_avif(start)
 
     def read(
         self,
@@ -83,117 +58,30 @@ class RasterReader:
         min_side_px: int | None = None,
         min_long_side_px: int | None = None,
         data: bytes | None = None,
-    ) -> Image.Image:
+        reading: Reading = AS_IS,
+    ) -> Decoded:
         """Read a file as upright 8-bit RGB; a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size."""
-        with open_gate().holding(), _open_image(path, data) as image:
-            _draft(image, min_side_px, min_long_side_px)
-            open_gate().take(image.width * image.height)
-            image.load()
-            return _to_rgb(image, path)
+        with open_gate().holding(), open_image(path, data, reading.page) as image:
+            draft(image, min_side_px, min_long_side_px)
+            return read_opened(image, path, data, reading)
 
-    def check(self, path: str | Path, data: bytes | None = None) -> None:
+    def check(self, path: str | Path, data: bytes | None = None, reading: Reading = AS_IS) -> Found:
         """Read a file to its end.
 
         A JPEG is drafted at 1/8: its whole compressed stream is still read, so a truncated file is found, but most of
         the arithmetic of decoding is left out.
         """
-        with open_gate().holding(), _open_image(path, data) as image:
-            if image.format in ("JPEG", "MPO"):
-                image.draft(None, (1, 1))
-            open_gate().take(image.width * image.height)
-            image.load()
-            if image.mode in _DEEP_GREY:
-                scale_deep_grey(image, path)
+        with open_gate().holding(), open_image(path, data, reading.page) as image:
+            draft(image, 1, None)
+            return check_opened(image, path, data, reading)
 
-    def measure_header(self, path: str | Path, data: bytes | None = None) -> Header:
+    def measure_header(self, path: str | Path, data: bytes | None = None, reading: Reading = AS_IS) -> Header:
         """Read (width, height, mode, bits per channel, format) from the header alone; the size is the upright one."""
-        with _open_image(path, data) as image:
-            width, height = image.size
-            if _orientation(image) >= 5:  # EXIF 5–8 are turned by 90°
-                width, height = height, width
-            bits = 1 if image.mode == "1" else 32 if image.mode == "F" else _integer_bits(image)
-            return width, height, image.mode, bits, str(image.format)
+        with open_image(path, data, reading.page) as image:
+            return describe_header(image, path, data)
 
 
-@contextmanager
-def _open_image(path: str | Path, data: bytes | None) -> Iterator[ImageFile.ImageFile]:
-    """Open a file from its header, check what the header says, and turn what Pillow raises into `ImageFileError`."""
-    try:
-        check_file(path, data)
-        with Image.open(path if data is None else BytesIO(data), formats=FORMATS) as image:
-            _check_size(image, path)
-            _check_colour_depth(image, path)
-            yield image
-    except ImageFileError:
-        raise
-    except Image.DecompressionBombError as error:
-        found = re.search(r"\((\d+) pixels\)", str(error))
-        raise _too_large(path, int(found[1]) if found else None) from error
-    except UnidentifiedImageError as error:
-        raise ImageFileError(path, f"is not a readable image ({_describe_start(path)})", _FORMATS_HINT) from error
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}" if error.strerror else _plain_reason(error)
-        raise ImageFileError(path, reason) from error
-    except (SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, RuntimeError) as error:
-        raise ImageFileError(path, _plain_reason(error)) from error
-    except struct.error as error:
-        raise ImageFileError(path, _plain_reason(error)) from error
-    except MemoryError as error:
-        raise ImageFileError(path, "needs more memory than is free: it may be sound") from error
-
-
-_FORMATS_HINT = f"SightX reads {', '.join(FORMATS[:-1])} and PBM/PGM/PPM files"
-
-
-def _plain_reason(error: BaseException) -> str:
-    text = str(error) or type(error).__name__
-    return "is truncated: the file ends before the image does" if "truncated" in text.lower() else f"is damaged: {text}"
-
-
-def _describe_start(path: str | Path) -> str:
-    with Path(path).open("rb") as file:
-        start = file.read(16)
-    if start.isascii() and start.decode("ascii").replace("\n", " ").replace("\r", " ").replace("\t", " ").isprintable():
-        return f"it holds text: {start.decode('ascii').split(chr(10))[0].strip()!r} …"
-    return f"its first bytes are {start[:4].hex(' ')}"
-
-
-def _too_large(path: str | Path, pixels: int | None, size: tuple[int, int] | None = None) -> ImageFileError:
-    found = f"{size[0]} × {size[1]} = " if size else ""
-    found += f"{pixels:,} pixels" if pixels else "far too many pixels"
-    return ImageFileError(
-        path, f"has {found}; at most {MAX_PIXELS:,} are read", "make it smaller, or cut it into tiles, and try again"
-    )
-
-
-def _check_size(image: Image.Image, path: str | Path) -> None:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise _too_large(path, width * height, (width, height))
-
-
-def _check_colour_depth(image: ImageFile.ImageFile, path: str | Path) -> None:
-    """Refuse colour of more than 8 bits per channel, which Pillow silently reads as 8-bit.
-
-    The header's raw mode shows it ("RGB;16B", "LA;16B"), in a TIFF the tag BitsPerSample, in a PPM the largest value.
-    """
-    if image.mode in _DEEP_GREY or not image.tile:
-        return
-    arguments: Any = image.tile[0][3]
-    items = arguments if isinstance(arguments, tuple) else (arguments,)
-    deep_mode = any(isinstance(item, str) and re.search(r";1[0-9]|;32", item) for item in items)
-    deep_ppm = image.format == "PPM" and image.mode == "RGB" and any(type(item) is int and item > 255 for item in items)
-    bits = getattr(image, "tag_v2", {}).get(_TIFF_BITS, (8,))
-    deep_tiff = max(bits if isinstance(bits, tuple) else (bits,)) > 8
-    if deep_mode or deep_tiff or deep_ppm:
-        raise ImageFileError(
-            path,
-            "has colour with 16 bits per channel; colour is read with 8 bits, grey with 8, 16 or 32",
-            "save it as 8-bit colour, or as 16-bit grey if its channels are alike",
-        )
-
-
-def _draft(image: Image.Image, min_side_px: int | None, min_long_side_px: int | None) -> None:
+def draft(image: Image.Image, min_side_px: int | None, min_long_side_px: int | None) -> None:
     """Let a JPEG decode at a fraction of its size that still has the sides asked for."""
     if image.format not in ("JPEG", "MPO") or (min_side_px is None and min_long_side_px is None):
         return
@@ -202,42 +90,99 @@ def _draft(image: Image.Image, min_side_px: int | None, min_long_side_px: int | 
     image.draft(None, (needed, needed))
 
 
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 where there is none. Pillow turns a TIFF itself, and reports its upright size."""
+def read_opened(image: ImageFile.ImageFile, path: str | Path, data: bytes | None, reading: Reading) -> Decoded:
+    """Decode an image that is open, as upright RGB, and say what was found."""
+    pages, cut = count_pages(image), _say_cut(image, path, data)
+    decoded = _read_deep(image, path, data, reading) if is_deep_colour(image) else _read_shallow(image, path, reading)
+    shown, found = decoded.image, decoded.found
+    return Decoded(shown, Found(pages, found.values, is_blank(shown), cut + found.remarks))
+
+
+def check_opened(image: ImageFile.ImageFile, path: str | Path, data: bytes | None, reading: Reading) -> Found:
+    """Decode an image that is open, to its end, and find what `read_opened` finds, without making RGB of it."""
+    if reading.bands is not None or image.mode in DEEP_GREY or is_deep_colour(image):
+        return read_opened(image, path, data, reading).found
+    pages, cut = count_pages(image), _say_cut(image, path, data)
+    load(image)
+    if not image.has_transparency_data:
+        return Found(pages, (), is_blank(image), cut)
+    shows_through, said = judge_alpha(image)
+    flat = lay_over_white(image) if shows_through else image if image.mode == "RGBA" else drop_alpha(image)
+    return Found(pages, (), is_blank(flat), cut + said)
+
+
+def describe_header(image: ImageFile.ImageFile, path: str | Path, data: bytes | None) -> Header:
+    """Return the header of an image that is open."""
+    width, height = image.size
+    if find_orientation(image) >= 5:  # EXIF 5–8 are turned by 90°
+        width, height = height, width
+    bits = 1 if image.mode == "1" else 32 if image.mode == "F" else 8
+    if image.mode in DEEP_GREY[:-1] or is_deep_colour(image):
+        bits = 16
+    elif bits == 8:
+        bits = _find_true_bits(image, path, data)
+    return width, height, image.mode, bits, str(image.format)
+
+
+def load(image: ImageFile.ImageFile) -> None:
+    """Decode an image, when there is room for its pixels."""
+    open_gate().take(image.width * image.height)
+    image.load()
+
+
+def find_orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 where there is none. Pillow turns a TIFF itself, and reports its upright size."""
     if image.format == "TIFF" or "exif" not in image.info:
         return 1
     value = image.getexif().get(ExifTags.Base.Orientation)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _to_rgb(image: Image.Image, path: str | Path) -> Image.Image:
-    if _orientation(image) != 1:
-        image = ImageOps.exif_transpose(image)
+def to_rgb(image: Image.Image, path: str | Path, reading: Reading) -> Decoded:
+    """Return a decoded image of 8 bits or fewer as RGB, and what is said of its alpha."""
+    if reading.bands is not None:
+        return Decoded(take_bands(image, reading, path).convert("RGB"), Found())
     if image.mode == "RGB" and "transparency" not in image.info:
-        return image if type(image) is Image.Image else _detach(image)
-    if image.mode in _DEEP_GREY:
-        return scale_deep_grey(image, path).convert("RGB")
+        return Decoded(image if type(image) is Image.Image else _detach(image), Found())
     if not image.has_transparency_data:
-        return image.convert("RGB")
-    whole = Image.new("RGB", image.size)
-    for top, bottom in list_bands(*image.size):
-        whole.paste(_lay_over_white(image.crop((0, top, image.width, bottom))), (0, top))
-    return whole
+        return Decoded(image.convert("RGB"), Found())
+    shows_through, said = judge_alpha(image)
+    return Decoded(lay_over_white(image) if shows_through else drop_alpha(image), Found(remarks=said))
 
 
-def _lay_over_white(image: Image.Image) -> Image.Image:
-    layer = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+def _read_shallow(image: ImageFile.ImageFile, path: str | Path, reading: Reading) -> Decoded:
+    load(image)
+    upright: Image.Image = ImageOps.exif_transpose(image) if find_orientation(image) != 1 else image
+    if image.mode not in DEEP_GREY:
+        return to_rgb(upright, path, reading)
+    bands = choose_bands(1, 1, (), reading, path, "a grey image")
+    planes, tags = np.asarray(upright)[..., None], getattr(image, "tag_v2", {})
+    # Pillow inverts an 8-bit TIFF where 0 is white, but not one of 16 bits.
+    inverted = planes.dtype.kind == "u" and tags.get(_TIFF_PHOTOMETRIC) == _TIFF_WHITE_IS_ZERO
+    return show_planes(planes, bands, path, reading, find_declared(tags, planes.dtype), inverted)
+
+
+def _read_deep(image: ImageFile.ImageFile, path: str | Path, data: bytes | None, reading: Reading) -> Decoded:
+    open_gate().take(2 * image.width * image.height)
+    orientation = find_orientation(image)
+    planes = read_deep_colour(image, lambda: open_image(path, data))
+    count = planes.shape[2]
+    extras, what = (2,) * (count % 2 == 0), f"an image with {count} bands of 16 bits"
+    bands = choose_bands(count, count - len(extras), extras, reading, path, what)
+    return show_planes(planes, bands, path, reading, orientation=orientation)
+
+
+def _find_true_bits(image: Image.Image, path: str | Path, data: bytes | None) -> int:
+    return read_true_bits(image, read_start(path, data)) if image.format in ("AVIF", "JPEG2000") else 8
+
+
+def _say_cut(image: Image.Image, path: str | Path, data: bytes | None) -> tuple[Remark, ...]:
+    bits = 8 if image.mode in DEEP_GREY else _find_true_bits(image, path, data)
+    text = f"{bits} bits per channel, of which 8 are read"
+    advice = "save them as TIFF or PNG to keep more"
+    return (Remark("depth", text, advice),) if bits > 8 else ()
 
 
 def _detach(image: Image.Image) -> Image.Image:
     """A plain image over the same pixels, without its file."""
     return image._new(image.im)
-
-
-def _integer_bits(image: Image.Image) -> int:
-    if image.mode.startswith("I;16"):
-        return 16
-    if image.mode == "I":
-        return int(read_number(getattr(image, "tag_v2", {}).get(_TIFF_BITS, 16)))  # without tags it is a PGM
-    return 8

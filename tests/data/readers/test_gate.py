@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sightx_cli.data.readers import gate, holding_pixels, raster, read_image
+from sightx_cli.data.readers import gate, holding_pixels, pillow_file, read_image
 from sightx_cli.data.readers.gate import PixelGate
 
 SECONDS = 20
@@ -94,8 +94,8 @@ def test_an_image_counts_until_its_view_is_cut_and_twice_in_one_block_is_no_dead
 
 
 def test_the_largest_image_that_is_read_has_room() -> None:
-    assert gate.LEAST_PIXELS >= raster.MAX_PIXELS
-    assert gate.open_gate().limit >= raster.MAX_PIXELS
+    assert gate.LEAST_PIXELS >= pillow_file.MAX_PIXELS
+    assert gate.open_gate().limit >= pillow_file.MAX_PIXELS
 
 
 PEAK = """

@@ -13,8 +13,13 @@ from sightx_cli.data import readers
 from sightx_cli.data.checks import check_files
 from sightx_cli.data.contents import digest_file
 from sightx_cli.data.readers import (
+    AS_IS,
+    Decoded,
+    Found,
     Header,
     ImageFileError,
+    Reading,
+    Remark,
     check_image,
     find_reader,
     load_bytes,
@@ -41,17 +46,19 @@ class PlainArrays:
         min_side_px: int | None = None,
         min_long_side_px: int | None = None,
         data: bytes | None = None,
-    ) -> Image.Image:
+        reading: Reading = AS_IS,
+    ) -> Decoded:
         data = Path(path).read_bytes() if data is None else data
         side = data[4]
         if len(data) != 5 + side * side:
             raise ImageFileError(path, "is truncated")
-        return Image.fromarray(np.frombuffer(data[5:], np.uint8).reshape(side, side)).convert("RGB")
+        image = Image.fromarray(np.frombuffer(data[5:], np.uint8).reshape(side, side)).convert("RGB")
+        return Decoded(image, Found(remarks=(Remark("made-up", "are of a made-up kind"),)))
 
-    def check(self, path: str | Path, data: bytes | None = None) -> None:
-        self.read(path, data=data)
+    def check(self, path: str | Path, data: bytes | None = None, reading: Reading = AS_IS) -> Found:
+        return self.read(path, data=data).found
 
-    def measure_header(self, path: str | Path, data: bytes | None = None) -> Header:
+    def measure_header(self, path: str | Path, data: bytes | None = None, reading: Reading = AS_IS) -> Header:
         side = (Path(path).read_bytes() if data is None else data)[4]
         return side, side, "L", 8, "GREY"
 
@@ -97,7 +104,7 @@ def test_bytes_in_memory_give_what_the_file_gives(name: str, tmp_path: Path, wri
     path = write_photo(tmp_path / name, size=(300, 200))
     data = load_bytes(path)
     assert data == path.read_bytes()
-    assert readers.READERS["raster"].recognises(data[:512])
+    assert find_reader("unnamed", data).recognises(data[:512])
     assert read_image(path, data=data).tobytes() == read_image(path).tobytes()
     assert read_image(path, 50, data=data).tobytes() == read_image(path, 50).tobytes()
     assert measure_header(path, data) == measure_header(path)

@@ -23,7 +23,8 @@ UNLABELLED_WORDS = "pred preds predict predicts prediction predictions inference
 """Folders of images that are still to be labelled, as Intel's seg_pred."""
 FILLER_WORDS = (
     "set sets data dataset datasets database image images img imgs photo photos picture pictures pic pics "
-    "folder folders dir split splits part seg sample samples file files jpg jpeg png tif tiff dicom"
+    "folder folders dir split splits part seg sample samples file files archive labeled labelled jpg jpeg png tif tiff "
+    "dicom"
 )
 """Words that say nothing beside one of those above: training_set, seg_train, train_images, trainset."""
 
@@ -53,10 +54,14 @@ class PartName:
         return bool(self.part) and not self.rest
 
 
+def split_words(name: str) -> list[str]:
+    """Return the words of a folder's name, in lower case, without numbers: test and images of TestImages_2019."""
+    return re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", tidy(name)).lower())
+
+
 def read_part_name(name: str) -> PartName:
     """Read a name such as training_set, TrainImages, val-2019 or xray_test, in any case and with any separators."""
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", tidy(name))
-    words = re.findall(r"[^\W\d_]+", re.sub(r"hold[ _-]?out", "holdout", spaced.lower()))
+    words = split_words(re.sub(r"(?i)hold[ _-]?out", "holdout", name))
     found, rest = [], []
     for word in words:
         match = _RUN_TOGETHER.fullmatch(word)
@@ -74,7 +79,7 @@ def read_part_name(name: str) -> PartName:
 
 def is_filler(name: str) -> bool:
     """Whether a name says nothing of what it holds: data, images, dataset2."""
-    words = re.findall(r"[^\W\d_]+", tidy(name).lower())
+    words = split_words(name)
     return bool(words) and all((match := _RUN_TOGETHER.fullmatch(word)) is not None and not match[1] for word in words)
 
 

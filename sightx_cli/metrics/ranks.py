@@ -1,0 +1,98 @@
+"""What a ranking of images is worth: the area under the ROC curve and the average precision, of many resamples at once.
+
+The registry names these figures without computing them, so numpy is imported only where something is measured.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sightx_cli.metrics.answers import Booleans, Floats, Integers
+
+
+def weigh_area(weights: Floats, scores: Floats, positive: Booleans) -> Floats:
+    """The area under the ROC curve of each resample: the share of pairs ranked right, ties counting half.
+
+    `weights` says how often each image occurs in each resample, (R, N). Returns (R,); NaN where a side is empty.
+    """
+    import numpy as np
+
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf) > 0)
+    in_order = weights[:, order]
+    above = np.add.reduceat(in_order * positive[order], starts, axis=1)
+    below = np.add.reduceat(in_order * ~positive[order], starts, axis=1)
+    lower = np.cumsum(below, axis=1) - below
+    pairs = above.sum(axis=1) * below.sum(axis=1)
+    won = (above * (lower + below / 2)).sum(axis=1)
+    return np.asarray(np.divide(won, pairs, out=np.full(len(weights), np.nan), where=pairs > 0))
+
+
+def weigh_precision(weights: Floats, scores: Floats, positive: Booleans) -> Floats:
+    """The average precision of each resample: the precision at each positive image's rank, averaged.
+
+    As scikit-learn's `average_precision_score`: images with the same score share a rank. `weights` is (R, N); returns
+    (R,), NaN without a positive image.
+    """
+    import numpy as np
+
+    order, starts, _ = _rank_down(scores)
+    in_order = weights[:, order]
+    found = np.add.reduceat(in_order * positive[order], starts, axis=1)
+    shown = np.cumsum(np.add.reduceat(in_order, starts, axis=1), axis=1)
+    precision = np.divide(np.cumsum(found, axis=1), shown, out=np.zeros_like(shown), where=shown > 0)
+    total = found.sum(axis=1)
+    return np.asarray(
+        np.divide((found * precision).sum(axis=1), total, out=np.full(len(weights), np.nan), where=total > 0)
+    )
+
+
+def linearise_area(scores: Floats, positive: Booleans) -> tuple[float, Floats]:
+    """Measure the area under the ROC curve and the contribution of each image to it, (N,), whose sum is 0.
+
+    An image drawn w times moves it by w times its contribution: the share of the other side's images that it is ranked
+    right against, less the area, over the images on its own side (DeLong, DeLong & Clarke-Pearson 1988). Both sides
+    must have images.
+    """
+    import numpy as np
+
+    contributions, area = np.zeros(len(positive)), 0.0
+    for side, sign in ((positive, 1), (~positive, -1)):
+        others = np.sort(scores[~side])
+        below = (np.searchsorted(others, scores[side]) + np.searchsorted(others, scores[side], "right")) / 2
+        shares = below / len(others) if sign > 0 else 1 - below / len(others)
+        area = float(shares.mean())
+        contributions[side] = (shares - area) / len(shares)
+    return area, contributions
+
+
+def linearise_precision(scores: Floats, positive: Booleans) -> tuple[float, Floats]:
+    """Measure the average precision and the contribution of each image to it, (N,), whose sum is 0.
+
+    A contribution is the derivative of the average precision by how often the image occurs: what a positive image's own
+    precision adds, and what any image does to the precision at its own rank and all below it. There must be a positive.
+    """
+    import numpy as np
+
+    order, starts, rank = _rank_down(scores)
+    sizes = np.diff(starts, append=len(scores))
+    found = np.add.reduceat(positive[order].astype(np.float64), starts)
+    shown = np.cumsum(sizes)
+    precision, total = np.cumsum(found) / shown, found.sum()
+    value = float((found * precision).sum() / total)
+    gained = np.cumsum((found / shown)[::-1])[::-1]
+    diluted = np.cumsum((found * precision / shown)[::-1])[::-1]
+    own = positive * (precision[rank] - value)
+    return value, np.asarray((own + positive * gained[rank] - diluted[rank]) / total)
+
+
+def _rank_down(scores: Floats) -> tuple[Integers, Integers, Integers]:
+    """Order images by falling score: their order, where each rank starts in it, and the rank of each image, (N,)."""
+    import numpy as np
+
+    order = np.argsort(-scores, kind="stable")
+    is_new = np.diff(-scores[order], prepend=-np.inf) > 0
+    rank = np.empty(len(scores), np.int64)
+    rank[order] = np.cumsum(is_new) - 1
+    return order, np.flatnonzero(is_new), rank

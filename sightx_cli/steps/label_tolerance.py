@@ -1,0 +1,179 @@
+"""Before a fit: which changes of the augmentation profile do the labels bear? (See `probe.tolerance`.)"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from sightx_cli.probe.tolerance import Tolerance, load_tolerance, measure_tolerances
+from sightx_cli.probe.trials import BUDGET_SHARE, IMAGES_PER_SECOND
+from sightx_cli.progress import Listener, Notice
+from sightx_cli.recipe.names import show_value
+from sightx_cli.recipe.plan import PlanValue
+from sightx_cli.recipe.profiles import CHANGES, PROFILES, list_changes
+from sightx_cli.recipe.recipe import Recipe
+from sightx_cli.recipe.settings import change_setting
+from sightx_cli.steps.duration import MACS, count_macs
+from sightx_cli.steps.preparation import Preparation
+from sightx_cli.steps.recipe_search import estimate_fit_seconds
+from sightx_cli.steps.train_part import TrainPart
+
+MOST_IMAGES = 200
+FEWEST_IMAGES = 20
+"""As many images are measured, or none."""
+
+LEAST_SECONDS = 5.0
+"""What may be spent in any case, as assumed of a machine; else a tenth of the fit."""
+
+OFF = "image.off"
+KIND = "augmentation"
+BEARING = "measuring which changes the labels bear"
+"""The task as the user sees it."""
+
+
+@dataclass(frozen=True)
+class ToleranceFinding:
+    """What each change costs, by `probe.tolerance`; why nothing was measured where there is none."""
+
+    profile: str
+    tolerances: tuple[Tolerance, ...] = ()
+    why_not: str = ""
+
+    @property
+    def off(self) -> tuple[str, ...]:
+        """The changes that the labels do not bear."""
+        return tuple(one.change for one in self.tolerances if not one.is_borne)
+
+    def notices(self, is_named: bool) -> list[Notice]:
+        """Say what is off and why, or, where the user named the profile, what should be."""
+        if self.why_not:
+            unknown = f"whether the labels bear the changes of the profile {self.profile} is not measured"
+            advice = f"what they do not bear is left out by --set {write_off(['mirroring'])}"
+            return [Notice(KIND, f"{unknown}: {self.why_not}; {advice}")]
+        harm = [one for one in self.tolerances if not one.is_borne]
+        if is_named and harm:
+            text = (
+                f"the profile {self.profile} was named, so all its changes are made, but the labels do not bear some: "
+                f"{'; '.join(map(describe_cost, harm))}. To leave them out: --set {write_off(self.off)}"
+            )
+            return [Notice(KIND, text, len(harm), warns=True)]
+        undo = f"to keep it, --set {write_off(())}"
+        return [Notice(KIND, f"{CHANGES[one.change].off}: {describe_cost(one)}; {undo}", 1) for one in harm]
+
+    def describe(self) -> str:
+        """Say what was measured, in one line."""
+        if self.why_not:
+            return f"not measured: {self.why_not}"
+        said = [describe_cost(one) for one in self.tolerances if not one.is_borne]
+        borne = [CHANGES[one.change].changed for one in self.tolerances if one.is_borne]
+        if borne:
+            said.append(f"no harm by {', '.join(borne)}")
+        return f"{'; '.join(said)} (measured on {self.tolerances[0].images} images)"
+
+
+def describe_cost(one: Tolerance) -> str:
+    """Say what a change costs: "mirrored images lose 0.98 of 1.00 accuracy, and learning from them costs …"."""
+    cost = f"{one.cost.mean:.2f} accuracy" if one.cost.mean >= 0.005 else f"{one.rise.mean:.2f} log loss"
+    return (
+        f"{CHANGES[one.change].changed} lose {one.lost.mean:.2f} accuracy (of {one.accuracy:.2f}), and learning from "
+        f"them costs unchanged ones {cost}"
+    )
+
+
+def write_off(off: Sequence[str]) -> str:
+    """Write the setting that leaves changes out, as it is typed."""
+    return f"'{OFF}={show_value(list(off))}'"
+
+
+def find_tolerance(part: TrainPart, listener: Listener) -> ToleranceFinding | None:
+    """Measure which changes the labels bear; None where none is made, or the recipe or an option says it."""
+    recipe = part.recipe
+    image, profile = recipe.image, PROFILES[recipe.image.profile]
+    changes = list_changes(profile)
+    if image.off is not None or not changes or not is_augmented(recipe, part.store is not None):
+        return None
+    if recipe.model.weights == "scratch":
+        return ToleranceFinding(image.profile, why_not="the recipe starts from scratch")
+    if (kept := part.find_kept(KIND)) is not None:
+        tolerances = tuple(load_tolerance(one) for one in kept["tolerances"])
+        return ToleranceFinding(kept["profile"], tolerances, kept["why_not"])
+    finding = measure_changes(part, changes, listener)
+    part.keep(KIND, asdict(finding))
+    return finding
+
+
+def measure_changes(part: TrainPart, changes: Sequence[str], listener: Listener) -> ToleranceFinding:
+    """Measure each change on some images of the train part."""
+    from sightx_cli.features.changed_views import ChangedViews
+
+    recipe, image = part.recipe, part.recipe.image
+    most = choose_image_count(recipe, len(part.rows), len(changes))
+    if most < FEWEST_IMAGES:
+        return ToleranceFinding(image.profile, why_not="it would take long")
+    sample = part.sample(most)
+    if sample is None or len(sample) < FEWEST_IMAGES:
+        return ToleranceFinding(image.profile, why_not="there are too few images")
+    network = part.open_network(recipe, listener)
+    plain = network.extract(sample.paths, sample.digests, BEARING)
+    made = PROFILES[image.profile]
+    views = ChangedViews(image.size_px, image.fit, made, tuple(changes), part.options.seed, part.reading)
+    items = list(zip(sample.digests, sample.paths, strict=True))
+    count = len(items) * len(changes)
+    rows = network.compute(views.read_batches(items, network.forward.batch_images), count, BEARING)
+    rows = rows.reshape(len(items), len(changes), -1)
+    changed = {change: np.ascontiguousarray(rows[:, place]) for place, change in enumerate(changes)}
+    balanced = recipe.training.class_weights == "balanced"
+    measured = measure_tolerances(
+        plain.rows, changed, sample.targets, sample.fold_of, part.task, balanced, sample.together
+    )
+    return ToleranceFinding(image.profile, tuple(measured))
+
+
+def is_augmented(recipe: Recipe, cached: bool) -> bool:
+    """Whether a fit draws augmented views: more than one on frozen layers, or fresh ones where none are cached."""
+    return recipe.training.views > 1 or not cached or any(stage.train in ("all", "scratch") for stage in recipe.stage)
+
+
+def choose_image_count(recipe: Recipe, images: int, changes: int) -> int:
+    """Choose how many images are measured: within LEAST_SECONDS or a tenth of the fit, as assumed of a machine."""
+    per_second = IMAGES_PER_SECOND * MACS / count_macs(recipe)
+    least = LEAST_SECONDS * per_second
+    share = BUDGET_SHARE * estimate_fit_seconds(recipe, images) * IMAGES_PER_SECOND * (224 / recipe.image.size_px) ** 2
+    return min(MOST_IMAGES, int(max(least, share) / changes))
+
+
+def settle_tolerance(preparation: Preparation, listener: Listener) -> Preparation:
+    """Measure which changes the labels bear, and leave out what they do not; recipe and plan then hold what was found.
+
+    A profile that the user named is made as it is, with a warning.
+    """
+    began = time.perf_counter()
+    part = TrainPart(
+        preparation.part("train"),
+        preparation.task,
+        preparation.recipe,
+        preparation.options,
+        preparation.store,
+        preparation.reading,
+        preparation.pixels,
+    )
+    finding = find_tolerance(part, listener)
+    if finding is None:
+        return preparation
+    values = dict(preparation.plan.values)
+    is_named = values["image.profile"].origin == "option"
+    for notice in finding.notices(is_named):
+        listener.notice(notice)
+    recipe, evidence = preparation.recipe, finding.describe()
+    if finding.why_not:
+        values[OFF] = replace(values[OFF], evidence=evidence)
+    else:
+        off = () if is_named else finding.off
+        recipe = change_setting(recipe, OFF, off)
+        values[OFF] = PlanValue(list(off), "probe", evidence)
+    plan = replace(preparation.plan, recipe=recipe, values=values)
+    seconds = {**preparation.seconds, "augmentation": time.perf_counter() - began}
+    return replace(preparation, recipe=recipe, plan=plan, seconds=seconds)

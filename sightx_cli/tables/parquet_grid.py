@@ -1,0 +1,51 @@
+"""Reads Parquet as text, column by column: whole numbers without .0, nothing for what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sightx_cli.errors import DataError
+from sightx_cli.tables.grid import LARGEST_WHOLE, Grid
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_parquet_grid(path: Path) -> Grid:
+    """Read a file of Parquet without what pandas notes in it: an index is a column like any other.
+
+    Raises: `DataError` for a file that is damaged, or none of Parquet.
+    """
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            read = file.read()
+        read.validate(full=True)
+        columns = [_to_texts(column.to_pandas()) for column in read.columns]
+    except Exception as error:  # what pyarrow and pandas raise for a flipped bit depends on which
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            f"{path} is not a readable Parquet file: {reason}", "save it again, or copy it again"
+        ) from error
+    rows = map(list, zip(*columns, strict=True))
+    return Grid([(0, list(read.column_names)), *enumerate(rows, 1)], divider="")
+
+
+def _to_texts(column: pd.Series[Any]) -> list[str]:
+    import pandas as pd
+
+    if pd.api.types.is_float_dtype(column.dtype):
+        given = column.dropna()
+        if ((given % 1 == 0) & (given.abs() <= LARGEST_WHOLE)).all():
+            column = column.astype("Int64")  # integer grades with missing values are stored as 0.0, 1.0: they mean 0, 1
+    return [_to_text(value) for value in column]
+
+
+def _to_text(value: object) -> str:
+    import pandas as pd
+
+    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
+        return ""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

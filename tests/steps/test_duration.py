@@ -1,0 +1,54 @@
+"""The estimate of a fit's time: more for more work and on a slower machine, in words no finer than what is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from sightx_cli.recipe.catalog import find_recipe
+from sightx_cli.recipe.settings import BACKBONE, SIZE, change_setting
+from sightx_cli.steps.duration import (
+    MACS,
+    ON_CPU,
+    count_macs,
+    describe_duration,
+    estimate_seconds,
+    measure_speed,
+)
+
+SMALL, _ = find_recipe("natural-small")
+MEDIUM, _ = find_recipe("medical-medium")
+
+
+def estimate(recipe=SMALL, train=1_000, valid=200, probed=False, work=1.0, slower=1.0) -> float:  # type: ignore[no-untyped-def]
+    return estimate_seconds(recipe, {"train": train, "valid": valid}, probed, ON_CPU, work, slower)
+
+
+def test_more_images_a_probe_a_larger_network_and_tuned_stages_each_take_longer() -> None:
+    least = estimate()
+    assert ON_CPU.start_seconds < least
+    for more in (estimate(train=2_000), estimate(valid=900), estimate(probed=True), estimate(work=2.0)):
+        assert more > least
+    assert estimate(MEDIUM) > estimate(SMALL)
+
+
+def test_a_machine_half_as_fast_takes_twice_as_long() -> None:
+    assert estimate(slower=2.0) == pytest.approx(2 * estimate())
+
+
+def test_the_work_of_the_packaged_network_needs_no_network_and_is_what_counting_gives() -> None:
+    assert count_macs(SMALL) == MACS
+    assert count_macs(change_setting(SMALL, SIZE, 448)) == 4 * MACS
+    counted = count_macs(change_setting(SMALL, BACKBONE, "tf_efficientnet_lite0.in1k"))
+    assert counted == pytest.approx(MACS, rel=0.05)
+
+
+def test_the_speed_is_that_of_a_computer() -> None:
+    assert 0.1 < measure_speed() < 1e6
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "5 s"), (12.6, "15 s"), (49.9, "50 s"), (50.1, "1 min"), (400.0, "7 min"), (7_200.0, "2.0 h")],
+)
+def test_the_words_are_as_rough_as_the_estimate(seconds: float, words: str) -> None:
+    assert f"about {words} on this machine" in describe_duration(seconds).text
