@@ -18,6 +18,7 @@ from sightx_cli.console.output import open_console, print_table, to_line
 from sightx_cli.errors import quote
 from sightx_cli.metrics.registry import ACCURACY, METRICS
 from sightx_cli.results.fit import VALIDATED
+from sightx_cli.runs import PICTURES
 from sightx_cli.startup.termination import INTERRUPTED, TERMINATED
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ def show_fit(result: FitResult) -> None:
     if result.cross_validation:
         console.print(_build_validation(result.cross_validation))
     _print_unreadable(console, len(result.unreadable), "left out", result.unreadable)
+    drawn = [f"{name} ({shows})" for name, shows in PICTURES.items() if (result.run / name).is_file()]
+    if drawn:
+        console.print(Text("drawn ", "dim").append(", ".join(drawn), "default"), soft_wrap=True)
     console.print(Text("run   ", "dim").append(to_line(result.run)), soft_wrap=True)
 
 

@@ -58,6 +58,30 @@ def test_a_fit_ends_with_its_figures_and_its_run(capsys: pytest.CaptureFixture[s
     assert found.err == ""
 
 
+def test_the_pictures_that_were_made_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    show_fit(build_fit(run=tmp_path))
+    assert "drawn" not in capsys.readouterr().out
+    (tmp_path / "training.png").touch()
+    (tmp_path / "confusion.png").touch()
+    show_fit(build_fit(run=tmp_path))
+    shown = "drawn training.png (the course of training), confusion.png (what is taken for what)\nrun "
+    assert shown in capsys.readouterr().out
+
+
+def test_the_metric_that_chose_the_epoch_stands_out_and_one_sided_parts_are_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = ClassReport((ClassFigures("good", 1.0, 0.95, 95), ClassFigures("defect", 0.0, None, 5)), ((95, 0), (5, 0)))
+    part = replace(build_part(), report=report)
+    show_fit(build_fit(valid=part, classes=("good", "defect")))
+    found = capsys.readouterr().out
+    assert "good makes up 95% of valid: always answering it is as accurate" in found
+    assert re.search(r"defect +0\.000 \(0 of 5\) +never predicted", found)
+    even = ClassReport((ClassFigures("a", 1.0, 1.0, 5), ClassFigures("b", 1.0, 1.0, 5)), ((5, 0), (0, 5)))
+    show_fit(build_fit(valid=replace(build_part(), report=even)))
+    assert "makes up" not in capsys.readouterr().out
+
+
 def test_grades_are_named_as_such(capsys: pytest.CaptureFixture[str]) -> None:
     show_fit(build_fit(task="grades", classes=("0", "1", "2")))
     assert "153 to validate, 3 grades in order" in capsys.readouterr().out
