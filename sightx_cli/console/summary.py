@@ -84,13 +84,13 @@ def show_fit(result: FitResult) -> None:
 
 
 def build_figures(parts: Mapping[str, PartFigures | KeptFigures], chosen_by: str = ACCURACY.name) -> Table:
-    """Build the table of key figures: a row for each, a column for each part measured; bold what chose the epoch."""
+    """Build the table of key figures: a row for each, a column for each part; what chose the epoch first, and bold."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     table.add_column("")
     for name in parts:
         table.add_column(name, justify="right")
         table.add_column(_head_interval(parts[name].intervals_by))
-    for key, metric in METRICS.items():
+    for key, metric in sorted(METRICS.items(), key=lambda item: item[0] != chosen_by):
         if all(part.metrics.get(key) is None for part in parts.values()):
             continue
         cells = [f"  {metric.title}"]

@@ -13,7 +13,7 @@ import pytest
 from sightx_cli.console import show_cache, show_fit, show_lr_find, show_predict
 from sightx_cli.console.curve import draw_curve
 from sightx_cli.console.numbers import format_bytes, format_count, format_figure, format_seconds
-from sightx_cli.metrics.class_report import ClassReport
+from sightx_cli.metrics.class_report import ClassFigures, ClassReport
 from sightx_cli.metrics.fold_intervals import FoldFigures
 from sightx_cli.results.cache import CacheEntry, CacheListing
 from sightx_cli.results.fit import BestEpoch, FitResult, PartFigures, PrefixFacts
@@ -68,9 +68,13 @@ def test_the_pictures_that_were_made_are_named(capsys: pytest.CaptureFixture[str
     assert shown in capsys.readouterr().out
 
 
-def test_the_metric_that_chose_the_epoch_stands_out_and_one_sided_parts_are_told(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_the_metric_that_chose_the_epoch_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
+    show_fit(build_fit(best=BestEpoch("head", 1, "balanced_accuracy")))
+    found = capsys.readouterr().out
+    assert found.index("balanced accuracy") < found.index("0.9542")
+
+
+def test_that_always_answering_one_class_is_as_accurate_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     report = ClassReport((ClassFigures("good", 1.0, 0.95, 95), ClassFigures("defect", 0.0, None, 5)), ((95, 0), (5, 0)))
     part = replace(build_part(), report=report)
     show_fit(build_fit(valid=part, classes=("good", "defect")))
