@@ -8,7 +8,7 @@ from sightx_cli.metrics.registry import find_title
 from sightx_cli.recipe.names import show_value
 from sightx_cli.recipe.parts import Joining, TrainingStage
 from sightx_cli.recipe.plan import Plan
-from sightx_cli.recipe.profiles import PROFILES
+from sightx_cli.recipe.profiles import CHANGES, PROFILES
 from sightx_cli.recipe.rates import HEAD, Rate
 from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.recipe.values import SCRATCH
@@ -18,7 +18,7 @@ SHARES = {2: "half", 3: "a third", 4: "a quarter", 5: "a fifth", 10: "a tenth", 
 STAGES = {"tf_efficientnet_lite0": 8, "tf_efficientnet_lite1": 8, "tf_efficientnet_lite2": 8}
 """How many stages a network has that recipes name: of another it is known only once it is built."""
 FITS = {"crop": "their centre cut out", "pad": "padded to a square", "squash": "squeezed into a square"}
-NOT_TOLD = ("data.", "weights.", "cross_validation.", "seed", "rate", "name", "when.")
+NOT_TOLD = ("data.", "weights.", "cross_validation.", "seed", "rate", "name", "when.", "image.off")
 """Of these values the other lines tell, or nobody asks before a fit."""
 
 
@@ -124,7 +124,8 @@ def describe_views(recipe: Recipe) -> str:
         return "each training image as it is"
     else:
         count = f"each training image as it is, and {spell(views - 1)} augmented view{'s' * (views > 2)}"
-    return f"{count}; profile {profile.name}: {profile.meaning}"
+    off = "".join(f"; {CHANGES[name].off}" for name in recipe.image.off or ())
+    return f"{count}; profile {profile.name}: {profile.meaning}{off}"
 
 
 def name_train_loss(recipe: Recipe) -> str:
