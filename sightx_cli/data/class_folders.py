@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.class_layout import ClassFolder, find_layout
 from sightx_cli.data.folders import Folder, Listing, name_folders, visit, walk
 from sightx_cli.data.layout import LAYOUT_HINT
+from sightx_cli.data.layouts.class_layout import ClassFolder, find_layout
+from sightx_cli.data.layouts.part_folders import name_table
 from sightx_cli.data.manifest import Manifest, build_manifest
-from sightx_cli.data.part_folders import name_table
 from sightx_cli.data.spellings import fold_spelling, unify_spellings
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Notice

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightx_cli.data.folders import Listing, list_images, mark_visited
+from sightx_cli.data.layouts.part_names import name_parts
 from sightx_cli.data.manifest import Manifest, build_manifest
 from sightx_cli.data.name_groups import find_names, name_files
-from sightx_cli.data.part_names import name_parts
 from sightx_cli.errors import DataError, quote
 from sightx_cli.progress import Notice
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.columns import FoundColumn, build_label_refusal, choose_label_column, find_given
 from sightx_cli.data.label_sets import join_class_columns, read_label_sets
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.name_labels import read_name_labels
-from sightx_cli.data.tables import list_names
 from sightx_cli.errors import DataError, quote
 from sightx_cli.progress import Notice
 from sightx_cli.tables.class_columns import ClassColumns, find_class_columns, holds_answers, read_class_columns
+from sightx_cli.tables.column_names import list_names
+from sightx_cli.tables.columns import FoundColumn, build_label_refusal, choose_label_column, find_given
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -33,8 +33,8 @@ def describe_plan(plan: Plan) -> list[tuple[str, str]]:
         ("network", describe_network(recipe)),
         ("views", describe_views(recipe)),
         ("epoch kept", f"the best on the validation images by {find_title(str(values['training.metric'].value))}"),
-        ("by the images", ", ".join(list_changes(plan, ("data", "probe")))),
-        ("by you", ", ".join(list_changes(plan, ("option",)))),
+        ("by the images", ", ".join(list_departures(plan, ("data", "probe")))),
+        ("by you", ", ".join(list_departures(plan, ("option",)))),
     ]
     return [(what, text) for what, text in rows if text]
 
@@ -42,7 +42,7 @@ def describe_plan(plan: Plan) -> list[tuple[str, str]]:
 PARTS = {"train": "to train", "valid": "to validate", "test": "to test"}
 
 
-def list_changes(plan: Plan, origins: Sequence[str]) -> Iterator[str]:
+def list_departures(plan: Plan, origins: Sequence[str]) -> Iterator[str]:
     """List what departs from the recipe, by where it comes from: class weights balanced, size px 384."""
     for key, item in plan.values.items():
         if item.origin in origins and not key.startswith(NOT_TOLD):

@@ -35,7 +35,7 @@ BEARING = "measuring which changes the labels bear"
 
 
 @dataclass(frozen=True)
-class Finding:
+class ToleranceFinding:
     """What each change costs, by `probe.tolerance`; why nothing was measured where there is none."""
 
     profile: str
@@ -88,7 +88,7 @@ def write_off(off: Sequence[str]) -> str:
     return f"'{OFF}={show_value(list(off))}'"
 
 
-def find_tolerance(part: TrainPart, listener: Listener) -> Finding | None:
+def find_tolerance(part: TrainPart, listener: Listener) -> ToleranceFinding | None:
     """Measure which changes the labels bear; None where none is made, or the recipe or an option says it."""
     recipe = part.recipe
     image, profile = recipe.image, PROFILES[recipe.image.profile]
@@ -96,26 +96,26 @@ def find_tolerance(part: TrainPart, listener: Listener) -> Finding | None:
     if image.off is not None or not changes or not is_augmented(recipe, part.store is not None):
         return None
     if recipe.model.weights == "scratch":
-        return Finding(image.profile, why_not="the recipe starts from scratch")
+        return ToleranceFinding(image.profile, why_not="the recipe starts from scratch")
     if (kept := part.find_kept(KIND)) is not None:
         tolerances = tuple(load_tolerance(one) for one in kept["tolerances"])
-        return Finding(kept["profile"], tolerances, kept["why_not"])
-    finding = measure(part, changes, listener)
+        return ToleranceFinding(kept["profile"], tolerances, kept["why_not"])
+    finding = measure_changes(part, changes, listener)
     part.keep(KIND, asdict(finding))
     return finding
 
 
-def measure(part: TrainPart, changes: Sequence[str], listener: Listener) -> Finding:
+def measure_changes(part: TrainPart, changes: Sequence[str], listener: Listener) -> ToleranceFinding:
     """Measure each change on some images of the train part."""
     from sightx_cli.features.changed_views import ChangedViews
 
     recipe, image = part.recipe, part.recipe.image
     most = choose_image_count(recipe, len(part.rows), len(changes))
     if most < FEWEST_IMAGES:
-        return Finding(image.profile, why_not="it would take long")
+        return ToleranceFinding(image.profile, why_not="it would take long")
     sample = part.sample(most)
     if sample is None or len(sample) < FEWEST_IMAGES:
-        return Finding(image.profile, why_not="there are too few images")
+        return ToleranceFinding(image.profile, why_not="there are too few images")
     network = part.open_network(recipe, listener)
     plain = network.extract(sample.paths, sample.digests, BEARING)
     made = PROFILES[image.profile]
@@ -129,7 +129,7 @@ def measure(part: TrainPart, changes: Sequence[str], listener: Listener) -> Find
     measured = measure_tolerances(
         plain.rows, changed, sample.targets, sample.fold_of, part.task, balanced, sample.together
     )
-    return Finding(image.profile, tuple(measured))
+    return ToleranceFinding(image.profile, tuple(measured))
 
 
 def is_augmented(recipe: Recipe, cached: bool) -> bool:

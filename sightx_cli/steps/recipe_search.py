@@ -182,7 +182,7 @@ class Chooser:
         own = read_setting(self.recipe, key)
         if key in self.named or len(values) < 2:
             return
-        if key != WEIGHTS and (why := doubt_comparison(probe.task, probe.targets)):
+        if why := doubt_comparison(probe.task, probe.targets):
             probe.skipped.append(f"{key.rpartition('.')[2].replace('_', ' ')}: {why}")
             return
         trials: list[Trial] = []

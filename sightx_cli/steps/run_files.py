@@ -60,6 +60,7 @@ def write_run(
         "engine.precision": PlanValue(engine.precision, "data", engine.precision_why),
         **describe_weights(session.weights, preparation.options.weights is not None),
         "rate.factor": PlanValue(rate_factor, "option" if preparation.options.rate else "default"),
+        **describe_offsets(session),
     }
     plan = replace(preparation.plan, values={**preparation.plan.values, **found})
     command = write_command(record_options(preparation.options))
@@ -86,6 +87,15 @@ def write_run(
             listener.warn(f"{name} could not be made ({type(error).__name__}: {error}); the run is whole without it")
             (folder / name).unlink(missing_ok=True)
     return replace(result, warnings=tuple(listener.warnings), notices=tuple(listener.notices))
+
+
+def describe_offsets(session: Session) -> dict[str, PlanValue]:
+    """Return the plan's value for what the head's logits were shifted by where classes are very unequal."""
+    if session.offsets is None:
+        return {}
+    shifts = dict(zip(session.task.classes, session.offsets.round(3).tolist(), strict=True))
+    why = "added to each class's logit, so that every class counts the same on images not learned from"
+    return {"head.offsets": PlanValue(shifts, "data", f"{why}; part of the bundle's weights")}
 
 
 def describe_weights(weights: Weights, given: bool) -> dict[str, PlanValue]:

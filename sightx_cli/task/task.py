@@ -246,6 +246,11 @@ class Task(ABC):
     def measure_losses(self, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> NDArray[Any]:
         """Measure the log loss of each image, (N,), in nats."""
 
+    def measure_evened_loss(self, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> float:
+        """Measure the log loss to which every class counts the same, however rare."""
+        losses = self.measure_losses(probabilities.astype(np.float64), targets)
+        return float((losses * self.weigh_images(targets)).mean())
+
     def to_json(self) -> dict[str, Any]:
         """Return its entry in `bundle.json`; `task.kinds.load_task` reads it."""
         return {"kind": self.kind, **asdict(self)}

@@ -26,6 +26,8 @@ class Best:
     stage: str = ""
     epoch: int = 0
     figures: dict[str, float | None] = field(default_factory=dict)
+    evened_loss: float | None = None
+    """The log loss to which every class counts the same, where classes are very unequal: it decides ties."""
     probabilities: NDArray[np.float32] | None = None
     """(N, C), of the valid part at the best epoch, in its order."""
     weights: dict[str, Tensor] = field(default_factory=dict)
@@ -43,9 +45,10 @@ class Best:
         epoch: int,
         figures: dict[str, float | None],
         probabilities: NDArray[np.float32],
+        evened_loss: float | None = None,
     ) -> bool:
         """Keep this epoch if it is better by the metric; on a tie, the lower loss wins. Returns whether it was kept."""
-        if self.figures and not self._is_better(figures):
+        if self.figures and not self._is_better(figures, evened_loss):
             return False
         weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
         # In one step, so that Ctrl-C cannot leave the figures of one epoch with the weights of another.
@@ -53,6 +56,7 @@ class Best:
             stage=stage,
             epoch=epoch,
             figures=figures,
+            evened_loss=evened_loss,
             probabilities=probabilities,
             weights=weights,
             times=self.times + 1,
@@ -60,7 +64,7 @@ class Best:
         )
         return True
 
-    def _is_better(self, figures: dict[str, float | None]) -> bool:
+    def _is_better(self, figures: dict[str, float | None], evened_loss: float | None) -> bool:
         neither = figures.get(self.metric) is None and self.figures.get(self.metric) is None
         metric = LOSS.name if neither else self.metric
         new, old = figures.get(metric), self.figures.get(metric)
@@ -69,6 +73,8 @@ class Best:
         if new == old:
             metric = LOSS.name
             new, old = figures[metric], self.figures[metric]
+            if evened_loss is not None and self.evened_loss is not None:
+                new, old = evened_loss, self.evened_loss
         return new is not None and old is not None and is_better(metric, new, old)
 
     def restore(self, model: nn.Module) -> None:
@@ -97,7 +103,10 @@ class Judge(Callback):
         listener: Listener,
         early_stop: int | None,
         keep: Callable[[Judge, bool], None] | None = None,
+        is_unequal: bool = False,
     ) -> None:
+        self.is_unequal = is_unequal
+        """Whether classes of the train part are very unequal (`Task.is_unequal`)."""
         self.keep = keep
         """Keeps the epoch in the run's journal; its second argument says whether the stage ends with it."""
         self.first = 0
@@ -141,9 +150,10 @@ class Judge(Callback):
         """Judge the epoch, and keep it."""
         if self.learn.epoch < self.first:
             return
-        probabilities = torch.cat(self.predictions).numpy()
-        figures = self.task.measure_figures(probabilities, torch.cat(self.targets).numpy())
-        kept = self.best.offer(self.whole, self.stage, self.learn.epoch + 1, figures, probabilities)
+        probabilities, targets = torch.cat(self.predictions).numpy(), torch.cat(self.targets).numpy()
+        figures = self.task.measure_figures(probabilities, targets)
+        evened = self.task.measure_evened_loss(probabilities, targets) if self.is_unequal else None
+        kept = self.best.offer(self.whole, self.stage, self.learn.epoch + 1, figures, probabilities, evened)
         self.stale = 0 if kept else self.stale + 1
         name = self.best.metric
         row: dict[str, float | int | str] = {

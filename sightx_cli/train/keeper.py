@@ -128,6 +128,7 @@ class Keeper:
             "epoch": best.epoch,
             "times": best.times,
             "figures": best.figures,
+            "evened_loss": best.evened_loss,
             "backbone_trained": best.backbone_trained,
         }
         checksums[name] = write_tensors(self.journal.checkpoint / name, tensors, about)
@@ -163,7 +164,7 @@ class Keeper:
         plain = {key: tensor.detach().cpu().clone() for key, tensor in self.session.model.state_dict().items()}
         changed = {key.removeprefix(BEST): tensor for key, tensor in tensors.items() if key.startswith(BEST)}
         best.stage, best.epoch, best.figures = facts["stage"], facts["epoch"], facts["figures"]
-        best.weights, best.times = plain | changed, facts["times"]
+        best.weights, best.times, best.evened_loss = plain | changed, facts["times"], facts.get("evened_loss")
         best.backbone_trained = facts["backbone_trained"]
         if PROBABILITIES in tensors:
             best.probabilities = tensors[PROBABILITIES].numpy()

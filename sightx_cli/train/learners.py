@@ -7,7 +7,7 @@ train the same weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -184,10 +184,26 @@ def _build_whole_learner(session: Session, groups: Sequence[Group]) -> Learner:
     return learner
 
 
+def build_shifted_loss(loss: Any, offsets: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    """Build a loss of the logits without the offsets (C,) that their head has for unequal classes.
+
+    Else training would take them back: the images learned from are told apart without (Menon et al. 2021,
+    arXiv:2007.07314, train on adjusted logits for the same reason).
+    """
+
+    def measure_loss(logits: Tensor, targets: Tensor) -> Tensor:
+        shifted: Tensor = loss(logits - offsets.to(logits.device), targets)
+        return shifted
+
+    return measure_loss
+
+
 def _learner_options(session: Session, groups: Sequence[Group]) -> dict[str, Any]:
     """Return what both learners share: loss, optimizer, decay, and the callbacks that keep frozen frozen."""
     training = session.recipe.training
     loss = session.task.build_loss(session.class_weights(), training.label_smoothing)
+    if session.offsets is not None:
+        loss = build_shifted_loss(loss, torch.from_numpy(session.offsets))
     optimizers = {
         "adamw": Adam,
         "adam": partial(Adam, decouple_wd=False),

@@ -93,7 +93,9 @@ def judge_head(session: Session, valid_features: NDArray[np.float32]) -> None:
     """Measure the solved head on the valid part's features (N, F), as epoch 0, and offer it as the best."""
     probabilities = predict_features(session, valid_features)
     figures = session.task.measure_figures(probabilities, session.valid.targets)
-    session.best.offer(session.model, SOLVED, 0, figures, probabilities)
+    targets = session.valid.targets
+    evened = session.task.measure_evened_loss(probabilities, targets) if session.is_unequal else None
+    session.best.offer(session.model, SOLVED, 0, figures, probabilities, evened)
     row: dict[str, float | int | str] = {
         "stage": SOLVED,
         "epoch": 0,

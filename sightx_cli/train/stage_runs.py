@@ -45,6 +45,7 @@ def run_stage(
             session.listener,
             training.early_stop,
             keeper.keep if keeper is not None else None,
+            session.is_unequal,
         )
         callbacks = [judge, *(keeper.restore(judge) if keeper is not None else ())]
         try:

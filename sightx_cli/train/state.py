@@ -72,6 +72,11 @@ class Session:
         self.trained_from = min(self.trained_from, find_cut(self.backbone, groups))
         self.best.backbone_trains = self.trained_from < len(self.backbone.stages)
 
+    @property
+    def is_unequal(self) -> bool:
+        """Whether a class of the train part is so rare beside another that it would be passed over."""
+        return self.task.is_unequal(self.train.targets)
+
     def norms_train(self) -> bool:
         """Tell whether BatchNorm's statistics move where its stage trains: with many images, or from scratch."""
         return len(self.train) >= NORMS_TRAIN_FROM_IMAGES or self.recipe.model.weights == "scratch"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -141,3 +143,26 @@ def test_a_head_of_unequal_classes_is_solved_with_offsets(
     assert session.offsets is not None
     rare = session.task.number(["one"])[0]
     assert session.offsets[rare] == session.offsets.max() > 0
+
+
+def test_a_run_of_unequal_classes_tells_its_offsets_and_predicts_with_them(
+    lay_out: Callable[..., Path],
+    random_weights: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from sightx_cli import fit, predict
+
+    monkeypatch.chdir(tmp_path)
+    source = lay_out(train={"nought": 44, "one": 4}, test={"nought": 4, "one": 4})
+    how = {"backbone": "test_resnet", "weights": random_weights("test_resnet"), "engine": "torch", "shift": "similar"}
+    result = fit(source, settings=("image.size_px=32",), **how)
+    offsets = json.loads((result.run / "plan.json").read_text())["values"]["head.offsets"]
+    assert offsets["origin"] == "data"
+    assert offsets["value"]["one"] == -offsets["value"]["nought"] > 0
+    assert result.test is not None
+    predict(source / "test", model=result.run, output=tmp_path / "answers.csv")
+    answers = pd.read_csv(tmp_path / "answers.csv")
+    column = "prediction" if "prediction" in answers else "label"
+    right = [Path(image).parent.name == said for image, said in zip(answers["image"], answers[column], strict=True)]
+    assert sum(right) / len(right) == result.test.metrics["accuracy"]

@@ -50,3 +50,11 @@ def test_the_best_weights_come_back_as_they_were() -> None:
     nn.init.constant_(model.weight, 5.0)
     best.restore(model)
     assert model.weight.item() == 1.0
+
+
+def test_where_classes_are_very_unequal_a_tie_is_decided_by_the_loss_to_which_each_counts_the_same() -> None:
+    best = Best("accuracy")
+    figures = make_figures(1.0, 0.5)
+    assert best.offer(make_model(1.0), "head", 0, figures, NOTHING, evened_loss=0.4)
+    assert not best.offer(make_model(2.0), "head", 1, make_figures(1.0, 0.1), NOTHING, evened_loss=0.9)
+    assert best.offer(make_model(3.0), "head", 2, make_figures(1.0, 0.7), NOTHING, evened_loss=0.3)

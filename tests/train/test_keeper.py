@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -148,3 +149,15 @@ def test_a_stage_makes_no_temporary_folder_that_a_kill_would_leave(
     for stage in session.recipe.stage:
         run_stage(session, stage)
     assert seen == [[], [], []]
+
+
+def test_what_unequal_classes_need_is_kept_too(open_session: Open, journal: Journal) -> None:
+    _, session = open_session(STAGES)
+    solve_head(session)
+    session.offsets, session.best.evened_loss = np.array([-1.5, 0.5, 1.0], np.float32), 0.25
+    Keeper(session, journal, 1.0).keep_solved(SOLVED)
+    _, other = open_session(STAGES)
+    assert Keeper(other, journal, 1.0).go_on() is not None
+    assert other.offsets is not None
+    assert other.offsets.tolist() == [-1.5, 0.5, 1.0]
+    assert other.best.evened_loss == 0.25

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from sightx_cli.data.folders import Folder, name_folders
-from sightx_cli.data.part_names import is_filler, is_unlabelled, name_parts, split_words
+from sightx_cli.data.layouts.part_names import is_filler, is_unlabelled, name_parts, split_words
 from sightx_cli.data.spellings import fold_spelling
 from sightx_cli.data.tables import tidy
 from sightx_cli.errors import DataError, quote

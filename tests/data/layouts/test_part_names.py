@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sightx_cli.data.part_names import is_filler, is_unlabelled, name_parts
+from sightx_cli.data.layouts.part_names import is_filler, is_unlabelled, name_parts
 from sightx_cli.data.sources import load_manifest
 
 TRAIN = (

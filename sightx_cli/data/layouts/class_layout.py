@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sightx_cli.data.folders import Folder, name_folders
-from sightx_cli.data.lookalikes import check_containers, find_inner_parts, have_inner_parts, hold_no_classes
-from sightx_cli.data.part_folders import Division, describe_parts, divide, name_table, tell_left_out, tell_unlabelled
-from sightx_cli.data.part_names import is_filler, is_unlabelled, name_parts
+from sightx_cli.data.layouts.lookalikes import check_containers, find_inner_parts, have_inner_parts, hold_no_classes
+from sightx_cli.data.layouts.part_folders import (
+    Division,
+    describe_parts,
+    divide,
+    name_table,
+    tell_left_out,
+    tell_unlabelled,
+)
+from sightx_cli.data.layouts.part_names import is_filler, is_unlabelled, name_parts
 from sightx_cli.data.spellings import fold_spelling
 from sightx_cli.errors import DataError, quote
 from sightx_cli.progress import Notice

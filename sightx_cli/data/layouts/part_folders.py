@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sightx_cli.data.folders import Folder, name_folders
-from sightx_cli.data.lookalikes import hold_no_classes, judge_name
-from sightx_cli.data.part_names import PLAIN_NAMES, is_filler, name_parts, read_part_name
+from sightx_cli.data.layouts.lookalikes import hold_no_classes, judge_name
+from sightx_cli.data.layouts.part_names import PLAIN_NAMES, is_filler, name_parts, read_part_name
 from sightx_cli.data.spellings import fold_spelling
 from sightx_cli.data.tables import is_table_name
 from sightx_cli.errors import DataError, quote

@@ -1,0 +1,1 @@
+"""How folders are laid out: which of them are parts, which are classes, and which only look like either."""
