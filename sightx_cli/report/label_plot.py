@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sightx_cli.metrics.figures import ClassFigures
+from sightx_cli.metrics.class_report import ClassFigures
 from sightx_cli.metrics.label_report import LabelFigures
 from sightx_cli.report.plots import ACCENT, INK, MUTED, SECOND, _save
 

@@ -13,7 +13,7 @@ import pytest
 from sightx_cli.console import show_cache, show_fit, show_lr_find, show_predict
 from sightx_cli.console.curve import draw_curve
 from sightx_cli.console.numbers import format_bytes, format_count, format_figure, format_seconds
-from sightx_cli.metrics.figures import ClassReport
+from sightx_cli.metrics.class_report import ClassReport
 from sightx_cli.metrics.fold_intervals import FoldFigures
 from sightx_cli.results.cache import CacheEntry, CacheListing
 from sightx_cli.results.fit import BestEpoch, FitResult, PartFigures, PrefixFacts
