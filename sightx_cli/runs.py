@@ -34,6 +34,12 @@ TRAINING_PLOT = "training.png"
 CONFUSION_PLOT = "confusion.png"
 LABELS_PLOT = "labels.png"
 """In place of the confusions, where an image may have several labels."""
+PICTURES = {
+    TRAINING_PLOT: "the course of training",
+    CONFUSION_PLOT: "what is taken for what",
+    LABELS_PLOT: "how each label fares",
+}
+"""The pictures in a run, and what they show."""
 FINDINGS = "findings.json"
 PAGE = "index.html"
 LEAVE_OUT_LIST = "leave-out.csv"

@@ -24,8 +24,9 @@ from sightx_cli.steps.signature import take_options
 def find_lr(options: Options, listener: Listener) -> LrFindResult:
     """Find a learning rate for a stage of the recipe.
 
-    fastai's finder, always from a fresh head, on the plain view of each image. The picture of the curve is written to
-    `out`, a PNG file, or under `runs/`. Raises SightXError for anything wrong in the input.
+    fastai's finder, from the head that `fit` starts from: the linear probe's solution, or a fresh one where it is not
+    linear. The picture of the curve is written to `out`, a PNG file, or under `runs/`. Raises SightXError for anything
+    wrong in the input.
     """
     began = time.perf_counter()
     if options.rate is not None:
@@ -38,17 +39,19 @@ def find_lr(options: Options, listener: Listener) -> LrFindResult:
 
     batch, size_px = preparation.recipe.training.batch, preparation.recipe.image.size_px
     with naming_shortage("looking for a learning rate", batch, size_px):
-        session, _ = build_session(preparation, listener, views=1, solving=False)
+        session, _ = build_session(preparation, listener)
         from sightx_cli.train.rate_finder import find_rates
-        from sightx_cli.train.solved_head import scale_head
+        from sightx_cli.train.solved_head import scale_head, set_solved_head
 
-        scale_head(session)
+        is_solved = set_solved_head(session) is not None
+        if not is_solved:
+            scale_head(session)
         clock = time.perf_counter()
-        found = find_rates(session, chosen)
+        found = find_rates(session, chosen, is_solved)
         finder_seconds = time.perf_counter() - clock
     from sightx_cli.report.plots import plot_rates
 
-    runs.write_file(plot, lambda aside: plot_rates(found.rates, found.losses, found.suggestions, aside))
+    runs.write_file(plot, lambda aside: plot_rates(found.rates, found.losses, found.marks, aside))
     return LrFindResult(
         **vars(found),
         stage=chosen.title,

@@ -15,7 +15,7 @@ from sightx_cli.filesystem import is_locked
 from sightx_cli.journal.leftovers import list_leftovers, recover_runs
 from sightx_cli.journal.removal import Agree, is_folder, measure_item, remove, shorten
 from sightx_cli.journal.run_state import dig, read_facts, read_run_journal, read_summary, read_time
-from sightx_cli.metrics.figures import ClassFigures
+from sightx_cli.metrics.class_report import ClassFigures
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.results.runs import (
     ENDED_EARLY,

@@ -12,7 +12,7 @@ from sightx_cli.console.numbers import format_count
 from sightx_cli.console.output import to_line
 
 if TYPE_CHECKING:
-    from sightx_cli.metrics.figures import ClassFigures
+    from sightx_cli.metrics.class_report import ClassFigures
 
 CLASSES_SHOWN = 8
 """Up to this many classes all are shown."""

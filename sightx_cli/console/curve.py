@@ -9,8 +9,9 @@ from itertools import pairwise
 BRAILLE = 0x2800
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The bit of each dot of a braille character, by row and column (Unicode 2800–28FF)."""
-CEILING_SHARE = 0.25
-"""How far the curve may rise above its start, as a share of its fall: a diverging loss would flatten the rest."""
+CEILING_SHARE, LEAST_CEILING = 0.25, 0.5
+"""How far the curve may rise above its start, as a share of its fall, and of its start where it hardly falls: a
+diverging loss would flatten the rest."""
 
 
 def draw_curve(
@@ -35,7 +36,7 @@ def draw_curve(
     if len(points) < 2 or width < 24:
         return []
     low = min(y for _, y in points)
-    high = min(max(y for _, y in points), points[0][1] + CEILING_SHARE * (points[0][1] - low) + 1e-9)
+    high = min(max(y for _, y in points), measure_ceiling(points[0][1], low))
     left, right = points[0][0], points[-1][0]
     columns = width - 9
     across, down = (1, 1) if ascii_only else (2, 4)
@@ -54,6 +55,12 @@ def draw_curve(
     lines = [f"{labels.get(place, ''):>7}  {line}".rstrip() for place, line in enumerate(drawn)]
     places = {name: to_column(math.log10(rate)) // across for name, rate in marks.items() if rate > 0}
     return [*lines, *_draw_marks(places, columns, 10**left, 10**right)]
+
+
+def measure_ceiling(start: float, low: float) -> float:
+    """Return the highest loss to draw, from the curve's first and lowest."""
+    fall, least = start - low, LEAST_CEILING * abs(start)
+    return start + (CEILING_SHARE * fall if fall > CEILING_SHARE * least else least) + 1e-9
 
 
 def _join_dots(dots: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:

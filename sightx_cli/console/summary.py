@@ -18,6 +18,7 @@ from sightx_cli.console.output import open_console, print_table, to_line
 from sightx_cli.errors import quote
 from sightx_cli.metrics.registry import ACCURACY, METRICS
 from sightx_cli.results.fit import VALIDATED
+from sightx_cli.runs import PICTURES
 from sightx_cli.startup.termination import INTERRUPTED, TERMINATED
 
 if TYPE_CHECKING:
@@ -76,17 +77,20 @@ def show_fit(result: FitResult) -> None:
     if result.cross_validation:
         console.print(_build_validation(result.cross_validation))
     _print_unreadable(console, len(result.unreadable), "left out", result.unreadable)
+    drawn = [f"{name} ({shows})" for name, shows in PICTURES.items() if (result.run / name).is_file()]
+    if drawn:
+        console.print(Text("drawn ", "dim").append(", ".join(drawn), "default"), soft_wrap=True)
     console.print(Text("run   ", "dim").append(to_line(result.run)), soft_wrap=True)
 
 
 def build_figures(parts: Mapping[str, PartFigures | KeptFigures], chosen_by: str = ACCURACY.name) -> Table:
-    """Build the table of key figures: a row for each, a column for each part measured; bold what chose the epoch."""
+    """Build the table of key figures: a row for each, a column for each part; what chose the epoch first, and bold."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     table.add_column("")
     for name in parts:
         table.add_column(name, justify="right")
         table.add_column(_head_interval(parts[name].intervals_by))
-    for key, metric in METRICS.items():
+    for key, metric in sorted(METRICS.items(), key=lambda item: item[0] != chosen_by):
         if all(part.metrics.get(key) is None for part in parts.values()):
             continue
         cells = [f"  {metric.title}"]
@@ -120,16 +124,18 @@ def _format_interval(interval: tuple[float, float] | None) -> str:
 def show_lr_find(result: LrFindResult) -> None:
     """Show the result of the learning-rate finder: the curve, its suggestions, the plot's file."""
     console = open_console(stderr=False)
-    marks = {name: rate for name, rate in result.suggestions.items() if rate}
     encodes_braille = "utf" in (sys.stdout.encoding or "").lower()
     width = min(console.width, CURVE_COLUMNS)
     console.print(Text("\nloss over learning rate", "bold"))
-    for line in draw_curve(result.rates, result.losses, marks, width, CURVE_LINES, not encodes_braille):
+    for line in draw_curve(result.rates, result.losses, result.marks, width, CURVE_LINES, not encodes_braille):
         console.print(Text(line, "cyan"), soft_wrap=True)
     console.print()
-    for name, rate in marks.items():
+    lacks = "the loss still falls at the end" if any(result.suggestions.values()) else "the loss does not fall"
+    for name, rate in {**result.suggestions, "recipe": result.recipe_rate}.items():
         chosen = "   chosen" if rate == result.chosen else ""
-        console.print(Text(f"  {name:<8} {format_rate(rate)}").append(chosen, "bold green"))
+        shown = format_rate(rate) if rate else f"–         {lacks}"
+        console.print(Text(f"  {name:<8} {shown}").append(chosen, "bold green"))
+    console.print(Text(f"  {to_line(result.why)}"), soft_wrap=not console.is_terminal)
     console.print(Text("plot  ", "dim").append(to_line(result.plot)), soft_wrap=True)
 
 

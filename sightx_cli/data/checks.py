@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sightx_cli.data.contents import FileFacts, measure_files
 from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import AS_IS, Found, Header, Reading, check_image
-from sightx_cli.data.tag_groups import add_tag_columns
+from sightx_cli.data.tags.tag_groups import add_tag_columns
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener
 from sightx_cli.task.label_text import count_names

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.columns import (
+from sightx_cli.data.layout import FOUND_OUT, Layout
+from sightx_cli.data.layouts.part_names import name_parts
+from sightx_cli.data.name_labels import drop_unmatched
+from sightx_cli.data.readers import list_suffixes
+from sightx_cli.data.table_labels import read_labels
+from sightx_cli.data.tables import Table, read_table, rename_given, tidy_values
+from sightx_cli.errors import DataError
+from sightx_cli.progress import Notice
+from sightx_cli.tables.columns import (
     FoundColumn,
     choose_group_column,
     choose_image_column,
@@ -18,14 +26,6 @@ from sightx_cli.data.columns import (
     suggest_groups,
     suggest_parts,
 )
-from sightx_cli.data.layout import FOUND_OUT, Layout
-from sightx_cli.data.layouts.part_names import name_parts
-from sightx_cli.data.name_labels import drop_unmatched
-from sightx_cli.data.readers import list_suffixes
-from sightx_cli.data.table_labels import read_labels
-from sightx_cli.data.tables import Table, read_table, rename_given, tidy_values
-from sightx_cli.errors import DataError
-from sightx_cli.progress import Notice
 from sightx_cli.tables.image_finder import ImageFinder
 from sightx_cli.tables.located_images import build_absence, describe_missing, locate_images, tell_apart
 
@@ -62,7 +62,7 @@ def load_labelled_table(path: Path, layout: Layout = FOUND_OUT) -> LabelledTable
     rows = table.frame
     finder = ImageFinder(path.parent, layout.find_images_folder(), list_suffixes())
     image = choose_image_column(rows, path, layout.image_column, finder)
-    part, group = choose_part_column(rows, path), choose_group_column(rows)
+    part, group = choose_part_column(rows, path, name_parts), choose_group_column(rows)
     names = rows[image.name].str.strip().tolist()  # else verbatim: it names a file
     _check_filled(names, "image", table, path)
     located = locate_images(names, finder, path, lambda place: rows.iloc[place])
@@ -79,7 +79,7 @@ def load_labelled_table(path: Path, layout: Layout = FOUND_OUT) -> LabelledTable
         others = list_holding(rows, [name for name in rows.columns if name != image.name], finder)
         raise build_absence(names, located, finder, path, others)
     said = {"image names": image, "labels": found.column, "parts": part}
-    notices = [*table.notices, describe_columns(path, said), *found.notices, suggest_parts(rows, path)]
+    notices = [*table.notices, describe_columns(path, said), *found.notices, suggest_parts(rows, path, name_parts)]
     notices += [*located.notices, *matched, *same, *placed]
     if located.missing:
         text = f"{describe_missing(names, located, finder, path)}; they are left out"
@@ -161,7 +161,8 @@ def _drop_repeated(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
         )
         raise DataError(
             f"{path} names {first['image'].iloc[0]} more than once with different values: {said}",
-            "keep one row for each image",
+            "keep one row for each image"
+            + ("; of an image with several labels, as a;b" if first["label"].nunique() > 1 else ""),
         )
     repeated = len(frame) - len(kept)
     text = f"ignored repeated rows of {path.name}: {repeated:,}"

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sightx_cli.data.checks import Unreadable, describe_reasons
-from sightx_cli.data.dicom_notices import DicomTally
 from sightx_cli.data.readers import Found, Reading, Remark
 from sightx_cli.data.readers.depth import FRACTIONS, WHOLE_NUMBERS
+from sightx_cli.data.tags.dicom_notices import DicomTally
 from sightx_cli.progress import Notice
 
 MOST = 0.5

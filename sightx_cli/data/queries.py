@@ -89,7 +89,7 @@ def _list_files(given: Path) -> tuple[list[tuple[str, str]], tuple[Notice, ...]]
 
 def _read_table(path: Path, layout: Layout) -> Query:
     """Read a table's rows. Its column with the images is called image if its name is that, in any case."""
-    from sightx_cli.data.columns import choose_image_column, describe_columns
+    from sightx_cli.tables.columns import choose_image_column, describe_columns
     from sightx_cli.tables.image_finder import ImageFinder
     from sightx_cli.tables.located_images import describe_missing, locate_images
 

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.columns import FoundColumn, build_label_refusal, choose_label_column, find_given
 from sightx_cli.data.label_sets import join_class_columns, read_label_sets
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.name_labels import read_name_labels
-from sightx_cli.data.tables import list_names
 from sightx_cli.errors import DataError, quote
 from sightx_cli.progress import Notice
 from sightx_cli.tables.class_columns import ClassColumns, find_class_columns, holds_answers, read_class_columns
+from sightx_cli.tables.column_names import list_names
+from sightx_cli.tables.columns import FoundColumn, build_label_refusal, choose_label_column, find_given
 
 if TYPE_CHECKING:
     import pandas as pd
+
+PREDICTED = ("prediction", "predictions")
+"""The columns of predictions, of one label for each image and of several."""
 
 FAILED_FORMULAS = frozenset(("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!"))
 """What a spreadsheet shows in place of a value: no label, but the lack of one."""
@@ -111,9 +114,10 @@ def _refuse_failed_formulas(cells: Sequence[str], path: Path) -> None:
 
 
 def _refuse_predictions(table: pd.DataFrame, path: Path) -> None:
-    if "prediction" in table.columns:
+    found = next((name for name in PREDICTED if name in table.columns), None)
+    if found is not None:
         raise DataError(
-            f"{path} has a column prediction and no label: a model's predictions are not the truth, and training on "
+            f"{path} has a column {found} and no label: a model's predictions are not the truth, and training on "
             "them repeats its mistakes",
-            "check the predictions, correct what is wrong, and rename the column prediction to label",
+            f"check the predictions, correct what is wrong, and rename the column {found} to label",
         )

@@ -14,7 +14,7 @@ from sightx_cli.data.cells import unshield_cell
 from sightx_cli.errors import DataError
 from sightx_cli.filesystem import check_ordinary
 from sightx_cli.progress import Notice
-from sightx_cli.tables.column_names import is_header
+from sightx_cli.tables.column_names import is_header, list_names
 from sightx_cli.tables.grid import Grid
 from sightx_cli.tables.parquet_grid import read_parquet_grid
 from sightx_cli.tables.text_grid import read_text_grid
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".parquet", ".pq")
 OTHER_SUFFIXES = (".tab", ".xlsm", ".xls", ".ods")
 """Also taken for tables: text whatever it is called, or refused by what it is."""
-NAMED_COLUMNS = 20
-"""The most columns that a message lists: a spreadsheet saved whole has 16,384."""
 PARQUET, ZIP, OLE = b"PAR1", b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 """How a file of Parquet, a workbook, and one of the old kind or behind a password begin."""
 
@@ -131,12 +129,6 @@ def tidy_values(values: Sequence[str], what: str) -> tuple[list[str], str]:
     return tidied, f"{what}: {' and '.join(map(repr, sorted(found)))} are read as one, {name!r}" + (
         f", and {len(several) - 1:,} more likewise" if len(several) > 1 else ""
     )
-
-
-def list_names(names: Sequence[str]) -> str:
-    """List the names of columns in words, the first of many."""
-    more = [f"and {len(names) - NAMED_COLUMNS:,} more"] if len(names) > NAMED_COLUMNS else []
-    return ", ".join([f"{name:.40}" for name in names[:NAMED_COLUMNS]] + more) or "none"
 
 
 def _build_table(grid: Grid, path: Path) -> Table:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sightx_cli.dicom.dataset import DicomImage
 from sightx_cli.dicom.failures import TRUNCATED, DicomError, explain_missing
 from sightx_cli.dicom.gdcm_process import decode_apart
-from sightx_cli.dicom.words import name_syntax
+from sightx_cli.dicom.vocabulary import name_syntax
 
 if TYPE_CHECKING:
     from pydicom.pixels.decoders.base import Decoder

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sightx_cli.metrics.answers import Booleans, Floats, Integers, SetAnswers
-from sightx_cli.metrics.figures import ClassFigures, ClassReport
+from sightx_cli.metrics.class_report import ClassFigures, ClassReport
 from sightx_cli.metrics.intervals import (
     Interval,
     count_resamples,

@@ -12,7 +12,7 @@ from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.fingerprint import Fingerprint
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.readers import Reading
-from sightx_cli.data.tag_groups import find_suggestion, list_members
+from sightx_cli.data.tags.tag_groups import find_suggestion, list_members
 from sightx_cli.errors import DataError, SightXError
 from sightx_cli.features.examination import Examination
 from sightx_cli.progress import Listener

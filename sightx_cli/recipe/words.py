@@ -8,7 +8,7 @@ from sightx_cli.metrics.registry import find_title
 from sightx_cli.recipe.names import show_value
 from sightx_cli.recipe.parts import Joining, TrainingStage
 from sightx_cli.recipe.plan import Plan
-from sightx_cli.recipe.profiles import PROFILES
+from sightx_cli.recipe.profiles import CHANGES, PROFILES
 from sightx_cli.recipe.rates import HEAD, Rate
 from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.recipe.values import SCRATCH
@@ -18,7 +18,7 @@ SHARES = {2: "half", 3: "a third", 4: "a quarter", 5: "a fifth", 10: "a tenth", 
 STAGES = {"tf_efficientnet_lite0": 8, "tf_efficientnet_lite1": 8, "tf_efficientnet_lite2": 8}
 """How many stages a network has that recipes name: of another it is known only once it is built."""
 FITS = {"crop": "their centre cut out", "pad": "padded to a square", "squash": "squeezed into a square"}
-NOT_TOLD = ("data.", "weights.", "cross_validation.", "seed", "rate", "name", "when.")
+NOT_TOLD = ("data.", "weights.", "cross_validation.", "seed", "rate", "name", "when.", "image.off")
 """Of these values the other lines tell, or nobody asks before a fit."""
 
 
@@ -32,6 +32,7 @@ def describe_plan(plan: Plan) -> list[tuple[str, str]]:
         ("images", ", ".join(f"{count:,} {word}" for count, word in counts if isinstance(count, int) and count)),
         ("network", describe_network(recipe)),
         ("views", describe_views(recipe)),
+        ("left out", values["image.off"].evidence if recipe.image.off else ""),
         ("epoch kept", f"the best on the validation images by {find_title(str(values['training.metric'].value))}"),
         ("by the images", ", ".join(list_departures(plan, ("data", "probe")))),
         ("by you", ", ".join(list_departures(plan, ("option",)))),
@@ -46,6 +47,9 @@ def list_departures(plan: Plan, origins: Sequence[str]) -> Iterator[str]:
     """List what departs from the recipe, by where it comes from: class weights balanced, size px 384."""
     for key, item in plan.values.items():
         if item.origin in origins and not key.startswith(NOT_TOLD):
+            if key == "ordered":
+                yield "grades in order" if item.value else "codes, not grades"
+                continue
             name = key.removeprefix("model.").partition(".")[2] or key
             value = item.value if isinstance(item.value, str) else show_value(item.value)
             yield f"{name.replace('_', ' ')} {value.replace('_', ' ') if key == 'training.metric' else value}"
@@ -124,7 +128,8 @@ def describe_views(recipe: Recipe) -> str:
         return "each training image as it is"
     else:
         count = f"each training image as it is, and {spell(views - 1)} augmented view{'s' * (views > 2)}"
-    return f"{count}; profile {profile.name}: {profile.meaning}"
+    off = "".join(f"; {CHANGES[name].off}" for name in recipe.image.off or ())
+    return f"{count}; profile {profile.name}: {profile.meaning}{off}"
 
 
 def name_train_loss(recipe: Recipe) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 from sightx_cli.metrics.registry import METRICS, find_title
 
 INK, MUTED, ACCENT, SECOND = "#1d2733", "#8a97a6", "#1769aa", "#d1495b"
+MARKS = {"valley": (SECOND, "o"), "steep": ("#2e8b57", "o"), "minimum": ("#b8860b", "o")}
+"""Colour and shape of the finder's suggestions; the recipe's own rate is drawn in ink."""
 DPI = 120
 HIGHEST = 1.005
 """The upper limit of an axis for metrics of at most 1, with room for the mark of the best epoch."""
@@ -66,11 +68,13 @@ def plot_rates(rates: Sequence[float], losses: Sequence[float], marks: Mapping[s
     axes.set_xscale("log")
     axes.set_xlabel("learning rate of the head")
     axes.set_ylabel("loss (smoothed)")
-    lowest = min(losses)
-    axes.set_ylim(lowest - 0.1 * (losses[0] - lowest), losses[0] * 1.3)
-    for colour, (name, rate) in zip((SECOND, "#2e8b57", "#b8860b"), marks.items(), strict=False):
+    known = [loss for loss in losses if np.isfinite(loss)]
+    lowest, fall = min(known), max(losses[0] - min(known), 0.2 * abs(losses[0]))
+    axes.set_ylim(lowest - 0.2 * fall, losses[0] + 0.5 * fall)
+    for name, rate in marks.items():
         loss = float(np.interp(np.log(rate), np.log(rates), losses))
-        axes.plot([rate], [loss], "o", color=colour, markersize=8, label=f"{name}  {rate:.1e}")
+        colour, shape = MARKS.get(name, (INK, "D"))
+        axes.plot([rate], [loss], shape, color=colour, markersize=8, label=f"{name}  {rate:.1e}")
     axes.legend(frameon=False)
     axes.set_title("learning-rate finder", loc="left")
     _save(figure, path)

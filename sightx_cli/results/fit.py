@@ -13,7 +13,7 @@ from sightx_cli.results.leaks import Leaks
 from sightx_cli.results.probe import ProbedChoices
 
 if TYPE_CHECKING:
-    from sightx_cli.metrics.figures import ClassReport
+    from sightx_cli.metrics.class_report import ClassReport
     from sightx_cli.metrics.fold_intervals import FoldFigures
     from sightx_cli.metrics.intervals import Interval
 

@@ -12,16 +12,23 @@ from sightx_cli.results.json_form import to_object
 
 @dataclass(frozen=True)
 class FoundRates:
-    """The finder's curve (rates of the head, smoothed losses) and its suggestions by name."""
+    """The finder's curve (rates of the head, smoothed losses), what it suggests by name, and what is taken."""
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
-    suggestions: Mapping[str, float]
+    suggestions: Mapping[str, float | None]
+    """valley, steep and minimum; None where the curve has no such point."""
+    recipe_rate: float
+    """The head's rate in the recipe."""
+    chosen: float
+    """The rate that is taken: the valley, or the recipe's where the curve tells nothing better."""
+    why: str
+    """Why it is taken, in a sentence."""
 
     @property
-    def chosen(self) -> float:
-        """The suggestion that is taken."""
-        return self.suggestions["valley"]
+    def marks(self) -> dict[str, float]:
+        """The rates to mark on the curve by name, the recipe's among them."""
+        return {name: rate for name, rate in self.suggestions.items() if rate} | {"recipe": self.recipe_rate}
 
 
 @dataclass(frozen=True)

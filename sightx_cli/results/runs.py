@@ -13,7 +13,7 @@ from sightx_cli.results.fit import BestEpoch
 from sightx_cli.results.json_form import to_object
 
 if TYPE_CHECKING:
-    from sightx_cli.metrics.figures import ClassFigures
+    from sightx_cli.metrics.class_report import ClassFigures
     from sightx_cli.metrics.intervals import Interval
 
 FINISHED, UNFINISHED = "finished", "unfinished"

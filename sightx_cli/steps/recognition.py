@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sightx_cli.metrics.figures import ClassFigures
+from sightx_cli.metrics.class_report import ClassFigures
 from sightx_cli.progress import Notice
 from sightx_cli.recipe.recipe import Recipe
 

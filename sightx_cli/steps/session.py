@@ -34,14 +34,11 @@ if TYPE_CHECKING:
     from sightx_cli.train.state import Session
 
 
-def build_session(
-    preparation: Preparation, listener: Listener, views: int | None = None, solving: bool = True
-) -> tuple[Session, EngineChoice]:
+def build_session(preparation: Preparation, listener: Listener) -> tuple[Session, EngineChoice]:
     """Build the network and everything around it; computes, or finds cached, the frozen layers' features.
 
-    The rate finder needs one view and no `solving`: it starts from a fresh head. Every stage's groups and rates are
-    resolved here, so that a recipe that does not suit the network fails before anything is computed, and a random image
-    passes through backbone and head.
+    Every stage's groups and rates are resolved here, so that a recipe that does not suit the network fails before
+    anything is computed, and a random image passes through backbone and head.
     """
     options, recipe = preparation.options, preparation.recipe
     device = choose_device(options.device)
@@ -75,7 +72,7 @@ def build_session(
     check_train_classes(train, task)
     image = recipe.image
     view = View(image.size_px, image.fit, image.build_profile(), 1, options.seed, preparation.reading)
-    wanted = list_views(view, recipe.training.views if views is None else views)
+    wanted = list_views(view, recipe.training.views)
     if preparation.store is None and any(cuts):
         listener.note(
             "--no-cache: every layer runs each epoch, on freshly drawn views: figures differ from those with the cache"
@@ -102,7 +99,7 @@ def build_session(
         if frozen is not None:
             kept = keep_prefix(frozen, backbone, wanted, train, valid, engine.precision, listener)
         features = kept
-        if kept is None and solving and not recipe.model.head.hidden and recipe.model.weights != "scratch":
+        if kept is None and not recipe.model.head.hidden and recipe.model.weights != "scratch":
             # A head is solved even if nothing is cached: the recipe's low rates would not get far from a random head.
             features = compute_head_features(backbone, weights, wanted[0], train, valid, engine, listener, pixels)
     if pixels is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from sightx_cli.data.exclusions import exclude_images
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.splits import assign_groups, join_groups, split_manifest
-from sightx_cli.data.tag_groups import describe_suggestion, find_suggestion, list_members
+from sightx_cli.data.tags.tag_groups import describe_suggestion, find_suggestion, list_members
 from sightx_cli.errors import quote
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.quality.leaks import find_leaks

@@ -61,15 +61,17 @@ def run_stages(preparation: Preparation, session: Session, keeper: Keeper, liste
     """Run what the journal does not have yet."""
     from sightx_cli.train.keeper import StageKeeper
     from sightx_cli.train.random_states import set_random_states
-    from sightx_cli.train.solved_head import SOLVED, solve_head
+    from sightx_cli.train.solved_head import SOLVED, judge_head, set_solved_head
     from sightx_cli.train.stage_runs import run_stage
 
     # Again, for libraries draw numbers while they are imported (rich does), and which are depends on the caller.
     random.seed(preparation.options.seed)
     point = keeper.go_on()
     if point is None:
-        keeper.factor = choose_rate_factor(preparation, session, listener)
-        solve_head(session)
+        is_solved = set_solved_head(session) is not None
+        keeper.factor = choose_rate_factor(preparation, session, listener, is_solved)
+        if is_solved:
+            judge_head(session)
         keeper.keep_solved(SOLVED)
         first = 0
     else:
@@ -84,8 +86,11 @@ def run_stages(preparation: Preparation, session: Session, keeper: Keeper, liste
         run_stage(session, preparation.recipe.stage[number], keeper.factor, StageKeeper(keeper, number))
 
 
-def choose_rate_factor(preparation: Preparation, session: Session, listener: Listener) -> float:
-    """Return what every rate of the recipe is multiplied by: 1, or what brings the first stage's head to `--rate`."""
+def choose_rate_factor(preparation: Preparation, session: Session, listener: Listener, is_solved: bool) -> float:
+    """Return what every rate of the recipe is multiplied by: 1, or what brings the first stage's head to `--rate`.
+
+    `is_solved` says that the session's head is the linear probe's solution.
+    """
     from sightx_cli.model.parameter_groups import build_stage_groups, stage_rates
     from sightx_cli.train.rate_finder import find_rates
     from sightx_cli.train.solved_head import scale_head
@@ -95,7 +100,10 @@ def choose_rate_factor(preparation: Preparation, session: Session, listener: Lis
         return 1.0
     recipe_rate = stage_rates(first, build_stage_groups(session.backbone, session.head, first))[-1]
     if rate == "auto":
-        scale_head(session)
-        rate = find_rates(session, first).chosen
-        listener.note(f"learning rate found: {rate:.1e} for the first stage's head (the recipe says {recipe_rate:.1e})")
+        if not is_solved:
+            scale_head(session)
+        found = find_rates(session, first, is_solved)
+        rate = found.chosen
+        said = f"learning rate of the first stage's head: {rate:.1e} (the recipe's is {recipe_rate:.1e})"
+        listener.note(f"{said}, {found.why}")
     return float(rate) / recipe_rate

@@ -6,6 +6,9 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+NAMED_COLUMNS = 20
+"""The most columns that a message lists: a spreadsheet saved whole has 16,384."""
+
 
 def _list_names(*lines: str) -> frozenset[str]:
     return frozenset(" ".join(lines).split())
@@ -49,3 +52,9 @@ def is_header(row: Sequence[str]) -> bool:
 def names_owner(name: str) -> bool:
     """Whether a column's name says whose image it is, such as patient_id: what groups are made of."""
     return _OWNER.fullmatch(simplify(name)) is not None
+
+
+def list_names(names: Sequence[str]) -> str:
+    """List the names of columns in words, the first of many."""
+    more = [f"and {len(names) - NAMED_COLUMNS:,} more"] if len(names) > NAMED_COLUMNS else []
+    return ", ".join([f"{name:.40}" for name in names[:NAMED_COLUMNS]] + more) or "none"

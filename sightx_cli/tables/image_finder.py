@@ -32,7 +32,7 @@ COMPLETED, OTHER_ENDING, SHORTENED, MISSING, AMBIGUOUS = (
 
 
 @dataclass(frozen=True)
-class LocatedImage:
+class FoundFile:
     """The file that a name means: its absolute path, or where it would be, and how it was found ("": as it stands)."""
 
     path: str
@@ -72,7 +72,7 @@ class ImageFinder:
         self._merged: dict[str, FolderContents] = {}
         self._folders: dict[tuple[str, ...], list[str]] = {}
 
-    def find(self, names: Sequence[str]) -> list[LocatedImage]:
+    def find(self, names: Sequence[str]) -> list[FoundFile]:
         """Find the file of each name; blanks around a name make no difference, an empty one is missing."""
         tidied = [name.strip() for name in names]
         as_given = self._find_as_given(set(tidied))
@@ -95,9 +95,9 @@ class ImageFinder:
             waiting += [path for paths in contents.folders.values() for path in paths]
         return ""
 
-    def _find_as_given(self, names: set[str]) -> dict[str, LocatedImage]:
+    def _find_as_given(self, names: set[str]) -> dict[str, FoundFile]:
         """Find the names that are files as they stand, with either kind of separator."""
-        left, found = names - {""}, dict[str, LocatedImage]()
+        left, found = names - {""}, dict[str, FoundFile]()
         for base in self.bases:
             for is_foreign in (False, True):
                 paths = {name: _join(base, name, is_foreign) for name in left if not is_foreign or "\\" in name}
@@ -105,11 +105,11 @@ class ImageFinder:
                 for name, path in paths.items():
                     folder, file = split_path(path)
                     if file in self._list(folder).names if counts[folder] > FEW else _is_there(path):
-                        found[name] = LocatedImage(_plain(path))
+                        found[name] = FoundFile(_plain(path))
                 left -= found.keys()
         return found
 
-    def _search(self, name: str) -> LocatedImage:
+    def _search(self, name: str) -> FoundFile:
         """Find a name that is no file as it stands: in the folder that it names, or that the end of its path names.
 
         Where that folder is there, the file is in it or nowhere: another of this name is not meant.
@@ -117,7 +117,7 @@ class ImageFinder:
         home = _plain(_join(self.bases[0], name, "\\" in name))
         parts = split_foreign(name)
         if not name or not parts:
-            return LocatedImage(home, MISSING)
+            return FoundFile(home, MISSING)
         stem = self._find_key(parts[-1])
         if is_absolute(name) and Path(home).parent.is_dir():
             return self._decide(name, home, self._list(split_path(home)[0]).files.get(stem, ()), ())
@@ -132,7 +132,7 @@ class ImageFinder:
                 if files:
                     return self._decide(name, home, files, tuple(parts[:start]))
             break
-        return LocatedImage(home, MISSING)
+        return FoundFile(home, MISSING)
 
     def _list(self, folder: str) -> FolderContents:
         if folder not in self._contents:
@@ -177,20 +177,20 @@ class ImageFinder:
         """Return what a file's name has in common with those that differ from it by case or ending."""
         return fold_name(strip_ending(file, self.endings))
 
-    def _decide(self, name: str, home: str, files: Sequence[str], removed: tuple[str, ...]) -> LocatedImage:
+    def _decide(self, name: str, home: str, files: Sequence[str], removed: tuple[str, ...]) -> FoundFile:
         """Choose the file of a name among those of the same name but for ending and case."""
         file = split_foreign(name)[-1]
         chosen = choose_files(file, files, self.endings)
         if not chosen:
-            return LocatedImage(home, MISSING)
+            return FoundFile(home, MISSING)
         if len(chosen) > 1:
-            return LocatedImage(home, AMBIGUOUS, tuple(chosen))
+            return FoundFile(home, AMBIGUOUS, tuple(chosen))
         is_shortened = bool(removed) or is_rooted(name)
         how = SHORTENED if is_shortened else COMPLETED
         is_same = fold_name(split_path(chosen[0])[1]) == fold_name(file)
         if not is_same and strip_ending(file, self.endings) != file:
             how = OTHER_ENDING
-        return LocatedImage(chosen[0], how, removed=removed)
+        return FoundFile(chosen[0], how, removed=removed)
 
 
 def _join(base: str, name: str, is_foreign: bool) -> str:

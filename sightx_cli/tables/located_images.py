@@ -17,13 +17,13 @@ from sightx_cli.tables.image_finder import (
     MISSING,
     OTHER_ENDING,
     SHORTENED,
+    FoundFile,
     ImageFinder,
-    LocatedImage,
 )
 
 CANDIDATES_SHOWN = 4
 PLACED = "placed"
-"""Found where the row says: its part, its class."""
+"""FoundFile where the row says: its part, its class."""
 WORDS = {
     COMPLETED: "{count} of {table} completed to files{where}, such as {example}",
     OTHER_ENDING: "{count} of {table} led to files{where} with another ending, such as {example}: see that these are "
@@ -88,11 +88,11 @@ def tell_apart(names: Sequence[str], paths: Sequence[str], folder: Path) -> list
     ]
 
 
-def _place(found: LocatedImage, cells: Iterable[str]) -> LocatedImage:
+def _place(found: FoundFile, cells: Iterable[str]) -> FoundFile:
     """Settle which file a name means by the folder that its row names, if it names one."""
     words = {fold_name(cell.strip()) for cell in cells}
     named = [path for path in found.candidates if fold_name(split_path(split_path(path)[0])[1]) in words]
-    return LocatedImage(named[0], PLACED) if len(named) == 1 else found
+    return FoundFile(named[0], PLACED) if len(named) == 1 else found
 
 
 def describe_missing(names: Sequence[str], located: LocatedImages, finder: ImageFinder, table: Path) -> str:
@@ -125,7 +125,7 @@ def build_absence(
     )
 
 
-def _refuse_ambiguous(names: Sequence[str], found: Sequence[LocatedImage], table: Path) -> None:
+def _refuse_ambiguous(names: Sequence[str], found: Sequence[FoundFile], table: Path) -> None:
     several = [(name.strip(), one.candidates) for name, one in zip(names, found, strict=True) if one.how == AMBIGUOUS]
     if not several:
         return
@@ -141,7 +141,7 @@ def _refuse_ambiguous(names: Sequence[str], found: Sequence[LocatedImage], table
     )
 
 
-def _refuse_merged(names: Sequence[str], found: Sequence[LocatedImage], table: Path) -> None:
+def _refuse_merged(names: Sequence[str], found: Sequence[FoundFile], table: Path) -> None:
     """Refuse paths of different folders that would be one file: the folders tell them apart, and are not there."""
     origins: dict[str, dict[tuple[str, ...], str]] = defaultdict(dict)
     for name, one in zip(names, found, strict=True):

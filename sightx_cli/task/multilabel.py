@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.metrics.answers import SetAnswers, check_set_answers, measure_set_losses
-from sightx_cli.metrics.figures import ClassReport
+from sightx_cli.metrics.class_report import ClassReport
 from sightx_cli.metrics.fold_intervals import FoldFigures, measure_answer_folds
 from sightx_cli.metrics.label_report import measure_label_report
 from sightx_cli.metrics.metric import MULTI_LABEL, Metric

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.metrics.answers import SMALLEST_PROBABILITY, measure_losses
-from sightx_cli.metrics.figures import ClassReport, measure_classes
+from sightx_cli.metrics.class_report import ClassReport
+from sightx_cli.metrics.figures import measure_classes
 from sightx_cli.metrics.metric import SINGLE_LABEL, Metric
 from sightx_cli.metrics.registry import ACCURACY, BALANCED_ACCURACY
 from sightx_cli.task.task import Regression, Task

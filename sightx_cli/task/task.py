@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from sightx_cli.errors import UsageError
 from sightx_cli.metrics.answers import Answers, check_answers
-from sightx_cli.metrics.figures import ClassReport, measure_answers
+from sightx_cli.metrics.class_report import ClassReport
+from sightx_cli.metrics.figures import measure_answers
 from sightx_cli.metrics.fold_intervals import FoldFigures, measure_answer_folds
 from sightx_cli.metrics.intervals import Interval, measure_answer_intervals
 from sightx_cli.metrics.metric import Metric

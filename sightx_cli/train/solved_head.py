@@ -45,6 +45,14 @@ def solve_head(session: Session) -> float | None:
     None where the head has hidden layers, or nothing was computed to solve it on. The solved head is judged on the
     valid features, as epoch 0, and offered as the best.
     """
+    strength = set_solved_head(session)
+    if strength is not None:
+        judge_head(session)
+    return strength
+
+
+def set_solved_head(session: Session) -> float | None:
+    """Solve the head as `solve_head` does, and judge nothing."""
     features = session.features
     if features is None or session.recipe.model.head.hidden:
         return None
@@ -70,7 +78,6 @@ def solve_head(session: Session) -> float | None:
     set_linear_solution(session.head, *(torch.from_numpy(part) for part in tensors))
     session.offsets = solution.offsets
     session.seconds["solve"] = time.perf_counter() - began
-    judge_head(session, features.read_valid())
     return solution.strength
 
 
@@ -89,9 +96,10 @@ def predict_features(session: Session, features: NDArray[np.float32]) -> NDArray
     return probabilities
 
 
-def judge_head(session: Session, valid_features: NDArray[np.float32]) -> None:
-    """Measure the solved head on the valid part's features (N, F), as epoch 0, and offer it as the best."""
-    probabilities = predict_features(session, valid_features)
+def judge_head(session: Session) -> None:
+    """Measure the solved head on the valid part's features, as epoch 0, and offer it as the best."""
+    assert session.features is not None, "a head that is solved has features"
+    probabilities = predict_features(session, session.features.read_valid())
     figures = session.task.measure_figures(probabilities, session.valid.targets)
     targets = session.valid.targets
     evened = session.task.measure_evened_loss(probabilities, targets) if session.is_unequal else None

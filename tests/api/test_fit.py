@@ -245,7 +245,7 @@ def test_a_rate_is_the_heads_in_the_first_stage_and_the_others_keep_their_ratio(
 
     stages = 'stage=[{train="last:1",epochs=1,rate={head=1e-3,backbone=1e-4}},{train="last:1",epochs=1,rate=5e-4}]'
     preparation, session = open_session(stages, rate=2e-3)
-    assert choose_rate_factor(preparation, session, Silent()) == pytest.approx(2.0)
+    assert choose_rate_factor(preparation, session, Silent(), True) == pytest.approx(2.0)
 
 
 def test_rate_auto_takes_the_finders_valley(open_session: Open) -> None:
@@ -253,12 +253,24 @@ def test_rate_auto_takes_the_finders_valley(open_session: Open) -> None:
     from sightx_cli.train.rate_finder import find_rates
     from sightx_cli.train.solved_head import scale_head
 
-    preparation, session = open_session("stage.0.rate=2e-3", rate="auto")
-    factor = choose_rate_factor(preparation, session, Silent())
-    preparation, session = open_session("stage.0.rate=2e-3", rate="auto")
+    settings = ("stage.0.rate=2e-3", "model.head.hidden=[8]")
+    preparation, session = open_session(*settings, rate="auto")
+    factor = choose_rate_factor(preparation, session, Silent(), False)
+    preparation, session = open_session(*settings, rate="auto")
     scale_head(session)
     found = find_rates(session, preparation.recipe.stage[0])
-    assert factor * 2e-3 == pytest.approx(found.suggestions["valley"])
+    assert factor * 2e-3 == pytest.approx(found.chosen)
+
+
+def test_rate_auto_keeps_the_recipes_rate_for_a_head_that_is_solved_already(open_session: Open) -> None:
+    from sightx_cli.steps.training_stages import choose_rate_factor
+    from sightx_cli.train.solved_head import solve_head
+
+    preparation, session = open_session("stage.0.rate=2e-3", rate="auto")
+    heard = Recorder()
+    assert solve_head(session) is not None
+    assert choose_rate_factor(preparation, session, heard, True) == 1.0
+    assert any("recipe's rate is kept" in note for note in heard.notes)
 
 
 def test_the_rate_stands_in_the_plan(fit_small: Callable[..., FitResult]) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from sightx_cli import find_lr
 from sightx_cli.api.lr_find import choose_stage
 from sightx_cli.errors import UsageError
-from sightx_cli.progress import Silent
+from sightx_cli.progress import Recorder, Silent
 from sightx_cli.recipe.catalog import find_recipe
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import prepare
@@ -61,8 +61,16 @@ def test_a_stage_is_named_by_its_name_its_number_or_what_it_trains(digits: Path,
 def test_a_later_stage_has_its_own_three_rates(find: Callable[..., LrFindResult]) -> None:
     result = find(stage="last:1")
     assert result.stage == "last:1"
-    assert result.chosen == result.suggestions["valley"]
+    assert result.chosen in (result.suggestions["valley"], result.recipe_rate)
     assert set(result.suggestions) == {"valley", "steep", "minimum"}
+
+
+def test_it_starts_from_the_head_that_a_fit_starts_from(find: Callable[..., LrFindResult]) -> None:
+    heard = Recorder()
+    result = find(listener=heard)
+    assert result.losses[0] < 1.0  # a fresh head's is ln 3
+    assert result.chosen == result.recipe_rate == 1e-3
+    assert "recipe's rate is kept" in result.why
 
 
 def test_another_stage_is_refused_with_those_there_are() -> None:

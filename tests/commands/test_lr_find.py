@@ -34,15 +34,16 @@ def test_json_is_alone_on_stdout_with_the_keys_of_the_contract(find: Callable[..
     answer = json.loads(done.stdout)
     assert {"suggestions", "chosen", "plot", "seconds"} <= set(answer)
     assert set(answer["suggestions"]) == {"valley", "steep", "minimum"}
-    assert answer["chosen"] == answer["suggestions"]["valley"]
+    assert answer["chosen"] == answer["recipe_rate"] == 3e-4  # the head is solved already
+    assert answer["why"]
     assert answer["plot"] == str(tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_people_see_the_curve_the_rates_and_the_fit_to_type_next(find: Callable[..., Any], digits: Path) -> None:
-    done = find("--shift", "similar")
+    done = find("--shift", "similar", "--set", "model.head.hidden=[8]")
     assert done.exit_code == 0, done.stderr
-    for words in ("loss over learning rate", "valley", "steep", "minimum", "chosen", "lr-find.png"):
+    for words in ("loss over learning rate", "valley", "steep", "minimum", "recipe", "chosen", "lr-find.png"):
         assert words in done.stdout
     following = shlex.split(done.stderr.partition("next")[2])
     assert following[:3] == ["sightx", "fit", str(digits)]
@@ -51,10 +52,17 @@ def test_people_see_the_curve_the_rates_and_the_fit_to_type_next(find: Callable[
     assert f"{float(following[following.index('--rate') + 1]):.1e}" in done.stdout
 
 
+def test_where_the_recipes_rate_is_kept_the_fit_to_type_next_has_no_rate(find: Callable[..., Any]) -> None:
+    done = find("--shift", "similar")
+    assert done.exit_code == 0, done.stderr
+    assert "recipe's rate is kept" in done.stdout
+    assert "--rate" not in done.stderr.partition("next")[2]
+
+
 def test_the_rate_of_a_later_stage_is_not_offered_for_the_first(find: Callable[..., Any]) -> None:
     done = find("--recipe", "natural-small", "--stage", "1", "--set", f"stage={STAGES}")
     assert done.exit_code == 0
-    assert "sightx fit" not in done.stderr
+    assert "--rate" not in done.stderr
 
 
 @pytest.mark.parametrize(

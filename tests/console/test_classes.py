@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from sightx_cli.console.classes import CLASSES_SHOWN, build_classes
-from sightx_cli.metrics.figures import ClassFigures
+from sightx_cli.metrics.class_report import ClassFigures
 
 RARE = (ClassFigures("good", 0.85, 0.895, 40), ClassFigures("defect", 0.8, 0.727, 20))
 

@@ -13,7 +13,7 @@ import pytest
 from sightx_cli.console import show_cache, show_fit, show_lr_find, show_predict
 from sightx_cli.console.curve import draw_curve
 from sightx_cli.console.numbers import format_bytes, format_count, format_figure, format_seconds
-from sightx_cli.metrics.figures import ClassReport
+from sightx_cli.metrics.class_report import ClassFigures, ClassReport
 from sightx_cli.metrics.fold_intervals import FoldFigures
 from sightx_cli.results.cache import CacheEntry, CacheListing
 from sightx_cli.results.fit import BestEpoch, FitResult, PartFigures, PrefixFacts
@@ -56,6 +56,34 @@ def test_a_fit_ends_with_its_figures_and_its_run(capsys: pytest.CaptureFixture[s
     assert re.search(r"accuracy +0\.9542", found.out)
     assert "run   /runs/a" in found.out
     assert found.err == ""
+
+
+def test_the_pictures_that_were_made_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    show_fit(build_fit(run=tmp_path))
+    assert "drawn" not in capsys.readouterr().out
+    (tmp_path / "training.png").touch()
+    (tmp_path / "confusion.png").touch()
+    show_fit(build_fit(run=tmp_path))
+    shown = "drawn training.png (the course of training), confusion.png (what is taken for what)\nrun "
+    assert shown in capsys.readouterr().out
+
+
+def test_the_metric_that_chose_the_epoch_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
+    show_fit(build_fit(best=BestEpoch("head", 1, "balanced_accuracy")))
+    found = capsys.readouterr().out
+    assert found.index("balanced accuracy") < found.index("0.9542")
+
+
+def test_that_always_answering_one_class_is_as_accurate_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    report = ClassReport((ClassFigures("good", 1.0, 0.95, 95), ClassFigures("defect", 0.0, None, 5)), ((95, 0), (5, 0)))
+    part = replace(build_part(), report=report)
+    show_fit(build_fit(valid=part, classes=("good", "defect")))
+    found = capsys.readouterr().out
+    assert "good makes up 95% of valid: always answering it is as accurate" in found
+    assert re.search(r"defect +0\.000 \(0 of 5\) +never predicted", found)
+    even = ClassReport((ClassFigures("a", 1.0, 1.0, 5), ClassFigures("b", 1.0, 1.0, 5)), ((5, 0), (0, 5)))
+    show_fit(build_fit(valid=replace(build_part(), report=even)))
+    assert "makes up" not in capsys.readouterr().out
 
 
 def test_grades_are_named_as_such(capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,11 +158,29 @@ def test_the_finder_shows_a_curve_and_its_rates(capsys: pytest.CaptureFixture[st
     rates = tuple(10 ** (-6 + number / 20) for number in range(120))
     losses = tuple(1.0 - 0.5 * (number > 60) for number in range(120))
     suggestions = {"valley": 1e-3, "steep": 2e-3, "minimum": 0.01}
-    show_lr_find(LrFindResult(rates, losses, suggestions, "head", Path("/a.png"), {"total": 1.0}))
+    why = "the valley: in the middle of the longest fall"
+    show_lr_find(LrFindResult(rates, losses, suggestions, 5e-4, 1e-3, why, "head", Path("/a.png"), {"total": 1.0}))
     found = capsys.readouterr().out
     assert any(0x2800 < ord(letter) <= 0x28FF for letter in found)
     assert re.search(r"valley +1\.0e-03 +chosen", found)
+    assert re.search(r"recipe +5\.0e-04\n", found)
+    assert re.search(r"\^ recipe", found)
+    assert why in found
     assert "/a.png" in found
+
+
+@pytest.mark.parametrize(
+    ("valley", "words"), [(1e-3, "the loss still falls at the end"), (None, "the loss does not fall")]
+)
+def test_a_rate_that_the_curve_does_not_have_is_not_made_up(
+    capsys: pytest.CaptureFixture[str], valley: float | None, words: str
+) -> None:
+    suggestions = {"valley": valley, "steep": valley, "minimum": None}
+    rates, losses = (1e-5, 1e-3, 1e-1), (1.0, 0.9, 0.8)
+    show_lr_find(LrFindResult(rates, losses, suggestions, 5e-4, 5e-4, "kept", "head", Path("/a.png"), {"total": 1.0}))
+    found = capsys.readouterr().out
+    assert re.search(rf"minimum +– +{words}", found)
+    assert re.search(r"recipe +5\.0e-04 +chosen", found)
 
 
 def test_predictions_end_with_counts_and_the_table(capsys: pytest.CaptureFixture[str]) -> None:

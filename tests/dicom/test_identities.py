@@ -59,6 +59,7 @@ def test_a_number_that_is_against_the_rules_stands_in_no_remark(
     assert "MRN7" not in str(found)
 
 
+@pytest.mark.filterwarnings("ignore:The value length")
 def test_empty_tags_and_long_texts_are_no_groups(write_dicom: Write, tmp_path: Path, settings: Path) -> None:
     tags = {"PatientID": " ", "Laterality": "", "ViewPosition": "see the letter of Dr X"}
     path = write_dicom(tmp_path / "a.dcm", PIXELS, **tags)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sightx_cli.metrics.figures import ClassFigures
+from sightx_cli.metrics.class_report import ClassFigures
 from sightx_cli.recipe.catalog import find_recipe
 from sightx_cli.recipe.settings import WEIGHTS, change_setting
 from sightx_cli.steps.recognition import describe_missed, find_missed

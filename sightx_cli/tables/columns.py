@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.layouts.part_names import name_parts
-from sightx_cli.data.tables import list_names
 from sightx_cli.errors import DataError, quote
 from sightx_cli.progress import Notice
 from sightx_cli.tables.column_names import (
@@ -18,6 +16,7 @@ from sightx_cli.tables.column_names import (
     LABEL_NAMES,
     LIKELY_LABEL_NAMES,
     PART_COLUMN_NAMES,
+    list_names,
     names_owner,
     simplify,
 )
@@ -26,6 +25,8 @@ from sightx_cli.tables.image_finder import MISSING, ImageFinder
 if TYPE_CHECKING:
     import pandas as pd
 
+NameParts = Callable[[Iterable[str]], Mapping[str, str]]
+"""Tells which of some names are parts, and which part each is (see `data.layouts.part_names`)."""
 LIKENESS = 0.8
 """How like a name must be to another to be a mistyped one: lable and label are, age and image are not."""
 SAMPLE = 25
@@ -101,14 +102,16 @@ def choose_label_column(table: pd.DataFrame, path: Path, taken: Collection[str])
     return None
 
 
-def choose_part_column(table: pd.DataFrame, path: Path) -> FoundColumn | None:
+def choose_part_column(table: pd.DataFrame, path: Path, name_parts: NameParts) -> FoundColumn | None:
     """Choose the column with the parts: `split`, or one whose name may mean it and whose values are names of parts.
 
     Raises: `DataError` where several may be it.
     """
     if documented := _find_documented(table, "split"):
         return FoundColumn(documented)
-    candidates = [name for name in table.columns if simplify(name) in PART_COLUMN_NAMES and _holds_parts(table[name])]
+    candidates = [
+        name for name in table.columns if simplify(name) in PART_COLUMN_NAMES and _holds_parts(table[name], name_parts)
+    ]
     if len(candidates) > 1:
         raise DataError(
             f"{path}: {' and '.join(candidates)} may each say which part an image is in",
@@ -117,10 +120,10 @@ def choose_part_column(table: pd.DataFrame, path: Path) -> FoundColumn | None:
     return FoundColumn(candidates[0], True) if candidates else None
 
 
-def suggest_parts(table: pd.DataFrame, path: Path) -> Notice | None:
+def suggest_parts(table: pd.DataFrame, path: Path, name_parts: NameParts) -> Notice | None:
     """Say which column looks as if it named the parts, but for some of its values; None where none does."""
     for name in table.columns:
-        if simplify(name) in PART_COLUMN_NAMES and not _holds_parts(table[name]):
+        if simplify(name) in PART_COLUMN_NAMES and not _holds_parts(table[name], name_parts):
             values = set(table[name].str.strip()) - {""}
             known = name_parts(values)
             if known and "train" in known.values():
@@ -220,7 +223,7 @@ def _measure_files(cells: pd.Series[str], finder: ImageFinder) -> tuple[float, f
     return sum(not one.how for one in found) / len(found), sum(one.how != MISSING for one in found) / len(found)
 
 
-def _holds_parts(cells: pd.Series[str]) -> bool:
+def _holds_parts(cells: pd.Series[str], name_parts: NameParts) -> bool:
     values = set(cells.str.strip()) - {""}
     return bool(values) and set(name_parts(values)) == values
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from sightx_cli.data.readers import Found
-from sightx_cli.data.tag_groups import add_tag_columns, describe_suggestion, find_suggestion, list_members
+from sightx_cli.data.tags.tag_groups import add_tag_columns, describe_suggestion, find_suggestion, list_members
 
 
 def make_frame(names: Sequence[str] = (), **columns: Sequence[str]) -> pd.DataFrame:

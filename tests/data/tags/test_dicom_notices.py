@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sightx_cli.data.dicom_notices import DicomTally
 from sightx_cli.data.readers import Found
+from sightx_cli.data.tags.dicom_notices import DicomTally
 from sightx_cli.progress import Notice
 
 SOFT, LUNG = "width 400, level 40", "width 1500, level -600"
