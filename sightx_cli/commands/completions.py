@@ -16,7 +16,8 @@ def complete_names(incomplete: str) -> list[tuple[str, str]]:
     from sightx_cli.recipe.files import list_reference_summaries, list_summaries
 
     shipped = [*list_summaries(), *list_reference_summaries()]
-    return [(one.name, one.summary) for one in shipped if one.name.startswith(incomplete)]
+    named = [(name, one.summary) for one in shipped for name in (one.name, one.also) if name]
+    return [item for item in named if item[0].startswith(incomplete)]
 
 
 def complete_profiles(incomplete: str) -> list[tuple[str, str]]:

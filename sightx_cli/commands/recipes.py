@@ -31,6 +31,11 @@ Reference = Annotated[
 ]
 Likeness = Annotated[Verdict, typer.Option("--shift", help="How the images compare with everyday photographs.")]
 
+MEDICAL = (
+    "medical stands for all images unlike everyday photographs: scans and X-rays, and as well microscopy, surfaces of "
+    "parts, aerial images"
+)
+
 app = Commands()
 
 
@@ -44,13 +49,17 @@ def recipes() -> None:
 def list_shipped(talk: Talk, reference: Reference = False) -> None:
     """List the recipes that come with SightX, and what each is for."""
     import sightx_cli.api.recipes as api
-    from sightx_cli.console import print_json, print_next, print_table
+    from sightx_cli.console import print_json, print_next, print_table, print_text
 
     found = api.list_recipes(reference)
     if talk.json:
         print_json({"recipes": found})
         return
-    print_table("", ("recipe", "shift", "what it is for"), [(one.name, one.shift, one.summary) for one in found])
+    others = [] if reference else ["also called"]
+    rows = [(one.name, *([one.also] if others else []), one.summary) for one in found]
+    print_table("", ("recipe", *others, "what it is for"), rows)
+    if others:
+        print_text(MEDICAL)
     if reference and not talk.quiet:
         print_next("sightx recipes show NAME")
     elif not talk.quiet:

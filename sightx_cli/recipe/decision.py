@@ -100,8 +100,8 @@ def choose_recipe(images: int, shift: str) -> Choice:
     if shift not in VERDICTS:
         raise UsageError(
             f'found shift "{shift}"; allowed: {join_choices(VERDICTS)}{suggest_nearest(shift, VERDICTS)}',
-            "use --shift similar for images like ImageNet's (objects, animals, food), --shift different for scans, "
-            "X-rays, microscopy or surfaces",
+            "use --shift similar for images like everyday photographs (objects, animals, food), --shift different for "
+            "scans, X-rays, microscopy or surfaces",
         )
     cell = find_cell(images, shift)
     likeness = "like everyday photographs" if shift == "similar" else "unlike everyday photographs"

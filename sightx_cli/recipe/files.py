@@ -15,6 +15,9 @@ from sightx_cli.recipe.decision import VERDICTS, Verdict
 from sightx_cli.recipe.names import EXAMPLE, find_nearest, join_choices
 from sightx_cli.recipe.values import read_band
 
+FAMILIES = {"natural": "everyday", "medical": "distinct"}
+"""Other names of the families: `medical` stands for all images unlike everyday photographs, steel as well as scans."""
+
 _NAME_LINE = re.compile(r"^name(\s*)=(\s*).*$", re.MULTILINE)
 
 
@@ -27,6 +30,12 @@ class Summary:
     images: tuple[int, int | None]
     shift: Verdict
     file: Path
+
+    @property
+    def also(self) -> str:
+        """The recipe's other name; empty if it has none."""
+        family, dash, size = self.name.partition("-")
+        return f"{FAMILIES[family]}-{size}" if dash and family in FAMILIES and self.file.parent == find_folder() else ""
 
 
 def find_folder() -> Path:
@@ -45,6 +54,13 @@ def list_files() -> dict[str, Path]:
     """List the files of all shipped recipes by name, without reading them: the table's first, then references."""
     folders = (find_folder(), find_reference_folder())
     return {file.stem: file for folder in folders for file in sorted(folder.glob("*.toml"))}
+
+
+def list_aliases() -> dict[str, str]:
+    """List the other names of the decision table's recipes, each with the name that it stands for."""
+    names = [file.stem for file in sorted(find_folder().glob("*.toml"))]
+    parts = [name.partition("-") for name in names]
+    return {f"{FAMILIES[family]}-{size}": f"{family}-{size}" for family, _, size in parts if family in FAMILIES}
 
 
 def list_summaries() -> list[Summary]:
@@ -136,10 +152,10 @@ def find_recipe_file(name_or_file: str | Path) -> Path:
         RecipeError: it is neither a shipped name nor a file.
     """
     text = str(name_or_file)
-    shipped = list_files()
-    if text in shipped:
-        return shipped[text]
-    names = tuple(shipped)
+    shipped, aliases = list_files(), list_aliases()
+    if aliases.get(text, text) in shipped:
+        return shipped[aliases.get(text, text)]
+    names = (*shipped, *aliases)
     path = Path(text).expanduser()
     try:
         check_ordinary(path)
@@ -150,11 +166,12 @@ def find_recipe_file(name_or_file: str | Path) -> Path:
         found = getattr(error, "strerror", None) or str(error)
     if path.suffix == ".toml" or path.name != text:
         raise RecipeError(
-            f"{text}: found {found}; allowed: a recipe file or one of {join_choices(names)}", "sightx recipes list"
+            f"{text}: found {found}; allowed: a recipe file or one of {join_choices(tuple(shipped))}",
+            "sightx recipes list",
         )
     nearest = find_nearest(text, names)
     raise RecipeError(
-        f'found recipe "{text}"; allowed: {join_choices(names)}, or the path of a TOML file',
+        f'found recipe "{text}"; allowed: {join_choices(tuple(shipped))}, or the path of a TOML file',
         f'did you mean "{nearest}"? sightx recipes show {nearest}' if nearest else "sightx recipes list",
     )
 

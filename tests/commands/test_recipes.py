@@ -36,6 +36,19 @@ def test_list_names_every_recipe_for_people_and_programs():
     assert all(name in run(app, ["list"]).stdout for name in names)
 
 
+def test_list_shows_the_other_names_and_what_medical_stands_for():
+    shown = run(app, ["list"]).stdout
+    assert "everyday-small" in shown
+    assert "distinct-huge" in shown
+    assert "medical stands for all images unlike everyday photographs" in shown
+    assert "distinct" not in run(app, ["list", "--reference"]).stdout
+
+
+def test_a_recipe_is_shown_and_offered_by_its_other_name_too():
+    assert answer("show", "distinct-small") == answer("show", "medical-small")
+    assert [name for name, _ in complete_names("distinct-s")] == ["distinct-small"]
+
+
 def test_list_reference_names_the_reference_recipes_and_the_plain_list_counts_them():
     names = [one["name"] for one in answer("list", "--reference")["recipes"]]
     assert {"sightx-dr", "resnet50-frozen", "mobilenetv2-partial"} <= set(names)

@@ -9,7 +9,7 @@ import pytest
 
 from sightx_cli.errors import RecipeError, RunError
 from sightx_cli.recipe.catalog import check_recipes, find_recipe, list_recipes
-from sightx_cli.recipe.files import copy_recipe, find_folder, list_summaries
+from sightx_cli.recipe.files import copy_recipe, find_folder, list_aliases, list_files, list_summaries
 from sightx_cli.recipe.recipe import load_recipe
 
 
@@ -17,6 +17,21 @@ def test_a_shipped_recipe_is_found_by_its_name():
     recipe, path = find_recipe("medical-small")
     assert recipe.name == "medical-small"
     assert path == find_folder() / "medical-small.toml"
+
+
+@pytest.mark.parametrize(("also", "name"), [("everyday-small", "natural-small"), ("distinct-huge", "medical-huge")])
+def test_a_recipe_is_found_by_its_other_name_and_keeps_its_own(also, name):
+    assert find_recipe(also)[0].name == name
+
+
+def test_every_recipe_of_the_table_has_another_name_and_none_is_taken():
+    aliases = list_aliases()
+    assert sorted(aliases.values()) == sorted(one.name for one in list_recipes())
+    assert not set(aliases) & set(list_files())
+    assert {one.also for one in list_summaries()} == set(aliases)
+    with pytest.raises(RecipeError) as caught:
+        find_recipe("distinkt-small")
+    assert 'did you mean "distinct-small"?' in caught.value.hint
 
 
 def test_a_file_is_found_by_its_path(tmp_path):
