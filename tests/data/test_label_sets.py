@@ -56,6 +56,12 @@ def test_those_without_a_label_are_counted() -> None:
     assert "and 2 none" in read_label_sets(["a", "b", "a;b", "", ""]).notices[0].text
 
 
+def test_a_label_that_every_image_has_is_warned_of() -> None:
+    assert warn(read_label_sets(["cell;a", "cell;b", "cell;a;b"])) == [
+        "every image has the label cell: it tells nothing apart, and cannot be learned"
+    ]
+
+
 # --- not recognised ---
 
 
