@@ -154,7 +154,6 @@ def test_a_table_of_several_labels_has_classes_of_single_ones_and_may_have_empty
     assert manifest.classes == ("dent", "scratch")
     assert manifest.frame["label"].tolist() == ["dent", "scratch", "dent;scratch", ""]
     assert manifest.separator == ";"
-    assert not manifest.has_order
 
 
 def test_an_empty_cell_among_single_labels_is_still_a_forgotten_one(write_table: Write) -> None:
