@@ -6,7 +6,8 @@ keeps everything for reading afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -90,6 +91,16 @@ class Silent:
 
     def epoch(self, row: Mapping[str, float | int | str]) -> None:
         """Report nothing."""
+
+
+@contextmanager
+def reporting(listener: Listener, task: str) -> Iterator[None]:
+    """Report a task whose parts are not counted while the block runs, and end it whatever happens."""
+    listener.start(task, None, "")
+    try:
+        yield
+    finally:
+        listener.finish(task)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sightx_cli import runs
 from sightx_cli.errors import UsageError
 from sightx_cli.filesystem import check_place
-from sightx_cli.progress import Listener
+from sightx_cli.progress import Listener, reporting
 from sightx_cli.results.probe import ProbeResult
 from sightx_cli.steps.network_depth import describe_depth, measure_depth
 from sightx_cli.steps.options import Options
@@ -41,9 +41,11 @@ def probe(options: Options, listener: Listener) -> ProbeResult:
             + ("a class has too few images or groups" if probe is None else "this recipe starts from scratch"),
             "add images, or name another --recipe",
         )
-    chooser = Chooser(probe, preparation, listener)
-    chooser.run(preparation.metric)
-    depth = measure_depth(chooser, preparation)
+    with reporting(listener, "comparing the choices"):
+        chooser = Chooser(probe, preparation, listener)
+        chooser.run(preparation.metric)
+    with reporting(listener, "measuring each stage of the network"):
+        depth = measure_depth(chooser, preparation)
     from sightx_cli.report.probe_plot import plot_probe
 
     probed = probe.conclude()

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sightx_cli.console.numbers import format_count, format_seconds
-from sightx_cli.console.output import open_console, to_line
+from sightx_cli.console.output import open_console, print_words, to_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,14 +61,14 @@ def _build_facts(result: InspectResult) -> Table:
 def _show_finding(console: Console, finding: Finding) -> None:
     """Show one finding: its title, the first files, and what to do."""
     colour = "red" if finding.harmful else "cyan"
-    console.print(Text("\n● ", colour).append(finding.title, "bold"), soft_wrap=True)
+    print_words(console, Text("\n● ", colour).append(to_line(finding.title), "bold"))
     for row in finding.rows[:LINES_SHOWN] if not finding.lines else ():
         names = [f"{picture.name} ({picture.label})" for picture in row[:FILES_SHOWN]]
         more = f" and {len(row) - FILES_SHOWN} more" if len(row) > FILES_SHOWN else ""
         remark = f": {row[0].remark}" if row[0].remark else ""
-        console.print(Text(f"  {to_line(' = '.join(names))}{more}{to_line(remark)}", "dim"), soft_wrap=True)
+        print_words(console, Text(f"  {to_line(' = '.join(names))}{more}{to_line(remark)}", "dim"))
     for line in finding.lines[:LINES_SHOWN]:
-        console.print(Text(f"  {to_line(line)}", "dim"), soft_wrap=True)
+        print_words(console, Text(f"  {to_line(line)}", "dim"))
     shown = len(finding.lines) or len(finding.rows)
     if shown > LINES_SHOWN:
         console.print(Text(f"  … {shown - LINES_SHOWN:,} more on the page", "dim"))

@@ -39,6 +39,11 @@ def _shorten(line: str) -> str:
     return line if len(line) <= LONGEST_MESSAGE else f"{line[:LONGEST_MESSAGE]}…"
 
 
+def print_words(console: Console, line: Text) -> None:
+    """Print a sentence: a terminal breaks it between words, where it would break within one; one line elsewhere."""
+    console.print(line, soft_wrap=not console.is_terminal)
+
+
 def print_json(obj: Any) -> None:
     """Print one JSON object, and nothing else, on stdout: indented at a terminal, one line for a program."""
     plain, indent = to_plain(obj), 2 if sys.stdout.isatty() else None
@@ -79,9 +84,9 @@ def print_next(command: str, why: str = "") -> None:
 def print_error(message: str, hint: str = "", faults: Sequence[str] = ()) -> None:
     """Print an error on stderr: the message, a line for each of the first faults, and a hint on what to type next."""
     console = open_console(stderr=True)
-    console.print(Text("error: ", "bold red").append(_shorten(to_line(message)), "default"), soft_wrap=True)
+    print_words(console, Text("error: ", "bold red").append(_shorten(to_line(message)), "default"))
     for fault in faults[:FAULTS_SHOWN]:
-        console.print(Text("  " + _shorten(to_line(fault))), soft_wrap=True)
+        print_words(console, Text("  " + _shorten(to_line(fault))))
     if len(faults) > FAULTS_SHOWN:
         console.print(Text(f"  and {len(faults) - FAULTS_SHOWN:,} more"), soft_wrap=True)
     if hint:

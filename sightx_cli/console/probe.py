@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from sightx_cli.console.numbers import format_count, format_seconds
-from sightx_cli.console.output import open_console, print_table, to_line
+from sightx_cli.console.output import open_console, print_table, print_words, to_line
 from sightx_cli.metrics.registry import LOSS, find_title
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def show_probe(result: ProbeResult) -> None:
     for setting, trials in groupby(probed.choices, key=lambda trial: trial.setting):
         _print_setting(setting, tuple(trials))
     if probed.choices:
-        console.print(Text(explain_star(probed.choices)), soft_wrap=not console.is_terminal)
+        print_words(console, Text(explain_star(probed.choices)))
     for line in probed.skipped:
-        console.print(Text(f"  not tried: {to_line(line)}", "yellow"), soft_wrap=True)
+        print_words(console, Text(f"  not tried: {to_line(line)}", "yellow"))
     if result.depth:
         metric = find_title(probed.metric)
         stages = [
@@ -51,7 +51,7 @@ def show_probe(result: ProbeResult) -> None:
         ]
         title = "a head on the features of each stage"
         print_table(title, ("stage", f"{metric}, alone", "with all before it"), stages)
-        console.print(Text(f"  {to_line(result.freezing)}"), soft_wrap=True)
+        print_words(console, Text(f"  {to_line(result.freezing)}"))
     if not probed.chosen:
         console.print(Text("no variant is clearly better: recipe unchanged", "bold"))
     console.print(Text("plot  ", "dim").append(to_line(result.picture)), soft_wrap=True)

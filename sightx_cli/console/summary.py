@@ -14,7 +14,7 @@ from rich.text import Text
 from sightx_cli.console.classes import build_classes
 from sightx_cli.console.curve import draw_curve
 from sightx_cli.console.numbers import format_bytes, format_count, format_figure, format_rate, format_seconds
-from sightx_cli.console.output import open_console, print_table, to_line
+from sightx_cli.console.output import open_console, print_table, print_words, to_line
 from sightx_cli.errors import quote
 from sightx_cli.metrics.registry import ACCURACY, METRICS
 from sightx_cli.results.fit import VALIDATED
@@ -58,9 +58,9 @@ def show_fit(result: FitResult) -> None:
     parts = {"valid": result.valid} | ({"test": result.test} if result.test else {})
     console.print(build_figures(parts, result.best.metric))
     for name, part in parts.items():
-        if (largest := part.report.find_largest()) and largest[1] >= ONE_SIDED:
+        if (largest := part.report.find_largest()) and ONE_SIDED <= largest[1] < 1:
             said = f"  {to_line(largest[0])} makes up {largest[1]:.0%} of {name}: always answering it is as accurate"
-            console.print(Text(said, "dim"), soft_wrap=True)
+            print_words(console, Text(said, "dim"))
     everything = f"sightx runs show {quote(result.run)}"
     for line in build_classes({name: part.report.classes for name, part in parts.items()}, everything):
         console.print(line)
@@ -135,7 +135,7 @@ def show_lr_find(result: LrFindResult) -> None:
         chosen = "   chosen" if rate == result.chosen else ""
         shown = format_rate(rate) if rate else f"–         {lacks}"
         console.print(Text(f"  {name:<8} {shown}").append(chosen, "bold green"))
-    console.print(Text(f"  {to_line(result.why)}"), soft_wrap=not console.is_terminal)
+    print_words(console, Text(f"  {to_line(result.why)}"))
     console.print(Text("plot  ", "dim").append(to_line(result.plot)), soft_wrap=True)
 
 

@@ -22,8 +22,9 @@ from sightx_cli.model.backbone import Prefix
 from sightx_cli.model.classifier import build_backbone, build_classifier
 from sightx_cli.model.parameter_groups import find_cuts
 from sightx_cli.model.weights_file import WeightsFile
-from sightx_cli.progress import Listener
+from sightx_cli.progress import Listener, reporting
 from sightx_cli.recipe.recipe import Recipe
+from sightx_cli.startup.imports import OPENING
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class FrozenNetwork:
         self._began = time.perf_counter()
         self._store, self._listener, self._pixels = store, listener, pixels
         self._engine = choose_engine(engine, choose_device(device))
-        self._backbone, self._weights = build_backbone(recipe, weights_file)
+        with reporting(listener, OPENING):
+            self._backbone, self._weights = build_backbone(recipe, weights_file)
         self.widths = self._backbone.widths
         image, name = recipe.image, recipe.model.backbone
         self._view = View(image.size_px, image.fit, None, 0, 0, reading)

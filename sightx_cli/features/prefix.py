@@ -23,7 +23,8 @@ from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View, plain_view
 from sightx_cli.model.backbone import Backbone, Prefix
 from sightx_cli.model.weights import Weights
-from sightx_cli.progress import Listener
+from sightx_cli.progress import Listener, reporting
+from sightx_cli.startup.imports import COMPILING
 
 COMPUTED_BY = {"openvino": ("timm", "torch", "openvino"), "torch": ("timm", "torch")}
 """The packages whose versions are part of the address of what an engine computed."""
@@ -189,16 +190,17 @@ class FrozenPrefix:
             names, weights = self._prefix.output_names(), self._weights
             # What OpenVINO could not convert once is not tried, and told of, again.
             name = next((forward.engine for forward in self._built.values()), self.engine.name)
-            self._built[precision] = build_forward(
-                replace(self.engine, name=name, precision=precision),
-                self._prefix,
-                names,
-                self._size_px,
-                weights.mean,
-                weights.std,
-                self.graph,
-                self._listener,
-            )
+            with reporting(self._listener, COMPILING):
+                self._built[precision] = build_forward(
+                    replace(self.engine, name=name, precision=precision),
+                    self._prefix,
+                    names,
+                    self._size_px,
+                    weights.mean,
+                    weights.std,
+                    self.graph,
+                    self._listener,
+                )
         return self._built[precision]
 
 

@@ -19,15 +19,16 @@ from sightx_cli.features.addresses import digest_key
 from sightx_cli.features.examination import Examination
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.probe.trials import select_taps
-from sightx_cli.progress import Listener
+from sightx_cli.progress import Listener, reporting
 from sightx_cli.quality.advice import choose_by_shift, measure_manifest_shift
-from sightx_cli.quality.duplicates import Duplicate, find_duplicates, find_twins
+from sightx_cli.quality.duplicates import COMPARING, Duplicate, find_duplicates, find_twins
 from sightx_cli.quality.neighbours import find_neighbours, reduce_features
 from sightx_cli.quality.outliers import NEIGHBOUR, find_outliers
 from sightx_cli.recipe.catalog import find_recipe
 from sightx_cli.recipe.decision import count_images
 from sightx_cli.recipe.settings import TAPS, change_setting
 from sightx_cli.results.inspect import Advice, Shift
+from sightx_cli.startup.imports import LOADING, NETWORKS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from sightx_cli.quality.label_doubts import Doubt
     from sightx_cli.recipe.recipe import Recipe
 
-COMPARING, DOUBTING = "comparing the images", "weighing the labels"
+DOUBTING = "weighing the labels"
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ def _compute(
 ) -> Analysis:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    from sightx_cli.features.plain import extract_plain_features
+    with reporting(listener, LOADING[NETWORKS]):
+        from sightx_cli.features.plain import extract_plain_features
     from sightx_cli.quality.label_doubts import find_doubts
     from sightx_cli.quality.set_doubts import find_set_doubts
 
@@ -111,7 +113,7 @@ def _compute(
         # Images of one colour are alike, but no copies of one photograph: that they are blank is said elsewhere.
         duplicates = tuple(
             one
-            for one in find_duplicates(examination, twins, near)
+            for one in find_duplicates(examination, twins, near, listener)
             if one.kind == "bytes" or not all(examination.found[place].blank for place in one.places)
         )
         as_they_are = find_neighbours(reduce_features(last[alone], about_mean=False), NEIGHBOUR)

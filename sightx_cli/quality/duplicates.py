@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.features.examination import Examination
+from sightx_cli.progress import Listener
 from sightx_cli.quality.neighbours import Neighbours, find_neighbours
 from sightx_cli.quality.registration import crop_pictures, measure_agreement, shrink_pictures
 
@@ -27,6 +29,9 @@ CROPS = (0.0, 0.05, 0.08)
 """Shares cropped off each side of a thumbnail before the search: the features of a grey X-ray change
 more with a 5 % crop than between two children, but a thumbnail with the same crop finds the copy."""
 LIKENESS_SIDE_PX, LIKENESS_DIRECTIONS = 16, 64
+COMPARING = "comparing the images"
+"""The task as the user sees it."""
+
 BLOCK_IMAGES = 4096
 COPY_AGREEMENT = 0.9
 """The agreement of pixels from which a pair is a copy. Planted copies reach 0.97 and more; other pairs at most 0.45
@@ -54,15 +59,15 @@ def find_twins(digests: Sequence[str], pixel_digests: Sequence[str]) -> NDArray[
 
 
 def find_duplicates(
-    examination: Examination, twins: NDArray[np.int64], neighbours: Neighbours
+    examination: Examination, twins: NDArray[np.int64], neighbours: Neighbours, listener: Listener | None = None
 ) -> tuple[Duplicate, ...]:
-    """Find all groups of duplicates.
+    """Find all groups of duplicates; the listener hears of the pairs that are compared.
 
     `twins` is the result of `find_twins`; `neighbours` has one row for each of its distinct values, in order.
     """
     alone = np.unique(twins)
     sides = np.array([min(width, height) for width, height, *_ in examination.headers])
-    near = confirm_pairs(examination.pictures[alone], sides[alone], neighbours)
+    near = confirm_pairs(examination.pictures[alone], sides[alone], neighbours, listener)
     joined = _join(len(alone), near)
     groups: dict[int, list[int]] = defaultdict(list)
     for place, row in enumerate(np.searchsorted(alone, twins)):
@@ -74,7 +79,9 @@ def find_duplicates(
     return tuple(sorted(found, key=lambda duplicate: duplicate.places))
 
 
-def confirm_pairs(pictures: NDArray[np.uint8], sides: NDArray[np.int64], neighbours: Neighbours) -> NDArray[np.int64]:
+def confirm_pairs(
+    pictures: NDArray[np.uint8], sides: NDArray[np.int64], neighbours: Neighbours, listener: Listener | None = None
+) -> NDArray[np.int64]:
     """Return the pairs (P, 2) of near neighbours whose thumbnails agree as well as those of copies.
 
     `sides` are the images' shorter sides in pixels. Neighbours are those given, of the features, and those among the
@@ -86,7 +93,11 @@ def confirm_pairs(pictures: NDArray[np.uint8], sides: NDArray[np.int64], neighbo
         found = find_neighbours(rows[0], PICTURE_CANDIDATES, cropped)
         pairs.append(_list_pairs(found, PICTURE_CANDIDATES, LEAST_LIKENESS))
     candidates = np.unique(np.concatenate(pairs), axis=0)
-    agreement = measure_agreement(pictures, candidates[:, 0], candidates[:, 1], sides)
+    advance = None
+    if listener is not None:
+        listener.start(COMPARING, len(candidates), "pairs")
+        advance = partial(listener.advance, COMPARING)
+    agreement = measure_agreement(pictures, candidates[:, 0], candidates[:, 1], sides, advance)
     return candidates[agreement >= COPY_AGREEMENT]
 
 

@@ -9,6 +9,7 @@ chests, agree in all but the small structure.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -44,21 +45,31 @@ BATCH_PAIRS = 128
 
 
 def measure_agreement(
-    pictures: NDArray[np.uint8], left: NDArray[np.int64], right: NDArray[np.int64], sides: NDArray[np.int64]
+    pictures: NDArray[np.uint8],
+    left: NDArray[np.int64],
+    right: NDArray[np.int64],
+    sides: NDArray[np.int64],
+    advance: Callable[[int], None] | None = None,
 ) -> Pictures:
     """Return how well pairs of thumbnails agree, (P,) in −1 … 1, after registration.
 
     `pictures` are (N, SIDE_PX, SIDE_PX) uint8, `sides` (N,) the shorter side in pixels of the image that each was made
     from; `left` and `right` (P,) are the indices of each pair. It is the lower quartile of the correlations of all
     windows with structure; −1 if the thumbnails cannot be registered. Detail that the smaller image of a pair cannot
-    show is blurred away in both.
+    show is blurred away in both. `advance` hears how many more pairs are done.
     """
     if not len(left):
         return np.empty(0, np.float32)
+
+    def measure(batch: slice) -> Pictures:
+        found = _measure_batch(pictures, left[batch], right[batch], sides)
+        if advance is not None:
+            advance(len(found))
+        return found
+
     batches = [slice(start, start + BATCH_PAIRS) for start in range(0, len(left), BATCH_PAIRS)]
     with ThreadPoolExecutor(measure_threads().inference) as pool:
-        parts = pool.map(lambda batch: _measure_batch(pictures, left[batch], right[batch], sides), batches)
-        return np.concatenate(list(parts))
+        return np.concatenate(list(pool.map(measure, batches)))
 
 
 def _measure_batch(

@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from sightx_cli.progress import Listener
+from sightx_cli.progress import Listener, reporting
 
-LOADING = "loading torch"
-"""The task as the user sees it, once the work beside it is done."""
+OPENING, COMPILING = "opening the network", "compiling the network"
+"""Building a network and reading its weights, and making it quick: the tasks as the user sees them."""
 
 NETWORKS = "sightx_cli.model.classifier"
 """The module that imports torch and timm: three to five seconds."""
 
 TRAINING = "sightx_cli.train.stage_runs"
 """The module that imports fastai, and with it matplotlib and scikit-learn: two to four seconds."""
+
+LOADING = {NETWORKS: "loading torch", TRAINING: "loading fastai"}
+"""The task as the user sees it, once the work beside it is done."""
 
 
 @contextmanager
@@ -32,8 +35,5 @@ def importing(module: str, listener: Listener | None = None) -> Iterator[None]:
         if listener is None or imported.done():
             imported.result()
             return
-        listener.start(LOADING, None, "")
-        try:
+        with reporting(listener, LOADING.get(module, f"loading {module}")):
             imported.result()
-        finally:
-            listener.finish(LOADING)

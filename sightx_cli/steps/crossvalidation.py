@@ -14,7 +14,7 @@ from sightx_cli.bundle.table import write_csv
 from sightx_cli.data.splits import join_groups
 from sightx_cli.probe.folds import CrossValidation, cross_validate
 from sightx_cli.probe.linear_head import describe_choice, measure_most_images
-from sightx_cli.progress import Listener
+from sightx_cli.progress import Listener, reporting
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.task.task import Task
 
@@ -54,17 +54,18 @@ def validate_head(preparation: Preparation, session: Session, listener: Listener
     learned = len(rows) * (preparation.folds - 1) // preparation.folds
     if most is not None and learned > most:
         listener.warn(f"cross-validation: {describe_choice(most, learned)}")
-    cross = cross_validate(
-        features,
-        session.task.number(rows["label"].tolist()),
-        rows["fold"].to_numpy().astype(np.int64),
-        session.task,
-        session.recipe.training.class_weights == "balanced",
-        join_groups(rows["group"].tolist(), rows["digest"].tolist()),
-        preparation.options.seed,
-        views,
-        most,
-    )
+    with reporting(listener, "cross-validating the linear head"):
+        cross = cross_validate(
+            features,
+            session.task.number(rows["label"].tolist()),
+            rows["fold"].to_numpy().astype(np.int64),
+            session.task,
+            session.recipe.training.class_weights == "balanced",
+            join_groups(rows["group"].tolist(), rows["digest"].tolist()),
+            preparation.options.seed,
+            views,
+            most,
+        )
     return Validated(rows, cross, time.perf_counter() - began)
 
 

@@ -22,7 +22,7 @@ from sightx_cli.bundle.predictor import Predictor, load_predictor
 from sightx_cli.bundle.product import Product
 from sightx_cli.data.splits import join_groups
 from sightx_cli.metrics.intervals import describe_bounds, name_units
-from sightx_cli.progress import Listener, Notice
+from sightx_cli.progress import Listener, Notice, reporting
 from sightx_cli.results.fit import PartFigures
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.task.task import Task
@@ -44,8 +44,9 @@ def prove(
 ) -> tuple[PartFigures, PartFigures | None]:
     """Write the bundle and measure it on the valid part and, once, on the test part where there is one."""
     settle_decisions(session, listener)
-    write_bundle(preparation, session, bundle, listener)
-    predictor = load_predictor(bundle.parent)
+    with reporting(listener, "writing the model"):
+        write_bundle(preparation, session, bundle, listener)
+        predictor = load_predictor(bundle.parent)
     valid, test = preparation.part("valid"), preparation.part("test")
     of_valid = measure_part(session.task, valid, *answer_valid(predictor, valid, session.best.probabilities, listener))
     for part in (valid, test):

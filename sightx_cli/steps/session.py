@@ -19,8 +19,8 @@ from sightx_cli.model.classifier import build_backbone, build_classifier, build_
 from sightx_cli.model.forward_check import check_forward
 from sightx_cli.model.parameter_groups import find_cuts
 from sightx_cli.probe.precision import settle_precision
-from sightx_cli.progress import Listener
-from sightx_cli.startup.imports import TRAINING, importing
+from sightx_cli.progress import Listener, reporting
+from sightx_cli.startup.imports import OPENING, TRAINING, importing
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.task.task import Task
 from sightx_cli.train.seed import seed_everything
@@ -45,14 +45,15 @@ def build_session(preparation: Preparation, listener: Listener) -> tuple[Session
     engine = choose_engine(options.engine, device)
     seed_everything(options.seed)
     task = preparation.task
-    try:
-        backbone, weights = build_backbone(recipe, options.weights_file())
-    except WeightsError:
-        untrained = build_untrained(recipe, task.outputs)
-        find_cuts(untrained[0], untrained[1], recipe)  # type: ignore[arg-type]  # check first what no weights can change
-        raise
-    model = build_classifier(backbone, recipe, task.outputs)
-    check_forward(model, task.outputs, recipe.image.size_px, f"weights ({weights.origin})")
+    with reporting(listener, OPENING):
+        try:
+            backbone, weights = build_backbone(recipe, options.weights_file())
+        except WeightsError:
+            untrained = build_untrained(recipe, task.outputs)
+            find_cuts(untrained[0], untrained[1], recipe)  # type: ignore[arg-type]  # check what no weights can change
+            raise
+        model = build_classifier(backbone, recipe, task.outputs)
+        check_forward(model, task.outputs, recipe.image.size_px, f"weights ({weights.origin})")
     say_weights(weights, recipe.model.backbone, listener)
     listener.note(f"engine: {engine.name} ({engine.why})")
     if backbone.failed_its_check:
@@ -95,7 +96,7 @@ def build_session(preparation: Preparation, listener: Listener) -> tuple[Session
 
         count = len(train) * sum(stage.epochs for stage in recipe.stage)
         engine = settle_precision(engine, compile_prefix, wanted[0], train, task, count, seed, listener)
-    with importing(TRAINING):
+    with importing(TRAINING, listener):
         if frozen is not None:
             kept = keep_prefix(frozen, backbone, wanted, train, valid, engine.precision, listener)
         features = kept

@@ -10,6 +10,7 @@ from sightx_cli.errors import SightXError, TrainingError
 from sightx_cli.journal.journal import Journal
 from sightx_cli.machine import build_shortage
 from sightx_cli.progress import Listener
+from sightx_cli.recipe.words import name_train_loss
 from sightx_cli.startup.termination import name_interrupt
 from sightx_cli.steps.preparation import Preparation
 
@@ -79,6 +80,8 @@ def run_stages(preparation: Preparation, session: Session, keeper: Keeper, liste
         for row in session.history:
             listener.epoch({**row, "metric": session.metric})
         first = point.stage + point.is_last
+    if differs := name_train_loss(preparation.recipe):
+        listener.note(f"train loss is measured with {differs}, valid loss without: the two are not comparable")
     for number in range(first, len(preparation.recipe.stage)):
         if point is not None and point.is_last and number == first and keeper.state is not None:
             session.best.restore(session.model)  # as at the end of the stage before

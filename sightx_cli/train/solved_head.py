@@ -19,6 +19,7 @@ from sightx_cli.probe.linear_head import (
     measure_scale,
     solve_linear_head,
 )
+from sightx_cli.progress import reporting
 from sightx_cli.train.judge import list_figures
 from sightx_cli.train.state import Session
 
@@ -64,7 +65,7 @@ def set_solved_head(session: Session) -> float | None:
     if images is not None:
         session.listener.warn(describe_choice(len(images), len(targets)))
         targets, groups = targets[images], [groups[image] for image in images]
-    with calm_threads(len(targets) * count):
+    with reporting(session.listener, "fitting the linear head"), calm_threads(len(targets) * count):
         solution = solve_linear_head(
             _join(features.read_views(images)),
             np.concatenate([targets] * count),

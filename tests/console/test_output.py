@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
+from rich.text import Text
 
 from sightx_cli.console import print_error, print_json, print_next, print_table, print_text
-from sightx_cli.console.output import to_line
+from sightx_cli.console.output import print_words, to_line
 
 
 @dataclass(frozen=True)
@@ -92,3 +95,17 @@ def test_errors_and_next_steps_go_to_stderr(capsys: pytest.CaptureFixture[str]) 
 
 def test_a_line_keeps_letters_of_any_script_and_shows_control_characters() -> None:
     assert to_line("größe 图像\x1b[0m\n\udcff") == "größe 图像\\x1b[0m \\udcff"
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_a_sentence_breaks_between_words_at_a_terminal_and_stays_one_line_elsewhere(width: int) -> None:
+    said = "warning: valid has no image of ants, only of bees: its figures say nothing of it; " * 3
+    lines = {}
+    for is_terminal in (True, False):
+        stream = io.StringIO()
+        console = Console(file=stream, width=width if is_terminal else 10_000, force_terminal=is_terminal)
+        print_words(console, Text(said.strip()))
+        lines[is_terminal] = stream.getvalue().splitlines()
+    assert len(lines[False]) == 1
+    assert max(map(len, lines[True])) <= width
+    assert [word for line in lines[True] for word in line.split()] == said.split()

@@ -12,7 +12,7 @@ from PIL import Image
 from sightx_cli.errors import DataError
 from sightx_cli.features.examination import Examination, examine_images
 from sightx_cli.features.store import FeatureStore
-from sightx_cli.progress import Silent
+from sightx_cli.progress import Recorder, Silent
 from sightx_cli.quality.duplicates import confirm_pairs, find_duplicates, find_twins
 from sightx_cli.quality.neighbours import Neighbours
 from sightx_cli.quality.registration import SIDE_PX, measure_agreement
@@ -173,3 +173,23 @@ def test_no_readable_image_at_all_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"none of the 1 images can be read.*empty"):
         examine([tmp_path / "a.png"])
+
+
+def test_the_pairs_that_are_compared_are_counted_while_they_are() -> None:
+    class Counting(Recorder):
+        total, done = 0, 0
+
+        def start(self, task: str, total: int | None, unit: str) -> None:
+            super().start(task, total, unit)
+            self.total = total or 0
+
+        def advance(self, task: str, units: int = 1, figures: object = None) -> None:
+            self.done += units
+
+    pictures = np.stack([shrink(draw_scene(seed)) for seed in (0, 1, 2, 0)])
+    places = np.array([[3, 1], [2, 0], [1, 0], [0, 1]])
+    heard = Counting()
+    nearest = Neighbours(places, np.full(places.shape, 0.99, np.float32))
+    assert confirm_pairs(pictures, np.full(4, 240), nearest, heard).tolist() == [[0, 3]]
+    assert heard.tasks == ["comparing the images"]
+    assert heard.done == heard.total > 0

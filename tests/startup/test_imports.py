@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sightx_cli.progress import Recorder
-from sightx_cli.startup.imports import LOADING, importing
+from sightx_cli.startup.imports import importing
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_behind_the_block_the_module_is_there_and_a_wait_is_said(write_module: s
     with importing(write_module, heard):
         assert heard.tasks == []
     assert write_module in sys.modules
-    assert heard.tasks == [LOADING]
+    assert heard.tasks == [f"loading {write_module}"]
 
 
 @pytest.mark.parametrize("write_module", ["ready = True"], indirect=True)
