@@ -60,11 +60,8 @@ def list_shipped(talk: Talk, reference: Reference = False) -> None:
     print_table("", ("recipe", *others, "what it is for"), rows)
     if others:
         print_text(MEDICAL)
-    if reference and not talk.quiet:
-        print_next("sightx recipes show NAME")
-    elif not talk.quiet:
-        more = f"{len(api.list_recipes(reference=True))} more, well-known designs for reference"
-        print_next("sightx recipes list --reference", more)
+    if not talk.quiet:
+        print_next("sightx recipes show NAME" if reference else "sightx recipes list --reference")
 
 
 @app.command("show")

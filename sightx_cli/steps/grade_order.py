@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
+import numpy as np
+
 from sightx_cli.data.manifest import are_numbered
+from sightx_cli.errors import WeightsError
 from sightx_cli.probe.order import FEWEST_CLASSES, ORDER_IMAGES, measure_order
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.recipe.plan import Origin, Plan
@@ -62,7 +65,10 @@ def find_grades(part: TrainPart, listener: Listener) -> GradeEvidence | None:
         return GradeEvidence(None, "the recipe starts from scratch, so no features are there to measure it by")
     if (kept := part.find_kept(KIND)) is not None:
         return GradeEvidence(**kept)
-    evidence = measure_grades(part, listener)
+    try:
+        evidence = measure_grades(part, listener)
+    except WeightsError:
+        return GradeEvidence(None, "the network's weights are not there")  # what follows says which
     part.keep(KIND, asdict(evidence))
     return evidence
 
@@ -75,6 +81,8 @@ def measure_grades(part: TrainPart, listener: Listener) -> GradeEvidence:
         return GradeEvidence(None, "a class has too few images or groups to measure it")
     wide = change_setting(recipe, TAPS, "all") if recipe.model.head.pool == "avg" else recipe
     features = part.open_network(wide, listener).extract(sample.paths, sample.digests, ORDERING)
+    if not np.isfinite(features.rows).all():
+        return GradeEvidence(None, "the network gives no numbers")
     order = measure_order(features.rows, sample.targets, sample.fold_of, part.task, sample.together)
     if order is None:
         return GradeEvidence(None, "too few classes have images of two groups")

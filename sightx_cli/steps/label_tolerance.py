@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from sightx_cli.errors import quote
+from sightx_cli.errors import WeightsError, quote
 from sightx_cli.probe.tolerance import Tolerance, load_tolerance, measure_tolerances
 from sightx_cli.probe.trials import BUDGET_SHARE, IMAGES_PER_SECOND
 from sightx_cli.progress import Listener, Notice
@@ -109,7 +109,10 @@ def find_tolerance(part: TrainPart, listener: Listener) -> ToleranceEvidence | N
     if (kept := part.find_kept(KIND)) is not None:
         tolerances = tuple(load_tolerance(one) for one in kept["tolerances"])
         return ToleranceEvidence(kept["profile"], tolerances, kept["why_not"])
-    finding = measure_changes(part, changes, listener)
+    try:
+        finding = measure_changes(part, changes, listener)
+    except WeightsError:
+        return None  # what follows says it, after what no weights can change
     part.keep(KIND, asdict(finding))
     return finding
 
@@ -127,6 +130,8 @@ def measure_changes(part: TrainPart, changes: Sequence[str], listener: Listener)
         return ToleranceEvidence(image.profile, why_not="there are too few images")
     network = part.open_network(recipe, listener)
     plain = network.extract(sample.paths, sample.digests, BEARING)
+    if not np.isfinite(plain.rows).all():
+        return ToleranceEvidence(image.profile, why_not="the network gives no numbers")
     made = PROFILES[image.profile]
     views = ChangedViews(image.size_px, image.fit, made, tuple(changes), part.options.seed, part.reading)
     items = list(zip(sample.digests, sample.paths, strict=True))

@@ -306,7 +306,7 @@ def test_ctrl_c_while_nothing_is_decided_leaves_nothing(fit_small: Callable[...,
     assert list_all(home) == []
 
 
-@pytest.mark.parametrize("task", ["learning-rate finder", "measuring"])
+@pytest.mark.parametrize("task", ["learning-rate finder", "measuring the valid part"])
 def test_ctrl_c_before_the_run_is_whole_leaves_one_to_go_on_with(
     fit_small: Callable[..., FitResult], home: Path, task: str
 ) -> None:
@@ -437,11 +437,11 @@ def test_classes_that_are_grades_choose_the_epoch_by_kappa(digits: Path, home: P
 
     for number, name in enumerate(("nought", "one", "two")):
         shutil.copytree(digits / name, home / "grades" / f"{number}_{name}")
-    preparation = prepare(Options("grades", "medical-small"), Silent())
+    preparation = prepare(Options("grades", "medical-small", ordered=True), Silent())
     assert (preparation.task.kind, preparation.metric) == ("grades", "quadratic_kappa")
     assert preparation.plan.values["training.metric"].origin == "data"
-    assert preparation.plan.values["data.task"] == PlanValue("grades", "data")
-    own = prepare(Options("grades", "medical-small", settings=('training.metric="loss"',)), Silent())
+    assert preparation.plan.values["data.task"] == PlanValue("grades", "option")
+    own = prepare(Options("grades", "medical-small", ordered=True, settings=('training.metric="loss"',)), Silent())
     assert (own.metric, own.plan.values["training.metric"].origin) == ("loss", "option")
 
 

@@ -48,7 +48,7 @@ def made(digits: Path, random_weights: Callable[[str], Path], tmp_path_factory: 
         fit(digits, settings=settings, out="runs/whole", **how)
         fit(digits, settings=settings, out="runs/early", listener=PressCtrlC(1), **how)
         with pytest.raises(KeyboardInterrupt):
-            fit(digits, settings=settings, out="runs/half", listener=PressCtrlC("measuring"), **how)
+            fit(digits, settings=settings, out="runs/half", listener=PressCtrlC("measuring the valid part"), **how)
     return home
 
 

@@ -100,7 +100,7 @@ def test_json_has_the_keys_of_the_contract(fitted: tuple[Any, Path]) -> None:
         "prefix",
     } <= set(answer)
     assert set(answer["images"]) >= {"train", "valid"}
-    assert set(answer["metrics"]) == {"accuracy", "balanced_accuracy", "roc_auc", "quadratic_kappa", "loss"}
+    assert set(answer["metrics"]) >= {"accuracy", "balanced_accuracy", "roc_auc", "quadratic_kappa", "loss"}
     assert answer["metrics"]["quadratic_kappa"] is None
     assert set(answer["test"]["metrics"]) == set(answer["metrics"])
     assert {"engine", "cached", "views"} <= set(answer["prefix"])
@@ -130,7 +130,7 @@ def test_bad_files_are_left_out_by_name_and_the_rest_is_fitted(fitted: tuple[Any
         "cut.jpg": "trunc",
     }.items():
         assert words in reasons[name]
-    assert done.stderr.count("warning: left out") == 4
+    assert "left out 4 of " in done.stderr
     fingerprint = json.loads((Path(answer["run"]) / "fingerprint.json").read_text())
     assert len(fingerprint["unreadable"]) == 4
 
@@ -148,7 +148,7 @@ def test_without_json_the_figures_stand_on_stdout_and_the_talk_on_stderr(
     assert "accuracy" in done.stdout
     assert str(home / "mine") in done.stdout
     assert "sightx predict" in done.stderr
-    assert "57 images to train" in done.stderr
+    assert "57 to train, 15 to validate" in done.stderr
     quiet = CliRunner().invoke(app, ["fit", str(digits), *small, "--out", "mine", "--overwrite", "--quiet"])
     assert (quiet.exit_code, quiet.stderr) == (0, "")
     assert "accuracy" in quiet.stdout

@@ -193,7 +193,7 @@ def test_a_separator_makes_it_several_labels_and_a_bundle_gives_the_task_back() 
     from sightx_cli.recipe.catalog import find_recipe
 
     recipe = find_recipe("medical-small")[0]
-    task = choose_task(("a", "b"), False, recipe, "|")
+    task = choose_task(("a", "b"), recipe, "|")
     assert task == MultiLabel(("a", "b"), "|")
     settled = task.set_thresholds({"a": 0.25, "b": 0.75})
     kept = json.loads(json.dumps({"task": settled.to_json(), "thresholds": settled.list_thresholds()}))
@@ -208,7 +208,7 @@ def test_several_grades_of_one_image_are_refused() -> None:
 
     recipe = find_recipe("medical-small")[0].model_copy(update={"ordered": True})
     with pytest.raises(UsageError, match="in no order") as caught:
-        choose_task(("1", "2"), False, recipe, ";")
+        choose_task(("1", "2"), recipe, ";")
     assert "--no-multi-label" in caught.value.hint
 
 
