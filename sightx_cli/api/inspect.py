@@ -87,7 +87,7 @@ def inspect(
     manifest = load_manifest(source, asked.layout())
     for notice in (describe_classes(manifest), *manifest.notices):
         listener.notice(notice)
-    reading = measure_reading(manifest.frame, find_image_settings(asked, manifest.frame))
+    reading = measure_reading(manifest.frame, find_image_settings(asked, manifest.frame), listener)
     if folder is None:
         seconds = {"total": round(time.perf_counter() - began, 3)}
         return replace(advise_recipe(manifest, reading, listener), notices=tuple(listener.notices), seconds=seconds)

@@ -85,7 +85,13 @@ class Fingerprint:
             del rows[1]
         if self.labels_per_image:
             rows.append(
-                ("labels", ", ".join(f"{count:,} images with {how}" for how, count in self.labels_per_image.items()))
+                (
+                    "labels",
+                    ", ".join(
+                        f"{count:,} image{'s' * (count != 1)} with {how}"
+                        for how, count in self.labels_per_image.items()
+                    ),
+                )
             )
         return rows + ([("groups", f"{self.groups:,}")] if self.groups else [])
 

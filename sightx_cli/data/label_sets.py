@@ -151,7 +151,12 @@ def _join(rows: Sequence[Names], said: str) -> LabelSets:
         + f": each of the {len(names):,} labels is learned as a question of its own"
         + ("" if said else "; if each image has one label, add --no-multi-label")
     )
-    return LabelSets(cells, separator, (Notice(KIND, text, several),))
+    notices = [Notice(KIND, text, several)]
+    always = [name for name in order if all(name in row for row in rows)]
+    if always:
+        text = f"every image has the label {' and '.join(always)}: it tells nothing apart, and cannot be learned"
+        notices.append(Notice("constant-label", text, len(always), warns=True))
+    return LabelSets(cells, separator, tuple(notices))
 
 
 def _describe_whole(

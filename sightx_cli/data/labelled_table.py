@@ -161,7 +161,8 @@ def _drop_repeated(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
         )
         raise DataError(
             f"{path} names {first['image'].iloc[0]} more than once with different values: {said}",
-            "keep one row for each image",
+            "keep one row for each image"
+            + ("; of an image with several labels, as a;b" if first["label"].nunique() > 1 else ""),
         )
     repeated = len(frame) - len(kept)
     text = f"ignored repeated rows of {path.name}: {repeated:,}"

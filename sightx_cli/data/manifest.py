@@ -67,5 +67,5 @@ def are_numbered(classes: Sequence[str]) -> bool:
     The number ends the name or is followed by a blank, `_`, `-` or `+`, as in ages: 0-9, 10-19, 60+. Whether they are
     grades or codes, only the images can tell (see `probe.order`).
     """
-    numbers = [re.match(r"(\d+)(?=[ _+-]|$)", label) for label in classes]
+    numbers = [re.match(r"(\d{1,9})(?=[ _+-]|$)", label) for label in classes]
     return len(classes) > 1 and all(numbers) and len({int(one[1]) for one in numbers if one}) == len(classes)

@@ -21,13 +21,15 @@ def describe_classes(manifest: Manifest) -> Notice:
     sizes = {label: sum(counts.get(label, {}).values()) for label in manifest.classes}
     said = {label: describe_counts(counts.get(label, {}), parts) for label in manifest.classes}
     if len(sizes) <= CLASSES_SHOWN:
-        listed = ", ".join(f"{label} {said[label]}" for label in sizes)
+        listed = ", ".join(f"{label} ({said[label]})" for label in sizes)
+    elif len(set(said.values())) == 1:
+        listed = f"{manifest.classes[0]} … {manifest.classes[-1]} ({said[manifest.classes[0]]} each)"
     else:
         ordered = sorted(sizes, key=lambda label: -sizes[label])
         largest, smallest = ordered[:NAMED_OF_MANY], ordered[-NAMED_OF_MANY:]
         listed = (
-            f"the largest {', '.join(f'{label} {said[label]}' for label in largest)}; "
-            f"the smallest {', '.join(f'{label} {said[label]}' for label in smallest)}"
+            f"the largest {', '.join(f'{label} ({said[label]})' for label in largest)}; "
+            f"the smallest {', '.join(f'{label} ({said[label]})' for label in smallest)}"
         )
     total = f"{len(manifest.frame):,} image{'s' * (len(manifest.frame) != 1)}"
     where = f", {' + '.join(parts)}" if parts else ""

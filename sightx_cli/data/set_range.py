@@ -18,6 +18,7 @@ import numpy as np
 
 from sightx_cli.data.readers import AS_IS, ImageFileError, Reading, Values, check_image, load_bytes, measure_header
 from sightx_cli.machine import measure_threads
+from sightx_cli.progress import Listener, Silent
 from sightx_cli.recipe.values import EACH_FILE, HOUNSFIELD, WHOLE_SET
 
 if TYPE_CHECKING:
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
 
     from sightx_cli.recipe.parts import ImageInput
 
+TASK = "measuring the range of values"
 SAMPLE_IMAGES = 64
 """Files that the range is measured on, spread evenly over the classes; at least one of each of MOST_CLASSES."""
 MOST_CLASSES = 256
+SAMPLE_PIXELS, LEAST_IMAGES = 64_000_000, 16
+"""Of large images so many are looked at as have these pixels together, seconds of work, and never fewer than these."""
 OUTSIDE = 0.05
 """The share of a class's files whose own ranges may reach beyond the set's: one saturated file must not set it."""
 ROOM = 4.0
@@ -42,7 +46,7 @@ def read_asked(image: ImageInput) -> Reading:
     return Reading(image.page, image.bands, given, by_file=image.range == EACH_FILE)
 
 
-def measure_reading(frame: pd.DataFrame, image: ImageInput | None = None) -> Reading:
+def measure_reading(frame: pd.DataFrame, image: ImageInput | None = None, listener: Listener | None = None) -> Reading:
     """Return how the pixels of a set are taken: as the recipe says (None: as the table's recipes do), with the range of
     its deep values measured.
 
@@ -52,7 +56,7 @@ def measure_reading(frame: pd.DataFrame, image: ImageInput | None = None) -> Rea
     asked = read_asked(image) if image is not None else AS_IS
     if image is not None and image.range != WHOLE_SET:
         return asked
-    found = measure_sample(sample_files(frame), asked)
+    found = measure_sample(sample_files(frame), asked, listener or Silent())
     ranges = []
     for kind in sorted({values.kind for one in found for values in one}):
         by_class = [[values for values in one if values.kind == kind] for one in found]
@@ -70,20 +74,42 @@ def sample_files(frame: pd.DataFrame) -> list[list[str]]:
     return [[paths[place] for place in _spread(len(paths), each)] for paths in chosen]
 
 
-def measure_sample(classes: Sequence[Sequence[str]], reading: Reading) -> list[list[Values]]:
-    """Read files, and return the deep values that they hold, by class; nothing of those with 8 bits."""
+def measure_sample(classes: Sequence[Sequence[str]], reading: Reading, listener: Listener) -> list[list[Values]]:
+    """Read those of the files that are deep, and return the values that they hold, by class."""
+
+    def look(path: str) -> int:
+        """Return a deep file's pixels; 0 of another."""
+        try:
+            width, height, _, bits, _ = measure_header(path, None, reading)
+        except ImageFileError:
+            return 0
+        return width * height if bits > 8 else 0
 
     def measure(path: str) -> tuple[Values, ...]:
         try:
-            if measure_header(path, None, reading)[3] <= 8:
-                return ()
-            return check_image(path, load_bytes(path), reading).values
+            values = check_image(path, load_bytes(path), reading).values
         except ImageFileError:
-            return ()
+            values = ()
+        listener.advance(TASK)
+        return values
 
     with ThreadPoolExecutor(measure_threads().decoding) as pool:
-        found = [pool.map(measure, paths) for paths in classes]
-        return [[values for file in one for values in file] for one in found]
+        sizes = [list(pool.map(look, paths)) for paths in classes]
+        deep = [
+            [path for path, pixels in zip(paths, ones, strict=True) if pixels]
+            for paths, ones in zip(classes, sizes, strict=True)
+        ]
+        pixels = sum(map(sum, sizes))
+        if not pixels:
+            return []
+        share = max(min(1.0, SAMPLE_PIXELS / pixels), LEAST_IMAGES / sum(map(len, deep)))
+        chosen = [[paths[place] for place in _spread(len(paths), ceil(share * len(paths)))] for paths in deep]
+        listener.start(TASK, sum(map(len, chosen)), "images")
+        try:
+            found = [list(pool.map(measure, paths)) for paths in chosen]
+        finally:
+            listener.finish(TASK)
+    return [[values for file in one for values in file] for one in found]
 
 
 def cover(classes: Sequence[Sequence[Values]]) -> tuple[float, float]:

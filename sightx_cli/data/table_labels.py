@@ -19,6 +19,9 @@ from sightx_cli.tables.columns import FoundColumn, build_label_refusal, choose_l
 if TYPE_CHECKING:
     import pandas as pd
 
+PREDICTED = ("prediction", "predictions")
+"""The columns of predictions, of one label for each image and of several."""
+
 FAILED_FORMULAS = frozenset(("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!"))
 """What a spreadsheet shows in place of a value: no label, but the lack of one."""
 
@@ -111,9 +114,10 @@ def _refuse_failed_formulas(cells: Sequence[str], path: Path) -> None:
 
 
 def _refuse_predictions(table: pd.DataFrame, path: Path) -> None:
-    if "prediction" in table.columns:
+    found = next((name for name in PREDICTED if name in table.columns), None)
+    if found is not None:
         raise DataError(
-            f"{path} has a column prediction and no label: a model's predictions are not the truth, and training on "
+            f"{path} has a column {found} and no label: a model's predictions are not the truth, and training on "
             "them repeats its mistakes",
-            "check the predictions, correct what is wrong, and rename the column prediction to label",
+            f"check the predictions, correct what is wrong, and rename the column {found} to label",
         )

@@ -114,7 +114,7 @@ def _find_image(tags: Dataset, file: BinaryIO) -> DicomImage:
     keyword, vr, length = _find_pixels(tags, file)
     name = _name_class(tags)
     if not keyword or not tags.get("Rows") or not tags.get("Columns") or name in NO_PICTURES:
-        raise DicomError(f"is {name_object(name)}", "leave it out, or move it elsewhere")
+        raise DicomError(f"is {name_object(name)}")
     rows, columns = int(tags.Rows), int(tags.Columns)
     samples, bits = int(tags.get("SamplesPerPixel") or 1), _count_bits(tags, keyword)
     if samples not in (1, 3):

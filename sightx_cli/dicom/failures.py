@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sightx_cli.dicom.remarks import shorten_remark
 from sightx_cli.dicom.vocabulary import INSTALL_HINT
 from sightx_cli.errors import DataError
 
@@ -45,4 +46,4 @@ def explain_missing(compression: str) -> DicomError:
 
 def _describe_damage(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return f"is a damaged DICOM file: {lines[-1]:.200}"
+    return f"is a damaged DICOM file: {shorten_remark(lines[-1]):.200}"

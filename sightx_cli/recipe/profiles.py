@@ -83,7 +83,7 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def list_changes(profile: Profile) -> tuple[str, ...]:
+def name_changes(profile: Profile) -> tuple[str, ...]:
     """Name the changes that a profile makes."""
     return tuple(name for name in CHANGES if leave_out(profile, [name]) != profile)
 

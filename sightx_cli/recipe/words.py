@@ -32,6 +32,7 @@ def describe_plan(plan: Plan) -> list[tuple[str, str]]:
         ("images", ", ".join(f"{count:,} {word}" for count, word in counts if isinstance(count, int) and count)),
         ("network", describe_network(recipe)),
         ("views", describe_views(recipe)),
+        ("left out", values["image.off"].evidence if recipe.image.off else ""),
         ("epoch kept", f"the best on the validation images by {find_title(str(values['training.metric'].value))}"),
         ("by the images", ", ".join(list_departures(plan, ("data", "probe")))),
         ("by you", ", ".join(list_departures(plan, ("option",)))),
@@ -46,6 +47,9 @@ def list_departures(plan: Plan, origins: Sequence[str]) -> Iterator[str]:
     """List what departs from the recipe, by where it comes from: class weights balanced, size px 384."""
     for key, item in plan.values.items():
         if item.origin in origins and not key.startswith(NOT_TOLD):
+            if key == "ordered":
+                yield "grades in order" if item.value else "codes, not grades"
+                continue
             name = key.removeprefix("model.").partition(".")[2] or key
             value = item.value if isinstance(item.value, str) else show_value(item.value)
             yield f"{name.replace('_', ' ')} {value.replace('_', ' ') if key == 'training.metric' else value}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sightx_cli.metrics.class_report import ClassFigures
 from sightx_cli.metrics.label_report import LabelFigures
+from sightx_cli.report.fonts import draw_names
 from sightx_cli.report.plots import ACCENT, INK, MUTED, SECOND, _save
 
 DRAWN = 40
@@ -38,8 +39,8 @@ def plot_labels(classes: Sequence[ClassFigures], path: Path) -> None:
                 axes.plot(interval, [place + shift] * 2, color=colour, linewidth=1.5)
             axes.plot([value], [place + shift], "o", color=colour, markersize=5, clip_on=False)
             axes.text(1.02, place + shift, f"{value:.2f}   {counts[what]}", color=INK, va="center", fontsize=8)
-    names = [one.label if len(one.label) <= 24 else one.label[:23] + "…" for one in shown]
-    axes.set_yticks(range(len(shown)), names, parse_math=False)
+    names = draw_names([one.label for one in shown])
+    axes.set_yticks(range(len(shown)), names.names, parse_math=False, fontfamily=names.families)
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_xlim(0, 1)
     axes.spines[["top", "right"]].set_visible(False)
@@ -47,4 +48,7 @@ def plot_labels(classes: Sequence[ClassFigures], path: Path) -> None:
     more = f", the {len(shown)} labels least often found of {len(every):,}" if len(shown) < len(every) else ""
     axes.set_title(f"validation images{more}: sensitivity (blue), specificity (red), 95 % intervals", loc="left",
                    color=INK, fontsize=10)  # fmt: skip
+    if names.note:
+        figure.text(0.01, 0.0, names.note, color=MUTED, fontsize=7, va="bottom")
+        figure.set_layout_engine("constrained", rect=(0, 0.03, 1, 0.97))
     _save(figure, path)

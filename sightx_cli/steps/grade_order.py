@@ -24,7 +24,7 @@ KIND = "grades"
 
 
 @dataclass(frozen=True)
-class GradeFinding:
+class GradeEvidence:
     """Whether the classes are grades, and why; None where nothing could be measured, and they are codes."""
 
     ordered: bool | None
@@ -51,34 +51,34 @@ class GradeFinding:
         return Notice(KIND, text, len(classes))
 
 
-def find_grades(part: TrainPart, listener: Listener) -> GradeFinding | None:
+def find_grades(part: TrainPart, listener: Listener) -> GradeEvidence | None:
     """Find whether the classes are grades; None where nothing asks for it: their names, the recipe or an option."""
     task, recipe = part.task, part.recipe
     if recipe.ordered is not None or task.kind != SingleLabel.kind or not are_numbered(task.classes):
         return None
     if len(task.classes) < FEWEST_CLASSES:
-        return GradeFinding(None, f"{len(task.classes)} classes have no order to tell")
+        return GradeEvidence(None, f"{len(task.classes)} classes have no order to tell")
     if recipe.model.weights == "scratch":
-        return GradeFinding(None, "the recipe starts from scratch, so no features are there to measure it by")
+        return GradeEvidence(None, "the recipe starts from scratch, so no features are there to measure it by")
     if (kept := part.find_kept(KIND)) is not None:
-        return GradeFinding(**kept)
-    finding = measure_grades(part, listener)
-    part.keep(KIND, asdict(finding))
-    return finding
+        return GradeEvidence(**kept)
+    evidence = measure_grades(part, listener)
+    part.keep(KIND, asdict(evidence))
+    return evidence
 
 
-def measure_grades(part: TrainPart, listener: Listener) -> GradeFinding:
+def measure_grades(part: TrainPart, listener: Listener) -> GradeEvidence:
     """Measure it on the train part."""
     recipe = part.recipe
     sample = part.sample(ORDER_IMAGES if is_shared(recipe) and part.store is not None else UNSHARED_IMAGES)
     if sample is None:
-        return GradeFinding(None, "a class has too few images or groups to measure it")
+        return GradeEvidence(None, "a class has too few images or groups to measure it")
     wide = change_setting(recipe, TAPS, "all") if recipe.model.head.pool == "avg" else recipe
     features = part.open_network(wide, listener).extract(sample.paths, sample.digests, ORDERING)
     order = measure_order(features.rows, sample.targets, sample.fold_of, part.task, sample.together)
     if order is None:
-        return GradeFinding(None, "too few classes have images of two groups")
-    return GradeFinding(order.is_borne_out, order.describe())
+        return GradeEvidence(None, "too few classes have images of two groups")
+    return GradeEvidence(order.is_borne_out, order.describe())
 
 
 def is_shared(recipe: Recipe) -> bool:

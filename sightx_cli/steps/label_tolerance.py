@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from sightx_cli.errors import quote
 from sightx_cli.probe.tolerance import Tolerance, load_tolerance, measure_tolerances
 from sightx_cli.probe.trials import BUDGET_SHARE, IMAGES_PER_SECOND
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.recipe.names import show_value
 from sightx_cli.recipe.plan import PlanValue
-from sightx_cli.recipe.profiles import CHANGES, PROFILES, list_changes
+from sightx_cli.recipe.profiles import CHANGES, PROFILES, name_changes
 from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.recipe.settings import change_setting
 from sightx_cli.steps.duration import MACS, count_macs
@@ -30,12 +31,12 @@ LEAST_SECONDS = 5.0
 
 OFF = "image.off"
 KIND = "augmentation"
-BEARING = "measuring which changes the labels bear"
+BEARING = "measuring which changes leave the labels alone"
 """The task as the user sees it."""
 
 
 @dataclass(frozen=True)
-class ToleranceFinding:
+class ToleranceEvidence:
     """What each change costs, by `probe.tolerance`; why nothing was measured where there is none."""
 
     profile: str
@@ -50,24 +51,27 @@ class ToleranceFinding:
     def notices(self, is_named: bool) -> list[Notice]:
         """Say what is off and why, or, where the user named the profile, what should be."""
         if self.why_not:
-            unknown = f"whether the labels bear the changes of the profile {self.profile} is not measured"
-            advice = f"what they do not bear is left out by --set {write_off(['mirroring'])}"
-            return [Notice(KIND, f"{unknown}: {self.why_not}; {advice}")]
+            unknown = f"which changes of the profile {self.profile} leave the labels alone is not measured"
+            advice = f"To leave one out: --set {quote(write_off(['mirroring']))}"
+            return [Notice(KIND, f"{unknown}: {self.why_not}. {advice}")]
         harm = [one for one in self.tolerances if not one.is_borne]
         if is_named and harm:
-            text = (
-                f"the profile {self.profile} was named, so all its changes are made, but the labels do not bear some: "
-                f"{'; '.join(map(describe_cost, harm))}. To leave them out: --set {write_off(self.off)}"
-            )
+            found = f"you named the profile {self.profile}, so all its changes are made, though some do harm"
+            advice = f"To leave them out: --set {quote(write_off(self.off))}"
+            text = f"{found}: {'; '.join(map(describe_cost, harm))}. {advice}"
             return [Notice(KIND, text, len(harm), warns=True)]
-        undo = f"to keep it, --set {write_off(())}"
-        return [Notice(KIND, f"{CHANGES[one.change].off}: {describe_cost(one)}; {undo}", 1) for one in harm]
+        return [Notice(KIND, f"{describe_off(one)}. {self.undo(one.change)}", 1) for one in harm]
+
+    def undo(self, change: str) -> str:
+        """Say what to type so that a change that is off is made."""
+        others = [one for one in self.off if one != change]
+        return f"To make it all the same: --set {quote(write_off(others))}"
 
     def describe(self) -> str:
         """Say what was measured, in one line."""
         if self.why_not:
             return f"not measured: {self.why_not}"
-        said = [describe_cost(one) for one in self.tolerances if not one.is_borne]
+        said = [describe_off(one) for one in self.tolerances if not one.is_borne]
         borne = [CHANGES[one.change].changed for one in self.tolerances if one.is_borne]
         if borne:
             said.append(f"no harm by {', '.join(borne)}")
@@ -83,39 +87,44 @@ def describe_cost(one: Tolerance) -> str:
     )
 
 
+def describe_off(one: Tolerance) -> str:
+    """Say that a change is not made, and why: "mirroring is off: mirrored images lose …"."""
+    return f"{CHANGES[one.change].off}: {describe_cost(one)}"
+
+
 def write_off(off: Sequence[str]) -> str:
-    """Write the setting that leaves changes out, as it is typed."""
-    return f"'{OFF}={show_value(list(off))}'"
+    """Write the setting that leaves changes out."""
+    return f"{OFF}={show_value(list(off))}"
 
 
-def find_tolerance(part: TrainPart, listener: Listener) -> ToleranceFinding | None:
+def find_tolerance(part: TrainPart, listener: Listener) -> ToleranceEvidence | None:
     """Measure which changes the labels bear; None where none is made, or the recipe or an option says it."""
     recipe = part.recipe
     image, profile = recipe.image, PROFILES[recipe.image.profile]
-    changes = list_changes(profile)
+    changes = name_changes(profile)
     if image.off is not None or not changes or not is_augmented(recipe, part.store is not None):
         return None
     if recipe.model.weights == "scratch":
-        return ToleranceFinding(image.profile, why_not="the recipe starts from scratch")
+        return ToleranceEvidence(image.profile, why_not="the recipe starts from scratch")
     if (kept := part.find_kept(KIND)) is not None:
         tolerances = tuple(load_tolerance(one) for one in kept["tolerances"])
-        return ToleranceFinding(kept["profile"], tolerances, kept["why_not"])
+        return ToleranceEvidence(kept["profile"], tolerances, kept["why_not"])
     finding = measure_changes(part, changes, listener)
     part.keep(KIND, asdict(finding))
     return finding
 
 
-def measure_changes(part: TrainPart, changes: Sequence[str], listener: Listener) -> ToleranceFinding:
+def measure_changes(part: TrainPart, changes: Sequence[str], listener: Listener) -> ToleranceEvidence:
     """Measure each change on some images of the train part."""
     from sightx_cli.features.changed_views import ChangedViews
 
     recipe, image = part.recipe, part.recipe.image
     most = choose_image_count(recipe, len(part.rows), len(changes))
     if most < FEWEST_IMAGES:
-        return ToleranceFinding(image.profile, why_not="it would take long")
+        return ToleranceEvidence(image.profile, why_not="it would take long")
     sample = part.sample(most)
     if sample is None or len(sample) < FEWEST_IMAGES:
-        return ToleranceFinding(image.profile, why_not="there are too few images")
+        return ToleranceEvidence(image.profile, why_not="there are too few images")
     network = part.open_network(recipe, listener)
     plain = network.extract(sample.paths, sample.digests, BEARING)
     made = PROFILES[image.profile]
@@ -129,7 +138,7 @@ def measure_changes(part: TrainPart, changes: Sequence[str], listener: Listener)
     measured = measure_tolerances(
         plain.rows, changed, sample.targets, sample.fold_of, part.task, balanced, sample.together
     )
-    return ToleranceFinding(image.profile, tuple(measured))
+    return ToleranceEvidence(image.profile, tuple(measured))
 
 
 def is_augmented(recipe: Recipe, cached: bool) -> bool:

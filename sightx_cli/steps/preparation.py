@@ -86,7 +86,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     for notice in (describe_classes(manifest), *manifest.notices):
         listener.notice(notice)
     check_classes(manifest.frame, manifest.separator)  # before anything is measured, and again of the readable ones
-    reading = measure_reading(manifest.frame, find_image_settings(options, manifest.frame))
+    reading = measure_reading(manifest.frame, find_image_settings(options, manifest.frame), listener)
     shift = measure_shift_if_asked(options, manifest.frame, reading, listener)
     choice = choose(options, manifest.frame, shift)
     recipe, origin, overridden = resolve_recipe(options, choice, shift)

@@ -15,7 +15,7 @@ from sightx_cli.data.splits import join_groups
 from sightx_cli.features.addresses import digest_key
 from sightx_cli.probe.folds import assign_folds, shrink_folds
 from sightx_cli.probe.trials import PROBE_FOLDS, sample_images
-from sightx_cli.recipe.recipe import Recipe
+from sightx_cli.recipe.recipe import Recipe, recipe_to_table
 from sightx_cli.steps.options import Options
 from sightx_cli.task.stratification import number_strata
 from sightx_cli.task.task import Task
@@ -93,7 +93,7 @@ class TrainPart:
         named = {
             "measured": what,
             "images": {name: self.rows[name].tolist() for name in ("digest", "label", "group")},
-            "recipe": self.recipe.model_dump(mode="json"),
+            "recipe": recipe_to_table(self.recipe),
             "reading": asdict(self.reading),
             "task": self.task.to_json(),
             "options": [self.options.seed, self.options.engine, self.options.device],

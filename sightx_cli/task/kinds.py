@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sightx_cli.errors import UsageError
 from sightx_cli.task.grades import Grades
 from sightx_cli.task.label_text import SEPARATORS
 from sightx_cli.task.multilabel import MultiLabel
@@ -22,8 +23,14 @@ def choose_task(classes: Sequence[str], recipe: Recipe, separator: str = "") -> 
     """Choose the task: grades where the recipe says so. Where it says nothing, numbered classes are codes until the
     images show an order (see `steps.measurements`).
 
-    With a `separator`, cells of the column `label` join several labels by it, and each is a question of its own.
+    With a `separator`, cells of the column `label` join several labels by it, and each is a question of its own. Raises
+    UsageError where they are to be grades all the same.
     """
+    if separator and recipe.ordered:
+        raise UsageError(
+            "images have several labels each, and several grades of one image are in no order",
+            "add --no-ordered, or, if each cell is one grade, --no-multi-label",
+        )
     if separator:
         return MultiLabel(tuple(classes), separator)
     if recipe.ordered:

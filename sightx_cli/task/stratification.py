@@ -3,7 +3,8 @@
 Sechidis, Tsoumakas & Vlahavas 2011, "On the Stratification of Multi-Label Data" (doi 10.1007/978-3-642-23808-6_10):
 the label with the fewest images left is divided first, each of its images going to the part that lacks that label most.
 What must stay together, as the images of a patient, is one unit here, with the sums of its labels; units that have most
-of the label go first, for small ones can still even out what they leave. "No label" counts as a label of its own.
+of the label go first, for small ones can still even out what they leave. "No label" counts as one more label, and so
+does each set of labels where there are few of them: of many sets, each would leave less to even out the labels with.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 Strata = Sequence[str] | NDArray[np.int64]
 """What is divided evenly: the name of each image's stratum, or the labels (N, C), 0 or 1, that it has."""
 
+FEW_SETS = 2
+"""Sets of labels are divided evenly too where there are at most so many for each label."""
+
 
 def divide_evenly(
     labels: NDArray[np.int64], together: Sequence[str], shares: Sequence[float], seed: int
@@ -26,7 +30,7 @@ def divide_evenly(
     the others where the units allow.
     """
     units = number_together(together)
-    sums, sizes = _sum_units(labels, units)
+    sums, sizes = _sum_units(np.column_stack([labels, _mark_sets(labels, round(1 / min(shares)))]), units)
     generator = np.random.default_rng(seed)
     order, part_of = generator.permutation(len(sums)), np.full(len(sums), -1)
     wanted = np.array([_share_label(sums[:, place], shares) for place in range(sums.shape[1])]).T
@@ -67,9 +71,18 @@ def number_together(together: Sequence[str]) -> NDArray[np.int64]:
     return np.array([numbers.setdefault(name, len(numbers)) for name in named], dtype=np.int64)
 
 
-def _sum_units(labels: NDArray[np.int64], units: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sum the labels of each unit, (U, C + 1), the last column those without any; also count its images, (U,)."""
-    rows = np.column_stack([labels, labels.sum(axis=1) == 0])
+def _mark_sets(labels: NDArray[np.int64], fewest: int) -> NDArray[np.int64]:
+    """Mark the images without a label, and of few sets of labels that `fewest` images have, who has which: (N, S)."""
+    packed, none = np.packbits(labels.astype(bool), axis=1), labels.sum(axis=1, keepdims=True) == 0
+    _, sets, counts = np.unique(packed[~none[:, 0]], axis=0, return_inverse=True, return_counts=True)
+    frequent = np.flatnonzero(counts >= fewest)
+    marks = np.zeros((len(labels), len(frequent) if len(frequent) <= FEW_SETS * labels.shape[1] else 0), np.int64)
+    marks[~none[:, 0]] = sets.reshape(-1, 1) == frequent[: marks.shape[1]]
+    return np.column_stack([none, marks])
+
+
+def _sum_units(rows: NDArray[np.int64], units: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sum the rows (N, C) of each unit, (U, C); also count its images, (U,)."""
     sizes = np.bincount(units)
     sums = np.zeros((len(sizes), rows.shape[1]), np.int64)
     np.add.at(sums, units, rows)

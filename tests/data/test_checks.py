@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -93,3 +93,30 @@ def test_a_class_that_only_the_valid_part_has_is_refused() -> None:
     train, valid = label_frame("a", "a", "b", "b", split="train"), label_frame("a", "c", split="valid")
     with pytest.raises(DataError, match="images of 'c'"):
         check_classes(pd.concat([train, valid]))
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (("a;b", "a", "", "b"), ""),
+        (("a;b", "a", "a", ""), "too few training images in 1 class: 'b' (it has one)"),
+        (("a", "a", ""), "the only label is 'a' among the 3 training images"),
+        (("", ""), "no image has a label among the 2 training images"),
+        ((), "no image to train on"),
+    ],
+)
+def test_of_several_labels_each_needs_images_and_there_must_be_two(labels: Sequence[str], words: str) -> None:
+    frame = label_frame(*labels)
+    if not words:
+        check_classes(frame, ";")
+        return
+    with pytest.raises(DataError) as caught:
+        check_classes(frame, ";")
+    assert words in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_label_that_only_the_valid_part_has_is_refused() -> None:
+    train, valid = label_frame("a;b", "a;b", split="train"), label_frame("a;c", "", split="valid")
+    with pytest.raises(DataError, match="images of 'c'"):
+        check_classes(pd.concat([train, valid]), ";")

@@ -72,3 +72,20 @@ def test_a_fingerprint_is_plain_json(photo_folder: Callable[..., Path]) -> None:
     manifest = load_manifest(photo_folder())
     table = measure(manifest).to_json()
     assert json.loads(json.dumps(table))["width_px"] == {"min": 40, "median": 40, "max": 40}
+
+
+def test_several_labels_are_counted_each_and_how_many_an_image_has(
+    tmp_path: Path, write_photo: Callable[..., Path]
+) -> None:
+    labels = ["dent", "scratch", "dent;scratch", "dent", "", "dent"]
+    for place in range(6):
+        write_photo(tmp_path / f"{place}.jpg", seed=place)
+    rows = [f"{place}.jpg,{label}" for place, label in enumerate(labels)]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,label", *rows]))
+    fingerprint = measure(load_manifest(tmp_path / "labels.csv"))
+    assert fingerprint.classes == {"dent": 4, "scratch": 2}
+    assert fingerprint.labels_per_image == {"none": 1, "one": 4, "several": 1}
+    assert fingerprint.imbalance_ratio == 2.0
+    said = dict(fingerprint.describe())
+    assert said["labels"] == "1 image with none, 4 images with one, 1 image with several"
+    assert said["imbalance"] == "2.0 to 1 with and without the most uneven label"

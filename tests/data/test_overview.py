@@ -17,14 +17,21 @@ def describe(*rows: tuple[str, str]) -> str:
 
 
 def test_classes_stand_with_their_number_of_images() -> None:
-    assert describe(("a", ""), ("b", ""), ("a", "")) == "3 images in 2 classes: a 2, b 1"
+    assert describe(("a", ""), ("b", ""), ("a", "")) == "3 images in 2 classes: a (2), b (1)"
 
 
 def test_where_there_are_parts_each_has_its_count_and_a_class_missing_from_one_shows() -> None:
     said = describe(("a", "train"), ("b", "train"), ("b", "valid"), ("a", "test"))
-    assert said == "4 images in 2 classes, train + valid + test: a 1 + 0 + 1, b 1 + 1 + 0"
+    assert said == "4 images in 2 classes, train + valid + test: a (1 + 0 + 1), b (1 + 1 + 0)"
 
 
 def test_of_many_classes_the_largest_and_the_smallest_are_named() -> None:
     said = describe(*((f"c{number}", "") for number in range(30) for _ in range(number + 1)))
-    assert said == ("465 images in 30 classes: the largest c29 30, c28 29, c27 28; the smallest c2 3, c1 2, c0 1")
+    assert said == (
+        "465 images in 30 classes: the largest c29 (30), c28 (29), c27 (28); the smallest c2 (3), c1 (2), c0 (1)"
+    )
+
+
+def test_of_many_classes_of_one_size_the_size_is_said_once() -> None:
+    said = describe(*((str(number), "") for number in range(10) for _ in range(4)))
+    assert said == "40 images in 10 classes: 0 … 9 (4 each)"

@@ -181,3 +181,31 @@ def test_a_few_copies_leave_every_class_its_share() -> None:
     valid = split_manifest(frame, 0)["split"] == "valid"
     assert abs(valid[:60].sum() - 12) <= 2
     assert abs(valid[60:].sum() - 8) <= 2
+
+
+# --- several labels for each image ---
+
+
+def test_each_of_several_labels_is_held_out_in_its_share_and_groups_on_one_side() -> None:
+    chance = np.random.default_rng(0)
+    labels = (chance.random((200, 3)) < (0.5, 0.2, 0.05)).astype(np.int64)
+    frame = pd.DataFrame({"image": [f"{n}.png" for n in range(200)], "label": "", "split": "", "group": ""})
+    split = split_manifest(frame, 0, strata=labels)["split"].to_numpy()
+    held = labels[split == "valid"].sum(0)
+    assert np.abs(held - labels.sum(0) * 0.2).max() <= 1
+    grouped = split_manifest(frame.assign(group=[f"p{n // 4}" for n in range(200)]), 0, strata=labels)
+    assert grouped.groupby("group")["split"].nunique().max() == 1
+    assert set(grouped["split"]) == {"train", "valid"}
+
+
+def test_copies_of_a_file_with_several_labels_stay_on_one_side() -> None:
+    labels = np.tile([[1, 0], [0, 1], [1, 1], [0, 0]], (10, 1))
+    frame = pd.DataFrame({"image": [f"{n}.png" for n in range(40)], "label": "", "split": "", "group": ""})
+    split = split_manifest(frame.assign(digest=[str(n // 2) for n in range(40)]), 0, strata=labels)["split"].tolist()
+    assert split[::2] == split[1::2]
+
+
+def test_one_group_alone_cannot_be_divided_however_many_labels() -> None:
+    frame = pd.DataFrame({"image": ["a", "b"], "label": "", "split": "", "group": "p1"})
+    with pytest.raises(DataError, match="belong to one group, 'p1'"):
+        split_manifest(frame, 0, strata=np.eye(2, dtype=np.int64))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -46,3 +48,13 @@ def test_a_fault_that_was_got_over_is_a_remark_of_the_file() -> None:
     (remark,) = found.remarks
     assert remark.kind == "dicom-faults"
     assert "found implicit VR" in remark.text
+
+
+@pytest.mark.parametrize("is_settled", [True, False])
+def test_the_command_shows_no_warning_of_pydicom_and_a_users_own_process_keeps_its_filters(is_settled: bool) -> None:
+    code = "import sys\nfrom sightx_cli.startup.process import settle_process\n" + "settle_process()\n" * is_settled
+    code += "from sightx_cli.data.readers import decode_image\nprint(len(decode_image(sys.argv[1]).found.remarks))"
+    command = [sys.executable, "-c", code, str(get_testdata_file("SC_rgb_jpeg.dcm", download=False))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+    assert ("UserWarning" in done.stderr) is not is_settled

@@ -19,6 +19,7 @@ from sightx_cli.probe.folds import (
     shrink_folds,
 )
 from sightx_cli.task.grades import Grades
+from sightx_cli.task.multilabel import MultiLabel
 from sightx_cli.task.single_label import SingleLabel
 
 TWO = SingleLabel(("a", "b"))
@@ -199,3 +200,37 @@ def test_views_are_learned_from() -> None:
     assert alone.figures.metrics["loss"] is not None
     assert helped.figures.metrics["loss"] is not None
     assert helped.figures.metrics["loss"] < alone.figures.metrics["loss"]
+
+
+# --- several labels for each image ---
+
+
+def make_sets(images: int = 150) -> tuple[Any, Any]:
+    chance = np.random.default_rng(0)
+    targets = (chance.random((images, 3)) < (0.5, 0.3, 0.02)).astype(np.int64)
+    features = targets @ chance.normal(0, 1, (3, 20)) + chance.normal(0, 2, (images, 20))
+    return features.astype(np.float32), targets
+
+
+def test_a_rare_one_of_several_labels_asks_for_no_fewer_folds() -> None:
+    _, targets = make_sets()
+    assert choose_fold_count(None, targets, [""] * 150, False) == 5
+    assert choose_fold_count(8, targets, [""] * 150, False) == 8
+    assert shrink_folds(5, targets, [f"p{n // 50}" for n in range(150)]) == 3
+    assert shrink_folds(5, targets, ["one"] * 150) == 0
+    with pytest.raises(UsageError, match="only 3 groups"):
+        choose_fold_count(5, targets, [f"p{n // 50}" for n in range(150)], False)
+
+
+def test_several_labels_are_told_apart_out_of_fold_and_each_fold_has_its_share() -> None:
+    (features, targets), task = make_sets(), MultiLabel(("a", "b", "c"))
+    fold_of = assign_folds(targets, [""] * 150, 5, 0)
+    assert sorted(set(fold_of.tolist())) == [1, 2, 3, 4, 5]
+    counts = [targets[fold_of == fold].sum(0) for fold in range(1, 6)]
+    assert (np.ptp(counts, axis=0) <= 1).all()
+    found = cross_validate(features, targets, fold_of, task, True, [""] * 150)
+    assert (found.figures.metrics["mean_average_precision"] or 0) > 0.6
+    assert found.figures.metrics["accuracy"] is None
+    interval = found.figures.intervals["exact_match"]
+    assert interval is not None
+    assert interval[0] < (found.figures.metrics["exact_match"] or 0) < interval[1]

@@ -8,9 +8,12 @@ from sightx_cli.quality.shortcuts import LEAST_IMAGES, find_shortcuts, measure_k
 USUAL: Header = (300, 200, "RGB", 8, "JPEG")
 
 
-def mix(others: list[Header], label: str = "sick") -> tuple[list[Header], list[str]]:
+Sets = list[tuple[str, ...]]
+
+
+def mix(others: list[Header], label: str = "sick") -> tuple[list[Header], Sets]:
     usual: list[Header] = [(300 + place % 7, 200, "RGB", 8, "JPEG") for place in range(60)]
-    return [*usual, *others], ["a", "b"] * 30 + [label] * len(others)
+    return [*usual, *others], [("a",), ("b",)] * 30 + [(label,)] * len(others)
 
 
 @pytest.mark.parametrize(
@@ -36,13 +39,19 @@ def test_classes_of_one_form_are_not_named() -> None:
 
 def test_a_form_that_most_classes_share_in_part_is_none() -> None:
     headers = [USUAL if place % 2 else (300, 200, "L", 8, "PNG") for place in range(80)]
-    assert find_shortcuts(headers, [("a", "b")[place // 40] for place in range(80)]) == []
+    assert find_shortcuts(headers, [("ab"[place // 40],) for place in range(80)]) == []
 
 
 def test_of_two_classes_one_is_named() -> None:
     headers = [USUAL] * 20 + [(300, 200, "RGB", 8, "PNG")] * 20
-    found = find_shortcuts(headers, ["a"] * 20 + ["b"] * 20)
+    found = find_shortcuts(headers, [("a",)] * 20 + [("b",)] * 20)
     assert [(one.label, one.usual, one.others) for one in found] == [("a", "JPEG (100 %)", "PNG (100 %)")]
+
+
+def test_each_of_several_labels_is_asked_whether_its_form_gives_it_away() -> None:
+    headers = [(300, 200, "RGB", 8, "PNG" if place < 20 else "JPEG") for place in range(80)]
+    sets: Sets = [("old", "bent") if place < 20 else ("bent",) if place % 2 else () for place in range(80)]
+    assert [(one.label, one.what) for one in find_shortcuts(headers, sets)] == [("old", "format")]
 
 
 @pytest.mark.parametrize(("images", "named"), [(LEAST_IMAGES - 1, False), (LEAST_IMAGES, True)])

@@ -1,4 +1,4 @@
-"""The task is chosen by the names of the classes unless the recipe says otherwise, and a bundle gives it back."""
+"""The task is what the recipe says, and a bundle gives it back."""
 
 from __future__ import annotations
 
@@ -15,25 +15,17 @@ from sightx_cli.task.task import Task
 CLASSES = ("0_none", "1_mild", "2_severe")
 
 
-@pytest.mark.parametrize(
-    ("is_numbered", "says", "kind"),
-    [
-        (False, None, "single-label"),
-        (True, None, "grades"),
-        (True, False, "single-label"),
-        (False, True, "grades"),
-    ],
-)
-def test_the_recipe_comes_before_the_names(is_numbered: bool, says: bool | None, kind: str) -> None:
+@pytest.mark.parametrize(("says", "kind"), [(None, "single-label"), (False, "single-label"), (True, "grades")])
+def test_numbered_names_are_codes_unless_the_recipe_says_that_they_are_grades(says: bool | None, kind: str) -> None:
     recipe = find_recipe("medical-small")[0].model_copy(update={"ordered": says})
-    assert choose_task(CLASSES, is_numbered, recipe).kind == kind
+    assert choose_task(CLASSES, recipe).kind == kind
 
 
 def test_a_recipe_may_forbid_grades_to_share() -> None:
-    recipe = find_recipe("medical-small")[0]
+    recipe = find_recipe("medical-small")[0].model_copy(update={"ordered": True})
     hard = recipe.model_copy(update={"training": recipe.training.model_copy(update={"soft_grades": False})})
-    assert choose_task(CLASSES, True, recipe) == Grades(CLASSES)
-    assert choose_task(CLASSES, True, hard) == Grades(CLASSES, soft=False)
+    assert choose_task(CLASSES, recipe) == Grades(CLASSES)
+    assert choose_task(CLASSES, hard) == Grades(CLASSES, soft=False)
 
 
 @pytest.mark.parametrize("task", [SingleLabel(CLASSES), Grades(CLASSES), Grades(CLASSES, soft=False)])

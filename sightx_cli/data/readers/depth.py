@@ -15,6 +15,8 @@ from sightx_cli.data.readers.gate import list_bands
 PERCENTILES = (0.5, 99.5)
 """What is cut off where a file declares no range: a few dead or saturated pixels must not set the scale."""
 
+SAMPLES = 250_000
+"""Values that a percentile is taken of, evenly spread: they fix it to a thousandth of the range, at any size."""
 WHOLE_NUMBERS, FRACTIONS = "whole numbers", "fractions"
 """The kinds of deep values: a camera's counts, and what was computed from them, seldom have one unit."""
 
@@ -67,7 +69,7 @@ def read_number(value: Any) -> float:
 
 
 def _measure_range(values: NDArray[Any], path: str | Path) -> Range:
-    step = max(1, int((values.size / 1_000_000) ** 0.5))  # a million samples fix a percentile; large images stay fast
+    step = max(1, int((values.size / SAMPLES) ** 0.5))
     sample = values[::step, ::step]
     sample = sample[np.isfinite(sample)] if values.dtype.kind == "f" else sample.ravel()
     if sample.size == 0:
