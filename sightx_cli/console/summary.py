@@ -104,7 +104,7 @@ def build_figures(parts: Mapping[str, PartFigures | KeptFigures], chosen_by: str
 
 
 def _build_validation(validation: FoldFigures, is_tuned: bool) -> Table:
-    """Build the table of the cross-validated figures, each the mean over the folds; those of a tuned model are others."""
+    """Build the table of the cross-validated figures, each the mean over the folds."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     other = " (not the tuned model)" if is_tuned else ""
     table.add_column(f"{validation.folds}-fold cross-validation, {VALIDATED}{other}", header_style="")
