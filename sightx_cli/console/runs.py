@@ -16,6 +16,7 @@ from sightx_cli.console.output import UNBOUNDED_COLUMNS, open_console, to_line
 from sightx_cli.console.summary import build_figures
 from sightx_cli.errors import UsageError
 from sightx_cli.metrics.registry import ACCURACY, find_head, find_title
+from sightx_cli.recipe.stage_titles import describe_stage
 from sightx_cli.results.runs import ENDED_EARLY, FINISHED, IN_TRAINING, UNFINISHED
 
 if TYPE_CHECKING:
@@ -137,7 +138,8 @@ def show_run(details: RunDetails) -> None:
     if summary.best:
         best, title = summary.best, find_title(summary.best.metric)
         epoch = f", epoch {best.epoch}" if best.epoch else ""
-        facts["best"] = f"{best.stage}{epoch}: {title} {format_figure(summary.figure)} on the valid part"
+        stage = describe_stage(best.stage, bool(best.epoch))
+        facts["best"] = f"{stage}{epoch}: {title} {format_figure(summary.figure)} on the valid part"
     facts["command"] = details.command or "not kept: an earlier version of sightx made this run"
     grid = Table.grid(padding=(0, 2))
     for name, text in facts.items():

@@ -17,6 +17,8 @@ from sightx_cli.console.numbers import format_bytes, format_count, format_figure
 from sightx_cli.console.output import open_console, print_table, print_words, to_line
 from sightx_cli.errors import quote
 from sightx_cli.metrics.registry import ACCURACY, METRICS
+from sightx_cli.recipe.rates import HEAD
+from sightx_cli.recipe.stage_titles import SOLVED
 from sightx_cli.results.fit import VALIDATED
 from sightx_cli.runs import PICTURES
 from sightx_cli.startup.termination import INTERRUPTED, TERMINATED
@@ -75,7 +77,8 @@ def show_fit(result: FitResult) -> None:
         found = " and ".join(format_count(count, one, many) for count, one, many in shared if count)
         console.print(Text(f"  {found} on both sides of the split: the figures are flattered", "yellow"))
     if result.cross_validation:
-        console.print(_build_validation(result.cross_validation))
+        is_tuned = result.best.stage not in (SOLVED, HEAD)
+        console.print(_build_validation(result.cross_validation, is_tuned))
     _print_unreadable(console, len(result.unreadable), "left out", result.unreadable)
     drawn = [f"{name} ({shows})" for name, shows in PICTURES.items() if (result.run / name).is_file()]
     if drawn:
@@ -100,10 +103,11 @@ def build_figures(parts: Mapping[str, PartFigures | KeptFigures], chosen_by: str
     return table
 
 
-def _build_validation(validation: FoldFigures) -> Table:
+def _build_validation(validation: FoldFigures, is_tuned: bool) -> Table:
     """Build the table of the cross-validated figures, each the mean over the folds."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    table.add_column(f"{validation.folds}-fold cross-validation, {VALIDATED}", header_style="")
+    other = " (not the tuned model)" if is_tuned else ""
+    table.add_column(f"{validation.folds}-fold cross-validation, {VALIDATED}{other}", header_style="")
     table.add_column("mean", justify="right")
     table.add_column(_head_interval(validation.intervals_by))
     for key, metric in METRICS.items():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+SOLVED = "solved head"
+"""What the history calls the head before it trains."""
+
 WHOLE = {"all": "the whole network", "scratch": "the whole network, from random weights"}
 """Titles in words."""
 
@@ -9,7 +12,7 @@ WHOLE = {"all": "the whole network", "scratch": "the whole network, from random 
 def describe_stage(title: str, has_epochs: bool) -> str:
     """Say what a stage trains: "stage 2 of 2: last 2 stages and head" for "2 of 2: last:2"; other names as they are."""
     if not has_epochs:
-        return "linear head, fitted directly (starting point)" if title == "solved head" else title
+        return "linear head, fitted directly (starting point)" if title == SOLVED else title
     number, colon, name = title.rpartition(": ")
     kind, _, count = name.partition(":")
     part = {"last": "stage", "last-blocks": "block"}.get(kind)

@@ -60,9 +60,10 @@ def release_memory() -> None:
 
 def run_stages(preparation: Preparation, session: Session, keeper: Keeper, listener: Listener) -> None:
     """Run what the journal does not have yet."""
+    from sightx_cli.recipe.stage_titles import SOLVED
     from sightx_cli.train.keeper import StageKeeper
     from sightx_cli.train.random_states import set_random_states
-    from sightx_cli.train.solved_head import SOLVED, judge_head, set_solved_head
+    from sightx_cli.train.solved_head import judge_head, set_solved_head
     from sightx_cli.train.stage_runs import run_stage
 
     # Again, for libraries draw numbers while they are imported (rich does), and which are depends on the caller.

@@ -20,11 +20,9 @@ from sightx_cli.probe.linear_head import (
     solve_linear_head,
 )
 from sightx_cli.progress import reporting
+from sightx_cli.recipe.stage_titles import SOLVED
 from sightx_cli.train.judge import list_figures
 from sightx_cli.train.state import Session
-
-SOLVED = "solved head"
-"""What the history calls the head before it trains."""
 
 
 def scale_head(session: Session) -> None:
