@@ -20,7 +20,7 @@ from sightx_cli.task.single_label import SingleLabel
 ORDERING = "measuring whether the classes are grades"
 """The task as the user sees it."""
 
-UNSHARED_IMAGES = 500
+UNSHARED_IMAGES = 1_000
 """As many images are measured where a fit does not read their features afterwards."""
 
 KIND = "grades"

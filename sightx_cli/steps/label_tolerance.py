@@ -21,10 +21,11 @@ from sightx_cli.steps.duration import MACS, count_macs
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.steps.recipe_search import estimate_fit_seconds
 from sightx_cli.steps.train_part import TrainPart
+from sightx_cli.task.stratification import number_together
 
 MOST_IMAGES = 200
 FEWEST_IMAGES = 20
-"""As many images are measured, or none."""
+"""As many images are measured, of as many groups, or none."""
 
 LEAST_SECONDS = 5.0
 """What may be spent in any case, as assumed of a machine; else a tenth of the fit."""
@@ -126,8 +127,8 @@ def measure_changes(part: TrainPart, changes: Sequence[str], listener: Listener)
     if most < FEWEST_IMAGES:
         return ToleranceEvidence(image.profile, why_not="it would take long")
     sample = part.sample(most)
-    if sample is None or len(sample) < FEWEST_IMAGES:
-        return ToleranceEvidence(image.profile, why_not="there are too few images")
+    if sample is None or number_together(sample.together).max() + 1 < FEWEST_IMAGES:
+        return ToleranceEvidence(image.profile, why_not="there are too few images or groups")
     network = part.open_network(recipe, listener)
     plain = network.extract(sample.paths, sample.digests, BEARING)
     if not np.isfinite(plain.rows).all():
