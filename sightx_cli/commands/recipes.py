@@ -61,7 +61,8 @@ def list_shipped(talk: Talk, reference: Reference = False) -> None:
     if others:
         print_text(MEDICAL)
     if not talk.quiet:
-        print_next("sightx recipes show NAME" if reference else "sightx recipes list --reference")
+        more = "" if reference else f"{len(api.list_recipes(reference=True))} more, well-known designs for reference"
+        print_next("sightx recipes show NAME" if reference else "sightx recipes list --reference", more)
 
 
 @app.command("show")

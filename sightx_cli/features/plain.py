@@ -20,6 +20,7 @@ from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View
 from sightx_cli.model.backbone import Prefix
 from sightx_cli.model.classifier import build_backbone, build_classifier
+from sightx_cli.model.forward_check import check_forward
 from sightx_cli.model.parameter_groups import find_cuts
 from sightx_cli.model.weights_file import WeightsFile
 from sightx_cli.progress import Listener, reporting
@@ -41,7 +42,8 @@ class FrozenNetwork:
     """A recipe's frozen network before a fit: it gives the features of plain views, and of any pixels.
 
     Those of plain views are cached under the address that a fit with this recipe reads, so that the fit finds them;
-    without a store they stay in memory. Raises SightXError for missing weights or devices.
+    without a store they stay in memory. Raises SightXError for missing weights or devices, or a network that gives no
+    numbers.
     """
 
     def __init__(
@@ -64,8 +66,10 @@ class FrozenNetwork:
         image, name = recipe.image, recipe.model.backbone
         self._view = View(image.size_px, image.fit, None, 0, 0, reading)
         self._frozen: FrozenPrefix | None = None
+        model = build_classifier(self._backbone, recipe, 2)
+        check_forward(model, 2, image.size_px, f"weights ({self._weights.origin})")  # before anything is cached
         if store is not None:
-            cuts = find_cuts(self._backbone, build_classifier(self._backbone, recipe, 2)[1], recipe)
+            cuts = find_cuts(self._backbone, model[1], recipe)
             self._frozen = FrozenPrefix(
                 name, self._backbone, self._weights, cuts, image.size_px, store, self._engine, listener, pixels
             )

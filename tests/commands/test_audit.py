@@ -123,7 +123,8 @@ def test_a_network_that_gives_no_numbers_is_refused_before_anything_is_computed(
     typed = [command, str(digits), "--recipe", "natural-small", "--backbone", "test_resnet", "--weights"]
     done = run(app, [*typed, "broken.safetensors", "--set", "image.size_px=32", "--engine", "torch"])
     assert done.exit_code == 2, done.output
-    assert "broken.safetensors): a random image gave 3 of 3 logits that are not finite, first after" in done.stderr
+    assert "broken.safetensors): a random image gave" in done.stderr
+    assert "logits that are not finite, first after" in done.stderr
     assert "frozen layers" not in done.stderr
     assert not (tmp_path / "cache" / "outputs").exists()
     assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())
