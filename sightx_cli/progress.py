@@ -151,7 +151,9 @@ class Relay:
         self.notices: list[Notice] = []
 
     def warn(self, text: str) -> None:
-        """Remember the line, and pass it on."""
+        """Remember the line, and pass it on, once."""
+        if text in self.warnings:
+            return
         self.warnings.append(text)
         self._listener.warn(text)
 
