@@ -23,15 +23,21 @@ from sightx_cli.progress import Listener, Relay, Silent
 from sightx_cli.quality.analysis import analyse
 from sightx_cli.quality.fix_list import choose_rows, write_rows
 from sightx_cli.quality.inspection import advise_recipe, gather_findings
+from sightx_cli.quality.repeats import CONTRADICTING, COPIES
 from sightx_cli.report.hidden_folder import making_folder
 from sightx_cli.results.inspect import InspectResult
 from sightx_cli.steps.fit_plan import find_image_settings
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.steps.rehearsal import rehearse
+from sightx_cli.steps.split import LEAK, LIKELY_GROUPS
 
 READING_KEYS = ("image.page", "image.bands", "image.range")
 """The settings of a recipe that say how pixels are taken from the files."""
+
+
+FOUND = {CONTRADICTING, COPIES, LEAK, LIKELY_GROUPS}
+"""The kinds of what a fit notices that findings show with their pictures: these are not said in a line too."""
 
 
 @keeping_random_state()
@@ -102,6 +108,9 @@ def inspect(
     fingerprint = build_fingerprint(manifest, frame, unreadable, examination.headers)
     readable = frame.assign(digest=list(examination.digests))
     refusal, noticed = rehearse(asked, manifest, readable, analysis.advice.shift, store, reading, listener)
+    for notice in noticed:
+        if notice.kind not in FOUND:
+            listener.notice(notice)
     rows = choose_rows(frame, examination.headers, analysis, unreadable)
     left_out = sum(row.action == LEAVE_OUT for row in rows)
     listed = fix or folder / runs.LEAVE_OUT_LIST
@@ -114,7 +123,8 @@ def inspect(
         if fix is None and rows:
             write_rows(rows, making.partial / runs.LEAVE_OUT_LIST)
         shown = listed if fix is not None or rows else None
-        result = replace(result, folder=folder, fix=shown, left_out=left_out, notices=(*listener.notices, *noticed))
+        said = (*listener.notices, *(notice for notice in noticed if notice not in listener.notices))
+        result = replace(result, folder=folder, fix=shown, left_out=left_out, notices=said)
         write_inspection(result, fingerprint, frame, making.partial, _name(str(source)), manifest.separator, reading)
         seconds = {"read": read - began, "analyse": analysed - read, "write": time.perf_counter() - analysed}
         seconds["total"] = time.perf_counter() - began

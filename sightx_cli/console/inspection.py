@@ -33,7 +33,7 @@ def show_inspection(result: InspectResult) -> None:
         console.print(_build_facts(result))
     for finding in result.findings:
         _show_finding(console, finding)
-    if result.facts and not result.findings:
+    if result.facts and not result.findings and not any(notice.warns for notice in result.notices):
         console.print(Text("no problems found: no duplicates, leaks, doubtful labels, outliers or unreadable files"))
     console.print(Text(f"recipe  {result.advice.recipe}", "bold"))
     _print_indented(console, result.advice.reason)

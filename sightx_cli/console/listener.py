@@ -40,7 +40,8 @@ class Progress:
         if not self.done and self.total is None:
             return ""
         of = f" of {self.total:,}" if self.total is not None and self.total != self.done else ""
-        return f"{self.done:,}{of} {self.unit}"
+        unit = self.unit.removesuffix("s") if self.done == 1 and not of else self.unit
+        return f"{self.done:,}{of} {unit}"
 
 
 class ConsoleListener:

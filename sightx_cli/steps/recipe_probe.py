@@ -38,7 +38,10 @@ def probe_recipe(preparation: Preparation, listener: Listener) -> Preparation:
     taken = time.perf_counter() - clock
     for key in probe.chosen:
         listener.note(f"probe: {probe.evidence[key]}")
-    if not probe.chosen:
+    if not probe.trials:
+        why = f" ({probe.skipped[0]})" if probe.skipped else ""
+        listener.note(f"probe: nothing is compared, recipe unchanged{why}")
+    elif not probe.chosen:
         listener.note(
             f"Compared {len(probe.trials)} variants: none is clearly better, recipe unchanged. "
             f"Details: {preparation.options.write_command('probe')}"

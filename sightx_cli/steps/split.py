@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from sightx_cli.steps.options import Options
 
 
+LEAK, LIKELY_GROUPS = "leak", "likely-groups"
+"""Kinds of notices: what both sides of a split share, and groups that nobody named."""
+
+
 @dataclass(frozen=True)
 class Split:
     """The images with their parts (columns split, group, digest, and fold if there are any), and what was found."""
@@ -116,7 +120,7 @@ def note_suggestion(guess: Guess, images: int) -> Notice:
     option = _name_option(guess.expression)
     what = f"to keep each of the {guess.tagged} on one side" if guess.tagged else "if a group is a patient or a part"
     return Notice(
-        "likely-groups", f"{describe_suggestion(guess, images)}; {what}, add {option}", guess.images, warns=True
+        LIKELY_GROUPS, f"{describe_suggestion(guess, images)}; {what}, add {option}", guess.images, warns=True
     )
 
 
@@ -126,7 +130,7 @@ def say_leaks(leaks: Leaks, listener: Listener) -> None:
         return
     found = "; ".join(leaks.describe())
     if leaks.allowed:
-        listener.notice(Notice("leak", f"leaks allowed: {found}", leaks.files + leaks.groups))
+        listener.notice(Notice(LEAK, f"leaks allowed: {found}", leaks.files + leaks.groups))
         return
     option = f" {_name_option(leaks.expression)}" if leaks.expression else ""
     advice = []
@@ -138,7 +142,7 @@ def say_leaks(leaks: Leaks, listener: Listener) -> None:
         f"leak: {found}. A model recognises what it was trained on, so the figures look better than they will be; "
         f"{'; '.join(advice)}; if this is intended, add --allow-leaks"
     )
-    listener.notice(Notice("leak", text, leaks.files + leaks.groups, warns=True))
+    listener.notice(Notice(LEAK, text, leaks.files + leaks.groups, warns=True))
 
 
 def _name_option(expression: str) -> str:

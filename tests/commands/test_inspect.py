@@ -108,3 +108,16 @@ def test_a_folder_that_exists_is_refused_before_any_work(twice: Path, tmp_path: 
     assert (status, out) == (2, "")
     assert "exists already" in err
     assert "--overwrite" in err
+
+
+def test_what_a_fit_would_warn_of_is_said_and_nothing_is_called_faultless(
+    write_photo: Callable[..., Path], tmp_path: Path
+) -> None:
+    for part, label, images in (("train", "cat", 6), ("train", "dog", 6), ("valid", "dog", 3)):
+        for place in range(images):
+            seed = 100 * (part == "valid") + 50 * (label == "dog") + place
+            write_photo(tmp_path / "laid" / part / label / f"{place}.jpg", seed=seed)
+    status, out, err = run(str(tmp_path / "laid"), "--out", str(tmp_path / "seen"))
+    assert status == 0
+    assert "warning: valid has no image of cat, only of dog: its figures say nothing of it; --resplit splits" in err
+    assert "no problems found" not in out

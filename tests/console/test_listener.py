@@ -232,3 +232,9 @@ def test_a_stage_is_called_by_what_it_trains(title: str, has_epochs: bool, shown
 def test_a_task_of_a_stage_is_called_by_what_it_trains() -> None:
     assert describe_task("stage last:2") == "stage: last 2 stages and head"
     assert describe_task("checking the files") == "checking the files"
+
+
+def test_one_of_something_is_no_plural() -> None:
+    assert listener.Progress(1, "pairs", done=1).describe() == "1 pair"
+    assert listener.Progress(None, "images", done=2).describe() == "2 images"
+    assert listener.Progress(5, "images", done=1).describe() == "1 of 5 images"

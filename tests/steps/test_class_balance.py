@@ -156,7 +156,10 @@ def test_a_run_of_unequal_classes_tells_its_offsets_and_predicts_with_them(
     monkeypatch.chdir(tmp_path)
     source = lay_out(train={"nought": 44, "one": 4}, test={"nought": 4, "one": 4})
     how = {"backbone": "test_resnet", "weights": random_weights("test_resnet"), "engine": "torch", "shift": "similar"}
-    result = fit(source, settings=("image.size_px=32",), **how)
+    heard = Recorder()
+    result = fit(source, settings=("image.size_px=32",), listener=heard, **how)
+    compared = next(note for note in heard.notes if note.startswith("probe: nothing is compared, recipe unchanged"))
+    assert "the smallest class has 3 images to train on, and 10 are needed to tell" in compared
     offsets = json.loads((result.run / "plan.json").read_text())["values"]["head.offsets"]
     assert offsets["origin"] == "data"
     assert offsets["value"]["one"] == -offsets["value"]["nought"] > 0
