@@ -23,9 +23,12 @@ from sightx_cli.evaluation.units import RULE, join_units
 from sightx_cli.filesystem import check_place
 from sightx_cli.metrics.intervals import describe_bounds
 from sightx_cli.progress import Listener, Relay, Silent, reporting
+from sightx_cli.report.about import load_about
 from sightx_cli.report.hidden_folder import making_folder
 from sightx_cli.results.evaluate import EvaluateResult, PerUnit
+from sightx_cli.steps.evaluation_report import report_evaluation
 from sightx_cli.steps.random_state import keeping_random_state
+from sightx_cli.steps.report_files import name_source
 
 MEASURING = "measuring figures and intervals"
 """The work as the user sees it."""
@@ -44,6 +47,7 @@ def evaluate(
     label_column: str | None = None,
     images: Path | None = None,
     label_by: str | None = None,
+    about: Path | None = None,
     out: Path | None = None,
     overwrite: bool = False,
     listener: Listener | None = None,
@@ -53,16 +57,18 @@ def evaluate(
     Of a source with parts the test part is measured, else the valid one. `by` names columns whose values are measured
     one by one, `per` what several images belong to that need one decision (a patient, a part), `group_by` what images
     are resampled with. Columns, or regular expressions over the file names. The folder `out`, or a new one under
-    `evaluations/`, appears whole: metrics.json, predictions.csv with a row for each image.
+    `evaluations/`, appears whole: metrics.json, predictions.csv with a row for each image,
+    report.html and model_card.md, which say what the file `about` says of the model beside what was measured.
 
     Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
     heard = Relay(listener or Silent())
-    folder = runs.choose_evaluation_folder(_name(str(source)), out, overwrite)
+    folder = runs.choose_evaluation_folder(name_source(source), out, overwrite)
     check_place("--out", folder)
     if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: at least 1", "--batch 16")
+    said = {} if about is None else load_about(about)
     run = runs.find_run(model)
     predictor = load_predictor(run, batch)
     task, reading = predictor.facts.task, predictor.facts.reading
@@ -108,14 +114,12 @@ def evaluate(
         result = replace(
             result,
             predictions=folder / "predictions.csv",
+            report=folder / runs.REPORT,
             notices=tuple(heard.notices),
             warnings=tuple(heard.warnings),
             seconds={name: round(value, 3) for name, value in seconds.items()},
         )
         runs.write_json(making.partial / runs.METRICS, result.to_json())
-    return replace(result, folder=making.folder, predictions=making.folder / "predictions.csv")
-
-
-def _name(source: str) -> str:
-    """Name the images in a word: their folder, or their table's name."""
-    return Path(source.removeprefix("demo:")).absolute().stem or "images"
+        result = report_evaluation(making.partial, result, said, judged, probabilities, predictor.facts, heard)
+    report = making.folder / runs.REPORT if (making.folder / runs.REPORT).is_file() else None
+    return replace(result, folder=making.folder, predictions=making.folder / "predictions.csv", report=report)

@@ -10,7 +10,8 @@ import typer
 
 from sightx_cli.commands.flat_options import flatten_options, share_option
 from sightx_cli.commands.talk import Talk
-from sightx_cli.steps.options import MODEL, RUN
+from sightx_cli.steps.options import MODEL
+from sightx_cli.steps.run_options import RUN
 
 FIGURES = "Figures"
 
@@ -64,6 +65,7 @@ class EvaluateOptions:
     label_column: Annotated[str | None, share_option("label_column")] = None
     images: Annotated[Path | None, share_option("images")] = None
     label_by: Annotated[str | None, share_option("label_by")] = None
+    about: Annotated[Path | None, share_option("about")] = None
     out: Annotated[
         Path | None,
         typer.Option(

@@ -50,6 +50,8 @@ def show_evaluation(result: EvaluateResult) -> None:
             console.print(Text(f"  {to_line(which)}"), soft_wrap=True)
     console.print(Text("model  ", "dim").append(to_line(result.run)), soft_wrap=True)
     console.print(Text("folder ", "dim").append(to_line(result.folder)), soft_wrap=True)
+    if result.report:
+        console.print(Text("report ", "dim").append(to_line(result.report)), soft_wrap=True)
 
 
 def build_subgroups(subgroups: Subgroups, metric: str) -> Table:

@@ -94,6 +94,8 @@ class FitResult:
     """What the split given has on both sides; None where it has nothing."""
     probe: ProbedChoices | None = None
     """What the probe measured and chose before training; None where it did not run."""
+    report: str = ""
+    """The name of the report in the run; empty where there is none."""
     cross_validation: FoldFigures | None = None
     """The figures of the linear head over the folds; None where there are none."""
 
@@ -117,6 +119,7 @@ class FitResult:
         return to_object(
             {
                 "run": self.run,
+                "report": self.run / self.report if self.report else None,
                 "recipe": self.recipe,
                 "reason": self.reason,
                 "task": self.task,

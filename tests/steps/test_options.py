@@ -259,5 +259,5 @@ def test_the_next_command_repeats_how_to_read_the_weights() -> None:
 def test_the_whole_command_repeats_every_option_but_resume() -> None:
     asked = Options("x", settings=("a=1",), seed=3, folds=0, rate="auto", probe=False, out="r", resume="runs/a")
     assert asked.write_command(whole=True) == (
-        "sightx fit x --rate auto --no-probe --seed 3 --out r --folds 0 --set a=1"
+        "sightx fit x --rate auto --no-probe --seed 3 --folds 0 --out r --set a=1"
     )
