@@ -21,7 +21,7 @@ from sightx_cli.bundle.parity import SAME, Parity, hold_against
 from sightx_cli.bundle.predictor import Predictor, load_predictor
 from sightx_cli.bundle.product import Product
 from sightx_cli.data.splits import join_groups
-from sightx_cli.metrics.intervals import describe_bounds, name_units
+from sightx_cli.metrics.units import name_units
 from sightx_cli.progress import Listener, Notice, reporting
 from sightx_cli.results.fit import PartFigures
 from sightx_cli.steps.preparation import Preparation
@@ -49,9 +49,6 @@ def prove(
         predictor = load_predictor(bundle.parent)
     valid, test = preparation.part("valid"), preparation.part("test")
     of_valid = measure_part(session.task, valid, *answer_valid(predictor, valid, session.best.probabilities, listener))
-    for part in (valid, test):
-        if bounded := describe_bounds(max(len(part), 1), session.task.outputs, session.task.kind):
-            listener.note(bounded)
     if not len(test):
         return of_valid, None
     answers = predict_rows(predictor, test, "measuring the test part", listener)
