@@ -21,7 +21,6 @@ from sightx_cli.evaluation.part_figures import measure_part
 from sightx_cli.evaluation.subgroups import measure_subgroups
 from sightx_cli.evaluation.units import RULE, join_units
 from sightx_cli.filesystem import check_place
-from sightx_cli.metrics.intervals import describe_bounds
 from sightx_cli.progress import Listener, Relay, Silent, reporting
 from sightx_cli.report.about import load_about
 from sightx_cli.report.hidden_folder import making_folder
@@ -85,8 +84,6 @@ def evaluate(
     known = find_known_images(run, judged["digest"].tolist(), heard)
     with reporting(heard, MEASURING):
         figures = measure_part(task, judged, probabilities, len(judged))
-        if bounded := describe_bounds(len(judged), task.outputs, task.kind):
-            heard.note(bounded)
         subgroups = measure_subgroups(task, judged, probabilities, by, heard)
         unit = None
         if per is not None:
