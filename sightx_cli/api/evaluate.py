@@ -14,6 +14,7 @@ from sightx_cli.data.pixel_notices import describe_pixels
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import UsageError
 from sightx_cli.evaluation.answered_images import answer_images
+from sightx_cli.evaluation.differences import describe_differences, find_differences
 from sightx_cli.evaluation.kept_predictions import write_predictions
 from sightx_cli.evaluation.known_images import find_known_images
 from sightx_cli.evaluation.labelled_images import load_labelled_images
@@ -26,6 +27,7 @@ from sightx_cli.progress import Listener, Relay, Silent, reporting
 from sightx_cli.report.hidden_folder import making_folder
 from sightx_cli.results.evaluate import EvaluateResult, PerUnit
 from sightx_cli.steps.random_state import keeping_random_state
+from sightx_cli.task.multilabel import MultiLabel
 
 MEASURING = "measuring figures and intervals"
 """The work as the user sees it."""
@@ -77,7 +79,13 @@ def evaluate(
     chosen = frame["is_judged"].to_numpy(dtype=bool)
     judged, probabilities = frame[chosen].reset_index(drop=True), answered.probabilities[chosen]
     known = find_known_images(run, judged["digest"].tolist(), heard)
+    headers = [header for header, is_chosen in zip(answered.headers, chosen, strict=True) if is_chosen]
     with reporting(heard, MEASURING):
+        found = judged["path"].tolist(), headers, judged["label"].tolist()
+        separator = task.separator if isinstance(task, MultiLabel) else ""
+        differences = find_differences(run, *found, separator, reading)
+        for notice in describe_differences(differences):
+            heard.notice(notice)
         figures = measure_part(task, judged, probabilities, len(judged))
         if bounded := describe_bounds(len(judged), task.outputs, task.kind):
             heard.note(bounded)
@@ -99,6 +107,7 @@ def evaluate(
         unlabelled=labelled.unlabelled,
         by=subgroups,
         per=unit,
+        differences=differences,
         unreadable=tuple(f"{item.image} {item.error}" for item in answered.unreadable),
     )
     with making_folder(folder, overwrite) as making:

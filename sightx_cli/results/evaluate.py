@@ -41,6 +41,15 @@ class Subgroups:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """Something in which the images differ from those that the model was trained on, there and here, in words."""
+
+    what: str
+    trained: str
+    here: str
+
+
+@dataclass(frozen=True)
 class PerUnit:
     """The figures of units of several images each, such as patients."""
 
@@ -69,6 +78,8 @@ class EvaluateResult:
     unlabelled: int
     by: tuple[Subgroups, ...] = ()
     per: PerUnit | None = None
+    differences: tuple[Difference, ...] = ()
+    """How the images differ from those that the model was trained on."""
     unreadable: tuple[str, ...] = ()
     """One line per image that could not be read: its name and why."""
     notices: tuple[Notice, ...] = ()
@@ -95,6 +106,7 @@ class EvaluateResult:
                 "without_label": self.unlabelled,
                 "by": {one.column: [group.to_json() for group in one.groups] for one in self.by},
                 **({"per": self.per} if self.per else {}),
+                "differences": self.differences,
                 "unreadable": self.unreadable,
                 "predictions": self.predictions,
                 "report": self.report,
