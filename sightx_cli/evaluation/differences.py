@@ -13,7 +13,7 @@ from sightx_cli import runs
 from sightx_cli.data.levels import Levels, Span, measure_levels
 from sightx_cli.data.readers import Header, Reading
 from sightx_cli.progress import Notice
-from sightx_cli.results.evaluate import Difference
+from sightx_cli.results.evaluate import SetDifference
 from sightx_cli.task.label_text import count_names
 
 SIZE_RATIO = 1.5
@@ -33,7 +33,7 @@ def find_differences(
     labels: Sequence[str],
     separator: str,
     reading: Reading,
-) -> tuple[Difference, ...]:
+) -> tuple[SetDifference, ...]:
     """Find what differs between the images that a run was trained on and these; nothing of a run that says nothing."""
     try:
         trained = json.loads((run / runs.FINGERPRINT).read_text(encoding="utf-8"))
@@ -51,7 +51,7 @@ def find_differences(
     return tuple(found)
 
 
-def describe_differences(differences: Sequence[Difference]) -> list[Notice]:
+def describe_differences(differences: Sequence[SetDifference]) -> list[Notice]:
     """Say in one line how the images differ."""
     if not differences:
         return []
@@ -60,7 +60,7 @@ def describe_differences(differences: Sequence[Difference]) -> list[Notice]:
     return [Notice("differs", text, len(differences), warns=True)]
 
 
-def _compare_sizes(trained: Mapping[str, Any], headers: Sequence[Header]) -> list[Difference]:
+def _compare_sizes(trained: Mapping[str, Any], headers: Sequence[Header]) -> list[SetDifference]:
     if not headers:
         return []
     there = (trained["width_px"]["median"], trained["height_px"]["median"])
@@ -68,25 +68,25 @@ def _compare_sizes(trained: Mapping[str, Any], headers: Sequence[Header]) -> lis
     ratio = min(here) / max(min(there), 1)
     if 1 / SIZE_RATIO < ratio < SIZE_RATIO:
         return []
-    return [Difference("size", _format_size(there), _format_size(here))]
+    return [SetDifference("size", _format_size(there), _format_size(here))]
 
 
 def _format_size(size: tuple[float, float]) -> str:
     return f"{size[0]:,.0f} × {size[1]:,.0f} px in the median"
 
 
-def _compare_kinds(trained: Mapping[str, Any], headers: Sequence[Header]) -> list[Difference]:
+def _compare_kinds(trained: Mapping[str, Any], headers: Sequence[Header]) -> list[SetDifference]:
     differences = []
     for what, name, place in (("colour mode", "modes", 2), ("bits", "bits", 3), ("format", "formats", 4)):
         here = Counter(str(one[place]) for one in headers)
         if (said := _compare_shares(trained[name], here, SHARE)) is not None:
-            differences.append(Difference(what, *said))
+            differences.append(SetDifference(what, *said))
     return differences
 
 
-def _compare_classes(trained: Mapping[str, Any], labels: Sequence[str], separator: str) -> list[Difference]:
+def _compare_classes(trained: Mapping[str, Any], labels: Sequence[str], separator: str) -> list[SetDifference]:
     said = _compare_shares(trained["classes"], count_names(labels, separator), CLASS_SHARE)
-    return [] if said is None else [Difference("class shares", *said)]
+    return [] if said is None else [SetDifference("class shares", *said)]
 
 
 def _compare_shares(there: Mapping[str, int], here: Mapping[str, int], least: float) -> tuple[str, str] | None:
@@ -101,14 +101,14 @@ def _compare_shares(there: Mapping[str, int], here: Mapping[str, int], least: fl
     return f"{before:.0%} {name}", f"{now:.0%} {name}"
 
 
-def _compare_levels(there: Levels, here: Levels) -> list[Difference]:
+def _compare_levels(there: Levels, here: Levels) -> list[SetDifference]:
     differences = []
     for what, before, now in (
         ("brightness", there.brightness, here.brightness),
         ("contrast", there.contrast, here.contrast),
     ):
         if abs(now.median - before.median) >= DEVIATIONS * before.deviation:
-            differences.append(Difference(what, _format_span(before), _format_span(now)))
+            differences.append(SetDifference(what, _format_span(before), _format_span(now)))
     return differences
 
 

@@ -41,7 +41,7 @@ class Subgroups:
 
 
 @dataclass(frozen=True)
-class Difference:
+class SetDifference:
     """Something in which the images differ from those that the model was trained on, there and here, in words."""
 
     what: str
@@ -78,7 +78,7 @@ class EvaluateResult:
     unlabelled: int
     by: tuple[Subgroups, ...] = ()
     per: PerUnit | None = None
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[SetDifference, ...] = ()
     """How the images differ from those that the model was trained on."""
     unreadable: tuple[str, ...] = ()
     """One line per image that could not be read: its name and why."""
