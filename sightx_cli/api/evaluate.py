@@ -14,10 +14,12 @@ from sightx_cli.data.pixel_notices import describe_pixels
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import UsageError
 from sightx_cli.evaluation.answered_images import answer_images
+from sightx_cli.evaluation.differences import describe_differences, find_differences
 from sightx_cli.evaluation.kept_predictions import write_predictions
 from sightx_cli.evaluation.known_images import find_known_images
 from sightx_cli.evaluation.labelled_images import load_labelled_images
 from sightx_cli.evaluation.part_figures import measure_part
+from sightx_cli.evaluation.robustness import measure_robustness
 from sightx_cli.evaluation.subgroups import measure_subgroups
 from sightx_cli.evaluation.units import RULE, join_units
 from sightx_cli.filesystem import check_place
@@ -28,6 +30,7 @@ from sightx_cli.results.evaluate import EvaluateResult, PerUnit
 from sightx_cli.steps.evaluation_report import report_evaluation
 from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.steps.report_files import name_source
+from sightx_cli.task.multilabel import MultiLabel
 
 MEASURING = "measuring figures and intervals"
 """The work as the user sees it."""
@@ -46,6 +49,7 @@ def evaluate(
     label_column: str | None = None,
     images: Path | None = None,
     label_by: str | None = None,
+    robustness: bool = True,
     about: Path | None = None,
     out: Path | None = None,
     overwrite: bool = False,
@@ -55,9 +59,10 @@ def evaluate(
 
     Of a source with parts the test part is measured, else the valid one. `by` names columns whose values are measured
     one by one, `per` what several images belong to that need one decision (a patient, a part), `group_by` what images
-    are resampled with. Columns, or regular expressions over the file names. The folder `out`, or a new one under
-    `evaluations/`, appears whole: metrics.json, predictions.csv with a row for each image,
-    report.html and model_card.md, which say what the file `about` says of the model beside what was measured.
+    are resampled with. Columns, or regular expressions over the file names. `robustness` measures up to 200 images
+    changed as archives and cameras change them. The folder `out`, or a new one under `evaluations/`, appears whole:
+    metrics.json, predictions.csv with a row for each image, report.html and model_card.md, which say what the file
+    `about` says of the model beside what was measured.
 
     Raises SightXError for anything wrong in the input.
     """
@@ -82,13 +87,21 @@ def evaluate(
     chosen = frame["is_judged"].to_numpy(dtype=bool)
     judged, probabilities = frame[chosen].reset_index(drop=True), answered.probabilities[chosen]
     known = find_known_images(run, judged["digest"].tolist(), heard)
+    headers = [header for header, is_chosen in zip(answered.headers, chosen, strict=True) if is_chosen]
     with reporting(heard, MEASURING):
-        figures = measure_part(task, judged, probabilities, len(judged))
+        found = judged["path"].tolist(), headers, judged["label"].tolist()
+        separator = task.separator if isinstance(task, MultiLabel) else ""
+        differences = find_differences(run, *found, separator, reading)
+        for notice in describe_differences(differences):
+            heard.notice(notice)
+        figures = measure_part(task, judged, probabilities, len(judged), draws=True)
         subgroups = measure_subgroups(task, judged, probabilities, by, heard)
         unit = None
         if per is not None:
             joined = join_units(judged, probabilities, per, heard)
             unit = PerUnit(per, RULE, measure_part(task, *joined, len(joined[0])))
+    measured = time.perf_counter()
+    changed = measure_robustness(predictor, judged, probabilities, heard) if robustness else None
     result = EvaluateResult(
         run=run,
         folder=folder,
@@ -102,12 +115,15 @@ def evaluate(
         unlabelled=labelled.unlabelled,
         by=subgroups,
         per=unit,
+        robustness=changed,
+        differences=differences,
         unreadable=tuple(f"{item.image} {item.error}" for item in answered.unreadable),
     )
     with making_folder(folder, overwrite) as making:
         write_predictions(making.partial / "predictions.csv", frame, answered.probabilities, task)
         now = time.perf_counter()
-        seconds = {"predict": predicted - began, "measure": now - predicted, "total": now - began}
+        seconds = {"predict": predicted - began, "measure": measured - predicted, "robustness": now - measured}
+        seconds["total"] = now - began
         result = replace(
             result,
             predictions=folder / "predictions.csv",
@@ -116,7 +132,7 @@ def evaluate(
             warnings=tuple(heard.warnings),
             seconds={name: round(value, 3) for name, value in seconds.items()},
         )
-        runs.write_json(making.partial / runs.METRICS, result.to_json())
+        runs.write_json(making.partial / runs.METRICS, result.metrics_to_json())
         result = report_evaluation(making.partial, result, said, judged, probabilities, predictor.facts, heard)
     report = making.folder / runs.REPORT if (making.folder / runs.REPORT).is_file() else None
     return replace(result, folder=making.folder, predictions=making.folder / "predictions.csv", report=report)

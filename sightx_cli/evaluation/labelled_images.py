@@ -132,7 +132,7 @@ def describe_gaps(found: LabelledImages, task: Task) -> list[Notice]:
             f"no image of {_list(missing)}: what is said of the model without {'them' if len(missing) > 1 else 'it'} "
             "leaves that open, and figures that rank the classes have no meaning"
         )
-        notices.append(Notice("missing-classes", text, len(missing), warns=True))
+        notices.append(Notice("missing-class", text, len(missing), warns=True))
     return notices
 
 

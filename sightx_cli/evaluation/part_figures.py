@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.data.splits import join_groups
+from sightx_cli.evaluation.part_curves import measure_curves
 from sightx_cli.metrics.units import name_units
 from sightx_cli.results.fit import PartFigures
 from sightx_cli.task.task import Task
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def measure_part(task: Task, part: pd.DataFrame, probabilities: NDArray[np.float32], bundled: int) -> PartFigures:
-    """Measure figures, intervals and classes of a part's probabilities (N, C), `bundled` of them the bundle's own."""
+def measure_part(
+    task: Task, part: pd.DataFrame, probabilities: NDArray[np.float32], bundled: int, draws: bool = False
+) -> PartFigures:
+    """Measure figures, intervals and classes of a part's probabilities (N, C), `bundled` of them the bundle's own.
+
+    `draws` adds the curves that a report draws.
+    """
     targets, together = task.number(part["label"].tolist()), list_units(part)
     return PartFigures(
         task.measure_figures(probabilities, targets),
@@ -26,6 +32,7 @@ def measure_part(task: Task, part: pd.DataFrame, probabilities: NDArray[np.float
         bundled,
         task.measure_classes(probabilities, targets, together),
         name_units(together),
+        measure_curves(task.check_answers(probabilities, targets), task.classes, together) if draws else None,
     )
 
 

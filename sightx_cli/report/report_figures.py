@@ -27,7 +27,10 @@ BANDS = 3
 PANELS = 5
 """The most classes whose probabilities are drawn."""
 LOWEST_BENEFIT = -0.05
-"""Below this a net benefit is off the drawing: that of treating all falls without end."""
+"""Below this share of the highest a net benefit is off the drawing: that of treating all falls without end."""
+
+SETTLED = 0.2
+"""From this share of images on the band of the accuracy is drawn whole: below, few images make it very wide."""
 
 Content = Mapping[str, Any]
 
@@ -166,7 +169,8 @@ def draw_coverage(content: Content, name: str) -> Drawing:
     axes.fill_between(content["coverage"], content["low"], content["high"], color=ACCENT, alpha=0.18, linewidth=0)
     axes.plot(content["coverage"], content["accuracy"], color=ACCENT)
     axes.set_xlim(0, 1.02)
-    axes.set_ylim(top=1.005)
+    settled = [low for share, low in zip(content["coverage"], content["low"], strict=True) if share >= SETTLED]
+    axes.set_ylim(max(0.0, min(settled, default=0.0) - 0.05), 1.005)
     axes.set_xlabel("share of images kept, the surest first")
     axes.set_ylabel("accuracy of those kept")
     return render_svg(figure, name, "Accuracy over coverage", "At the right end stand all images.")

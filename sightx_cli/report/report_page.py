@@ -31,7 +31,14 @@ from sightx_cli.report.report_rows import (
     list_notices,
     list_repeat_rows,
 )
-from sightx_cli.report.report_sections import build_part, list_parts, list_subgroups, list_words
+from sightx_cli.report.report_sections import (
+    build_part,
+    build_per,
+    build_robustness,
+    list_parts,
+    list_subgroups,
+    list_words,
+)
 from sightx_cli.report.sheets import load_tiles
 from sightx_cli.results.findings import Picture
 
@@ -126,7 +133,7 @@ def build_page(metrics: Mapping[str, Any], mark: Callable[[str], Any]) -> dict[s
         "subtitle": describe_kind(metrics),
         "cautions": cautions,
         "cards": list_cards(parts, headline),
-        "contents": list_contents(parts),
+        "contents": list_contents(parts, bool(metrics.get("per")), bool(metrics.get("robustness"))),
         "about": [(ABOUT_TITLES[name], rows) for name, rows in about.items()],
         "is_stated": any(value for rows in about.values() for _, value in rows),
         "flows": list_flows(facts),
@@ -139,6 +146,9 @@ def build_page(metrics: Mapping[str, Any], mark: Callable[[str], Any]) -> dict[s
         "one_class": "label" if several else "class",
         "many_classes": "labels" if several else "classes",
         "subgroups": list_subgroups(metrics, headline),
+        "per": build_per(metrics),
+        "robustness": build_robustness(metrics, headline),
+        "differences": metrics.get("differences") or [],
         "limits": list_limits(metrics, parts),
         "notices": notices,
         "commands": list_commands(facts),

@@ -27,11 +27,15 @@ def list_cards(parts: Sequence[Mapping[str, Any]], headline: str) -> list[dict[s
     return [{**known[key], "of": of} for key in dict.fromkeys(wanted) if key in known][:4]
 
 
-def list_contents(parts: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def list_contents(
+    parts: Sequence[Mapping[str, Any]], has_units: bool = False, has_changes: bool = False
+) -> list[tuple[str, str]]:
     """List the sections with their anchors."""
     figures = [(part["anchor"], part["heading"]) for part in parts]
     before = [("purpose", "What it is for"), ("images", "The images"), ("making", "How the model was made")]
-    after = [("subgroups", "Subgroups"), ("limits", "Limits"), ("repeat", "How to repeat it"), ("words", "The words")]
+    extra = [("units", "Units")] * has_units + [("robustness", "Changed images")] * has_changes
+    after = [("limits", "Limits"), ("repeat", "How to repeat it"), ("words", "The words")]
+    after = [("subgroups", "Subgroups"), *extra, *after]
     return before + figures + after
 
 

@@ -201,6 +201,26 @@ def list_subgroups(metrics: Content, headline: str) -> list[dict[str, Any]]:
     ]
 
 
+def build_per(metrics: Content) -> dict[str, Any] | None:
+    """Build the section of units of several images, such as patients; None where none were asked for."""
+    per = metrics.get("per")
+    if not per:
+        return None
+    figures = per["figures"]
+    return {"column": per["column"], "rule": per["rule"], "figures": figures, "metrics": list_measured(figures)}
+
+
+def build_robustness(metrics: Content, headline: str) -> dict[str, Any] | None:
+    """Build the table of changed images: the headline figure first, and up to two more; None where none was made."""
+    found = metrics.get("robustness")
+    if not found:
+        return None
+    first = found["changes"][0]["metrics"]
+    wanted = dict.fromkeys((headline, "balanced_accuracy", "quadratic_kappa", "roc_auc", "macro_roc_auc", "loss"))
+    keys = [key for key in wanted if first.get(key) is not None][:4]
+    return {**found, "keys": [(key, find_title(key)) for key in keys]}
+
+
 def list_words(parts: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """List the terms that the report uses, each in words, by the alphabet."""
     used = {one["key"] for part in parts for one in part["metrics"]}

@@ -53,7 +53,8 @@ def take_line(place: int) -> dict[str, Any]:
 
 def name_lines(names: Sequence[str]) -> tuple[str, ...]:
     """Return names as a legend shows them: short, and none of them read as mathematics or hidden by an underscore."""
-    return tuple(f"\u200b{name}".replace("$", r"\$") for name in draw_names(names, 28).names)
+    shown = (f" {name}" if name.startswith("_") else name for name in draw_names(names, 28).names)
+    return tuple(name.replace("$", r"\$") for name in shown)
 
 
 def add_legend(axes: Any, **how: Any) -> None:

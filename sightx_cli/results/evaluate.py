@@ -11,6 +11,7 @@ from sightx_cli.progress import Notice
 from sightx_cli.results.json_form import to_object
 
 if TYPE_CHECKING:
+    from sightx_cli.metrics.intervals import Interval
     from sightx_cli.results.fit import PartFigures
 
 
@@ -41,6 +42,15 @@ class Subgroups:
 
 
 @dataclass(frozen=True)
+class SetDifference:
+    """Something in which the images differ from those that the model was trained on, there and here, in words."""
+
+    what: str
+    trained: str
+    here: str
+
+
+@dataclass(frozen=True)
 class PerUnit:
     """The figures of units of several images each, such as patients."""
 
@@ -48,6 +58,25 @@ class PerUnit:
     rule: str
     """How the answers for several images become one."""
     figures: PartFigures
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The figures of some images changed in one way."""
+
+    change: str
+    metrics: Mapping[str, float | None]
+    intervals: Mapping[str, Interval | None]
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """The figures of the same images, unchanged first, then changed in one way after the other."""
+
+    images: int
+    drawn_from: int
+    """How many images they were drawn from."""
+    changes: tuple[Changed, ...]
 
 
 @dataclass(frozen=True)
@@ -69,6 +98,10 @@ class EvaluateResult:
     unlabelled: int
     by: tuple[Subgroups, ...] = ()
     per: PerUnit | None = None
+    robustness: Robustness | None = None
+    """None where it was not asked for."""
+    differences: tuple[SetDifference, ...] = ()
+    """How the images differ from those that the model was trained on."""
     unreadable: tuple[str, ...] = ()
     """One line per image that could not be read: its name and why."""
     notices: tuple[Notice, ...] = ()
@@ -76,6 +109,11 @@ class EvaluateResult:
     predictions: Path | None = None
     report: Path | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def metrics_to_json(self) -> dict[str, Any]:
+        """Return the contents of metrics.json: what `to_json` gives, and the curves."""
+        curves = self.figures.curves
+        return {**self.to_json(), **({"curves": curves.to_json()} if curves else {})}
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `evaluate`; paths absolute."""
@@ -95,6 +133,8 @@ class EvaluateResult:
                 "without_label": self.unlabelled,
                 "by": {one.column: [group.to_json() for group in one.groups] for one in self.by},
                 **({"per": self.per} if self.per else {}),
+                **({"robustness": self.robustness} if self.robustness else {}),
+                "differences": self.differences,
                 "unreadable": self.unreadable,
                 "predictions": self.predictions,
                 "report": self.report,

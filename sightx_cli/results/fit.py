@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sightx_cli.metrics.class_report import ClassReport
     from sightx_cli.metrics.fold_intervals import FoldFigures
     from sightx_cli.metrics.intervals import Interval
+    from sightx_cli.results.curves import PartCurves
 
 VALIDATED = "linear head on frozen features"
 """What is cross-validated, in words: not the training of later stages."""
@@ -34,12 +35,18 @@ class PartFigures:
     """The figures of each class, and the confusion matrix."""
     intervals_by: str = "images"
     """What the intervals resample: images, or whole groups of them."""
+    curves: PartCurves | None = None
+    """None where only figures were asked for."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON contract of `test`, and of each part in metrics.json."""
-        found = to_object(vars(self))
+        """Return the JSON contract of `test`: without curves, whose points are for drawing."""
+        found = to_object({name: value for name, value in vars(self).items() if name != "curves"})
         report = found.pop("report")
         return {**found, **report}
+
+    def to_whole_json(self) -> dict[str, Any]:
+        """Return the entry of a part in metrics.json."""
+        return {**self.to_json(), **({"curves": self.curves.to_json()} if self.curves else {})}
 
 
 @dataclass(frozen=True)
@@ -144,8 +151,9 @@ class FitResult:
 
     def metrics_to_json(self) -> dict[str, Any]:
         """Return the contents of metrics.json: the final model's figures by part, with intervals and by class."""
-        valid = {"valid": self.valid, "selected_on": self.selected_on, "best": self.best}
-        return to_object(valid | self._list_parts())
+        valid = {"valid": self.valid.to_whole_json(), "selected_on": self.selected_on, "best": self.best}
+        test = {"test": self.test.to_whole_json()} if self.test else {}
+        return to_object(valid | self._list_parts() | test)
 
     def _list_parts(self) -> dict[str, object]:
         """List what both hold: the test part, the folds and the leaks, where there are any."""

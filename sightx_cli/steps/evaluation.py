@@ -48,14 +48,14 @@ def prove(
         predictor = load_predictor(bundle.parent)
     valid, test = preparation.part("valid"), preparation.part("test")
     probabilities, bundled = answer_valid(predictor, valid, session.best.probabilities, listener)
-    of_valid = measure_part(session.task, valid, probabilities, bundled)
+    of_valid = measure_part(session.task, valid, probabilities, bundled, draws=True)
     kept = bundle.parent / runs.PREDICTIONS
     write_predictions(kept / "valid.csv", valid, probabilities, session.task)
     if not len(test):
         return of_valid, None
     answers = predict_rows(predictor, test, "measuring the test part", listener)
     write_predictions(kept / "test.csv", test, answers, session.task)
-    return of_valid, measure_part(session.task, test, answers, len(test))
+    return of_valid, measure_part(session.task, test, answers, len(test), draws=True)
 
 
 def settle_decisions(session: Session, listener: Listener) -> None:

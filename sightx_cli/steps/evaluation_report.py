@@ -54,7 +54,7 @@ def report_evaluation(
         for name in (runs.REPORT, runs.MODEL_CARD):
             (folder / name).unlink(missing_ok=True)
         result = replace(result, report=None, warnings=tuple(listener.warnings))
-        runs.write_json(folder / runs.METRICS, result.to_json())
+        runs.write_json(folder / runs.METRICS, result.metrics_to_json())
     finally:
         listener.finish(REPORTING)
     return result
@@ -69,7 +69,7 @@ def complete_metrics(result: EvaluateResult, about: Mapping[str, Any], facts: Bu
     flow = build_flow(result.figures.images + outside, errors, notices, result.figures.images)
     kept = [*notices, *run_facts.get("notices", [])]
     return join_facts(
-        result.to_json(),
+        result.metrics_to_json(),
         {**run_facts, "notices": [one for one in kept if one["kind"] not in ("classes", "columns")]},
         about,
         name=name_source(result.source),
