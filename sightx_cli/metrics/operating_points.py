@@ -228,7 +228,8 @@ def measure_decision(
 
 def _check(question: Question, wished: float, what: str) -> None:
     if not 0 < wished < 1:
-        raise DataError(f"{what} {wished}: allowed are numbers between 0 and 1", f"--at-{what} 0.95")
+        hint = "--at-specificity 0.95" if what == "specificity" else "--at-sensitivity 0.95"
+        raise DataError(f"{what} {wished}: allowed are numbers between 0 and 1", hint)
     if question.truth.all() or not question.truth.any():
         held = "positive" if question.truth.all() else "negative"
         raise DataError(
