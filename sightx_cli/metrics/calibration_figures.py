@@ -1,4 +1,4 @@
-"""Whether probabilities can be believed: Brier score, calibration error, slope and intercept.
+"""Whether probabilities can be believed: calibration error, slope and intercept.
 
 For these, a probability is what is judged, not the class that it leads to. Numpy and scipy are imported only where
 something is measured, so that the registry can be read without them.
@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sightx_cli.metrics.score_figures import BELIEVED, LEAST_ODDS_PROBABILITY, divide_rows
+
 if TYPE_CHECKING:
     from sightx_cli.metrics.answers import Answers, Booleans, Floats, Integers
 
@@ -18,67 +20,12 @@ than the 15 of Guo (2017); with fewer than 10 · `PER_BIN` images there are fewe
 PER_BIN = 10
 """The fewest images that a bin is meant to hold."""
 
-BELIEVED = 0.5
-"""The part of the variance expected of probabilities that is believed where images vary less: all of it would widen the
-intervals of few images too much (98.5 to 99 % held the truth of 30 images), none of it too little (77 %)."""
-
-LEAST_ODDS_PROBABILITY = 1e-7
-"""Probabilities are held this far from 0 and 1 before they become odds: float32 knows nothing nearer to 1."""
-
 STEEPEST = 100.0
 """A slope beyond this is not told from that of answers without a mistake, which has no limit: it is None."""
 LEAST_SPREAD = 1e-6
 """Log-odds that lie closer together than this are all the same, and have no slope."""
 STEPS = 100
 """The most Newton steps; the fits are convex in one or two numbers and take about six."""
-
-
-def measure_brier(answers: Answers) -> float:
-    """Measure the Brier score: the squared distances of an image's probabilities from its truth, summed over classes.
-
-    The mean over images of Σ (p_k − y_k)², 0…2 (Brier 1950). Of two classes that is twice the form that counts class 1
-    only, scikit-learn's `brier_score_loss` with `scale_by_half=True`.
-    """
-    return float(_list_squares(answers).mean())
-
-
-def resample_brier(answers: Answers, weights: Floats) -> Floats:
-    """Measure the same of each resample."""
-    import numpy as np
-
-    return np.asarray(weights @ _list_squares(answers) / weights.sum(axis=1))
-
-
-def linearise_brier(answers: Answers) -> tuple[float, Floats]:
-    """Measure it with the contribution of each image."""
-    squares = _list_squares(answers)
-    return float(squares.mean()), (squares - squares.mean()) / len(squares)
-
-
-def expect_brier(answers: Answers, _: float) -> tuple[float, float]:
-    """Expect the score, and its variance, that the probabilities promise if each is right (Spiegelhalter 1986)."""
-    return expect_mean(answers.scores, (answers.scores**2).sum(axis=1, keepdims=True) - 2 * answers.scores + 1)
-
-
-def expect_loss(answers: Answers, _: float) -> tuple[float, float]:
-    """Expect the log loss, and its variance, that the probabilities promise if each is right."""
-    import numpy as np
-
-    return expect_mean(answers.scores, -np.log(np.clip(answers.scores, LEAST_ODDS_PROBABILITY, 1.0)))
-
-
-def expect_mean(scores: Floats, costs: Floats) -> tuple[float, float]:
-    """Expect the mean cost of images, and the variance believed, from the probability and cost of outcomes, (N, C)."""
-    mean = (scores * costs).sum(axis=1)
-    variance = (scores * costs**2).sum(axis=1) - mean**2 + (mean - mean.mean()) ** 2
-    return float(mean.mean()), BELIEVED * float(variance.sum() / len(scores) ** 2)
-
-
-def _list_squares(answers: Answers) -> Floats:
-    import numpy as np
-
-    own = answers.scores[np.arange(len(answers.truth)), answers.truth]
-    return np.asarray((answers.scores**2).sum(axis=1) - 2 * own + 1)
 
 
 def measure_calibration_error(answers: Answers) -> float:
@@ -293,8 +240,10 @@ def _expect_logs(logs: Floats, power: float) -> tuple[Floats, Floats]:
     """The mean and variance of each image's log-probabilities under their own power, (N,) each."""
     import numpy as np
 
-    raised = power * logs
-    raised = np.exp(raised - raised.max(axis=1, keepdims=True))
-    raised /= raised.sum(axis=1, keepdims=True)
-    mean = (raised * logs).sum(axis=1)
-    return mean, np.asarray((raised * logs**2).sum(axis=1) - mean**2)
+    means, variances = [], []
+    for rows in divide_rows(logs):
+        raised = np.exp(power * rows - (power * rows).max(axis=1, keepdims=True))
+        raised /= raised.sum(axis=1, keepdims=True)
+        means.append((raised * rows).sum(axis=1))
+        variances.append((raised * rows**2).sum(axis=1) - means[-1] ** 2)
+    return np.concatenate(means), np.concatenate(variances)

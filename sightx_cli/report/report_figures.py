@@ -70,15 +70,15 @@ def draw_part(figures: Content, prefix: str) -> list[tuple[str, Drawing]]:
     """Draw the curves of a part, each with its key in the glossary; none where metrics.json has none."""
     curves = figures.get("curves") or {}
     draws: dict[str, tuple[Any, Callable[[Any, str], Drawing]]] = {
-        "roc": ([one for one in curves.get("rankings", ()) if one["kind"] == "roc"], draw_roc),
+        "roc": ([one for one in curves.get("ranking", ()) if one["kind"] == "roc"], draw_roc),
         "precision_recall": (
-            [one for one in curves.get("rankings", ()) if one["kind"] == "precision_recall"],
+            [one for one in curves.get("ranking", ()) if one["kind"] == "precision_recall"],
             draw_precision,
         ),
         "reliability": (curves.get("reliability"), draw_reliability),
         "histogram": (curves.get("histograms"), draw_histograms),
         "decision_curve": (curves.get("decision"), draw_decision),
-        "coverage": (curves.get("coverage"), draw_coverage),
+        "coverage": (curves.get("risk_coverage"), draw_coverage),
     }
     return [(key, draw(content, f"{prefix}-{key}")) for key, (content, draw) in draws.items() if content]
 

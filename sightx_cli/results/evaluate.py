@@ -112,8 +112,7 @@ class EvaluateResult:
 
     def metrics_to_json(self) -> dict[str, Any]:
         """Return the contents of metrics.json: what `to_json` gives, and the curves."""
-        curves = self.figures.curves
-        return {**self.to_json(), **({"curves": curves.to_json()} if curves else {})}
+        return {**self.to_json(), **self.figures.list_curves()}
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `evaluate`; paths absolute."""

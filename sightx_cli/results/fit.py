@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from sightx_cli.metrics.class_report import ClassReport
     from sightx_cli.metrics.fold_intervals import FoldFigures
     from sightx_cli.metrics.intervals import Interval
-    from sightx_cli.results.curves import PartCurves
+    from sightx_cli.metrics.part_curves import Curves
 
 VALIDATED = "linear head on frozen features"
 """What is cross-validated, in words: not the training of later stages."""
+
+POINT_DECIMALS = 5
+"""Of the points of curves in metrics.json."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,8 @@ class PartFigures:
     report: ClassReport
     """The figures of each class, and the confusion matrix."""
     intervals_by: str = "images"
-    """What the intervals resample: images, or whole groups of them."""
-    curves: PartCurves | None = None
+    """What the intervals count as independent evidence: images, or groups of them."""
+    curves: Curves | None = None
     """None where only figures were asked for."""
 
     def to_json(self) -> dict[str, Any]:
@@ -46,7 +49,20 @@ class PartFigures:
 
     def to_whole_json(self) -> dict[str, Any]:
         """Return the entry of a part in metrics.json."""
-        return {**self.to_json(), **({"curves": self.curves.to_json()} if self.curves else {})}
+        return {**self.to_json(), **self.list_curves()}
+
+    def list_curves(self) -> dict[str, Any]:
+        """Return the entry `curves` where there are some, their points rounded: a drawing shows three decimals."""
+        return {"curves": round_points(to_object(self.curves.to_json()))} if self.curves else {}
+
+
+def round_points(value: Any) -> Any:
+    """Round every number within lists and tables to `POINT_DECIMALS`."""
+    if isinstance(value, float):
+        return round(value, POINT_DECIMALS)
+    if isinstance(value, dict):
+        return {name: round_points(one) for name, one in value.items()}
+    return [round_points(one) for one in value] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
