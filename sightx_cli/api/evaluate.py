@@ -22,7 +22,6 @@ from sightx_cli.evaluation.part_figures import measure_part
 from sightx_cli.evaluation.subgroups import measure_subgroups
 from sightx_cli.evaluation.units import RULE, join_units
 from sightx_cli.filesystem import check_place
-from sightx_cli.metrics.intervals import describe_bounds
 from sightx_cli.progress import Listener, Relay, Silent, reporting
 from sightx_cli.report.hidden_folder import making_folder
 from sightx_cli.results.evaluate import EvaluateResult, PerUnit
@@ -87,8 +86,6 @@ def evaluate(
         for notice in describe_differences(differences):
             heard.notice(notice)
         figures = measure_part(task, judged, probabilities, len(judged))
-        if bounded := describe_bounds(len(judged), task.outputs, task.kind):
-            heard.note(bounded)
         subgroups = measure_subgroups(task, judged, probabilities, by, heard)
         unit = None
         if per is not None:

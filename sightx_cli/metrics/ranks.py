@@ -87,6 +87,26 @@ def linearise_precision(scores: Floats, positive: Booleans) -> tuple[float, Floa
     return value, np.asarray((own + positive * gained[rank] - diluted[rank]) / total)
 
 
+def expect_ranking(value: float, positives: int, negatives: int) -> tuple[float, float]:
+    """Expect the variance of a ranking's figure, an area under the ROC curve or alike, from how many were ranked.
+
+    The variance of the area between two normal distributions of equal spread (Obuchowski & McClish 1997), each side
+    with Φ(d) − 2 T(d, 1/√3) − area², T being Owen's function. The value is drawn towards one half, as if one image
+    more had been ranked right and one wrong: where all are ranked right, DeLong's variance is 0 and says nothing.
+
+    Returns the value so drawn, and its variance.
+    """
+    from math import sqrt
+
+    from scipy.special import ndtri, owens_t
+
+    images = 4 / (1 / positives + 1 / negatives)
+    drawn = max((value * images + 1) / (images + 2), 0.5)
+    place = float(ndtri(drawn))
+    spread = drawn - 2 * float(owens_t(place, 1 / sqrt(3))) - drawn**2
+    return drawn, spread * (1 / positives + 1 / negatives)
+
+
 def _rank_down(scores: Floats) -> tuple[Integers, Integers, Integers]:
     """Order images by falling score: their order, where each rank starts in it, and the rank of each image, (N,)."""
     import numpy as np
