@@ -147,22 +147,22 @@ def linearise_kappa(answers: Answers | Decisions) -> tuple[float, Floats] | None
     return float(1 - observed / expected), np.asarray(-each / expected + observed * moved / total / expected**2)
 
 
-def expect_balanced_accuracy(answers: Answers) -> tuple[float, float] | None:
+def expect_balanced_accuracy(answers: Answers, _: float) -> tuple[float, float] | None:
     """Expect what a smoothed confusion gives (see `_expect`)."""
     return _expect(linearise_balanced_accuracy, answers)
 
 
-def expect_f1(answers: Answers) -> tuple[float, float] | None:
+def expect_f1(answers: Answers, _: float) -> tuple[float, float] | None:
     """Expect what a smoothed confusion gives (see `_expect`)."""
     return _expect(linearise_f1, answers)
 
 
-def expect_matthews(answers: Answers) -> tuple[float, float] | None:
+def expect_matthews(answers: Answers, _: float) -> tuple[float, float] | None:
     """Expect what a smoothed confusion gives (see `_expect`)."""
     return _expect(linearise_matthews, answers)
 
 
-def expect_kappa(answers: Answers) -> tuple[float, float] | None:
+def expect_kappa(answers: Answers, _: float) -> tuple[float, float] | None:
     """Expect what a smoothed confusion gives (see `_expect`)."""
     return _expect(linearise_kappa, answers)
 

@@ -55,14 +55,12 @@ class Evidence:
         shares = 1 / self.by_class
         return float(shares.sum() ** 2 / (shares**2 / np.maximum(self.by_class - 1, 0.5)).sum())
 
-    def find_quantile(self, by_spread: bool) -> float:
-        """Return how many standard errors an interval reaches: Student's t for groups, and where spread is estimated.
-
-        Wilson's interval of independent images rests on no estimated spread.
-        """
+    @property
+    def quantile(self) -> float:
+        """How many standard errors an interval reaches: by the normal distribution, and by Student's t for groups."""
         from scipy.stats import t
 
-        if not self.units.are_groups and not by_spread:
+        if not self.units.are_groups:
             return NORMAL_QUANTILE
         return float(t.ppf((1 + LEVEL) / 2, max(self.freedom, LEAST_FREEDOM)))
 
@@ -108,15 +106,15 @@ def build_interval(
     """Build the interval of a figure from what each image contributes to it, (N,); None where nothing is known."""
     variance, cost = measure_variance(contributions * evidence.scale, evidence.units)
     if metric.is_share:
-        return measure_score(value, len(answers.truth) / cost, evidence.find_quantile(False))
+        return measure_score(value, len(answers.truth) / cost, evidence.quantile)
     if metric.measure_chance is not None:
         chance, least = metric.measure_chance(answers)
-        reach = evidence.find_quantile(True) * float(np.sqrt(max(variance, least * cost)))
+        reach = evidence.quantile * float(np.sqrt(max(variance, least * cost)))
         return max(0.0, value - chance * float(np.sqrt(cost)) - reach), value + reach
-    expected = metric.expect(answers) if metric.expect is not None else None
+    expected = metric.expect(answers, value) if metric.expect is not None else None
     if metric.limits in (POSITIVE, REAL):
         error = float(np.sqrt(max(variance, expected[1] * cost if expected else 0.0)))
-        return _reach(metric, value, error * evidence.find_quantile(True)) if error**2 > NOTHING else None
+        return _reach(metric, value, error * evidence.quantile) if error**2 > NOTHING else None
     low, high = metric.limits
     width = high - low
     images = _count_equivalent((value - low) / width, variance / width**2)
@@ -126,7 +124,7 @@ def build_interval(
         images = float(answers.count_rarest(evidence.units.numbers))
     if not np.isfinite(images):
         return None
-    found = measure_score((value - low) / width, images, evidence.find_quantile(False))
+    found = measure_score((value - low) / width, images, evidence.quantile)
     return low + width * found[0], low + width * found[1]
 
 
@@ -160,7 +158,7 @@ def measure_share(right: Booleans, among: Booleans, units: Units) -> tuple[float
     alone, heaviest = hits * (total - hits) / total**3, float((sizes**2).sum() / total)
     cost = float(np.clip(variance / alone, 1.0, heaviest)) if alone > 0 else heaviest
     evidence = Evidence(units, np.array([holding]), np.empty(0))
-    return hits / total, measure_score(hits / total, total / cost, evidence.find_quantile(False))
+    return hits / total, measure_score(hits / total, total / cost, evidence.quantile)
 
 
 def measure_wilson(right: int, total: int) -> Interval:

@@ -35,8 +35,8 @@ class Metric:
     """The figure, and what one image more like each would add to it, (N,), which sum to 0: the spread of resamples."""
     limits: tuple[float, float] = SHARE
     """The values that it can have: the shape of its interval follows from them."""
-    expect: Callable[[Answers], tuple[float, float] | None] | None = None
-    """A value and a variance that are never 0: the least that is believed, where these answers seem to vary less."""
+    expect: Callable[[Answers, float], tuple[float, float] | None] | None = None
+    """From the figure, a value like it and a variance that is not 0: the least believed, where answers vary less."""
     head: str = ""
     """For a narrow column, if the title is too long."""
     lower_is_better: bool = False

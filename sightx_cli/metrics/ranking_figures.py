@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sightx_cli.metrics.ranks import expect_ranking, linearise_area, linearise_precision, weigh_area, weigh_precision
+from sightx_cli.metrics.ranks import (
+    expect_area,
+    expect_precision,
+    linearise_area,
+    linearise_precision,
+    weigh_area,
+    weigh_precision,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +24,7 @@ if TYPE_CHECKING:
 
     Weigh = Callable[[Floats, Floats, Booleans], Floats]
     Linearise = Callable[[Floats, Booleans], tuple[float, Floats]]
+    Expect = Callable[[float, int, int], tuple[float, float]]
 
 
 def measure_roc_auc(answers: Answers) -> float | None:
@@ -49,14 +57,14 @@ def linearise_average_precision(answers: Answers) -> tuple[float, Floats] | None
     return _linearise(answers, linearise_precision)
 
 
-def expect_roc_auc(answers: Answers) -> tuple[float, float] | None:
-    """Expect its variance from its value and the images of each class (see `ranks.expect_ranking`)."""
-    return _expect(answers, linearise_area)
+def expect_roc_auc(answers: Answers, value: float) -> tuple[float, float]:
+    """Expect its variance from its value and the images of each class (see `ranks.expect_area`)."""
+    return _expect(answers, value, expect_area)
 
 
-def expect_average_precision(answers: Answers) -> tuple[float, float] | None:
-    """Expect the variance of an area of the same value, of which there is a formula."""
-    return _expect(answers, linearise_precision)
+def expect_average_precision(answers: Answers, value: float) -> tuple[float, float]:
+    """Expect its variance from its value and the images of each class (see `ranks.expect_precision`)."""
+    return _expect(answers, value, expect_precision)
 
 
 def _list_sides(answers: Answers) -> list[tuple[Floats, Booleans]]:
@@ -96,14 +104,11 @@ def _linearise(answers: Answers, linearise: Linearise) -> tuple[float, Floats] |
     return total / len(sides), moved / len(sides)
 
 
-def _expect(answers: Answers, linearise: Linearise) -> tuple[float, float] | None:
+def _expect(answers: Answers, value: float, expect: Expect) -> tuple[float, float]:
     """Expect the mean of the classes and its variance: one image that is mistaken moves two classes of several."""
     import numpy as np
 
-    value = _measure(answers, linearise)
-    if value is None:
-        return None
     counts = [int(positive.sum()) for _, positive in _list_sides(answers)]
-    known = [expect_ranking(value, count, len(answers.truth) - count) for count in counts]
+    known = [expect(value, count, len(answers.truth) - count) for count in counts]
     values, variances = zip(*known, strict=True)
     return float(np.mean(values)), float(np.mean(variances)) * min(1.0, 2 / len(known))

@@ -65,8 +65,8 @@ def _linearise_loss(answers: Answers) -> tuple[float, Floats]:
     return mean, (answers.losses - mean) / len(answers.losses)
 
 
-def _expect_loss(answers: Answers) -> tuple[float, float] | None:
-    return calibration.expect_loss(answers) if answers.truth.ndim == 1 else None
+def _expect_loss(answers: Answers, value: float) -> tuple[float, float] | None:
+    return calibration.expect_loss(answers, value) if answers.truth.ndim == 1 else None
 
 
 def _resample_slope(answers: Answers, weights: Floats) -> Floats | None:

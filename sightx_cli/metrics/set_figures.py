@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sightx_cli.metrics.ranks import expect_ranking, linearise_area, linearise_precision, weigh_area, weigh_precision
+from sightx_cli.metrics.ranks import (
+    expect_area,
+    expect_precision,
+    linearise_area,
+    linearise_precision,
+    weigh_area,
+    weigh_precision,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +24,7 @@ if TYPE_CHECKING:
 
     Weigh = Callable[[Floats, Floats, Booleans], Floats]
     Linearise = Callable[[Floats, Booleans], tuple[float, Floats]]
+    Expect = Callable[[float, int, int], tuple[float, float]]
 
 CELLS = 10_000_000
 """Weights of single labels that are held at a time: 80 MB."""
@@ -176,23 +184,21 @@ def linearise_hamming_loss(answers: Answers) -> tuple[float, Floats]:
     return _linearise_average((answers.predicted != answers.truth).mean(axis=1))
 
 
-def expect_mean_precision(answers: Answers) -> tuple[float, float] | None:
-    """Expect its variance (see `ranks.expect_ranking`), as if each label were ranked by itself."""
-    return _expect_mean(answers, linearise_precision)
+def expect_macro_area(answers: Answers, value: float) -> tuple[float, float]:
+    """Expect the variance of a mean over labels, each ranked by itself (see `ranks.expect_area`)."""
+    return _expect_mean(answers, value, expect_area)
 
 
-def expect_macro_area(answers: Answers) -> tuple[float, float] | None:
-    """Expect its variance (see `ranks.expect_ranking`), as if each label were ranked by itself."""
-    return _expect_mean(answers, linearise_area)
+def expect_mean_precision(answers: Answers, value: float) -> tuple[float, float]:
+    """Expect the variance of a mean over labels, each ranked by itself (see `ranks.expect_precision`)."""
+    return _expect_mean(answers, value, expect_precision)
 
 
-def _expect_mean(answers: Answers, linearise: Linearise) -> tuple[float, float] | None:
+def _expect_mean(answers: Answers, value: float, expect: Expect) -> tuple[float, float]:
     import numpy as np
 
-    value, having = _measure_mean(answers, linearise), answers.truth.sum(axis=0)[list_ranked(answers)]
-    if value is None:
-        return None
-    known = [expect_ranking(value, int(count), len(answers.truth) - int(count)) for count in having]
+    having = answers.truth.sum(axis=0)[list_ranked(answers)]
+    known = [expect(value, int(count), len(answers.truth) - int(count)) for count in having]
     values, variances = zip(*known, strict=True)
     return float(np.mean(values)), float(np.sum(variances)) / len(known) ** 2
 
