@@ -20,7 +20,7 @@ from sightx_cli.evaluation.known_images import find_known_images
 from sightx_cli.evaluation.labelled_images import load_labelled_images
 from sightx_cli.evaluation.part_figures import measure_part
 from sightx_cli.evaluation.subgroups import measure_subgroups
-from sightx_cli.evaluation.units import RULE, join_units
+from sightx_cli.evaluation.joined_units import RULE, join_units
 from sightx_cli.filesystem import check_place
 from sightx_cli.progress import Listener, Relay, Silent, reporting
 from sightx_cli.report.hidden_folder import making_folder
