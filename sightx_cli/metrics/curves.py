@@ -13,8 +13,8 @@ import numpy as np
 
 from sightx_cli.metrics.answers import Answers, Booleans, Floats, SetAnswers
 from sightx_cli.metrics.calibration_figures import assign_bins
-from sightx_cli.metrics.decisions import Question
 from sightx_cli.metrics.intervals import NORMAL_QUANTILE, NOTHING, Interval, measure_score, measure_share
+from sightx_cli.metrics.operating_points import Question
 from sightx_cli.metrics.ranks import linearise_area, linearise_precision
 from sightx_cli.metrics.units import Units, build_units
 

@@ -7,6 +7,7 @@ mistake), and held the truth in 88 to 92 of 100 evaluations of 30 to 100 images.
   contributes to it, over each unit, squared (the infinitesimal jackknife, Efron 1982; DeLong 1988 and Obuchowski 1997
   for the ROC AUC; the "sandwich" for slopes). Contributions of a class with n units count √(n / (n − 1)) each.
 - It is never less than what a smooth model of the answers expects (`Metric.expect`).
+- What a confusion matrix decides is smoothed by half an image (`confusion_figures`).
 - A figure with two ends has Wilson's score interval (Wilson 1927) of the number of images that would have this
   variance as a share (effective sample size: Kish 1965, Rao & Scott 1992); it cannot reach both ends.
 - One that is 0 or more has an interval of its logarithm; one without ends, a plain one.
@@ -124,8 +125,9 @@ def build_interval(
         images = float(answers.count_rarest(evidence.units.numbers))
     if not np.isfinite(images):
         return None
-    found = measure_score((value - low) / width, images, evidence.quantile)
-    return low + width * found[0], low + width * found[1]
+    middle = expected[0] if expected is not None and metric.is_smoothed else value
+    found = measure_score((middle - low) / width, images, evidence.quantile)
+    return min(value, low + width * found[0]), max(value, low + width * found[1])
 
 
 def measure_variance(contributions: Floats, units: Units) -> tuple[float, float]:

@@ -104,6 +104,7 @@ BALANCED_ACCURACY = Metric(
     confusion.resample_balanced_accuracy,
     confusion.linearise_balanced_accuracy,
     expect=confusion.expect_balanced_accuracy,
+    is_smoothed=True,
     head="bal. accuracy",
     each_epoch=True,
 )
@@ -136,6 +137,7 @@ F1 = Metric(
     confusion.resample_f1,
     confusion.linearise_f1,
     expect=confusion.expect_f1,
+    is_smoothed=True,
     head="F1",
 )
 MATTHEWS = Metric(
@@ -146,6 +148,7 @@ MATTHEWS = Metric(
     confusion.linearise_matthews,
     limits=AGREEMENT,
     expect=confusion.expect_matthews,
+    is_smoothed=True,
     head="Matthews",
 )
 QUADRATIC_KAPPA = Metric(
@@ -156,6 +159,7 @@ QUADRATIC_KAPPA = Metric(
     confusion.linearise_kappa,
     limits=AGREEMENT,
     expect=confusion.expect_kappa,
+    is_smoothed=True,
     head="kappa",
     each_epoch=True,
     kinds=(GRADES,),

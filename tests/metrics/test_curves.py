@@ -19,8 +19,8 @@ from sightx_cli.metrics.curves import (
     measure_reliability,
     measure_risk_coverage,
 )
-from sightx_cli.metrics.decisions import build_question
 from sightx_cli.metrics.intervals import measure_wilson
+from sightx_cli.metrics.operating_points import build_question
 
 TWO = ("healthy", "ill")
 

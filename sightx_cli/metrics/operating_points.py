@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sightx_cli.errors import DataError
+from sightx_cli.errors import DataError, quote
 from sightx_cli.metrics.answers import Answers, Booleans, Floats
 from sightx_cli.metrics.class_figures import PredictiveValues, measure_predictive_values
 from sightx_cli.metrics.intervals import Interval, measure_share
@@ -90,7 +90,9 @@ def build_question(answers: Answers, classes: Sequence[str], positives: Sequence
     unknown = [name for name in positives if name not in classes]
     if unknown or not positives or len(set(positives)) == len(classes) > 1:
         found = f"no class is called {unknown[0]!r}" if unknown else f"{len(set(positives))} classes are positive"
-        raise DataError(f"{found}; allowed are some, not all, of {', '.join(classes)}", f"--positive {classes[-1]!r}")
+        raise DataError(
+            f"{found}; allowed are some, not all, of {', '.join(classes)}", f"--positive {quote(classes[-1])}"
+        )
     places = [list(classes).index(name) for name in dict.fromkeys(positives)]
     if answers.truth.ndim > 1:
         scores, truth = answers.scores[:, places].max(axis=1), (answers.truth[:, places] == 1).any(axis=1)
@@ -226,7 +228,8 @@ def measure_decision(
 
 def _check(question: Question, wished: float, what: str) -> None:
     if not 0 < wished < 1:
-        raise DataError(f"{what} {wished}: allowed are numbers between 0 and 1", f"--at-{what} 0.95")
+        hint = "--at-specificity 0.95" if what == "specificity" else "--at-sensitivity 0.95"
+        raise DataError(f"{what} {wished}: allowed are numbers between 0 and 1", hint)
     if question.truth.all() or not question.truth.any():
         held = "positive" if question.truth.all() else "negative"
         raise DataError(

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sightx_cli.errors import DataError
 from sightx_cli.metrics.answers import Answers, SetAnswers
 from sightx_cli.metrics.class_figures import measure_predictive_values
-from sightx_cli.metrics.decisions import (
+from sightx_cli.metrics.intervals import measure_wilson
+from sightx_cli.metrics.operating_points import (
     Question,
     build_question,
     choose_for_cost,
@@ -20,7 +21,6 @@ from sightx_cli.metrics.decisions import (
     choose_for_specificity,
     measure_decision,
 )
-from sightx_cli.metrics.intervals import measure_wilson
 
 
 def make_question(images: int, seed: int, apart: float = 1.5) -> Question:
