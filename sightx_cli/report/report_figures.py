@@ -63,7 +63,7 @@ def draw_training(facts: Content) -> Drawing | None:
             if history[place]["stage"] != history[place - 1]["stage"]:
                 axes.axvline(place - 0.5, color=MUTED, linewidth=0.8, linestyle=":")
     alt = "Dotted: a new stage of training begins. The first point is the linear head, fitted directly."
-    return render_svg(figure, "training", "Loss and chosen figure after each epoch", alt)
+    return render_svg(figure, "training", "Loss and chosen figure after each epoch", alt, is_broad=True)
 
 
 def draw_part(figures: Content, prefix: str) -> list[tuple[str, Drawing]]:
@@ -90,7 +90,7 @@ def draw_roc(curves: Sequence[Content], name: str) -> Drawing:
     _draw_lines(axes, curves)
     axes.set_xlabel("false alarms: one minus specificity")
     axes.set_ylabel("sensitivity")
-    add_legend(axes, loc="lower right", title_fontsize=8)
+    add_legend(axes, len(curves), loc="lower right")
     return render_svg(figure, name, "ROC curve", "Beside each name the area under its curve.")
 
 
@@ -102,7 +102,7 @@ def draw_precision(curves: Sequence[Content], name: str) -> Drawing:
         axes.axhline(one["prevalence"], color=take_line(place)["color"], linewidth=0.8, linestyle=":")
     axes.set_xlabel("sensitivity (recall)")
     axes.set_ylabel("PPV (precision)")
-    add_legend(axes, loc="lower left")
+    add_legend(axes, len(curves), loc="lower left")
     return render_svg(
         figure, name, "Precision–recall curve", "Dotted: guessing. Beside each name the average precision."
     )
@@ -139,9 +139,8 @@ def draw_histograms(content: Sequence[Content], name: str) -> Drawing:
         add_legend(axes)
     panels[0].set_ylabel("share of the true class")
     more = "" if len(shown) == len({one["of"] for one in content}) else " The other classes are in metrics.json."
-    return render_svg(
-        figure, name, "Predicted probabilities by true class", f"Each class's images make up one whole.{more}"
-    )
+    alt = f"Each true class's images make up one whole.{more}"
+    return render_svg(figure, name, "Predicted probabilities by true class", alt, is_broad=len(shown) > 1)
 
 
 def draw_decision(content: Content, name: str) -> Drawing:

@@ -13,6 +13,7 @@ from sightx_cli import runs
 from sightx_cli.data.readers import AS_IS, Reading
 from sightx_cli.machine import measure_threads
 from sightx_cli.report.about import list_said
+from sightx_cli.report.decision_sections import build_abstention, build_calibration, build_threshold
 from sightx_cli.report.glossary import TERMS
 from sightx_cli.report.inspection_page import encode_tile
 from sightx_cli.report.model_card import write_card
@@ -123,17 +124,23 @@ def build_page(metrics: Mapping[str, Any], mark: Callable[[str], Any]) -> dict[s
         pictures = metrics.get("pictures", {}) if not number else {}
         part = build_part(name, figures, metrics, pictures, number)
         part["drawings"] = [(key, _mark(one, mark)) for key, one in draw_part(figures, f"p{number}")]
-        part["calibration"], part["tables"] = [], []
         parts.append(part)
     about = list_said(metrics.get("about") or {})
     classes = list(facts["classes"])
+    extras = {
+        "threshold": build_threshold(metrics),
+        "calibration": build_calibration(metrics),
+        "abstention": build_abstention(metrics),
+        "per": build_per(metrics),
+        "robustness": build_robustness(metrics, headline),
+    }
     cautions, notices = list_notices(metrics)
     return {
         "title": clean_name((metrics.get("about") or {}).get("purpose", {}).get("name") or facts["name"]),
         "subtitle": describe_kind(metrics),
         "cautions": cautions,
         "cards": list_cards(parts, headline),
-        "contents": list_contents(parts, bool(metrics.get("per")), bool(metrics.get("robustness"))),
+        "contents": list_contents(parts, extras),
         "about": [(ABOUT_TITLES[name], rows) for name, rows in about.items()],
         "is_stated": any(value for rows in about.values() for _, value in rows),
         "flows": list_flows(facts),
@@ -146,8 +153,7 @@ def build_page(metrics: Mapping[str, Any], mark: Callable[[str], Any]) -> dict[s
         "one_class": "label" if several else "class",
         "many_classes": "labels" if several else "classes",
         "subgroups": list_subgroups(metrics, headline),
-        "per": build_per(metrics),
-        "robustness": build_robustness(metrics, headline),
+        **extras,
         "differences": metrics.get("differences") or [],
         "limits": list_limits(metrics, parts),
         "notices": notices,
@@ -195,4 +201,6 @@ def encode_heatmaps(pictures: Mapping[str, Any], tiles: Mapping[str, str], draw:
 
 def _mark(drawing: Any, mark: Callable[[str], Any]) -> Any:
     """Give the template a drawing whose markup it does not escape: it is made by `svg.render_svg`."""
-    return None if drawing is None else {"markup": mark(drawing.markup), "title": drawing.title, "alt": drawing.alt}
+    if drawing is None:
+        return None
+    return {**vars(drawing), "markup": mark(drawing.markup)}

@@ -27,16 +27,23 @@ def list_cards(parts: Sequence[Mapping[str, Any]], headline: str) -> list[dict[s
     return [{**known[key], "of": of} for key in dict.fromkeys(wanted) if key in known][:4]
 
 
-def list_contents(
-    parts: Sequence[Mapping[str, Any]], has_units: bool = False, has_changes: bool = False
-) -> list[tuple[str, str]]:
-    """List the sections with their anchors."""
+def list_contents(parts: Sequence[Mapping[str, Any]], extras: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """List the sections with their anchors; `extras` are those that a page may lack."""
     figures = [(part["anchor"], part["heading"]) for part in parts]
     before = [("purpose", "What it is for"), ("images", "The images"), ("making", "How the model was made")]
-    extra = [("units", "Units")] * has_units + [("robustness", "Changed images")] * has_changes
+    extra = [
+        (anchor, name)
+        for key, anchor, name in (
+            ("threshold", "threshold", "A threshold"),
+            ("calibration", "calibration", "Calibration"),
+            ("abstention", "abstention", "When it does not know"),
+            ("per", "units", "Units"),
+            ("robustness", "robustness", "Changed images"),
+        )
+        if extras.get(key)
+    ]
     after = [("limits", "Limits"), ("repeat", "How to repeat it"), ("words", "The words")]
-    after = [("subgroups", "Subgroups"), *extra, *after]
-    return before + figures + after
+    return [*before, *figures, *extra, ("subgroups", "Subgroups"), *after]
 
 
 def list_flows(facts: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

@@ -11,12 +11,14 @@ from typing import Any
 
 from sightx_cli.report.fonts import draw_names
 
-INK, MUTED, LINE, ACCENT, SECOND = "#1d2733", "#8a97a6", "#d9e0e7", "#1769aa", "#d1495b"
+INK, MUTED, LINE, ACCENT, SECOND, PAPER = "#1d2733", "#8a97a6", "#d9e0e7", "#1769aa", "#d1495b", "#fefffe"
 SERIES = (ACCENT, SECOND, "#2e8b57", "#b8860b", "#7b4fa3", "#3a3f45")
 """Colours of lines side by side, told apart by the colour-blind too in this order; further lines are dashed."""
-COLOURS = {INK: "ink", MUTED: "muted", LINE: "line", ACCENT: "accent", SECOND: "second"}
+COLOURS = {INK: "ink", MUTED: "muted", LINE: "line", ACCENT: "accent", SECOND: "second", PAPER: "paper"}
 COLOURS |= {"#2e8b57": "third", "#b8860b": "fourth", "#7b4fa3": "fifth", "#3a3f45": "sixth"}
 """The page's variable for each colour that drawings use."""
+LINES_WITHIN = 3
+"""Up to this many lines a legend stands within the axes."""
 DASHES = ("-", "--", ":")
 
 
@@ -27,6 +29,8 @@ class Drawing:
     markup: str
     title: str
     alt: str
+    is_broad: bool = False
+    """Whether it has several panels, and needs the page's whole width."""
 
 
 def new_axes(columns: int = 1, width: float = 4.6, height: float = 3.4) -> tuple[Any, list[Any]]:
@@ -57,12 +61,15 @@ def name_lines(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name.replace("$", r"\$") for name in shown)
 
 
-def add_legend(axes: Any, **how: Any) -> None:
-    """Add a legend in the page's ink."""
-    axes.legend(frameon=False, fontsize=8, labelcolor=INK, **how)
+def add_legend(axes: Any, lines: int = 1, **how: Any) -> None:
+    """Add a legend in the page's ink; of many lines it stands below the axes, where it hides none of them."""
+    if lines > LINES_WITHIN:
+        how = {"loc": "outside lower center", "ncols": 2}
+    holder = axes.figure if lines > LINES_WITHIN else axes
+    holder.legend(fontsize=8, labelcolor=INK, facecolor=PAPER, edgecolor="none", framealpha=0.85, **how)
 
 
-def render_svg(figure: Any, name: str, title: str, alt: str) -> Drawing:
+def render_svg(figure: Any, name: str, title: str, alt: str, is_broad: bool = False) -> Drawing:
     """Render a figure; `name` makes its ids its own within the page."""
     import matplotlib as mpl
 
@@ -82,4 +89,4 @@ def render_svg(figure: Any, name: str, title: str, alt: str) -> Drawing:
     text = re.sub(r"<svg[^>]*>", "", text, count=1)
     space = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     whole = f"{head} {size.group() if size else ''} {space}>{text}"
-    return Drawing(re.sub(r"\n\s*", "\n", whole).strip(), title, alt)
+    return Drawing(re.sub(r"\n\s*", "\n", whole).strip(), title, alt, is_broad)
