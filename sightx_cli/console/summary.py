@@ -157,6 +157,14 @@ def show_predict(result: PredictResult) -> None:
     for name, count in result.counts.items():
         bar = "━" * max(round(BAR_COLUMNS * count / most), 1) if count else ""
         console.print(Text(f"  {to_line(name):<{widest}}  {count:>7,}  ").append(bar, "cyan"), soft_wrap=True)
+    left = ": left without a prediction" if result.abstained else ": see the column status"
+    for count, what in ((result.unsure, "unsure"), (result.unfamiliar, "unlike the training images")):
+        if count:
+            console.print(Text(f"{format_count(count, 'image')} {what}{left}", "yellow"))
+    if decision := result.decision:
+        together, chosen = " or ".join(map(to_line, decision["positive"])), f"{decision['chosen']}, {decision['on']}"
+        said = f"{together} from a probability of {decision['threshold']:.3f} on ({to_line(chosen)})"
+        console.print(Text("decided ", "dim").append(said, "default"), soft_wrap=True)
     _print_unreadable(console, result.unreadable, "listed with the error in the table")
     model, known_by = to_line(_shorten(result.run)), ""
     if result.figure is not None:

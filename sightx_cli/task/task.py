@@ -160,6 +160,41 @@ class Task(ABC):
         """Return the same labels without what a recipe adds to their targets: for heads that only check something."""
         return self
 
+    # how sure a model is
+
+    @abstractmethod
+    def list_logits(self, probabilities: NDArray[Any]) -> NDArray[np.float64]:
+        """Return logits (N, C) that `activate` turns into these probabilities."""
+
+    @abstractmethod
+    def list_wanted(self, targets: NDArray[np.int64], smoothing: float) -> NDArray[np.float64]:
+        """Return the probabilities (N, C) that targets ask for, `smoothing` of them shared among all outcomes."""
+
+    @abstractmethod
+    def measure_cross_entropy(self, logits: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
+        """Measure the mean cross-entropy of logits against probabilities wanted, (N, C) each, in nats."""
+
+    def fit_temperature(self, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> float:
+        """Fit what logits are divided by so that probabilities (N, C) mean what they say (see `task.temperature`)."""
+        from sightx_cli.task.temperature import choose_smoothing, fit_temperature
+
+        wanted = self.list_wanted(targets, choose_smoothing(len(targets)))
+        return fit_temperature(self.list_logits(probabilities), wanted, self.measure_cross_entropy)
+
+    def temper(self, probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+        """Return the probabilities (N, C) of logits divided by a temperature; at 1 the very same."""
+        if temperature == 1:
+            return probabilities
+        return self.activate(self.list_logits(probabilities) / temperature)
+
+    @abstractmethod
+    def list_claims(self, probabilities: NDArray[Any]) -> NDArray[Any]:
+        """Return the probability of each thing that can be said of an image, (N, K): each class, or each yes and no."""
+
+    @abstractmethod
+    def mark_claims(self, answers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Mark what decisions or targets say of each image, (N, K)."""
+
     # decisions
 
     @abstractmethod
@@ -171,8 +206,11 @@ class Task(ABC):
         """Measure how far every probability of an image may move before its decision changes, (N,)."""
 
     @abstractmethod
-    def fill_row(self, probabilities: NDArray[np.float32] | None) -> dict[str, Any]:
-        """Return the cells of `columns` for one image (C,); empty where it could not be read."""
+    def fill_row(self, probabilities: NDArray[np.float32] | None, chosen: int | None = None) -> dict[str, Any]:
+        """Return the cells of `columns` for one image (C,); empty where it could not be read.
+
+        `chosen` is the class that was decided for, where it is not by `decide`.
+        """
 
     @abstractmethod
     def split_prediction(self, prediction: str) -> tuple[str, ...]:

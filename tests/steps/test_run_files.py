@@ -39,6 +39,7 @@ FILES = {
     "bundle/graph.xml",
     "bundle/graph.bin",
     "bundle/weights.safetensors",
+    "bundle/familiar.safetensors",
 }
 
 
