@@ -13,7 +13,8 @@ from typing import Any
 
 from sightx_cli import runs
 from sightx_cli.bundle.facts import BundleFacts
-from sightx_cli.bundle.predictor import UNFAMILIAR, UNSURE, Prediction, Predictor, load_predictor
+from sightx_cli.bundle.judgement import UNFAMILIAR, UNSURE
+from sightx_cli.bundle.predictor import Prediction, Predictor, load_predictor
 from sightx_cli.bundle.table import (
     STATUS,
     Begun,

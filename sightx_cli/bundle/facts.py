@@ -41,6 +41,8 @@ class Sets:
     on: str
     """The predictions that they were measured on: "out of fold" or "valid"."""
     images: int
+    shares: tuple[float, ...] = ()
+    """The share of each class in the training images, where the model learned as if all had the same; else empty."""
 
 
 @dataclass(frozen=True)
@@ -112,12 +114,15 @@ def build_facts(table: Mapping[str, Any]) -> BundleFacts:
     if facts.decision is not None:
         check_decision(facts.decision, task)
     if facts.sets is not None:
-        check_sets(facts.sets, len(task.list_claims(np.zeros((1, task.outputs)))[0]))
+        check_sets(facts.sets, task)
     return facts
 
 
-def check_sets(sets: Sets, claims: int) -> None:
-    """Raise ValueError where floors are missing for the level, or for a class."""
+def check_sets(sets: Sets, task: Task) -> None:
+    """Raise ValueError where floors are missing for the level or for a class, or shares for a class."""
+    claims = task.list_claims(np.zeros((1, task.outputs))).shape[1]
+    if sets.shares and len(sets.shares) != task.outputs:
+        raise ValueError(f"sets.shares: found {len(sets.shares)}; allowed: none, or one for each class")
     if f"{sets.level:g}" not in sets.floors or any(len(floors) != claims for floors in sets.floors.values()):
         raise ValueError(f"sets.floors: allowed: {claims} numbers for each level, {sets.level:g} among them")
 

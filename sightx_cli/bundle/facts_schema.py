@@ -32,6 +32,7 @@ class SetsSchema(Part):
     floors: Annotated[dict[str, tuple[Share, ...]], Allowed("a list of numbers from 0 to 1 for each level")]
     on: Text
     images: Annotated[int, Field(ge=1), Allowed("a whole number from 1")]
+    shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Allowed("a list of numbers from 0 to 1")]
 
 
 class FamiliaritySchema(Part):

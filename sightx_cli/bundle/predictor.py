@@ -12,21 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli import runs
-from sightx_cli.bundle.chosen_threshold import decides_class
 from sightx_cli.bundle.facts import BundleFacts, check_bundled, load_facts
 from sightx_cli.bundle.familiarity import FamiliarImages, read_vectors
+from sightx_cli.bundle.judgement import judge
 from sightx_cli.data.pixels import read_plain_view
 from sightx_cli.data.readers import Found, ImageFileError
 from sightx_cli.engine.interface import FROZEN, PROBABILITIES, Forward, Images, Outputs, choose_batch
 from sightx_cli.engine.openvino_forward import OpenVinoForward, measure_graph_shapes, read_graph
 from sightx_cli.errors import RunError
 from sightx_cli.machine import measure_threads
-from sightx_cli.metrics.conformal import find_unsure
 
 Pixels = NDArray[np.uint8]
-
-SURE, UNSURE, UNFAMILIAR = "sure", "unsure", "unfamiliar"
-"""The status of a prediction: one answer fits; others fit too; the image is unlike those learned from."""
 
 NOT_FINITE = "the model gave no finite probabilities for it"
 """The error of an image for which nothing can be said."""
@@ -47,17 +43,10 @@ class Prediction:
     """Whether the classes of a stored decision reach its threshold together; None where there is no decision."""
     distance: float | None = None
     """How far it lies from the training images: above the limit of `facts.familiarity` it is unfamiliar."""
+    certainty: float | None = None
+    """How certain the decision is: what predictions are put in order by (see `judgement.order_by_certainty`)."""
     status: str = ""
     """SURE, UNSURE or UNFAMILIAR; "" where nothing tells."""
-
-
-def name_status(unfamiliar: NDArray[np.bool_] | None, unsure: NDArray[np.bool_] | None, row: int) -> str:
-    """Name the status of one of some images by what tells each thing; "" where nothing tells that it is sure."""
-    if unfamiliar is not None and unfamiliar[row]:
-        return UNFAMILIAR
-    if unsure is None:
-        return ""
-    return UNSURE if unsure[row] else SURE
 
 
 @dataclass(frozen=True)
@@ -90,37 +79,29 @@ class Predictor:
 
         rows_of: dict[int, list[int]] = {}
         for number, outputs in self.forward.run(batches()):
-            ready[number] = dict(zip(rows_of.pop(number), self.judge(outputs), strict=True))
+            ready[number] = dict(zip(rows_of.pop(number), self.read_outputs(outputs), strict=True))
             yield from self._in_turn(waiting, ready)
         yield from self._in_turn(waiting, ready)
 
-    def judge(self, outputs: Outputs) -> list[Prediction]:
+    def read_outputs(self, outputs: Outputs) -> list[Prediction]:
         """Say what the network's outputs of some images mean, each without its name."""
-        facts, task = self.facts, self.facts.task
-        probabilities = task.temper(outputs[PROBABILITIES], facts.temperature)
-        finite = np.asarray(np.isfinite(probabilities).all(axis=1))
-        decided = facts.decision.decide(probabilities, task) if facts.decision else task.decide(probabilities)
-        positive = facts.decision.find_positive(probabilities, task) if facts.decision else None
+        probabilities = self.facts.task.temper(outputs[PROBABILITIES], self.facts.temperature)
         distances = self.familiar.measure(outputs[FROZEN]) if self.familiar else None
-        unfamiliar: NDArray[np.bool_] | None = None
-        unsure: NDArray[np.bool_] | None = None
-        if distances is not None and facts.familiarity is not None:
-            unfamiliar = np.asarray(distances > facts.familiarity.limit)
-        if facts.sets is not None:
-            floors = facts.sets.floors[f"{facts.sets.level:g}"]
-            unsure = find_unsure(task.list_claims(probabilities), task.mark_claims(decided), floors)
+        found = judge(self.facts, probabilities, distances)
+        finite = np.asarray(np.isfinite(probabilities).all(axis=1))
         return [
             Prediction(
                 "",
                 probabilities[row],
-                chosen=int(decided[row]) if decides_class(facts.decision, task) else None,
-                is_positive=None if positive is None else bool(positive[row]),
+                chosen=None if found.chosen is None else int(found.chosen[row]),
+                is_positive=None if found.positive is None else bool(found.positive[row]),
                 distance=None if distances is None else float(distances[row]),
-                status=name_status(unfamiliar, unsure, row),
+                certainty=float(found.certainty[row]),
+                status=status,
             )
             if finite[row]
             else Prediction("", None, NOT_FINITE)
-            for row in range(len(probabilities))
+            for row, status in enumerate(found.statuses)
         ]
 
     def _in_turn(

@@ -15,7 +15,8 @@ from typing import Any
 
 from sightx_cli import runs
 from sightx_cli.bundle.chosen_threshold import NEGATIVE, POSITIVE, Decision, decides_class
-from sightx_cli.bundle.predictor import UNFAMILIAR, UNSURE, Prediction
+from sightx_cli.bundle.judgement import UNFAMILIAR, UNSURE
+from sightx_cli.bundle.predictor import Prediction
 from sightx_cli.data.cells import shield_cell
 from sightx_cli.data.queries import QueryRow
 from sightx_cli.data.tables import rename_given

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from sightx_cli.console.classes import build_classes
 from sightx_cli.console.curve import draw_curve
+from sightx_cli.console.doubt import describe_doubt
 from sightx_cli.console.numbers import format_bytes, format_count, format_figure, format_rate, format_seconds
 from sightx_cli.console.output import open_console, print_table, print_words, to_line
 from sightx_cli.errors import quote
@@ -79,6 +80,8 @@ def show_fit(result: FitResult) -> None:
     if result.cross_validation:
         is_tuned = result.best.stage not in (SOLVED, HEAD)
         console.print(_build_validation(result.cross_validation, is_tuned))
+    for doubt in describe_doubt(result):
+        print_words(console, Text(f"  {doubt}", "dim"))
     _print_unreadable(console, len(result.unreadable), "left out", result.unreadable)
     drawn = [f"{name} ({shows})" for name, shows in PICTURES.items() if (result.run / name).is_file()]
     if drawn:

@@ -31,10 +31,15 @@ class Floors:
     """The claims of too few images for this level: theirs is the floor of all claims together."""
 
 
-def choose_level(decided: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """Choose the level by what was decided and what is true of images not learned from, (N, K) each."""
-    right = float((decided & truth).sum() / truth.sum())
-    return next((level for level in USUAL_LEVELS if level > right), USUAL_LEVELS[-1])
+def choose_level(decided: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float | None:
+    """Choose the level by what was decided and what is true of images not learned from, (N, K) each.
+
+    Where these are too few for the level wanted it is the highest that they allow; None where they allow none.
+    """
+    count = int(truth.sum())
+    allowed = [level for level in USUAL_LEVELS if find_floor(np.zeros(count), level) is not None]
+    right = float((decided & truth).sum() / max(count, 1))
+    return next((level for level in allowed if level > right), allowed[-1] if allowed else None)
 
 
 def measure_floors(claims: NDArray[Any], truth: NDArray[np.bool_], level: float) -> Floors:

@@ -25,7 +25,10 @@ from sightx_cli.bundle.familiarity import (
     write_vectors,
 )
 from sightx_cli.data.splits import join_groups
-from sightx_cli.engine.interface import FEATURES
+from sightx_cli.engine.interface import FEATURES, FROZEN, choose_batch
+from sightx_cli.engine.openvino_forward import load_openvino
+from sightx_cli.features.extraction import compute_outputs
+from sightx_cli.features.views import plain_view, read_batches
 from sightx_cli.probe.trials import sample_images
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.task.stratification import number_strata, number_together
@@ -51,11 +54,11 @@ READ_IMAGES = 256
 
 @dataclass(frozen=True)
 class Fitted:
-    """What tells unfamiliar images, and how many of the valid part look so."""
+    """What tells unfamiliar images, and how many of the valid part look so; None where that part was not looked at."""
 
     facts: Familiarity
     vectors: NDArray[np.float32]
-    unfamiliar: int
+    unfamiliar: int | None
 
 
 def count_frozen_stages(session: Session) -> int:
@@ -66,32 +69,63 @@ def count_frozen_stages(session: Session) -> int:
     return min(session.trained_from, whole) if session.best.backbone_trained else whole
 
 
-def fit_familiarity(preparation: Preparation, session: Session, listener: Listener) -> Fitted | None:
-    """Fit what tells unfamiliar images; None, after a notice, where nothing frozen is at hand to tell them by."""
-    stages = count_frozen_stages(session)
+def fit_familiarity(
+    preparation: Preparation, session: Session, stages: int, graph: Path, listener: Listener
+) -> Fitted | None:
+    """Fit what tells unfamiliar images by stages that were not trained; None, after a notice, where nothing can.
+
+    Their features are those that the fit has kept; where it kept none, the finished `graph` computes them.
+    """
+    if not stages:
+        say_untold("none of the network's layers is as it was pretrained", listener)
+        return None
+    chosen = choose_compared(preparation, session)
     kept = session.kept or session.features
     output = FEATURES if stages == len(session.backbone.stages) else f"map_{stages}"
-    if not stages or kept is None or output not in kept.valid.columns:
-        why = "every layer was trained" if not stages else "the features of the frozen layers are not kept (--no-cache)"
-        listener.notice(Notice("no-familiarity", f"predict will call no image unfamiliar: {why}"))
+    unfamiliar, of_valid = None, None
+    if kept is not None and output in kept.valid.columns:
+        rows = read_frozen(kept.train_views[0], output, session, chosen)
+        of_valid = read_frozen(kept.valid, output, session, np.arange(len(kept.valid)))
+    elif graph.is_file():
+        rows = compute_frozen(graph, session, chosen)
+    else:
+        say_untold("torch runs this network, and its features are not kept", listener)
         return None
+    vectors = scale_features(rows[: max(FEWEST_UNITS, MOST_VALUES // rows.shape[1])])
+    vectors = vectors.astype(np.float16).astype(np.float32)  # as they are kept
     part = preparation.part("train")
-    features = kept.train_views[0]
-    width = read_frozen(features, output, session, np.arange(1)).shape[1]
-    most = min(MOST_IMAGES, max(FEWEST_UNITS, MOST_VALUES // width))
-    strata = number_strata(session.task.find_strata(session.train.targets))
-    chosen = sample_images(strata, most, preparation.options.seed)
     together = join_groups(part["group"].tolist(), part["digest"].tolist())
-    vectors = scale_features(read_frozen(features, output, session, chosen)).astype(np.float16).astype(np.float32)
-    limit = measure_limit(vectors, [together[place] for place in chosen.tolist()])
+    limit = measure_limit(vectors, [together[place] for place in chosen[: len(vectors)].tolist()])
     if limit is None:
-        said = f"predict will call no image unfamiliar: fewer than {FEWEST_UNITS} training images are apart from others"
-        listener.notice(Notice("no-familiarity", said, len(part)))
+        say_untold(f"fewer than {FEWEST_UNITS} training images are apart from each other", listener)
         return None
-    distances = FamiliarImages(vectors, NEIGHBOURS).measure(
-        read_frozen(kept.valid, output, session, np.arange(len(kept.valid)))
-    )
-    return Fitted(Familiarity(stages, limit, NEIGHBOURS, len(vectors)), vectors, int((distances > limit).sum()))
+    if of_valid is not None:
+        unfamiliar = int((FamiliarImages(vectors, NEIGHBOURS).measure(of_valid) > limit).sum())
+    return Fitted(Familiarity(stages, limit, NEIGHBOURS, len(vectors)), vectors, unfamiliar)
+
+
+def say_untold(why: str, listener: Listener) -> None:
+    """Say that no image will be called unfamiliar, and why."""
+    listener.notice(Notice("no-familiarity", f"predict will call no image unfamiliar: {why}"))
+
+
+def choose_compared(preparation: Preparation, session: Session) -> NDArray[np.int64]:
+    """Choose the training images to compare with, in an order of chance: each class by its share."""
+    strata = number_strata(session.task.find_strata(session.train.targets))
+    chosen = sample_images(strata, MOST_IMAGES, preparation.options.seed)
+    return np.random.default_rng(preparation.options.seed).permutation(chosen)
+
+
+def compute_frozen(graph: Path, session: Session, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Compute the frozen features (N, F) of some training images with the finished graph."""
+    forward = load_openvino(graph, batch=choose_batch(session.view.size_px))
+    items = [(session.train.digests[place], session.train.paths[place]) for place in positions.tolist()]
+    work = "comparing training images"
+    session.listener.start(work, len(items), "images")
+    batches = read_batches(items, plain_view(session.view), forward.batch_images)
+    rows = compute_outputs(forward, batches, len(items), session.listener, work)[FROZEN]
+    session.listener.finish(work)
+    return rows
 
 
 def read_frozen(features: Features, output: str, session: Session, positions: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ these are the training images, out of fold; else they are the valid part.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +21,7 @@ from sightx_cli.recipe.stage_titles import SOLVED
 from sightx_cli.results.calibration import OUT_OF_FOLD, VALID, Abstention, Calibration
 from sightx_cli.task.stratification import number_together
 from sightx_cli.task.task import Task
-from sightx_cli.task.temperature import FEWEST_IMAGES
+from sightx_cli.task.temperature import FEWEST_IMAGES, fit_temperature
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +76,7 @@ def settle_decisions(
     if validated is not None and session.best.stage == SOLVED:
         chosen = (validated.rows["split"] == "train").to_numpy()
         known = collect(validated.cross.probabilities[chosen], validated.rows[chosen], task, OUT_OF_FOLD)
-    temperature = task.fit_temperature(known.probabilities, known.targets)
+    temperature = fit_temperature(task, known.probabilities, known.targets)
     judged = task.temper(before, temperature)
     task = task.settle(judged, of_valid.targets)
     if said := task.describe_thresholds():
@@ -86,6 +86,13 @@ def settle_decisions(
         said = f"only {len(known.targets)} images to measure probabilities on: they stay as they are"
         listener.notice(Notice("uncalibrated", said, len(known.targets)))
     sets, pooled = measure_sets(task, task.temper(known.probabilities, temperature), known)
+    if sets is None:
+        said = f"only {len(known.targets)} images to measure on when a prediction is unsure: predict will not say it"
+        listener.notice(Notice("no-status", said, len(known.targets)))
+        return Settled(
+            task, temperature, None, judged, calibration, Abstention(None, known.on, 0, (), None, 0, 0, None)
+        )
+    sets = replace(sets, shares=list_shares(session))
     if pooled:
         listener.notice(Notice("few-to-be-sure-by", describe_pooled(pooled, sets.level), len(pooled)))
     claims, decided = task.list_claims(judged), task.mark_claims(task.decide(judged))
@@ -135,7 +142,7 @@ def cross_temper(task: Task, known: Unlearned) -> NDArray[np.float32]:
     tempered = known.probabilities.copy()
     for fold in range(CROSS_FITS):
         here = fold_of == fold
-        temperature = task.fit_temperature(known.probabilities[~here], known.targets[~here])
+        temperature = fit_temperature(task, known.probabilities[~here], known.targets[~here])
         tempered[here] = task.temper(known.probabilities[here], temperature)
     return tempered
 
@@ -148,10 +155,26 @@ def divide_groups(together: Sequence[str], folds: int) -> NDArray[np.int64]:
     return np.asarray(drawn[places] % folds)
 
 
-def measure_sets(task: Task, probabilities: NDArray[np.float32], known: Unlearned) -> tuple[Sets, tuple[str, ...]]:
-    """Measure conformal sets on tempered probabilities, and name the classes of too few images for their level."""
+def list_shares(session: Session) -> tuple[float, ...]:
+    """List the share of each class in the training images, if the model learned as if all had the same; else none."""
+    targets = session.train.targets
+    if targets.ndim > 1 or (session.recipe.training.class_weights == "none" and session.offsets is None):
+        return ()
+    weights = session.task.weigh_classes(targets)
+    return tuple((1 / weights / (1 / weights).sum()).round(6).tolist())
+
+
+def measure_sets(
+    task: Task, probabilities: NDArray[np.float32], known: Unlearned
+) -> tuple[Sets | None, tuple[str, ...]]:
+    """Measure conformal sets on tempered probabilities, and name the classes of too few images for their level.
+
+    None where there are too few images for any level.
+    """
     claims, truth = task.list_claims(probabilities), task.mark_claims(known.targets)
     level = choose_level(task.mark_claims(task.decide(probabilities)), truth)
+    if level is None:
+        return None, ()
     found = {one: measure_floors(claims, truth, one) for one in LEVELS}
     pooled = dict.fromkeys(task.classes[place % task.outputs] for place in found[level].pooled)
     floors = {f"{one:g}": each.floors for one, each in found.items()}

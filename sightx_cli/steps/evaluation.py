@@ -25,7 +25,7 @@ from sightx_cli.metrics.intervals import describe_bounds, name_units
 from sightx_cli.progress import Listener, reporting
 from sightx_cli.results.calibration import Abstention
 from sightx_cli.results.fit import PartFigures
-from sightx_cli.steps.abstention import fit_familiarity, write_familiarity
+from sightx_cli.steps.abstention import count_frozen_stages, fit_familiarity, write_familiarity
 from sightx_cli.steps.calibration import Settled, settle_decisions
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.task.task import Task
@@ -82,7 +82,7 @@ def write_bundle(
     """
     folder.mkdir(parents=True)
     settled = settled or Settled(session.task)
-    familiarity = fit_familiarity(preparation, session, listener)
+    stages = count_frozen_stages(session)
     recipe = preparation.recipe
     facts = BundleFacts(
         task=session.task,
@@ -98,20 +98,21 @@ def write_bundle(
         thresholds=session.task.list_thresholds(),
         temperature=settled.temperature,
         sets=settled.sets,
-        familiarity=familiarity.facts if familiarity else None,
     )
     kept, reads_kept = session.kept, not session.best.backbone_trained and not recipe.model.head.hidden
     graph = kept.graph if kept and reads_kept else None
-    product = Product(session.model, facts, graph, familiarity.facts.stages if familiarity else 0)
+    product = Product(session.model, facts, graph, stages)
     for exporter in BUNDLED:
         why_not = exporter.write(product, folder)
         if why_not:
             listener.warn(f"{why_not}: predict runs it with torch, slower")
-    size = write_familiarity(familiarity, folder) if familiarity else 0
-    write_facts(folder, replace(facts, graph=(folder / runs.BUNDLE_GRAPH).is_file()))
-    if familiarity is None or settled.abstention is None:
+    found = fit_familiarity(preparation, session, stages, folder / runs.BUNDLE_GRAPH, listener)
+    size = write_familiarity(found, folder) if found else 0
+    is_converted = (folder / runs.BUNDLE_GRAPH).is_file()
+    write_facts(folder, replace(facts, graph=is_converted, familiarity=found.facts if found else None))
+    if found is None or settled.abstention is None:
         return settled.abstention
-    vectors, unfamiliar = familiarity.facts.vectors, familiarity.unfamiliar
+    vectors, unfamiliar = found.facts.vectors, found.unfamiliar
     return replace(settled.abstention, familiar_images=vectors, familiar_bytes=size, unfamiliar=unfamiliar)
 
 

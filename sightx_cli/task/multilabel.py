@@ -115,12 +115,9 @@ class MultiLabel(Task):
         shares = np.clip(probabilities.astype(np.float64), SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
         return np.asarray(np.log(shares) - np.log1p(-shares))
 
-    def list_wanted(self, targets: NDArray[np.int64], smoothing: float) -> NDArray[np.float64]:
-        """Return one for each label that an image has and zero for the others, both moved towards one half, (N, C)."""
-        return np.asarray(targets * (1 - smoothing) + smoothing / 2)
-
-    def measure_cross_entropy(self, logits: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
-        """Measure the mean binary cross-entropy of logits (N, C)."""
+    def measure_smoothed_loss(self, logits: NDArray[np.float64], targets: NDArray[np.int64], smoothing: float) -> float:
+        """Measure the mean binary cross-entropy of logits (N, C) against 0 and 1, both moved towards one half."""
+        wanted = targets * (1 - smoothing) + smoothing / 2
         return float((np.logaddexp(0, logits) - wanted * logits).mean())
 
     def list_claims(self, probabilities: NDArray[Any]) -> NDArray[Any]:
@@ -138,6 +135,15 @@ class MultiLabel(Task):
     def measure_margins(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Measure the distance of the probability that is nearest to its label's threshold, (N,)."""
         return np.asarray(np.abs(probabilities - self.edges).min(axis=1))
+
+    def measure_certainty(
+        self,
+        probabilities: NDArray[np.float32],
+        decided: NDArray[np.int64],  # noqa: ARG002 (the thresholds decide)
+        shares: Sequence[float],  # noqa: ARG002 (each label is a question of its own)
+    ) -> NDArray[np.float32]:
+        """Measure the distance of the probability that is nearest to its label's threshold, (N,)."""
+        return self.measure_margins(probabilities)
 
     def fill_row(self, probabilities: NDArray[np.float32] | None, chosen: int | None = None) -> dict[str, Any]:  # noqa: ARG002 (each label has a threshold of its own)
         """Return the cells of `columns` for one image (C,); empty where it could not be read."""

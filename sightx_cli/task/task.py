@@ -167,19 +167,8 @@ class Task(ABC):
         """Return logits (N, C) that `activate` turns into these probabilities."""
 
     @abstractmethod
-    def list_wanted(self, targets: NDArray[np.int64], smoothing: float) -> NDArray[np.float64]:
-        """Return the probabilities (N, C) that targets ask for, `smoothing` of them shared among all outcomes."""
-
-    @abstractmethod
-    def measure_cross_entropy(self, logits: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
-        """Measure the mean cross-entropy of logits against probabilities wanted, (N, C) each, in nats."""
-
-    def fit_temperature(self, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> float:
-        """Fit what logits are divided by so that probabilities (N, C) mean what they say (see `task.temperature`)."""
-        from sightx_cli.task.temperature import choose_smoothing, fit_temperature
-
-        wanted = self.list_wanted(targets, choose_smoothing(len(targets)))
-        return fit_temperature(self.list_logits(probabilities), wanted, self.measure_cross_entropy)
+    def measure_smoothed_loss(self, logits: NDArray[np.float64], targets: NDArray[np.int64], smoothing: float) -> float:
+        """Measure the mean log loss of logits (N, C), `smoothing` of each target shared among all outcomes, in nats."""
 
     def temper(self, probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
         """Return the probabilities (N, C) of logits divided by a temperature; at 1 the very same."""
@@ -215,6 +204,15 @@ class Task(ABC):
     @abstractmethod
     def split_prediction(self, prediction: str) -> tuple[str, ...]:
         """Return the classes that a cell of the first column names, to count them."""
+
+    @abstractmethod
+    def measure_certainty(
+        self, probabilities: NDArray[np.float32], decided: NDArray[np.int64], shares: Sequence[float]
+    ) -> NDArray[np.float32]:
+        """Measure how certain each decision is, (N,), to put images in order by it.
+
+        `shares` are those of the classes where probabilities (N, C) hold them as if all had the same; else empty.
+        """
 
     def differ(self, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
         """Say for which images two sets of probabilities lead to different decisions, (N,)."""

@@ -9,13 +9,22 @@ labels; here it is fitted to probabilities that are there already, with every ve
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from sightx_cli.task.task import Task
+
 FEWEST_IMAGES = 20
 """With fewer images the temperature stays at 1: it would follow chance."""
+
+HALFWAY_IMAGES = 20
+"""With so many images the temperature goes halfway. Log loss on new images, by heads of four data sets (ants and bees,
+retina photographs, chest X-rays, solar cells), fitted on 40 images: where the probabilities are right already it is
+0.1143 untempered, 0.1221 with the best temperature and 0.1185 with this one (1.0878, 1.1033, 1.0954; 0.9807, 1.0022,
+0.9907); where they are not, 0.2598, 0.1289 and 0.1512 (1.6346, 1.1997, 1.2253; 1.7158, 1.1424, 1.1850)."""
 
 LARGEST_TEMPERATURE = 10.0
 """No temperature is larger, and none smaller than its inverse: beyond it the probabilities say nothing any more."""
@@ -30,19 +39,21 @@ def choose_smoothing(images: int) -> float:
     return 1 / (images + 2)
 
 
-def fit_temperature(
-    logits: NDArray[np.float64],
-    wanted: NDArray[np.float64],
-    measure: Callable[[NDArray[np.float64], NDArray[np.float64]], float],
-) -> float:
-    """Fit the temperature by which logits (N, C) have the least cross-entropy against what is wanted, (N, C).
+def fit_temperature(task: Task, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> float:
+    """Fit the temperature of probabilities (N, C) of images that were not learned from: that of the least log loss.
 
-    1 where there are fewer than FEWEST_IMAGES images.
+    It goes from 1 towards that one by N / (N + HALFWAY_IMAGES) of the way, on a logarithmic scale; it stays at 1 where
+    there are fewer than FEWEST_IMAGES images.
     """
-    if len(logits) < FEWEST_IMAGES:
+    images, edge = len(targets), math.log(LARGEST_TEMPERATURE)
+    if images < FEWEST_IMAGES:
         return 1.0
     from scipy.optimize import minimize_scalar
 
-    edge = math.log(LARGEST_TEMPERATURE)
-    found = minimize_scalar(lambda x: measure(logits / math.exp(x), wanted), bounds=(-edge, edge), method="bounded")
-    return round(math.exp(float(found.x)), 4)
+    logits, smoothing = task.list_logits(probabilities), choose_smoothing(images)
+
+    def measure(logarithm: float) -> float:
+        return task.measure_smoothed_loss(logits / math.exp(logarithm), targets, smoothing)
+
+    found = float(minimize_scalar(measure, bounds=(-edge, edge), method="bounded").x)
+    return round(math.exp(found * images / (images + HALFWAY_IMAGES)), 4)
