@@ -45,9 +45,7 @@ PICTURES = {
 """The pictures in a run, and what they show."""
 FINDINGS = "findings.json"
 PAGE = "index.html"
-REPORT = "report.html"
-"""The page about a model, in a run and in an evaluation."""
-MODEL_CARD = "model_card.md"
+REPORT, MODEL_CARD = "report.html", "model_card.md"
 LEAVE_OUT_LIST = "leave-out.csv"
 BUNDLE = "bundle"
 REMOVED = "-removed"
@@ -57,6 +55,7 @@ CHECKPOINT = "checkpoint"
 BUNDLE_FACTS = "bundle.json"
 BUNDLE_GRAPH = "graph.xml"
 BUNDLE_WEIGHTS = "weights.safetensors"
+BUNDLE_FAMILIAR = "familiar.safetensors"
 MADE = {RECIPE, PLAN, FINGERPRINT, SPLIT, OUT_OF_FOLD, HISTORY, METRICS, ENVIRONMENT, TRAINING_PLOT, CONFUSION_PLOT}
 MADE |= {LABELS_PLOT, PREDICTIONS, REPORT, MODEL_CARD, BUNDLE, JOURNAL, CHECKPOINT, LOCK}
 """What a fit makes in a run's folder; anything else there is the user's."""

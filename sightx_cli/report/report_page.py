@@ -163,7 +163,7 @@ def build_page(metrics: Mapping[str, Any], mark: Callable[[str], Any]) -> dict[s
     }
 
 
-def list_shown(pictures: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def list_pictured(pictures: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """List the images that a report shows, the most important first, some more than once."""
     yield from pictures.get("worst", ())
     yield from pictures.get("least_sure", ())
@@ -173,10 +173,10 @@ def list_shown(pictures: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def load_pictures(pictures: Mapping[str, Any], images: Mapping[str, str], reading: Reading) -> dict[str, str]:
     """Read small pictures of the images shown, as data addresses by name, until they take `MOST_PICTURE_BYTES`."""
-    names = list(dict.fromkeys(one["image"] for one in list_shown(pictures) if one["image"] in images))
+    names = list(dict.fromkeys(one["image"] for one in list_pictured(pictures) if one["image"] in images))
     loaded = load_tiles((Picture(images[name], name, "") for name in names), measure_threads().decoding, reading)
     times = dict.fromkeys(names, 0)
-    for one in list_shown(pictures):
+    for one in list_pictured(pictures):
         if one["image"] in times:
             times[one["image"]] += 1
     found, taken = {}, 0

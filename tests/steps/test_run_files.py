@@ -42,6 +42,7 @@ FILES = {
     "bundle/graph.xml",
     "bundle/graph.bin",
     "bundle/weights.safetensors",
+    "bundle/familiar.safetensors",
 }
 
 
