@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,11 +19,17 @@ if TYPE_CHECKING:
 
 
 def measure_part(
-    task: Task, part: pd.DataFrame, probabilities: NDArray[np.float32], bundled: int, draws: bool = False
+    task: Task,
+    part: pd.DataFrame,
+    probabilities: NDArray[np.float32],
+    bundled: int,
+    draws: bool = False,
+    positives: Sequence[str] = (),
 ) -> PartFigures:
     """Measure figures, intervals and classes of a part's probabilities (N, C), `bundled` of them the bundle's own.
 
-    `draws` adds the curves that a report draws.
+    `draws` adds the curves that a report draws, the decision curve where `positives` says which classes call for action
+    (of two, the second).
     """
     targets, together = task.number(part["label"].tolist()), list_units(part)
     return PartFigures(
@@ -32,7 +39,9 @@ def measure_part(
         bundled,
         task.measure_classes(probabilities, targets, together),
         name_units(together),
-        measure_curves(task.check_answers(probabilities, targets), task.classes, together) if draws else None,
+        measure_curves(task.check_answers(probabilities, targets), task.classes, together, positives)
+        if draws
+        else None,
     )
 
 

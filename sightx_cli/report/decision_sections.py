@@ -71,16 +71,19 @@ def build_calibration(metrics: Content) -> dict[str, Any] | None:
 
 
 def build_abstention(metrics: Content) -> dict[str, Any] | None:
-    """Build the section of images that the model should not decide alone; None where nothing tells them."""
+    """Build the section of images that the model should not decide alone; None where nothing tells them.
+
+    A fit has what tells them, an evaluation how many there are, and the figures without them.
+    """
     found = metrics.get("abstention")
     if not found:
         return None
     rows = []
-    if found.get("level") is not None:
-        rows.append(("the classes that stay possible hold the true one in this share", format_number(found["level"])))
     for key, words in (
+        ("level", "the classes that stay possible hold the true one in this share"),
         ("measured_on", "measured on"),
         ("images", "images that it was measured on"),
+        ("sure", "sure images"),
         ("unsure", "unsure images"),
         ("unfamiliar", "images that look unfamiliar"),
         ("familiar_images", "training images kept to compare with"),
@@ -88,13 +91,19 @@ def build_abstention(metrics: Content) -> dict[str, Any] | None:
         value = found.get(key)
         if value not in (None, ""):
             rows.append((words, FITTED_ON.get(value, value) if isinstance(value, str) else format_number(value)))
-    if found.get("pooled"):
-        rows.append(
-            ("classes with too few images for a measure of their own", ", ".join(map(clean_name, found["pooled"])))
-        )
-    tables = [
-        {"title": name, "figures": found[key]}
-        for key, name in (("all", "all images"), ("kept", "without those abstained from"))
-        if isinstance(found.get(key), Mapping)
-    ]
-    return {"rows": rows, "tables": tables}
+    if pooled := found.get("pooled"):
+        names = ", ".join(map(clean_name, pooled))
+        rows.append(("classes with too few images for a measure of their own", names))
+    return {"rows": rows, "figures": list_sure_figures(metrics, found.get("of_sure"))}
+
+
+def list_sure_figures(metrics: Content, sure: Content | None) -> list[dict[str, Any]]:
+    """List the figures of all images beside those of the sure ones."""
+    if not sure:
+        return []
+    return [
+        {"key": key, "title": find_title(key), "all": metrics["metrics"].get(key), "value": value,
+         "interval": (sure.get("intervals") or {}).get(key)}
+        for key, value in sure["metrics"].items()
+        if value is not None
+    ]  # fmt: skip

@@ -98,6 +98,21 @@ def test_calibration_before_and_after_and_abstention_are_shown(digits_run: FitRe
     assert "When it does not know" in page
 
 
+def test_figures_with_and_without_what_is_left_to_a_person_stand_side_by_side(
+    digits_run: FitResult, tmp_path: Path
+) -> None:
+    content = json.loads(read(digits_run.run, "metrics.json"))
+    part = content.pop("valid")
+    part["classes"] = {one["label"]: one for one in part["classes"]}
+    doubt = {"sure": 12, "unsure": 2, "unfamiliar": 1,
+             "of_sure": {"metrics": {"accuracy": 0.9876}, "intervals": {"accuracy": [0.9, 0.999]}}}  # fmt: skip
+    (tmp_path / "metrics.json").write_text(json.dumps({**content, **part, "part": "all", "abstention": doubt}))
+    page = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "sure ones alone" in page
+    assert "0.988" in page
+    assert find_strange_numbers(page, read(tmp_path, "metrics.json")) == []
+
+
 @pytest.mark.parametrize("key", ["thresholds", "calibration", "abstention", "robustness", "per"])
 def test_what_was_not_measured_has_no_section(digits_run: FitResult, tmp_path: Path, key: str) -> None:
     page = complete(digits_run, tmp_path, **{key: None})
