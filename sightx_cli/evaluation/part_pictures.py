@@ -15,7 +15,7 @@ from sightx_cli.task.task import Task
 if TYPE_CHECKING:
     import pandas as pd
 
-LISTED = 24
+MISTAKES, LEAST_SURE = 24, 12
 """The most mistakes, and the most images that the model is least sure of."""
 OF_A_CELL, ALL_CELLS = 12, 240
 """The most images of one cell, and about the most of all cells: the report stays small enough to send."""
@@ -47,8 +47,8 @@ def choose_pictures(task: Task, part: pd.DataFrame, probabilities: NDArray[np.fl
         return said | {"confidence": _round(row["confidence"]), "probability_of_label": _round(own)}
 
     margins = task.measure_margins(probabilities)
-    unsure = np.argsort(margins, kind="stable").tolist()[:LISTED]
-    worst = [place for place in order if is_wrong[place]][:LISTED]
+    unsure = np.argsort(margins, kind="stable").tolist()[:LEAST_SURE]
+    worst = [place for place in order if is_wrong[place]][:MISTAKES]
     found: dict[str, Any] = {
         "worst": [show(place) for place in worst],
         "least_sure": [show(place) for place in unsure],

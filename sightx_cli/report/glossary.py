@@ -89,10 +89,14 @@ TERMS = {
         "Images are put together by the probability that they were given (right); the height is the share for which it "
         "came true. On the diagonal probabilities can be taken at their word."
     ),
-    "histogram": "How many images of each true class were given which probability: good classes are far apart.",
+    "histogram": "How many images of each true class were given which probability: well told classes lie far apart.",
     "decision_curve": (
         "Net benefit: right alarms minus false ones, weighed by the threshold, that is by how many false alarms one "
         "would accept for one right alarm. The model is useful where its line lies above both treating all and none."
+    ),
+    "cross_validation": (
+        "The training images are divided into folds; a model trained on all folds but one is judged on the one that is "
+        "left out, in turn. So every training image is judged once by a model that has not seen it."
     ),
     "coverage": "The accuracy of those images of which the model is surest, against how large a share they are.",
     "abstention": (

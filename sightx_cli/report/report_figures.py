@@ -80,7 +80,8 @@ def draw_part(figures: Content, prefix: str) -> list[tuple[str, Drawing]]:
         "decision_curve": (curves.get("decision"), draw_decision),
         "coverage": (curves.get("risk_coverage"), draw_coverage),
     }
-    return [(key, draw(content, f"{prefix}-{key}")) for key, (content, draw) in draws.items() if content]
+    drawn = [(key, draw(content, f"{prefix}-{key}")) for key, (content, draw) in draws.items() if content]
+    return sorted(drawn, key=lambda one: one[1].is_broad)  # what needs the whole width stands last
 
 
 def draw_roc(curves: Sequence[Content], name: str) -> Drawing:
@@ -91,7 +92,7 @@ def draw_roc(curves: Sequence[Content], name: str) -> Drawing:
     axes.set_xlabel("false alarms: one minus specificity")
     axes.set_ylabel("sensitivity")
     add_legend(axes, len(curves), loc="lower right")
-    return render_svg(figure, name, "ROC curve", "Beside each name the area under its curve.")
+    return render_svg(figure, name, "ROC curve", f"Beside each name the area under its curve.{_say_band(curves)}")
 
 
 def draw_precision(curves: Sequence[Content], name: str) -> Drawing:
@@ -103,6 +104,7 @@ def draw_precision(curves: Sequence[Content], name: str) -> Drawing:
     axes.set_xlabel("sensitivity (recall)")
     axes.set_ylabel("PPV (precision)")
     add_legend(axes, len(curves), loc="lower left")
+    words = "Dotted: guessing. Beside each name the average precision."
     return render_svg(
         figure, name, "Precision–recall curve", "Dotted: guessing. Beside each name the average precision."
     )
@@ -185,6 +187,10 @@ def _draw_lines(axes: Any, curves: Sequence[Content]) -> None:
             colour = take_line(place)["color"]
             axes.fill_between(one["across"], one["low"], one["high"], color=colour, alpha=0.15, linewidth=0)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+
+
+def _say_band(curves: Sequence[Content]) -> str:
+    return " The band shows the interval." if len(_choose(curves)) <= BANDS else ""
 
 
 def _choose(curves: Sequence[Content]) -> list[Content]:

@@ -33,6 +33,7 @@ from sightx_cli.report.report_rows import (
     list_repeat_rows,
 )
 from sightx_cli.report.report_sections import (
+    build_folds,
     build_part,
     build_per,
     build_robustness,
@@ -130,6 +131,7 @@ def build_page(metrics: Mapping[str, Any], mark: Callable[[str], Any]) -> dict[s
     extras = {
         "threshold": build_threshold(metrics),
         "calibration": build_calibration(metrics),
+        "cross_validation": build_folds(metrics),
         "abstention": build_abstention(metrics),
         "per": build_per(metrics),
         "robustness": build_robustness(metrics, headline),

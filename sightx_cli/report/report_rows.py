@@ -36,6 +36,7 @@ def list_contents(parts: Sequence[Mapping[str, Any]], extras: Mapping[str, Any])
         for key, anchor, name in (
             ("threshold", "threshold", "A threshold"),
             ("calibration", "calibration", "Calibration"),
+            ("cross_validation", "folds", "Cross-validation"),
             ("abstention", "abstention", "When it does not know"),
             ("per", "units", "Units"),
             ("robustness", "robustness", "Changed images"),

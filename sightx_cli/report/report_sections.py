@@ -201,6 +201,14 @@ def list_subgroups(metrics: Content, headline: str) -> list[dict[str, Any]]:
     ]
 
 
+def build_folds(metrics: Content) -> dict[str, Any] | None:
+    """Build the section of the cross-validated figures; None where there are no folds."""
+    found = metrics.get("cross_validation")
+    if not found:
+        return None
+    return {"folds": found["folds"], "model": found["model"], "figures": found, "metrics": list_measured(found)}
+
+
 def build_per(metrics: Content) -> dict[str, Any] | None:
     """Build the section of units of several images, such as patients; None where none were asked for."""
     per = metrics.get("per")
