@@ -15,12 +15,12 @@ from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import UsageError
 from sightx_cli.evaluation.answered_images import answer_images
 from sightx_cli.evaluation.differences import describe_differences, find_differences
+from sightx_cli.evaluation.joined_units import RULE, join_units
 from sightx_cli.evaluation.kept_predictions import write_predictions
 from sightx_cli.evaluation.known_images import find_known_images
 from sightx_cli.evaluation.labelled_images import load_labelled_images
 from sightx_cli.evaluation.part_figures import measure_part
 from sightx_cli.evaluation.subgroups import measure_subgroups
-from sightx_cli.evaluation.joined_units import RULE, join_units
 from sightx_cli.filesystem import check_place
 from sightx_cli.progress import Listener, Relay, Silent, reporting
 from sightx_cli.report.hidden_folder import making_folder
