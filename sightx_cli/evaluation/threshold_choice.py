@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sightx_cli import runs
 from sightx_cli.bundle.chosen_threshold import Decision
 from sightx_cli.bundle.facts import BundleFacts
-from sightx_cli.errors import RunError, UsageError
+from sightx_cli.errors import RunError, UsageError, quote
 from sightx_cli.evaluation.kept_predictions import KeptPredictions, read_predictions
 from sightx_cli.metrics.operating_points import (
     Question,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 EVEN = 0.5
 """The threshold of a question that nobody chose one for: what is more probable than not."""
 KIND = "threshold"
+VALID_PART = "the valid part"
 COSTS = ("fn", "fp")
 """What is missed, and a false alarm, in `--cost fn=10,fp=1`."""
 
@@ -120,20 +121,20 @@ def name_positives(wish: Wish, facts: BundleFacts, listener: Listener) -> tuple[
             found = f"there is no class {unknown[0]!r}" if unknown else f"it names {len(set(names))} classes"
             raise UsageError(
                 f"--positive {wish.positive}: {found}; allowed are some, not all, of {', '.join(task.classes)}",
-                f"--positive {task.classes[-1]!r}",
+                f"--positive {quote(task.classes[-1])}",
             )
         return tuple(dict.fromkeys(names))
     if facts.decision is not None and not wish.rule:
         return facts.decision.positive
     if len(task.classes) == 2:
         if wish.rule:
-            text = f"{task.classes[1]} counts as positive; --positive {task.classes[0]!r} asks for the other"
+            text = f"{task.classes[1]} counts as positive; --positive {quote(task.classes[0])} asks for the other"
             listener.notice(Notice("positive", text, 1))
         return (task.classes[1],)
     if wish.rule or wish.prevalence:
         raise UsageError(
             f"of {len(task.classes)} classes, which count as positive is not said; they are {', '.join(task.classes)}",
-            f"add --positive {','.join(task.classes[-2:])!r}",
+            f"add --positive {quote(','.join(task.classes[-2:]))}",
         )
     return None
 
@@ -153,7 +154,7 @@ def read_kept(run: Path, facts: BundleFacts) -> KeptPredictions:
         raise RunError(
             f"{run}: holds no predictions that a threshold can be chosen on", "fit again, or name another --model"
         )
-    return read_predictions(table, task, "the valid part")
+    return read_predictions(table, task, VALID_PART)
 
 
 def measure_wish(
@@ -186,6 +187,17 @@ def measure_wish(
         value, chosen, source = facts.decision.threshold, facts.decision.chosen, facts.decision.on
     figures = measure_decision(question, value, together, tuple(wish.prevalence), wish.costs)
     return MeasuredDecision(positives, value, chosen, source, threshold, figures)
+
+
+def warn_of_same_images(measured: MeasuredDecision, validated: int) -> Notice | None:
+    """Warn where a threshold is measured on images that it was chosen on: `validated` of them, of the valid part."""
+    if not validated or measured.chosen_on != VALID_PART:
+        return None
+    text = (
+        f"{measured.chosen} was chosen on {validated:,} of these same images, so what it reaches on them is a little "
+        "flattered: judge it on others"
+    )
+    return Notice(KIND, text, validated, warns=True)
 
 
 def choose_threshold_for(wish: Wish, question: Question) -> Threshold:

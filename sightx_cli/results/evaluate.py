@@ -75,6 +75,24 @@ class MeasuredDecision:
 
 
 @dataclass(frozen=True)
+class DoubtFigures:
+    """How many predictions are sure, and what remains where the others are left to a person."""
+
+    sure: int
+    unsure: int
+    unfamiliar: int
+    figures: PartFigures | None
+    """Of the sure ones; None where there are none."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON contract of `abstention`."""
+        kept = self.figures.to_json() if self.figures else {}
+        figures = {name: kept.get(name) for name in ("metrics", "intervals")}
+        counts = {"sure": self.sure, "unsure": self.unsure, "unfamiliar": self.unfamiliar}
+        return {**counts, "of_sure": figures if self.figures else None}
+
+
+@dataclass(frozen=True)
 class PerUnit:
     """The figures of units of several images each, such as patients."""
 
@@ -105,6 +123,8 @@ class EvaluateResult:
     per: PerUnit | None = None
     differences: tuple[SetDifference, ...] = ()
     """How the images differ from those that the model was trained on."""
+    doubt: DoubtFigures | None = None
+    """None where the model cannot tell what it is sure of."""
     decision: MeasuredDecision | None = None
     """What a threshold reaches; None where no class counts as positive."""
     unreadable: tuple[str, ...] = ()
@@ -134,6 +154,7 @@ class EvaluateResult:
                 "by": {one.column: [group.to_json() for group in one.groups] for one in self.by},
                 **({"per": self.per} if self.per else {}),
                 "thresholds": self.decision,
+                "abstention": self.doubt,
                 "differences": self.differences,
                 "unreadable": self.unreadable,
                 "predictions": self.predictions,

@@ -11,8 +11,9 @@ import pytest
 from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.errors import RunError, UsageError
 from sightx_cli.evaluation.kept_predictions import write_predictions
-from sightx_cli.evaluation.threshold_choice import Wish, measure_wish, name_positives, read_costs
+from sightx_cli.evaluation.threshold_choice import Wish, measure_wish, name_positives, read_costs, warn_of_same_images
 from sightx_cli.progress import Recorder
+from sightx_cli.results.evaluate import MeasuredDecision
 from sightx_cli.task.single_label import SingleLabel
 
 TWO = SingleLabel(("fine", "ill"))
@@ -31,30 +32,40 @@ def draw(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([1 - scores, scores], axis=1).astype(np.float32), targets
 
 
-def write_run(folder: Path, count: int = 400) -> Path:
+def write_run(folder: Path, count: int = 400, seed: int = 1) -> Path:
     """A run that kept its predictions of a valid part."""
-    probabilities, targets = draw(count, 1)
+    probabilities, targets = draw(count, seed)
     labels = [TWO.classes[target] for target in targets]
     frame = pd.DataFrame({"image": [f"{place}.png" for place in range(count)], "label": labels, "group": ""})
     write_predictions(folder / "predictions" / "valid.csv", frame, probabilities, TWO)
     return folder
 
 
-def measure(wish: Wish, run: Path, listener: Recorder | None = None, count: int = 400):
-    probabilities, targets = draw(count, 2)
+def measure(wish: Wish, run: Path, listener: Recorder | None = None, count: int = 400) -> MeasuredDecision | None:
+    probabilities, targets = draw(count, 99)
     answers = TWO.check_answers(probabilities, targets)
     return measure_wish(wish, run, build_facts(TWO), answers, [""] * count, listener or Recorder())
 
 
 def test_a_wished_sensitivity_is_reached_on_images_that_it_was_not_chosen_on(tmp_path: Path) -> None:
+    reached = []
+    for seed in range(10):
+        found = measure(Wish(at_sensitivity=0.95), write_run(tmp_path / str(seed), seed=seed), count=20_000)
+        assert found is not None
+        reached.append(found.reached.figures["sensitivity"])
+    assert 0.93 < np.mean(reached) < 0.97
+
+
+def test_what_a_threshold_rests_on_is_told(tmp_path: Path) -> None:
     found = measure(Wish(at_sensitivity=0.95), write_run(tmp_path))
     assert found is not None
-    assert found.chosen == "sensitivity 0.95"
-    assert found.chosen_on == "the valid part"
-    low, high = found.reached.intervals["sensitivity"]
-    assert low <= 0.95 <= high
+    assert (found.chosen, found.chosen_on) == ("sensitivity 0.95", "the valid part")
     assert found.wished is not None
     assert found.wished.chosen_on == 200
+    assert warn_of_same_images(found, 0) is None
+    warned = warn_of_same_images(found, 12)
+    assert warned is not None
+    assert "12 of these same images" in warned.text
 
 
 def test_the_threshold_does_not_depend_on_the_images_measured(tmp_path: Path) -> None:
@@ -93,7 +104,7 @@ def test_of_several_classes_the_positive_ones_must_be_named() -> None:
     assert name_positives(Wish(positive="mild, severe"), facts, listener) == ("mild", "severe")
     with pytest.raises(UsageError, match="which count as positive is not said") as refused:
         name_positives(Wish(at_sensitivity=0.9), facts, listener)
-    assert refused.value.hint == "add --positive 'mild,severe'"
+    assert refused.value.hint == "add --positive mild,severe"
     with pytest.raises(UsageError, match="there is no class 'grave'"):
         name_positives(Wish(positive="grave"), facts, listener)
     with pytest.raises(UsageError, match="allowed are some, not all"):
