@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightx_cli import runs
+from sightx_cli.bundle.facts import keep_decision
 from sightx_cli.bundle.predictor import load_predictor
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.pixel_notices import describe_pixels
@@ -15,19 +16,28 @@ from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import UsageError
 from sightx_cli.evaluation.answered_images import answer_images
 from sightx_cli.evaluation.differences import describe_differences, find_differences
+from sightx_cli.evaluation.doubts import measure_doubts
 from sightx_cli.evaluation.joined_units import RULE, join_units
 from sightx_cli.evaluation.kept_predictions import write_predictions
-from sightx_cli.evaluation.known_images import find_known_images
+from sightx_cli.evaluation.known_images import count_known_images
 from sightx_cli.evaluation.labelled_images import load_labelled_images
-from sightx_cli.evaluation.part_figures import measure_part
+from sightx_cli.evaluation.part_figures import list_units, measure_part
 from sightx_cli.evaluation.robustness import measure_robustness
 from sightx_cli.evaluation.subgroups import measure_subgroups
+from sightx_cli.evaluation.threshold_choice import (
+    Wish,
+    build_decision,
+    can_store,
+    measure_wish,
+    name_positives,
+    warn_of_same_images,
+)
 from sightx_cli.filesystem import check_place
 from sightx_cli.progress import Listener, Relay, Silent, reporting
 from sightx_cli.report.about import load_about
 from sightx_cli.report.hidden_folder import making_folder
 from sightx_cli.results.evaluate import EvaluateResult, PerUnit
-from sightx_cli.steps.evaluation_report import report_evaluation
+from sightx_cli.steps.evaluation_report import report_evaluation, write_evaluate_command
 from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.steps.report_files import name_source
 from sightx_cli.task.multilabel import MultiLabel
@@ -44,6 +54,12 @@ def evaluate(
     by: Sequence[str] = (),
     per: str | None = None,
     group_by: str | None = None,
+    at_sensitivity: float | None = None,
+    at_specificity: float | None = None,
+    cost: str | None = None,
+    positive: str | None = None,
+    prevalence: Sequence[float] = (),
+    keep: bool = False,
     batch: int | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
@@ -64,6 +80,11 @@ def evaluate(
     metrics.json, predictions.csv with a row for each image, report.html and model_card.md, which say what the file
     `about` says of the model beside what was measured.
 
+    `at_sensitivity`, `at_specificity` or `cost` ("fn=10,fp=1") choose a threshold on predictions that the run kept of
+    images which its model did not learn from, never on these; what it reaches here is measured. `positive` names the
+    classes that count as positive, with commas between them; `prevalence` the shares of them at which predictive values
+    are given too. With `keep` the run's bundle decides by the threshold from now on.
+
     Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
@@ -73,9 +94,16 @@ def evaluate(
     if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: at least 1", "--batch 16")
     said = {} if about is None else load_about(about)
+    options = {"by": by, "per": per, "group_by": group_by, "positive": positive, "prevalence": prevalence}
+    options |= {"at_sensitivity": at_sensitivity, "at_specificity": at_specificity, "cost": cost, "about": about}
+    options |= {"image_column": image_column, "label_column": label_column, "images": images, "label_by": label_by}
+    wish = Wish(at_sensitivity, at_specificity, cost, positive, tuple(prevalence), keep)
     run = runs.find_run(model)
     predictor = load_predictor(run, batch)
     task, reading = predictor.facts.task, predictor.facts.reading
+    if keep and not can_store(task):
+        raise UsageError("--keep: each of several labels has a threshold of its own already", "leave --keep out")
+    name_positives(wish, predictor.facts, Silent())  # before any image is read
     layout = Layout(image_column, label_column, None if images is None else Path(images), label_by, group_by=group_by)
     labelled = load_labelled_images(source, layout, task, heard)
     answered = answer_images(predictor, labelled.frame, heard)
@@ -86,7 +114,8 @@ def evaluate(
     frame = assign_groups(answered.frame, group_by)
     chosen = frame["is_judged"].to_numpy(dtype=bool)
     judged, probabilities = frame[chosen].reset_index(drop=True), answered.probabilities[chosen]
-    known = find_known_images(run, judged["digest"].tolist(), heard)
+    statuses = [status for status, is_chosen in zip(answered.statuses, chosen, strict=True) if is_chosen]
+    known = count_known_images(run, judged["digest"].tolist(), heard)
     headers = [header for header, is_chosen in zip(answered.headers, chosen, strict=True) if is_chosen]
     with reporting(heard, MEASURING):
         found = judged["path"].tolist(), headers, judged["label"].tolist()
@@ -94,7 +123,13 @@ def evaluate(
         differences = find_differences(run, *found, separator, reading)
         for notice in describe_differences(differences):
             heard.notice(notice)
-        figures = measure_part(task, judged, probabilities, len(judged), draws=True)
+        doubt = measure_doubts(task, judged, probabilities, statuses)
+        answers = task.check_answers(probabilities, task.number(judged["label"].tolist()))
+        decision = measure_wish(wish, run, predictor.facts, answers, list_units(judged), heard)
+        if decision is not None and (warned := warn_of_same_images(decision, known.validated)) is not None:
+            heard.notice(warned)
+        asked = decision.positives if decision is not None else ()
+        figures = measure_part(task, judged, probabilities, len(judged), draws=True, positives=asked)
         subgroups = measure_subgroups(task, judged, probabilities, by, heard)
         unit = None
         if per is not None:
@@ -110,17 +145,22 @@ def evaluate(
         task=task.kind,
         classes=task.classes,
         figures=figures,
-        trained_on=sum(known),
+        trained_on=known.trained,
         unknown=labelled.unknown,
         unlabelled=labelled.unlabelled,
         by=subgroups,
         per=unit,
         robustness=changed,
+        doubt=doubt,
+        decision=decision,
         differences=differences,
         unreadable=tuple(f"{item.image} {item.error}" for item in answered.unreadable),
     )
+    if keep and decision is not None:
+        keep_decision(run, build_decision(decision))
+        result = replace(result, decision=replace(decision, is_kept=True))
     with making_folder(folder, overwrite) as making:
-        write_predictions(making.partial / "predictions.csv", frame, answered.probabilities, task)
+        write_predictions(making.partial / "predictions.csv", frame, answered.probabilities, task, answered.statuses)
         now = time.perf_counter()
         seconds = {"predict": predicted - began, "measure": measured - predicted, "robustness": now - measured}
         seconds["total"] = now - began
@@ -133,6 +173,8 @@ def evaluate(
             seconds={name: round(value, 3) for name, value in seconds.items()},
         )
         runs.write_json(making.partial / runs.METRICS, result.metrics_to_json())
-        result = report_evaluation(making.partial, result, said, judged, probabilities, predictor.facts, heard)
+        command = write_evaluate_command(source, run, options)
+        told = judged, probabilities, predictor.facts, known.validated, command
+        result = report_evaluation(making.partial, result, said, *told, heard)
     report = making.folder / runs.REPORT if (making.folder / runs.REPORT).is_file() else None
     return replace(result, folder=making.folder, predictions=making.folder / "predictions.csv", report=report)

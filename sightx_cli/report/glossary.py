@@ -77,8 +77,7 @@ TERMS = {
     ),
     "roc": (
         "Each point is a threshold: how many of the class are found (up), at how many false alarms among the others "
-        "(right). The nearer to the upper left corner, the better; the diagonal is guessing. The band shows "
-        "the interval."
+        "(right). The nearer to the upper left corner, the better; the diagonal is guessing."
     ),
     "precision_recall": (
         "Each point is a threshold: of those called positive how many are (up), against how many of the class "

@@ -105,9 +105,7 @@ def draw_precision(curves: Sequence[Content], name: str) -> Drawing:
     axes.set_ylabel("PPV (precision)")
     add_legend(axes, len(curves), loc="lower left")
     words = "Dotted: guessing. Beside each name the average precision."
-    return render_svg(
-        figure, name, "Precision–recall curve", "Dotted: guessing. Beside each name the average precision."
-    )
+    return render_svg(figure, name, "Precision–recall curve", words + _say_band(curves))
 
 
 def draw_reliability(content: Content, name: str) -> Drawing:

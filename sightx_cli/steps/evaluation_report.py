@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,6 @@ from numpy.typing import NDArray
 
 from sightx_cli import runs
 from sightx_cli.bundle.facts import BundleFacts
-from sightx_cli.data.tables import read_table
-from sightx_cli.errors import DataError
 from sightx_cli.evaluation.part_pictures import choose_pictures
 from sightx_cli.progress import Relay
 from sightx_cli.report.report_facts import build_flow, gather_run_facts, join_facts
@@ -35,16 +34,20 @@ def report_evaluation(
     judged: pd.DataFrame,
     probabilities: NDArray[np.float32],
     facts: BundleFacts,
+    chosen_on: int,
+    command: str,
     listener: Relay,
 ) -> EvaluateResult:
     """Complete an evaluation's metrics.json and write its report and model card, where that can be done.
+
+    On `chosen_on` of the images the run's best epoch was chosen; `command` measures the same again.
 
     What goes wrong is a warning, and the figures stay: they outweigh a page about them.
     """
     listener.start(REPORTING, None, "")
     try:
         metrics = complete_metrics(result, about, facts)
-        metrics["facts"]["chosen_on"] = count_chosen_on(result.run, judged["digest"].tolist())
+        metrics["facts"] |= {"chosen_on": chosen_on, "evaluation_command": command}
         metrics["pictures"] = choose_pictures(facts.task, judged, probabilities)
         runs.write_json(folder / runs.METRICS, metrics)
         images = dict(zip(judged["image"], map(str, judged["path"]), strict=True))
@@ -78,27 +81,18 @@ def complete_metrics(result: EvaluateResult, about: Mapping[str, Any], facts: Bu
         described=facts.task.describe(),
         warnings=list(result.warnings),
         judged_flow=flow,
-        evaluation_command=write_evaluate_command(result),
     )
 
 
-def count_chosen_on(run: Path, digests: Sequence[str]) -> int:
-    """Count the images, by the digests of their bytes, on which the run's best epoch was chosen."""
-    try:
-        frame = read_table(run / runs.SPLIT).frame
-        chosen = set(frame.loc[frame["split"] == "valid", "digest"]) - {""}
-    except (DataError, KeyError):
-        return 0
-    return sum(digest in chosen for digest in digests)
-
-
-def write_evaluate_command(result: EvaluateResult) -> str:
-    """Write the command that measures the same model on the same images again."""
-    import shlex
-
-    words = ["sightx", "evaluate", result.source, "--model", str(result.run)]
-    for one in result.by:
-        words += ["--by", one.column]
-    if result.per is not None:
-        words += ["--per", result.per.column]
+def write_evaluate_command(source: str | Path, run: Path, options: Mapping[str, Any]) -> str:
+    """Write the command that measures the same model on the same images again, of options by their Python names."""
+    words = ["sightx", "evaluate", str(source), "--model", str(run)]
+    for name, value in options.items():
+        flag = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(flag)
+        elif isinstance(value, list | tuple):
+            words += [word for one in value for word in (flag, str(one))]
+        elif value is not None and value is not False:
+            words += [flag, str(value)]
     return shlex.join(words)
