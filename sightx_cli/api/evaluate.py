@@ -94,7 +94,13 @@ def evaluate(
     if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: at least 1", "--batch 16")
     said = {} if about is None else load_about(about)
-    options = {"by": by, "per": per, "group_by": group_by, "positive": positive, "prevalence": prevalence}
+    options: dict[str, object] = {
+        "by": by,
+        "per": per,
+        "group_by": group_by,
+        "positive": positive,
+        "prevalence": prevalence,
+    }
     options |= {"at_sensitivity": at_sensitivity, "at_specificity": at_specificity, "cost": cost, "about": about}
     options |= {"image_column": image_column, "label_column": label_column, "images": images, "label_by": label_by}
     wish = Wish(at_sensitivity, at_specificity, cost, positive, tuple(prevalence), keep)

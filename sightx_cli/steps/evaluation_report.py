@@ -84,7 +84,7 @@ def complete_metrics(result: EvaluateResult, about: Mapping[str, Any], facts: Bu
     )
 
 
-def write_evaluate_command(source: str | Path, run: Path, options: Mapping[str, Any]) -> str:
+def write_evaluate_command(source: str | Path, run: Path, options: Mapping[str, object]) -> str:
     """Write the command that measures the same model on the same images again, of options by their Python names."""
     words = ["sightx", "evaluate", str(source), "--model", str(run)]
     for name, value in options.items():
