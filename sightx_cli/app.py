@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from sightx_cli.commands import audit, cache, demo, fit, inspect, lr_find, predict, probe, recipes, runs
+from sightx_cli.commands import audit, cache, demo, explain, fit, inspect, lr_find, predict, probe, recipes, runs
 from sightx_cli.commands.base import Commands
 from sightx_cli.errors import RecipeError, SightXError, quote
 from sightx_cli.filesystem import ROOM_ERRNOS
@@ -138,6 +138,7 @@ TRAIN, TRY, KEEP = "Train and use", "Recipes and data", "Housekeeping"
 app.command("fit", rich_help_panel=TRAIN, epilog=fit.EXAMPLES)(fit.fit)
 app.command("lr-find", rich_help_panel=TRAIN, epilog=lr_find.EXAMPLES)(lr_find.lr_find)
 app.command("predict", rich_help_panel=TRAIN, epilog=predict.EXAMPLES)(predict.predict)
+app.command("explain", rich_help_panel=TRAIN, epilog=explain.EXAMPLES)(explain.explain)
 app.command("inspect", rich_help_panel=TRY, epilog=inspect.EXAMPLES)(inspect.inspect)
 app.command("probe", rich_help_panel=TRY, epilog=probe.EXAMPLES)(probe.probe)
 app.command("audit", rich_help_panel=TRY, epilog=audit.EXAMPLES)(audit.audit)
