@@ -70,8 +70,8 @@ def colour_map(panel: Image.Image, placed: NDArray[np.float32]) -> Image.Image:
     unseen = np.isnan(placed)
     rows, columns = np.indices(placed.shape)
     stripes = ((rows + columns) // HATCH_PX) % 2 == 0
-    colours[unseen] = colours[unseen] * 0.4 + 110
-    colours[unseen & stripes] -= 45
+    colours[unseen] = colours[unseen] * 0.6 + 70
+    colours[unseen & stripes] -= 30
     return Image.fromarray(colours.clip(0, 255).astype(np.uint8))
 
 
@@ -97,11 +97,11 @@ def list_words(heatmap: Heatmap, placed: NDArray[np.float32]) -> list[str]:
         lines.append("Exact: what the places add sums to the score.")
     if heatmap.covered < 0.995:
         lines.append(
-            f"Shows {heatmap.covered:.0%} of what moves the score. The rest is how much patterns vary over the image, "
+            f"Shows {heatmap.covered:.0%} of what moves the score. The rest comes from how much patterns vary across the image, "
             "which has no place."
         )
     if np.isnan(placed).any():
-        lines.append("Hatched: cut off before the model sees the image (image.fit = crop).")
+        lines.append("Hatched: cut off before the model sees the image (fit with --set image.fit=pad keeps all of it).")
     if (border := measure_border(heatmap, placed)) >= _BESIDE_MAP:
         lines.append(f"{border:.0%} of the map lies on the black border that makes the image square.")
     lines.append(
