@@ -1,9 +1,9 @@
 """SightX: fine-tune image classifiers from one command, with the strategy that the data calls for.
 
-`from sightx_cli import audit, explain, fit, find_lr, inspect, predict` is the Python API; `sightx_cli.api` has a file
-for each command. A function is imported when it is first asked for, so that importing the package costs nothing. None
-changes what belongs to the whole process (seeds, warning filters, environment, allocator); `settle_process` does, for
-callers that want the faster start of the `sightx` command.
+`from sightx_cli import audit, evaluate, explain, fit, find_lr, inspect, predict` is the Python API; `sightx_cli.api` has a
+file for each command. A function is imported when it is first asked for, so that importing the package costs nothing.
+None changes what belongs to the whole process (seeds, warning filters, environment, allocator); `settle_process` does,
+for callers that want the faster start of the `sightx` command.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ __version__ = VERSION
 
 if TYPE_CHECKING:
     from sightx_cli.api.audit import audit
+    from sightx_cli.api.evaluate import evaluate
     from sightx_cli.api.explain import explain
     from sightx_cli.api.fit import fit
     from sightx_cli.api.inspect import inspect
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "audit": "api.audit",
+    "evaluate": "api.evaluate",
     "explain": "api.explain",
     "find_lr": "api.lr_find",
     "fit": "api.fit",
@@ -35,7 +37,7 @@ _HOMES = {
 }
 """The module that each function is in."""
 
-__all__ = ["__version__", "audit", "explain", "find_lr", "fit", "inspect", "predict", "settle_process"]
+__all__ = ["__version__", "audit", "evaluate", "explain", "find_lr", "fit", "inspect", "predict", "settle_process"]
 
 
 def __getattr__(name: str) -> Any:
