@@ -97,8 +97,8 @@ def list_words(heatmap: Heatmap, placed: NDArray[np.float32]) -> list[str]:
         lines.append("Exact: what the places add sums to the score.")
     if heatmap.covered < 0.995:
         lines.append(
-            f"Shows {heatmap.covered:.0%} of what moves the score. The rest comes from how much patterns vary across the "
-            "image, which has no place."
+            f"Shows {heatmap.covered:.0%} of what moves the score. The rest comes from how much patterns vary across "
+            "the image, which has no place."
         )
     if np.isnan(placed).any():
         lines.append("Hatched: cut off before the model sees the image (fit with --set image.fit=pad keeps all of it).")
