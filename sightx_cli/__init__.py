@@ -1,9 +1,9 @@
 """SightX: fine-tune image classifiers from one command, with the strategy that the data calls for.
 
-`from sightx_cli import audit, evaluate, explain, fit, find_lr, inspect, predict` is the Python API; `sightx_cli.api` has
-a file for each command. A function is imported when it is first asked for, so that importing the package costs nothing.
-None changes what belongs to the whole process (seeds, warning filters, environment, allocator); `settle_process` does,
-for callers that want the faster start of the `sightx` command.
+`from sightx_cli import audit, evaluate, explain, fit, find_lr, inspect, predict` is the Python API; `sightx_cli.api`
+has a file for each command. A function is imported when it is first asked for, so that importing the package costs
+nothing. None changes what belongs to the whole process (seeds, warning filters, environment, allocator);
+`settle_process` does, for callers that want the faster start of the `sightx` command.
 """
 
 from __future__ import annotations
