@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightx_cli import runs
+from sightx_cli.api.predict import NO_IMAGE
 from sightx_cli.bundle.explainer import load_explainer
 from sightx_cli.bundle.predictor import Prediction, load_predictor
 from sightx_cli.data.layout import Layout
@@ -50,7 +51,8 @@ def explain(
     explainer = load_explainer(run)
     classes = () if class_name is None else (explainer.check_class(class_name),)
     predictor = load_predictor(run, 1 if len(files) == 1 else None)
-    tally, images = PixelTally(predictor.facts.reading), list[ExplainedImage]()
+    tally = PixelTally(predictor.facts.reading)
+    images = [ExplainedImage(row.image, error=NO_IMAGE) for row in query.rows if not row.path]
     listener.start(TASK, len(files), "images")
     with making_folder(folder, overwrite) as making:
         heatmaps = HeatmapFolder(making.partial, explainer, len(files))

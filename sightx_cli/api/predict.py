@@ -26,8 +26,8 @@ from sightx_cli.data.layout import Layout
 from sightx_cli.data.pixel_notices import PixelTally
 from sightx_cli.data.queries import Query, QueryRow, build_query
 from sightx_cli.errors import UsageError
-from sightx_cli.progress import Listener, Silent
-from sightx_cli.report.heatmap_folder import HeatmapFolder, choose_heatmap_folder
+from sightx_cli.progress import Listener, Notice, Silent
+from sightx_cli.report.heatmap_folder import HeatmapFolder, choose_heatmap_folder, has_heatmaps
 from sightx_cli.results.predict import PredictResult
 from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.task.task import Task
@@ -87,7 +87,7 @@ def predict(
     with writing_table(output, columns, begun, resume) as table:
         clock = time.perf_counter()
         tally = PixelTally(predictor.facts.reading)
-        draw = None if heatmaps is None else prepare_heatmaps(heatmaps, run, len(query.rows), table.resumed > 0)
+        draw = None if heatmaps is None else prepare_heatmaps(heatmaps, run, len(query.rows), table.resumed, listener)
         for row in predict_rows(query.rows, predictor, table, tally, draw):
             unreadable += _count(row, task, counts)
             listener.advance(TASK)
@@ -115,11 +115,18 @@ Draw = Callable[[int, str, Prediction], object]
 """Draws the heatmap of an image: the number of its row, its path, and its prediction."""
 
 
-def prepare_heatmaps(folder: Path, run: Path, images: int, resume: bool) -> Draw:
-    """Prepare a folder for heatmaps by a run: torch is loaded, which a prediction alone does not need."""
+def prepare_heatmaps(folder: Path, run: Path, images: int, resumed: int, listener: Listener) -> Draw:
+    """Prepare a folder for heatmaps by a run: torch is loaded, which a prediction alone does not need.
+
+    Where `resumed` rows were predicted before without heatmaps, that is said.
+    """
     from sightx_cli.bundle.explainer import load_explainer
 
-    return HeatmapFolder(folder, load_explainer(run), images, resume).draw
+    explainer = load_explainer(run)
+    if resumed and not has_heatmaps(folder):
+        text = f"rows predicted before, which have no heatmap: {resumed:,}; sightx explain draws those"
+        listener.notice(Notice("heatmaps", text, resumed, warns=True))
+    return HeatmapFolder(folder, explainer, images, resumed > 0).draw
 
 
 def predict_rows(

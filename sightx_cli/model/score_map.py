@@ -130,16 +130,18 @@ def place_last(backbone: Backbone, image: Tensor, maps: Maps, slopes: Tensor, av
     It is where the head reads the map itself, or its mean. Elsewhere gradient × value places it, and what that leaves
     (biases, the average image) is spread evenly.
     """
-    last = maps.last
+    last = maps.last.permute(0, 3, 1, 2) if has_channels_last(backbone, maps.last) else maps.last
     if backbone.pool == "flatten" and last.dim() == 4:
-        return ((maps.features[0, -len(slopes) :] - average) * slopes).view(last.shape[1:]).sum(0), True
+        return arrange(
+            backbone, ((maps.features[0, -len(slopes) :] - average) * slopes).view(maps.last.shape[1:])
+        ), True
     pooled = maps.features[:, -len(slopes) :]
     if last.dim() == 4 and last.shape[1] == pooled.shape[1]:
         difference = (pooled - last.mean((2, 3))).abs().max()
         if float(difference) <= SAME * max(1.0, float(pooled.abs().max())):
             return place_means(backbone, last, slopes, average), True
     stop = len(backbone.stages)
-    start, values = choose_start(backbone, image, last)
+    start, values = choose_start(backbone, image, maps.last)
     with torch.enable_grad(), FixedGates():
         values = values.detach().requires_grad_()
         features = backbone.pool_last(backbone.run_stages(values, start, stop)[0])
@@ -169,8 +171,12 @@ def arrange(backbone: Backbone, values: Tensor) -> Tensor:
     """Sum values over channels: a map (C, H, W), or (H, W, C) as Swin has it, or tokens (T, C) → (h, w)."""
     if values.dim() == 2:
         return arrange_tokens(backbone, values.sum(-1))
-    is_channels_last = getattr(backbone.network, "output_fmt", "NCHW") == "NHWC" and values.shape[0] != 3
-    return values.sum(-1 if is_channels_last else 0)
+    return values.sum(-1 if has_channels_last(backbone, values) else 0)
+
+
+def has_channels_last(backbone: Backbone, values: Tensor) -> bool:
+    """Whether a map is (…, H, W, C), as timm says of a network; images never are."""
+    return values.dim() >= 3 and values.shape[-3] != 3 and getattr(backbone.network, "output_fmt", "") == "NHWC"
 
 
 def arrange_tokens(backbone: Backbone, values: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from sightx_cli.results.explain import ExplainedImage
 HEATMAPS = Path("heatmaps")
 LIST = "heatmaps.csv"
 COLUMNS = ("image", "prediction", "confidence", "class", "picture", "covered", "exact", "error")
-LONGEST_NAME = 40
+LONGEST_NAME = 28
 """Letters of an image's name, and of a class's, that a picture's name keeps: the number before them tells all apart."""
 
 
@@ -30,13 +30,18 @@ def choose_heatmap_folder(option: str, folder: Path | None, overwrite: bool, res
     if folder is None:
         return runs.find_free((HEATMAPS / f"{datetime.now():%Y%m%d-%H%M%S}").absolute())
     folder = folder.absolute()
-    is_ours = folder.is_dir() and ((folder / LIST).is_file() or not any(folder.iterdir()))
+    is_ours = folder.is_dir() and (has_heatmaps(folder) or not any(folder.iterdir()))
     if folder.exists() and not is_ours:
         raise RunError(f"{option} {folder}: exists and holds no heatmaps of SightX", "name another folder")
     if folder.exists() and not overwrite and not resume:
         raise RunError(f"{option} {folder}: exists already", "name another folder, or add --overwrite to replace it")
     check_place(option, folder)
     return folder
+
+
+def has_heatmaps(folder: Path) -> bool:
+    """Tell whether a folder was made for heatmaps: it has their list."""
+    return (folder / LIST).is_file()
 
 
 class HeatmapFolder:
@@ -47,13 +52,14 @@ class HeatmapFolder:
         self.folder, self.explainer = folder, explainer
         self._digits = len(str(images))
         self._list = folder / LIST
-        self._listed: set[str] = set()
-        before = list_pictures(self._list)
-        if resume and self._list.is_file():
+        self._listed: set[tuple[str, str]] = set()
+        before = list_entries(self._list)
+        if resume and has_heatmaps(folder):
             self._listed = before
         else:
-            for name in before:
-                (folder / Path(name).name).unlink(missing_ok=True)
+            for _, picture in before:
+                if picture.endswith(".png"):
+                    (folder / Path(picture).name).unlink(missing_ok=True)
             folder.mkdir(parents=True, exist_ok=True)
             self._write_rows([COLUMNS], "w")
 
@@ -92,8 +98,8 @@ class HeatmapFolder:
         rows = []
         for one in made:
             name = one.picture.name if one.picture else ""
-            if not name or name not in self._listed:
-                cells = (one.image, one.prediction, one.confidence, one.class_name, name, one.covered, one.is_exact)
+            cells = (one.image, one.prediction, one.confidence, one.class_name, name, one.covered, one.is_exact)
+            if (to_cell(one.image), name) not in self._listed:
                 rows.append((*cells, one.error))
         self._write_rows(rows, "a")
         return made
@@ -105,15 +111,15 @@ class HeatmapFolder:
                 writer.writerow([to_cell(value) for value in row])
 
 
-def list_pictures(file: Path) -> set[str]:
-    """List the names of the pictures in a list of heatmaps; none where there is no list."""
+def list_entries(file: Path) -> set[tuple[str, str]]:
+    """List what a list of heatmaps has: each image with its picture's name, "" for none."""
     if not file.is_file():
         return set()
     with file.open(encoding="utf-8", newline="") as rows:
-        return {name for row in csv.DictReader(rows) if (name := row.get("picture")) and name.endswith(".png")}
+        return {(row.get("image") or "", row.get("picture") or "") for row in csv.DictReader(rows)}
 
 
-def to_cell(value: object) -> object:
+def to_cell(value: object) -> str:
     """Return a value as a cell of the list: no name as a formula, shares with four digits."""
     if value is None:
         return ""
@@ -121,7 +127,7 @@ def to_cell(value: object) -> object:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:.4f}"
-    return shield_cell(str(value).encode("utf-8", "backslashreplace").decode("utf-8"))
+    return str(shield_cell(str(value).encode("utf-8", "backslashreplace").decode("utf-8")))
 
 
 def clean_name(name: str) -> str:

@@ -31,7 +31,7 @@ def test_a_map_sums_to_what_the_compiled_model_answers(digits_run: FitResult, di
     bias = explainer.model[1][-1].bias.numpy()  # type: ignore[index, union-attr, operator]
     for file, prediction in zip(files, predictor.predict((file.name, str(file)) for file in files), strict=True):
         assert prediction.probabilities is not None
-        logits = np.log(prediction.probabilities) - bias
+        logits = np.log(prediction.probabilities) * explainer.facts.temperature - bias
         for heatmap in explainer.explain(file, explainer.facts.task.classes):
             expected = float(logits @ explainer.facts.task.weigh_logits(heatmap.class_name))
             assert float(heatmap.square.sum()) == pytest.approx(expected, abs=0.01)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +100,43 @@ def test_a_prediction_draws_its_heatmaps_beside_the_table(digits_run: FitResult,
     again = run("predict", digits_run, "new/one", "--heatmaps", "maps", "--overwrite")
     assert again.exit_code == 0
     assert len(list((home / "maps").glob("*.png"))) == 1
+
+
+STOPPED = """
+import os, signal, sys
+from sightx_cli.app import main
+from sightx_cli.console import ConsoleListener
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+ConsoleListener.advance = lambda self, task, units=1, figures=None: os.kill(os.getpid(), signal.SIGINT)
+sys.argv = ["sightx", "predict", "new", "--model", {run!r}, "--heatmaps", "maps"]
+main()
+"""
+
+
+def test_an_interrupted_prediction_goes_on_with_its_heatmaps(digits_run: FitResult, home: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", STOPPED.format(run=str(digits_run.run))], check=False)
+    assert done.returncode == 130
+    assert len(list((home / "maps").glob("*.png"))) == 1
+    assert run("predict", digits_run, "new", "--heatmaps", "maps", "--resume").exit_code == 0
+    listed = pd.read_csv(home / "maps" / "heatmaps.csv", keep_default_na=False)
+    assert sorted(listed["picture"]) == sorted(path.name for path in (home / "maps").glob("*.png"))
+    assert len(listed) == 2
+
+
+def test_rows_that_were_predicted_without_heatmaps_are_said_to_have_none(digits_run: FitResult, home: Path) -> None:
+    code = STOPPED.replace(', "--heatmaps", "maps"', "").format(run=str(digits_run.run))
+    subprocess.run([sys.executable, "-c", code], check=False)
+    done = run("predict", digits_run, "new", "--heatmaps", "maps", "--resume")
+    assert "rows predicted before, which have no heatmap: 1" in done.stderr
+    assert len(list((home / "maps").glob("*.png"))) == 1
+
+
+def test_a_row_that_names_no_image_has_its_entry(digits_run: FitResult, home: Path) -> None:
+    (home / "t.csv").write_text("image,note\nnew/one/=a <b>.png,x\n,y\n")
+    answer = json.loads(run("explain", digits_run, "t.csv", "--json").stdout)
+    assert sorted(bool(entry["error"]) for entry in answer["images"]) == [False, True]
+    assert answer["unreadable"] == 1
 
 
 def test_without_heatmaps_a_prediction_has_none(digits_run: FitResult, home: Path) -> None:
