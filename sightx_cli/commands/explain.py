@@ -13,9 +13,9 @@ from sightx_cli.steps.options import RUN
 
 EXAMPLES = """\
 [bold]Examples[/]
-sightx explain scan.png                              [dim]the class that the newest run gives it[/]
-sightx explain mistakes/ --model runs/latest --out why/
-sightx explain scan.png --class pneumonia            [dim]what speaks for this class[/]"""
+sightx explain scan.png                     [dim]with the newest run[/]
+sightx explain mistakes/ --out why/
+sightx explain scan.png --class pneumonia   [dim]what speaks for it[/]"""
 
 Sources = Annotated[
     list[str],

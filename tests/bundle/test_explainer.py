@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ from torch import nn
 
 from sightx_cli.bundle.explainer import Explainer, load_explainer
 from sightx_cli.bundle.predictor import load_predictor
-from sightx_cli.data.readers import ImageFileError
+from sightx_cli.data.readers import ImageFileError, Reading
 from sightx_cli.errors import RunError, UsageError
 
 if TYPE_CHECKING:
@@ -77,6 +79,23 @@ def test_an_image_that_is_stored_on_its_side_is_explained_upright(
     [one], [other] = (explainer.explain(tmp_path / file, [name]) for file in ("upright.png", "turned.png"))
     np.testing.assert_allclose(other.square, one.square, atol=1e-5)
     assert one.place((96, 64)).shape == (64, 96)
+
+
+@pytest.mark.parametrize("kind", ["png", "dcm"])
+def test_deep_files_are_read_as_in_training(
+    digits_run: FitResult, digits: Path, tmp_path: Path, write_dicom: Callable[..., Path], kind: str
+) -> None:
+    grey = np.asarray(Image.open(list_files(digits)[4]).convert("L"))
+    Image.fromarray(grey).save(tmp_path / "plain.png")
+    deep = tmp_path / f"deep.{kind}"
+    if kind == "png":
+        Image.fromarray(grey.astype(np.uint16) * 16).save(deep)
+    else:
+        write_dicom(deep, grey.astype(np.uint16) * 16)
+    explainer = load_explainer(digits_run.run)
+    ranged = replace(explainer, facts=replace(explainer.facts, reading=Reading(asked=(0, 255 * 16))))
+    [one], [other] = (who.explain(file, ["two"]) for who, file in ((explainer, tmp_path / "plain.png"), (ranged, deep)))
+    assert np.abs(other.square - one.square).max() < 0.02 * np.abs(one.square).max()
 
 
 def test_what_cannot_be_read_is_an_error_of_the_image(digits_run: FitResult, tmp_path: Path) -> None:
