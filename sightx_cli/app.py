@@ -14,6 +14,7 @@ import typer
 from sightx_cli.commands import (
     audit,
     cache,
+    compare,
     demo,
     evaluate,
     explain,
@@ -154,6 +155,7 @@ app.command("lr-find", rich_help_panel=TRAIN, epilog=lr_find.EXAMPLES)(lr_find.l
 app.command("predict", rich_help_panel=TRAIN, epilog=predict.EXAMPLES)(predict.predict)
 app.command("evaluate", rich_help_panel=TRAIN, epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("explain", rich_help_panel=TRAIN, epilog=explain.EXAMPLES)(explain.explain)
+app.command("compare", rich_help_panel=TRAIN, epilog=compare.EXAMPLES)(compare.compare)
 app.command("inspect", rich_help_panel=TRY, epilog=inspect.EXAMPLES)(inspect.inspect)
 app.command("probe", rich_help_panel=TRY, epilog=probe.EXAMPLES)(probe.probe)
 app.command("audit", rich_help_panel=TRY, epilog=audit.EXAMPLES)(audit.audit)

@@ -15,14 +15,13 @@ from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import UsageError
 from sightx_cli.evaluation.answered_images import answer_images
 from sightx_cli.evaluation.differences import describe_differences, find_differences
+from sightx_cli.evaluation.joined_units import RULE, join_units
 from sightx_cli.evaluation.kept_predictions import write_predictions
 from sightx_cli.evaluation.known_images import find_known_images
 from sightx_cli.evaluation.labelled_images import load_labelled_images
 from sightx_cli.evaluation.part_figures import measure_part
 from sightx_cli.evaluation.subgroups import measure_subgroups
-from sightx_cli.evaluation.units import RULE, join_units
 from sightx_cli.filesystem import check_place
-from sightx_cli.metrics.intervals import describe_bounds
 from sightx_cli.progress import Listener, Relay, Silent, reporting
 from sightx_cli.report.hidden_folder import making_folder
 from sightx_cli.results.evaluate import EvaluateResult, PerUnit
@@ -87,8 +86,6 @@ def evaluate(
         for notice in describe_differences(differences):
             heard.notice(notice)
         figures = measure_part(task, judged, probabilities, len(judged))
-        if bounded := describe_bounds(len(judged), task.outputs, task.kind):
-            heard.note(bounded)
         subgroups = measure_subgroups(task, judged, probabilities, by, heard)
         unit = None
         if per is not None:

@@ -23,7 +23,12 @@ def find_known_images(run: Path, digests: Sequence[str], listener: Listener) -> 
         frame = read_table(path).frame
         trained = set(frame.loc[frame["split"] == "train", "digest"]) - {""}
     except (DataError, KeyError):
-        listener.notice(Notice(KIND, f"whether the model was trained on some of these images is unknown: no {path}"))
+        listener.notice(
+            Notice(
+                KIND,
+                f"whether the model was trained on some of these images is not known: {path} is not there, or is older",
+            )
+        )
         return [False] * len(digests)
     known = [digest in trained for digest in digests]
     if count := sum(known):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.data.splits import join_groups
-from sightx_cli.metrics.intervals import name_units
+from sightx_cli.metrics.units import name_units
 from sightx_cli.results.fit import PartFigures
 from sightx_cli.task.task import Task
 

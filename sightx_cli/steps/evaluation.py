@@ -22,7 +22,6 @@ from sightx_cli.bundle.predictor import Predictor, load_predictor
 from sightx_cli.bundle.product import Product
 from sightx_cli.evaluation.kept_predictions import write_predictions
 from sightx_cli.evaluation.part_figures import measure_part
-from sightx_cli.metrics.intervals import describe_bounds
 from sightx_cli.progress import Listener, Notice, reporting
 from sightx_cli.results.fit import PartFigures
 from sightx_cli.steps.preparation import Preparation
@@ -52,9 +51,6 @@ def prove(
     of_valid = measure_part(session.task, valid, probabilities, bundled)
     kept = bundle.parent / runs.PREDICTIONS
     write_predictions(kept / "valid.csv", valid, probabilities, session.task)
-    for part in (valid, test):
-        if bounded := describe_bounds(max(len(part), 1), session.task.outputs, session.task.kind):
-            listener.note(bounded)
     if not len(test):
         return of_valid, None
     answers = predict_rows(predictor, test, "measuring the test part", listener)

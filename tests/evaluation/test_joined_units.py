@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sightx_cli.errors import DataError
-from sightx_cli.evaluation.units import join_units
+from sightx_cli.evaluation.joined_units import join_units
 from sightx_cli.progress import Recorder
 
 PROBABILITIES = np.array([[0.9, 0.1], [0.3, 0.7], [0.2, 0.8], [0.6, 0.4]], np.float32)
