@@ -124,7 +124,7 @@ def prepare_heatmaps(folder: Path, run: Path, images: int, resumed: int, listene
 
     explainer = load_explainer(run)
     if resumed and not has_heatmaps(folder):
-        text = f"rows predicted before, which have no heatmap: {resumed:,}; sightx explain draws those"
+        text = f"rows predicted before, which have no heatmap: {resumed:,} (the command explain draws those)"
         listener.notice(Notice("heatmaps", text, resumed, warns=True))
     return HeatmapFolder(folder, explainer, images, resumed > 0).draw
 
