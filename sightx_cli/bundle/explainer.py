@@ -36,6 +36,9 @@ class Heatmap:
     """The share of what moves the score, in either direction, that the map shows, 0 to 1."""
     is_exact: bool
     """Whether each place has exactly what it adds, rather than an estimate by gradients."""
+    has_average: bool = True
+    """Whether zero is the average training image; else one of which no feature is found (nothing was measured before
+    training, as from scratch)."""
 
     def place(self, image_size: tuple[int, int]) -> NDArray[np.float32]:
         """Lay the map over the upright image of (width, height) pixels, or the same image at another size.
@@ -86,7 +89,7 @@ class Explainer:
 
     def _build(self, name: str, found: ScoreMap) -> Heatmap:
         square: NDArray[Any] = found.places.numpy()
-        return Heatmap(name, square, self.facts.fit, found.score, found.covered, found.is_exact)
+        return Heatmap(name, square, self.facts.fit, found.score, found.covered, found.is_exact, found.has_average)
 
 
 def load_explainer(run: Path) -> Explainer:

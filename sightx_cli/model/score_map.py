@@ -43,6 +43,8 @@ class ScoreMap:
     """The share of the features' pull on the score, in either direction, that is shown: deviations have no place."""
     is_exact: bool
     """Whether each place has exactly what it adds, rather than an estimate by gradients."""
+    has_average: bool
+    """Whether zero is the average training image; else one of which no feature is found."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +94,14 @@ def map_score(model: nn.Sequential, image: Tensor, maps: Maps, weights: Tensor) 
     places += spread(part, side)
     shown += float(pulls[left].abs().sum())
     whole = float(pulls.abs().sum())
-    return ScoreMap(places, float(pulls.sum()), shown / whole if whole else 1.0, is_exact)
+    return ScoreMap(places, float(pulls.sum()), shown / whole if whole else 1.0, is_exact, bool(average.any()))
 
 
 def read_average(head: nn.Sequential) -> Tensor:
-    """Return the features (F,) of the average training image, where the head standardises by them; else zeros."""
+    """Return the features (F,) of the average training image, by which the head standardises; zeros where it does not.
+
+    They are those of the network before it was tuned: the head keeps its scale.
+    """
     scale = head[0]
     assert isinstance(scale, FeatureScale)
     return scale.mean

@@ -118,6 +118,13 @@ def test_the_map_follows_the_place_of_what_is_seen(name: str) -> None:
     assert inside > 0.3  # of a quarter of the area
 
 
+def test_a_head_without_an_average_says_so(open_backbone: OpenBackbone) -> None:
+    model = build_model(open_backbone("resnet18", 64, taps="last"))
+    assert explain(model, build_image()).has_average
+    model[1][0].mean.zero_()  # type: ignore[index, union-attr, operator]
+    assert not explain(model, build_image()).has_average
+
+
 def test_nothing_is_left_behind_in_the_model(open_backbone: OpenBackbone) -> None:
     model = build_model(open_backbone("resnet18", 64, taps="all"))
     explain(model, build_image())

@@ -56,6 +56,8 @@ def test_what_lies_on_the_border_that_pad_adds_is_measured_and_said() -> None:
         (NOTHING, "Exact"),
         (replace(NOTHING, covered=0.7), "Shows 70% of what moves the score"),
         (replace(NOTHING, is_exact=False), "Estimated by gradients"),
+        (NOTHING, "Compared with the average training image"),
+        (replace(NOTHING, has_average=False), "Compared with an image in which the model finds nothing"),
     ],
 )
 def test_the_words_say_how_much_of_the_score_is_shown_and_how_exactly(heatmap: Heatmap, words: str) -> None:
