@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from sightx_cli.data.pixel_notices import PixelTally
 from sightx_cli.data.queries import Query, QueryRow, build_query
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Listener, Notice, Silent
+from sightx_cli.report.heatmap_folder import HeatmapFolder, choose_heatmap_folder, has_heatmaps
 from sightx_cli.results.predict import PredictResult
 from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.task.task import Task
@@ -50,6 +51,7 @@ def predict(
     batch: int | None = None,
     image_column: str | None = None,
     images: Path | None = None,
+    heatmaps: Path | None = None,
     overwrite: bool = False,
     resume: bool = False,
     abstain: bool = False,
@@ -63,9 +65,9 @@ def predict(
     the table's own. An unreadable image has its row, with the reason in `error`. The column `status` says whether a
     prediction is sure, unsure, or of an image unlike those learned from; with `abstain` the last two have none. With
     `resume` an interrupted prediction of the same images goes on where it stopped; without, one that is there is
-    refused, unless `overwrite` lets it be replaced. `batch` images go through the network at once, by default as many
-    as suit their size. Raises
-    SightXError for anything wrong in the input.
+    refused, unless `overwrite` lets it be replaced. With `heatmaps`, a folder, it is drawn there where each prediction
+    comes from (see `explain`). `batch` images go through the network at once, by default as many as suit their size.
+    Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
     listener = listener or Silent()
@@ -74,6 +76,8 @@ def predict(
         raise UsageError(f"--batch {batch}: at least 1", "--batch 16")
     layout = Layout(image_column=image_column, images=None if images is None else Path(images))
     check_output(output, overwrite, resume)
+    if heatmaps is not None:
+        heatmaps = choose_heatmap_folder("--heatmaps", Path(heatmaps), overwrite, resume)
     run = runs.find_run(model)
     given = [sources] if isinstance(sources, (str, Path)) else list(sources)
     query = build_query(given, layout)
@@ -92,7 +96,8 @@ def predict(
     with writing_table(output, columns, begun, resume) as table:
         clock = time.perf_counter()
         tally = PixelTally(predictor.facts.reading)
-        for row in predict_rows(query.rows, predictor, table, tally, abstain):
+        draw = None if heatmaps is None else prepare_heatmaps(heatmaps, run, len(query.rows), table.resumed, listener)
+        for row in predict_rows(query.rows, predictor, table, tally, draw, abstain):
             unreadable += _count(row, task, counts)
             statuses[row[STATUS]] += 1
             listener.advance(TASK)
@@ -110,6 +115,7 @@ def predict(
         abstained=abstain,
         decision=None if predictor.facts.decision is None else asdict(predictor.facts.decision),
         output=output,
+        heatmaps=heatmaps,
         run=run,
         figure=read_figure(run, task, listener),
         seconds={"predict": round(working, 3), "total": round(time.perf_counter() - began, 3)},
@@ -119,12 +125,35 @@ def predict(
     )
 
 
+Draw = Callable[[int, str, Prediction], object]
+"""Draws the heatmap of an image: the number of its row, its path, and its prediction."""
+
+
+def prepare_heatmaps(folder: Path, run: Path, images: int, resumed: int, listener: Listener) -> Draw:
+    """Prepare a folder for heatmaps by a run: torch is loaded, which a prediction alone does not need.
+
+    Where `resumed` rows were predicted before without heatmaps, that is said.
+    """
+    from sightx_cli.bundle.explainer import load_explainer
+
+    explainer = load_explainer(run)
+    if resumed and not has_heatmaps(folder):
+        text = f"rows predicted before, which have no heatmap: {resumed:,} (the command explain draws those)"
+        listener.notice(Notice("heatmaps", text, resumed, warns=True))
+    return HeatmapFolder(folder, explainer, images, resumed > 0).draw
+
+
 def predict_rows(
-    rows: Sequence[QueryRow], predictor: Predictor, table: PredictionTable, tally: PixelTally, abstains: bool = False
+    rows: Sequence[QueryRow],
+    predictor: Predictor,
+    table: PredictionTable,
+    tally: PixelTally,
+    draw: Draw | None = None,
+    abstains: bool = False,
 ) -> Iterator[Mapping[str, Any]]:
     """Yield every row of the table, those that were there already first; an image in several rows is predicted once.
 
-    `tally` counts what is found in the files that are read.
+    `tally` counts what is found in the files that are read; `draw` is given each prediction before its row is kept.
     """
     columns = table.columns
     often = {path for path, count in Counter(row.path for row in rows).items() if count > 1}
@@ -139,12 +168,14 @@ def predict_rows(
         if asked.path not in answers:
             fresh.setdefault(asked.path, asked.image)
     predictions = predictor.predict((image, path) for path, image in fresh.items())
-    for asked in left:
+    for number, asked in enumerate(left, table.resumed + 1):
         answer = answers.get(asked.path)
         if answer is None:
             prediction = next(predictions)
             if prediction.found is not None:
                 tally.add(prediction.image, prediction.found)
+            if draw is not None:
+                draw(number, asked.path, prediction)
             answer = build_answer(prediction, columns, abstains)
             if asked.path in often:
                 answers[asked.path] = answer

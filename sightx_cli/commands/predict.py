@@ -49,6 +49,12 @@ Batch = Annotated[
 ]
 ImageColumn = Annotated[str | None, share_option("image_column")]
 Images = Annotated[Path | None, share_option("images")]
+Heatmaps = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="Draw where each prediction comes from, as explain does, here.", rich_help_panel=RUN
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue where an earlier call stopped.", rich_help_panel=RUN)]
 Abstain = Annotated[
     bool,
@@ -65,6 +71,7 @@ def predict(
     batch: Batch = None,
     image_column: ImageColumn = None,
     images: Images = None,
+    heatmaps: Heatmaps = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
     abstain: Abstain = False,
@@ -82,7 +89,7 @@ def predict(
     from sightx_cli.console import print_next, show_predict
 
     options = {"model": model, "output": output, "batch": batch, "image_column": image_column, "images": images}
-    options |= {"overwrite": overwrite, "abstain": abstain}
+    options |= {"heatmaps": heatmaps, "overwrite": overwrite, "abstain": abstain}
     try:
         with heeding_termination(), talk.listen() as listener:
             result = api.predict(sources, resume=resume, listener=listener, **options)  # type: ignore[arg-type]

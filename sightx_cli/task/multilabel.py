@@ -158,6 +158,16 @@ class MultiLabel(Task):
         """Return the labels that a cell of the column `predictions` names."""
         return split_names(prediction, self.separator)
 
+    def name_classes(self, probabilities: NDArray[np.float32]) -> tuple[str, ...]:
+        """Name the labels that an image (C,) is given; the one that is nearest to its threshold where there is none."""
+        given = self.decide(probabilities[None])[0]
+        names = tuple(name for name, has in zip(self.classes, given, strict=True) if has)
+        return names or (self.classes[int((probabilities - self.edges).argmax())],)
+
+    def weigh_logits(self, name: str) -> NDArray[np.float32]:
+        """Return weights (C,) of a label's own logit alone: each label is a question of its own."""
+        return np.array([float(one == name) for one in self.classes], np.float32)
+
     def settle(self, probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> MultiLabel:
         """Choose the threshold of each label from a part's probabilities and targets (see `task.thresholds`)."""
         columns = zip(probabilities.T, targets.T, strict=True)

@@ -214,6 +214,14 @@ class Task(ABC):
         `shares` are those of the classes where probabilities (N, C) hold them as if all had the same; else empty.
         """
 
+    @abstractmethod
+    def name_classes(self, probabilities: NDArray[np.float32]) -> tuple[str, ...]:
+        """Name the classes that an image (C,) is given; the likeliest one where it is given none."""
+
+    @abstractmethod
+    def weigh_logits(self, name: str) -> NDArray[np.float32]:
+        """Return the weights (C,) of the logits that sum to the score of a class: what speaks for it and against it."""
+
     def differ(self, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
         """Say for which images two sets of probabilities lead to different decisions, (N,)."""
         return np.asarray((self.decide(first) != self.decide(second)).reshape(len(first), -1).any(axis=1))
