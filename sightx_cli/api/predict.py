@@ -55,6 +55,7 @@ def predict(
     overwrite: bool = False,
     resume: bool = False,
     abstain: bool = False,
+    tta: int | None = None,
     listener: Listener | None = None,
 ) -> PredictResult:
     """Predict folders (recursive), files or tables of images with a run, the newest by default.
@@ -67,6 +68,7 @@ def predict(
     `resume` an interrupted prediction of the same images goes on where it stopped; without, one that is there is
     refused, unless `overwrite` lets it be replaced. With `heatmaps`, a folder, it is drawn there where each prediction
     comes from (see `explain`). `batch` images go through the network at once, by default as many as suit their size.
+    With `tta` a prediction is the mean over so many views of its image, changed as leaves the labels alone.
     Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
@@ -83,7 +85,7 @@ def predict(
     query = build_query(given, layout)
     for notice in query.notices:
         listener.notice(notice)
-    predictor = load_predictor(run, 1 if len(query.rows) == 1 else batch)
+    predictor = load_predictor(run, 1 if len(query.rows) == 1 else batch, tta or 1)
     task = predictor.facts.task
     untold = find_untold(predictor.facts)
     for notice in untold:
@@ -92,7 +94,7 @@ def predict(
     statuses: Counter[str] = Counter()
     listener.start(TASK, len(query.rows), "images")
     columns = plan_columns(task, query.columns, predictor.facts.decision)
-    begun = Begun(identify(query, predictor.facts, abstain), len(query.rows))
+    begun = Begun(identify(query, predictor.facts, abstain, predictor.views), len(query.rows))
     with writing_table(output, columns, begun, resume) as table:
         clock = time.perf_counter()
         tally = PixelTally(predictor.facts.reading)
@@ -205,9 +207,9 @@ def find_untold(facts: BundleFacts) -> list[Notice]:
     return found
 
 
-def identify(query: Query, facts: BundleFacts, abstains: bool = False) -> str:
-    """Return what must be the same for a prediction to go on: the rows in their order, the model, and `abstains`."""
-    digest = hashlib.sha256(json.dumps([facts.to_json(), query.columns, abstains], sort_keys=True).encode())
+def identify(query: Query, facts: BundleFacts, abstains: bool = False, views: int = 1) -> str:
+    """Return what must be the same for a prediction to go on: rows in their order, model, `abstains` and `views`."""
+    digest = hashlib.sha256(json.dumps([facts.to_json(), query.columns, abstains, views], sort_keys=True).encode())
     for row in query.rows:
         digest.update(json.dumps(row).encode())
     return digest.hexdigest()

@@ -60,6 +60,16 @@ Abstain = Annotated[
     bool,
     typer.Option("--abstain", help="No prediction for unsure or unfamiliar images.", rich_help_panel=RUN),
 ]
+Views = Annotated[
+    int | None,
+    typer.Option(
+        "--tta",
+        metavar="N",
+        min=1,
+        help="Average each prediction over N views, changed as leaves the labels alone.",
+        rich_help_panel=RUN,
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output.", rich_help_panel=RUN)]
 
 
@@ -75,6 +85,7 @@ def predict(
     resume: Resume = False,
     overwrite: Overwrite = False,
     abstain: Abstain = False,
+    tta: Views = None,
     *,
     talk: Talk,
 ) -> None:
@@ -89,7 +100,7 @@ def predict(
     from sightx_cli.console import print_next, show_predict
 
     options = {"model": model, "output": output, "batch": batch, "image_column": image_column, "images": images}
-    options |= {"heatmaps": heatmaps, "overwrite": overwrite, "abstain": abstain}
+    options |= {"heatmaps": heatmaps, "overwrite": overwrite, "abstain": abstain, "tta": tta}
     try:
         with heeding_termination(), talk.listen() as listener:
             result = api.predict(sources, resume=resume, listener=listener, **options)  # type: ignore[arg-type]

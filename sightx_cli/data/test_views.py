@@ -42,13 +42,13 @@ def read_test_views(
     """
     plain, found = read_plain_view(path, size_px, fit, reading)
     symmetries = list_symmetries(profile)[:count]
-    views = [turn(plain, symmetry) for symmetry in symmetries]
+    views = [turn_view(plain, symmetry) for symmetry in symmetries]
     more = min(count, count_distinct(profile)) - len(views)
     views += [read_view(path, size_px, fit, profile, seed, reading=reading) for seed in range(1, more + 1)]
     return np.stack(views), found
 
 
-def turn(view: Pixels, symmetry: Symmetry) -> Pixels:
+def turn_view(view: Pixels, symmetry: Symmetry) -> Pixels:
     """Turn a view (S, S, 3) by quarters, and mirror it."""
     quarters, is_mirrored = symmetry
     turned = np.rot90(view, quarters)

@@ -16,8 +16,9 @@ from sightx_cli.metrics.label_report import measure_label_report
 from sightx_cli.metrics.metric import MULTI_LABEL, Metric
 from sightx_cli.metrics.set_registry import MACRO_F1, MEAN_AVERAGE_PRECISION
 from sightx_cli.task.label_text import SEPARATORS, join_labels, split_names
+from sightx_cli.task.regression import Regression
 from sightx_cli.task.single_label import NEVER, SingleLabel
-from sightx_cli.task.task import Regression, Task
+from sightx_cli.task.task import Task
 from sightx_cli.task.thresholds import DEFAULT_THRESHOLD, choose_threshold
 
 if TYPE_CHECKING:

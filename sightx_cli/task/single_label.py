@@ -14,7 +14,8 @@ from sightx_cli.metrics.class_figures import measure_classes
 from sightx_cli.metrics.class_report import ClassReport
 from sightx_cli.metrics.metric import SINGLE_LABEL, Metric
 from sightx_cli.metrics.registry import ACCURACY, BALANCED_ACCURACY
-from sightx_cli.task.task import Regression, Task
+from sightx_cli.task.regression import Regression
+from sightx_cli.task.task import Task
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
