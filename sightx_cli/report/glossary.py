@@ -94,8 +94,12 @@ TERMS = {
         "would accept for one right alarm. The model is useful where its line lies above both treating all and none."
     ),
     "cross_validation": (
-        "The training images are divided into folds; a model trained on all folds but one is judged on the one that is "
-        "left out, in turn. So every training image is judged once by a model that has not seen it."
+        "The training images are divided into folds; a model trained on all folds but one is judged on the one "
+        "that is left out, in turn. So every training image is judged once by a model that has not seen it."
+    ),
+    "views": (
+        "Each image is also shown to the model mirrored or turned, as leaves its label alone, and the probabilities are "
+        "averaged: a little better often, and slower always."
     ),
     "coverage": "The accuracy of those images of which the model is surest, against how large a share they are.",
     "abstention": (

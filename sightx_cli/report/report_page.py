@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sightx_cli.report.model_card import write_card
 from sightx_cli.report.numbers import clean_name, format_number, format_range
 from sightx_cli.report.report_facts import PARTS
 from sightx_cli.report.report_figures import draw_part, draw_training
+from sightx_cli.report.report_heatmaps import Heatmaps, list_wanted
 from sightx_cli.report.report_rows import (
     describe_kind,
     list_cards,
@@ -39,6 +41,7 @@ from sightx_cli.report.report_sections import (
     build_robustness,
     list_parts,
     list_subgroups,
+    list_views,
     list_words,
 )
 from sightx_cli.report.sheets import load_tiles
@@ -54,9 +57,6 @@ ABOUT_TITLES = {
     "labels": "Labels (the reference standard)",
     "contact": "Responsible",
 }
-
-Heatmaps = Callable[[Sequence[str]], Mapping[str, Image.Image]]
-"""Gives, for names of images, a picture each of where the score of the predicted class comes from."""
 
 
 def write_report(
@@ -76,9 +76,10 @@ def write_report(
     Returns: the report's path.
     """
     metrics = json.loads((folder / runs.METRICS).read_text(encoding="utf-8"))
-    tiles = load_pictures(metrics.get("pictures", {}), images or {}, reading)
-    heatmaps = encode_heatmaps(metrics.get("pictures", {}), tiles, draw_heatmaps)
-    text = render_report(metrics, tiles, heatmaps)
+    pictures = metrics.get("pictures", {})
+    tiles, addresses = load_pictures(pictures, images or {}, reading)
+    drawn = draw_heatmaps(list_wanted(pictures, metrics["facts"].get("separator", "")), tiles) if draw_heatmaps else {}
+    text = render_report(metrics, addresses, {name: encode_tile(one) for name, one in drawn.items()})
     runs.write_file(folder / runs.REPORT, lambda path: path.write_text(text, encoding="utf-8"))
     write_card(metrics, folder)
     return folder / runs.REPORT
@@ -105,6 +106,7 @@ def render_report(metrics: Mapping[str, Any], tiles: Mapping[str, str], heatmaps
     return environment.get_template("report.html").render(
         page=page,
         facts=metrics["facts"],
+        metrics=metrics,
         drawings=drawings,
         tiles=tiles,
         heatmaps=heatmaps,
@@ -134,6 +136,7 @@ def build_page(metrics: Mapping[str, Any], mark: Callable[[str], Any]) -> dict[s
         "cross_validation": build_folds(metrics),
         "abstention": build_abstention(metrics),
         "per": build_per(metrics),
+        "views": list_views(metrics),
         "robustness": build_robustness(metrics, headline),
     }
     cautions, notices = list_notices(metrics)
@@ -173,32 +176,21 @@ def list_pictured(pictures: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from box["images"]
 
 
-def load_pictures(pictures: Mapping[str, Any], images: Mapping[str, str], reading: Reading) -> dict[str, str]:
-    """Read small pictures of the images shown, as data addresses by name, until they take `MOST_PICTURE_BYTES`."""
-    names = list(dict.fromkeys(one["image"] for one in list_pictured(pictures) if one["image"] in images))
-    loaded = load_tiles((Picture(images[name], name, "") for name in names), measure_threads().decoding, reading)
-    times = dict.fromkeys(names, 0)
-    for one in list_pictured(pictures):
-        if one["image"] in times:
-            times[one["image"]] += 1
-    found, taken = {}, 0
-    for name in names:
+def load_pictures(
+    pictures: Mapping[str, Any], images: Mapping[str, str], reading: Reading
+) -> tuple[dict[str, Image.Image], dict[str, str]]:
+    """Read small pictures of the images shown, by name, until they take `MOST_PICTURE_BYTES`; and their addresses."""
+    times = Counter(one["image"] for one in list_pictured(pictures) if one["image"] in images)
+    loaded = load_tiles((Picture(images[name], name, "") for name in times), measure_threads().decoding, reading)
+    tiles, addresses, taken = {}, {}, 0
+    for name in times:
         if images[name] in loaded:
             address = encode_tile(loaded[images[name]])
             taken += len(address) * times[name]
             if taken > MOST_PICTURE_BYTES:
                 break
-            found[name] = address
-    return found
-
-
-def encode_heatmaps(pictures: Mapping[str, Any], tiles: Mapping[str, str], draw: Heatmaps | None) -> dict[str, str]:
-    """Draw heatmaps of the worst mistakes and the least sure that have pictures, as data addresses by name."""
-    if draw is None:
-        return {}
-    shown = [*pictures.get("worst", ()), *pictures.get("least_sure", ())]
-    names = list(dict.fromkeys(one["image"] for one in shown if one["image"] in tiles))
-    return {name: encode_tile(picture) for name, picture in draw(names).items()}
+            tiles[name], addresses[name] = loaded[images[name]], address
+    return tiles, addresses
 
 
 def _mark(drawing: Any, mark: Callable[[str], Any]) -> Any:

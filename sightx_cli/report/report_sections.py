@@ -209,6 +209,16 @@ def build_folds(metrics: Content) -> dict[str, Any] | None:
     return {"folds": found["folds"], "model": found["model"], "figures": found, "metrics": list_measured(found)}
 
 
+def list_views(metrics: Content) -> list[dict[str, Any]]:
+    """List the figures by the plain view alone beside those averaged over views; none where one view was taken."""
+    plain = (metrics.get("tta") or {}).get("plain") or {}
+    return [
+        {"key": key, "title": find_title(key), "plain": value, "value": metrics["metrics"].get(key)}
+        for key, value in (plain.get("metrics") or {}).items()
+        if value is not None
+    ]
+
+
 def build_per(metrics: Content) -> dict[str, Any] | None:
     """Build the section of units of several images, such as patients; None where none were asked for."""
     per = metrics.get("per")

@@ -16,9 +16,11 @@ from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.evaluation.part_pictures import choose_pictures
 from sightx_cli.progress import Relay
 from sightx_cli.report.report_facts import build_flow, gather_run_facts, join_facts
+from sightx_cli.report.report_heatmaps import plan_heatmaps
 from sightx_cli.report.report_page import write_report
 from sightx_cli.results.evaluate import EvaluateResult
 from sightx_cli.steps.report_files import name_source
+from sightx_cli.task.multilabel import MultiLabel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +53,7 @@ def report_evaluation(
         metrics["pictures"] = choose_pictures(facts.task, judged, probabilities)
         runs.write_json(folder / runs.METRICS, metrics)
         images = dict(zip(judged["image"], map(str, judged["path"]), strict=True))
-        write_report(folder, images, facts.reading)
+        write_report(folder, images, facts.reading, plan_heatmaps(result.run, images, listener))
     except Exception as error:  # of any kind: what was measured outweighs a page about it
         listener.warn(f"{runs.REPORT} could not be made ({type(error).__name__}: {error}); the figures are whole")
         for name in (runs.REPORT, runs.MODEL_CARD):
@@ -79,6 +81,7 @@ def complete_metrics(result: EvaluateResult, about: Mapping[str, Any], facts: Bu
         task=facts.task.kind,
         classes=list(facts.task.classes),
         described=facts.task.describe(),
+        separator=facts.task.separator if isinstance(facts.task, MultiLabel) else "",
         warnings=list(result.warnings),
         judged_flow=flow,
     )

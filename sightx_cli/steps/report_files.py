@@ -8,15 +8,18 @@ from typing import Any
 from sightx_cli import runs
 from sightx_cli.evaluation.kept_predictions import read_predictions
 from sightx_cli.evaluation.part_pictures import choose_pictures
+from sightx_cli.progress import Listener
 from sightx_cli.report.about import load_about
 from sightx_cli.report.report_facts import gather_run_facts, join_facts
+from sightx_cli.report.report_heatmaps import plan_heatmaps
 from sightx_cli.report.report_page import write_report
 from sightx_cli.results.fit import FitResult
 from sightx_cli.steps.preparation import Preparation
+from sightx_cli.task.multilabel import MultiLabel
 from sightx_cli.task.task import Task
 
 
-def write_run_report(folder: Path, preparation: Preparation, task: Task, result: FitResult) -> None:
+def write_run_report(folder: Path, preparation: Preparation, task: Task, result: FitResult, listener: Listener) -> None:
     """Complete a run's metrics.json with what its report says beside figures, and write report and model card."""
     options = preparation.options
     part = "test" if result.test else "valid"
@@ -32,12 +35,13 @@ def write_run_report(folder: Path, preparation: Preparation, task: Task, result:
         classes=list(task.classes),
         described=task.describe(),
         warnings=list(result.warnings),
+        separator=task.separator if isinstance(task, MultiLabel) else "",
         seconds=dict(result.seconds),
     )
     metrics["pictures"] = choose_pictures(task, frame, kept.probabilities)
     runs.write_json(folder / runs.METRICS, metrics)
     images = dict(zip(frame["image"], map(str, frame["path"]), strict=True))
-    write_report(folder, images, preparation.reading)
+    write_report(folder, images, preparation.reading, plan_heatmaps(folder, images, listener))
 
 
 def name_source(source: str | Path) -> str:
