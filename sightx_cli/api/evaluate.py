@@ -160,7 +160,8 @@ def evaluate(
             joined = join_units(judged, probabilities, per, heard)
             unit = PerUnit(per, RULE, measure_part(task, *joined, len(joined[0])))
     measured = time.perf_counter()
-    changed = measure_robustness(predictor, judged, probabilities, heard) if robustness else None
+    plain = probabilities if answered.plain is None else answered.plain[chosen]
+    changed = measure_robustness(replace(predictor, views=1), judged, plain, heard) if robustness else None
     result = EvaluateResult(
         run=run,
         folder=folder,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sightx_cli.metrics.registry import find_title
-from sightx_cli.report.numbers import clean_name, format_number
+from sightx_cli.report.numbers import format_number, show_name
 
 Content = Mapping[str, Any]
 
@@ -17,7 +17,11 @@ COUNTS = {
     "true_negatives": "negative, and left in peace",
 }
 SHARES = {"sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PPV", "npv": "NPV"}
-FITTED_ON = {"valid": "the validation images", "out of fold": "predictions of cross-validation (out of fold)"}
+FITTED_ON = {
+    "valid": "the validation images",
+    "the valid part": "the validation images",
+    "out of fold": "predictions of cross-validation (out of fold)",
+}
 
 
 def build_threshold(metrics: Content) -> dict[str, Any] | None:
@@ -26,11 +30,13 @@ def build_threshold(metrics: Content) -> dict[str, Any] | None:
     if not found or not found.get("reached"):
         return None
     reached, wished = found["reached"], found.get("wished") or {}
-    positives = ", ".join(map(clean_name, found["positives"]))
+    positives = ", ".join(map(show_name, found["positives"]))
     text = f"Positive: {positives}, from a probability of {format_number(float(found['threshold']))} on"
     if found.get("chosen_on"):
-        text += f", chosen for {found['chosen']} on {FITTED_ON.get(found['chosen_on'], found['chosen_on'])} before"
-        text += f" these images were looked at, {wished['chosen_on']:,} of them counting" if wished else ""
+        text += f", chosen for {found['chosen']} on {FITTED_ON.get(found['chosen_on'], found['chosen_on'])} of the fit"
+        text += f", {wished['chosen_on']:,} of them counting" if wished else ""
+        if same := metrics["facts"].get("chosen_on"):
+            text += f"; {same:,} of the images here are among these, so what it reaches is a little flattered"
     else:
         text += f" ({found['chosen']}; nothing was chosen)"
     rows = [
@@ -92,7 +98,7 @@ def build_abstention(metrics: Content) -> dict[str, Any] | None:
         if value not in (None, ""):
             rows.append((words, FITTED_ON.get(value, value) if isinstance(value, str) else format_number(value)))
     if pooled := found.get("pooled"):
-        names = ", ".join(map(clean_name, pooled))
+        names = ", ".join(map(show_name, pooled))
         rows.append(("classes with too few images for a measure of their own", names))
     return {"rows": rows, "figures": list_sure_figures(metrics, found.get("of_sure"))}
 

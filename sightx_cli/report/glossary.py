@@ -98,8 +98,8 @@ TERMS = {
         "that is left out, in turn. So every training image is judged once by a model that has not seen it."
     ),
     "views": (
-        "Each image is also shown to the model mirrored or turned, as leaves its label alone, and the probabilities are "
-        "averaged: a little better often, and slower always."
+        "Each image is also shown to the model mirrored or turned, as leaves its label alone, and the probabilities "
+        "are averaged: a little better often, and slower always."
     ),
     "coverage": "The accuracy of those images of which the model is surest, against how large a share they are.",
     "abstention": (

@@ -10,7 +10,7 @@ from typing import Any
 from sightx_cli import runs
 from sightx_cli.metrics.registry import find_title
 from sightx_cli.report.about import list_said
-from sightx_cli.report.numbers import clean_name, format_number, format_range
+from sightx_cli.report.numbers import format_number, format_range, show_name
 from sightx_cli.report.report_sections import head_part, list_measured, list_parts
 
 HUB_METRICS = {"accuracy": "accuracy", "roc_auc": "roc_auc", "f1": "f1", "matthews": "matthews_correlation"}
@@ -20,20 +20,20 @@ CLASSES_LISTED = 30
 
 def write_card(metrics: Mapping[str, Any], folder: Path) -> Path:
     """Write model_card.md of a folder's metrics.json."""
-    text = "\n".join(map(clean_name, [*_list_front(metrics), "", *_list_body(metrics)])) + "\n"
+    text = "\n".join(map(show_name, [*_list_front(metrics), "", *_list_body(metrics)])) + "\n"
     runs.write_file(folder / runs.MODEL_CARD, lambda path: path.write_text(text, encoding="utf-8"))
     return folder / runs.MODEL_CARD
 
 
 def quote_yaml(text: object) -> str:
     """Write a text as YAML's double-quoted scalar, whatever it holds."""
-    escaped = clean_name(text).replace("\\", "\\\\").replace('"', '\\"')
+    escaped = show_name(text).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
 def escape_markdown(text: object) -> str:
     """Write a text so that Markdown and HTML show it as it is, in one line."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|<>~&$])", r"\\\1", clean_name(text))
+    return re.sub(r"([\\`*_{}\[\]()#+!|<>~&$])", r"\\\1", show_name(text))
 
 
 def _list_front(metrics: Mapping[str, Any]) -> list[str]:
@@ -95,8 +95,8 @@ def _list_body(metrics: Mapping[str, Any]) -> list[str]:
     for name, figures in list_parts(metrics).items():
         lines += ["", f"## {head_part(name, metrics)}", "", *_list_table(figures, facts)]
     lines += ["", "## Limits", ""]
-    notices = [clean_name(one["text"]) for one in facts.get("notices") or ()]
-    warned = [clean_name(one) for one in facts.get("warnings") or ()]
+    notices = [show_name(one["text"]) for one in facts.get("notices") or ()]
+    warned = [show_name(one) for one in facts.get("warnings") or ()]
     lines += [f"- {escape_markdown(one)}" for one in dict.fromkeys(warned + notices)] or ["- none was noticed"]
     return [*lines, *_list_use()]
 

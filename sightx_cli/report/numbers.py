@@ -19,6 +19,6 @@ def format_range(interval: Sequence[float] | None) -> str:
     return "–" if interval is None else f"{format_number(float(interval[0]))} to {format_number(float(interval[1]))}"
 
 
-def clean_name(name: object) -> str:
+def show_name(name: object) -> str:
     """Return a name without what cannot be printed or turns the text around it: each such character as a dot."""
     return "".join(letter if letter.isprintable() else "·" for letter in str(name))

@@ -18,7 +18,7 @@ from sightx_cli.report.decision_sections import build_abstention, build_calibrat
 from sightx_cli.report.glossary import TERMS
 from sightx_cli.report.inspection_page import encode_tile
 from sightx_cli.report.model_card import write_card
-from sightx_cli.report.numbers import clean_name, format_number, format_range
+from sightx_cli.report.numbers import format_number, format_range, show_name
 from sightx_cli.report.report_facts import PARTS
 from sightx_cli.report.report_figures import draw_part, draw_training
 from sightx_cli.report.report_heatmaps import Heatmaps, list_wanted
@@ -41,8 +41,8 @@ from sightx_cli.report.report_sections import (
     build_robustness,
     list_parts,
     list_subgroups,
-    list_views,
-    list_words,
+    list_terms,
+    list_view_figures,
 )
 from sightx_cli.report.sheets import load_tiles
 from sightx_cli.results.findings import Picture
@@ -94,12 +94,12 @@ def render_report(metrics: Mapping[str, Any], tiles: Mapping[str, str], heatmaps
         loader=PackageLoader("sightx_cli.report"),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
-        finalize=lambda value: value if isinstance(value, Markup) or not isinstance(value, str) else clean_name(value),
+        finalize=lambda value: value if isinstance(value, Markup) or not isinstance(value, str) else show_name(value),
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "figure": format_number, "range": format_range, "count": format_number, "name": clean_name
+        "figure": format_number, "range": format_range, "count": format_number, "name": show_name
     }  # fmt: skip
     drawings = {"training": _mark(draw_training(metrics["facts"]), Markup)}
     page = build_page(metrics, Markup)
@@ -136,12 +136,12 @@ def build_page(metrics: Mapping[str, Any], mark: Callable[[str], Any]) -> dict[s
         "cross_validation": build_folds(metrics),
         "abstention": build_abstention(metrics),
         "per": build_per(metrics),
-        "views": list_views(metrics),
+        "views": list_view_figures(metrics),
         "robustness": build_robustness(metrics, headline),
     }
     cautions, notices = list_notices(metrics)
     return {
-        "title": clean_name((metrics.get("about") or {}).get("purpose", {}).get("name") or facts["name"]),
+        "title": show_name((metrics.get("about") or {}).get("purpose", {}).get("name") or facts["name"]),
         "subtitle": describe_kind(metrics),
         "cautions": cautions,
         "cards": list_cards(parts, headline),
@@ -164,7 +164,7 @@ def build_page(metrics: Mapping[str, Any], mark: Callable[[str], Any]) -> dict[s
         "notices": notices,
         "commands": list_commands(facts),
         "repeat_rows": list_repeat_rows(facts),
-        "words": list_words(parts),
+        "words": list_terms(parts),
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sightx_cli.metrics.registry import find_title
-from sightx_cli.report.numbers import clean_name, format_number
+from sightx_cli.report.numbers import format_number, show_name
 from sightx_cli.report.report_sections import say_value
 
 
@@ -15,7 +15,7 @@ def describe_kind(metrics: Mapping[str, Any]) -> str:
     facts = metrics["facts"]
     what = f"recipe {facts['recipe']}" if facts.get("recipe") else "a model"
     if "metrics" in metrics:
-        return f"An evaluation of {what} on {clean_name(facts['name'])}: {facts['described']}"
+        return f"An evaluation of {what} on {show_name(facts['name'])}: {facts['described']}"
     return f"A model trained by {what}: {facts['described']}"
 
 
@@ -63,7 +63,7 @@ def list_flows(facts: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 def list_image_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     """List how the images were split, whether the parts leak, and what the files are."""
     facts = metrics["facts"]
-    unit = f"by group ({clean_name(facts['group_by'])})" if facts.get("group_by") else "by image, no groups named"
+    unit = f"by group ({show_name(facts['group_by'])})" if facts.get("group_by") else "by image, no groups named"
     given = {"split-folders": "given as folders", "table": "by the table, or set aside"}
     rows = [
         ("split", f"{unit}; {given.get(facts.get('source_kind') or '', 'set aside at random where none was given')}"),
@@ -76,7 +76,7 @@ def list_image_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
             rows.append((what, f"{one['min']:,} to {one['max']:,}, median {one['median']:,}"))
     for what, key in (("colour mode", "modes"), ("bits per channel", "bits"), ("file format", "formats")):
         if sizes.get(key):
-            rows.append((what, ", ".join(f"{clean_name(name)} ({count:,})" for name, count in sizes[key].items())))
+            rows.append((what, ", ".join(f"{show_name(name)} ({count:,})" for name, count in sizes[key].items())))
     return rows if facts.get("recipe") else rows[2:]
 
 
@@ -100,7 +100,7 @@ def list_making_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     if facts.get("network", {}).get("head"):
         rows.append(("head", say_value(facts["network"]["head"])))
     if weights:
-        rows.append(("weights", f"{clean_name(weights.get('origin'))}; SHA-256 {weights.get('digest')}"))
+        rows.append(("weights", f"{show_name(weights.get('origin'))}; SHA-256 {weights.get('digest')}"))
     if best := metrics.get("best") or facts.get("best"):
         by = find_title(best["metric"])
         rows.append(
@@ -139,7 +139,7 @@ def list_limits(metrics: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) 
     smallest = min(first["shown_classes"], key=lambda one: one["support"], default=None)
     if smallest is not None:
         count = smallest["support"]
-        name = clean_name(smallest["label"])
+        name = show_name(smallest["label"])
         whole = first["figures"]["images"]
         lines.append(
             f"The fewest images are of {name}, {count:,} of {whole:,}: the intervals of its figures say how much "
@@ -151,8 +151,8 @@ def list_limits(metrics: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) 
 def list_notices(metrics: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """List warnings, which stand at the head of the page, and what else was noticed."""
     facts = metrics["facts"]
-    warned = list(dict.fromkeys(clean_name(text) for text in facts.get("warnings") or ()))
-    others = [clean_name(one["text"]) for one in facts.get("notices") or ()]
+    warned = list(dict.fromkeys(show_name(text) for text in facts.get("warnings") or ()))
+    others = [show_name(one["text"]) for one in facts.get("notices") or ()]
     return warned[:3], [*warned[3:], *(text for text in dict.fromkeys(others) if text not in warned)]
 
 

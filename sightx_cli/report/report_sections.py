@@ -10,7 +10,7 @@ import numpy as np
 from sightx_cli.metrics.registry import METRICS, find_title
 from sightx_cli.report.confusion_plot import find_confusions
 from sightx_cli.report.glossary import TERMS
-from sightx_cli.report.numbers import clean_name, format_number
+from sightx_cli.report.numbers import format_number, show_name
 from sightx_cli.report.report_facts import PARTS
 
 Content = Mapping[str, Any]
@@ -135,8 +135,8 @@ def build_boxes(pictures: Content, prefix: str) -> tuple[list[dict[str, Any]], d
         if not one["images"]:
             continue
         said = one.get("prediction") or one["kind"]
-        mark, label = f"{prefix}-cell-{number}", clean_name(one["label"])
-        title = f"{label}: {said}" if "kind" in one else f"{label}, called {clean_name(said)}"
+        mark, label = f"{prefix}-cell-{number}", show_name(one["label"])
+        title = f"{label}: {said}" if "kind" in one else f"{label}, called {show_name(said)}"
         images = [{"label": one["label"], **image} for image in one["images"]]
         boxes.append({"id": mark, "title": title, "count": one["count"], "images": images})
         opened[one["label"], said] = mark
@@ -209,7 +209,7 @@ def build_folds(metrics: Content) -> dict[str, Any] | None:
     return {"folds": found["folds"], "model": found["model"], "figures": found, "metrics": list_measured(found)}
 
 
-def list_views(metrics: Content) -> list[dict[str, Any]]:
+def list_view_figures(metrics: Content) -> list[dict[str, Any]]:
     """List the figures by the plain view alone beside those averaged over views; none where one view was taken."""
     plain = (metrics.get("tta") or {}).get("plain") or {}
     return [
@@ -239,7 +239,7 @@ def build_robustness(metrics: Content, headline: str) -> dict[str, Any] | None:
     return {**found, "keys": [(key, find_title(key)) for key in keys]}
 
 
-def list_words(parts: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def list_terms(parts: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """List the terms that the report uses, each in words, by the alphabet."""
     used = {one["key"] for part in parts for one in part["metrics"]}
     used |= {key for part in parts for key, _ in part["columns"]}

@@ -82,7 +82,7 @@ def test_a_threshold_is_shown_with_what_it_reaches_and_at_another_prevalence(
         "wished": {"chosen_on": 120}, "reached": reached, "kept": True,
     }  # fmt: skip
     page = complete(digits_run, tmp_path, thresholds=threshold)
-    assert "chosen for sensitivity 0.95 on predictions of cross-validation" in page
+    assert "chosen for sensitivity 0.95 on predictions of cross-validation (out of fold) of the fit, 120" in page
     assert all(
         shown in page for shown in ("0.232", "0.917", "0.817 to 0.967", "1.250", "0.050 to 0.200", "decides by it")
     )

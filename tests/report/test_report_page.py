@@ -82,6 +82,12 @@ def test_mistakes_and_the_least_sure_are_shown_as_pictures(digits_run: FitResult
     assert read(digits_run.run).count("data:image/jpeg;base64,") >= len(shown)
 
 
+def test_the_worst_mistakes_and_the_least_sure_have_heatmaps(digits_run: FitResult) -> None:
+    page = read(digits_run.run)
+    assert page.count('class="picture heat"') >= 4
+    assert "orange speaks for the class" in page or "The worst mistakes" not in page
+
+
 def test_each_cell_that_is_not_empty_opens_its_images(digits_run: FitResult) -> None:
     page, figures = read(digits_run.run), json.loads(read(digits_run.run, "metrics.json"))["valid"]
     filled = sum(count > 0 for row in figures["confusion"] for count in row)
