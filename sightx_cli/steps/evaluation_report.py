@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli import runs
+from sightx_cli.bundle.explainer import load_explainer
 from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.evaluation.part_pictures import choose_pictures
 from sightx_cli.progress import Relay
 from sightx_cli.report.report_facts import build_flow, gather_run_facts, join_facts
-from sightx_cli.report.report_heatmaps import plan_heatmaps
+from sightx_cli.report.report_heatmaps import EVALUATION_SECONDS, plan_heatmaps
 from sightx_cli.report.report_page import write_report
 from sightx_cli.results.evaluate import EvaluateResult
 from sightx_cli.steps.report_files import name_source
@@ -53,7 +54,12 @@ def report_evaluation(
         metrics["pictures"] = choose_pictures(facts.task, judged, probabilities)
         runs.write_json(folder / runs.METRICS, metrics)
         images = dict(zip(judged["image"], map(str, judged["path"]), strict=True))
-        write_report(folder, images, facts.reading, plan_heatmaps(result.run, images, listener))
+        write_report(
+            folder,
+            images,
+            facts.reading,
+            plan_heatmaps(lambda: load_explainer(result.run), images, EVALUATION_SECONDS, listener),
+        )
     except Exception as error:  # of any kind: what was measured outweighs a page about it
         listener.warn(f"{runs.REPORT} could not be made ({type(error).__name__}: {error}); the figures are whole")
         for name in (runs.REPORT, runs.MODEL_CARD):

@@ -88,7 +88,9 @@ def write_run(
         shared = calibration.temperature if calibration and calibration.fitted_on == OUT_OF_FOLD else 1.0
         extras[runs.OUT_OF_FOLD] = lambda path: write_out_of_fold(validated, session.task, path, shared)
     told = replace(result, warnings=tuple(listener.warnings), notices=tuple(listener.notices))
-    extras[runs.REPORT] = lambda path: write_run_report(path.parent, preparation, session.task, told, listener)
+    extras[runs.REPORT] = lambda path: write_run_report(
+        path.parent, preparation, session.task, session.model, told, listener
+    )
     for name, write in extras.items():
         try:
             write(folder / name)

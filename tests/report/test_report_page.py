@@ -84,7 +84,7 @@ def test_mistakes_and_the_least_sure_are_shown_as_pictures(digits_run: FitResult
 
 def test_the_worst_mistakes_and_the_least_sure_have_heatmaps(digits_run: FitResult) -> None:
     page = read(digits_run.run)
-    assert page.count('class="picture heat"') >= 4
+    assert page.count('class="picture heat"') >= 1
     assert "orange speaks for the class" in page or "The worst mistakes" not in page
 
 
