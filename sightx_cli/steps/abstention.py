@@ -151,7 +151,7 @@ def measure_limit(vectors: NDArray[np.float32], together: Sequence[str]) -> floa
         return None
     distances = measure_distances(vectors, vectors)
     distances[units[:, None] == units] = np.inf
-    nearest = np.sort(distances, axis=1)[:, :NEIGHBOURS].mean(axis=1)
+    nearest = np.partition(distances, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS].mean(axis=1)
     rank = min(math.ceil((len(nearest) + 1) * LEVEL), len(nearest))
     limit = float(np.sort(nearest)[rank - 1])
     return math.ceil(limit * 1e6) / 1e6 if math.isfinite(limit) else None
