@@ -44,9 +44,9 @@ LEVEL = 0.98
 FEWEST_UNITS = 20
 """With fewer images, or groups, that belong together nothing is measured."""
 
-MOST_IMAGES = 2000
-MOST_VALUES = 2_560_000
-"""The most images that are kept, and numbers of their features: 5 MB as float16."""
+MOST_IMAGES = 1000
+MOST_VALUES = 1_280_000
+"""The most images that are kept, and numbers of their features: 2.6 MB as float16, a hundredth of a network's work."""
 
 READ_IMAGES = 256
 """Images whose maps are read at a time."""
