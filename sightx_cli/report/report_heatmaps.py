@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MISTAKES, LEAST_SURE = 8, 4
 """How many of the worst mistakes, and of the least sure, have a heatmap at most."""
 FIT_SECONDS, EVALUATION_SECONDS = 2.0, 4.0
-"""When so long was drawn, the rest has none: each takes a pass through the network, a tenth of a second to one."""
+"""When so long was drawn, the rest has none: each takes a pass through the network, of up to a second."""
 
 Heatmaps = Callable[[Sequence[tuple[str, str]], Mapping[str, Image.Image]], Mapping[str, Image.Image]]
 """Gives, for names of images with a class each, and small pictures by name, the picture with the map over it."""
