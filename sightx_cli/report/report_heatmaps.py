@@ -35,10 +35,9 @@ def list_wanted(pictures: Mapping[str, Any], separator: str) -> list[tuple[str, 
 def plan_heatmaps(
     load: Callable[[], Explainer], images: Mapping[str, str], most_seconds: float, listener: Listener
 ) -> Heatmaps:
-    """Return what draws heatmaps of images whose files are given by name; `load` gives the model that explains. The worst
-    come first, and at least one, until `most_seconds` have passed.
+    """Return what draws heatmaps of images whose files are given by name; `load` gives the model that explains.
 
-    Where the network cannot be explained that is a warning, and the report has none.
+    The worst come first, at least one, until `most_seconds` have passed. Where the network cannot be explained that is a warning, and the report has none.
     """
 
     def draw(wanted: Sequence[tuple[str, str]], tiles: Mapping[str, Image.Image]) -> Mapping[str, Image.Image]:
