@@ -37,7 +37,8 @@ def plan_heatmaps(
 ) -> Heatmaps:
     """Return what draws heatmaps of images whose files are given by name; `load` gives the model that explains.
 
-    The worst come first, at least one, until `most_seconds` have passed. Where the network cannot be explained that is a warning, and the report has none.
+    The worst come first, at least one, until `most_seconds` have passed. Where the network cannot be explained that is
+    a warning, and the report has none.
     """
 
     def draw(wanted: Sequence[tuple[str, str]], tiles: Mapping[str, Image.Image]) -> Mapping[str, Image.Image]:
