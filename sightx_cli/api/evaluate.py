@@ -202,5 +202,8 @@ def evaluate(
         command = write_evaluate_command(source, run, options)
         told = judged, probabilities, predictor.facts, known.validated, command
         result = report_evaluation(making.partial, result, said, *told, heard)
+        ended = time.perf_counter()
+        taken = {"report": round(ended - now, 3), "total": round(ended - began, 3)}
+        result = replace(result, seconds={**result.seconds, **taken})
     report = making.folder / runs.REPORT if (making.folder / runs.REPORT).is_file() else None
     return replace(result, folder=making.folder, predictions=making.folder / "predictions.csv", report=report)
