@@ -15,6 +15,7 @@ from sightx_cli.results.fit import FitResult
 from sightx_cli.steps.conclusion import Trained, check_room, conclude
 from sightx_cli.steps.decisions import recall_preparation, write_decisions
 from sightx_cli.steps.duration import estimate_duration
+from sightx_cli.steps.earlier_run import settle_from
 from sightx_cli.steps.label_tolerance import settle_tolerance
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import Preparation, prepare
@@ -33,7 +34,7 @@ def fit(options: Options, listener: Listener) -> FitResult:
     else ends it early, the run is finished from the best epoch so far, and the result says why in `stopped`.
     """
     began = time.perf_counter()
-    heard = Relay(listener)
+    heard, options = Relay(listener), settle_from(options)
     if options.resume is None:
         check_place("--out", options.out or runs.RUNS / "new")
     with keeping_journal(options, heard) as (journal, options):
@@ -41,7 +42,7 @@ def fit(options: Options, listener: Listener) -> FitResult:
             preparation = recall_preparation(journal, options, heard)
         else:
             preparation = prepare(options, heard)
-            is_probed = options.recipe == "auto" and options.probe
+            is_probed = options.probe and not options.is_recipe_named
             images = preparation.fingerprint.parts
             heard.notice(estimate_duration(preparation.recipe, images, is_probed, options.device))
             if is_probed:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sightx_cli.results.fit import FitResult, PartFigures
     from sightx_cli.results.lr_find import LrFindResult
     from sightx_cli.results.predict import PredictResult
+    from sightx_cli.results.retrain import ComparedFigures, Retraining
     from sightx_cli.results.runs import KeptFigures
 
 ONE_SIDED = 0.8
@@ -79,6 +80,8 @@ def show_fit(result: FitResult) -> None:
     if result.cross_validation:
         is_tuned = result.best.stage not in (SOLVED, HEAD)
         console.print(_build_validation(result.cross_validation, is_tuned))
+    if result.retraining:
+        show_retraining(console, result.retraining)
     _print_unreadable(console, len(result.unreadable), "left out", result.unreadable)
     drawn = [f"{name} ({shows})" for name, shows in PICTURES.items() if (result.run / name).is_file()]
     if drawn:
@@ -86,7 +89,20 @@ def show_fit(result: FitResult) -> None:
     console.print(Text("run   ", "dim").append(to_line(result.run)), soft_wrap=True)
 
 
-def build_figures(parts: Mapping[str, PartFigures | KeptFigures], chosen_by: str = ACCURACY.name) -> Table:
+def show_retraining(console: Console, retraining: Retraining) -> None:
+    """Show the earlier run and the new one side by side, on the same images."""
+    before, after = retraining.before, retraining.after
+    if before is None or after is None:
+        return
+    on = format_count(retraining.compared_on, "validation image")
+    earlier = to_line(_shorten(retraining.run))
+    console.print(Text(f"\n{earlier} against this run, on {on} that neither was trained on"), soft_wrap=True)
+    console.print(build_figures({"before": before, "after": after}, retraining.metric))
+
+
+def build_figures(
+    parts: Mapping[str, PartFigures | KeptFigures | ComparedFigures], chosen_by: str = ACCURACY.name
+) -> Table:
     """Build the table of key figures: a row for each, a column for each part; what chose the epoch first, and bold."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     table.add_column("")

@@ -21,7 +21,7 @@ from sightx_cli.task.stratification import Strata, divide_evenly, number_togethe
 if TYPE_CHECKING:
     import pandas as pd
 
-SPLIT_COLUMNS = ("image", "label", "split", "group", "fold")
+SPLIT_COLUMNS = ("image", "label", "split", "group", "fold", "digest")
 
 
 def split_manifest(
@@ -204,12 +204,15 @@ def assign_groups(frame: pd.DataFrame, group_by: str | None) -> pd.DataFrame:
 
 
 def write_split(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write image, label, split, group and fold as CSV, completely or not at all; `fold` is empty without folds.
+    """Write image, label, split, group, fold and digest as CSV, completely or not at all.
+
+    `fold` is empty without folds; the digest of a file's bytes tells an image again, wherever it lies and whatever it
+    is called.
 
     Raises: `RunError` if the file cannot be written, for example because the disk is full.
     """
     target = Path(path)
-    table = frame.assign(fold=frame["fold"] if "fold" in frame.columns else "")
+    table = frame.assign(**{name: "" for name in ("fold", "digest") if name not in frame.columns})
     unfinished = target.with_name(f".{target.name}.part")
     try:
         table.loc[:, list(SPLIT_COLUMNS)].map(shield_cell).to_csv(unfinished, index=False, encoding="utf-8")

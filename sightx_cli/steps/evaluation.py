@@ -83,6 +83,7 @@ def write_bundle(preparation: Preparation, session: Session, folder: Path, liste
         grey=recipe.model.grey,
         reading=preparation.reading,
         thresholds=session.task.list_thresholds(),
+        pretrained=None if session.best.backbone_trained else session.weights.digest,
     )
     kept, reads_kept = session.kept, not session.best.backbone_trained and not recipe.model.head.hidden
     product = Product(session.model, facts, kept.graph if kept and reads_kept else None)

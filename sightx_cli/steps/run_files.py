@@ -100,11 +100,11 @@ def describe_offsets(session: Session) -> dict[str, PlanValue]:
 
 def describe_weights(weights: Weights, given: bool) -> dict[str, PlanValue]:
     """Return the plan's values for the weights: origin, digest, normalisation, and how the user's file fitted."""
-    origins: dict[str, Origin] = {"option": "option", "file": "data", "timm": "default"}
+    origins: dict[str, Origin] = {"option": "option", "file": "data", "timm": "default", "run": "run"}
     said = origins[weights.normalised_by]
     why = "assumed: the normalisation of these weights is unknown" if weights.unsure else ""
     values = {
-        "weights.origin": PlanValue(weights.origin, "option" if given else "recipe"),
+        "weights.origin": PlanValue(weights.origin, "option" if given else "run" if said == "run" else "recipe"),
         "weights.digest": PlanValue(weights.digest, "data"),
         "weights.mean": PlanValue(list(weights.mean), said, why),
         "weights.std": PlanValue(list(weights.std), said, why),
