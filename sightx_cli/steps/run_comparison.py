@@ -97,8 +97,9 @@ def say_worse(
     then, now = before.metrics.get(metric), after.metrics.get(metric)
     if then is None or now is None or not is_better(metric, then, now):
         return
+    advice = f"to go on predicting with it: sightx predict --model {quote(earlier.shown)}"
     text = (
         f"{earlier.shown} is better than the new run on the same {images:,} images: {find_title(metric)} {then:.3f} "
-        f"against {now:.3f}; to go on predicting with it: sightx predict --model {quote(earlier.shown)}"
+        f"against {now:.3f}; {advice}"
     )
     listener.notice(Notice(KIND, text, images, warns=True))

@@ -9,7 +9,7 @@ from typing import Annotated
 from sightx_cli.steps.option import Option
 from sightx_cli.steps.option_set import OptionSet
 
-RUN = "Run folder"
+RUN_FOLDER = "Run folder"
 """Title of the help panel."""
 
 
@@ -19,15 +19,15 @@ class RunOptions(OptionSet):
 
     out: Annotated[
         Path | None,
-        Option("The run folder [dim](default: a new one in runs/)[/].", "RUN", RUN, may_change=True),
+        Option("The run folder [dim](default: a new one in runs/)[/].", "RUN", RUN_FOLDER, may_change=True),
     ] = None
-    overwrite: Annotated[bool, Option("Replace what is already there.", panel=RUN, may_change=True)] = False
+    overwrite: Annotated[bool, Option("Replace what is already there.", panel=RUN_FOLDER, may_change=True)] = False
     resume: Annotated[
         Path | None,
         Option(
             "Go on with a fit that was stopped: on the same images, with its own options.",
             "RUN",
-            RUN,
+            RUN_FOLDER,
             commands=("fit",),
             may_change=True,
         ),
@@ -37,7 +37,7 @@ class RunOptions(OptionSet):
         Option(
             "Start from the weights, classes and choices of a finished run, with more images, and compare with it.",
             "RUN",
-            RUN,
+            RUN_FOLDER,
             flag="--from",
             commands=("fit",),
             plan_key="from.run",

@@ -115,7 +115,7 @@ def split_images(
         names[pool] = assign_folds(strata, together, folds, options.seed).astype(str)
         frame = frame.assign(fold=names.astype(str))
         if earlier is not None:
-            text = f"--folds: {earlier.shown} was trained on most of these images, so the folds flatter the head"
+            text = f"{earlier.shown} was trained on most of these images, so the folds flatter the head"
             listener.notice(Notice(LEAK, text, folds, warns=True))
         elif options.folds is None:
             listener.note(
