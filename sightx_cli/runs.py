@@ -48,11 +48,13 @@ REMOVED = "-removed"
 """What the hidden name of a run ends with while it is removed."""
 JOURNAL = "journal.json"
 CHECKPOINT = "checkpoint"
+TENSORBOARD = "tensorboard"
+"""The folder of event files, where a fit is tracked there."""
 BUNDLE_FACTS = "bundle.json"
 BUNDLE_GRAPH = "graph.xml"
 BUNDLE_WEIGHTS = "weights.safetensors"
 MADE = {RECIPE, PLAN, FINGERPRINT, SPLIT, OUT_OF_FOLD, HISTORY, METRICS, ENVIRONMENT, TRAINING_PLOT, CONFUSION_PLOT}
-MADE |= {LABELS_PLOT, BUNDLE, JOURNAL, CHECKPOINT, LOCK}
+MADE |= {LABELS_PLOT, BUNDLE, JOURNAL, CHECKPOINT, LOCK, TENSORBOARD}
 """What a fit makes in a run's folder; anything else there is the user's."""
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from sightx_cli.report.trackers import read_tracker_names
 from sightx_cli.steps.option import Option
 from sightx_cli.steps.option_set import OptionSet
 
@@ -41,5 +42,16 @@ class RunOptions(OptionSet):
             flag="--from",
             commands=("fit",),
             plan_key="from.run",
+        ),
+    ] = None
+    track: Annotated[
+        str | None,
+        Option(
+            "Write the fit to the local store of a tracker too.",
+            "tensorboard|mlflow",
+            RUN_FOLDER,
+            commands=("fit",),
+            may_change=True,
+            read=read_tracker_names,
         ),
     ] = None

@@ -27,6 +27,7 @@ OTHER: dict[str, Any] = {
     "budget": 30.0,
     "seed": 3,
     "folds": 2,
+    "track": "tensorboard",
     "weights_mean": (0.5, 0.4, 0.3),
     "weights_std": (0.00048828125,),
 }
