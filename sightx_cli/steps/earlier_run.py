@@ -179,8 +179,8 @@ class EarlierRun:
             tuple(name for name in then if name not in today),
         )
 
-    def describe_change(self, change: Retraining) -> list[Notice]:
-        """Say what changed since, and what follows."""
+    def describe_change(self, change: Retraining, excludes: bool) -> list[Notice]:
+        """Say what changed since, and what follows; `excludes` says whether images are left out today."""
         images, fit = change.images, self.facts
         counts = f"{images.new:,} of the images are new, {images.same:,} are known to it, {images.gone:,} are gone"
         kept = f"{fit.backbone}, {fit.size_px} px, {fit.fit}, {fit.task.describe()}"
@@ -194,6 +194,12 @@ class EarlierRun:
                 "may be forgotten; give the earlier images together with the new ones"
             )
             found.append(Notice(KIND, text, images.gone, warns=True))
+        if (left_out := self.plan.get("data.excluded")) and not excludes:
+            text = (
+                f"{self.shown} left out {left_out:,} image{'s' * (left_out != 1)} by --exclude, and this fit does not: "
+                "where they are still there, they count as new; give the same --exclude FILE to leave them out"
+            )
+            found.append(Notice(KIND, text, left_out, warns=True))
         if images.relabelled:
             text = f"{images.relabelled:,} of the known images bear another label than in {self.shown}: today's counts"
             found.append(Notice(KIND, text, images.relabelled))

@@ -56,10 +56,9 @@ def keep_split(frame: pd.DataFrame, earlier: EarlierRun, task: Task, seed: int, 
     kept = sum(then == now for then, now in zip(known, parts, strict=True) if then)
     of_others = [part for part, then in zip(parts, known, strict=True) if not then]
     added = {name: of_others.count(name) for name in (TRAIN, VALID)}
-    text = (
-        f"the split of {earlier.shown} is kept for {kept:,} images; of the others {added[TRAIN]:,} are added to train "
-        f"and {added[VALID]:,} to valid"
-    )
+    text = f"the split of {earlier.shown} is kept for {kept:,} images"
+    if of_others:
+        text += f"; of the others {added[TRAIN]:,} are added to train and {added[VALID]:,} to valid"
     listener.notice(Notice(KIND, text, kept))
     return frame.assign(split=parts)
 

@@ -119,12 +119,13 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     task = choose_task(manifest.classes, recipe, manifest.separator)
     if earlier is not None:
         earlier.check_task(task)
+    change = earlier.measure_change(frame, task) if earlier else None
+    if earlier is not None and change is not None:
+        for notice in earlier.describe_change(change, options.exclude is not None):
+            listener.notice(notice)
         options = earlier.settle_groups(options, frame, listener)
     split = split_images(options, manifest, frame, task, listener, earlier)
     frame = split.frame
-    change = earlier.measure_change(frame, task) if earlier else None
-    for notice in earlier.describe_change(change) if earlier and change else ():
-        listener.notice(notice)
     clock = time.perf_counter()
     train = TrainPart(frame[frame["split"] == "train"], task, recipe, options, store, reading, pixels)
     grades = find_grades(train, listener)

@@ -415,3 +415,39 @@ def test_a_run_with_several_labels_goes_on_with_new_ones(more: Path, random_weig
     assert found["classes"] == {"new": ["late"], "gone": []}
     assert found["compared_on"] == result.images["valid"]
     assert found["images"]["relabelled"] == 20
+
+
+# --- a head with hidden layers, values of more than 8 bits, what was left out ---
+
+
+def test_a_head_with_hidden_layers_goes_on(more: Path, made: Path, random_weights: Callable[[str], Path]) -> None:
+    first = train_first(made / "few", random_weights("test_resnet"), HEAD, "model.head.hidden=[8]")
+    write_digits(more, {"three": 10})
+    result = go_on(more, first.run, rate="auto")
+    tensors = read_tensors(result.run)
+    assert [name for name in tensors if name.startswith("1.") and tensors[name].shape[0] == 4]
+
+
+def test_what_the_run_left_out_is_recalled(made: Path, more: Path, random_weights: Callable[[str], Path]) -> None:
+    Path("out.csv").write_text("image\none/003.png\n")
+    first = train_first(made / "few", random_weights("test_resnet"), HEAD, exclude=Path("out.csv"))
+    heard = Recorder()
+    go_on(more, first.run, listener=heard)
+    assert any("left out 1 image by --exclude" in warning for warning in heard.warnings)
+
+
+def test_deep_values_keep_the_range_of_the_run(tmp_path: Path, random_weights: Callable[[str], Path]) -> None:
+    def write(folder: str, top: int) -> Path:
+        for name, share in (("dark", 0.3), ("bright", 1.0)):
+            for place in range(10):
+                pixels = np.random.default_rng(place).integers(0, int(top * share), (40, 40)).astype(np.uint16)
+                (tmp_path / folder / name).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(tmp_path / folder / name / f"{place}-{top}.png")
+        return tmp_path / folder
+
+    first = train_first(write("deep", 4_000), random_weights("test_resnet"), HEAD)
+    write("deep", 30_000)
+    then = read_json(first.run, "bundle/bundle.json")["reading"]
+    assert read_json(go_on(tmp_path / "deep", first.run).run, "bundle/bundle.json")["reading"] == then
+    own = go_on(tmp_path / "deep", first.run, out=Path("own"), settings=("image.range=[0,30000]",)).run
+    assert read_json(own, "bundle/bundle.json")["reading"]["asked"] == [0, 30000]
