@@ -33,7 +33,7 @@ def build_classes(
     if not known:
         return []
     labels = list(dict.fromkeys(label for classes in known.values() for label in classes))
-    are_labels = any(one.specificity is not None for classes in known.values() for one in classes.values())
+    are_labels = any(one.threshold is not None for classes in known.values() for one in classes.values())
     shown = labels if show_all or len(labels) <= CLASSES_SHOWN else find_worst(labels, known)
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     table.add_column("" if len(shown) == len(labels) else f"worst of {format_count(len(labels), 'class', 'classes')}")

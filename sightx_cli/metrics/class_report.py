@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """How one class fares: its figures are None where they have no meaning (no image, or none predicted)."""
+    """How one class fares against the rest: a figure is None where it has no meaning (no image, or none predicted)."""
 
     label: str
     sensitivity: float | None
+    """Of its images, the share that is recognised."""
     precision: float | None
+    """Of the images that are given it, the share that is of it: the positive predictive value, at this prevalence."""
     support: int
+    """Its images."""
     specificity: float | None = None
-    """Measured where an image may have several labels, each a question of its own."""
+    """Of the images that are not of it, the share that is not given it."""
+    npv: float | None = None
+    """Of the images that are not given it, the share that is not of it: the negative predictive value."""
+    intervals: Mapping[str, tuple[float, float] | None] = field(default_factory=dict)
+    """The 95 % interval of each figure, by its name."""
+    threshold: float | None = None
+    """The probability from which an image is given it, where an image may have several labels."""
+
+    @property
+    def ppv(self) -> float | None:
+        """The positive predictive value: its other name is precision."""
+        return self.precision
 
     def to_json(self) -> dict[str, object]:
         """The figures by name."""
-        return {name: value for name, value in vars(self).items() if name != "specificity"}
+        found = {name: value for name, value in vars(self).items() if name != "threshold" or value is not None}
+        return {**found, "ppv": self.precision, "intervals": dict(self.intervals)}
 
 
 @dataclass(frozen=True)

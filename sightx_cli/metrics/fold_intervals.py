@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from sightx_cli.metrics.answers import Answers, Floats, Integers, check_answers
-from sightx_cli.metrics.figures import measure_answers
-from sightx_cli.metrics.intervals import (
-    Interval,
-    count_resamples,
-    count_units,
-    name_units,
-    number_units,
-    resample,
-    take_percentiles,
-    widen,
-)
-from sightx_cli.metrics.registry import METRICS
+from sightx_cli.metrics.answers import Answers, Booleans, Floats, check_answers
+from sightx_cli.metrics.intervals import Interval, build_interval, measure_variance, weigh_evidence
+from sightx_cli.metrics.metric import Metric
+from sightx_cli.metrics.registry import list_metrics
+from sightx_cli.metrics.units import build_units, name_units
 
 
 @dataclass(frozen=True)
@@ -32,63 +23,48 @@ class FoldFigures:
     intervals: dict[str, Interval | None]
     errors: dict[str, float]
     intervals_by: str = "images"
-    """What was resampled: images, or groups."""
+    """What is independent: images, or groups."""
 
 
 def measure_fold_figures(
-    probabilities: object,
-    targets: object,
-    folds: object,
-    classes: Sequence[str],
-    kind: str,
-    together: Sequence[str],
-    seed: int = 0,
+    probabilities: object, targets: object, folds: object, classes: Sequence[str], kind: str, together: Sequence[str]
 ) -> FoldFigures:
     """Measure out-of-fold probabilities (N, C): each figure's mean over the folds that have it, interval, error.
 
-    `folds` is the fold in which each image was predicted, `together` its group ("" for none). Within each fold images
-    are drawn with replacement, or whole groups of them: images of one patient are not independent evidence. Where no
-    resample differs from another, see `metrics.intervals.widen`.
+    `folds` is the fold in which each image was predicted, `together` its group ("" for none): images of one patient are
+    not independent evidence. The intervals are those of `metrics.intervals`.
 
     Arguments and errors as in `measure_figures`.
     """
-    return measure_answer_folds(check_answers(probabilities, targets, classes), folds, kind, together, seed)
+    return measure_answer_folds(check_answers(probabilities, targets, classes), folds, kind, together)
 
 
-def measure_answer_folds(
-    answers: Answers, folds: object, kind: str, together: Sequence[str], seed: int = 0
-) -> FoldFigures:
+def measure_answer_folds(answers: Answers, folds: object, kind: str, together: Sequence[str]) -> FoldFigures:
     """Measure out-of-fold answers that are checked (see `measure_fold_figures`)."""
     fold_of = np.asarray(folds)
-    units = number_units(together, len(answers.truth))
-    independent, rarest = count_units(answers, units)
     present = np.unique(fold_of)
-    rows = [measure_answers(answers.take(fold_of == fold), kind) for fold in present]
-    metrics = {name: _take_mean([row[name] for row in rows]) for name in METRICS}
-    resampled = _resample_folds(answers, fold_of, units, kind, seed)
-    errors = {name: float(np.nanstd(values)) if len(values) else float("nan") for name, values in resampled.items()}
-    intervals = {
-        name: None if metrics[name] is None else widen(metric, take_percentiles(resampled[name]), independent, rarest)
-        for name, metric in METRICS.items()
-    }
-    return FoldFigures(len(present), metrics, intervals, errors, name_units(together))
+    evidence = weigh_evidence(answers, build_units(together, len(answers.truth)))
+    found = FoldFigures(len(present), {}, {}, {}, name_units(together))
+    parts = [(fold_of == fold, answers.take(fold_of == fold)) for fold in present]
+    for name, metric in list_metrics(kind).items():
+        known = _average(metric, parts, len(answers.truth)) if kind in metric.kinds else None
+        found.metrics[name], found.intervals[name], found.errors[name] = None, None, float("nan")
+        if known is not None:
+            found.metrics[name] = known[0]
+            found.intervals[name] = build_interval(metric, *known, answers, evidence)
+            found.errors[name] = float(np.sqrt(measure_variance(known[1] * evidence.scale, evidence.units)[0]))
+    return found
 
 
-def _take_mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+def _average(metric: Metric, parts: Sequence[tuple[Booleans, Answers]], images: int) -> tuple[float, Floats] | None:
+    """Average a figure over the folds that have it, each the images (N,) that it holds and their answers.
 
-
-def _resample_folds(answers: Answers, fold_of: Integers, units: Integers, kind: str, seed: int) -> dict[str, Floats]:
-    """Resample the mean over the folds of every figure: (resamples,) each, empty where it has no meaning."""
-    generator, resamples = np.random.default_rng(seed), count_resamples(len(answers.truth))
-    found: dict[str, list[Floats]] = {name: [] for name in METRICS}
-    for fold in np.unique(fold_of):
-        here = fold_of == fold
-        own = np.unique(units[here], return_inverse=True)[1]
-        for name, values in resample(answers.take(here), own, kind, generator, resamples).items():
-            if len(values):
-                found[name].append(values)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a resample in which no fold has the figure
-        return {name: np.nanmean(rows, axis=0) if rows else np.empty(0) for name, rows in found.items()}
+    Returns the mean, and what each image contributes to it, (N,).
+    """
+    known = [(here, found) for here, answers in parts if (found := metric.linearise(answers)) is not None]
+    if not known:
+        return None
+    contributions = np.zeros(images)
+    for here, (_, each) in known:
+        contributions[here] = each / len(known)
+    return float(np.mean([value for _, (value, _) in known])), contributions

@@ -15,6 +15,10 @@ MULTI_LABEL = "multi-label"
 """The kinds of task; a metric says for which of them it has a meaning."""
 
 
+SHARE, AGREEMENT, POSITIVE, REAL = (0.0, 1.0), (-1.0, 1.0), (0.0, float("inf")), (float("-inf"), float("inf"))
+"""The values that a figure can have."""
+
+
 @dataclass(frozen=True)
 class Metric:
     """One figure of merit."""
@@ -27,6 +31,14 @@ class Metric:
     """None where the figure has no meaning for these answers."""
     resample: Callable[[Answers, Floats], Floats | None]
     """The figure of each resample, (R,), from how often each image occurs in it, (R, N); NaN where it has none."""
+    linearise: Callable[[Answers], tuple[float, Floats] | None]
+    """The figure, and what one image more like each would add to it, (N,), which sum to 0: the spread of resamples."""
+    limits: tuple[float, float] = SHARE
+    """The values that it can have: the shape of its interval follows from them."""
+    expect: Callable[[Answers, float], tuple[float, float] | None] | None = None
+    """From the figure, a value like it and a variance that is not 0: the least believed, where answers vary less."""
+    is_smoothed: bool = False
+    """Whether its interval is built around what is expected, and not around the figure itself."""
     head: str = ""
     """For a narrow column, if the title is too long."""
     lower_is_better: bool = False
@@ -36,8 +48,14 @@ class Metric:
     """Whether it ranks each class against the others: it has no meaning where one has no image."""
     is_share: bool = False
     """Whether it is the share of images that are right: Wilson's interval holds for it, however few they are."""
-    is_bounded: bool = False
-    """Whether it lies within 0…1, and at one of these ends where nothing is wrong."""
-    linearise: Callable[[Answers], tuple[float, Floats] | None] | None = None
-    """The figure, and what each image contributes to it, (N,): for many answers, where `resample` would take hours."""
+    chooses: bool = True
+    """Whether an epoch or a setting may be chosen by it: more, or less, of it is always better."""
+    each_epoch: bool = False
+    """Whether it is measured after each epoch of training, and not only where an epoch is chosen by it."""
+    measure_chance: Callable[[Answers], tuple[float, float]] | None = None
+    """What chance alone makes of it, where it can only be too large, and the variance: its interval begins lower."""
     kinds: tuple[str, ...] = (SINGLE_LABEL, GRADES)
+
+    def belongs(self, kind: str) -> bool:
+        """Whether results of this kind of task name it: also where it has no meaning, as that of grades for classes."""
+        return (kind == MULTI_LABEL) == (MULTI_LABEL in self.kinds) or kind in self.kinds

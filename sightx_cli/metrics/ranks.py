@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sightx_cli.metrics.answers import Booleans, Floats, Integers
+    from sightx_cli.metrics.answers import Booleans, Floats
 
 
 def weigh_area(weights: Floats, scores: Floats, positive: Booleans) -> Floats:
@@ -37,7 +37,8 @@ def weigh_precision(weights: Floats, scores: Floats, positive: Booleans) -> Floa
     """
     import numpy as np
 
-    order, starts, _ = _rank_down(scores)
+    order = np.argsort(-scores, kind="stable")
+    starts = np.flatnonzero(np.diff(-scores[order], prepend=-np.inf) > 0)
     in_order = weights[:, order]
     found = np.add.reduceat(in_order * positive[order], starts, axis=1)
     shown = np.cumsum(np.add.reduceat(in_order, starts, axis=1), axis=1)
@@ -75,24 +76,46 @@ def linearise_precision(scores: Floats, positive: Booleans) -> tuple[float, Floa
     """
     import numpy as np
 
-    order, starts, rank = _rank_down(scores)
-    sizes = np.diff(starts, append=len(scores))
-    found = np.add.reduceat(positive[order].astype(np.float64), starts)
-    shown = np.cumsum(sizes)
-    precision, total = np.cumsum(found) / shown, found.sum()
-    value = float((found * precision).sum() / total)
-    gained = np.cumsum((found / shown)[::-1])[::-1]
-    diluted = np.cumsum((found * precision / shown)[::-1])[::-1]
-    own = positive * (precision[rank] - value)
-    return value, np.asarray((own + positive * gained[rank] - diluted[rank]) / total)
+    grid, found = np.unique(scores[positive], return_counts=True)
+    place = np.searchsorted(grid, scores, side="right")  # how many of the positive images' scores it reaches
+    shown = np.cumsum(np.bincount(place, minlength=len(grid) + 1)[::-1])[::-1][1:]
+    precision, total = np.cumsum(found[::-1])[::-1] / shown, float(found.sum())
+    value = float(found @ precision / total)
+    gained = np.concatenate([[0.0], np.cumsum(found / shown)])
+    diluted = np.concatenate([[0.0], np.cumsum(found * precision / shown)])
+    own = positive * (precision[place - 1] - value + gained[place])
+    return value, np.asarray((own - diluted[place]) / total)
 
 
-def _rank_down(scores: Floats) -> tuple[Integers, Integers, Integers]:
-    """Order images by falling score: their order, where each rank starts in it, and the rank of each image, (N,)."""
-    import numpy as np
+def expect_area(value: float, positives: int, negatives: int) -> tuple[float, float]:
+    """Expect the variance of an area under the ROC curve from how many images were ranked.
 
-    order = np.argsort(-scores, kind="stable")
-    is_new = np.diff(-scores[order], prepend=-np.inf) > 0
-    rank = np.empty(len(scores), np.int64)
-    rank[order] = np.cumsum(is_new) - 1
-    return order, np.flatnonzero(is_new), rank
+    It is the area between two normal distributions of equal spread (Obuchowski & McClish 1997). The value is drawn
+    towards one half, as if one image more had been ranked right and one wrong: where all are ranked right, DeLong's
+    variance is 0 and says nothing. Returns the value so drawn, and its variance.
+    """
+    drawn = _draw_in(value, 4 / (1 / positives + 1 / negatives))
+    return drawn, _measure_side(drawn) * (1 / positives + 1 / negatives)
+
+
+def expect_precision(value: float, positives: int, _: int) -> tuple[float, float]:
+    """Expect the same of an average precision, which rests on the positive images.
+
+    There is no formula; 2.5 times what one side of an area of the same value adds is what simulations of 30 and 100
+    images show (`benchmarks/coverage.py`).
+    """
+    drawn = _draw_in(value, positives)
+    return drawn, 2.5 * _measure_side(drawn) / positives
+
+
+def _draw_in(value: float, images: float) -> float:
+    return max((value * images + 1) / (images + 2), 0.5)
+
+
+def _measure_side(area: float) -> float:
+    """Measure the variance that one image of a side brings: Φ(d) − 2 T(d, 1/√3) − area², T being Owen's function."""
+    from math import sqrt
+
+    from scipy.special import ndtri, owens_t
+
+    return area - 2 * float(owens_t(float(ndtri(area)), 1 / sqrt(3))) - area**2

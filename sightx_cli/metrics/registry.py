@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sightx_cli.metrics.metric import GRADES, MULTI_LABEL, SINGLE_LABEL, Metric
-from sightx_cli.metrics.ranks import linearise_area, weigh_area
-from sightx_cli.metrics.set_figures import SET_METRICS
+from sightx_cli.metrics import calibration_figures as calibration
+from sightx_cli.metrics import confusion_figures as confusion
+from sightx_cli.metrics import ranking_figures as ranking
+from sightx_cli.metrics.metric import AGREEMENT, GRADES, MULTI_LABEL, POSITIVE, REAL, SINGLE_LABEL, Metric
+from sightx_cli.metrics.set_registry import SET_METRICS
 
 if TYPE_CHECKING:
-    from sightx_cli.metrics.answers import Answers, Floats, Integers
+    from sightx_cli.metrics.answers import Answers, Floats
 
 
 def find_title(name: str) -> str:
@@ -26,100 +28,27 @@ def find_head(name: str) -> str:
     return (METRICS[name].head if name in METRICS else "") or find_title(name)
 
 
+def list_metrics(kind: str) -> dict[str, Metric]:
+    """List the metrics that results of a kind of task name, by name, in the order of tables."""
+    return {name: metric for name, metric in METRICS.items() if metric.belongs(kind)}
+
+
+def list_epoch_metrics(kind: str, chosen_by: str) -> list[str]:
+    """Name the metrics that each epoch of training is measured by: the usual ones, and what chooses the best epoch."""
+    return [name for name, metric in list_metrics(kind).items() if metric.each_epoch or name == chosen_by]
+
+
 def _measure_accuracy(answers: Answers) -> float:
     return float(answers.right.mean())
 
 
 def _resample_accuracy(answers: Answers, weights: Floats) -> Floats:
-    import numpy as np
-
-    return np.asarray(weights @ answers.right / weights.sum(axis=1))
+    return _average(answers.right.astype(float), weights)
 
 
-def _measure_balanced_accuracy(answers: Answers) -> float:
-    """Measure the mean sensitivity of the classes that occur."""
-    import numpy as np
-
-    support = np.bincount(answers.truth, minlength=answers.classes)
-    right = np.bincount(answers.truth[answers.right], minlength=answers.classes)
-    return float((right[support > 0] / support[support > 0]).mean())
-
-
-def _resample_balanced_accuracy(answers: Answers, weights: Floats) -> Floats:
-    import numpy as np
-
-    right = answers.right
-    support = _sum_by_class(weights, answers.truth, answers.classes)
-    hits = _sum_by_class(weights[:, right], answers.truth[right], answers.classes)
-    shares = np.divide(hits, support, out=np.full_like(hits, np.nan), where=support > 0)
-    return np.asarray(np.nanmean(shares, axis=1), dtype=np.float64)
-
-
-def _measure_roc_auc(answers: Answers) -> float | None:
-    """Measure that of class 1 of two, else the macro mean of one class against the rest; None where a class lacks."""
-    import numpy as np
-    from sklearn.metrics import roc_auc_score
-
-    if not answers.can_be_ranked:
-        return None
-    areas = [roc_auc_score(answers.truth == place, answers.scores[:, place]) for place in _list_ranked(answers)]
-    return float(np.mean(areas))
-
-
-def _resample_roc_auc(answers: Answers, weights: Floats) -> Floats | None:
-    import numpy as np
-
-    if not answers.can_be_ranked:
-        return None
-    areas = np.array(
-        [weigh_area(weights, answers.scores[:, place], answers.truth == place) for place in _list_ranked(answers)]
-    )
-    usable = ~np.isnan(areas)
-    return np.where(usable.any(axis=0), np.nansum(areas, axis=0) / np.maximum(usable.sum(axis=0), 1), np.nan)
-
-
-def linearise_roc_auc(answers: Answers) -> tuple[float, Floats] | None:
-    """Measure the ROC AUC and the contribution of each image to it, (N,): of several classes, the mean of theirs.
-
-    Resamples differ from counted ones by terms of the order of 1/N (see `ranks.linearise_area`).
-    """
-    import numpy as np
-
-    if not answers.can_be_ranked:
-        return None
-    found = [linearise_area(answers.scores[:, place], answers.truth == place) for place in _list_ranked(answers)]
-    areas, contributions = zip(*found, strict=True)
-    return float(np.mean(areas)), np.mean(contributions, axis=0)
-
-
-def _list_ranked(answers: Answers) -> list[int]:
-    return [1] if answers.classes == 2 else list(range(answers.classes))
-
-
-def _measure_kappa(answers: Answers) -> float | None:
-    """Measure Cohen's kappa with quadratic weights; None where only one class occurs, among truths and answers."""
-    import warnings
-
-    import numpy as np
-    from sklearn.metrics import cohen_kappa_score
-
-    grades = list(range(answers.classes))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a single class among truths and predictions gives NaN, returned below as None
-        value = float(cohen_kappa_score(answers.truth, answers.predicted, labels=grades, weights="quadratic"))
-    return None if np.isnan(value) else value
-
-
-def _resample_kappa(answers: Answers, weights: Floats) -> Floats:
-    """Cohen's kappa with quadratic weights: 1 − observed / expected squared distance of the grades."""
-    import numpy as np
-
-    truth, predicted, count = answers.truth, answers.predicted, answers.classes
-    observed = weights @ (truth - predicted).astype(np.float64) ** 2
-    true_shares, predicted_shares = _sum_by_class(weights, truth, count), _sum_by_class(weights, predicted, count)
-    distances = (np.arange(count)[:, None] - np.arange(count)[None, :]).astype(np.float64) ** 2
-    expected = np.einsum("ri,ij,rj->r", true_shares, distances, predicted_shares) / weights.sum(axis=1)
-    return np.asarray(1 - np.divide(observed, expected, out=np.full(len(weights), np.nan), where=expected > 0))
+def _linearise_accuracy(answers: Answers) -> tuple[float, Floats]:
+    share = _measure_accuracy(answers)
+    return share, (answers.right - share) / len(answers.right)
 
 
 def _measure_loss(answers: Answers) -> float:
@@ -128,56 +57,193 @@ def _measure_loss(answers: Answers) -> float:
 
 
 def _resample_loss(answers: Answers, weights: Floats) -> Floats:
+    return _average(answers.losses, weights)
+
+
+def _linearise_loss(answers: Answers) -> tuple[float, Floats]:
+    mean = _measure_loss(answers)
+    return mean, (answers.losses - mean) / len(answers.losses)
+
+
+def _expect_loss(answers: Answers, value: float) -> tuple[float, float] | None:
+    return calibration.expect_loss(answers, value) if answers.truth.ndim == 1 else None
+
+
+def _resample_slope(answers: Answers, weights: Floats) -> Floats | None:
+    return _move(calibration.linearise_slope(answers), weights)
+
+
+def _resample_intercept(answers: Answers, weights: Floats) -> Floats | None:
+    return _move(calibration.linearise_intercept(answers), weights)
+
+
+def _move(known: tuple[float, Floats] | None, weights: Floats) -> Floats | None:
+    """Resample what is fitted by one step from its fit: a resample that is told apart by chance would have no end."""
+    return None if known is None else known[0] + weights @ known[1]
+
+
+def _average(values: Floats, weights: Floats) -> Floats:
     import numpy as np
 
-    return np.asarray(weights @ answers.losses / weights.sum(axis=1))
+    return np.asarray(weights @ values / weights.sum(axis=1))
 
 
-def _sum_by_class(weights: Floats, groups: Integers, count: int) -> Floats:
-    """Sum weights (R, N) by group: (R, count)."""
-    import numpy as np
-
-    order = np.argsort(groups, kind="stable")
-    summed = np.zeros((len(weights), count))
-    present, starts = np.unique(groups[order], return_index=True)
-    if len(present):
-        summed[:, present] = np.add.reduceat(weights[:, order], starts, axis=1)
-    return summed
-
-
-ACCURACY = Metric("accuracy", "accuracy", _measure_accuracy, _resample_accuracy, is_share=True, is_bounded=True)
+ACCURACY = Metric(
+    "accuracy",
+    "accuracy",
+    _measure_accuracy,
+    _resample_accuracy,
+    _linearise_accuracy,
+    is_share=True,
+    each_epoch=True,
+)
 BALANCED_ACCURACY = Metric(
     "balanced_accuracy",
     "balanced accuracy",
-    _measure_balanced_accuracy,
-    _resample_balanced_accuracy,
+    confusion.measure_balanced_accuracy,
+    confusion.resample_balanced_accuracy,
+    confusion.linearise_balanced_accuracy,
+    expect=confusion.expect_balanced_accuracy,
+    is_smoothed=True,
     head="bal. accuracy",
-    is_bounded=True,
+    each_epoch=True,
 )
 ROC_AUC = Metric(
     "roc_auc",
     "ROC AUC",
-    _measure_roc_auc,
-    _resample_roc_auc,
+    ranking.measure_roc_auc,
+    ranking.resample_roc_auc,
+    ranking.linearise_roc_auc,
+    expect=ranking.expect_roc_auc,
     judges_labels=False,
     ranks_classes=True,
-    is_bounded=True,
-    linearise=linearise_roc_auc,
+    each_epoch=True,
+)
+AVERAGE_PRECISION = Metric(
+    "average_precision",
+    "average precision",
+    ranking.measure_average_precision,
+    ranking.resample_average_precision,
+    ranking.linearise_average_precision,
+    expect=ranking.expect_average_precision,
+    head="avg. precision",
+    judges_labels=False,
+    ranks_classes=True,
+)
+F1 = Metric(
+    "f1",
+    "F1 (macro)",
+    confusion.measure_f1,
+    confusion.resample_f1,
+    confusion.linearise_f1,
+    expect=confusion.expect_f1,
+    is_smoothed=True,
+    head="F1",
+)
+MATTHEWS = Metric(
+    "matthews",
+    "Matthews correlation",
+    confusion.measure_matthews,
+    confusion.resample_matthews,
+    confusion.linearise_matthews,
+    limits=AGREEMENT,
+    expect=confusion.expect_matthews,
+    is_smoothed=True,
+    head="Matthews",
 )
 QUADRATIC_KAPPA = Metric(
-    "quadratic_kappa", "quadratic kappa", _measure_kappa, _resample_kappa, head="kappa", kinds=(GRADES,)
+    "quadratic_kappa",
+    "quadratic kappa",
+    confusion.measure_kappa,
+    confusion.resample_kappa,
+    confusion.linearise_kappa,
+    limits=AGREEMENT,
+    expect=confusion.expect_kappa,
+    is_smoothed=True,
+    head="kappa",
+    each_epoch=True,
+    kinds=(GRADES,),
 )
 LOSS = Metric(
     "loss",
     "log loss",
     _measure_loss,
     _resample_loss,
+    _linearise_loss,
+    limits=POSITIVE,
+    expect=_expect_loss,
     lower_is_better=True,
     judges_labels=False,
+    each_epoch=True,
     kinds=(SINGLE_LABEL, GRADES, MULTI_LABEL),
+)
+BRIER = Metric(
+    "brier",
+    "Brier score",
+    calibration.measure_brier,
+    calibration.resample_brier,
+    calibration.linearise_brier,
+    limits=POSITIVE,
+    expect=calibration.expect_brier,
+    lower_is_better=True,
+    judges_labels=False,
+)
+CALIBRATION_ERROR = Metric(
+    "calibration_error",
+    "calibration error",
+    calibration.measure_calibration_error,
+    calibration.resample_calibration_error,
+    calibration.linearise_calibration_error,
+    limits=POSITIVE,
+    head="cal. error",
+    lower_is_better=True,
+    judges_labels=False,
+    chooses=False,
+    measure_chance=calibration.expect_calibration_error,
+)
+CALIBRATION_SLOPE = Metric(
+    "calibration_slope",
+    "calibration slope",
+    calibration.measure_slope,
+    _resample_slope,
+    calibration.linearise_slope,
+    limits=REAL,
+    expect=calibration.expect_slope,
+    head="cal. slope",
+    judges_labels=False,
+    chooses=False,
+)
+CALIBRATION_INTERCEPT = Metric(
+    "calibration_intercept",
+    "calibration intercept",
+    calibration.measure_intercept,
+    _resample_intercept,
+    calibration.linearise_intercept,
+    limits=REAL,
+    expect=calibration.expect_intercept,
+    head="cal. intercept",
+    judges_labels=False,
+    chooses=False,
 )
 
 METRICS = {
-    metric.name: metric for metric in (ACCURACY, BALANCED_ACCURACY, ROC_AUC, QUADRATIC_KAPPA, *SET_METRICS, LOSS)
+    metric.name: metric
+    for metric in (
+        ACCURACY,
+        BALANCED_ACCURACY,
+        ROC_AUC,
+        AVERAGE_PRECISION,
+        F1,
+        MATTHEWS,
+        QUADRATIC_KAPPA,
+        *SET_METRICS,
+        LOSS,
+        BRIER,
+        CALIBRATION_ERROR,
+        CALIBRATION_SLOPE,
+        CALIBRATION_INTERCEPT,
+    )
 }
 """By name, in the order of tables."""
+CHOOSING = tuple(name for name, metric in METRICS.items() if metric.chooses)
+"""What an epoch may be chosen by."""

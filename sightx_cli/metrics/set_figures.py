@@ -1,4 +1,4 @@
-"""The figures of images with several labels: how each is measured and resampled, and its entry in the registry.
+"""The figures of images with several labels: how each is measured, resampled and linearised.
 
 A label that every image has, or none, cannot be ranked and is left out of what is averaged over labels; one that no
 image has is left out of the macro F1 too. Truth and decisions are 0 and 1, (N, C).
@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sightx_cli.metrics.metric import MULTI_LABEL, Metric
-from sightx_cli.metrics.ranks import linearise_area, linearise_precision, weigh_area, weigh_precision
+from sightx_cli.metrics.ranks import (
+    expect_area,
+    expect_precision,
+    linearise_area,
+    linearise_precision,
+    weigh_area,
+    weigh_precision,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
 
     Weigh = Callable[[Floats, Floats, Booleans], Floats]
     Linearise = Callable[[Floats, Booleans], tuple[float, Floats]]
+    Expect = Callable[[float, int, int], tuple[float, float]]
 
 CELLS = 10_000_000
 """Weights of single labels that are held at a time: 80 MB."""
@@ -140,6 +147,67 @@ def resample_hamming_loss(answers: Answers, weights: Floats) -> Floats:
     return np.asarray(weights @ wrong / weights.sum(axis=1))
 
 
+def linearise_macro_f1(answers: Answers) -> tuple[float, Floats] | None:
+    """Measure it with the contribution of each image: what it adds to the F1 of each label that occurs."""
+    import numpy as np
+
+    (both,), (true,), (named,) = _count_labels(answers, _weigh_once(answers))
+    occurs = true > 0
+    if not occurs.any():
+        return None
+    each, total = 2 * both[occurs] / (true + named)[occurs], (true + named)[occurs]
+    truth, given = answers.truth[:, occurs], answers.predicted[:, occurs]
+    moved = (2 * truth * given - each * (truth + given)) / total
+    return float(each.mean()), np.asarray(moved.mean(axis=1))
+
+
+def linearise_micro_f1(answers: Answers) -> tuple[float, Floats] | None:
+    """Measure it with the contribution of each image: what it adds to what is right, true and given."""
+    import numpy as np
+
+    truth, given = answers.truth.sum(axis=1), answers.predicted.sum(axis=1)
+    total = float((truth + given).sum())
+    if not truth.any():
+        return None
+    both = (answers.truth * answers.predicted).sum(axis=1)
+    value = float(2 * both.sum() / total)
+    return value, np.asarray((2 * both - value * (truth + given)) / total)
+
+
+def linearise_exact_match(answers: Answers) -> tuple[float, Floats]:
+    """Measure it with the contribution of each image."""
+    return _linearise_average(answers.right.astype(float))
+
+
+def linearise_hamming_loss(answers: Answers) -> tuple[float, Floats]:
+    """Measure it with the contribution of each image."""
+    return _linearise_average((answers.predicted != answers.truth).mean(axis=1))
+
+
+def expect_macro_area(answers: Answers, value: float) -> tuple[float, float]:
+    """Expect the variance of a mean over labels, each ranked by itself (see `ranks.expect_area`)."""
+    return _expect_mean(answers, value, expect_area)
+
+
+def expect_mean_precision(answers: Answers, value: float) -> tuple[float, float]:
+    """Expect the variance of a mean over labels, each ranked by itself (see `ranks.expect_precision`)."""
+    return _expect_mean(answers, value, expect_precision)
+
+
+def _expect_mean(answers: Answers, value: float, expect: Expect) -> tuple[float, float]:
+    import numpy as np
+
+    having = answers.truth.sum(axis=0)[list_ranked(answers)]
+    known = [expect(value, int(count), len(answers.truth) - int(count)) for count in having]
+    values, variances = zip(*known, strict=True)
+    return float(np.mean(values)), float(np.sum(variances)) / len(known) ** 2
+
+
+def _linearise_average(values: Floats) -> tuple[float, Floats]:
+    mean = float(values.mean())
+    return mean, (values - mean) / len(values)
+
+
 def list_ranked(answers: Answers) -> list[int]:
     """List the labels that some of the images have and some have not."""
     import numpy as np
@@ -184,73 +252,3 @@ def _weigh_once(answers: Answers) -> Floats:
     import numpy as np
 
     return np.ones((1, len(answers.truth)))
-
-
-MEAN_AVERAGE_PRECISION = Metric(
-    "mean_average_precision",
-    "mean average precision",
-    measure_mean_precision,
-    resample_mean_precision,
-    head="mean AP",
-    judges_labels=False,
-    is_bounded=True,
-    linearise=linearise_mean_precision,
-    kinds=(MULTI_LABEL,),
-)
-MACRO_ROC_AUC = Metric(
-    "macro_roc_auc",
-    "macro ROC AUC",
-    measure_macro_area,
-    resample_macro_area,
-    judges_labels=False,
-    is_bounded=True,
-    linearise=linearise_macro_area,
-    kinds=(MULTI_LABEL,),
-)
-MICRO_ROC_AUC = Metric(
-    "micro_roc_auc",
-    "micro ROC AUC",
-    measure_micro_area,
-    resample_micro_area,
-    judges_labels=False,
-    is_bounded=True,
-    linearise=linearise_micro_area,
-    kinds=(MULTI_LABEL,),
-)
-MACRO_F1 = Metric(
-    "macro_f1",
-    "macro F1",
-    measure_macro_f1,
-    resample_macro_f1,
-    is_bounded=True,
-    kinds=(MULTI_LABEL,),
-)
-MICRO_F1 = Metric(
-    "micro_f1",
-    "micro F1",
-    measure_micro_f1,
-    resample_micro_f1,
-    is_bounded=True,
-    kinds=(MULTI_LABEL,),
-)
-EXACT_MATCH = Metric(
-    "exact_match",
-    "exact match",
-    measure_exact_match,
-    resample_exact_match,
-    is_share=True,
-    is_bounded=True,
-    kinds=(MULTI_LABEL,),
-)
-HAMMING_LOSS = Metric(
-    "hamming_loss",
-    "Hamming loss",
-    measure_hamming_loss,
-    resample_hamming_loss,
-    lower_is_better=True,
-    is_bounded=True,
-    kinds=(MULTI_LABEL,),
-)
-
-SET_METRICS = (MEAN_AVERAGE_PRECISION, MACRO_ROC_AUC, MICRO_ROC_AUC, MACRO_F1, MICRO_F1, EXACT_MATCH, HAMMING_LOSS)
-"""In the order of tables."""

@@ -147,7 +147,7 @@ def cross_validate(
                 overwrite=True,
             )
             probabilities[held_out] = solution.predict(features[held_out])
-    return measure_folds(probabilities, targets, fold_of, task, together, seed)
+    return measure_folds(probabilities, targets, fold_of, task, together)
 
 
 def measure_folds(
@@ -156,7 +156,6 @@ def measure_folds(
     fold_of: NDArray[np.int64],
     task: Task,
     together: Sequence[str],
-    seed: int = 0,
 ) -> CrossValidation:
     """Measure out-of-fold probabilities (N, C) of targets and folds (N,)."""
-    return CrossValidation(probabilities, task.measure_fold_figures(probabilities, targets, fold_of, together, seed))
+    return CrossValidation(probabilities, task.measure_fold_figures(probabilities, targets, fold_of, together))

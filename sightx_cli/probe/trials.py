@@ -182,7 +182,6 @@ def measure_head(
     task: Task,
     balanced: bool,
     together: Sequence[str],
-    seed: int = 0,
 ) -> CrossValidation:
     """Cross-validate a linear head quickly: as `cross_validate`, with one penalty for all folds.
 
@@ -193,7 +192,7 @@ def measure_head(
         found = _find_probabilities(features, targets, fold_of, task, balanced)
         if balanced and task.is_unequal(targets):
             found = shift_folds(found, targets, fold_of, task)
-    return measure_folds(found, targets, fold_of, task, together, seed)
+    return measure_folds(found, targets, fold_of, task, together)
 
 
 def _find_probabilities(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
-from sightx_cli.metrics.registry import METRICS
+from sightx_cli.metrics.registry import CHOOSING
 from sightx_cli.recipe.decision import Verdict
 from sightx_cli.recipe.names import join_choices
 from sightx_cli.recipe.profiles import CHANGES, PROFILES, Profile, leave_out
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Metric = str
     ChangeName = str
 else:
-    Metric = Literal[tuple(METRICS)]
+    Metric = Literal[CHOOSING]
     ChangeName = Literal[tuple(CHANGES)]
 
 

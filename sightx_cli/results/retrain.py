@@ -11,6 +11,7 @@ from sightx_cli.results.json_form import to_object
 
 if TYPE_CHECKING:
     from sightx_cli.metrics.intervals import Interval
+    from sightx_cli.metrics.paired import PairedDifference
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Retraining:
     after: ComparedFigures | None = None
     metric: str = ""
     """What says which of the two is better."""
+    difference: PairedDifference | None = None
+    """By how much the new run's figure of that metric is higher on the same images, and whether chance explains it."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry `from` of the result and of metrics.json."""

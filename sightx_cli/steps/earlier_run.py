@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sightx_cli import runs
 from sightx_cli.bundle.facts import BundleFacts, check_bundled, load_facts
-from sightx_cli.data.known_images import KnownImages, load_known_images
+from sightx_cli.data.earlier_split import KnownImages, load_known_images
 from sightx_cli.data.readers import Reading
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import DataError, RunError, UsageError, quote

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.data.known_images import TRAIN
+from sightx_cli.data.earlier_split import TRAIN
 from sightx_cli.data.splits import join_groups, split_manifest
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener, Notice

@@ -90,7 +90,7 @@ class Probe:
 
     def measure(self, features: NDArray[np.float32], balanced: bool) -> CrossValidation:
         """Cross-validate a quick head on features (N, F)."""
-        return measure_head(features, self.targets, self.fold_of, self.task, balanced, self.together, self.seed)
+        return measure_head(features, self.targets, self.fold_of, self.task, balanced, self.together)
 
     def conclude(self) -> ProbedChoices:
         """Return what was measured and chosen."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +11,11 @@ import numpy as np
 
 from sightx_cli.bundle.predictor import load_predictor
 from sightx_cli.data.folders import natural_key
-from sightx_cli.data.splits import join_groups
 from sightx_cli.errors import quote
+from sightx_cli.evaluation.part_figures import list_units
 from sightx_cli.metrics.figures import is_better
-from sightx_cli.metrics.intervals import name_units
 from sightx_cli.metrics.registry import find_title
+from sightx_cli.metrics.units import name_units
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.results.retrain import ComparedFigures, Retraining
 from sightx_cli.steps.earlier_run import KIND, EarlierRun
@@ -24,6 +25,7 @@ from sightx_cli.task.shared_answers import SharedAnswers, SharedClasses, find_sh
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sightx_cli.metrics.paired import PairedDifference
     from sightx_cli.steps.preparation import Preparation
     from sightx_cli.task.task import Task
 
@@ -52,15 +54,16 @@ def compare_with_earlier(preparation: Preparation, made: Path, metric: str, list
             "on the others, or does not know their class"
         )
         listener.notice(Notice(KIND, text, len(rows)))
-    before, after = (
-        measure_shared(
-            share_answers(one.facts.task, predict_rows(one, rows, f"comparing: {name}", listener), shared), rows, shared
-        )
+    then, today = (
+        share_answers(one.facts.task, predict_rows(one, rows, f"comparing: {name}", listener), shared)
         for one, name in ((load_predictor(earlier.folder), "the earlier run"), (now, "the new run"))
     )
+    together = list_units(rows)
+    before, after = (measure_shared(one, shared, together) for one in (then, today))
     metric = choose_compared_metric(metric, before, after, now.facts.task)
-    compared = replace(change, compared_on=len(rows), before=before, after=after, metric=metric)
-    say_worse(metric, before, after, len(rows), earlier, listener)
+    difference = measure_difference(metric, then, today, shared, together)
+    compared = replace(change, compared_on=len(rows), before=before, after=after, metric=metric, difference=difference)
+    say_worse(compared, earlier, listener)
     return compared
 
 
@@ -71,11 +74,8 @@ def share_classes(earlier: EarlierRun, today: Task, rows: pd.DataFrame) -> Share
     return find_shared_classes(then, today, rows["label"].tolist(), ordered)
 
 
-def measure_shared(answers: SharedAnswers, rows: pd.DataFrame, shared: SharedClasses) -> ComparedFigures:
+def measure_shared(answers: SharedAnswers, shared: SharedClasses, together: Sequence[str]) -> ComparedFigures:
     """Measure one model's figures and their intervals, by group where there are groups."""
-    together = rows["group"].tolist()
-    if any(together):
-        together = join_groups(together, rows["digest"].tolist())
     task, probabilities = answers.task, answers.probabilities
     return ComparedFigures(
         task.measure_figures(probabilities, shared.targets),
@@ -84,22 +84,31 @@ def measure_shared(answers: SharedAnswers, rows: pd.DataFrame, shared: SharedCla
     )
 
 
+def measure_difference(
+    metric: str, then: SharedAnswers, today: SharedAnswers, shared: SharedClasses, together: Sequence[str]
+) -> PairedDifference | None:
+    """Measure by how much the new run's figure is higher, and whether chance explains it; None where one has none."""
+    from sightx_cli.metrics.paired import compare_answers
+
+    first, second = (one.task.check_answers(one.probabilities, shared.targets) for one in (then, today))
+    return compare_answers(first, second, today.task.kind, together, [metric]).get(metric)
+
+
 def choose_compared_metric(metric: str, before: ComparedFigures, after: ComparedFigures, task: Task) -> str:
     """Choose what says which is better: what chose the best epoch, or the headline where either has no such figure."""
     has_both = before.metrics.get(metric) is not None and after.metrics.get(metric) is not None
     return metric if has_both else task.headline.name
 
 
-def say_worse(
-    metric: str, before: ComparedFigures, after: ComparedFigures, images: int, earlier: EarlierRun, listener: Listener
-) -> None:
-    """Warn where the earlier run is the better one on the same images."""
-    then, now = before.metrics.get(metric), after.metrics.get(metric)
-    if then is None or now is None or not is_better(metric, then, now):
+def say_worse(compared: Retraining, earlier: EarlierRun, listener: Listener) -> None:
+    """Warn where the earlier run is the better one on the same images, and say whether that is more than chance."""
+    found, metric = compared.difference, compared.metric
+    if found is None or not is_better(metric, found.first, found.second):
         return
+    chance = "more than chance explains" if found.is_different else "which chance may explain"
     advice = f"to go on predicting with it: sightx predict --model {quote(earlier.shown)}"
     text = (
-        f"{earlier.shown} is better than the new run on the same {images:,} images: {find_title(metric)} {then:.3f} "
-        f"against {now:.3f}; {advice}"
+        f"{earlier.shown} is better than the new run on the same {compared.compared_on:,} images, {chance}: "
+        f"{find_title(metric)} {found.first:.3f} against {found.second:.3f}; {advice}"
     )
-    listener.notice(Notice(KIND, text, images, warns=True))
+    listener.notice(Notice(KIND, text, compared.compared_on, warns=True))

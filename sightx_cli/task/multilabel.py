@@ -14,7 +14,7 @@ from sightx_cli.metrics.class_report import ClassReport
 from sightx_cli.metrics.fold_intervals import FoldFigures, measure_answer_folds
 from sightx_cli.metrics.label_report import measure_label_report
 from sightx_cli.metrics.metric import MULTI_LABEL, Metric
-from sightx_cli.metrics.set_figures import MACRO_F1, MEAN_AVERAGE_PRECISION
+from sightx_cli.metrics.set_registry import MACRO_F1, MEAN_AVERAGE_PRECISION
 from sightx_cli.task.label_text import SEPARATORS, join_labels, split_names
 from sightx_cli.task.single_label import NEVER, SingleLabel
 from sightx_cli.task.task import Regression, Task
@@ -162,7 +162,7 @@ class MultiLabel(Task):
         return check_set_answers(probabilities, targets, self.decide(np.asarray(probabilities)), self.classes)
 
     def measure_fold_figures(
-        self, probabilities: object, targets: object, folds: object, together: Sequence[str], seed: int
+        self, probabilities: object, targets: object, folds: object, together: Sequence[str]
     ) -> FoldFigures:
         """Measure every figure's mean over folds, each with the thresholds that the other folds would have chosen."""
         scores, truth, fold_of = np.asarray(probabilities), np.asarray(targets), np.asarray(folds)
@@ -171,7 +171,7 @@ class MultiLabel(Task):
             here = fold_of == fold
             decided[here] = self.settle(scores[~here], truth[~here]).decide(scores[here])
         answers = check_set_answers(scores, truth, decided, self.classes)
-        return measure_answer_folds(answers, fold_of, self.kind, together, seed)
+        return measure_answer_folds(answers, fold_of, self.kind, together)
 
     def measure_classes(self, probabilities: object, targets: object, together: Sequence[str] = ()) -> ClassReport:
         """Measure each label's sensitivity, specificity, precision, ranking and support, with intervals."""

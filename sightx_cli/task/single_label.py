@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.metrics.answers import SMALLEST_PROBABILITY, measure_losses
+from sightx_cli.metrics.class_figures import measure_classes
 from sightx_cli.metrics.class_report import ClassReport
-from sightx_cli.metrics.figures import measure_classes
 from sightx_cli.metrics.metric import SINGLE_LABEL, Metric
 from sightx_cli.metrics.registry import ACCURACY, BALANCED_ACCURACY
 from sightx_cli.task.task import Regression, Task
@@ -146,14 +146,9 @@ class SingleLabel(Task):
         """Return the class that a cell of the column `prediction` names."""
         return (prediction,)
 
-    def measure_classes(
-        self,
-        probabilities: object,
-        targets: object,
-        together: Sequence[str] = (),  # noqa: ARG002 (it has no intervals)
-    ) -> ClassReport:
-        """Measure each class's sensitivity, precision and support, and the confusion matrix."""
-        return measure_classes(probabilities, targets, self.classes)
+    def measure_classes(self, probabilities: object, targets: object, together: Sequence[str] = ()) -> ClassReport:
+        """Measure each class's figures with intervals, and the confusion matrix."""
+        return measure_classes(probabilities, targets, self.classes, together)
 
     def measure_losses(self, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> NDArray[Any]:
         """Measure −ln p(true class) of each image, (N,)."""

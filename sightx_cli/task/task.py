@@ -21,7 +21,7 @@ from sightx_cli.metrics.figures import measure_answers
 from sightx_cli.metrics.fold_intervals import FoldFigures, measure_answer_folds
 from sightx_cli.metrics.intervals import Interval, measure_answer_intervals
 from sightx_cli.metrics.metric import Metric
-from sightx_cli.metrics.registry import METRICS
+from sightx_cli.metrics.registry import CHOOSING, METRICS, list_epoch_metrics
 from sightx_cli.task.stratification import Strata
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class Task(ABC):
         if metric not in METRICS or self.kind in METRICS[metric].kinds:
             return metric
         if by_user:
-            allowed = [name for name, known in METRICS.items() if self.kind in known.kinds]
+            allowed = [name for name in CHOOSING if self.kind in METRICS[name].kinds]
             raise UsageError(
                 f"training.metric={metric} has no meaning for {self.describe()}; allowed are {', '.join(allowed)}",
                 f"--set training.metric={self.headline.name}",
@@ -227,6 +227,11 @@ class Task(ABC):
         """Measure every figure (see `metrics.figures`)."""
         return measure_answers(self.check_answers(probabilities, targets), self.kind)
 
+    def measure_epoch(self, probabilities: object, targets: object, chosen_by: str) -> dict[str, float | None]:
+        """Measure the figures of one epoch: those shown, and the metric that the best epoch is chosen by."""
+        names = list_epoch_metrics(self.kind, chosen_by)
+        return measure_answers(self.check_answers(probabilities, targets), self.kind, names)
+
     def measure_intervals(
         self, probabilities: object, targets: object, together: Sequence[str] = ()
     ) -> dict[str, Interval | None]:
@@ -234,10 +239,10 @@ class Task(ABC):
         return measure_answer_intervals(self.check_answers(probabilities, targets), self.kind, together)
 
     def measure_fold_figures(
-        self, probabilities: object, targets: object, folds: object, together: Sequence[str], seed: int
+        self, probabilities: object, targets: object, folds: object, together: Sequence[str]
     ) -> FoldFigures:
         """Measure every figure's mean over folds (see `metrics.fold_intervals`)."""
-        return measure_answer_folds(self.check_answers(probabilities, targets), folds, self.kind, together, seed)
+        return measure_answer_folds(self.check_answers(probabilities, targets), folds, self.kind, together)
 
     @abstractmethod
     def measure_classes(self, probabilities: object, targets: object, together: Sequence[str] = ()) -> ClassReport:

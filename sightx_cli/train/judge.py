@@ -151,7 +151,7 @@ class Judge(Callback):
         if self.learn.epoch < self.first:
             return
         probabilities, targets = torch.cat(self.predictions).numpy(), torch.cat(self.targets).numpy()
-        figures = self.task.measure_figures(probabilities, targets)
+        figures = self.task.measure_epoch(probabilities, targets, self.best.metric)
         evened = self.task.measure_evened_loss(probabilities, targets) if self.is_unequal else None
         kept = self.best.offer(self.whole, self.stage, self.learn.epoch + 1, figures, probabilities, evened)
         self.stale = 0 if kept else self.stale + 1

@@ -118,7 +118,7 @@ def judge_head(session: Session, title: str = SOLVED) -> None:
     """Measure the head on the valid part's features, as epoch 0, and offer it as the best."""
     assert session.features is not None, "a head that is solved has features"
     probabilities = predict_features(session, session.features.read_valid())
-    figures = session.task.measure_figures(probabilities, session.valid.targets)
+    figures = session.task.measure_epoch(probabilities, session.valid.targets, session.metric)
     targets = session.valid.targets
     evened = session.task.measure_evened_loss(probabilities, targets) if session.is_unequal else None
     is_best = session.best.offer(session.model, title, 0, figures, probabilities, evened)

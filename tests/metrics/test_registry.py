@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from sightx_cli.metrics.metric import GRADES, MULTI_LABEL, SINGLE_LABEL
-from sightx_cli.metrics.registry import METRICS, find_head, find_title
+from sightx_cli.metrics.registry import METRICS, find_head, find_title, list_epoch_metrics, list_metrics
 from sightx_cli.recipe.parts import Training
 from sightx_cli.recipe.schema import describe_allowed
 
@@ -29,8 +29,23 @@ def test_an_entry_has_its_name_a_title_a_head_and_the_tasks_it_is_for(name: str)
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_a_recipe_may_choose_by_every_metric(name: str) -> None:
-    assert name in describe_allowed(Training.model_fields["metric"])
+def test_a_recipe_may_choose_by_every_metric_of_which_more_is_better(name: str) -> None:
+    allowed = describe_allowed(Training.model_fields["metric"]).replace(" or ", ", ").split(", ")
+    assert (name in allowed or f'"{name}"' in allowed) == (not name.startswith("calibration"))
+
+
+def test_results_name_no_metric_of_another_kind_of_label() -> None:
+    assert [name for name in list_metrics(SINGLE_LABEL) if METRICS[name].kinds == (MULTI_LABEL,)] == []
+    assert {SINGLE_LABEL, GRADES}.isdisjoint(
+        kind for name, metric in list_metrics(MULTI_LABEL).items() if name != "loss" for kind in metric.kinds
+    )
+    assert "quadratic_kappa" in list_metrics(SINGLE_LABEL)  # None there, as the JSON contract has it
+
+
+def test_an_epoch_is_measured_by_what_is_shown_and_what_chooses_it() -> None:
+    usual = ["accuracy", "balanced_accuracy", "roc_auc", "quadratic_kappa", "loss"]
+    assert list_epoch_metrics(SINGLE_LABEL, "accuracy") == usual
+    assert set(list_epoch_metrics(SINGLE_LABEL, "f1")) == {*usual, "f1"}
 
 
 def test_another_figure_is_named_in_words() -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import pytest
 
+from sightx_cli.metrics.paired import PairedDifference
 from sightx_cli.progress import Recorder
-from sightx_cli.results.retrain import ComparedFigures
-from sightx_cli.steps.run_comparison import choose_compared_metric, say_worse
+from sightx_cli.results.retrain import ComparedFigures, ImageChange, Retraining
+from sightx_cli.steps.run_comparison import choose_compared_metric, measure_difference, say_worse
+from sightx_cli.task.shared_answers import SharedAnswers, SharedClasses
 from sightx_cli.task.single_label import SingleLabel
 
 if TYPE_CHECKING:
@@ -35,17 +38,29 @@ def figures(**metrics: float | None) -> ComparedFigures:
         ("accuracy", 0.9, 0.9, False),
         ("loss", 0.1, 0.2, True),
         ("loss", 0.2, 0.1, False),
-        ("roc_auc", None, 0.1, False),
     ],
 )
-def test_only_a_better_earlier_run_is_warned_of(
-    metric: str, before: float | None, after: float | None, warns: bool
-) -> None:
+def test_only_a_better_earlier_run_is_warned_of(metric: str, before: float, after: float, warns: bool) -> None:
     heard = Recorder()
-    then, now = figures(**{metric: before}), figures(**{metric: after})
-    say_worse(metric, then, now, 12, cast("EarlierRun", Named()), heard)
+    found = PairedDifference(before, after, after - before, (-0.1, 0.1), 0.5)
+    change = Retraining(Path("a"), ImageChange(0, 0, 0, 0), (), (), 12, metric=metric, difference=found)
+    say_worse(change, cast("EarlierRun", Named()), heard)
     assert len(heard.warnings) == warns
     assert not warns or "sightx predict --model 'runs/my first'" in heard.warnings[0]
+
+
+def test_the_difference_is_that_of_the_same_images_and_chance_is_told_apart() -> None:
+    task, truth = SingleLabel(("a", "b")), np.repeat([0, 1], 100)
+    right = np.eye(2, dtype=np.float32)[truth]
+    shared = SharedClasses(np.ones(200, bool), task.classes, truth)
+    better = SharedAnswers(task, right)
+    for wrong, is_different in ((1, False), (40, True)):
+        worse = right.copy()
+        worse[:wrong] = worse[:wrong, ::-1]
+        found = measure_difference("accuracy", better, SharedAnswers(task, worse), shared, [""] * 200)
+        assert found is not None
+        assert found.difference == pytest.approx(-wrong / 200)
+        assert found.is_different == is_different
 
 
 def test_where_a_figure_has_no_meaning_the_headline_decides() -> None:

@@ -28,6 +28,7 @@ FILES = {
     "recipe.toml",
     "plan.json",
     "fingerprint.json",
+    "predictions/valid.csv",
     "split.csv",
     "out_of_fold.csv",
     "history.csv",

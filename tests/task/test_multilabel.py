@@ -101,7 +101,7 @@ def test_no_fold_is_judged_by_thresholds_that_were_chosen_on_it() -> None:
     targets = (chance.random((200, 3)) < 0.3).astype(np.int64)
     scores = chance.random((200, 3)).astype(np.float32)  # of chance: only who has seen them decides well
     folds = np.repeat([1, 2], 100)
-    found = TASK.measure_fold_figures(scores, targets, folds, [""] * 200, 0)
+    found = TASK.measure_fold_figures(scores, targets, folds, [""] * 200)
     decided = np.zeros_like(targets)
     for fold in (1, 2):
         here = folds == fold
