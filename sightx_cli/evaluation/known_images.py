@@ -22,6 +22,9 @@ def find_known_images(run: Path, digests: Sequence[str], listener: Listener) -> 
     try:
         frame = read_table(path).frame
         trained = set(frame.loc[frame["split"] == "train", "digest"]) - {""}
+        if (run / runs.EARLIER).exists():  # of the runs that it started from
+            before = read_table(run / runs.EARLIER).frame
+            trained |= set(before.loc[before["split"] == "train", "digest"]) - {""}
     except (DataError, KeyError):
         listener.notice(
             Notice(

@@ -255,7 +255,7 @@ def open_earlier_run(options: Options) -> EarlierRun | None:
     folder = runs.find_run(options.from_run)
     facts = load_facts(folder)
     check_bundled(folder, facts, runs.BUNDLE_WEIGHTS)
-    table, known = load_table(folder / runs.RECIPE), load_known_images(folder / runs.SPLIT)
+    table, known = load_table(folder / runs.RECIPE), load_known_images(folder / runs.SPLIT, folder / runs.EARLIER)
     return EarlierRun(folder, facts, table, known, read_plan(folder))
 
 

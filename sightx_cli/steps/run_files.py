@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sightx_cli import runs
 from sightx_cli.data.cells import shield_cell
+from sightx_cli.data.earlier_split import write_earlier_images
 from sightx_cli.data.levels import measure_levels
 from sightx_cli.data.splits import write_split
 from sightx_cli.engine.choice import EngineChoice
@@ -70,6 +71,8 @@ def write_run(
     found_levels = {"levels": None if levels is None else asdict(levels)}
     runs.write_json(folder / runs.FINGERPRINT, preparation.fingerprint.to_json() | found_levels)
     write_split(preparation.frame, folder / runs.SPLIT)
+    if preparation.earlier is not None:
+        write_earlier_images(preparation.earlier.known, preparation.frame, folder / runs.EARLIER)
     write_history(folder / runs.HISTORY, session.history)
     runs.write_json(folder / runs.METRICS, result.metrics_to_json())
     report = result.valid.report

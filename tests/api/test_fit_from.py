@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sightx_cli import fit, predict
+from sightx_cli import evaluate, fit, predict
 from sightx_cli.errors import DataError, RunError, SightXError, UsageError
 from sightx_cli.progress import Recorder
 
@@ -215,6 +215,22 @@ def test_new_images_alone_are_warned_of(made: Path, tmp_path: Path) -> None:
     result = go_on(new, made / "head", listener=heard)
     assert result.to_json()["from"]["images"] == {"new": 30, "gone": 60, "same": 0, "relabelled": 0}
     assert any("may be forgotten" in warning for warning in heard.warnings)
+
+
+def test_what_was_trained_on_long_ago_is_not_new_when_it_comes_back(made: Path, more: Path, tmp_path: Path) -> None:
+    without = shutil.copytree(more, tmp_path / "without")
+    for file in without.rglob("again-00*.png"):
+        file.unlink()
+    second = go_on(without, made / "head")
+    third = go_on(more, second.run)
+    then, now = read_parts(made / "head"), read_parts(third.run)
+    assert {digest: now[digest] for digest in then} == then
+    found = third.to_json()["from"]["images"]
+    assert (found["new"], found["gone"], found["same"]) == (30, 0, 60)
+    heard = Recorder()
+    evaluate(more, model=second.run, listener=heard)
+    trained = sum(part == "train" for part in then.values()) + 24
+    assert any(f"trained on {trained} of these" in warning for warning in heard.warnings)
 
 
 # --- the comparison ---
