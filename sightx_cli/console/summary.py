@@ -98,7 +98,7 @@ def show_retraining(console: Console, retraining: Retraining) -> None:
     earlier = to_line(_shorten(retraining.run))
     console.print(Text(f"\n{earlier} against this run, on {on} that neither was trained on"), soft_wrap=True)
     console.print(build_figures({"before": before, "after": after}, retraining.metric))
-    if found := retraining.difference:
+    if (found := retraining.difference) and found.difference:
         low, high = found.interval
         chance = "more than chance explains" if found.is_different else "which chance may explain"
         said = f"  {METRICS[retraining.metric].title} {found.difference:+.4f} ({low:+.3f} to {high:+.3f}), {chance}"
