@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from sightx_cli.recipe.faults import find_faults
 from sightx_cli.recipe.parts import Head, ImageInput, Part, Text
+from sightx_cli.recipe.profiles import CHANGES, PROFILES
 from sightx_cli.recipe.values import Allowed
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -25,6 +26,53 @@ class ReadingSchema(Part):
     by_file: Annotated[bool, Allowed("true or false")] = False
 
 
+def _check_profile(name: str) -> str:
+    if name not in PROFILES:
+        raise ValueError("no profile of this name")
+    return name
+
+
+def _check_change(name: str) -> str:
+    if name not in CHANGES:
+        raise ValueError("no change of this name")
+    return name
+
+
+class SetsSchema(Part):
+    """What says that an image is unsure."""
+
+    level: Annotated[float, Field(gt=0, lt=1), Allowed("a level between 0 and 1")]
+    floors: Annotated[dict[str, tuple[Share, ...]], Allowed("a list of numbers from 0 to 1 for each level")]
+    on: Text
+    images: Annotated[int, Field(ge=1), Allowed("a whole number from 1")]
+    shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Allowed("a list of numbers from 0 to 1")]
+
+
+class FamiliaritySchema(Part):
+    """What says that an image is unfamiliar."""
+
+    stages: Annotated[int, Field(ge=1), Allowed("a whole number from 1")]
+    limit: Annotated[float, Field(ge=0, le=2), Allowed("a number from 0 to 2")]
+    neighbours: Annotated[int, Field(ge=1), Allowed("a whole number from 1")]
+    vectors: Annotated[int, Field(ge=1), Allowed("a whole number from 1")]
+
+
+class DecisionSchema(Part):
+    """A threshold of the user's own."""
+
+    positive: Annotated[tuple[str, ...], Allowed("a list of classes")]
+    threshold: Annotated[float, Field(ge=0, le=1), Allowed("a number from 0 to 1")]
+    chosen: Text
+    on: Text
+
+
+class BorneSchema(Part):
+    """Which changes leave the labels alone."""
+
+    profile: Annotated[str, AfterValidator(_check_profile), Allowed(", ".join(PROFILES))]
+    off: Annotated[tuple[Annotated[str, AfterValidator(_check_change)], ...], Allowed(f"some of {', '.join(CHANGES)}")]
+
+
 class FactsSchema(Part):
     """What `bundle.json` holds; `load_task` checks the task further."""
 
@@ -38,6 +86,12 @@ class FactsSchema(Part):
     recipe: Text
     temperature: Annotated[float, Field(gt=0), Allowed("a number above 0")]
     thresholds: Annotated[dict[str, Share] | None, Allowed("null, or a number from 0 to 1 for each class")]
+    sets: Annotated[SetsSchema | None, Allowed("null, or a table with level, floors, on and images")]
+    familiarity: Annotated[
+        FamiliaritySchema | None, Allowed("null, or a table with stages, limit, neighbours and vectors")
+    ]
+    decision: Annotated[DecisionSchema | None, Allowed("null, or a table with positive, threshold, chosen and on")]
+    borne: Annotated[BorneSchema | None, Allowed("null, or a table with profile and off")]
     grey: Annotated[Literal["mean", "sum"] | None, Allowed('"mean", "sum" or null')]
     reading: Annotated[ReadingSchema, Allowed("a table with page, bands, asked and ranges")] = ReadingSchema()
     graph: Annotated[bool, Allowed("true or false")]

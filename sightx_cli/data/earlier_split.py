@@ -19,7 +19,7 @@ TRAIN = "train"
 
 
 @dataclass(frozen=True)
-class KnownImages:
+class EarlierSplit:
     """What a run knew of each image, by its key: the digest of its bytes, or its name where the run kept no digests.
 
     Of copies, one that was trained on counts.
@@ -44,7 +44,7 @@ class KnownImages:
         return [part == TRAIN or group in self.trained_groups for part, group in found]
 
 
-def load_known_images(split: Path, earlier: Path) -> KnownImages:
+def load_earlier_split(split: Path, earlier: Path) -> EarlierSplit:
     """Load what a run knew (its `split.csv`), and those that it started from (`earlier.csv`, if it started from one).
 
     Raises RunError where that cannot be read.
@@ -64,10 +64,10 @@ def load_known_images(split: Path, earlier: Path) -> KnownImages:
                     labels[key] = row["label"]
             if row["split"] == TRAIN and row["group"]:
                 groups.add(row["group"])
-    return KnownImages(column, parts, labels, frozenset(groups))
+    return EarlierSplit(column, parts, labels, frozenset(groups))
 
 
-def write_earlier_images(known: KnownImages, frame: pd.DataFrame, path: Path) -> None:
+def write_earlier_images(known: EarlierSplit, frame: pd.DataFrame, path: Path) -> None:
     """Write what an earlier run knew and today's images lack, in the columns of `split.csv`, for runs after this one.
 
     The network has learned from them all the same: should they come back, they are no new images.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightx_cli.progress import Notice
+from sightx_cli.results.calibration import Abstention, Calibration
 from sightx_cli.results.json_form import to_object
 from sightx_cli.results.leaks import Leaks
 from sightx_cli.results.probe import ProbedChoices
@@ -99,6 +100,10 @@ class FitResult:
     """The figures of the linear head over the folds; None where there are none."""
     retraining: Retraining | None = None
     """The run that it starts from, what changed, and how the two compare; None where it starts from none."""
+    calibration: Calibration | None = None
+    """The temperature of the probabilities; None where none was looked for."""
+    abstention: Abstention | None = None
+    """What tells unsure and unfamiliar images; None where nothing was fitted."""
 
     @property
     def interrupted(self) -> bool:
@@ -158,6 +163,10 @@ class FitResult:
             found["cross_validation"] = {"folds": folds.folds, "model": VALIDATED, **figures}
         if self.retraining:
             found["from"] = self.retraining
+        if self.calibration:
+            found["calibration"] = self.calibration
+        if self.abstention:
+            found["abstention"] = self.abstention
         if self.leaks:
             found["leaks"] = self.leaks
         return found

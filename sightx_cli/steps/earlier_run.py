@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sightx_cli import runs
 from sightx_cli.bundle.facts import BundleFacts, check_bundled, load_facts
-from sightx_cli.data.earlier_split import KnownImages, load_known_images
+from sightx_cli.data.earlier_split import EarlierSplit, load_earlier_split
 from sightx_cli.data.readers import Reading
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import DataError, RunError, UsageError, quote
@@ -50,7 +50,7 @@ class EarlierRun:
     facts: BundleFacts
     table: dict[str, Any]
     """Its recipe, as it was resolved."""
-    known: KnownImages
+    known: EarlierSplit
     plan: dict[str, Any]
     """The values of its plan, by dotted key."""
 
@@ -255,7 +255,7 @@ def open_earlier_run(options: Options) -> EarlierRun | None:
     folder = runs.find_run(options.from_run)
     facts = load_facts(folder)
     check_bundled(folder, facts, runs.BUNDLE_WEIGHTS)
-    table, known = load_table(folder / runs.RECIPE), load_known_images(folder / runs.SPLIT, folder / runs.EARLIER)
+    table, known = load_table(folder / runs.RECIPE), load_earlier_split(folder / runs.SPLIT, folder / runs.EARLIER)
     return EarlierRun(folder, facts, table, known, read_plan(folder))
 
 

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.metrics.answers import SetAnswers, check_set_answers, measure_set_losses
+from sightx_cli.metrics.answers import SMALLEST_PROBABILITY, SetAnswers, check_set_answers, measure_set_losses
 from sightx_cli.metrics.class_report import ClassReport
 from sightx_cli.metrics.fold_intervals import FoldFigures, measure_answer_folds
 from sightx_cli.metrics.label_report import measure_label_report
 from sightx_cli.metrics.metric import MULTI_LABEL, Metric
 from sightx_cli.metrics.set_registry import MACRO_F1, MEAN_AVERAGE_PRECISION
 from sightx_cli.task.label_text import SEPARATORS, join_labels, split_names
+from sightx_cli.task.regression import Regression
 from sightx_cli.task.single_label import NEVER, SingleLabel
-from sightx_cli.task.task import Regression, Task
+from sightx_cli.task.task import Task
 from sightx_cli.task.thresholds import DEFAULT_THRESHOLD, choose_threshold
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 """The most thresholds that one line names; the bundle has all."""
+
+LARGEST_PROBABILITY = 1 - 2.0**-24
+"""The largest below 1 that float32 holds: its odds are finite."""
 
 YES_OR_NO = SingleLabel(("without", "with"))
 """What a single label asks."""
@@ -107,6 +111,24 @@ class MultiLabel(Task):
             [YES_OR_NO.build_regression(strength, balanced, tolerance, warm_start) for _ in self.classes]
         )
 
+    def list_logits(self, probabilities: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the logarithm of each label's odds, (N, C)."""
+        shares = np.clip(probabilities.astype(np.float64), SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
+        return np.asarray(np.log(shares) - np.log1p(-shares))
+
+    def measure_smoothed_loss(self, logits: NDArray[np.float64], targets: NDArray[np.int64], smoothing: float) -> float:
+        """Measure the mean binary cross-entropy of logits (N, C) against 0 and 1, both moved towards one half."""
+        wanted = targets * (1 - smoothing) + smoothing / 2
+        return float((np.logaddexp(0, logits) - wanted * logits).mean())
+
+    def list_claims(self, probabilities: NDArray[Any]) -> NDArray[Any]:
+        """Return the probability that an image has each label, then that it has not, (N, 2C)."""
+        return np.concatenate([probabilities, 1 - probabilities], axis=1)
+
+    def mark_claims(self, answers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Mark the labels that an image has, then those that it has not, (N, 2C)."""
+        return np.concatenate([answers == 1, answers == 0], axis=1)
+
     def decide(self, probabilities: NDArray[Any]) -> NDArray[np.int64]:
         """Return whether each image is given each label, (N, C)."""
         return (np.asarray(probabilities, np.float32) >= self.edges).astype(np.int64)
@@ -115,7 +137,16 @@ class MultiLabel(Task):
         """Measure the distance of the probability that is nearest to its label's threshold, (N,)."""
         return np.asarray(np.abs(probabilities - self.edges).min(axis=1))
 
-    def fill_row(self, probabilities: NDArray[np.float32] | None) -> dict[str, Any]:
+    def measure_certainty(
+        self,
+        probabilities: NDArray[np.float32],
+        decided: NDArray[np.int64],  # noqa: ARG002 (the thresholds decide)
+        shares: Sequence[float],  # noqa: ARG002 (each label is a question of its own)
+    ) -> NDArray[np.float32]:
+        """Measure the distance of the probability that is nearest to its label's threshold, (N,)."""
+        return self.measure_margins(probabilities)
+
+    def fill_row(self, probabilities: NDArray[np.float32] | None, chosen: int | None = None) -> dict[str, Any]:  # noqa: ARG002 (each label has a threshold of its own)
         """Return the cells of `columns` for one image (C,); empty where it could not be read."""
         if probabilities is None:
             return {**dict.fromkeys(self.columns), "predictions": ""}
@@ -127,6 +158,16 @@ class MultiLabel(Task):
     def split_prediction(self, prediction: str) -> tuple[str, ...]:
         """Return the labels that a cell of the column `predictions` names."""
         return split_names(prediction, self.separator)
+
+    def name_classes(self, probabilities: NDArray[np.float32]) -> tuple[str, ...]:
+        """Name the labels that an image (C,) is given; the one that is nearest to its threshold where there is none."""
+        given = self.decide(probabilities[None])[0]
+        names = tuple(name for name, has in zip(self.classes, given, strict=True) if has)
+        return names or (self.classes[int((probabilities - self.edges).argmax())],)
+
+    def weigh_logits(self, name: str) -> NDArray[np.float32]:
+        """Return weights (C,) of a label's own logit alone: each label is a question of its own."""
+        return np.array([float(one == name) for one in self.classes], np.float32)
 
     def settle(self, probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> MultiLabel:
         """Choose the threshold of each label from a part's probabilities and targets (see `task.thresholds`)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from sightx_cli.metrics.fold_intervals import FoldFigures, measure_answer_folds
 from sightx_cli.metrics.intervals import Interval, measure_answer_intervals
 from sightx_cli.metrics.metric import Metric
 from sightx_cli.metrics.registry import CHOOSING, METRICS, list_epoch_metrics
+from sightx_cli.task.regression import Regression
 from sightx_cli.task.stratification import Strata
 
 if TYPE_CHECKING:
@@ -33,25 +34,6 @@ UNEQUAL = 10.0
 
 There an unweighted head misses more of the rare class than it finds: it found 0.30 of it on six pairs of classes (0.07
 to 0.70), and 0.56 at 5 : 1 (see the table in `task.offsets`). Below, the recipe's metric and weights do."""
-
-
-class Regression(Protocol):
-    """A linear head being solved on features (N, F)."""
-
-    def set_strength(self, strength: float) -> None:
-        """Set the inverse strength of the L2 penalty (scikit-learn's C) for the next `fit`."""
-
-    def fit(self, features: NDArray[np.float32], targets: NDArray[np.int64]) -> Self:
-        """Fit on features and the targets of their images."""
-
-    def predict(self, features: NDArray[np.float32]) -> NDArray[Any]:
-        """Return the probabilities (N, C); 0 for classes that were not seen."""
-
-    def measure_loss(self, features: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
-        """Measure the log loss, summed over images that were not fitted on."""
-
-    def read(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return weight (C, F) and bias (C,) of the logits."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +142,30 @@ class Task(ABC):
         """Return the same labels without what a recipe adds to their targets: for heads that only check something."""
         return self
 
+    # how sure a model is
+
+    @abstractmethod
+    def list_logits(self, probabilities: NDArray[Any]) -> NDArray[np.float64]:
+        """Return logits (N, C) that `activate` turns into these probabilities."""
+
+    @abstractmethod
+    def measure_smoothed_loss(self, logits: NDArray[np.float64], targets: NDArray[np.int64], smoothing: float) -> float:
+        """Measure the mean log loss of logits (N, C), `smoothing` of each target shared among all outcomes, in nats."""
+
+    def temper(self, probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+        """Return the probabilities (N, C) of logits divided by a temperature; at 1 the very same."""
+        if temperature == 1:
+            return probabilities
+        return self.activate(self.list_logits(probabilities) / temperature)
+
+    @abstractmethod
+    def list_claims(self, probabilities: NDArray[Any]) -> NDArray[Any]:
+        """Return the probability of each thing that can be said of an image, (N, K): each class, or each yes and no."""
+
+    @abstractmethod
+    def mark_claims(self, answers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Mark what decisions or targets say of each image, (N, K)."""
+
     # decisions
 
     @abstractmethod
@@ -171,12 +177,32 @@ class Task(ABC):
         """Measure how far every probability of an image may move before its decision changes, (N,)."""
 
     @abstractmethod
-    def fill_row(self, probabilities: NDArray[np.float32] | None) -> dict[str, Any]:
-        """Return the cells of `columns` for one image (C,); empty where it could not be read."""
+    def fill_row(self, probabilities: NDArray[np.float32] | None, chosen: int | None = None) -> dict[str, Any]:
+        """Return the cells of `columns` for one image (C,); empty where it could not be read.
+
+        `chosen` is the class that was decided for, where it is not by `decide`.
+        """
 
     @abstractmethod
     def split_prediction(self, prediction: str) -> tuple[str, ...]:
         """Return the classes that a cell of the first column names, to count them."""
+
+    @abstractmethod
+    def measure_certainty(
+        self, probabilities: NDArray[np.float32], decided: NDArray[np.int64], shares: Sequence[float]
+    ) -> NDArray[np.float32]:
+        """Measure how certain each decision is, (N,), to put images in order by it.
+
+        `shares` are those of the classes where probabilities (N, C) hold them as if all had the same; else empty.
+        """
+
+    @abstractmethod
+    def name_classes(self, probabilities: NDArray[np.float32]) -> tuple[str, ...]:
+        """Name the classes that an image (C,) is given; the likeliest one where it is given none."""
+
+    @abstractmethod
+    def weigh_logits(self, name: str) -> NDArray[np.float32]:
+        """Return the weights (C,) of the logits that sum to the score of a class: what speaks for it and against it."""
 
     def differ(self, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
         """Say for which images two sets of probabilities lead to different decisions, (N,)."""

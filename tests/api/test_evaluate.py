@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
 
-from sightx_cli import evaluate
-from sightx_cli.errors import DataError, RunError
+from sightx_cli import evaluate, fit
+from sightx_cli.errors import DataError, RunError, UsageError
 from sightx_cli.progress import Recorder
 from tests.conftest import DIGIT_NAMES
 
@@ -163,3 +164,60 @@ def test_a_fit_keeps_what_its_model_says_of_each_validation_image(digits_run: Fi
     rows = pd.read_csv(digits_run.run / "predictions" / "valid.csv", keep_default_na=False)
     assert len(rows) == digits_run.images["valid"]
     assert (rows["label"] == rows["prediction"]).mean() == pytest.approx(digits_run.metrics["accuracy"])
+
+
+def test_a_threshold_that_is_kept_decides_in_predict_from_then_on(
+    digits_run: FitResult, later: Path, home: Path
+) -> None:
+    from sightx_cli.bundle.facts import load_facts
+
+    shutil.copytree(digits_run.run, home / "mine")
+    asked = {"positive": "one,two", "at_specificity": 0.5, "keep": True}
+    result = evaluate(later, model=home / "mine", **asked)
+    assert result.decision is not None
+    kept = load_facts(home / "mine").decision
+    assert kept is not None
+    assert (kept.positive, kept.threshold) == (("one", "two"), result.decision.threshold)
+    again = evaluate(later, model=home / "mine")
+    assert again.decision is not None
+    assert again.decision.threshold == result.decision.threshold
+
+
+def test_what_the_model_is_sure_of_is_measured_alone_too(digits_run: FitResult, later: Path) -> None:
+    result = evaluate(later, model=digits_run.run)
+    doubt = result.doubt
+    assert doubt is not None
+    assert doubt.sure + doubt.unsure + doubt.unfamiliar == 36
+    rows = pd.read_csv(result.folder / "predictions.csv", keep_default_na=False)
+    sure = rows[rows["status"] == "sure"]
+    assert len(sure) == doubt.sure
+    assert doubt.figures is not None
+    assert doubt.figures.metrics["accuracy"] == pytest.approx((sure["label"] == sure["prediction"]).mean())
+
+
+def test_views_that_are_averaged_are_held_against_the_plain_one(
+    digits: Path, later: Path, random_weights: Callable[[str], Path]
+) -> None:
+    how = {"recipe": "natural-small", "backbone": "test_resnet", "weights": random_weights("test_resnet")}
+    settings = ("image.size_px=32", "stage.0.epochs=1")
+    run = fit(digits, profile="surface", engine="torch", settings=settings, **how).run
+    plain, averaged = evaluate(later, model=run), evaluate(later, model=run, tta=8)
+    assert averaged.tta is not None
+    assert averaged.tta.views == 8
+    assert averaged.tta.plain.metrics == pytest.approx(plain.figures.metrics, abs=1e-6)
+    assert averaged.figures.metrics["loss"] != plain.figures.metrics["loss"]
+    gained = averaged.tta.gained["accuracy"]
+    assert gained.difference == pytest.approx(
+        averaged.figures.metrics["accuracy"] - plain.figures.metrics["accuracy"], abs=1e-6
+    )
+
+
+def test_views_are_refused_of_a_model_whose_labels_bear_no_change_or_nobody_knows(
+    digits_run: FitResult, digits: Path, later: Path, random_weights: Callable[[str], Path], home: Path
+) -> None:
+    facts = json.loads((digits_run.run / "bundle" / "bundle.json").read_text())
+    shutil.copytree(digits_run.run, home / "mine")
+    for borne, said in ((None, "was not measured"), ({"profile": "none", "off": []}, "only one view")):
+        (home / "mine" / "bundle" / "bundle.json").write_text(json.dumps(facts | {"borne": borne}))
+        with pytest.raises(UsageError, match=said):
+            evaluate(later, model=home / "mine", tta=2)
