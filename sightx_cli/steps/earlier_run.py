@@ -38,6 +38,9 @@ KIND = "retraining"
 FIXED = ("backbone", "grey", "head.pool", "head.taps", "head.hidden")
 """Keys of a recipe's network that the run's weights are of: they fit no other value."""
 
+OF_RUN = "run "
+"""What the digest of a backbone begins with that a run tuned."""
+
 READING = ("image.page", "image.bands", "image.range")
 """Keys of a recipe that say how pixels are taken from files."""
 
@@ -80,8 +83,14 @@ class EarlierRun:
         from sightx_cli.model.run_weights import RunWeights
 
         facts = self.facts
-        digest = facts.pretrained or f"run {self.digest}"
+        digest = facts.pretrained or f"{OF_RUN}{self.digest}"
         return RunWeights(self.weights, digest, facts.mean, facts.std)
+
+    def count_frozen_stages(self) -> int | None:
+        """Count the stages of its backbone that are as they were pretrained; None for all, 0 where it does not say."""
+        if self.facts.pretrained is not None and not self.facts.pretrained.startswith(OF_RUN):
+            return None
+        return self.facts.familiarity.stages if self.facts.familiarity is not None else 0
 
     def adapt_recipe(self) -> dict[str, Any]:
         """Return its recipe as one that starts from its weights: nothing is random, and nothing is measured again."""

@@ -130,6 +130,7 @@ def build_session(preparation: Preparation, listener: Listener) -> tuple[Session
         kept=kept,
         groups_of_train=groups_of_train if any(groups_of_train) else None,
         features=features,
+        frozen_before=earlier.count_frozen_stages() if earlier is not None else None,
         has_head=earlier is not None,
     )
     return session, engine

@@ -321,6 +321,19 @@ def test_features_of_tuned_weights_are_their_own_and_found_by_the_second_fit(
     assert read_json(made / "tuned", "bundle/bundle.json")["pretrained"] is None
 
 
+def test_only_layers_that_no_run_tuned_tell_unfamiliar_images(made: Path, more: Path) -> None:
+    stages = {
+        name: read_json(run, "bundle/bundle.json")["familiarity"]["stages"]
+        for name, run in (("head", made / "head"), ("tuned", made / "tuned"))
+    }
+    assert stages["tuned"] < stages["head"]
+    for name in ("head", "tuned"):
+        run = go_on(more, made / name, settings=(HEAD,)).run
+        assert read_json(run, "bundle/bundle.json")["familiarity"]["stages"] == stages[name]
+        again = go_on(more, run).run
+        assert read_json(again, "bundle/bundle.json")["familiarity"]["stages"] == stages[name]
+
+
 # --- what is refused ---
 
 
