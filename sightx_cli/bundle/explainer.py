@@ -78,13 +78,14 @@ class Explainer:
         """Do the same for the plain view of an image, (S, S, 3) uint8."""
         import torch
 
-        from sightx_cli.model.score_map import collect_maps, map_score
+        from sightx_cli.model.score_map import collect_maps, map_score, using_one_thread
 
         mean, std = (torch.tensor(part).view(1, 3, 1, 1) * 255 for part in (self.facts.mean, self.facts.std))
         image = (torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() - mean) / std
-        maps = collect_maps(self.model[0], image)  # type: ignore[arg-type]  # the backbone, in a Sequential
-        weights = (torch.from_numpy(self.facts.task.weigh_logits(name)) for name in classes)
-        found = (map_score(self.model, image, maps, one) for one in weights)
+        weights = [torch.from_numpy(self.facts.task.weigh_logits(name)) for name in classes]
+        with using_one_thread():
+            maps = collect_maps(self.model[0], image)  # type: ignore[arg-type]  # the backbone, in a Sequential
+            found = [map_score(self.model, image, maps, one) for one in weights]
         return [self._build(name, one) for name, one in zip(classes, found, strict=True)]
 
     def _build(self, name: str, found: ScoreMap) -> Heatmap:

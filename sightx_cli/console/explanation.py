@@ -25,7 +25,7 @@ def show_explanation(result: ExplainResult) -> None:
     rows = [
         (
             one.image,
-            one.prediction or "–",
+            (one.prediction or "–") + f" ({one.status})" * bool(one.status),
             "–" if one.confidence is None else f"{one.confidence:.2f}",
             one.class_name,
             f"{one.covered or 0:.0%}" + " (estimate)" * (one.is_exact is False),

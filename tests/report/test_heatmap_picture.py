@@ -9,7 +9,14 @@ import pytest
 from PIL import Image
 
 from sightx_cli.bundle.explainer import Heatmap
-from sightx_cli.report.heatmap_picture import colour_map, draw_heatmap, fit_panel, list_words, measure_border
+from sightx_cli.report.heatmap_picture import (
+    colour_map,
+    describe_answer,
+    draw_heatmap,
+    fit_panel,
+    list_words,
+    measure_border,
+)
 
 NOTHING = Heatmap("cat", np.zeros((64, 64), np.float32), "squash", 0.0, 1.0, is_exact=True)
 
@@ -65,6 +72,13 @@ def test_the_words_say_how_much_of_the_score_is_shown_and_how_exactly(heatmap: H
     assert any(line.startswith(words) for line in lines)
     assert any("not whether it is right" in line for line in lines)
     assert sum(line.startswith(("Exact", "Estimated")) for line in lines) == (heatmap.covered == 1)
+
+
+def test_the_line_above_says_the_answer_how_sure_it_is_and_what_the_map_is_of() -> None:
+    said = describe_answer("cat;dog", "unfamiliar", "dog", 0.618)
+    assert said == "the model says: cat;dog (unfamiliar)   ·   the map: what speaks for dog (probability 0.62)"
+    assert describe_answer("", "", "dog", 0.3).startswith("the model says: none of its labels   ·")
+    assert describe_answer("dog", "", "dog", 0.3, of_views=True).endswith("in the plain view")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 4000), (4000, 3), (90, 60), (3000, 2000)])
