@@ -13,7 +13,6 @@ from typing import Annotated, Literal
 
 from sightx_cli.recipe.decision import Verdict
 from sightx_cli.steps.option import Option
-from sightx_cli.steps.option_set import OptionSet
 from sightx_cli.steps.option_values import (
     read_budget,
     read_folds,
@@ -23,13 +22,14 @@ from sightx_cli.steps.option_values import (
     read_settings,
     read_stage,
 )
+from sightx_cli.steps.run_options import RUN_FOLDER, RunOptions
 
-RECIPE, IMAGES, MODEL, RUN = "Recipe", "Images and their split", "Model and machine", "Run folder"
+RECIPE, IMAGES, MODEL, RUN = "Recipe", "Images and their split", "Model and machine", RUN_FOLDER
 """Titles of the help panels."""
 
 
 @dataclass(frozen=True)
-class Options(OptionSet):
+class Options(RunOptions):
     """What the user asks of `fit`, `lr-find` or `probe`. Raises UsageError for a value that is not allowed."""
 
     source: Annotated[
@@ -202,21 +202,6 @@ class Options(OptionSet):
         int,
         Option("Same seed, same machine: same numbers.", "N", MODEL, plan_key="seed", minimum=0, read=read_seed),
     ] = 0
-    out: Annotated[
-        Path | None,
-        Option("The run folder [dim](default: a new one in runs/)[/].", "RUN", RUN, may_change=True),
-    ] = None
-    overwrite: Annotated[bool, Option("Replace what is already there.", panel=RUN, may_change=True)] = False
-    resume: Annotated[
-        Path | None,
-        Option(
-            "Go on with a fit that was stopped: on the same images, with its own options.",
-            "RUN",
-            RUN,
-            commands=("fit",),
-            may_change=True,
-        ),
-    ] = None
     image_column: Annotated[
         str | None,
         Option(
