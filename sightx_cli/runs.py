@@ -20,13 +20,13 @@ from sightx_cli.errors import RunError, UsageError, quote
 from sightx_cli.filesystem import LOCK, exchange_folders, is_locked
 
 RUNS = Path("runs")
-INSPECTIONS = Path("inspections")
-EVALUATIONS = Path("evaluations")
+INSPECTIONS, EVALUATIONS = Path("inspections"), Path("evaluations")
 LATEST = "latest"
 RECIPE = "recipe.toml"
 PLAN = "plan.json"
 FINGERPRINT = "fingerprint.json"
 SPLIT = "split.csv"
+EARLIER = "earlier.csv"  # of a fit that starts from a run: what that one knew, and this one's images lack
 OUT_OF_FOLD = "out_of_fold.csv"
 HISTORY = "history.csv"
 METRICS = "metrics.json"
@@ -52,12 +52,13 @@ REMOVED = "-removed"
 """What the hidden name of a run ends with while it is removed."""
 JOURNAL = "journal.json"
 CHECKPOINT = "checkpoint"
+TENSORBOARD = "tensorboard"  # the folder of event files, where a fit is tracked there
 BUNDLE_FACTS = "bundle.json"
 BUNDLE_GRAPH = "graph.xml"
 BUNDLE_WEIGHTS = "weights.safetensors"
 BUNDLE_FAMILIAR = "familiar.safetensors"
 MADE = {RECIPE, PLAN, FINGERPRINT, SPLIT, OUT_OF_FOLD, HISTORY, METRICS, ENVIRONMENT, TRAINING_PLOT, CONFUSION_PLOT}
-MADE |= {LABELS_PLOT, PREDICTIONS, REPORT, MODEL_CARD, BUNDLE, JOURNAL, CHECKPOINT, LOCK}
+MADE |= {EARLIER, LABELS_PLOT, PREDICTIONS, REPORT, MODEL_CARD, BUNDLE, JOURNAL, CHECKPOINT, LOCK, TENSORBOARD}
 """What a fit makes in a run's folder; anything else there is the user's."""
 
 

@@ -18,7 +18,7 @@ import sightx_cli
 CHECKOUT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-INSTALLED = ("demo", "tables", "medical", "test")
+INSTALLED = ("demo", "tables", "medical", "tensorboard", "test")
 """The extras that `make install` brings, but for the developers' own."""
 NEEDED = [
     Requirement(text) for text in (*PROJECT["dependencies"], *(one for name in INSTALLED for one in EXTRAS[name]))
@@ -57,5 +57,7 @@ def test_every_package_that_is_imported_is_asked_for() -> None:
         name: {canonicalize_name(one) for one in from_where.get(name, [name])}
         for name in imported - sys.stdlib_module_names - {"sightx_cli"}
     }
-    asked = {canonicalize_name(needed.name) for needed in (*NEEDED, *map(Requirement, EXTRAS["heif"]))}
+    asked = {
+        canonicalize_name(needed.name) for needed in (*NEEDED, *map(Requirement, EXTRAS["heif"] + EXTRAS["mlflow"]))
+    }
     assert {name for name, found in packages.items() if not found & asked} == set()

@@ -8,14 +8,17 @@ from sightx_cli import runs
 from sightx_cli.filesystem import check_place
 from sightx_cli.journal.journal import Journal
 from sightx_cli.machine import naming_shortage
-from sightx_cli.progress import Listener, Relay
+from sightx_cli.progress import Listener
 from sightx_cli.recipe.plan import list_rows
 from sightx_cli.recipe.words import describe_plan
 from sightx_cli.report.about import load_about
+from sightx_cli.report.trackers import build_trackers
+from sightx_cli.report.trackers.tracked_fit import TrackedRelay
 from sightx_cli.results.fit import FitResult
 from sightx_cli.steps.conclusion import Trained, check_room, conclude
 from sightx_cli.steps.decisions import recall_preparation, write_decisions
 from sightx_cli.steps.duration import estimate_duration
+from sightx_cli.steps.earlier_run import settle_from
 from sightx_cli.steps.label_tolerance import settle_tolerance
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import Preparation, prepare
@@ -34,17 +37,18 @@ def fit(options: Options, listener: Listener) -> FitResult:
     else ends it early, the run is finished from the best epoch so far, and the result says why in `stopped`.
     """
     began = time.perf_counter()
-    heard = Relay(listener)
+    heard, options = TrackedRelay(listener), settle_from(options)
     if options.about is not None:
         load_about(options.about)  # what is wrong in it is said before anything is trained
     if options.resume is None:
         check_place("--out", options.out or runs.RUNS / "new")
     with keeping_journal(options, heard) as (journal, options):
+        heard.follow(build_trackers(options.track))
         if journal.has_decisions:
             preparation = recall_preparation(journal, options, heard)
         else:
             preparation = prepare(options, heard)
-            is_probed = options.recipe == "auto" and options.probe
+            is_probed = options.probe and not options.is_recipe_named
             images = preparation.fingerprint.parts
             heard.notice(estimate_duration(preparation.recipe, images, is_probed, options.device))
             if is_probed:
@@ -56,8 +60,12 @@ def fit(options: Options, listener: Listener) -> FitResult:
             if options.recipe == "auto" and options.out is None:
                 journal.rename(runs.choose_run_folder(preparation.recipe.name, None, False).name)
         image, training = preparation.recipe.image, preparation.recipe.training
-        with naming_shortage("fitting", training.batch, image.size_px):
-            result = conclude(train_all(preparation, heard, journal, began), journal, heard)
+        try:
+            with naming_shortage("fitting", training.batch, image.size_px):
+                result = conclude(train_all(preparation, heard, journal, began), journal, heard)
+            heard.finish_tracking(result)
+        finally:
+            heard.abort_tracking()
     try:
         runs.name_latest(result.run)
     except OSError as error:  # the run is whole; it is only not found by default
@@ -65,10 +73,11 @@ def fit(options: Options, listener: Listener) -> FitResult:
     return result
 
 
-def train_all(preparation: Preparation, listener: Relay, journal: Journal, began: float) -> Trained:
+def train_all(preparation: Preparation, listener: TrackedRelay, journal: Journal, began: float) -> Trained:
     """Show the plan, compute what is frozen, and train; `began` is when the fit did, on the clock of `perf_counter`."""
     plan = preparation.plan
     listener.show_plan(preparation.recipe.name, list_rows(plan), plan.sentence, describe_plan(plan))
+    listener.begin(journal.folder, plan)
     from sightx_cli.steps.session import build_session
 
     seconds = dict(preparation.seconds)

@@ -87,6 +87,8 @@ class BundleFacts:
     """How pixels are taken from files that leave a choice: as in training."""
     graph: bool = True
     """False where OpenVINO cannot convert the network: torch predicts from the weights."""
+    pretrained: str | None = None
+    """What identifies the weights that the backbone still has (`Weights.digest`); None where training changed them."""
     files: dict[str, str] = field(default_factory=dict)
     """The SHA-256 of each other file of the bundle, by its name: what identifies the model."""
     format: int = FORMAT_VERSION

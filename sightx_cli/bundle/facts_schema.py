@@ -95,6 +95,7 @@ class FactsSchema(Part):
     grey: Annotated[Literal["mean", "sum"] | None, Allowed('"mean", "sum" or null')]
     reading: Annotated[ReadingSchema, Allowed("a table with page, bands, asked and ranges")] = ReadingSchema()
     graph: Annotated[bool, Allowed("true or false")]
+    pretrained: Annotated[str | None, Allowed("null, or the digest of weights")] = None
     files: Annotated[
         dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]], Allowed("the SHA-256 of each file by its name")
     ]

@@ -10,8 +10,7 @@ import typer
 
 from sightx_cli.commands.flat_options import flatten_options, share_option
 from sightx_cli.commands.talk import Talk
-from sightx_cli.steps.options import MODEL
-from sightx_cli.steps.run_options import RUN
+from sightx_cli.steps.options import MODEL, RUN
 
 FIGURES, DECISION = "Figures", "Decision"
 

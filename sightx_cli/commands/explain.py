@@ -9,7 +9,7 @@ import typer
 
 from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.talk import Talk
-from sightx_cli.steps.run_options import RUN
+from sightx_cli.steps.options import RUN
 
 EXAMPLES = """\
 [bold]Examples[/]

@@ -22,6 +22,7 @@ sightx fit scans/                            [dim]measures the images, picks the
 sightx fit scans/ --recipe medical-medium    [dim]your choice: sightx recipes list[/]
 sightx fit labels.csv --recipe natural-small --rate auto
 sightx fit --resume runs/latest              [dim]on with a fit that was stopped[/]
+sightx fit scans/ --from runs/latest         [dim]with more images, from a run's weights[/]
 sightx fit scans/ --group-by '(person\\d+)'   [dim]no patient on both sides[/]
 sightx fit demo:solar --recipe medical-medium --set image.size_px=128"""
 

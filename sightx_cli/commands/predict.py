@@ -12,7 +12,7 @@ import typer
 from sightx_cli.commands.flat_options import flatten_options, share_option
 from sightx_cli.commands.talk import Talk
 from sightx_cli.startup.termination import find_exit_status, heeding_termination
-from sightx_cli.steps.run_options import RUN
+from sightx_cli.steps.options import RUN
 
 EXAMPLES = """\
 [bold]Examples[/]

@@ -12,10 +12,13 @@ from sightx_cli.metrics.registry import ACCURACY, METRICS
 
 if TYPE_CHECKING:
     from sightx_cli.results.fit import PartFigures
+    from sightx_cli.results.retrain import ComparedFigures
     from sightx_cli.results.runs import KeptFigures
 
 
-def build_figures(parts: Mapping[str, PartFigures | KeptFigures], chosen_by: str = ACCURACY.name) -> Table:
+def build_figures(
+    parts: Mapping[str, PartFigures | KeptFigures | ComparedFigures], chosen_by: str = ACCURACY.name
+) -> Table:
     """Build the table of key figures: a row for each, a column for each part; what chose the epoch first, and bold."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     table.add_column("")

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from sightx_cli.console.output import to_line
 
-ORIGIN_STYLES = {"option": "bold cyan", "data": "green", "probe": "bold green"}
+ORIGIN_STYLES = {"option": "bold cyan", "data": "green", "probe": "bold green", "run": "magenta"}
 """What the user or the images decided is highlighted; recipe and default are dim."""
 
 MORE = "every value, where it comes from, and all reasons: --explain"

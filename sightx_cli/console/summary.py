@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sightx_cli.results.fit import FitResult
     from sightx_cli.results.lr_find import LrFindResult
     from sightx_cli.results.predict import PredictResult
+    from sightx_cli.results.retrain import Retraining
 
 ONE_SIDED = 0.8
 """From this share of one class on, the accuracy of always answering it is said: it looks good and means nothing."""
@@ -80,6 +81,8 @@ def show_fit(result: FitResult) -> None:
     if result.cross_validation:
         is_tuned = result.best.stage not in (SOLVED, HEAD)
         console.print(_build_validation(result.cross_validation, is_tuned))
+    if result.retraining:
+        show_retraining(console, result.retraining)
     for doubt in describe_doubt(result):
         print_words(console, Text(f"  {doubt}", "dim"))
     _print_unreadable(console, len(result.unreadable), "left out", result.unreadable)
@@ -89,6 +92,22 @@ def show_fit(result: FitResult) -> None:
     console.print(Text("run   ", "dim").append(to_line(result.run)), soft_wrap=True)
     if result.report:
         console.print(Text("report ", "dim").append(to_line(result.run / result.report)), soft_wrap=True)
+
+
+def show_retraining(console: Console, retraining: Retraining) -> None:
+    """Show the earlier run and the new one side by side, on the same images."""
+    before, after = retraining.before, retraining.after
+    if before is None or after is None:
+        return
+    on = format_count(retraining.compared_on, "validation image")
+    earlier = to_line(_shorten(retraining.run))
+    console.print(Text(f"\n{earlier} against this run, on {on} that neither was trained on"), soft_wrap=True)
+    console.print(build_figures({"before": before, "after": after}, retraining.metric))
+    if (found := retraining.difference) and found.difference:
+        low, high = found.interval
+        chance = "more than chance explains" if found.is_different else "which chance may explain"
+        said = f"  {METRICS[retraining.metric].title} {found.difference:+.4f} ({low:+.3f} to {high:+.3f}), {chance}"
+        print_words(console, Text(said, "dim"))
 
 
 def _build_validation(validation: FoldFigures, is_tuned: bool) -> Table:

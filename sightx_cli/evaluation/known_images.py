@@ -33,6 +33,9 @@ def count_known_images(run: Path, digests: Sequence[str], listener: Listener) ->
     try:
         frame = read_table(path).frame
         parts = {part: set(frame.loc[frame["split"] == part, "digest"]) - {""} for part in ("train", "valid")}
+        if (run / runs.EARLIER).exists():  # of the runs that it started from
+            before = read_table(run / runs.EARLIER).frame
+            parts["train"] |= set(before.loc[before["split"] == "train", "digest"]) - {""}
     except (DataError, KeyError):
         text = f"whether the model was trained on some of these images is not known: {path} is not there, or is older"
         listener.notice(Notice(KIND, text))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,17 @@ def build_backbone(recipe: Recipe, weights_file: WeightsFile | None = None) -> t
         make_grey(network, recipe.model.grey, weights.mean, weights.std)
     backbone = Backbone(network, head.taps, head.pool, size_px)
     return backbone.eval(), weights
+
+
+def build_bare_backbone(recipe: Recipe, mean: Sequence[float], std: Sequence[float]) -> Backbone:
+    """Build the recipe's backbone with random weights that a trained one's are to replace; none are searched for."""
+    head, size_px = recipe.model.head, recipe.image.size_px
+    network = build_network(recipe.model.backbone, size_px)
+    if head.pool == "flatten":
+        drop_behind_map(network, size_px)
+    if recipe.model.grey is not None:
+        make_grey(network, recipe.model.grey, mean, std)
+    return Backbone(network, head.taps, head.pool, size_px)
 
 
 def build_classifier(backbone: Backbone, recipe: Recipe, classes: int) -> nn.Sequential:

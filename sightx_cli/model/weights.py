@@ -34,8 +34,9 @@ class Weights:
     std: tuple[float, ...]
     tensors: dict[str, Tensor] | None
     """The state dict under timm's names; None for random weights."""
-    normalised_by: Literal["option", "file", "timm"] = "timm"
-    """Who gave the mean and the deviation: the user, the file, or timm for its own weights of this network."""
+    normalised_by: Literal["option", "file", "timm", "run"] = "timm"
+    """Who gave the mean and the deviation: the user, the file, timm for its own weights of this network, or the run
+    that a fit starts from."""
     match: Match | None = None
     """How the user's file fitted; None for weights of any other origin."""
     zeros: tuple[str, ...] = ()

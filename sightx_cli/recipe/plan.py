@@ -13,7 +13,7 @@ from sightx_cli.recipe.faults import is_within
 from sightx_cli.recipe.names import show_value
 from sightx_cli.recipe.recipe import Recipe
 
-Origin = Literal["recipe", "data", "option", "default", "probe"]
+Origin = Literal["recipe", "data", "option", "default", "probe", "run"]
 ORIGINS: tuple[Origin, ...] = get_args(Origin)
 
 # Prose, and the band the recipe is meant for: in the file, not in the short table.
@@ -22,7 +22,8 @@ UNSHOWN = ("name", "summary", "explanation", "when")
 
 @dataclass(frozen=True)
 class PlanValue:
-    """One value and its origin: the recipe's file, the data, an option, a default of the schema, the probe.
+    """One value and its origin: the recipe's file, the data, an option, a default of the schema, the probe, or the
+    earlier run that this fit starts from.
 
     `evidence` is what was measured for it, in one line; empty if nothing was.
     """

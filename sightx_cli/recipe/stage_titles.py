@@ -5,6 +5,9 @@ from __future__ import annotations
 SOLVED = "solved head"
 """What the history calls the head before it trains."""
 
+CARRIED = "head of the earlier run"
+"""The same, of a fit that starts from a run."""
+
 WHOLE = {"all": "the whole network", "scratch": "the whole network, from random weights"}
 """Titles in words."""
 

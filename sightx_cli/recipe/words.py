@@ -18,7 +18,7 @@ SHARES = {2: "half", 3: "a third", 4: "a quarter", 5: "a fifth", 10: "a tenth", 
 STAGES = {"tf_efficientnet_lite0": 8, "tf_efficientnet_lite1": 8, "tf_efficientnet_lite2": 8}
 """How many stages a network has that recipes name: of another it is known only once it is built."""
 FITS = {"crop": "their centre cut out", "pad": "padded to a square", "squash": "squeezed into a square"}
-NOT_TOLD = ("data.", "weights.", "cross_validation.", "seed", "rate", "name", "when.", "image.off")
+NOT_TOLD = ("data.", "weights.", "from.", "cross_validation.", "seed", "rate", "name", "when.", "image.off")
 """Of these values the other lines tell, or nobody asks before a fit."""
 
 
@@ -30,7 +30,7 @@ def describe_plan(plan: Plan) -> list[tuple[str, str]]:
         ("trains", describe_training(recipe)),
         ("why", plan.reason.partition(". ")[0].removesuffix(".")),
         ("images", ", ".join(f"{count:,} {word}" for count, word in counts if isinstance(count, int) and count)),
-        ("network", describe_network(recipe)),
+        ("network", describe_network(recipe, "from the earlier run" if "from.run" in values else "")),
         ("views", describe_views(recipe)),
         ("left out", values["image.off"].evidence if recipe.image.off else ""),
         ("epoch kept", f"the best on the validation images by {find_title(str(values['training.metric'].value))}"),
@@ -110,11 +110,11 @@ def spell(number: int) -> str:
     return NUMBERS[number] if number < len(NUMBERS) else f"{number:,}"
 
 
-def describe_network(recipe: Recipe) -> str:
-    """Say which network reads the images, from which weights, and at which size."""
+def describe_network(recipe: Recipe, start: str = "") -> str:
+    """Say which network reads the images, from which weights (by default as the recipe says), and at which size."""
     network, image = recipe.model, recipe.image
     origin = {"imagenet": "pretrained on photographs (ImageNet)", "file": "from your weights"}
-    start = origin.get(network.weights, "from random weights")
+    start = start or origin.get(network.weights, "from random weights")
     grey = ", in grey" if network.grey else ""
     return f"{network.backbone}, {start}; reads the images at {image.size_px} px, {FITS[image.fit]}{grey}"
 

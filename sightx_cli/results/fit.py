@@ -12,6 +12,7 @@ from sightx_cli.results.calibration import Abstention, Calibration
 from sightx_cli.results.json_form import to_object
 from sightx_cli.results.leaks import Leaks
 from sightx_cli.results.probe import ProbedChoices
+from sightx_cli.results.retrain import Retraining
 
 if TYPE_CHECKING:
     from sightx_cli.metrics.class_report import ClassReport
@@ -122,6 +123,8 @@ class FitResult:
     """The name of the report in the run; empty where there is none."""
     cross_validation: FoldFigures | None = None
     """The figures of the linear head over the folds; None where there are none."""
+    retraining: Retraining | None = None
+    """The run that it starts from, what changed, and how the two compare; None where it starts from none."""
     calibration: Calibration | None = None
     """The temperature of the probabilities; None where none was looked for."""
     abstention: Abstention | None = None
@@ -185,6 +188,8 @@ class FitResult:
             folds = self.cross_validation
             figures = {"metrics": folds.metrics, "intervals": folds.intervals, "intervals_by": folds.intervals_by}
             found["cross_validation"] = {"folds": folds.folds, "model": VALIDATED, **figures}
+        if self.retraining:
+            found["from"] = self.retraining
         if self.calibration:
             found["calibration"] = self.calibration
         if self.abstention:

@@ -65,7 +65,7 @@ def count_frozen_stages(session: Session) -> int:
     """Count the stages of the finished model's backbone that are as they were pretrained."""
     if session.recipe.model.weights == "scratch":
         return 0
-    whole = len(session.backbone.stages)
+    whole = len(session.backbone.stages) if session.frozen_before is None else session.frozen_before
     return min(session.trained_from, whole) if session.best.backbone_trained else whole
 
 

@@ -30,6 +30,7 @@ from sightx_cli.results.inspect import Shift
 from sightx_cli.results.leaks import Leaks
 from sightx_cli.results.probe import ProbedChoices
 from sightx_cli.startup.imports import NETWORKS, importing
+from sightx_cli.steps.earlier_run import open_earlier_run
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import Preparation, plan_pixels
 from sightx_cli.steps.split import adjust_manifest
@@ -89,6 +90,9 @@ def recall_preparation(journal: Journal, options: Options, listener: Relay) -> P
     began = time.perf_counter()
     found = json.loads(journal.read_decisions())
     recipe = Recipe.model_validate(found["recipe"])
+    if earlier := open_earlier_run(options):
+        options = earlier.settle_labels(options)
+        earlier.check_unchanged(found["plan"])
     manifest, _ = adjust_manifest(options, load_manifest(options.source, options.layout()), listener)
     store = FeatureStore() if options.cache else None
     reading = TypeAdapter(Reading).validate_python(found["reading"])
@@ -101,7 +105,7 @@ def recall_preparation(journal: Journal, options: Options, listener: Relay) -> P
     for line in found["warnings"]:
         if line not in listener.warnings:
             listener.warn(line)
-    plan = found["plan"]
+    plan, task = found["plan"], load_task(found["task"])
     values = {key: PlanValue(**one) for key, one in plan["values"].items()}
     return Preparation(
         options,
@@ -113,7 +117,7 @@ def recall_preparation(journal: Journal, options: Options, listener: Relay) -> P
         TypeAdapter(Choice | None).validate_python(found["choice"]),
         Plan(recipe, plan["recipe_origin"], values, plan["sentence"], plan["reason"]),
         found["metric"],
-        load_task(found["task"]),
+        task,
         TypeAdapter(Leaks).validate_python(found["leaks"]),
         found["folds"],
         TypeAdapter(ProbedChoices | None).validate_python(found["probed"]),
@@ -122,6 +126,8 @@ def recall_preparation(journal: Journal, options: Options, listener: Relay) -> P
         store,
         pixels,
         reading,
+        earlier,
+        earlier.measure_change(frame, task) if earlier else None,
     )
 
 

@@ -96,6 +96,7 @@ def write_bundle(
         grey=recipe.model.grey,
         reading=preparation.reading,
         thresholds=session.task.list_thresholds(),
+        pretrained=None if session.best.backbone_trained else session.weights.digest,
         temperature=settled.temperature,
         sets=settled.sets,
         borne=find_borne(preparation),
@@ -121,6 +122,8 @@ def find_borne(preparation: Preparation) -> Borne | None:
     """Return which changes leave the labels alone: as measured, or as the user said; None where neither tells."""
     image, values = preparation.recipe.image, preparation.plan.values
     told = {values[key].origin for key in ("image.off", "image.profile") if key in values}
+    if preparation.earlier is not None and "option" not in told:
+        return preparation.earlier.facts.borne
     return Borne(image.profile, image.off or ()) if told & {"probe", "option"} else None
 
 

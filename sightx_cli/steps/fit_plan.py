@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,13 @@ from sightx_cli.recipe.decision import VERDICTS, Choice, count_images, describe_
 from sightx_cli.recipe.faults import is_within
 from sightx_cli.recipe.files import load_table
 from sightx_cli.recipe.overrides import apply_overrides, find_overridden
-from sightx_cli.recipe.plan import Plan, build_plan
+from sightx_cli.recipe.plan import Plan, PlanValue, build_plan
 from sightx_cli.recipe.recipe import Recipe, parse_recipe
 from sightx_cli.recipe.values import SCRATCH
 from sightx_cli.results.inspect import Shift
 from sightx_cli.results.leaks import Leaks
+from sightx_cli.results.retrain import Retraining
+from sightx_cli.steps.earlier_run import EarlierRun
 from sightx_cli.steps.options import Options
 from sightx_cli.task.task import Task
 
@@ -28,15 +31,15 @@ if TYPE_CHECKING:
     from sightx_cli.recipe.parts import ImageInput
 
 
-def find_image_settings(options: Options, frame: pd.DataFrame) -> ImageInput:
+def find_image_settings(options: Options, frame: pd.DataFrame, earlier: EarlierRun | None = None) -> ImageInput:
     """Return what the recipe and the options say of reading images, before any is read.
 
     Which of the table's recipes it will be makes no difference to that. Raises RecipeError for options that suit none
     of the recipes that may be chosen.
     """
     choice = choose(options, frame, None)
-    if options.recipe != "auto" or choice is not None:
-        return resolve_recipe(options, choice)[0].image
+    if options.is_recipe_named or choice is not None:
+        return resolve_recipe(options, choice, earlier=earlier)[0].image
     similar, different = (choose_by_shift(len(frame), verdict) for verdict in VERDICTS)
     try:
         return resolve_recipe(options, similar)[0].image
@@ -47,23 +50,27 @@ def find_image_settings(options: Options, frame: pd.DataFrame) -> ImageInput:
 def choose(options: Options, frame: pd.DataFrame, shift: Shift | None) -> Choice | None:
     """Look the recipe up by the number of images and the shift; None where the user named a recipe."""
     given = options.shift or shift
-    if options.recipe != "auto" or given is None:
+    if options.is_recipe_named or given is None:
         return None
     return choose_by_shift(count_images(frame["split"].tolist()), given)
 
 
 def resolve_recipe(
-    options: Options, choice: Choice | None, shift: Shift | None = None
+    options: Options, choice: Choice | None, shift: Shift | None = None, earlier: EarlierRun | None = None
 ) -> tuple[Recipe, Path, tuple[str, ...]]:
     """Return the recipe with the options applied, its file, and the dotted keys that options set.
 
-    A profile guessed from the images takes the place of the recipe's, never that of an option.
+    A profile guessed from the images takes the place of the recipe's, never that of an option. A fit that starts from
+    an earlier run has that one's recipe.
     """
-    _, path = find_recipe(choice.recipe if choice else options.recipe)
-    table = load_table(path)
+    path = earlier.recipe_file if earlier else find_recipe(choice.recipe if choice else options.recipe)[1]
+    table = earlier.adapt_recipe() if earlier else load_table(path)
     settings = options.overrides()
     overridden = find_overridden(table, settings)
     recipe = parse_recipe(apply_overrides(table, settings), str(path), overridden)
+    if earlier is not None:
+        earlier.check_recipe(recipe, overridden)
+        return recipe, path, overridden
     recipe = start_from_file(recipe, options, overridden)
     guessed = guess_profile(shift) if shift is not None else None
     if guessed is not None and not is_within("image.profile", overridden):
@@ -148,6 +155,29 @@ def plan_fit(
         describe_why(recipe, choice, fingerprint),
         choice.reason if choice else f"{describe_named(recipe)}.",
     )
+
+
+def plan_from_run(plan: Plan, earlier: EarlierRun, change: Retraining, taken: Collection[str]) -> Plan:
+    """Say in a plan what comes from the run that the fit starts from: all that no option gives, and why.
+
+    `taken` are the keys of options that were taken over from it.
+    """
+    images = change.images
+    values = {
+        key: replace(value, origin="run")
+        if key in taken or (value.origin == "recipe" and not key.startswith("data."))
+        else value
+        for key, value in plan.values.items()
+    }
+    values |= {
+        "from.weights": PlanValue(earlier.digest, "run"),
+        "from.images": PlanValue({"new": images.new, "gone": images.gone, "same": images.same}, "data"),
+        "from.new_classes": PlanValue(list(change.new_classes), "data"),
+        "from.gone_classes": PlanValue(list(change.gone_classes), "data"),
+    }
+    numbers = plan.sentence.partition("; ")[0]
+    reason = f"it goes on from {earlier.shown} by that run's own recipe; {images.new:,} of its images are new"
+    return replace(plan, values=values, sentence=f"{numbers}; {reason}.", reason=f"{reason}.")
 
 
 def find_task_origin(recipe: Recipe, fingerprint: Fingerprint, overridden: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ class OptionSet:
     """The base of `steps.options.Options`, whose fields are the options."""
 
     source: str | Path
+    recipe: str
     settings: Sequence[str]
     group_by: str | None
     image_column: str | None
@@ -26,6 +27,7 @@ class OptionSet:
     label_by: str | None
     multi_label: bool | None
     resume: Path | None
+    from_run: Path | None
     weights: Path | None
     weights_mean: float | Sequence[float] | None
     weights_std: float | Sequence[float] | None
@@ -37,6 +39,11 @@ class OptionSet:
             object.__setattr__(self, one.name, one.read(getattr(self, one.name)))
         if self.source == "" and self.resume is None:
             raise UsageError("DATA is missing: a folder or a table of images", "sightx fit scans/, or --resume RUN")
+
+    @property
+    def is_recipe_named(self) -> bool:
+        """Whether the user says which recipe it is: by its name, or as that of the run to start from."""
+        return self.recipe != "auto" or self.from_run is not None
 
     def given(self) -> dict[str, Any]:
         """Return what is not at its default, by name."""

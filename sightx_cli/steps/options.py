@@ -22,9 +22,9 @@ from sightx_cli.steps.option_values import (
     read_settings,
     read_stage,
 )
-from sightx_cli.steps.run_options import RunOptions
+from sightx_cli.steps.run_options import RUN_FOLDER, RunOptions
 
-RECIPE, IMAGES, MODEL = "Recipe", "Images and their split", "Model and machine"
+RECIPE, IMAGES, MODEL, RUN = "Recipe", "Images and their split", "Model and machine", RUN_FOLDER
 """Titles of the help panels."""
 
 

@@ -28,10 +28,13 @@ from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.results.inspect import Shift
 from sightx_cli.results.leaks import Leaks
 from sightx_cli.results.probe import ProbedChoices
+from sightx_cli.results.retrain import Retraining
 from sightx_cli.startup.imports import NETWORKS, importing
 from sightx_cli.steps.class_balance import balance_classes
-from sightx_cli.steps.fit_plan import choose, find_image_settings, plan_fit, resolve_recipe
+from sightx_cli.steps.earlier_run import EarlierRun, open_earlier_run
+from sightx_cli.steps.fit_plan import choose, find_image_settings, plan_fit, plan_from_run, resolve_recipe
 from sightx_cli.steps.grade_order import find_grades
+from sightx_cli.steps.option import list_options
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.split import adjust_manifest, split_images
 from sightx_cli.steps.train_part import TrainPart
@@ -70,6 +73,10 @@ class Preparation:
     """The plain views that were decoded while the files were checked, until the network has read them."""
     reading: Reading = AS_IS
     """How pixels are taken from the files, in training and in prediction."""
+    earlier: EarlierRun | None = None
+    """The run that the fit starts from; None where it starts from pretrained or random weights."""
+    change: Retraining | None = None
+    """What changed since that run."""
 
     def part(self, split: str) -> pd.DataFrame:
         """Return the rows of one part."""
@@ -82,14 +89,20 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     if options.recipe != "auto":
         find_recipe(options.recipe)  # report a mistyped name before the images are read
     options.weights_file()  # and a missing file
+    asked, earlier = options, open_earlier_run(options)
+    if earlier is not None:
+        options = earlier.settle_labels(options)
+        resolve_recipe(options, None, None, earlier)
     manifest, outcomes = adjust_manifest(options, load_manifest(options.source, options.layout()), listener)
     for notice in (describe_classes(manifest), *manifest.notices):
         listener.notice(notice)
     check_classes(manifest.frame, manifest.separator)  # before anything is measured, and again of the readable ones
-    reading = measure_reading(manifest.frame, find_image_settings(options, manifest.frame), listener)
+    reading = measure_reading(manifest.frame, find_image_settings(options, manifest.frame, earlier), listener)
     shift = measure_shift_if_asked(options, manifest.frame, reading, listener)
     choice = choose(options, manifest.frame, shift)
-    recipe, origin, overridden = resolve_recipe(options, choice, shift)
+    recipe, origin, overridden = resolve_recipe(options, choice, shift, earlier)
+    if earlier is not None:
+        reading = earlier.choose_reading(reading, overridden)
     store = FeatureStore() if options.cache else None
     pixels = plan_pixels(recipe, store, reading)
     with importing(NETWORKS, listener):
@@ -102,9 +115,16 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     check_classes(frame, manifest.separator)
     if unreadable:
         choice = choose(options, frame, shift)
-        recipe, origin, overridden = resolve_recipe(options, choice, shift)
+        recipe, origin, overridden = resolve_recipe(options, choice, shift, earlier)
     task = choose_task(manifest.classes, recipe, manifest.separator)
-    split = split_images(options, manifest, frame, task, listener)
+    if earlier is not None:
+        earlier.check_task(task)
+    change = earlier.measure_change(frame, task) if earlier else None
+    if earlier is not None and change is not None:
+        for notice in earlier.describe_change(change, options.exclude is not None):
+            listener.notice(notice)
+        options = earlier.settle_groups(options, frame, listener)
+    split = split_images(options, manifest, frame, task, listener, earlier)
     frame = split.frame
     clock = time.perf_counter()
     train = TrainPart(frame[frame["split"] == "train"], task, recipe, options, store, reading, pixels)
@@ -115,7 +135,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         task = choose_task(manifest.classes, recipe, manifest.separator)
         seconds["grades"] = time.perf_counter() - clock
     fingerprint = build_fingerprint(manifest, frame, unreadable, checked.headers)
-    balance = balance_classes(recipe, task, frame, overridden, options.recipe != "auto")
+    balance = balance_classes(recipe, task, frame, overridden, options.is_recipe_named)
     for notice in balance.notices:
         listener.notice(notice)
     recipe, metric = balance.recipe, balance.metric
@@ -133,6 +153,8 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         outcomes | {"folds": split.folds or None},
         shift,
     )
+    if earlier is not None and change is not None:
+        plan = plan_from_run(plan, earlier, change, list_differing(asked, options))
     seconds["prepare"] = time.perf_counter() - began - seconds["import"] - seconds.get("grades", 0.0)
     if shift is not None:
         seconds["prepare"] -= shift.seconds
@@ -157,7 +179,15 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         store=store,
         pixels=pixels,
         reading=reading,
+        earlier=earlier,
+        change=change,
     )
+
+
+def list_differing(asked: Options, settled: Options) -> list[str]:
+    """List the keys in the plan of options that were settled otherwise than the user said."""
+    listed = list_options(Options, "fit")
+    return [one.about.plan_key for one in listed if getattr(asked, one.name) != getattr(settled, one.name)]
 
 
 def plan_pixels(recipe: Recipe, store: FeatureStore | None, reading: Reading) -> PlainViews | None:
@@ -174,7 +204,7 @@ def plan_pixels(recipe: Recipe, store: FeatureStore | None, reading: Reading) ->
 
 def measure_shift_if_asked(options: Options, frame: pd.DataFrame, reading: Reading, listener: Listener) -> Shift | None:
     """Measure the shift where nothing else decides; never on a valid or test part that is given."""
-    if options.recipe != "auto" or options.shift is not None:
+    if options.is_recipe_named or options.shift is not None:
         return None
     paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"]
     return measure_manifest_shift([str(path) for path in paths], reading, listener, options.cache)

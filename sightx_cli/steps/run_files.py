@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sightx_cli import runs
 from sightx_cli.data.cells import shield_cell
+from sightx_cli.data.earlier_split import write_earlier_images
 from sightx_cli.data.levels import measure_levels
 from sightx_cli.data.splits import write_split
 from sightx_cli.engine.choice import EngineChoice
@@ -72,6 +73,8 @@ def write_run(
     found_levels = {"levels": None if levels is None else asdict(levels)}
     runs.write_json(folder / runs.FINGERPRINT, preparation.fingerprint.to_json() | found_levels)
     write_split(preparation.frame, folder / runs.SPLIT)
+    if preparation.earlier is not None:
+        write_earlier_images(preparation.earlier.known, preparation.frame, folder / runs.EARLIER)
     write_history(folder / runs.HISTORY, session.history)
     runs.write_json(folder / runs.METRICS, result.metrics_to_json())
     report = result.valid.report
@@ -112,11 +115,11 @@ def describe_offsets(session: Session) -> dict[str, PlanValue]:
 
 def describe_weights(weights: Weights, given: bool) -> dict[str, PlanValue]:
     """Return the plan's values for the weights: origin, digest, normalisation, and how the user's file fitted."""
-    origins: dict[str, Origin] = {"option": "option", "file": "data", "timm": "default"}
+    origins: dict[str, Origin] = {"option": "option", "file": "data", "timm": "default", "run": "run"}
     said = origins[weights.normalised_by]
     why = "assumed: the normalisation of these weights is unknown" if weights.unsure else ""
     values = {
-        "weights.origin": PlanValue(weights.origin, "option" if given else "recipe"),
+        "weights.origin": PlanValue(weights.origin, "option" if given else "run" if said == "run" else "recipe"),
         "weights.digest": PlanValue(weights.digest, "data"),
         "weights.mean": PlanValue(list(weights.mean), said, why),
         "weights.std": PlanValue(list(weights.std), said, why),

@@ -18,6 +18,7 @@ from sightx_cli.model.backbone import Prefix, has_depthwise
 from sightx_cli.model.classifier import build_backbone, build_classifier, build_untrained
 from sightx_cli.model.forward_check import check_forward
 from sightx_cli.model.parameter_groups import find_cuts
+from sightx_cli.model.run_weights import fill_head, load_run_backbone
 from sightx_cli.probe.precision import settle_precision
 from sightx_cli.progress import Listener, reporting
 from sightx_cli.startup.imports import OPENING, TRAINING, importing
@@ -27,6 +28,7 @@ from sightx_cli.train.seed import seed_everything
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor
 
     from sightx_cli.data.pixels import PlainViews
     from sightx_cli.model.backbone import Backbone
@@ -44,15 +46,21 @@ def build_session(preparation: Preparation, listener: Listener) -> tuple[Session
     device = choose_device(options.device)
     engine = choose_engine(options.engine, device)
     seed_everything(options.seed)
-    task = preparation.task
+    task, earlier = preparation.task, preparation.earlier
+    of_head: dict[str, Tensor] = {}
     with reporting(listener, OPENING):
         try:
-            backbone, weights = build_backbone(recipe, options.weights_file())
+            if earlier is not None:
+                backbone, weights, of_head = load_run_backbone(recipe, earlier.read_weights())
+            else:
+                backbone, weights = build_backbone(recipe, options.weights_file())
         except WeightsError:
             untrained = build_untrained(recipe, task.outputs)
             find_cuts(untrained[0], untrained[1], recipe)  # type: ignore[arg-type]  # check what no weights can change
             raise
         model = build_classifier(backbone, recipe, task.outputs)
+        if earlier is not None:
+            fill_head(model[1], of_head, earlier.facts.task.classes, task.classes)  # type: ignore[arg-type]
         check_forward(model, task.outputs, recipe.image.size_px, f"weights ({weights.origin})")
     say_weights(weights, recipe.model.backbone, listener)
     listener.note(f"engine: {engine.name} ({engine.why})")
@@ -122,6 +130,8 @@ def build_session(preparation: Preparation, listener: Listener) -> tuple[Session
         kept=kept,
         groups_of_train=groups_of_train if any(groups_of_train) else None,
         features=features,
+        frozen_before=earlier.count_frozen_stages() if earlier is not None else None,
+        has_head=earlier is not None,
     )
     return session, engine
 

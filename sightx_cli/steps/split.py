@@ -17,6 +17,8 @@ from sightx_cli.quality.leaks import find_leaks
 from sightx_cli.quality.repeats import describe_repeats, find_same_bytes
 from sightx_cli.results.inspect import Guess
 from sightx_cli.results.leaks import Leaks
+from sightx_cli.steps.earlier_run import EarlierRun
+from sightx_cli.steps.kept_split import keep_split, say_trained
 from sightx_cli.steps.missing_classes import find_missing_classes
 from sightx_cli.task.task import Task
 
@@ -66,11 +68,19 @@ def adjust_manifest(options: Options, manifest: Manifest, listener: Listener) ->
     return manifest, outcomes
 
 
-def split_images(options: Options, manifest: Manifest, frame: pd.DataFrame, task: Task, listener: Listener) -> Split:
+def split_images(
+    options: Options,
+    manifest: Manifest,
+    frame: pd.DataFrame,
+    task: Task,
+    listener: Listener,
+    earlier: EarlierRun | None = None,
+) -> Split:
     """Give every readable image its part, and its fold where folds are made; say what leaks before anything trains.
 
     `frame` has a column digest. Groups that tags or file names suggest are only reported. Files with the same bytes
-    stay together in a split made here.
+    stay together in a split made here. Images that an earlier run knew keep the part that they had, and folds are only
+    made if they are asked for: its network has seen them.
     """
     from sightx_cli.probe.folds import assign_folds, choose_fold_count
 
@@ -87,19 +97,27 @@ def split_images(options: Options, manifest: Manifest, frame: pd.DataFrame, task
     same = find_same_bytes(frame["digest"].tolist())
     for notice in describe_repeats(same, images, labels, options.source, "identical files"):
         listener.notice(notice)
+    if earlier is not None and not manifest.has_valid:
+        frame = keep_split(frame, earlier, task, options.seed, listener)
     frame = split_manifest(frame, options.seed, strata=task.stratify(frame["label"].tolist()))
+    if earlier is not None:
+        say_trained(frame, earlier, options.allow_leaks, listener)
     for notice in find_missing_classes(frame, task, manifest.has_valid):
         listener.notice(notice)
     pool = frame["split"].isin(["train"] if manifest.has_valid else ["train", "valid"]).to_numpy()
     rows = frame[pool]
     together = join_groups(rows["group"].tolist(), rows["digest"].tolist())
     strata = task.stratify(rows["label"].tolist())
-    folds = choose_fold_count(options.folds, strata, together, manifest.has_valid)
+    wanted = 0 if options.folds is None and earlier is not None else options.folds
+    folds = choose_fold_count(wanted, strata, together, manifest.has_valid)
     if folds:
         names = np.full(len(frame), "", dtype=object)
         names[pool] = assign_folds(strata, together, folds, options.seed).astype(str)
         frame = frame.assign(fold=names.astype(str))
-        if options.folds is None:
+        if earlier is not None:
+            text = f"{earlier.shown} was trained on most of these images, so the folds flatter the head"
+            listener.notice(Notice(LEAK, text, folds, warns=True))
+        elif options.folds is None:
             listener.note(
                 f"few images and no valid part given: adding {folds}-fold cross-validation of the head "
                 "(--folds 0 turns it off)"

@@ -63,17 +63,20 @@ def run_stages(preparation: Preparation, session: Session, keeper: Keeper, liste
     from sightx_cli.recipe.stage_titles import SOLVED
     from sightx_cli.train.keeper import StageKeeper
     from sightx_cli.train.random_states import set_random_states
-    from sightx_cli.train.solved_head import judge_head, set_solved_head
+    from sightx_cli.train.solved_head import choose_head, judge_head, set_solved_head, start_from_head
     from sightx_cli.train.stage_runs import run_stage
 
     # Again, for libraries draw numbers while they are imported (rich does), and which are depends on the caller.
     random.seed(preparation.options.seed)
     point = keeper.go_on()
     if point is None:
+        is_carried = start_from_head(session)
         is_solved = set_solved_head(session) is not None
         keeper.factor = choose_rate_factor(preparation, session, listener, is_solved)
         if is_solved:
             judge_head(session)
+        if is_carried:
+            choose_head(session)
         keeper.keep_solved(SOLVED)
         first = 0
     else:
@@ -104,7 +107,7 @@ def choose_rate_factor(preparation: Preparation, session: Session, listener: Lis
         return 1.0
     recipe_rate = stage_rates(first, build_stage_groups(session.backbone, session.head, first))[-1]
     if rate == "auto":
-        if not is_solved:
+        if not is_solved and not session.has_head:
             scale_head(session)
         found = find_rates(session, first, is_solved)
         rate = found.chosen

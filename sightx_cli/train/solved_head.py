@@ -20,7 +20,7 @@ from sightx_cli.probe.linear_head import (
     solve_linear_head,
 )
 from sightx_cli.progress import reporting
-from sightx_cli.recipe.stage_titles import SOLVED
+from sightx_cli.recipe.stage_titles import CARRIED, SOLVED
 from sightx_cli.train.judge import list_figures
 from sightx_cli.train.state import Session
 
@@ -95,22 +95,41 @@ def predict_features(session: Session, features: NDArray[np.float32]) -> NDArray
     return probabilities
 
 
-def judge_head(session: Session) -> None:
-    """Measure the solved head on the valid part's features, as epoch 0, and offer it as the best."""
+def start_from_head(session: Session) -> bool:
+    """Judge the head of an earlier run, where it has features to be judged on, as epoch 0; says whether it had."""
+    if session.has_head and session.features is not None:
+        judge_head(session, CARRIED)
+        return True
+    return False
+
+
+def choose_head(session: Session) -> None:
+    """Start from the better of the earlier run's head and the one solved now, as judged on the valid part.
+
+    A head solved on features of images that the network was trained on is sure of itself beyond reason; one that knows
+    nothing of a new class is worse. Which weighs more, only the valid part tells.
+    """
+    session.best.restore(session.model)
+    if session.best.stage == CARRIED:
+        session.offsets = None  # they are of the solved head
+
+
+def judge_head(session: Session, title: str = SOLVED) -> None:
+    """Measure the head on the valid part's features, as epoch 0, and offer it as the best."""
     assert session.features is not None, "a head that is solved has features"
     probabilities = predict_features(session, session.features.read_valid())
     figures = session.task.measure_epoch(probabilities, session.valid.targets, session.metric)
     targets = session.valid.targets
     evened = session.task.measure_evened_loss(probabilities, targets) if session.is_unequal else None
-    session.best.offer(session.model, SOLVED, 0, figures, probabilities, evened)
+    is_best = session.best.offer(session.model, title, 0, figures, probabilities, evened)
     row: dict[str, float | int | str] = {
-        "stage": SOLVED,
+        "stage": title,
         "epoch": 0,
         "epochs": 0,
         "train_loss": float("nan"),
         **list_figures(figures),
-        "seconds": round(session.seconds["solve"], 3),
-        "best": "yes",
+        "seconds": round(session.seconds.get("solve", 0.0), 3),
+        "best": "yes" if is_best else "",
     }
     session.history.append(row)
     session.listener.epoch({**row, "metric": session.metric})

@@ -44,6 +44,10 @@ class Session:
     groups_of_train: Sequence[str] | None = None
     features: FitFeatures | None = None
     """What the head is solved on: the cached features, or those computed for it; None where nothing was computed."""
+    frozen_before: int | None = None
+    """How many stages of the backbone were as they were pretrained in the run that the fit starts from; None: all."""
+    has_head: bool = False
+    """Whether the head is that of an earlier run, to go on with."""
     offsets: NDArray[np.float32] | None = None
     """What the solved head's logits (C,) were shifted by so that very unequal classes count the same."""
     history: list[dict[str, float | int | str]] = field(default_factory=list)

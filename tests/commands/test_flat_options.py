@@ -105,7 +105,8 @@ def test_every_option_is_read_into_its_field() -> None:
     line += " --weights-mean 0.5 --weights-std 0.2,0.3,0.2 --weights-prefix teacher --no-probe --folds 3"
     line += " --out r --overwrite --seed 3 --device cpu --group-by patient --engine torch --no-cache --set a=1"
     line += " --exclude out.csv --resplit --allow-leaks --resume runs/a --no-ordered --multi-label"
-    line += " --image-column file --label-column dx --images imgs --label-by ^[a-z]+ --about about.toml"
+    line += " --image-column file --label-column dx --images imgs --label-by ^[a-z]+ --from runs/b --track mlflow"
+    line += " --about about.toml"
     given = read(*line.split()).given()
     assert given == {
         "source": "scans",
@@ -129,6 +130,8 @@ def test_every_option_is_read_into_its_field() -> None:
         "seed": 3,
         "out": Path("r"),
         "overwrite": True,
+        "from_run": Path("runs/b"),
+        "track": "mlflow",
         "exclude": Path("out.csv"),
         "resplit": True,
         "allow_leaks": True,

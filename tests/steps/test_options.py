@@ -27,6 +27,7 @@ OTHER: dict[str, Any] = {
     "budget": 30.0,
     "seed": 3,
     "folds": 2,
+    "track": "tensorboard",
     "weights_mean": (0.5, 0.4, 0.3),
     "weights_std": (0.00048828125,),
 }
@@ -187,8 +188,9 @@ def test_a_preparation_has_every_option_in_its_plan_under_its_key(
         ),
         Silent(),
     ).plan.values  # fmt: skip
-    of_tables = {"image_column", "label_column", "images", "label_by", "multi_label"}  # a folder of classes has none
-    listed = [one for one in list_options(Options) if one.name not in of_tables]
+    others = {"image_column", "label_column", "images", "label_by", "multi_label"}  # a folder of classes has none
+    others |= {"from_run"}  # which no other recipe or weights go with
+    listed = [one for one in list_options(Options) if one.name not in others]
     keys = {key for one in listed for key in (one.about.plan_key, one.about.recipe_key) if key}
     assert {key: values[key].value for key in keys - {"data.resplit"}} == {
         "data.shift": "similar",
