@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,9 +33,10 @@ INTERVAL_PERCENT = 95
 
 
 def gather_run_facts(run: Path) -> dict[str, Any]:
-    """Gather what the files of a run say of the model: plan, images, training, weights, versions; {} of a bare bundle.
+    """Gather what the files of a run say of the model: plan, images, training, weights, versions.
 
-    A file that is missing or damaged leaves its part out.
+    A file that is missing or damaged leaves its part out. Nothing of it depends on when or where the run was made: a
+    fit that was stopped and went on has the same metrics.json as one that was not.
     """
     plan, fingerprint = (_read_json(run / name) for name in (runs.PLAN, runs.FINGERPRINT))
     bundle, environment = (_read_json(run / name) for name in (f"{runs.BUNDLE}/{runs.BUNDLE_FACTS}", runs.ENVIRONMENT))
@@ -43,7 +45,7 @@ def gather_run_facts(run: Path) -> dict[str, Any]:
     return {
         "recipe": plan.get("recipe"),
         "sentence": plan.get("sentence"),
-        "command": plan.get("command"),
+        "command": strip_place(plan.get("command")),
         "plan": describe_values(run, plan),
         "evidence": [
             {"key": key, "value": _word(one["value"]), "evidence": one["evidence"]}
@@ -55,7 +57,7 @@ def gather_run_facts(run: Path) -> dict[str, Any]:
         "temperature": bundle.get("temperature"),
         "decision": bundle.get("decision"),
         "weights": environment.get("weights", {}),
-        "files": bundle.get("files", {}),
+        "files": {name: one for name, one in bundle.get("files", {}).items() if name == runs.BUNDLE_WEIGHTS},
         "flow": build_flow(
             fingerprint.get("images", 0),
             [str(one["error"]) for one in fingerprint.get("unreadable", [])],
@@ -74,6 +76,17 @@ def gather_run_facts(run: Path) -> dict[str, Any]:
         "notices": [one for one in plan.get("notices", []) if one.get("kind") not in HARMLESS],
         "environment": {name: value for name, value in environment.items() if name != "weights"},
     }
+
+
+def strip_place(command: str | None) -> str | None:
+    """Return a command without the folder that it writes to, which makes no difference to what it measures."""
+    if command is None:
+        return None
+    words = shlex.split(command)
+    while "--out" in words:
+        place = words.index("--out")
+        del words[place : place + 2]
+    return shlex.join(word for word in words if word != "--overwrite")
 
 
 def describe_values(run: Path, plan: Mapping[str, Any]) -> list[list[str]]:
@@ -165,6 +178,8 @@ def _to_numbers(row: Mapping[str, str]) -> dict[str, Any]:
     """Give the cells of a history row that are numbers as such; empty ones and NaN as None."""
     found: dict[str, Any] = {}
     for name, cell in row.items():
+        if name == "seconds":
+            continue
         try:
             number = float(cell)
         except (TypeError, ValueError):

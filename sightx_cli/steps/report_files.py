@@ -43,7 +43,6 @@ def write_run_report(
         described=task.describe(),
         warnings=list(result.warnings),
         separator=task.separator if isinstance(task, MultiLabel) else "",
-        seconds=dict(result.seconds),
     )
     metrics["pictures"] = choose_pictures(task, frame, kept.probabilities)
     runs.write_json(folder / runs.METRICS, metrics)
