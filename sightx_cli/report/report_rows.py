@@ -38,6 +38,7 @@ def list_contents(parts: Sequence[Mapping[str, Any]], extras: Mapping[str, Any])
             ("calibration", "calibration", "Calibration"),
             ("cross_validation", "folds", "Cross-validation"),
             ("abstention", "abstention", "When it does not know"),
+            ("retraining", "earlier", "The earlier run"),
             ("views", "views", "Several views"),
             ("per", "units", "Units"),
             ("robustness", "robustness", "Changed images"),
