@@ -100,7 +100,7 @@ def list_making_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows += [("recipe", facts.get("recipe")), ("preprocessing", _describe_preprocessing(pre))]
     if facts.get("network", {}).get("head"):
         rows.append(("head", say_value(facts["network"]["head"])))
-    if weights:
+    if weights.get("digest"):
         rows.append(("weights", f"{show_name(weights.get('origin'))}; SHA-256 {weights.get('digest')}"))
     if best := metrics.get("best") or facts.get("best"):
         by = find_title(best["metric"])
