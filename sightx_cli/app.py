@@ -11,7 +11,20 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from sightx_cli.commands import audit, cache, demo, fit, inspect, lr_find, predict, probe, recipes, runs
+from sightx_cli.commands import (
+    audit,
+    cache,
+    compare,
+    demo,
+    evaluate,
+    fit,
+    inspect,
+    lr_find,
+    predict,
+    probe,
+    recipes,
+    runs,
+)
 from sightx_cli.commands.base import Commands
 from sightx_cli.errors import RecipeError, SightXError, quote
 from sightx_cli.filesystem import ROOM_ERRNOS
@@ -120,6 +133,7 @@ app = Commands(
 sightx inspect scans/   [dim]what is wrong with the images, if anything[/]
 sightx fit scans/       [dim]the recipe is chosen for you[/]
 sightx predict new/     [dim]the newest run labels new images[/]
+sightx evaluate later/  [dim]how good it is on images labelled later[/]
 sightx fit -h           [dim]every option, with examples[/]""",
 )
 
@@ -138,6 +152,8 @@ TRAIN, TRY, KEEP = "Train and use", "Recipes and data", "Housekeeping"
 app.command("fit", rich_help_panel=TRAIN, epilog=fit.EXAMPLES)(fit.fit)
 app.command("lr-find", rich_help_panel=TRAIN, epilog=lr_find.EXAMPLES)(lr_find.lr_find)
 app.command("predict", rich_help_panel=TRAIN, epilog=predict.EXAMPLES)(predict.predict)
+app.command("evaluate", rich_help_panel=TRAIN, epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command("compare", rich_help_panel=TRAIN, epilog=compare.EXAMPLES)(compare.compare)
 app.command("inspect", rich_help_panel=TRY, epilog=inspect.EXAMPLES)(inspect.inspect)
 app.command("probe", rich_help_panel=TRY, epilog=probe.EXAMPLES)(probe.probe)
 app.command("audit", rich_help_panel=TRY, epilog=audit.EXAMPLES)(audit.audit)

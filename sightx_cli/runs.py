@@ -21,6 +21,7 @@ from sightx_cli.filesystem import LOCK, exchange_folders, is_locked
 
 RUNS = Path("runs")
 INSPECTIONS = Path("inspections")
+EVALUATIONS = Path("evaluations")
 LATEST = "latest"
 RECIPE = "recipe.toml"
 PLAN = "plan.json"
@@ -29,6 +30,8 @@ SPLIT = "split.csv"
 OUT_OF_FOLD = "out_of_fold.csv"
 HISTORY = "history.csv"
 METRICS = "metrics.json"
+PREDICTIONS = "predictions"
+"""The folder with what the finished model says of each image of a part: valid.csv, test.csv."""
 ENVIRONMENT = "environment.json"
 TRAINING_PLOT = "training.png"
 CONFUSION_PLOT = "confusion.png"
@@ -52,7 +55,7 @@ BUNDLE_FACTS = "bundle.json"
 BUNDLE_GRAPH = "graph.xml"
 BUNDLE_WEIGHTS = "weights.safetensors"
 MADE = {RECIPE, PLAN, FINGERPRINT, SPLIT, OUT_OF_FOLD, HISTORY, METRICS, ENVIRONMENT, TRAINING_PLOT, CONFUSION_PLOT}
-MADE |= {LABELS_PLOT, BUNDLE, JOURNAL, CHECKPOINT, LOCK}
+MADE |= {LABELS_PLOT, PREDICTIONS, BUNDLE, JOURNAL, CHECKPOINT, LOCK}
 """What a fit makes in a run's folder; anything else there is the user's."""
 
 
@@ -89,6 +92,20 @@ def choose_inspection_folder(name: str, out: Path | None, overwrite: bool) -> Pa
         raise RunError(f"--out {out}: exists already", "choose another folder, or add --overwrite to replace it")
     if out.exists() and not (out.is_dir() and ((out / FINDINGS).is_file() or not any(out.iterdir()))):
         raise RunError(f"--out {out}: is not an inspection by SightX, so not overwritten", "choose another folder")
+    return out
+
+
+def choose_evaluation_folder(name: str, out: Path | None, overwrite: bool) -> Path:
+    """Return the folder for an evaluation; raises RunError when `out` exists and may not be replaced."""
+    if out is None:
+        named = f"{datetime.now():%Y%m%d-%H%M%S}-{re.sub(r'[^A-Za-z0-9_.-]', '-', name)}"
+        return find_free((EVALUATIONS / named).absolute())
+    out = out.absolute()
+    if out.exists() and not overwrite:
+        raise RunError(f"--out {out}: exists already", "choose another folder, or add --overwrite to replace it")
+    is_ours = (out / METRICS).is_file() and not (out / PLAN).exists()
+    if out.exists() and not (out.is_dir() and (is_ours or not any(out.iterdir()))):
+        raise RunError(f"--out {out}: is not an evaluation by SightX, so not overwritten", "choose another folder")
     return out
 
 

@@ -21,6 +21,7 @@ ROOMS = (
     "console",
     "api",
     "steps",
+    "evaluation",
     "report",
     "train",
     "quality",

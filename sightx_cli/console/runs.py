@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sightx_cli.console.classes import build_classes
+from sightx_cli.console.figures import build_figures
 from sightx_cli.console.numbers import format_bytes, format_count, format_figure
 from sightx_cli.console.output import UNBOUNDED_COLUMNS, open_console, to_line
-from sightx_cli.console.summary import build_figures
 from sightx_cli.errors import UsageError
 from sightx_cli.metrics.registry import ACCURACY, find_head, find_title
 from sightx_cli.recipe.stage_titles import describe_stage

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,11 @@ from rich.text import Text
 
 from sightx_cli.console.classes import build_classes
 from sightx_cli.console.curve import draw_curve
+from sightx_cli.console.figures import build_figures, format_interval, head_interval
 from sightx_cli.console.numbers import format_bytes, format_count, format_figure, format_rate, format_seconds
 from sightx_cli.console.output import open_console, print_table, print_words, to_line
 from sightx_cli.errors import quote
-from sightx_cli.metrics.registry import ACCURACY, METRICS
+from sightx_cli.metrics.registry import METRICS
 from sightx_cli.recipe.rates import HEAD
 from sightx_cli.recipe.stage_titles import SOLVED
 from sightx_cli.results.fit import VALIDATED
@@ -26,10 +27,9 @@ from sightx_cli.startup.termination import INTERRUPTED, TERMINATED
 if TYPE_CHECKING:
     from sightx_cli.metrics.fold_intervals import FoldFigures
     from sightx_cli.results.cache import CacheListing
-    from sightx_cli.results.fit import FitResult, PartFigures
+    from sightx_cli.results.fit import FitResult
     from sightx_cli.results.lr_find import LrFindResult
     from sightx_cli.results.predict import PredictResult
-    from sightx_cli.results.runs import KeptFigures
 
 ONE_SIDED = 0.8
 """From this share of one class on, the accuracy of always answering it is said: it looks good and means nothing."""
@@ -86,43 +86,18 @@ def show_fit(result: FitResult) -> None:
     console.print(Text("run   ", "dim").append(to_line(result.run)), soft_wrap=True)
 
 
-def build_figures(parts: Mapping[str, PartFigures | KeptFigures], chosen_by: str = ACCURACY.name) -> Table:
-    """Build the table of key figures: a row for each, a column for each part; what chose the epoch first, and bold."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    table.add_column("")
-    for name in parts:
-        table.add_column(name, justify="right")
-        table.add_column(_head_interval(parts[name].intervals_by))
-    for key, metric in sorted(METRICS.items(), key=lambda item: item[0] != chosen_by):
-        if all(part.metrics.get(key) is None for part in parts.values()):
-            continue
-        cells = [f"  {metric.title}"]
-        for part in parts.values():
-            cells += [format_figure(part.metrics.get(key)), _format_interval(part.intervals.get(key))]
-        table.add_row(*cells, style="bold" if key == chosen_by else "")
-    return table
-
-
 def _build_validation(validation: FoldFigures, is_tuned: bool) -> Table:
     """Build the table of the cross-validated figures, each the mean over the folds."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     other = " (not the tuned model)" if is_tuned else ""
     table.add_column(f"{validation.folds}-fold cross-validation, {VALIDATED}{other}", header_style="")
     table.add_column("mean", justify="right")
-    table.add_column(_head_interval(validation.intervals_by))
+    table.add_column(head_interval(validation.intervals_by))
     for key, metric in METRICS.items():
         mean = validation.metrics.get(key)
         if mean is not None:
-            table.add_row(f"  {metric.title}", format_figure(mean), _format_interval(validation.intervals.get(key)))
+            table.add_row(f"  {metric.title}", format_figure(mean), format_interval(validation.intervals.get(key)))
     return table
-
-
-def _head_interval(units: str) -> str:
-    return "95 % interval" + " by group" * (units == "groups")
-
-
-def _format_interval(interval: tuple[float, float] | None) -> str:
-    return f"{interval[0]:.3f} – {interval[1]:.3f}" if interval else ""
 
 
 def show_lr_find(result: LrFindResult) -> None:

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 NAMES_HINT = "put the images of each class in a folder of its own, or add --label-by REGEX where their names say it"
 
 
-def load_class_folders(root: Path) -> Manifest:
+def load_class_folders(root: Path, judges: bool = False) -> Manifest:
     """Read a folder of class folders, or of parts such as train/ and valid/ that hold them. No image is decoded.
+
+    Where a finished model `judges` them, no part need be one to train on.
 
     Raises: `DataError` for a folder without images in class folders, with parts that cannot be used, or of which the
     classes cannot be told.
@@ -32,7 +34,7 @@ def load_class_folders(root: Path) -> Manifest:
     listing = Listing()
     top = Folder(root, listing.kinds)
     visit(top, listing)
-    layout = find_layout(top)
+    layout = find_layout(top, judges)
     bases = list({one.path: one for base in layout.bases for one in (*reversed(base.list_above()), base)}.values())
     empty = [one for base in bases for one in base.folders if not one.has_images]
     notices = [*layout.notices, *_tell_loose(bases), *_tell_empty(top, empty)]

@@ -68,12 +68,12 @@ def load_labelled_table(path: Path, layout: Layout = FOUND_OUT) -> LabelledTable
     located = locate_images(names, finder, path, lambda place: rows.iloc[place])
     taken = {one.name for one in (image, part, group) if one is not None}
     found = read_labels(rows, path, layout, taken, located.paths)
-    if layout.label_by is None and not found.separator:
+    if layout.label_by is None and not found.separator and not layout.judges:
         _check_filled(found.cells, "label", table, path)
     used = {"image": image, "label": found.column, "split": part, "group": group}
     images = tell_apart(names, located.paths, path.parent)
     frame, same = _build_frame(rows, used, images, located.paths, found.cells)
-    frame, placed = _read_parts(frame, part, path)
+    frame, placed = _read_parts(frame, part, path, layout.judges)
     frame, matched = drop_unmatched(frame, layout.label_by) if layout.label_by is not None else (frame, [])
     if len(located.missing) == len(rows):
         others = list_holding(rows, [name for name in rows.columns if name != image.name], finder)
@@ -127,7 +127,9 @@ def _check_filled(values: Sequence[str], what: str, table: Table, path: Path) ->
         )
 
 
-def _read_parts(frame: pd.DataFrame, column: FoundColumn | None, path: Path) -> tuple[pd.DataFrame, list[Notice]]:
+def _read_parts(
+    frame: pd.DataFrame, column: FoundColumn | None, path: Path, judges: bool = False
+) -> tuple[pd.DataFrame, list[Notice]]:
     """Read the names of the parts; beside given ones, a row without a name is trained on, which is said."""
     given, name = frame["split"].tolist(), column.name if column else "split"
     known = {"": "", **name_parts(set(given))}
@@ -138,7 +140,7 @@ def _read_parts(frame: pd.DataFrame, column: FoundColumn | None, path: Path) -> 
             "rename these values, or delete the column to have a valid part set aside",
         )
     read = [known[part] for part in given]
-    if any(read) and not set(read) & {"train", ""}:
+    if any(read) and not set(read) & {"train", ""} and not judges:
         raise DataError(f"{path}: no row has {name} train", f"set {name} to train for the images to train on")
     if set(read) <= {"train", ""}:
         return frame.assign(split=""), []  # train alone is no split: a valid part is still to be set aside

@@ -27,6 +27,9 @@ class Layout:
     """Whether an image may have several labels; None: the labels tell."""
     group_by: str | None = None
     """What --group-by says; only so that no column is suggested for it."""
+    judges: bool = False
+    """Whether a finished model is judged on the images: rows without a label, a single class, and parts without one to
+    train on are then no fault."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without the source."""

@@ -37,7 +37,7 @@ def load_manifest(source: str | Path, layout: Layout = FOUND_OUT) -> Manifest:
         layout.refuse_for_images(path, "a folder")
         if layout.label_by is not None:
             return settle_label_sets(load_named_images(path.absolute(), layout.label_by), layout.multi_label)
-        return settle_label_sets(load_class_folders(path.absolute()), layout.multi_label)
+        return settle_label_sets(load_class_folders(path.absolute(), layout.judges), layout.multi_label)
     if is_table_name(path):
         read = load_labelled_table(path.absolute(), layout)
         return build_manifest(read.frame, path.absolute().parent, "table", read.notices, read.separator)

@@ -21,7 +21,7 @@ from sightx_cli.task.stratification import Strata, divide_evenly, number_togethe
 if TYPE_CHECKING:
     import pandas as pd
 
-SPLIT_COLUMNS = ("image", "label", "split", "group", "fold")
+SPLIT_COLUMNS = ("image", "label", "split", "group", "fold", "digest")
 
 
 def split_manifest(
@@ -167,12 +167,12 @@ def _choose_by_group(
     return best[1]
 
 
-def assign_groups(frame: pd.DataFrame, group_by: str | None) -> pd.DataFrame:
+def assign_groups(frame: pd.DataFrame, group_by: str | None, flag: str = "--group-by") -> pd.DataFrame:
     """Fill the column `group` from a column of that name, else by a regular expression on the file name.
 
     An entirely empty column does not count. The expression's first parenthesis is the group, else the whole
     match; a name that does not match is a group of its own, marked by an empty string. Returns a new frame; with None
-    the frame unchanged.
+    the frame unchanged. `flag` is the option that said it.
 
     Raises: `DataError` for an expression that is invalid, or that matches no file name.
     """
@@ -189,27 +189,30 @@ def assign_groups(frame: pd.DataFrame, group_by: str | None) -> pd.DataFrame:
         re.compile(group_by)
     except re.error as error:
         raise DataError(
-            f"--group-by {group_by!r} is neither a column nor a regular expression ({error}); {choices}",
-            r"for names such as person12_3.png type --group-by 'person\d+'",
+            f"{flag} {group_by!r} is neither a column nor a regular expression ({error}); {choices}",
+            rf"for names such as person12_3.png type {flag} 'person\d+'",
         ) from error
     names = name_files(frame["image"])
     result["group"] = find_names(group_by, names)
     if not (result["group"] != "").any():
         raise DataError(
-            f"--group-by {group_by!r} is empty as a column and matches none of the {len(names):,} file names "
+            f"{flag} {group_by!r} is empty as a column and matches none of the {len(names):,} file names "
             f"(the first is {names[0] if names else 'missing'!r}); {choices}",
-            r"for names such as person12_3.png type --group-by 'person\d+'",
+            rf"for names such as person12_3.png type {flag} 'person\d+'",
         )
     return result
 
 
 def write_split(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write image, label, split, group and fold as CSV, completely or not at all; `fold` is empty without folds.
+    """Write image, label, split, group, fold and digest as CSV, completely or not at all.
+
+    `fold` is empty without folds; the digest of a file's bytes tells an image again, wherever it lies and whatever
+    it is called.
 
     Raises: `RunError` if the file cannot be written, for example because the disk is full.
     """
     target = Path(path)
-    table = frame.assign(fold=frame["fold"] if "fold" in frame.columns else "")
+    table = frame.assign(**{name: "" for name in ("fold", "digest") if name not in frame.columns})
     unfinished = target.with_name(f".{target.name}.part")
     try:
         table.loc[:, list(SPLIT_COLUMNS)].map(shield_cell).to_csv(unfinished, index=False, encoding="utf-8")

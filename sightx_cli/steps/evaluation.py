@@ -20,12 +20,11 @@ from sightx_cli.bundle.facts import BundleFacts, write_facts
 from sightx_cli.bundle.parity import SAME, Parity, hold_against
 from sightx_cli.bundle.predictor import Predictor, load_predictor
 from sightx_cli.bundle.product import Product
-from sightx_cli.data.splits import join_groups
-from sightx_cli.metrics.units import name_units
+from sightx_cli.evaluation.kept_predictions import write_predictions
+from sightx_cli.evaluation.part_figures import measure_part
 from sightx_cli.progress import Listener, Notice, reporting
 from sightx_cli.results.fit import PartFigures
 from sightx_cli.steps.preparation import Preparation
-from sightx_cli.task.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,10 +47,14 @@ def prove(
         write_bundle(preparation, session, bundle, listener)
         predictor = load_predictor(bundle.parent)
     valid, test = preparation.part("valid"), preparation.part("test")
-    of_valid = measure_part(session.task, valid, *answer_valid(predictor, valid, session.best.probabilities, listener))
+    probabilities, bundled = answer_valid(predictor, valid, session.best.probabilities, listener)
+    of_valid = measure_part(session.task, valid, probabilities, bundled)
+    kept = bundle.parent / runs.PREDICTIONS
+    write_predictions(kept / "valid.csv", valid, probabilities, session.task)
     if not len(test):
         return of_valid, None
     answers = predict_rows(predictor, test, "measuring the test part", listener)
+    write_predictions(kept / "test.csv", test, answers, session.task)
     return of_valid, measure_part(session.task, test, answers, len(test))
 
 
@@ -124,21 +127,6 @@ def say_differences(parity: Parity, part: pd.DataFrame, listener: Listener) -> N
             f"its best epoch, {part['image'].iloc[parity.changed[0]]} first; the figures are those of the finished "
             "model"
         )
-
-
-def measure_part(task: Task, part: pd.DataFrame, probabilities: NDArray[np.float32], bundled: int) -> PartFigures:
-    """Measure figures, intervals and classes of a part's probabilities (N, C), `bundled` of them the bundle's own."""
-    targets, together = task.number(part["label"].tolist()), part["group"].tolist()
-    if any(together):
-        together = join_groups(together, part["digest"].tolist())
-    return PartFigures(
-        task.measure_figures(probabilities, targets),
-        task.measure_intervals(probabilities, targets, together),
-        len(part),
-        bundled,
-        task.measure_classes(probabilities, targets, together),
-        name_units(together),
-    )
 
 
 def predict_rows(predictor: Predictor, part: pd.DataFrame, work: str, listener: Listener) -> NDArray[np.float32]:

@@ -6,13 +6,14 @@ import csv
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sightx_cli import runs
 from sightx_cli.data.cells import shield_cell
+from sightx_cli.data.levels import measure_levels
 from sightx_cli.data.splits import write_split
 from sightx_cli.engine.choice import EngineChoice
 from sightx_cli.machine import measure_threads
@@ -65,7 +66,9 @@ def write_run(
     plan = replace(preparation.plan, values={**preparation.plan.values, **found})
     command = write_command(record_options(preparation.options))
     runs.write_json(folder / runs.PLAN, plan_to_json(plan, listener.notices) | {"command": command})
-    runs.write_json(folder / runs.FINGERPRINT, preparation.fingerprint.to_json())
+    levels = measure_levels(preparation.part("train")["path"].tolist(), preparation.reading)
+    found_levels = {"levels": None if levels is None else asdict(levels)}
+    runs.write_json(folder / runs.FINGERPRINT, preparation.fingerprint.to_json() | found_levels)
     write_split(preparation.frame, folder / runs.SPLIT)
     write_history(folder / runs.HISTORY, session.history)
     runs.write_json(folder / runs.METRICS, result.metrics_to_json())

@@ -120,11 +120,11 @@ def test_a_pattern_that_matches_nothing_or_cannot_be_read_is_refused() -> None:
         assign_groups(frame, "(")
 
 
-def test_the_split_is_written_with_its_five_columns(tmp_path: Path) -> None:
+def test_the_split_is_written_with_its_six_columns(tmp_path: Path) -> None:
     frame = split_manifest(make_frame(["ä, b", "ä, b", "c", "c"]), 0)
     write_split(frame, tmp_path / "split.csv")
     read = pd.read_csv(tmp_path / "split.csv", dtype=str, keep_default_na=False)
-    assert list(read.columns) == ["image", "label", "split", "group", "fold"]
+    assert list(read.columns) == ["image", "label", "split", "group", "fold", "digest"]
     assert read["label"].tolist() == frame["label"].tolist()
     assert [path.name for path in tmp_path.iterdir()] == ["split.csv"]
 

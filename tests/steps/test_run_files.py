@@ -28,6 +28,7 @@ FILES = {
     "recipe.toml",
     "plan.json",
     "fingerprint.json",
+    "predictions/valid.csv",
     "split.csv",
     "out_of_fold.csv",
     "history.csv",
@@ -122,7 +123,7 @@ def test_the_plan_says_why_with_the_users_own_numbers(digits_run: FitResult) -> 
 
 def test_the_split_has_every_image_once_with_its_label(digits_run: FitResult) -> None:
     rows = read_rows(digits_run, "split.csv")
-    assert list(rows[0]) == ["image", "label", "split", "group", "fold"]
+    assert list(rows[0]) == ["image", "label", "split", "group", "fold", "digest"]
     assert len({row["image"] for row in rows}) == len(rows) == 72
     assert all(row["image"].startswith(f"{row['label']}/") for row in rows)
     counts = {part: sum(row["split"] == part for row in rows) for part in ("train", "valid")}

@@ -40,8 +40,10 @@ class ClassLayout:
     notices: tuple[Notice, ...]
 
 
-def find_layout(root: Folder) -> ClassLayout:
+def find_layout(root: Folder, judges: bool = False) -> ClassLayout:
     """Find the class folders: in `root`, in parts in it, or a folder deeper where it holds only one.
+
+    Where a finished model `judges` the images, no part need be one to train on.
 
     Raises: `DataError` where folders that look like classes are none, with the line to type; see `divide` and
     `check_containers`.
@@ -50,7 +52,7 @@ def find_layout(root: Folder) -> ClassLayout:
     notices: list[Notice] = []
     while True:
         folders, same = join_same(base.filled)
-        division = divide(base, folders)
+        division = divide(base, folders, judges)
         notices += [*same, *division.notices]
         if division.parts:
             return _gather_parts(root, division, notices)

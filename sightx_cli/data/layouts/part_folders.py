@@ -50,10 +50,11 @@ class Division:
     notices: tuple[Notice, ...] = ()
 
 
-def divide(base: Folder, folders: Sequence[Folder]) -> Division:
+def divide(base: Folder, folders: Sequence[Folder], judges: bool = False) -> Division:
     """Tell which of the folders in `base` are parts; none where all are classes.
 
-    A class may be called train, too (pictures of railways): it is a part only if it holds class folders.
+    A class may be called train, too (pictures of railways): it is a part only if it holds class folders. Where a
+    finished model `judges` the images, no part need be one to train on.
 
     Raises: `DataError` for parts without class folders, for parts without train, and for what may be a part or a class.
     """
@@ -71,7 +72,7 @@ def divide(base: Folder, folders: Sequence[Folder]) -> Division:
     others = [one for one in others if one not in aside]
     if not labelled:
         return _read_as_class(base, parts, others)
-    if not any(part.name == "train" for part in labelled):
+    if not judges and not any(part.name == "train" for part in labelled):
         _refuse_without_train(base, parts, labelled, others)
     if len(parts) == 1 and others and _is_lone_class(base, parts[0], others):
         return _read_as_class(base, parts, others)

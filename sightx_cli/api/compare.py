@@ -1,0 +1,53 @@
+"""`compare`: several models on the same images, and whether the difference is more than chance."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from sightx_cli.errors import UsageError
+from sightx_cli.evaluation.comparison import choose_tables, compare_models, load_kept, open_candidate, share_images
+from sightx_cli.metrics.units import name_units
+from sightx_cli.progress import Listener, Notice, Relay, Silent, reporting
+from sightx_cli.results.compare import CompareResult
+from sightx_cli.steps.random_state import keeping_random_state
+
+COMPARING = "comparing the models"
+"""The work as the user sees it."""
+
+
+@keeping_random_state()
+def compare(
+    folders: Sequence[str | Path],
+    *,
+    listener: Listener | None = None,
+) -> CompareResult:
+    """Compare models, named by their runs or by evaluations of them, on the images that all were measured on.
+
+    Runs are compared on their test parts where all have one, else on their valid parts. The first is what the others
+    are held against: by a paired bootstrap of the same images, or of whole groups of them, and by McNemar's test where
+    images are independent. Raises SightXError for models of other classes, or without an image in common.
+    """
+    began = time.perf_counter()
+    heard = Relay(listener or Silent())
+    if len(folders) < 2:
+        raise UsageError("one model alone cannot be compared", "sightx compare RUN OTHER")
+    candidates = [open_candidate(folder) for folder in folders]
+    part, tables = choose_tables(candidates)
+    shared, lost = share_images(load_kept(candidates, tables, part))
+    if lost:
+        text = f"{lost:,} images that not all of these were measured on are left out of the comparison"
+        heard.notice(Notice("not-shared", text, lost, warns=True))
+    with reporting(heard, COMPARING):
+        models = compare_models(candidates, shared)
+    together = list(shared[0].together)
+    return CompareResult(
+        part=part,
+        images=len(shared[0].images),
+        intervals_by=name_units(together),
+        task=candidates[0].task.kind,
+        models=models,
+        notices=tuple(heard.notices),
+        seconds={"total": round(time.perf_counter() - began, 3)},
+    )

@@ -1,0 +1,127 @@
+"""`evaluate`: how good a run's model is on labelled images, with intervals, where it fails, and a report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sightx_cli import runs
+from sightx_cli.bundle.predictor import load_predictor
+from sightx_cli.data.layout import Layout
+from sightx_cli.data.pixel_notices import describe_pixels
+from sightx_cli.data.splits import assign_groups
+from sightx_cli.errors import UsageError
+from sightx_cli.evaluation.answered_images import answer_images
+from sightx_cli.evaluation.differences import describe_differences, find_differences
+from sightx_cli.evaluation.kept_predictions import write_predictions
+from sightx_cli.evaluation.known_images import find_known_images
+from sightx_cli.evaluation.labelled_images import load_labelled_images
+from sightx_cli.evaluation.part_figures import measure_part
+from sightx_cli.evaluation.subgroups import measure_subgroups
+from sightx_cli.evaluation.joined_units import RULE, join_units
+from sightx_cli.filesystem import check_place
+from sightx_cli.progress import Listener, Relay, Silent, reporting
+from sightx_cli.report.hidden_folder import making_folder
+from sightx_cli.results.evaluate import EvaluateResult, PerUnit
+from sightx_cli.steps.random_state import keeping_random_state
+from sightx_cli.task.multilabel import MultiLabel
+
+MEASURING = "measuring figures and intervals"
+"""The work as the user sees it."""
+
+
+@keeping_random_state()
+def evaluate(
+    source: str | Path,
+    *,
+    model: str | Path | None = None,
+    by: Sequence[str] = (),
+    per: str | None = None,
+    group_by: str | None = None,
+    batch: int | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    images: Path | None = None,
+    label_by: str | None = None,
+    out: Path | None = None,
+    overwrite: bool = False,
+    listener: Listener | None = None,
+) -> EvaluateResult:
+    """Measure a run's model, the newest by default, on labelled images: a folder, a table, as in `fit`.
+
+    Of a source with parts the test part is measured, else the valid one. `by` names columns whose values are measured
+    one by one, `per` what several images belong to that need one decision (a patient, a part), `group_by` what images
+    are resampled with. Columns, or regular expressions over the file names. The folder `out`, or a new one under
+    `evaluations/`, appears whole: metrics.json, predictions.csv with a row for each image.
+
+    Raises SightXError for anything wrong in the input.
+    """
+    began = time.perf_counter()
+    heard = Relay(listener or Silent())
+    folder = runs.choose_evaluation_folder(_name(str(source)), out, overwrite)
+    check_place("--out", folder)
+    if batch is not None and batch < 1:
+        raise UsageError(f"--batch {batch}: at least 1", "--batch 16")
+    run = runs.find_run(model)
+    predictor = load_predictor(run, batch)
+    task, reading = predictor.facts.task, predictor.facts.reading
+    layout = Layout(image_column, label_column, None if images is None else Path(images), label_by, group_by=group_by)
+    labelled = load_labelled_images(source, layout, task, heard)
+    answered = answer_images(predictor, labelled.frame, heard)
+    names = answered.frame["image"].tolist()
+    for notice in describe_pixels(names, answered.found, answered.unreadable, reading):
+        heard.notice(notice)
+    predicted = time.perf_counter()
+    frame = assign_groups(answered.frame, group_by)
+    chosen = frame["is_judged"].to_numpy(dtype=bool)
+    judged, probabilities = frame[chosen].reset_index(drop=True), answered.probabilities[chosen]
+    known = find_known_images(run, judged["digest"].tolist(), heard)
+    headers = [header for header, is_chosen in zip(answered.headers, chosen, strict=True) if is_chosen]
+    with reporting(heard, MEASURING):
+        found = judged["path"].tolist(), headers, judged["label"].tolist()
+        separator = task.separator if isinstance(task, MultiLabel) else ""
+        differences = find_differences(run, *found, separator, reading)
+        for notice in describe_differences(differences):
+            heard.notice(notice)
+        figures = measure_part(task, judged, probabilities, len(judged))
+        subgroups = measure_subgroups(task, judged, probabilities, by, heard)
+        unit = None
+        if per is not None:
+            joined = join_units(judged, probabilities, per, heard)
+            unit = PerUnit(per, RULE, measure_part(task, *joined, len(joined[0])))
+    result = EvaluateResult(
+        run=run,
+        folder=folder,
+        source=str(source),
+        part=labelled.part,
+        task=task.kind,
+        classes=task.classes,
+        figures=figures,
+        trained_on=sum(known),
+        unknown=labelled.unknown,
+        unlabelled=labelled.unlabelled,
+        by=subgroups,
+        per=unit,
+        differences=differences,
+        unreadable=tuple(f"{item.image} {item.error}" for item in answered.unreadable),
+    )
+    with making_folder(folder, overwrite) as making:
+        write_predictions(making.partial / "predictions.csv", frame, answered.probabilities, task)
+        now = time.perf_counter()
+        seconds = {"predict": predicted - began, "measure": now - predicted, "total": now - began}
+        result = replace(
+            result,
+            predictions=folder / "predictions.csv",
+            notices=tuple(heard.notices),
+            warnings=tuple(heard.warnings),
+            seconds={name: round(value, 3) for name, value in seconds.items()},
+        )
+        runs.write_json(making.partial / runs.METRICS, result.to_json())
+    return replace(result, folder=making.folder, predictions=making.folder / "predictions.csv")
+
+
+def _name(source: str) -> str:
+    """Name the images in a word: their folder, or their table's name."""
+    return Path(source.removeprefix("demo:")).absolute().stem or "images"

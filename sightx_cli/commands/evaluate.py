@@ -1,0 +1,89 @@
+"""`sightx evaluate`: how good a model is on images labelled later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sightx_cli.commands.flat_options import flatten_options, share_option
+from sightx_cli.commands.talk import Talk
+from sightx_cli.steps.options import MODEL, RUN
+
+FIGURES = "Figures"
+
+EXAMPLES = """\
+[bold]Examples[/]
+sightx evaluate later/                        [dim]the newest run, on images labelled later[/]
+sightx evaluate later.csv --by site --by sex  [dim]where does it fail?[/]
+sightx evaluate later/ --per '(person\\d+)'    [dim]one decision for each patient[/]"""
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What is measured, of which model, and where it is written."""
+
+    source: Annotated[str, share_option("source")]
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="A run folder [dim](default: the newest run)[/].", rich_help_panel=MODEL),
+    ] = None
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Show the figures of each value of a column, such as the site. May be given again.",
+            rich_help_panel=FIGURES,
+        ),
+    ] = None
+    per: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|REGEX",
+            help="One decision for each patient or part, from the mean of its images' probabilities.",
+            rich_help_panel=FIGURES,
+        ),
+    ] = None
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|REGEX",
+            help="What intervals resample whole, such as the patient: a column, a DICOM tag, or a regular expression.",
+            rich_help_panel=FIGURES,
+        ),
+    ] = None
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Images per batch [dim](default: chosen by their size)[/].", rich_help_panel=MODEL
+        ),
+    ] = None
+    image_column: Annotated[str | None, share_option("image_column")] = None
+    label_column: Annotated[str | None, share_option("label_column")] = None
+    images: Annotated[Path | None, share_option("images")] = None
+    label_by: Annotated[str | None, share_option("label_by")] = None
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="The folder for the results [dim](default: in evaluations/)[/].", rich_help_panel=RUN
+        ),
+    ] = None
+    overwrite: Annotated[bool, share_option("overwrite")] = False
+
+
+@flatten_options
+def evaluate(options: EvaluateOptions, talk: Talk) -> None:
+    """Measure a trained model on labelled images.
+
+    Every figure with its 95 % interval, the figures of each class and of each
+    subgroup, and a report to hand over. A folder with parts is measured on
+    test, else on valid.
+    """
+    import sightx_cli.api.evaluate as api
+    from sightx_cli.console import show_evaluation
+
+    with talk.listen() as listener:
+        result = api.evaluate(**{**vars(options), "by": options.by or ()}, listener=listener)
+    talk.answer(result, show_evaluation)

@@ -1,0 +1,69 @@
+"""The end of `evaluate`: the figures, the classes, the subgroups, and where all is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from sightx_cli.console.classes import build_classes
+from sightx_cli.console.figures import build_figures, format_interval
+from sightx_cli.console.numbers import format_count, format_figure, format_seconds
+from sightx_cli.console.output import open_console, print_words, to_line
+from sightx_cli.metrics.registry import METRICS
+
+if TYPE_CHECKING:
+    from sightx_cli.results.evaluate import EvaluateResult, Subgroups
+
+UNREADABLE_SHOWN = 5
+
+
+def show_evaluation(result: EvaluateResult) -> None:
+    """Show a finished evaluation."""
+    from sightx_cli.task.kinds import TASKS
+
+    console = open_console(stderr=False)
+    part = "" if result.part == "all" else f"{result.part} part of "
+    console.print()
+    console.print(
+        Text(f"done in {format_seconds(result.seconds['total'])}", "bold green").append(
+            f"   {format_count(result.figures.images, 'image')}, {part}{to_line(result.source)}", "default"
+        ),
+        soft_wrap=True,
+    )
+    headline = TASKS[result.task].headline.name
+    parts = {"images": result.figures} | ({"per unit": result.per.figures} if result.per else {})
+    console.print(build_figures(parts, headline))
+    if result.per:
+        words = f"  per unit: {result.per.figures.images:,} by {result.per.column}, from the {result.per.rule}"
+        print_words(console, Text(words, "dim"))
+    everything = f"metrics.json in {to_line(result.folder)}"
+    for line in build_classes({"images": result.figures.report.classes}, everything):
+        console.print(line)
+    for subgroups in result.by:
+        console.print(build_subgroups(subgroups, headline))
+    if result.unreadable:
+        said = f"{format_count(len(result.unreadable), 'unreadable image')}, in no figure"
+        console.print(Text(said, "yellow"))
+        for which in result.unreadable[:UNREADABLE_SHOWN]:
+            console.print(Text(f"  {to_line(which)}"), soft_wrap=True)
+    console.print(Text("model  ", "dim").append(to_line(result.run)), soft_wrap=True)
+    console.print(Text("folder ", "dim").append(to_line(result.folder)), soft_wrap=True)
+
+
+def build_subgroups(subgroups: Subgroups, metric: str) -> Table:
+    """Build the table of one column's subgroups: how many images, the figure, its interval; the worst in bold."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    table.add_column(f"by {to_line(subgroups.column)}", header_style="")
+    table.add_column("images", justify="right")
+    table.add_column(METRICS[metric].title, justify="right")
+    table.add_column("95 % interval")
+    table.add_column("")
+    for one in subgroups.groups:
+        figures = one.figures
+        remark = "too few to rank" if one.is_small else "lowest" if one.is_worst else ""
+        cells = (f"{figures.images:,}", format_figure(figures.metrics.get(metric)))
+        interval = format_interval(figures.intervals.get(metric))
+        table.add_row(f"  {to_line(one.value)}", *cells, interval, remark, style="bold" if one.is_worst else "")
+    return table

@@ -1,0 +1,70 @@
+"""What a bundle answers for the images it is judged on, and what their files are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli.bundle.predictor import Predictor
+from sightx_cli.data.checks import Unreadable, refuse_all
+from sightx_cli.data.contents import measure_files
+from sightx_cli.data.readers import Found, Header
+from sightx_cli.data.tags.tag_groups import add_tag_columns
+from sightx_cli.progress import Listener
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HASHING, PREDICTING = "reading the files", "predicting"
+"""The work as the user sees it."""
+
+
+@dataclass(frozen=True)
+class AnsweredImages:
+    """The rows whose images could be read, in their order, and what the model says of each."""
+
+    frame: pd.DataFrame
+    """With the columns digest, and what the files say of themselves (`tag_groups`); its index is new."""
+    probabilities: NDArray[np.float32]
+    """(N, C)."""
+    headers: tuple[Header, ...]
+    found: tuple[Found, ...]
+    unreadable: tuple[Unreadable, ...]
+
+
+def answer_images(predictor: Predictor, frame: pd.DataFrame, listener: Listener) -> AnsweredImages:
+    """Ask a bundle about images (columns image, path); one that cannot be read is set aside, and never stops the rest.
+
+    Raises: `DataError` where none can be read.
+    """
+    paths, images = [str(path) for path in frame["path"]], [str(image) for image in frame["image"]]
+    listener.start(HASHING, len(paths), "images")
+    try:  # their bytes and headers alone: the model reads the pixels
+        facts = measure_files(
+            paths, lambda *_: Found(), partial(listener.advance, HASHING), reading=predictor.facts.reading
+        )
+    finally:
+        listener.finish(HASHING)
+    listener.start(PREDICTING, len(paths), "images")
+    rows, found, good, unreadable = [], [], [], []
+    try:
+        for place, prediction in enumerate(predictor.predict(zip(images, paths, strict=True))):
+            listener.advance(PREDICTING)
+            if prediction.probabilities is None or prediction.found is None:
+                error = prediction.error.removeprefix(f"{paths[place]}: ")
+                unreadable.append(Unreadable(images[place], error, facts[place].hint))
+                continue
+            good.append(place)
+            rows.append(prediction.probabilities)
+            found.append(prediction.found)
+    finally:
+        listener.finish(PREDICTING)
+    if not rows:
+        raise refuse_all(unreadable)
+    read = frame.iloc[good].assign(digest=[facts[place].digest for place in good]).reset_index(drop=True)
+    headers = tuple(header for place in good if (header := facts[place].header) is not None)
+    return AnsweredImages(add_tag_columns(read, found), np.stack(rows), headers, tuple(found), tuple(unreadable))

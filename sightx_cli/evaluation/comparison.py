@@ -1,0 +1,145 @@
+"""Several models on the same images: whose predictions they are, which images they share, and how they differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sightx_cli import runs
+from sightx_cli.bundle.facts import load_facts
+from sightx_cli.errors import DataError, RunError
+from sightx_cli.evaluation.kept_predictions import KeptPredictions, read_predictions
+from sightx_cli.metrics.units import name_units
+from sightx_cli.results.compare import ComparedModel, ComparedPair
+
+if TYPE_CHECKING:
+    from sightx_cli.task.task import Task
+
+PARTS = ("test", "valid")
+"""The parts of a fit whose predictions are compared: the first that all runs have."""
+TABLE = "predictions.csv"
+"""That of an evaluation."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model to compare: a run, or a run on other images as an evaluation holds it."""
+
+    folder: Path
+    """As the user named it."""
+    run: Path
+    task: Task
+    tables: Mapping[str, Path]
+    """Its predictions, by part; an evaluation's are all one part, ""."""
+
+
+def open_candidate(folder: str | Path) -> Candidate:
+    """Open a run or an evaluation; raises RunError for anything else."""
+    path = Path(folder)
+    table = path / TABLE
+    if table.is_file() and (path / runs.METRICS).is_file():
+        try:
+            run = Path(json.loads((path / runs.METRICS).read_text(encoding="utf-8"))["run"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{path / runs.METRICS}: cannot be read ({error})", "evaluate again") from error
+        return Candidate(path, run, load_facts(runs.find_run(run)).task, {"": table})
+    run = runs.find_run(path)
+    kept = {part: run / runs.PREDICTIONS / f"{part}.csv" for part in PARTS}
+    tables = {part: table for part, table in kept.items() if table.is_file()}
+    if not tables:
+        raise RunError(f"{folder}: holds no predictions to compare", "fit again with this version, or evaluate it")
+    return Candidate(path, run, load_facts(run).task, tables)
+
+
+def choose_tables(candidates: Sequence[Candidate]) -> tuple[str, list[Path]]:
+    """Choose the predictions to compare: those of evaluations, else of the first part that all runs have.
+
+    Raises DataError where there is none, and for models of other classes.
+    """
+    first = candidates[0]
+    for one in candidates[1:]:
+        if (one.task.kind, one.task.classes) != (first.task.kind, first.task.classes):
+            raise DataError(
+                f"{one.folder} tells {', '.join(one.task.classes)} ({one.task.kind}), and {first.folder} "
+                f"{', '.join(first.task.classes)} ({first.task.kind}): they answer different questions",
+                "compare models of the same classes",
+            )
+    for part in ("", *PARTS):
+        if all(part in one.tables for one in candidates):
+            return part or "evaluation", [one.tables[part] for one in candidates]
+    raise DataError(
+        "these have no images in common: runs are compared on their test or valid parts, evaluations with evaluations",
+        "evaluate each on the same images, and compare the folders that this makes",
+    )
+
+
+def share_images(kept: Sequence[KeptPredictions]) -> tuple[list[KeptPredictions], int]:
+    """Keep of several models' predictions those of the images that all have, with the same label, in one order.
+
+    Also returns how many images some have and others have not. Raises DataError where they share none.
+    """
+    keyed = [
+        {
+            (image, _freeze(target)): place
+            for place, (image, target) in enumerate(zip(one.images, one.targets, strict=True))
+        }
+        for one in kept
+    ]
+    common = [key for key in keyed[0] if all(key in other for other in keyed[1:])]
+    if not common:
+        raise DataError(
+            "these models were measured on no image in common",
+            "evaluate each on the same images, and compare the folders that this makes",
+        )
+    every = set().union(*keyed)
+    shared = []
+    for one, places in zip(kept, keyed, strict=True):
+        rows = np.array([places[key] for key in common])
+        groups = tuple(one.together[row] for row in rows)
+        images = tuple(one.images[row] for row in rows)
+        shared.append(KeptPredictions(images, one.targets[rows], one.probabilities[rows], groups, one.source))
+    return shared, len(every) - len(common)
+
+
+def _freeze(target: object) -> object:
+    return tuple(target.tolist()) if isinstance(target, np.ndarray) else target
+
+
+def compare_models(candidates: Sequence[Candidate], shared: Sequence[KeptPredictions]) -> tuple[ComparedModel, ...]:
+    """Measure each model on the images that all share, and each but the first against the first."""
+    from sightx_cli.metrics.paired import compare_answers, measure_mcnemar
+
+    together = list(shared[0].together)
+    task = candidates[0].task
+    answers = [
+        one.task.check_answers(kept.probabilities, kept.targets) for one, kept in zip(candidates, shared, strict=True)
+    ]
+    models = []
+    for one, kept, own in zip(candidates, shared, answers, strict=True):
+        pair = None
+        if one is not candidates[0]:
+            is_single = name_units(together) == "images"
+            pair = ComparedPair(
+                compare_answers(answers[0], own, task.kind, together),
+                measure_mcnemar(answers[0], own) if is_single else None,
+            )
+        models.append(
+            ComparedModel(
+                one.folder,
+                one.run,
+                one.task.measure_figures(kept.probabilities, kept.targets),
+                one.task.measure_intervals(kept.probabilities, kept.targets, together),
+                pair,
+            )
+        )
+    return tuple(models)
+
+
+def load_kept(candidates: Sequence[Candidate], tables: Sequence[Path], part: str) -> list[KeptPredictions]:
+    """Read the predictions of each model; rows without a label that it knows are left out."""
+    return [read_predictions(table, one.task, part) for one, table in zip(candidates, tables, strict=True)]

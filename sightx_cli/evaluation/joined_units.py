@@ -1,0 +1,61 @@
+"""One decision for each patient, or part, from several images: by the mean of their probabilities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli.data.splits import assign_groups
+from sightx_cli.errors import DataError
+from sightx_cli.progress import Listener, Notice
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RULE = "mean of the probabilities of its images"
+
+
+def join_units(
+    frame: pd.DataFrame, probabilities: NDArray[np.float32], column: str, listener: Listener
+) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+    """Join the images of each unit: a row each (image is the unit's name) and the mean of its probabilities, (U, C).
+
+    An image without a unit stands for itself. Units whose images have different labels are left out, which is said.
+    Raises DataError where no unit is left, and what `assign_groups` raises.
+    """
+    import pandas as pd
+
+    names = assign_groups(frame, column, "--per")["group"].tolist()
+    units: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        units.setdefault(name or f"\0{place}", []).append(place)
+    labels, images = frame["label"].tolist(), frame["image"].tolist()
+    torn = [name for name, places in units.items() if len({labels[place] for place in places}) > 1]
+    if torn:
+        first = units[torn[0]]
+        said = " and ".join(sorted({labels[place] or "no label" for place in first}))
+        many = len(torn) != 1
+        text = (
+            f"{len(torn):,} of {len(units):,} by {column} are left out, their images having different labels, such as "
+            f"{torn[0]} ({said}): what is true of {'them' if many else 'it'} is not known"
+        )
+        listener.notice(Notice("torn-units", text, len(torn), warns=True))
+    kept = {name: places for name, places in units.items() if name not in torn}
+    if not kept:
+        raise DataError(
+            f"--per {column}: the images of each of the {len(units):,} have different labels",
+            "choose what has one label for all its images, such as the patient or the part",
+        )
+    joined = pd.DataFrame(
+        {
+            "image": [images[places[0]] if name.startswith("\0") else name for name, places in kept.items()],
+            "label": [labels[places[0]] for places in kept.values()],
+            "group": "",
+            "digest": "",
+            "images": [str(len(places)) for places in kept.values()],
+        },
+        dtype=str,
+    )
+    return joined, np.stack([probabilities[places].mean(axis=0) for places in kept.values()])

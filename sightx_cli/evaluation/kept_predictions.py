@@ -1,0 +1,55 @@
+"""The predictions that are kept: one row for each image, with its label, its group and every probability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli import runs
+from sightx_cli.bundle.table import write_csv
+from sightx_cli.data.tables import read_table
+from sightx_cli.errors import DataError, RunError
+from sightx_cli.task.task import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OWN = ("image", "label", "group")
+
+
+@dataclass(frozen=True)
+class KeptPredictions:
+    """Probabilities (N, C) of images that the model did not learn from, their targets, and their groups."""
+
+    images: tuple[str, ...]
+    targets: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+    together: tuple[str, ...]
+    source: str
+    """Where they are from, in words: "the valid part", "out of fold"."""
+
+
+def write_predictions(path: Path, frame: pd.DataFrame, probabilities: NDArray[np.float32], task: Task) -> None:
+    """Write one row for each image of a frame (columns image, label, group), whole or not at all."""
+    rows = (
+        {"image": image, "label": label, "group": group, **task.fill_row(row)}
+        for image, label, group, row in zip(frame["image"], frame["label"], frame["group"], probabilities, strict=True)
+    )
+    runs.write_file(path, lambda aside: write_csv(aside, [*OWN, *task.columns], rows))
+
+
+def read_predictions(path: Path, task: Task, source: str) -> KeptPredictions:
+    """Read what `write_predictions` wrote; raises RunError for a file that is missing or damaged."""
+    try:
+        frame = read_table(path).frame
+        columns = [f"p_{name}" for name in task.classes]
+        probabilities = frame[columns].to_numpy().astype(np.float32)
+        groups = frame["group"].tolist() if "group" in frame.columns else [""] * len(frame)
+        targets = task.number(frame["label"].tolist())
+    except (DataError, KeyError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read ({error})", "fit again, or name another run with --model") from error
+    return KeptPredictions(tuple(frame["image"]), targets, probabilities, tuple(groups), source)

@@ -1,0 +1,57 @@
+"""The result of `compare`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sightx_cli.progress import Notice
+from sightx_cli.results.json_form import to_object
+
+if TYPE_CHECKING:
+    from sightx_cli.metrics.intervals import Interval
+    from sightx_cli.metrics.paired import McNemar, PairedDifference
+
+
+@dataclass(frozen=True)
+class ComparedPair:
+    """How a model differs from the first, on the same images."""
+
+    differences: Mapping[str, PairedDifference]
+    """By metric; above 0 where this model's figure is higher."""
+    mcnemar: McNemar | None
+    """Of accuracy; None where images belong to groups, and are no independent evidence."""
+
+
+@dataclass(frozen=True)
+class ComparedModel:
+    """One model on the images that all share."""
+
+    folder: Path
+    run: Path
+    metrics: Mapping[str, float | None]
+    intervals: Mapping[str, Interval | None]
+    against_first: ComparedPair | None
+    """None of the first."""
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """Several models on the same images: the figures of each, and whether the others differ from the first."""
+
+    part: str
+    """Whose predictions: test, valid, or evaluation."""
+    images: int
+    """How many images all were measured on."""
+    intervals_by: str
+    task: str
+    models: tuple[ComparedModel, ...]
+    page: Path | None = None
+    notices: tuple[Notice, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON contract of `compare`."""
+        return to_object(vars(self) | {"notices": [notice.to_json() for notice in self.notices]})

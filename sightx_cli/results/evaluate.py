@@ -1,0 +1,117 @@
+"""The result of `evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sightx_cli.progress import Notice
+from sightx_cli.results.json_form import to_object
+
+if TYPE_CHECKING:
+    from sightx_cli.results.fit import PartFigures
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """The figures of the images that have one value of a column."""
+
+    value: str
+    figures: PartFigures
+    is_small: bool
+    """Whether there are too few images to rank it."""
+    is_worst: bool = False
+    """Whether its figure is the lowest of those that can be ranked."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its entry in `by`."""
+        figures = self.figures.to_json()
+        kept = {name: figures[name] for name in ("images", "metrics", "intervals", "intervals_by")}
+        return {"value": self.value, **kept, "too_few_to_rank": self.is_small, "worst": self.is_worst}
+
+
+@dataclass(frozen=True)
+class Subgroups:
+    """The subgroups by one column."""
+
+    column: str
+    groups: tuple[Subgroup, ...]
+
+
+@dataclass(frozen=True)
+class SetDifference:
+    """Something in which the images differ from those that the model was trained on, there and here, in words."""
+
+    what: str
+    trained: str
+    here: str
+
+
+@dataclass(frozen=True)
+class PerUnit:
+    """The figures of units of several images each, such as patients."""
+
+    column: str
+    rule: str
+    """How the answers for several images become one."""
+    figures: PartFigures
+
+
+@dataclass(frozen=True)
+class EvaluateResult:
+    """How good a run's model is on some images, and where that is written."""
+
+    run: Path
+    folder: Path
+    source: str
+    part: str
+    """Which part of the source was measured: test, valid, or all."""
+    task: str
+    classes: tuple[str, ...]
+    figures: PartFigures
+    trained_on: int
+    """How many of the images the model was trained on."""
+    unknown: Mapping[str, int]
+    """How many images have each class that the model does not know."""
+    unlabelled: int
+    by: tuple[Subgroups, ...] = ()
+    per: PerUnit | None = None
+    differences: tuple[SetDifference, ...] = ()
+    """How the images differ from those that the model was trained on."""
+    unreadable: tuple[str, ...] = ()
+    """One line per image that could not be read: its name and why."""
+    notices: tuple[Notice, ...] = ()
+    warnings: tuple[str, ...] = ()
+    predictions: Path | None = None
+    report: Path | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON contract of `evaluate`; paths absolute."""
+        figures = self.figures.to_json()
+        classes = figures.pop("classes")
+        return to_object(
+            {
+                "run": self.run,
+                "folder": self.folder,
+                "source": self.source,
+                "part": self.part,
+                "task": self.task,
+                **figures,
+                "classes": {one["label"]: {k: v for k, v in one.items() if k != "label"} for one in classes},
+                "trained_on": self.trained_on,
+                "unknown_classes": self.unknown,
+                "without_label": self.unlabelled,
+                "by": {one.column: [group.to_json() for group in one.groups] for one in self.by},
+                **({"per": self.per} if self.per else {}),
+                "differences": self.differences,
+                "unreadable": self.unreadable,
+                "predictions": self.predictions,
+                "report": self.report,
+                "warnings": self.warnings,
+                "notices": [notice.to_json() for notice in self.notices],
+                "seconds": self.seconds,
+            }
+        )

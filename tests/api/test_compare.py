@@ -1,0 +1,95 @@
+"""`compare` from Python: two models on the same images, and whether they differ by more than chance."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from sightx_cli import compare, evaluate
+from sightx_cli.errors import DataError, RunError, UsageError
+
+if TYPE_CHECKING:
+    from sightx_cli.results.fit import FitResult
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def worse(digits_run: FitResult, home: Path) -> Path:
+    """A copy of the run whose kept predictions are those of the class that follows, for every image."""
+    run = home / "worse"
+    shutil.copytree(digits_run.run, run)
+    table = run / "predictions" / "valid.csv"
+    rows = pd.read_csv(table)
+    shares = [name for name in rows.columns if name.startswith("p_")]
+    rows[shares] = rows[[*shares[1:], shares[0]]].to_numpy()
+    rows.to_csv(table, index=False)
+    return run
+
+
+def test_a_model_is_not_different_from_itself(digits_run: FitResult, home: Path) -> None:
+    shutil.copytree(digits_run.run, home / "again")
+    result = compare([digits_run.run, home / "again"])
+    assert (result.part, result.images) == ("valid", digits_run.images["valid"])
+    pair = result.models[1].against_first
+    assert pair is not None
+    assert pair.mcnemar is not None
+    assert (pair.mcnemar.only_first, pair.mcnemar.only_second) == (0, 0)
+    assert not any(one.is_different for one in pair.differences.values())
+
+
+def test_a_model_that_is_wrong_everywhere_is_told_apart(digits_run: FitResult, worse: Path) -> None:
+    result = compare([digits_run.run, worse])
+    assert result.models[0].metrics == pytest.approx(digits_run.metrics, abs=1e-4)
+    pair = result.models[1].against_first
+    assert pair is not None
+    accuracy = pair.differences["accuracy"]
+    assert accuracy.is_different
+    assert accuracy.difference < -0.5
+    assert accuracy.interval[1] < 0
+
+
+def test_only_images_that_both_were_measured_on_count_and_the_others_are_said(
+    digits_run: FitResult, worse: Path
+) -> None:
+    table = worse / "predictions" / "valid.csv"
+    pd.read_csv(table)[:-2].to_csv(table, index=False)
+    result = compare([digits_run.run, worse])
+    assert result.images == digits_run.images["valid"] - 2
+    assert [(notice.kind, notice.count) for notice in result.notices] == [("not-shared", 2)]
+
+
+def test_evaluations_are_compared_on_the_images_that_they_measured(
+    digits_run: FitResult, digits: Path, home: Path
+) -> None:
+    for name in ("first", "second"):
+        evaluate(digits, model=digits_run.run, out=home / name)
+    result = compare([home / "first", home / "second"])
+    assert (result.part, result.images) == ("evaluation", 72)
+
+
+def test_what_cannot_be_compared_is_refused_with_the_reason(digits_run: FitResult, worse: Path, home: Path) -> None:
+    with pytest.raises(UsageError, match="one model alone"):
+        compare([digits_run.run])
+    with pytest.raises(RunError, match="no such run folder"):
+        compare([digits_run.run, home / "nowhere"])
+    shutil.rmtree(worse / "predictions")
+    with pytest.raises(RunError, match="holds no predictions to compare"):
+        compare([digits_run.run, worse])
+
+
+def test_models_without_an_image_in_common_are_refused(digits_run: FitResult, worse: Path) -> None:
+    table = worse / "predictions" / "valid.csv"
+    rows = pd.read_csv(table)
+    rows.assign(image="other/" + rows["image"]).to_csv(table, index=False)
+    with pytest.raises(DataError, match="no image in common"):
+        compare([digits_run.run, worse])

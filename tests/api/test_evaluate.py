@@ -1,0 +1,165 @@
+"""`evaluate` from Python: the figures of a model on images labelled later, whatever is wrong with some of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from sightx_cli import evaluate
+from sightx_cli.errors import DataError, RunError
+from sightx_cli.progress import Recorder
+from tests.conftest import DIGIT_NAMES
+
+if TYPE_CHECKING:
+    from sightx_cli.results.fit import FitResult
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def later(home: Path) -> Path:
+    """Digits that the run has not seen, twelve of each, in class folders."""
+    from sklearn.datasets import load_digits
+
+    known = load_digits()
+    for number, name in enumerate(DIGIT_NAMES):
+        for place, pixels in enumerate(known.images[known.target == number][24:36]):
+            write_digit(pixels, home / "later" / name / f"site{place % 2}_{name}{place // 4}_{place}.png")
+    return home / "later"
+
+
+def write_digit(pixels: object, path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shades = (np.asarray(pixels) * 15.9).astype(np.uint8)
+    Image.fromarray(shades).resize((64, 64), Image.Resampling.BICUBIC).save(path)
+
+
+def test_the_valid_part_of_a_fit_comes_out_as_the_fit_measured_it(digits_run: FitResult, digits: Path) -> None:
+    split = pd.read_csv(digits_run.run / "split.csv", keep_default_na=False)
+    split["image"] = [str(digits / name) for name in split["image"]]
+    split.to_csv("split.csv", index=False)
+    result = evaluate("split.csv", model=digits_run.run)
+    assert result.part == "valid"
+    assert result.figures.metrics == pytest.approx(digits_run.valid.metrics, abs=1e-6)
+    assert result.figures.report.confusion == digits_run.valid.report.confusion
+    assert result.trained_on == 0
+
+
+def test_the_folder_holds_the_figures_and_a_row_for_each_image(digits_run: FitResult, later: Path) -> None:
+    result = evaluate(later, model=digits_run.run)
+    written = json.loads((result.folder / "metrics.json").read_text())
+    assert written["metrics"] == result.to_json()["metrics"]
+    assert list(written["classes"]) == list(DIGIT_NAMES)
+    rows = pd.read_csv(result.folder / "predictions.csv", keep_default_na=False)
+    assert len(rows) == result.figures.images == 36
+    assert (rows["label"] == rows["prediction"]).mean() == pytest.approx(result.figures.metrics["accuracy"])
+
+
+def test_images_that_the_model_was_trained_on_are_counted_whatever_they_are_called(
+    digits_run: FitResult, digits: Path, later: Path
+) -> None:
+    split = pd.read_csv(digits_run.run / "split.csv")
+    for place, name in enumerate(split.loc[split["split"] == "train", "image"][:5]):
+        shutil.copy(digits / name, later / Path(name).parent.name / f"renamed{place}.png")
+    listener = Recorder()
+    result = evaluate(later, model=digits_run.run, listener=listener)
+    assert result.trained_on == 5
+    assert any("trained on 5 of these 41 images" in text for text in listener.warnings)
+
+
+def test_a_class_that_the_model_does_not_know_is_said_and_predicted_and_in_no_figure(
+    digits_run: FitResult, later: Path
+) -> None:
+    shutil.copytree(later / "one", later / "seven")
+    listener = Recorder()
+    result = evaluate(later, model=digits_run.run, listener=listener)
+    assert (result.figures.images, dict(result.unknown)) == (36, {"seven": 12})
+    assert len(pd.read_csv(result.folder / "predictions.csv")) == 48
+    assert any("seven (12)" in text for text in listener.warnings)
+
+
+def test_rows_without_a_label_are_predicted_and_in_no_figure(digits_run: FitResult, later: Path) -> None:
+    rows = [
+        (str(path), path.parent.name if place % 4 else "") for place, path in enumerate(sorted(later.rglob("*.png")))
+    ]
+    pd.DataFrame(rows, columns=["image", "label"]).to_csv("later.csv", index=False)
+    listener = Recorder()
+    result = evaluate("later.csv", model=digits_run.run, listener=listener)
+    assert (result.figures.images, result.unlabelled) == (27, 9)
+    assert any("9 images without a label" in text for text in listener.warnings)
+
+
+def test_images_of_one_class_alone_have_the_figures_that_they_allow(digits_run: FitResult, later: Path) -> None:
+    listener = Recorder()
+    shutil.rmtree(later / "two")
+    shutil.rmtree(later / "nought")
+    result = evaluate(later, model=digits_run.run, listener=listener)
+    assert result.figures.metrics["accuracy"] is not None
+    assert result.figures.metrics["roc_auc"] is None
+    assert any("no image of nought, two" in text for text in listener.warnings)
+
+
+def test_a_folder_with_parts_is_measured_on_test_and_needs_no_train(digits_run: FitResult, later: Path) -> None:
+    (Path("parts")).mkdir()
+    shutil.copytree(later, Path("parts") / "valid")
+    later.rename(Path("parts") / "test")
+    shutil.rmtree(Path("parts") / "valid" / "two")
+    result = evaluate("parts", model=digits_run.run)
+    assert (result.part, result.figures.images) == ("test", 36)
+
+
+def test_classes_that_differ_by_case_only_are_the_models(digits_run: FitResult, later: Path) -> None:
+    (later / "one").rename(later / "ONE")
+    result = evaluate(later, model=digits_run.run)
+    assert (result.figures.images, dict(result.unknown)) == (36, {})
+    assert any(notice.kind == "same-names" for notice in result.notices)
+
+
+def test_labels_that_the_model_does_not_know_at_all_are_refused(digits_run: FitResult, later: Path) -> None:
+    for name in DIGIT_NAMES:
+        (later / name).rename(later / f"kind {name}")
+    with pytest.raises(DataError, match="none of the 36 images has a label that the model knows"):
+        evaluate(later, model=digits_run.run)
+
+
+def test_a_damaged_image_is_listed_and_stops_nothing(digits_run: FitResult, later: Path) -> None:
+    (later / "one" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    result = evaluate(later, model=digits_run.run)
+    assert result.figures.images == 36
+    assert [line.split()[0] for line in result.unreadable] == ["one/broken.png"]
+
+
+def test_sites_have_their_own_figures_and_patients_one_decision_each(digits_run: FitResult, later: Path) -> None:
+    result = evaluate(later, model=digits_run.run, by=["site\\d"], per="_(\\w+)_", group_by="_(\\w+)_")
+    assert [(one.value, one.figures.images) for one in result.by[0].groups] == [("site0", 18), ("site1", 18)]
+    assert result.figures.intervals_by == "groups"
+    assert result.per is not None
+    assert result.per.figures.images == 9
+
+
+def test_a_finished_evaluation_is_not_overwritten_unasked(digits_run: FitResult, later: Path) -> None:
+    evaluate(later, model=digits_run.run, out=Path("told"))
+    with pytest.raises(RunError, match="exists already"):
+        evaluate(later, model=digits_run.run, out=Path("told"))
+    evaluate(later, model=digits_run.run, out=Path("told"), overwrite=True)
+    with pytest.raises(RunError, match="not an evaluation"):
+        evaluate(later, model=digits_run.run, out=digits_run.run, overwrite=True)
+
+
+def test_a_fit_keeps_what_its_model_says_of_each_validation_image(digits_run: FitResult) -> None:
+    rows = pd.read_csv(digits_run.run / "predictions" / "valid.csv", keep_default_na=False)
+    assert len(rows) == digits_run.images["valid"]
+    assert (rows["label"] == rows["prediction"]).mean() == pytest.approx(digits_run.metrics["accuracy"])
