@@ -54,6 +54,7 @@ CHECKPOINT = "checkpoint"
 BUNDLE_FACTS = "bundle.json"
 BUNDLE_GRAPH = "graph.xml"
 BUNDLE_WEIGHTS = "weights.safetensors"
+BUNDLE_FAMILIAR = "familiar.safetensors"
 MADE = {RECIPE, PLAN, FINGERPRINT, SPLIT, OUT_OF_FOLD, HISTORY, METRICS, ENVIRONMENT, TRAINING_PLOT, CONFUSION_PLOT}
 MADE |= {LABELS_PLOT, PREDICTIONS, BUNDLE, JOURNAL, CHECKPOINT, LOCK}
 """What a fit makes in a run's folder; anything else there is the user's."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightx_cli import runs
+from sightx_cli.bundle.facts import keep_decision
 from sightx_cli.bundle.predictor import load_predictor
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.pixel_notices import describe_pixels
@@ -15,12 +16,21 @@ from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import UsageError
 from sightx_cli.evaluation.answered_images import answer_images
 from sightx_cli.evaluation.differences import describe_differences, find_differences
-from sightx_cli.evaluation.kept_predictions import write_predictions
-from sightx_cli.evaluation.known_images import find_known_images
-from sightx_cli.evaluation.labelled_images import load_labelled_images
-from sightx_cli.evaluation.part_figures import measure_part
-from sightx_cli.evaluation.subgroups import measure_subgroups
+from sightx_cli.evaluation.doubts import measure_doubts
 from sightx_cli.evaluation.joined_units import RULE, join_units
+from sightx_cli.evaluation.kept_predictions import write_predictions
+from sightx_cli.evaluation.known_images import count_known_images
+from sightx_cli.evaluation.labelled_images import load_labelled_images
+from sightx_cli.evaluation.part_figures import list_units, measure_part
+from sightx_cli.evaluation.subgroups import measure_subgroups
+from sightx_cli.evaluation.threshold_choice import (
+    Wish,
+    build_decision,
+    can_store,
+    measure_wish,
+    name_positives,
+    warn_of_same_images,
+)
 from sightx_cli.filesystem import check_place
 from sightx_cli.progress import Listener, Relay, Silent, reporting
 from sightx_cli.report.hidden_folder import making_folder
@@ -40,6 +50,12 @@ def evaluate(
     by: Sequence[str] = (),
     per: str | None = None,
     group_by: str | None = None,
+    at_sensitivity: float | None = None,
+    at_specificity: float | None = None,
+    cost: str | None = None,
+    positive: str | None = None,
+    prevalence: Sequence[float] = (),
+    keep: bool = False,
     batch: int | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
@@ -56,6 +72,11 @@ def evaluate(
     are resampled with. Columns, or regular expressions over the file names. The folder `out`, or a new one under
     `evaluations/`, appears whole: metrics.json, predictions.csv with a row for each image.
 
+    `at_sensitivity`, `at_specificity` or `cost` ("fn=10,fp=1") choose a threshold on predictions that the run kept of
+    images which its model did not learn from, never on these; what it reaches here is measured. `positive` names the
+    classes that count as positive, with commas between them; `prevalence` the shares of them at which predictive values
+    are given too. With `keep` the run's bundle decides by the threshold from now on.
+
     Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
@@ -64,9 +85,13 @@ def evaluate(
     check_place("--out", folder)
     if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: at least 1", "--batch 16")
+    wish = Wish(at_sensitivity, at_specificity, cost, positive, tuple(prevalence), keep)
     run = runs.find_run(model)
     predictor = load_predictor(run, batch)
     task, reading = predictor.facts.task, predictor.facts.reading
+    if keep and not can_store(task):
+        raise UsageError("--keep: each of several labels has a threshold of its own already", "leave --keep out")
+    name_positives(wish, predictor.facts, Silent())  # before any image is read
     layout = Layout(image_column, label_column, None if images is None else Path(images), label_by, group_by=group_by)
     labelled = load_labelled_images(source, layout, task, heard)
     answered = answer_images(predictor, labelled.frame, heard)
@@ -77,7 +102,8 @@ def evaluate(
     frame = assign_groups(answered.frame, group_by)
     chosen = frame["is_judged"].to_numpy(dtype=bool)
     judged, probabilities = frame[chosen].reset_index(drop=True), answered.probabilities[chosen]
-    known = find_known_images(run, judged["digest"].tolist(), heard)
+    statuses = [status for status, is_chosen in zip(answered.statuses, chosen, strict=True) if is_chosen]
+    known = count_known_images(run, judged["digest"].tolist(), heard)
     headers = [header for header, is_chosen in zip(answered.headers, chosen, strict=True) if is_chosen]
     with reporting(heard, MEASURING):
         found = judged["path"].tolist(), headers, judged["label"].tolist()
@@ -86,6 +112,11 @@ def evaluate(
         for notice in describe_differences(differences):
             heard.notice(notice)
         figures = measure_part(task, judged, probabilities, len(judged))
+        doubt = measure_doubts(task, judged, probabilities, statuses)
+        answers = task.check_answers(probabilities, task.number(judged["label"].tolist()))
+        decision = measure_wish(wish, run, predictor.facts, answers, list_units(judged), heard)
+        if decision is not None and (warned := warn_of_same_images(decision, known.validated)) is not None:
+            heard.notice(warned)
         subgroups = measure_subgroups(task, judged, probabilities, by, heard)
         unit = None
         if per is not None:
@@ -99,16 +130,21 @@ def evaluate(
         task=task.kind,
         classes=task.classes,
         figures=figures,
-        trained_on=sum(known),
+        trained_on=known.trained,
         unknown=labelled.unknown,
         unlabelled=labelled.unlabelled,
         by=subgroups,
         per=unit,
+        doubt=doubt,
+        decision=decision,
         differences=differences,
         unreadable=tuple(f"{item.image} {item.error}" for item in answered.unreadable),
     )
+    if keep and decision is not None:
+        keep_decision(run, build_decision(decision))
+        result = replace(result, decision=replace(decision, is_kept=True))
     with making_folder(folder, overwrite) as making:
-        write_predictions(making.partial / "predictions.csv", frame, answered.probabilities, task)
+        write_predictions(making.partial / "predictions.csv", frame, answered.probabilities, task, answered.statuses)
         now = time.perf_counter()
         seconds = {"predict": predicted - began, "measure": now - predicted, "total": now - began}
         result = replace(

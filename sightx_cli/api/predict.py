@@ -7,13 +7,16 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sightx_cli import runs
 from sightx_cli.bundle.facts import BundleFacts
-from sightx_cli.bundle.predictor import Predictor, load_predictor
+from sightx_cli.bundle.judgement import UNFAMILIAR, UNSURE
+from sightx_cli.bundle.predictor import Prediction, Predictor, load_predictor
 from sightx_cli.bundle.table import (
+    STATUS,
     Begun,
     PredictionTable,
     build_answer,
@@ -26,7 +29,7 @@ from sightx_cli.data.layout import Layout
 from sightx_cli.data.pixel_notices import PixelTally
 from sightx_cli.data.queries import Query, QueryRow, build_query
 from sightx_cli.errors import UsageError
-from sightx_cli.progress import Listener, Silent
+from sightx_cli.progress import Listener, Notice, Silent
 from sightx_cli.results.predict import PredictResult
 from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.task.task import Task
@@ -49,6 +52,7 @@ def predict(
     images: Path | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    abstain: bool = False,
     listener: Listener | None = None,
 ) -> PredictResult:
     """Predict folders (recursive), files or tables of images with a run, the newest by default.
@@ -56,9 +60,11 @@ def predict(
     The table at `output` is CSV, Parquet or JSON lines by its name, and appears whole. Rows are in the order of the
     sources; a table of the user's gives one row for each of its own, in their order, with its columns: that of the
     images is found, or named by `image_column`, and their relative names are looked up in the folder `images`, or in
-    the table's own. An unreadable image has its row, with the reason in `error`. With `resume` an interrupted
-    prediction of the same images goes on where it stopped; without, one that is there is refused, unless `overwrite`
-    lets it be replaced. `batch` images go through the network at once, by default as many as suit their size. Raises
+    the table's own. An unreadable image has its row, with the reason in `error`. The column `status` says whether a
+    prediction is sure, unsure, or of an image unlike those learned from; with `abstain` the last two have none. With
+    `resume` an interrupted prediction of the same images goes on where it stopped; without, one that is there is
+    refused, unless `overwrite` lets it be replaced. `batch` images go through the network at once, by default as many
+    as suit their size. Raises
     SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
@@ -75,15 +81,20 @@ def predict(
         listener.notice(notice)
     predictor = load_predictor(run, 1 if len(query.rows) == 1 else batch)
     task = predictor.facts.task
+    untold = find_untold(predictor.facts)
+    for notice in untold:
+        listener.notice(notice)
     counts, unreadable = dict.fromkeys(task.classes, 0), 0
+    statuses: Counter[str] = Counter()
     listener.start(TASK, len(query.rows), "images")
-    columns = plan_columns(task, query.columns)
-    begun = Begun(identify(query, predictor.facts), len(query.rows))
+    columns = plan_columns(task, query.columns, predictor.facts.decision)
+    begun = Begun(identify(query, predictor.facts, abstain), len(query.rows))
     with writing_table(output, columns, begun, resume) as table:
         clock = time.perf_counter()
         tally = PixelTally(predictor.facts.reading)
-        for row in predict_rows(query.rows, predictor, table, tally):
+        for row in predict_rows(query.rows, predictor, table, tally, abstain):
             unreadable += _count(row, task, counts)
+            statuses[row[STATUS]] += 1
             listener.advance(TASK)
     listener.finish(TASK)
     noticed = tuple(tally.list_notices(can_change=False))
@@ -94,26 +105,30 @@ def predict(
         images=len(query.rows),
         files=query.count_files(),
         unreadable=unreadable,
+        unsure=statuses[UNSURE],
+        unfamiliar=statuses[UNFAMILIAR],
+        abstained=abstain,
+        decision=None if predictor.facts.decision is None else asdict(predictor.facts.decision),
         output=output,
         run=run,
         figure=read_figure(run, task, listener),
         seconds={"predict": round(working, 3), "total": round(time.perf_counter() - began, 3)},
         images_per_second=round((len(query.rows) - table.resumed) / max(working, 1e-9), 1),
         counts=counts,
-        notices=(*query.notices, *noticed),
+        notices=(*query.notices, *untold, *noticed),
     )
 
 
 def predict_rows(
-    rows: Sequence[QueryRow], predictor: Predictor, table: PredictionTable, tally: PixelTally
+    rows: Sequence[QueryRow], predictor: Predictor, table: PredictionTable, tally: PixelTally, abstains: bool = False
 ) -> Iterator[Mapping[str, Any]]:
     """Yield every row of the table, those that were there already first; an image in several rows is predicted once.
 
     `tally` counts what is found in the files that are read.
     """
-    columns, task = table.columns, predictor.facts.task
+    columns = table.columns
     often = {path for path, count in Counter(row.path for row in rows).items() if count > 1}
-    answers: dict[str, dict[str, Any]] = {"": build_answer(None, NO_IMAGE, task)}
+    answers: dict[str, dict[str, Any]] = {"": build_answer(Prediction("", None, NO_IMAGE), columns)}
     for asked, row in zip(rows, table.done_rows(), strict=False):
         if asked.path in often:
             answers.setdefault(asked.path, columns.read_answer(row))
@@ -130,7 +145,7 @@ def predict_rows(
             prediction = next(predictions)
             if prediction.found is not None:
                 tally.add(prediction.image, prediction.found)
-            answer = build_answer(prediction.probabilities, prediction.error, task)
+            answer = build_answer(prediction, columns, abstains)
             if asked.path in often:
                 answers[asked.path] = answer
         row = columns.build_row(asked, answer)
@@ -138,9 +153,30 @@ def predict_rows(
         yield row
 
 
-def identify(query: Query, facts: BundleFacts) -> str:
-    """Return what must be the same for a prediction to go on: the rows in their order, and the model."""
-    digest = hashlib.sha256(json.dumps([facts.to_json(), query.columns], sort_keys=True).encode())
+def find_untold(facts: BundleFacts) -> list[Notice]:
+    """Find what the status cannot tell with this model."""
+    found = []
+    if facts.sets is None:
+        found.append(
+            Notice(
+                "no-status",
+                "the column status is empty where an image is not unfamiliar: this model had too few images to measure "
+                "how sure it is",
+            )
+        )
+    if facts.familiarity is None:
+        found.append(
+            Notice(
+                "no-familiarity",
+                "no image is called unfamiliar: this model has no layer as it was pretrained to tell by",
+            )
+        )
+    return found
+
+
+def identify(query: Query, facts: BundleFacts, abstains: bool = False) -> str:
+    """Return what must be the same for a prediction to go on: the rows in their order, the model, and `abstains`."""
+    digest = hashlib.sha256(json.dumps([facts.to_json(), query.columns, abstains], sort_keys=True).encode())
     for row in query.rows:
         digest.update(json.dumps(row).encode())
     return digest.hexdigest()
@@ -164,6 +200,7 @@ def _count(row: Mapping[str, Any], task: Task, counts: dict[str, int]) -> int:
     """Count the classes that a row names; returns 1 where its image could not be read, else 0."""
     if row["error"]:
         return 1
-    for name in task.split_prediction(row[task.columns[0]]):
+    prediction = row[task.columns[0]]
+    for name in task.split_prediction(prediction) if prediction else ():
         counts[name] += 1
     return 0

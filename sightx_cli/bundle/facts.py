@@ -9,19 +9,40 @@ predicts from the weights.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sightx_cli import runs
+from sightx_cli.bundle.chosen_threshold import Decision, check_decision
+from sightx_cli.bundle.familiarity import Familiarity
 from sightx_cli.data.readers import AS_IS, Reading
-from sightx_cli.errors import RunError
+from sightx_cli.errors import RunError, UsageError
 from sightx_cli.filesystem import check_ordinary
 from sightx_cli.model.packaged import digest_weights
 from sightx_cli.task.kinds import load_task
 from sightx_cli.task.task import Task
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+
+
+@dataclass(frozen=True)
+class Sets:
+    """What says that an image is unsure (see `metrics.conformal`)."""
+
+    level: float
+    """The level used; another may be asked of the floors."""
+    floors: dict[str, tuple[float, ...]]
+    """By level: the probability from which each class is in an image's set, in their order; of several labels those of
+    having each, then of not having it."""
+    on: str
+    """The predictions that they were measured on: "out of fold" or "valid"."""
+    images: int
+    shares: tuple[float, ...] = ()
+    """The share of each class in the training images, where the model learned as if all had the same; else empty."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +59,12 @@ class BundleFacts:
     recipe: str
     temperature: float = 1.0
     thresholds: dict[str, float] | None = None
+    sets: Sets | None = None
+    """None where there were no predictions to measure it on."""
+    familiarity: Familiarity | None = None
+    """None where no layer is as it was pretrained."""
+    decision: Decision | None = None
+    """The threshold of the user's own, where there is one."""
     grey: str | None = None
     """How the stem was made for one channel, "mean" or "sum"; images go in as RGB all the same."""
     reading: Reading = AS_IS
@@ -69,15 +96,52 @@ def load_facts(run: Path) -> BundleFacts:
         if version == FORMAT_VERSION:
             from sightx_cli.bundle.facts_schema import parse_facts
 
-            table = parse_facts(text)
-            task = load_task(table["task"]).set_thresholds(table["thresholds"])
-            return BundleFacts(**{**table, "task": task, "reading": Reading(**table["reading"])})
+            return build_facts(parse_facts(text))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(f"{path}: cannot be read ({error})", "fit again, or name another run") from error
     raise RunError(
         f"{path}: format {version}, this version reads {FORMAT_VERSION}",
         "predict with the version of sightx that made it, or fit again",
     )
+
+
+def build_facts(table: Mapping[str, Any]) -> BundleFacts:
+    """Build facts from the checked values of `bundle.json`; raises ValueError where they contradict each other."""
+    task = load_task(table["task"]).set_thresholds(table["thresholds"])
+    parts = {"sets": Sets, "familiarity": Familiarity, "decision": Decision}
+    built = {name: None if table[name] is None else part(**table[name]) for name, part in parts.items()}
+    facts = BundleFacts(**{**table, **built, "task": task, "reading": Reading(**table["reading"])})
+    if facts.decision is not None:
+        check_decision(facts.decision, task)
+    if facts.sets is not None:
+        check_sets(facts.sets, task)
+    return facts
+
+
+def check_sets(sets: Sets, task: Task) -> None:
+    """Raise ValueError where floors are missing for the level or for a class, or shares for a class."""
+    claims = task.list_claims(np.zeros((1, task.outputs))).shape[1]
+    if sets.shares and len(sets.shares) != task.outputs:
+        raise ValueError(f"sets.shares: found {len(sets.shares)}; allowed: none, or one for each class")
+    if f"{sets.level:g}" not in sets.floors or any(len(floors) != claims for floors in sets.floors.values()):
+        raise ValueError(f"sets.floors: allowed: {claims} numbers for each level, {sets.level:g} among them")
+
+
+def keep_decision(run: Path, decision: Decision | None) -> BundleFacts:
+    """Store a decision in a run's bundle, or remove it; returns the facts, which are written whole.
+
+    Raises RunError where a file of the bundle is missing or another, UsageError where the classes are not its own.
+    """
+    facts = load_facts(run)
+    check_bundled(run, facts, *facts.files)
+    if decision is not None:
+        try:
+            check_decision(decision, facts.task)
+        except ValueError as error:
+            raise UsageError(str(error).removeprefix("decision."), "name some of the classes, not all") from error
+    changed = replace(facts, decision=decision)
+    write_facts(run / runs.BUNDLE, changed)
+    return changed
 
 
 def check_bundled(run: Path, facts: BundleFacts, *names: str) -> None:

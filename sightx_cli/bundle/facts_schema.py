@@ -25,6 +25,34 @@ class ReadingSchema(Part):
     by_file: Annotated[bool, Allowed("true or false")] = False
 
 
+class SetsSchema(Part):
+    """What says that an image is unsure."""
+
+    level: Annotated[float, Field(gt=0, lt=1), Allowed("a level between 0 and 1")]
+    floors: Annotated[dict[str, tuple[Share, ...]], Allowed("a list of numbers from 0 to 1 for each level")]
+    on: Text
+    images: Annotated[int, Field(ge=1), Allowed("a whole number from 1")]
+    shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Allowed("a list of numbers from 0 to 1")]
+
+
+class FamiliaritySchema(Part):
+    """What says that an image is unfamiliar."""
+
+    stages: Annotated[int, Field(ge=1), Allowed("a whole number from 1")]
+    limit: Annotated[float, Field(ge=0, le=2), Allowed("a number from 0 to 2")]
+    neighbours: Annotated[int, Field(ge=1), Allowed("a whole number from 1")]
+    vectors: Annotated[int, Field(ge=1), Allowed("a whole number from 1")]
+
+
+class DecisionSchema(Part):
+    """A threshold of the user's own."""
+
+    positive: Annotated[tuple[str, ...], Allowed("a list of classes")]
+    threshold: Annotated[float, Field(ge=0, le=1), Allowed("a number from 0 to 1")]
+    chosen: Text
+    on: Text
+
+
 class FactsSchema(Part):
     """What `bundle.json` holds; `load_task` checks the task further."""
 
@@ -38,6 +66,11 @@ class FactsSchema(Part):
     recipe: Text
     temperature: Annotated[float, Field(gt=0), Allowed("a number above 0")]
     thresholds: Annotated[dict[str, Share] | None, Allowed("null, or a number from 0 to 1 for each class")]
+    sets: Annotated[SetsSchema | None, Allowed("null, or a table with level, floors, on and images")]
+    familiarity: Annotated[
+        FamiliaritySchema | None, Allowed("null, or a table with stages, limit, neighbours and vectors")
+    ]
+    decision: Annotated[DecisionSchema | None, Allowed("null, or a table with positive, threshold, chosen and on")]
     grey: Annotated[Literal["mean", "sum"] | None, Allowed('"mean", "sum" or null')]
     reading: Annotated[ReadingSchema, Allowed("a table with page, bands, asked and ranges")] = ReadingSchema()
     graph: Annotated[bool, Allowed("true or false")]

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from sightx_cli import runs
 from sightx_cli.bundle.facts import BundleFacts, check_bundled, load_facts
+from sightx_cli.bundle.familiarity import FamiliarImages, read_vectors
+from sightx_cli.bundle.judgement import judge
 from sightx_cli.data.pixels import read_plain_view
 from sightx_cli.data.readers import Found, ImageFileError
-from sightx_cli.engine.interface import PROBABILITIES, Forward, Images, choose_batch
+from sightx_cli.engine.interface import FROZEN, PROBABILITIES, Forward, Images, Outputs, choose_batch
 from sightx_cli.engine.openvino_forward import OpenVinoForward, measure_graph_shapes, read_graph
 from sightx_cli.errors import RunError
 from sightx_cli.machine import measure_threads
@@ -35,6 +37,16 @@ class Prediction:
     error: str = ""
     found: Found | None = None
     """What its file held; None where it could not be read."""
+    chosen: int | None = None
+    """The class that a stored threshold decided for, of two; None where the probabilities alone decide."""
+    is_positive: bool | None = None
+    """Whether the classes of a stored decision reach its threshold together; None where there is no decision."""
+    distance: float | None = None
+    """How far it lies from the training images: above the limit of `facts.familiarity` it is unfamiliar."""
+    certainty: float | None = None
+    """How certain the decision is: what predictions are put in order by (see `judgement.order_by_certainty`)."""
+    status: str = ""
+    """SURE, UNSURE or UNFAMILIAR; "" where nothing tells."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,8 @@ class Predictor:
     facts: BundleFacts
     forward: Forward
     batch: int
+    familiar: FamiliarImages | None = None
+    """What tells unfamiliar images; None where the facts say that nothing does."""
 
     def predict(self, items: Iterable[tuple[str, str]]) -> Iterator[Prediction]:
         """Predict (image, path) pairs, in order; an unreadable image gives its error and never stops the rest.
@@ -51,7 +65,7 @@ class Predictor:
         Reading runs in threads a few batches ahead of the graph; results wait only for their turn.
         """
         waiting: deque[tuple[int, list[Prediction]]] = deque()
-        ready: dict[int, dict[int, NDArray[np.float32]]] = {}
+        ready: dict[int, dict[int, Prediction]] = {}
 
         def batches() -> Iterator[tuple[int, Images]]:
             for number, images in enumerate(self._read_batches(items)):
@@ -65,20 +79,39 @@ class Predictor:
 
         rows_of: dict[int, list[int]] = {}
         for number, outputs in self.forward.run(batches()):
-            ready[number] = dict(zip(rows_of.pop(number), outputs[PROBABILITIES], strict=True))
+            ready[number] = dict(zip(rows_of.pop(number), self.read_outputs(outputs), strict=True))
             yield from self._in_turn(waiting, ready)
         yield from self._in_turn(waiting, ready)
 
+    def read_outputs(self, outputs: Outputs) -> list[Prediction]:
+        """Say what the network's outputs of some images mean, each without its name."""
+        probabilities = self.facts.task.temper(outputs[PROBABILITIES], self.facts.temperature)
+        distances = self.familiar.measure(outputs[FROZEN]) if self.familiar else None
+        found = judge(self.facts, probabilities, distances)
+        finite = np.asarray(np.isfinite(probabilities).all(axis=1))
+        return [
+            Prediction(
+                "",
+                probabilities[row],
+                chosen=None if found.chosen is None else int(found.chosen[row]),
+                is_positive=None if found.positive is None else bool(found.positive[row]),
+                distance=None if distances is None else float(distances[row]),
+                certainty=float(found.certainty[row]),
+                status=status,
+            )
+            if finite[row]
+            else Prediction("", None, NOT_FINITE)
+            for row, status in enumerate(found.statuses)
+        ]
+
     def _in_turn(
-        self, waiting: deque[tuple[int, list[Prediction]]], ready: dict[int, dict[int, NDArray[np.float32]]]
+        self, waiting: deque[tuple[int, list[Prediction]]], ready: dict[int, dict[int, Prediction]]
     ) -> Iterator[Prediction]:
         while waiting and waiting[0][0] in ready:
             number, images = waiting.popleft()
-            probabilities = ready.pop(number)
+            judged = ready.pop(number)
             for row, image in enumerate(images):
-                given = probabilities.get(row)
-                finite = given is None or bool(np.isfinite(given).all())
-                yield replace(image, probabilities=given) if finite else replace(image, error=NOT_FINITE)
+                yield replace(judged[row], image=image.image, found=image.found) if row in judged else image
 
     def _read(self, image: str, path: str) -> tuple[Prediction, Pixels | None]:
         """Read an image as the training did: its outcome so far, and its pixels where it can be read."""
@@ -124,7 +157,7 @@ def load_predictor(run: Path, batch: int | None = None) -> Predictor:
     size = choose_batch(facts.size_px) if batch is None else batch
     if not facts.graph:
         check_bundled(run, facts, runs.BUNDLE_WEIGHTS)
-        return Predictor(facts, load_torch_forward(run, facts), size)
+        return Predictor(facts, load_torch_forward(run, facts), size, load_familiar(run, facts))
     check_bundled(run, facts, runs.BUNDLE_GRAPH, str(Path(runs.BUNDLE_GRAPH).with_suffix(".bin")))
     path = run / runs.BUNDLE / runs.BUNDLE_GRAPH
     try:
@@ -138,15 +171,34 @@ def load_predictor(run: Path, batch: int | None = None) -> Predictor:
             f"graph beside it has {shapes[0]} px and {shapes[1]}",
             "copy the run again from where it was made, or fit again",
         )
-    return Predictor(facts, OpenVinoForward(graph, batch=size), size)
+    return Predictor(facts, OpenVinoForward(graph, batch=size), size, load_familiar(run, facts))
+
+
+def load_familiar(run: Path, facts: BundleFacts) -> FamiliarImages | None:
+    """Load the features of training images that tell unfamiliar ones; None where the bundle has none.
+
+    Raises RunError where the file is missing or another, or is not of these facts.
+    """
+    if facts.familiarity is None:
+        return None
+    check_bundled(run, facts, runs.BUNDLE_FAMILIAR)
+    path = run / runs.BUNDLE / runs.BUNDLE_FAMILIAR
+    try:
+        vectors = read_vectors(path)
+    except ValueError as error:
+        raise RunError(f"{path}: cannot be read ({error})", "fit again, or name another run") from error
+    if vectors.ndim != 2 or len(vectors) != facts.familiarity.vectors or len(vectors) < facts.familiarity.neighbours:
+        raise RunError(f"{path}: is not what {runs.BUNDLE_FACTS} says of it", "fit again, or name another run")
+    return FamiliarImages(vectors, facts.familiarity.neighbours)
 
 
 def load_torch_forward(run: Path, facts: BundleFacts) -> Forward:
     """Load the classifier's weights for torch to run: only of networks that OpenVINO cannot convert."""
     from sightx_cli.engine.torch_forward import TorchForward
-    from sightx_cli.model.classifier import load_classifier, with_activation
+    from sightx_cli.model.classifier import complete_classifier, load_classifier
 
     weights = run / runs.BUNDLE / runs.BUNDLE_WEIGHTS
     model = load_classifier(facts.backbone, facts.head, facts.task.outputs, facts.size_px, weights, facts.grey)
-    whole = with_activation(model, facts.task.build_activation())
-    return TorchForward(whole, [PROBABILITIES], facts.size_px, facts.mean, facts.std)
+    stages = facts.familiarity.stages if facts.familiarity else 0
+    whole, names = complete_classifier(model, facts.task.build_activation(), stages)
+    return TorchForward(whole, names, facts.size_px, facts.mean, facts.std)

@@ -24,6 +24,8 @@ class Product:
 
     It serves a linear head only: with hidden layers there is none.
     """
+    frozen_stages: int = 0
+    """How many stages of the backbone no training changed; the graph gives their features too, unless it is 0."""
 
 
 class Exporter(Protocol):

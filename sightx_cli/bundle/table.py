@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
 from sightx_cli import runs
+from sightx_cli.bundle.chosen_threshold import NEGATIVE, POSITIVE, Decision, decides_class
+from sightx_cli.bundle.judgement import UNFAMILIAR, UNSURE
+from sightx_cli.bundle.predictor import Prediction
 from sightx_cli.data.cells import shield_cell
 from sightx_cli.data.queries import QueryRow
 from sightx_cli.data.tables import rename_given
@@ -26,6 +27,8 @@ from sightx_cli.task.task import Task
 SUFFIXES = (".csv", ".parquet", ".jsonl")
 PART_ROWS = 1000
 """Rows per part file: the most that a kill loses and that memory holds."""
+STATUS, DECISION = "status", "decision"
+"""The columns that say how sure a prediction is, and what a stored threshold makes of several classes."""
 PARTS = "part-*.jsonl"
 BEGUN = "begun.json"
 LOCK = "lock"
@@ -106,11 +109,13 @@ class TableColumns:
     task: Task
     given: Mapping[str, str] = field(default_factory=dict)
     """The user's columns, and the name that each has here: one that bears a name of ours is kept as `…_given`."""
+    answers: tuple[str, ...] = ()
+    """What is said of an image, in order (see `list_answers`)."""
 
     @functools.cached_property
     def names(self) -> list[str]:
         """All names in their order; `image` stands where the user's own column of this name does."""
-        return list(dict.fromkeys([*self.given.values(), "image", *self.task.columns, "error"]))
+        return list(dict.fromkeys([*self.given.values(), "image", *self.answers]))
 
     @property
     def numbers(self) -> set[str]:
@@ -124,19 +129,34 @@ class TableColumns:
 
     def read_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a row says of its image, as `build_answer` gave it."""
-        return {name: row[name] for name in (*self.task.columns, "error")}
+        return {name: row[name] for name in self.answers}
 
 
-def plan_columns(task: Task, given: Sequence[str] = ()) -> TableColumns:
+def list_answers(task: Task, decision: Decision | None = None) -> tuple[str, ...]:
+    """List the columns that say something of an image; the status stands before the probabilities of the classes."""
+    said, shares = task.columns[: -task.outputs], task.columns[-task.outputs :]
+    decided = () if decision is None or decides_class(decision, task) else (DECISION,)
+    return (*said, STATUS, *decided, *shares, "error")
+
+
+def plan_columns(task: Task, given: Sequence[str] = (), decision: Decision | None = None) -> TableColumns:
     """Plan the columns of a table for the user's own, of which `image` is the image itself."""
-    ours = {"image", *task.columns, "error"}
+    ours = {"image", *(answers := list_answers(task, decision))}
     kept = rename_given([name for name in given if name != "image"], ours)
-    return TableColumns(task, {name: kept.get(name, name) for name in given})
+    return TableColumns(task, {name: kept.get(name, name) for name in given}, answers)
 
 
-def build_answer(probabilities: NDArray[Any] | None, error: str, task: Task) -> dict[str, Any]:
-    """Build what a row says of its image: no prediction where it is unreadable, and why."""
-    return {**task.fill_row(probabilities), "error": _to_text(error)}
+def build_answer(prediction: Prediction, columns: TableColumns, abstains: bool = False) -> dict[str, Any]:
+    """Build what a row says of its image: no prediction where it is unreadable, and why.
+
+    With `abstains` none either where it is unsure or the image unfamiliar.
+    """
+    row = {**columns.task.fill_row(prediction.probabilities, prediction.chosen), STATUS: prediction.status}
+    decided = {None: "", True: POSITIVE, False: NEGATIVE}[prediction.is_positive]
+    row |= {DECISION: decided, "error": _to_text(prediction.error)}
+    if abstains and prediction.status in (UNSURE, UNFAMILIAR):
+        row |= {columns.task.columns[0]: "", DECISION: ""}
+    return {name: row[name] for name in columns.answers}
 
 
 def _to_text(name: str) -> str:

@@ -12,13 +12,14 @@ from sightx_cli.commands.flat_options import flatten_options, share_option
 from sightx_cli.commands.talk import Talk
 from sightx_cli.steps.options import MODEL, RUN
 
-FIGURES = "Figures"
+FIGURES, DECISION = "Figures", "Decision"
 
 EXAMPLES = """\
 [bold]Examples[/]
 sightx evaluate later/                        [dim]the newest run, on images labelled later[/]
 sightx evaluate later.csv --by site --by sex  [dim]where does it fail?[/]
-sightx evaluate later/ --per '(person\\d+)'    [dim]one decision for each patient[/]"""
+sightx evaluate later/ --per '(person\\d+)'    [dim]one decision for each patient[/]
+sightx evaluate later/ --at-sensitivity 0.95 --positive severe --keep"""
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,48 @@ class EvaluateOptions:
             rich_help_panel=FIGURES,
         ),
     ] = None
+    at_sensitivity: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Choose the threshold that finds this share of what is positive, on what the fit kept.",
+            rich_help_panel=DECISION,
+        ),
+    ] = None
+    at_specificity: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Likewise, one that spares this share of what is negative.", rich_help_panel=DECISION
+        ),
+    ] = None
+    cost: Annotated[
+        str | None,
+        typer.Option(
+            metavar="fn=X,fp=Y",
+            help="Likewise, that of the least cost, where a miss costs X and a false alarm Y.",
+            rich_help_panel=DECISION,
+        ),
+    ] = None
+    positive: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="The classes that count as positive [dim](default: the second of two)[/].",
+            rich_help_panel=DECISION,
+        ),
+    ] = None
+    prevalence: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Give predictive values at this share of positive images too. May be given again.",
+            rich_help_panel=DECISION,
+        ),
+    ] = None
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Store the threshold in the run: predict decides by it.", rich_help_panel=DECISION),
+    ] = False
     batch: Annotated[
         int | None,
         typer.Option(
@@ -84,6 +127,7 @@ def evaluate(options: EvaluateOptions, talk: Talk) -> None:
     import sightx_cli.api.evaluate as api
     from sightx_cli.console import show_evaluation
 
+    several = {"by": options.by or (), "prevalence": options.prevalence or ()}
     with talk.listen() as listener:
-        result = api.evaluate(**{**vars(options), "by": options.by or ()}, listener=listener)
+        result = api.evaluate(**{**vars(options), **several}, listener=listener)
     talk.answer(result, show_evaluation)

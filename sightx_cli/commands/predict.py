@@ -50,6 +50,10 @@ Batch = Annotated[
 ImageColumn = Annotated[str | None, share_option("image_column")]
 Images = Annotated[Path | None, share_option("images")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue where an earlier call stopped.", rich_help_panel=RUN)]
+Abstain = Annotated[
+    bool,
+    typer.Option("--abstain", help="No prediction for unsure or unfamiliar images.", rich_help_panel=RUN),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output.", rich_help_panel=RUN)]
 
 
@@ -63,6 +67,7 @@ def predict(
     images: Images = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
+    abstain: Abstain = False,
     *,
     talk: Talk,
 ) -> None:
@@ -70,13 +75,14 @@ def predict(
 
     A table comes back row by row, in its order and with its own columns. A
     file that cannot be read keeps its row, with the error in it; it never
-    stops the others. After Ctrl-C the rows so far are kept for --resume.
+    stops the others. The column status tells predictions that are unsure, and
+    images unlike those learned from. After Ctrl-C the rows so far are kept for --resume.
     """
     import sightx_cli.api.predict as api
     from sightx_cli.console import print_next, show_predict
 
     options = {"model": model, "output": output, "batch": batch, "image_column": image_column, "images": images}
-    options["overwrite"] = overwrite
+    options |= {"overwrite": overwrite, "abstain": abstain}
     try:
         with heeding_termination(), talk.listen() as listener:
             result = api.predict(sources, resume=resume, listener=listener, **options)  # type: ignore[arg-type]

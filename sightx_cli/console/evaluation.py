@@ -14,7 +14,7 @@ from sightx_cli.console.output import open_console, print_words, to_line
 from sightx_cli.metrics.registry import METRICS
 
 if TYPE_CHECKING:
-    from sightx_cli.results.evaluate import EvaluateResult, Subgroups
+    from sightx_cli.results.evaluate import DoubtFigures, EvaluateResult, MeasuredDecision, Subgroups
 
 UNREADABLE_SHOWN = 5
 
@@ -41,6 +41,11 @@ def show_evaluation(result: EvaluateResult) -> None:
     everything = f"metrics.json in {to_line(result.folder)}"
     for line in build_classes({"images": result.figures.report.classes}, everything):
         console.print(line)
+    if result.doubt:
+        print_words(console, Text(f"  {describe_statuses(result.doubt, headline)}"))
+    if result.decision:
+        console.print(build_decision_table(result.decision))
+        print_words(console, Text(f"  {describe_threshold(result.decision)}", "dim"))
     for subgroups in result.by:
         console.print(build_subgroups(subgroups, headline))
     if result.unreadable:
@@ -50,6 +55,42 @@ def show_evaluation(result: EvaluateResult) -> None:
             console.print(Text(f"  {to_line(which)}"), soft_wrap=True)
     console.print(Text("model  ", "dim").append(to_line(result.run)), soft_wrap=True)
     console.print(Text("folder ", "dim").append(to_line(result.folder)), soft_wrap=True)
+
+
+def describe_statuses(doubt: DoubtFigures, metric: str) -> str:
+    """Say how many predictions are sure, and how good these are alone."""
+    said = f"sure of {doubt.sure:,}, unsure of {doubt.unsure:,}, unfamiliar {doubt.unfamiliar:,}"
+    if doubt.figures is None:
+        return said
+    value, interval = doubt.figures.metrics.get(metric), doubt.figures.intervals.get(metric)
+    return f"{said}; {METRICS[metric].title} of the sure ones {format_figure(value)} ({format_interval(interval)})"
+
+
+def build_decision_table(decision: MeasuredDecision) -> Table:
+    """Build the table of what a threshold reaches: each share with its interval; predictive values at prevalences."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    reached = decision.reached
+    table.add_column(f"{' + '.join(map(to_line, decision.positives))} from {decision.threshold:.3f}", header_style="")
+    table.add_column("", justify="right")
+    table.add_column("95 % interval")
+    for name in ("sensitivity", "specificity", "ppv", "npv"):
+        title = name.upper() if name in ("ppv", "npv") else name
+        table.add_row(f"  {title}", format_figure(reached.figures[name]), format_interval(reached.intervals[name]))
+    for one in reached.at_prevalences:
+        for title, value, interval in (("PPV", one.ppv, one.ppv_interval), ("NPV", one.npv, one.npv_interval)):
+            table.add_row(f"  {title} at {one.prevalence:.3g}", format_figure(value), format_interval(interval))
+    if reached.cost is not None:
+        table.add_row("  cost of an image", f"{reached.cost:.4f}", "")
+    return table
+
+
+def describe_threshold(decision: MeasuredDecision) -> str:
+    """Say how a threshold was chosen, what it found and missed, and whether predict decides by it."""
+    reached = decision.reached
+    chosen = f"{decision.chosen}, chosen on {decision.chosen_on}" if decision.chosen_on else decision.chosen
+    found = reached.true_positives + reached.false_negatives
+    said = f"{chosen}: {reached.true_positives:,} of {found:,} found, {reached.false_positives:,} false alarms"
+    return f"{said}; predict decides by it from now on" if decision.is_kept else said
 
 
 def build_subgroups(subgroups: Subgroups, metric: str) -> Table:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from sightx_cli.console.classes import build_classes
 from sightx_cli.console.curve import draw_curve
+from sightx_cli.console.doubt import describe_doubt
 from sightx_cli.console.figures import build_figures, format_interval, head_interval
 from sightx_cli.console.numbers import format_bytes, format_count, format_figure, format_rate, format_seconds
 from sightx_cli.console.output import open_console, print_table, print_words, to_line
@@ -79,6 +80,8 @@ def show_fit(result: FitResult) -> None:
     if result.cross_validation:
         is_tuned = result.best.stage not in (SOLVED, HEAD)
         console.print(_build_validation(result.cross_validation, is_tuned))
+    for doubt in describe_doubt(result):
+        print_words(console, Text(f"  {doubt}", "dim"))
     _print_unreadable(console, len(result.unreadable), "left out", result.unreadable)
     drawn = [f"{name} ({shows})" for name, shows in PICTURES.items() if (result.run / name).is_file()]
     if drawn:
@@ -132,6 +135,14 @@ def show_predict(result: PredictResult) -> None:
     for name, count in result.counts.items():
         bar = "━" * max(round(BAR_COLUMNS * count / most), 1) if count else ""
         console.print(Text(f"  {to_line(name):<{widest}}  {count:>7,}  ").append(bar, "cyan"), soft_wrap=True)
+    left = ": left without a prediction" if result.abstained else ": see the column status"
+    for count, what in ((result.unsure, "unsure"), (result.unfamiliar, "unlike the training images")):
+        if count:
+            console.print(Text(f"{format_count(count, 'image')} {what}{left}", "yellow"))
+    if decision := result.decision:
+        together, chosen = " or ".join(map(to_line, decision["positive"])), f"{decision['chosen']}, {decision['on']}"
+        said = f"{together} from a probability of {decision['threshold']:.3f} on ({to_line(chosen)})"
+        console.print(Text("decided ", "dim").append(said, "default"), soft_wrap=True)
     _print_unreadable(console, result.unreadable, "listed with the error in the table")
     model, known_by = to_line(_shorten(result.run)), ""
     if result.figure is not None:

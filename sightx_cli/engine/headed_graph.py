@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.engine.interface import PROBABILITIES
+from sightx_cli.engine.interface import FROZEN, PROBABILITIES
 from sightx_cli.startup.openvino_parts import openvino
 
 # isort: split
@@ -27,10 +27,12 @@ def append_linear_head(
     mean: Vector,
     deviation: Vector,
     activation: str,
+    shown: int = 0,
 ) -> Any:
     """Return the graph from images to activation(weight · (features − mean) / deviation + bias), (N, C).
 
-    `graph` gives `output_name`, features (N, F); weight is (C, F), bias (C,), mean and deviation (F,).
+    `graph` gives `output_name`, features (N, F); weight is (C, F), bias (C,), mean and deviation (F,). The
+    last `shown` columns of the features are a second output, FROZEN, unless it is 0.
     """
     features = next(output for output in graph.outputs if output_name in output.names)
     # Standardised first, as in training: folded into the weights, large means would cancel and lose precision.
@@ -40,7 +42,14 @@ def append_linear_head(
     logits = op.add(op.matmul(scaled, op.constant(weight), False, True), op.constant(bias.reshape(1, -1)))
     probabilities = ACTIVATIONS[activation](logits)
     probabilities.output(0).get_tensor().set_names({PROBABILITIES})
-    return openvino.Model([op.result(probabilities.output(0))], graph.get_parameters(), "classifier")
+    results = [op.result(probabilities.output(0))]
+    if shown:
+        part, columns = _input_of(features), len(mean)
+        if shown < columns:  # a slice of all columns would be taken out again, and its name with it
+            part = op.slice(part, *(op.constant([value]) for value in (columns - shown, columns, 1, 1))).output(0)
+        part.get_tensor().set_names({FROZEN})
+        results.append(op.result(part))
+    return openvino.Model(results, graph.get_parameters(), "classifier")
 
 
 def _input_of(result: Any) -> Any:

@@ -32,11 +32,15 @@ def choose_batch(size_px: int) -> int:
 
 
 PROBABILITIES = "probabilities"
-"""The one output of a bundle's graph: (N, classes), each row summing to 1."""
+"""The first output of a bundle's graph: (N, classes), each row summing to 1."""
 
 
 FEATURES = "features"
 """The output of a prefix's graph that is the whole backbone's: what the head reads, (N, F)."""
+
+
+FROZEN = "frozen"
+"""The second output of a bundle's graph, where it has one: features (N, F) of layers that no training changed."""
 
 
 class Forward(Protocol):

@@ -102,7 +102,7 @@ def read_graph(path: Path) -> Any:
 
 
 def measure_graph_shapes(graph: Any) -> tuple[int, int]:
-    """Return the side in pixels of the images that a graph takes, and how many numbers it gives for each."""
+    """Return the side in pixels of the images that a graph takes, and how many numbers it gives for each at first."""
     return tuple(int(port.partial_shape[1].get_length()) for port in (graph.inputs[0], graph.outputs[0]))  # type: ignore[return-value]
 
 

@@ -31,6 +31,8 @@ class AnsweredImages:
     """With the columns digest, and what the files say of themselves (`tag_groups`); its index is new."""
     probabilities: NDArray[np.float32]
     """(N, C)."""
+    statuses: tuple[str, ...]
+    """Whether each prediction is sure, unsure, or of an unfamiliar image; "" where nothing tells."""
     headers: tuple[Header, ...]
     found: tuple[Found, ...]
     unreadable: tuple[Unreadable, ...]
@@ -50,7 +52,7 @@ def answer_images(predictor: Predictor, frame: pd.DataFrame, listener: Listener)
     finally:
         listener.finish(HASHING)
     listener.start(PREDICTING, len(paths), "images")
-    rows, found, good, unreadable = [], [], [], []
+    rows, statuses, found, good, unreadable = [], [], [], [], []
     try:
         for place, prediction in enumerate(predictor.predict(zip(images, paths, strict=True))):
             listener.advance(PREDICTING)
@@ -60,6 +62,7 @@ def answer_images(predictor: Predictor, frame: pd.DataFrame, listener: Listener)
                 continue
             good.append(place)
             rows.append(prediction.probabilities)
+            statuses.append(prediction.status)
             found.append(prediction.found)
     finally:
         listener.finish(PREDICTING)
@@ -67,4 +70,5 @@ def answer_images(predictor: Predictor, frame: pd.DataFrame, listener: Listener)
         raise refuse_all(unreadable)
     read = frame.iloc[good].assign(digest=[facts[place].digest for place in good]).reset_index(drop=True)
     headers = tuple(header for place in good if (header := facts[place].header) is not None)
-    return AnsweredImages(add_tag_columns(read, found), np.stack(rows), headers, tuple(found), tuple(unreadable))
+    told = add_tag_columns(read, found)
+    return AnsweredImages(told, np.stack(rows), tuple(statuses), headers, tuple(found), tuple(unreadable))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,13 +34,25 @@ class KeptPredictions:
     """Where they are from, in words: "the valid part", "out of fold"."""
 
 
-def write_predictions(path: Path, frame: pd.DataFrame, probabilities: NDArray[np.float32], task: Task) -> None:
-    """Write one row for each image of a frame (columns image, label, group), whole or not at all."""
+def write_predictions(
+    path: Path,
+    frame: pd.DataFrame,
+    probabilities: NDArray[np.float32],
+    task: Task,
+    statuses: Sequence[str] | None = None,
+) -> None:
+    """Write one row for each image of a frame (columns image, label, group), whole or not at all.
+
+    `statuses` says of each whether its prediction is sure.
+    """
+    columns = [*OWN, *task.columns, *(["status"] if statuses is not None else [])]
+    told = zip(frame["image"], frame["label"], frame["group"], probabilities, strict=True)
     rows = (
         {"image": image, "label": label, "group": group, **task.fill_row(row)}
-        for image, label, group, row in zip(frame["image"], frame["label"], frame["group"], probabilities, strict=True)
+        | ({} if statuses is None else {"status": statuses[place]})
+        for place, (image, label, group, row) in enumerate(told)
     )
-    runs.write_file(path, lambda aside: write_csv(aside, [*OWN, *task.columns], rows))
+    runs.write_file(path, lambda aside: write_csv(aside, columns, rows))
 
 
 def read_predictions(path: Path, task: Task, source: str) -> KeptPredictions:

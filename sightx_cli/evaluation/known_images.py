@@ -1,8 +1,9 @@
-"""Which of the images a model is judged on it was trained on: of those, figures say nothing about new images."""
+"""Which of the images a model is judged on its fit has seen: of those, figures say little about new images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sightx_cli import runs
@@ -13,28 +14,34 @@ from sightx_cli.progress import Listener, Notice
 KIND = "trained-on"
 
 
-def find_known_images(run: Path, digests: Sequence[str], listener: Listener) -> list[bool]:
-    """Tell for each image, by the digest of its bytes, whether the run's model learned from it, and say how many.
+@dataclass(frozen=True)
+class KnownImages:
+    """How many images, by the digests of their bytes, a run has seen."""
+
+    trained: int = 0
+    """The model learned from them."""
+    validated: int = 0
+    """Its best epoch, and perhaps its threshold, were chosen on them."""
+
+
+def count_known_images(run: Path, digests: Sequence[str], listener: Listener) -> KnownImages:
+    """Count the images that a run has seen, and say how many its model learned from.
 
     A run without its list of images, as a copied bundle, cannot tell, which is said too.
     """
     path = run / runs.SPLIT
     try:
         frame = read_table(path).frame
-        trained = set(frame.loc[frame["split"] == "train", "digest"]) - {""}
+        parts = {part: set(frame.loc[frame["split"] == part, "digest"]) - {""} for part in ("train", "valid")}
     except (DataError, KeyError):
-        listener.notice(
-            Notice(
-                KIND,
-                f"whether the model was trained on some of these images is not known: {path} is not there, or is older",
-            )
-        )
-        return [False] * len(digests)
-    known = [digest in trained for digest in digests]
-    if count := sum(known):
+        text = f"whether the model was trained on some of these images is not known: {path} is not there, or is older"
+        listener.notice(Notice(KIND, text))
+        return KnownImages()
+    trained, validated = (sum(digest in seen for digest in digests) for seen in parts.values())
+    if trained:
         text = (
-            f"the model was trained on {count:,} of these {len(digests):,} images, byte for byte: on them it looks "
+            f"the model was trained on {trained:,} of these {len(digests):,} images, byte for byte: on them it looks "
             "better than it is. Judge it on images that it has not seen"
         )
-        listener.notice(Notice(KIND, text, count, warns=True))
-    return known
+        listener.notice(Notice(KIND, text, trained, warns=True))
+    return KnownImages(trained, validated)

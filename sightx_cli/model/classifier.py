@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
+from sightx_cli.engine.interface import FROZEN, PROBABILITIES
 from sightx_cli.errors import RunError
-from sightx_cli.model.backbone import Backbone, build_network
+from sightx_cli.model.backbone import Backbone, build_network, pool_map
 from sightx_cli.model.grey import make_grey
 from sightx_cli.model.head import build_head
 from sightx_cli.model.tail import drop_behind_map
@@ -55,9 +56,39 @@ def build_untrained(recipe: Recipe, classes: int, shapes_only: bool = False) -> 
         return build_classifier(backbone, random, classes).eval()
 
 
-def with_activation(model: nn.Module, activation: nn.Module) -> nn.Sequential:
-    """Return the classifier, on the CPU, that gives probabilities (N, C) in place of logits."""
-    return nn.Sequential(model.cpu().eval(), activation)
+class FrozenShown(nn.Module):
+    """A classifier that gives probabilities (N, C), and pooled features (N, F) of its first stages.
+
+    Of all stages these are the network's own pooled output; of fewer the mean and the deviation of the map behind them.
+    """
+
+    def __init__(self, model: nn.Sequential, activation: nn.Module, stages: int) -> None:
+        super().__init__()
+        self.model, self.activation, self.stages = model, activation, stages
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both for normalised images (N, 3, H, W)."""
+        backbone: Backbone = self.model[0]  # type: ignore[assignment]
+        last = len(backbone.stages)
+        features, taps = backbone.run_stages(images, 0, self.stages)
+        frozen = None if self.stages == last else pool_map(features)
+        features, more = backbone.run_stages(features, self.stages, last)
+        pooled = backbone.pool_last(features)
+        probabilities = self.activation(self.model[1](torch.cat([*taps, *more, pooled], dim=1)))
+        return probabilities, pooled if frozen is None else frozen
+
+
+def complete_classifier(
+    model: nn.Sequential, activation: nn.Module, frozen_stages: int = 0
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """Return the classifier, on the CPU, as it predicts, and the names of its outputs.
+
+    It gives probabilities (N, C) in place of logits, and the features of its frozen stages where it has any.
+    """
+    plain = model.cpu().eval()
+    if not frozen_stages:
+        return nn.Sequential(plain, activation), (PROBABILITIES,)
+    return FrozenShown(plain, activation, frozen_stages), (PROBABILITIES, FROZEN)
 
 
 def load_classifier(

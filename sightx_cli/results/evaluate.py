@@ -11,6 +11,7 @@ from sightx_cli.progress import Notice
 from sightx_cli.results.json_form import to_object
 
 if TYPE_CHECKING:
+    from sightx_cli.metrics.operating_points import DecisionFigures, Threshold
     from sightx_cli.results.fit import PartFigures
 
 
@@ -50,6 +51,48 @@ class SetDifference:
 
 
 @dataclass(frozen=True)
+class MeasuredDecision:
+    """A threshold, and what it reaches on the images measured."""
+
+    positives: tuple[str, ...]
+    """The classes that count as positive."""
+    threshold: float
+    """The probability of them together from which an image is positive."""
+    chosen: str
+    """What for: "sensitivity 0.95", or more probable than not."""
+    chosen_on: str
+    """The predictions that it was chosen on; "" where it was not chosen."""
+    wished: Threshold | None
+    """How it was chosen, where that was done now; None of one that was stored, or of one half."""
+    reached: DecisionFigures
+    is_kept: bool = False
+    """Whether the run's bundle decides by it from now on."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON contract of `thresholds`."""
+        found = to_object(vars(self))
+        return {**found, "kept": found.pop("is_kept")}
+
+
+@dataclass(frozen=True)
+class DoubtFigures:
+    """How many predictions are sure, and what remains where the others are left to a person."""
+
+    sure: int
+    unsure: int
+    unfamiliar: int
+    figures: PartFigures | None
+    """Of the sure ones; None where there are none."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON contract of `abstention`."""
+        kept = self.figures.to_json() if self.figures else {}
+        figures = {name: kept.get(name) for name in ("metrics", "intervals")}
+        counts = {"sure": self.sure, "unsure": self.unsure, "unfamiliar": self.unfamiliar}
+        return {**counts, "of_sure": figures if self.figures else None}
+
+
+@dataclass(frozen=True)
 class PerUnit:
     """The figures of units of several images each, such as patients."""
 
@@ -80,6 +123,10 @@ class EvaluateResult:
     per: PerUnit | None = None
     differences: tuple[SetDifference, ...] = ()
     """How the images differ from those that the model was trained on."""
+    doubt: DoubtFigures | None = None
+    """None where the model cannot tell what it is sure of."""
+    decision: MeasuredDecision | None = None
+    """What a threshold reaches; None where no class counts as positive."""
     unreadable: tuple[str, ...] = ()
     """One line per image that could not be read: its name and why."""
     notices: tuple[Notice, ...] = ()
@@ -106,6 +153,8 @@ class EvaluateResult:
                 "without_label": self.unlabelled,
                 "by": {one.column: [group.to_json() for group in one.groups] for one in self.by},
                 **({"per": self.per} if self.per else {}),
+                "thresholds": self.decision,
+                "abstention": self.doubt,
                 "differences": self.differences,
                 "unreadable": self.unreadable,
                 "predictions": self.predictions,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightx_cli.progress import Notice
+from sightx_cli.results.calibration import Abstention, Calibration
 from sightx_cli.results.json_form import to_object
 from sightx_cli.results.leaks import Leaks
 from sightx_cli.results.probe import ProbedChoices
@@ -96,6 +97,10 @@ class FitResult:
     """What the probe measured and chose before training; None where it did not run."""
     cross_validation: FoldFigures | None = None
     """The figures of the linear head over the folds; None where there are none."""
+    calibration: Calibration | None = None
+    """The temperature of the probabilities; None where none was looked for."""
+    abstention: Abstention | None = None
+    """What tells unsure and unfamiliar images; None where nothing was fitted."""
 
     @property
     def interrupted(self) -> bool:
@@ -153,6 +158,10 @@ class FitResult:
             folds = self.cross_validation
             figures = {"metrics": folds.metrics, "intervals": folds.intervals, "intervals_by": folds.intervals_by}
             found["cross_validation"] = {"folds": folds.folds, "model": VALIDATED, **figures}
+        if self.calibration:
+            found["calibration"] = self.calibration
+        if self.abstention:
+            found["abstention"] = self.abstention
         if self.leaks:
             found["leaks"] = self.leaks
         return found

@@ -25,6 +25,14 @@ class PredictResult:
     images_per_second: float
     counts: Mapping[str, int]
     """Images by the class named."""
+    unsure: int = 0
+    """Images of which more than the prediction may be true, at the level of the model."""
+    unfamiliar: int = 0
+    """Images unlike those that the model learned from."""
+    abstained: bool = False
+    """Whether those have no prediction."""
+    decision: Mapping[str, Any] | None = None
+    """The stored threshold that was applied: positive, threshold, chosen and on; None where there is none."""
     files: int = 0
     """The different files among the rows."""
     figure: tuple[str, float] | None = None

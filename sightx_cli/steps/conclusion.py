@@ -83,7 +83,8 @@ def write_result(trained: Trained, folder: Path, destination: Path, listener: Re
 
     preparation, session, engine = trained.preparation, trained.session, trained.engine
     clock = time.perf_counter()
-    valid, test = prove(preparation, session, folder / runs.BUNDLE, listener)
+    proof = prove(preparation, session, trained.validated, folder / runs.BUNDLE, listener)
+    valid, test = proof.valid, proof.test
     report = [part.report.classes for part in (valid, test) if part is not None]
     if never := describe_missed(find_missed(report), preparation.recipe, preparation.fingerprint.imbalance_ratio):
         listener.notice(never)
@@ -110,6 +111,8 @@ def write_result(trained: Trained, folder: Path, destination: Path, listener: Re
         probe=preparation.probed,
         leaks=replace(preparation.leaks, copies=trained.copies) or None,
         cross_validation=validated.cross.figures if validated else None,
+        calibration=proof.settled.calibration,
+        abstention=proof.settled.abstention,
     )
     return write_run(folder, preparation, session, engine, result, trained.factor, validated, listener)
 

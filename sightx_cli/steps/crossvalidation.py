@@ -81,11 +81,15 @@ def read_views(session: Session) -> list[NDArray[np.float32]]:
     return [np.concatenate([view, valid]) for view in session.features.read_views()]
 
 
-def write_out_of_fold(validated: Validated, task: Task, path: Path) -> None:
-    """Write one row for each image: its label, what the head that had not seen it says, and every probability."""
+def write_out_of_fold(validated: Validated, task: Task, path: Path, temperature: float = 1.0) -> None:
+    """Write one row for each image: its label, what the head that had not seen it says, and every probability.
+
+    Where that head is the finished model, its probabilities are tempered as those of its predictions are.
+    """
     images, labels = validated.rows["image"], validated.rows["label"]
+    tempered = task.temper(validated.cross.probabilities, temperature)
     rows = (
         {"image": image, "label": label, **task.fill_row(probabilities)}
-        for image, label, probabilities in zip(images, labels, validated.cross.probabilities, strict=True)
+        for image, label, probabilities in zip(images, labels, tempered, strict=True)
     )
     write_csv(path, ["image", "label", *task.columns], rows)

@@ -7,7 +7,7 @@ finished model, to the image, or a warning says how they differ.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,13 +22,17 @@ from sightx_cli.bundle.predictor import Predictor, load_predictor
 from sightx_cli.bundle.product import Product
 from sightx_cli.evaluation.kept_predictions import write_predictions
 from sightx_cli.evaluation.part_figures import measure_part
-from sightx_cli.progress import Listener, Notice, reporting
+from sightx_cli.progress import Listener, reporting
+from sightx_cli.results.calibration import Abstention
 from sightx_cli.results.fit import PartFigures
+from sightx_cli.steps.abstention import count_frozen_stages, fit_familiarity, write_familiarity
+from sightx_cli.steps.calibration import Settled, settle_decisions
 from sightx_cli.steps.preparation import Preparation
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sightx_cli.steps.crossvalidation import Validated
     from sightx_cli.train.state import Session
 
 CHECKED_IMAGES = 64
@@ -38,38 +42,47 @@ MEASURING = "measuring the valid part"
 """The work as the user sees it."""
 
 
+@dataclass(frozen=True)
+class Proof:
+    """What the finished model does on the parts held out, and what was fitted to its probabilities."""
+
+    valid: PartFigures
+    test: PartFigures | None
+    settled: Settled
+
+
 def prove(
-    preparation: Preparation, session: Session, bundle: Path, listener: Listener
-) -> tuple[PartFigures, PartFigures | None]:
+    preparation: Preparation, session: Session, validated: Validated | None, bundle: Path, listener: Listener
+) -> Proof:
     """Write the bundle and measure it on the valid part and, once, on the test part where there is one."""
-    settle_decisions(session, listener)
+    settled = settle_decisions(preparation, session, validated, listener)
+    session.task = settled.task
     with reporting(listener, "writing the model"):
-        write_bundle(preparation, session, bundle, listener)
+        abstention = write_bundle(preparation, session, bundle, listener, settled)
+        settled = replace(settled, abstention=abstention)
         predictor = load_predictor(bundle.parent)
     valid, test = preparation.part("valid"), preparation.part("test")
-    probabilities, bundled = answer_valid(predictor, valid, session.best.probabilities, listener)
+    probabilities, bundled = answer_valid(predictor, valid, settled.judged, listener)
     of_valid = measure_part(session.task, valid, probabilities, bundled)
     kept = bundle.parent / runs.PREDICTIONS
     write_predictions(kept / "valid.csv", valid, probabilities, session.task)
     if not len(test):
-        return of_valid, None
+        return Proof(of_valid, None, settled)
     answers = predict_rows(predictor, test, "measuring the test part", listener)
     write_predictions(kept / "test.csv", test, answers, session.task)
-    return of_valid, measure_part(session.task, test, answers, len(test))
+    return Proof(of_valid, measure_part(session.task, test, answers, len(test)), settled)
 
 
-def settle_decisions(session: Session, listener: Listener) -> None:
-    """Choose what decisions need beside probabilities by those of the best epoch on the valid part, and say so."""
-    if session.best.probabilities is None:
-        return
-    session.task = session.task.settle(session.best.probabilities, session.valid.targets)
-    if said := session.task.describe_thresholds():
-        listener.notice(Notice("thresholds", said, session.task.outputs))
+def write_bundle(
+    preparation: Preparation, session: Session, folder: Path, listener: Listener, settled: Settled | None = None
+) -> Abstention | None:
+    """Write the bundle's files: facts, weights, the compiled form of the whole classifier, familiar images.
 
-
-def write_bundle(preparation: Preparation, session: Session, folder: Path, listener: Listener) -> None:
-    """Write the bundle's files: facts, weights, and the compiled form of the whole classifier."""
+    Returns what tells unsure and unfamiliar images.
+    """
     folder.mkdir(parents=True)
+    settled = settled or Settled(session.task)
+    stages = count_frozen_stages(session)
     recipe = preparation.recipe
     facts = BundleFacts(
         task=session.task,
@@ -83,14 +96,24 @@ def write_bundle(preparation: Preparation, session: Session, folder: Path, liste
         grey=recipe.model.grey,
         reading=preparation.reading,
         thresholds=session.task.list_thresholds(),
+        temperature=settled.temperature,
+        sets=settled.sets,
     )
     kept, reads_kept = session.kept, not session.best.backbone_trained and not recipe.model.head.hidden
-    product = Product(session.model, facts, kept.graph if kept and reads_kept else None)
+    graph = kept.graph if kept and reads_kept else None
+    product = Product(session.model, facts, graph, stages)
     for exporter in BUNDLED:
         why_not = exporter.write(product, folder)
         if why_not:
             listener.warn(f"{why_not}: predict runs it with torch, slower")
-    write_facts(folder, replace(facts, graph=(folder / runs.BUNDLE_GRAPH).is_file()))
+    found = fit_familiarity(preparation, session, stages, folder / runs.BUNDLE_GRAPH, listener)
+    size = write_familiarity(found, folder) if found else 0
+    is_converted = (folder / runs.BUNDLE_GRAPH).is_file()
+    write_facts(folder, replace(facts, graph=is_converted, familiarity=found.facts if found else None))
+    if found is None or settled.abstention is None:
+        return settled.abstention
+    vectors, unfamiliar = found.facts.vectors, found.unfamiliar
+    return replace(settled.abstention, familiar_images=vectors, familiar_bytes=size, unfamiliar=unfamiliar)
 
 
 def answer_valid(

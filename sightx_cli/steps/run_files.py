@@ -26,6 +26,7 @@ from sightx_cli.recipe.words import name_train_loss
 from sightx_cli.report.confusion_plot import plot_confusion
 from sightx_cli.report.label_plot import plot_labels
 from sightx_cli.report.plots import plot_training
+from sightx_cli.results.calibration import OUT_OF_FOLD
 from sightx_cli.results.fit import FitResult
 from sightx_cli.steps.crossvalidation import Validated, write_out_of_fold
 from sightx_cli.steps.preparation import Preparation
@@ -82,7 +83,9 @@ def write_run(
     else:
         extras[runs.LABELS_PLOT] = lambda path: plot_labels(report.classes, path)
     if validated is not None:
-        extras[runs.OUT_OF_FOLD] = lambda path: write_out_of_fold(validated, session.task, path)
+        calibration = result.calibration
+        shared = calibration.temperature if calibration and calibration.fitted_on == OUT_OF_FOLD else 1.0
+        extras[runs.OUT_OF_FOLD] = lambda path: write_out_of_fold(validated, session.task, path, shared)
     for name, write in extras.items():
         try:
             write(folder / name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.metrics.answers import SetAnswers, check_set_answers, measure_set_losses
+from sightx_cli.metrics.answers import SMALLEST_PROBABILITY, SetAnswers, check_set_answers, measure_set_losses
 from sightx_cli.metrics.class_report import ClassReport
 from sightx_cli.metrics.fold_intervals import FoldFigures, measure_answer_folds
 from sightx_cli.metrics.label_report import measure_label_report
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 """The most thresholds that one line names; the bundle has all."""
+
+LARGEST_PROBABILITY = 1 - 2.0**-24
+"""The largest below 1 that float32 holds: its odds are finite."""
 
 YES_OR_NO = SingleLabel(("without", "with"))
 """What a single label asks."""
@@ -107,6 +110,24 @@ class MultiLabel(Task):
             [YES_OR_NO.build_regression(strength, balanced, tolerance, warm_start) for _ in self.classes]
         )
 
+    def list_logits(self, probabilities: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the logarithm of each label's odds, (N, C)."""
+        shares = np.clip(probabilities.astype(np.float64), SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
+        return np.asarray(np.log(shares) - np.log1p(-shares))
+
+    def measure_smoothed_loss(self, logits: NDArray[np.float64], targets: NDArray[np.int64], smoothing: float) -> float:
+        """Measure the mean binary cross-entropy of logits (N, C) against 0 and 1, both moved towards one half."""
+        wanted = targets * (1 - smoothing) + smoothing / 2
+        return float((np.logaddexp(0, logits) - wanted * logits).mean())
+
+    def list_claims(self, probabilities: NDArray[Any]) -> NDArray[Any]:
+        """Return the probability that an image has each label, then that it has not, (N, 2C)."""
+        return np.concatenate([probabilities, 1 - probabilities], axis=1)
+
+    def mark_claims(self, answers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Mark the labels that an image has, then those that it has not, (N, 2C)."""
+        return np.concatenate([answers == 1, answers == 0], axis=1)
+
     def decide(self, probabilities: NDArray[Any]) -> NDArray[np.int64]:
         """Return whether each image is given each label, (N, C)."""
         return (np.asarray(probabilities, np.float32) >= self.edges).astype(np.int64)
@@ -115,7 +136,16 @@ class MultiLabel(Task):
         """Measure the distance of the probability that is nearest to its label's threshold, (N,)."""
         return np.asarray(np.abs(probabilities - self.edges).min(axis=1))
 
-    def fill_row(self, probabilities: NDArray[np.float32] | None) -> dict[str, Any]:
+    def measure_certainty(
+        self,
+        probabilities: NDArray[np.float32],
+        decided: NDArray[np.int64],  # noqa: ARG002 (the thresholds decide)
+        shares: Sequence[float],  # noqa: ARG002 (each label is a question of its own)
+    ) -> NDArray[np.float32]:
+        """Measure the distance of the probability that is nearest to its label's threshold, (N,)."""
+        return self.measure_margins(probabilities)
+
+    def fill_row(self, probabilities: NDArray[np.float32] | None, chosen: int | None = None) -> dict[str, Any]:  # noqa: ARG002 (each label has a threshold of its own)
         """Return the cells of `columns` for one image (C,); empty where it could not be read."""
         if probabilities is None:
             return {**dict.fromkeys(self.columns), "predictions": ""}

@@ -160,6 +160,30 @@ class Task(ABC):
         """Return the same labels without what a recipe adds to their targets: for heads that only check something."""
         return self
 
+    # how sure a model is
+
+    @abstractmethod
+    def list_logits(self, probabilities: NDArray[Any]) -> NDArray[np.float64]:
+        """Return logits (N, C) that `activate` turns into these probabilities."""
+
+    @abstractmethod
+    def measure_smoothed_loss(self, logits: NDArray[np.float64], targets: NDArray[np.int64], smoothing: float) -> float:
+        """Measure the mean log loss of logits (N, C), `smoothing` of each target shared among all outcomes, in nats."""
+
+    def temper(self, probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+        """Return the probabilities (N, C) of logits divided by a temperature; at 1 the very same."""
+        if temperature == 1:
+            return probabilities
+        return self.activate(self.list_logits(probabilities) / temperature)
+
+    @abstractmethod
+    def list_claims(self, probabilities: NDArray[Any]) -> NDArray[Any]:
+        """Return the probability of each thing that can be said of an image, (N, K): each class, or each yes and no."""
+
+    @abstractmethod
+    def mark_claims(self, answers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Mark what decisions or targets say of each image, (N, K)."""
+
     # decisions
 
     @abstractmethod
@@ -171,12 +195,24 @@ class Task(ABC):
         """Measure how far every probability of an image may move before its decision changes, (N,)."""
 
     @abstractmethod
-    def fill_row(self, probabilities: NDArray[np.float32] | None) -> dict[str, Any]:
-        """Return the cells of `columns` for one image (C,); empty where it could not be read."""
+    def fill_row(self, probabilities: NDArray[np.float32] | None, chosen: int | None = None) -> dict[str, Any]:
+        """Return the cells of `columns` for one image (C,); empty where it could not be read.
+
+        `chosen` is the class that was decided for, where it is not by `decide`.
+        """
 
     @abstractmethod
     def split_prediction(self, prediction: str) -> tuple[str, ...]:
         """Return the classes that a cell of the first column names, to count them."""
+
+    @abstractmethod
+    def measure_certainty(
+        self, probabilities: NDArray[np.float32], decided: NDArray[np.int64], shares: Sequence[float]
+    ) -> NDArray[np.float32]:
+        """Measure how certain each decision is, (N,), to put images in order by it.
+
+        `shares` are those of the classes where probabilities (N, C) hold them as if all had the same; else empty.
+        """
 
     def differ(self, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
         """Say for which images two sets of probabilities lead to different decisions, (N,)."""

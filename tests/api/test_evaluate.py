@@ -163,3 +163,32 @@ def test_a_fit_keeps_what_its_model_says_of_each_validation_image(digits_run: Fi
     rows = pd.read_csv(digits_run.run / "predictions" / "valid.csv", keep_default_na=False)
     assert len(rows) == digits_run.images["valid"]
     assert (rows["label"] == rows["prediction"]).mean() == pytest.approx(digits_run.metrics["accuracy"])
+
+
+def test_a_threshold_that_is_kept_decides_in_predict_from_then_on(
+    digits_run: FitResult, later: Path, home: Path
+) -> None:
+    from sightx_cli.bundle.facts import load_facts
+
+    shutil.copytree(digits_run.run, home / "mine")
+    asked = {"positive": "one,two", "at_specificity": 0.5, "keep": True}
+    result = evaluate(later, model=home / "mine", **asked)
+    assert result.decision is not None
+    kept = load_facts(home / "mine").decision
+    assert kept is not None
+    assert (kept.positive, kept.threshold) == (("one", "two"), result.decision.threshold)
+    again = evaluate(later, model=home / "mine")
+    assert again.decision is not None
+    assert again.decision.threshold == result.decision.threshold
+
+
+def test_what_the_model_is_sure_of_is_measured_alone_too(digits_run: FitResult, later: Path) -> None:
+    result = evaluate(later, model=digits_run.run)
+    doubt = result.doubt
+    assert doubt is not None
+    assert doubt.sure + doubt.unsure + doubt.unfamiliar == 36
+    rows = pd.read_csv(result.folder / "predictions.csv", keep_default_na=False)
+    sure = rows[rows["status"] == "sure"]
+    assert len(sure) == doubt.sure
+    assert doubt.figures is not None
+    assert doubt.figures.metrics["accuracy"] == pytest.approx((sure["label"] == sure["prediction"]).mean())

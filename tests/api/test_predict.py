@@ -48,7 +48,7 @@ def test_a_folder_is_read_with_the_folders_below_it(digits_run: FitResult, image
 def test_columns_are_image_label_confidence_and_one_for_each_class(digits_run: FitResult, images: Path) -> None:
     predict(images, model=digits_run.run)
     found = pd.read_csv("predictions.csv")
-    assert list(found) == ["image", "prediction", "confidence", "p_nought", "p_one", "p_two", "error"]
+    assert list(found) == ["image", "prediction", "confidence", "status", "p_nought", "p_one", "p_two", "error"]
     shares = found[["p_nought", "p_one", "p_two"]]
     assert shares.sum(axis=1).tolist() == pytest.approx([1.0] * 18, abs=1e-5)
     assert found["confidence"].tolist() == pytest.approx(shares.max(axis=1).tolist())
@@ -98,7 +98,7 @@ def test_a_table_comes_back_row_by_row_with_its_own_columns(digits_run: FitResul
     found = READ[suffix](f"out{suffix}")
     own = ["id", "image", "label", "prediction_given", "error_given", "p_two_given"]
     assert list(found)[:6] == own
-    assert list(found)[6:] == ["prediction", "confidence", "p_nought", "p_one", "p_two", "error"]
+    assert list(found)[6:] == ["prediction", "confidence", "status", "p_nought", "p_one", "p_two", "error"]
     assert found[own].to_numpy().tolist() == given.iloc[:, :6].to_numpy().tolist()
     assert (result.images, result.files, result.unreadable) == (5, 3, 2)
     assert found["prediction"][0] == found["prediction"][2] != ""

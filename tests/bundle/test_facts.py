@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sightx_cli.bundle.facts import BundleFacts, check_bundled, load_facts, write_facts
+from sightx_cli.bundle.chosen_threshold import Decision
+from sightx_cli.bundle.facts import BundleFacts, Sets, check_bundled, load_facts, write_facts
+from sightx_cli.bundle.familiarity import Familiarity
 from sightx_cli.data.readers import AS_IS, Reading
 from sightx_cli.errors import RunError
 from sightx_cli.task.grades import Grades
@@ -59,6 +61,15 @@ def test_facts_come_back_as_they_were(tmp_path: Path) -> None:
     assert (list(found.mean), list(found.std), found.head) == (list(FACTS.mean), list(FACTS.std), FACTS.head)
 
 
+def test_what_tells_doubt_comes_back_as_it_was(tmp_path: Path) -> None:
+    write(tmp_path, sets=SETS, familiarity=FAMILIARITY, decision=DECISION, temperature=1.25)
+    found = load_facts(tmp_path)
+    assert found.sets == Sets(0.9, {"0.9": (0.4, 0.5)}, "valid", 40)
+    assert found.familiarity == Familiarity(5, 0.7, 3, 100)
+    assert found.decision == Decision(("犬",), 0.2, "sensitivity 0.95", "out of fold")
+    assert found.temperature == 1.25
+
+
 def test_a_fit_writes_its_preprocessing_classes_backbone_and_head(digits_run: FitResult) -> None:
     facts = load_facts(digits_run.run)
     assert facts.task == SingleLabel(("nought", "one", "two"))
@@ -70,12 +81,14 @@ def test_a_fit_writes_its_preprocessing_classes_backbone_and_head(digits_run: Fi
     )
     assert list(facts.mean) == [0.5, 0.5, 0.5]  # what timm says of tf_efficientnet_lite0
     assert facts.head["taps"] == "last"
-    assert (facts.temperature, facts.thresholds) == (1.0, None)
+    assert (facts.thresholds, facts.decision) == (None, None)
+    assert facts.sets is not None
+    assert facts.familiarity is not None
 
 
 def test_another_format_is_refused_by_its_number(tmp_path: Path) -> None:
     write(tmp_path, format=99)
-    with pytest.raises(RunError, match="format 99, this version reads 3"):
+    with pytest.raises(RunError, match="format 99, this version reads 4"):
         load_facts(tmp_path)
 
 
@@ -87,7 +100,7 @@ def test_another_format_is_refused_by_its_number(tmp_path: Path) -> None:
         "[]",
         "null",
         "{}",
-        '{"format": 3}',
+        '{"format": 4}',
         '{"format": ' + "[" * 100_000,
         '{"format": ' + "9" * 5_000 + "}",
     ],
@@ -99,6 +112,9 @@ def test_a_damaged_bundle_is_refused_by_its_path(tmp_path: Path, text: str) -> N
     assert "name another run" in caught.value.hint
 
 
+SETS = {"level": 0.9, "floors": {"0.9": [0.4, 0.5]}, "on": "valid", "images": 40, "shares": []}
+FAMILIARITY = {"stages": 5, "limit": 0.7, "neighbours": 3, "vectors": 100}
+DECISION = {"positive": ["犬"], "threshold": 0.2, "chosen": "sensitivity 0.95", "on": "out of fold"}
 GRADES = {"kind": "grades", "classes": ["a", "b"], "soft": False}
 
 
@@ -120,6 +136,17 @@ GRADES = {"kind": "grades", "classes": ["a", "b"], "soft": False}
         ({"head": {"colour": 1}}, "head.colour: found the unknown key"),
         ({"temperature": float("inf")}, "temperature"),
         ({"thresholds": {"katze": 2}}, "thresholds"),
+        ({"temperature": 0}, "temperature: found 0; allowed: a number above 0"),
+        ({"sets": {"level": 0.9}}, "sets.floors"),
+        ({"sets": {**SETS, "level": 1}}, "sets.level: found 1"),
+        ({"sets": {**SETS, "level": 0.8}}, "sets.floors: allowed: 2 numbers for each level, 0.8 among them"),
+        ({"sets": {**SETS, "floors": {"0.9": [0.5]}}}, "sets.floors: allowed: 2 numbers for each level"),
+        ({"sets": {**SETS, "floors": {"0.9": [0.5, 2]}}}, "sets.floors"),
+        ({"sets": {**SETS, "shares": [1.0]}}, "sets.shares: found 1; allowed: none, or one for each class"),
+        ({"familiarity": {**FAMILIARITY, "limit": -1}}, "familiarity.limit: found -1; allowed: a number from 0 to 2"),
+        ({"familiarity": {**FAMILIARITY, "colour": 1}}, "familiarity.colour: found the unknown key"),
+        ({"decision": {**DECISION, "threshold": 1.5}}, "decision.threshold: found 1.5"),
+        ({"decision": {**DECISION, "positive": ["hund"]}}, "decision.positive: found 'hund'"),
         ({"graph": "yes"}, "graph: found"),
         ({"files": {"graph.xml": "abc"}}, "files"),
         ({"task": 3}, "task: found 3"),

@@ -120,8 +120,8 @@ def test_a_graph_of_another_fit_is_refused_though_it_is_sound(digits_run: FitRes
     "changes",
     [
         {"size_px": 128},
-        {"task": {"kind": "single-label", "classes": ["a", "b"]}},
-        {"task": {"kind": "single-label", "classes": ["a", "b", "c", "d"]}},
+        {"task": {"kind": "single-label", "classes": ["a", "b"]}, "sets": None},
+        {"task": {"kind": "single-label", "classes": ["a", "b", "c", "d"]}, "sets": None},
     ],
     ids=["size", "fewer classes", "more classes"],
 )

@@ -20,7 +20,7 @@ from sightx_cli.errors import UsageError
 from sightx_cli.task.single_label import SingleLabel
 
 TASK = SingleLabel(("cat, big", "hund"))
-COLUMNS = ["image", "prediction", "confidence", "p_cat, big", "p_hund", "error"]
+COLUMNS = ["image", "prediction", "confidence", "status", "p_cat, big", "p_hund", "error"]
 
 
 def predict(image: str, share: float | None) -> Prediction:
@@ -30,8 +30,9 @@ def predict(image: str, share: float | None) -> Prediction:
 
 
 def build_row(prediction: Prediction) -> dict[str, Any]:
-    answer = build_answer(prediction.probabilities, prediction.error, TASK)
-    return plan_columns(TASK).build_row(QueryRow(prediction.image, prediction.image), answer)
+    columns = plan_columns(TASK)
+    answer = build_answer(prediction, columns)
+    return columns.build_row(QueryRow(prediction.image, prediction.image), answer)
 
 
 ROWS = [predict('a "1",\n.png', 0.25), predict("ä/b.png", None), predict("c.png", 1.0)]
@@ -46,7 +47,9 @@ def write_rows(output: Path, rows: list[Prediction], key: str = "same", resume: 
 def read(output: Path) -> pd.DataFrame:
     """Read a table as its user would."""
     if output.suffix == ".csv":
-        return pd.read_csv(output, keep_default_na=False, na_values={name: [""] for name in COLUMNS[2:5]})
+        return pd.read_csv(
+            output, keep_default_na=False, na_values={name: [""] for name in (COLUMNS[2], *COLUMNS[4:6])}
+        )
     return pd.read_parquet(output) if output.suffix == ".parquet" else pd.read_json(output, lines=True)
 
 
@@ -57,6 +60,7 @@ def test_a_row_names_the_likeliest_class_and_every_probability() -> None:
         "image": 'a "1",\n.png',
         "prediction": "hund",
         "confidence": 0.75,
+        "status": "",
         "p_cat, big": 0.25,
         "p_hund": 0.75,
         "error": "",
@@ -240,7 +244,7 @@ def test_columns_of_the_users_that_bear_our_names_are_kept_beside_them() -> None
     given = ["image", "id", "error", "error_given", "p_hund", "confidence"]
     columns = plan_columns(TASK, given)
     own = ["image", "id", "error_given_given", "error_given", "p_hund_given", "confidence_given"]
-    assert columns.names == [*own, "prediction", "confidence", "p_cat, big", "p_hund", "error"]
+    assert columns.names == [*own, "prediction", "confidence", "status", "p_cat, big", "p_hund", "error"]
     row = columns.build_row(QueryRow("a.png", "/a.png", ("a.png", "7", "e", "g", "h", "c")), {"error": "bad"})
     assert [row[name] for name in own] == ["a.png", "7", "e", "g", "h", "c"]
     assert row["error"] == "bad"

@@ -40,6 +40,7 @@ FILES = {
     "bundle/graph.xml",
     "bundle/graph.bin",
     "bundle/weights.safetensors",
+    "bundle/familiar.safetensors",
 }
 
 

@@ -16,9 +16,9 @@ from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.bundle.product import Product
 from sightx_cli.engine.conversion import convert_module, write_graph
 from sightx_cli.engine.headed_graph import append_linear_head
-from sightx_cli.engine.interface import FEATURES, PROBABILITIES
+from sightx_cli.engine.interface import FEATURES, FROZEN, PROBABILITIES
 from sightx_cli.engine.openvino_forward import load_openvino
-from sightx_cli.model.backbone import Backbone, Prefix
+from sightx_cli.model.backbone import Backbone, Prefix, pool_map
 from sightx_cli.model.head import build_head, read_linear_solution, set_linear_solution
 from sightx_cli.task.single_label import SingleLabel
 
@@ -95,3 +95,41 @@ def test_no_head_is_put_behind_a_damaged_graph(classifier: nn.Sequential, tmp_pa
     assert not (tmp_path / "graph.xml").exists()
     assert OpenVinoGraph().write(product, tmp_path) == ""  # the network is converted instead
     np.testing.assert_allclose(predict(tmp_path / "graph.xml"), compute_eagerly(classifier, draw_images()), atol=1e-4)
+
+
+@torch.no_grad()
+def compute_frozen(model: nn.Sequential, images: Any, stages: int) -> Any:
+    backbone = model[0]
+    assert isinstance(backbone, Backbone)
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    normalised = (pixels - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
+    maps, _ = backbone.run_stages(normalised, 0, stages)
+    return (backbone.pool_last(maps) if stages == len(backbone.stages) else pool_map(maps)).numpy()
+
+
+@pytest.mark.parametrize("behind", [0, 2], ids=["all stages", "but the last two"])
+def test_the_features_of_frozen_stages_are_a_second_output(
+    classifier: nn.Sequential, tmp_path: Path, behind: int
+) -> None:
+    stages = len(classifier[0].stages) - behind  # type: ignore[union-attr,arg-type]
+    OpenVinoGraph().write(Product(classifier, FACTS, None, stages), tmp_path)
+    [(_, outputs)] = load_openvino(tmp_path / "graph.xml", batch=8).run([(0, draw_images())])
+    assert set(outputs) == {PROBABILITIES, FROZEN}
+    expected = compute_frozen(classifier, draw_images(), stages)
+    np.testing.assert_allclose(outputs[FROZEN], expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(outputs[PROBABILITIES], compute_eagerly(classifier, draw_images()), atol=1e-4)
+
+
+@pytest.mark.parametrize("taps", ["all", "last"])
+def test_behind_the_cached_graph_they_are_the_networks_own_output_whatever_the_head_reads(
+    open_backbone: Callable[..., Backbone], tmp_path: Path, taps: str
+) -> None:
+    backbone = open_backbone("test_resnet", 32, taps)
+    classifier = nn.Sequential(backbone, build_head(backbone.feature_count, 3)).eval()
+    prefix, kept = Prefix(backbone, [], features=True), tmp_path / "kept.xml"
+    write_graph(convert_module(prefix, prefix.output_names(), 32, MEAN, STD), kept)
+    assert append_head(Product(classifier, FACTS, kept, len(backbone.stages)), tmp_path / "graph.xml")
+    [(_, outputs)] = load_openvino(tmp_path / "graph.xml", batch=8).run([(0, draw_images())])
+    assert set(outputs) == {PROBABILITIES, FROZEN}
+    expected = compute_frozen(classifier, draw_images(), len(backbone.stages))
+    np.testing.assert_allclose(outputs[FROZEN], expected, rtol=1e-3, atol=1e-4)

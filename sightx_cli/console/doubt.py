@@ -1,0 +1,51 @@
+"""What a fit says of how far its model can be believed: its temperature, and the images that it is unsure of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sightx_cli.console.numbers import format_count, format_figure
+from sightx_cli.metrics.registry import find_title
+from sightx_cli.results.calibration import OUT_OF_FOLD
+
+if TYPE_CHECKING:
+    from sightx_cli.results.calibration import Abstention, Calibration
+    from sightx_cli.results.fit import FitResult
+
+SHOWN = ("calibration_error", "loss")
+"""The figure of the calibration that is shown: the first of these that was measured."""
+
+
+def describe_doubt(result: FitResult) -> list[str]:
+    """Describe what was fitted to the model's probabilities, a line each; none where nothing was."""
+    lines = []
+    if result.calibration is not None:
+        lines.append(describe_calibration(result.calibration))
+    if result.abstention is not None:
+        lines.append(describe_abstention(result.abstention, result.images["valid"]))
+    return [line for line in lines if line]
+
+
+def describe_calibration(found: Calibration) -> str:
+    """Describe the temperature, and what it changes; "" where none was fitted."""
+    name = next((one for one in SHOWN if found.before.get(one) is not None and found.after.get(one) is not None), None)
+    if not found.fitted_on or name is None:
+        return ""
+    which = "out-of-fold predictions" if found.fitted_on == OUT_OF_FOLD else "validation images"
+    how = " on images that it was not fitted on" if found.cross_fitted else ""
+    before, after = format_figure(found.before[name]), format_figure(found.after[name])
+    return (
+        f"probabilities divided by temperature {found.temperature:.2f} (fitted on {found.images:,} {which}): "
+        f"{find_title(name)} {before} before, {after} after{how}"
+    )
+
+
+def describe_abstention(found: Abstention, valid: int) -> str:
+    """Describe how many validation images predict would call unsure or unfamiliar."""
+    parts = []
+    if found.unsure is not None and found.level is not None:
+        parts.append(f"{found.unsure:,} unsure (at {found.level:.0%})")
+    if found.unfamiliar is not None:
+        compared = format_count(found.familiar_images, "training image")
+        parts.append(f"{found.unfamiliar:,} unfamiliar (compared with {compared})")
+    return f"of {valid:,} validation images predict calls {' and '.join(parts)}" if parts else ""
