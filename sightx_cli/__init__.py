@@ -1,8 +1,8 @@
 """SightX: fine-tune image classifiers from one command, with the strategy that the data calls for.
 
-`from sightx_cli import audit, compare, evaluate, fit, find_lr, inspect, predict` is the Python API; `sightx_cli.api`
-has a file for each command. A function is imported when it is first asked for, so that importing the package costs
-nothing. None changes what belongs to the whole process (seeds, warning filters, environment, allocator);
+`from sightx_cli import audit, compare, evaluate, explain, fit, find_lr, inspect, predict` is the Python API;
+`sightx_cli.api` has a file for each command. A function is imported when it is first asked for, so that importing the
+package costs nothing. None changes what belongs to the whole process (seeds, warning filters, environment, allocator);
 `settle_process` does, for callers that want the faster start of the `sightx` command.
 """
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sightx_cli.api.audit import audit
     from sightx_cli.api.compare import compare
     from sightx_cli.api.evaluate import evaluate
+    from sightx_cli.api.explain import explain
     from sightx_cli.api.fit import fit
     from sightx_cli.api.inspect import inspect
     from sightx_cli.api.lr_find import find_lr
@@ -29,6 +30,7 @@ _HOMES = {
     "audit": "api.audit",
     "compare": "api.compare",
     "evaluate": "api.evaluate",
+    "explain": "api.explain",
     "find_lr": "api.lr_find",
     "fit": "api.fit",
     "inspect": "api.inspect",
@@ -37,7 +39,18 @@ _HOMES = {
 }
 """The module that each function is in."""
 
-__all__ = ["__version__", "audit", "compare", "evaluate", "find_lr", "fit", "inspect", "predict", "settle_process"]
+__all__ = [
+    "__version__",
+    "audit",
+    "compare",
+    "evaluate",
+    "explain",
+    "find_lr",
+    "fit",
+    "inspect",
+    "predict",
+    "settle_process",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,7 @@ from sightx_cli.commands import (
     compare,
     demo,
     evaluate,
+    explain,
     fit,
     inspect,
     lr_find,
@@ -153,6 +154,7 @@ app.command("fit", rich_help_panel=TRAIN, epilog=fit.EXAMPLES)(fit.fit)
 app.command("lr-find", rich_help_panel=TRAIN, epilog=lr_find.EXAMPLES)(lr_find.lr_find)
 app.command("predict", rich_help_panel=TRAIN, epilog=predict.EXAMPLES)(predict.predict)
 app.command("evaluate", rich_help_panel=TRAIN, epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command("explain", rich_help_panel=TRAIN, epilog=explain.EXAMPLES)(explain.explain)
 app.command("compare", rich_help_panel=TRAIN, epilog=compare.EXAMPLES)(compare.compare)
 app.command("inspect", rich_help_panel=TRY, epilog=inspect.EXAMPLES)(inspect.inspect)
 app.command("probe", rich_help_panel=TRY, epilog=probe.EXAMPLES)(probe.probe)

@@ -14,7 +14,7 @@ from sightx_cli.data.layout import Layout
 from sightx_cli.data.pixel_notices import describe_pixels
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import UsageError
-from sightx_cli.evaluation.answered_images import answer_images
+from sightx_cli.evaluation.answered_images import answer_images, measure_rate
 from sightx_cli.evaluation.differences import describe_differences, find_differences
 from sightx_cli.evaluation.doubts import measure_doubts
 from sightx_cli.evaluation.joined_units import RULE, join_units
@@ -32,9 +32,10 @@ from sightx_cli.evaluation.threshold_choice import (
     warn_of_same_images,
 )
 from sightx_cli.filesystem import check_place
+from sightx_cli.metrics.paired import compare_answers
 from sightx_cli.progress import Listener, Relay, Silent, reporting
 from sightx_cli.report.hidden_folder import making_folder
-from sightx_cli.results.evaluate import EvaluateResult, PerUnit
+from sightx_cli.results.evaluate import EvaluateResult, PerUnit, ViewFigures
 from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.task.multilabel import MultiLabel
 
@@ -56,6 +57,7 @@ def evaluate(
     positive: str | None = None,
     prevalence: Sequence[float] = (),
     keep: bool = False,
+    tta: int | None = None,
     batch: int | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
@@ -77,6 +79,9 @@ def evaluate(
     classes that count as positive, with commas between them; `prevalence` the shares of them at which predictive values
     are given too. With `keep` the run's bundle decides by the threshold from now on.
 
+    With `tta` a prediction is the mean over so many views of its image, changed as leaves the labels alone; what that
+    gains, and costs, is measured.
+
     Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
@@ -87,7 +92,7 @@ def evaluate(
         raise UsageError(f"--batch {batch}: at least 1", "--batch 16")
     wish = Wish(at_sensitivity, at_specificity, cost, positive, tuple(prevalence), keep)
     run = runs.find_run(model)
-    predictor = load_predictor(run, batch)
+    predictor = load_predictor(run, batch, tta or 1)
     task, reading = predictor.facts.task, predictor.facts.reading
     if keep and not can_store(task):
         raise UsageError("--keep: each of several labels has a threshold of its own already", "leave --keep out")
@@ -117,6 +122,13 @@ def evaluate(
         decision = measure_wish(wish, run, predictor.facts, answers, list_units(judged), heard)
         if decision is not None and (warned := warn_of_same_images(decision, known.validated)) is not None:
             heard.notice(warned)
+        views = None
+        if answered.plain is not None:
+            plain = measure_part(task, judged, answered.plain[chosen], 0)
+            before = task.check_answers(answered.plain[chosen], answers.truth)
+            gained = compare_answers(before, answers, task.kind, list_units(judged))
+            rate = measure_rate(replace(predictor, views=1), judged)
+            views = ViewFigures(predictor.views, plain, gained, round(answered.images_per_second, 1), round(rate, 1))
         subgroups = measure_subgroups(task, judged, probabilities, by, heard)
         unit = None
         if per is not None:
@@ -136,6 +148,7 @@ def evaluate(
         by=subgroups,
         per=unit,
         doubt=doubt,
+        tta=views,
         decision=decision,
         differences=differences,
         unreadable=tuple(f"{item.image} {item.error}" for item in answered.unreadable),

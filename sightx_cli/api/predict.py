@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from sightx_cli.data.pixel_notices import PixelTally
 from sightx_cli.data.queries import Query, QueryRow, build_query
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Listener, Notice, Silent
+from sightx_cli.report.heatmap_folder import HeatmapFolder, choose_heatmap_folder, has_heatmaps
 from sightx_cli.results.predict import PredictResult
 from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.task.task import Task
@@ -50,9 +51,11 @@ def predict(
     batch: int | None = None,
     image_column: str | None = None,
     images: Path | None = None,
+    heatmaps: Path | None = None,
     overwrite: bool = False,
     resume: bool = False,
     abstain: bool = False,
+    tta: int | None = None,
     listener: Listener | None = None,
 ) -> PredictResult:
     """Predict folders (recursive), files or tables of images with a run, the newest by default.
@@ -63,9 +66,10 @@ def predict(
     the table's own. An unreadable image has its row, with the reason in `error`. The column `status` says whether a
     prediction is sure, unsure, or of an image unlike those learned from; with `abstain` the last two have none. With
     `resume` an interrupted prediction of the same images goes on where it stopped; without, one that is there is
-    refused, unless `overwrite` lets it be replaced. `batch` images go through the network at once, by default as many
-    as suit their size. Raises
-    SightXError for anything wrong in the input.
+    refused, unless `overwrite` lets it be replaced. With `heatmaps`, a folder, it is drawn there where each prediction
+    comes from (see `explain`). `batch` images go through the network at once, by default as many as suit their size.
+    With `tta` a prediction is the mean over so many views of its image, changed as leaves the labels alone.
+    Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
     listener = listener or Silent()
@@ -74,12 +78,14 @@ def predict(
         raise UsageError(f"--batch {batch}: at least 1", "--batch 16")
     layout = Layout(image_column=image_column, images=None if images is None else Path(images))
     check_output(output, overwrite, resume)
+    if heatmaps is not None:
+        heatmaps = choose_heatmap_folder("--heatmaps", Path(heatmaps), overwrite, resume)
     run = runs.find_run(model)
     given = [sources] if isinstance(sources, (str, Path)) else list(sources)
     query = build_query(given, layout)
     for notice in query.notices:
         listener.notice(notice)
-    predictor = load_predictor(run, 1 if len(query.rows) == 1 else batch)
+    predictor = load_predictor(run, 1 if len(query.rows) == 1 else batch, tta or 1)
     task = predictor.facts.task
     untold = find_untold(predictor.facts)
     for notice in untold:
@@ -88,11 +94,12 @@ def predict(
     statuses: Counter[str] = Counter()
     listener.start(TASK, len(query.rows), "images")
     columns = plan_columns(task, query.columns, predictor.facts.decision)
-    begun = Begun(identify(query, predictor.facts, abstain), len(query.rows))
+    begun = Begun(identify(query, predictor.facts, abstain, predictor.views), len(query.rows))
     with writing_table(output, columns, begun, resume) as table:
         clock = time.perf_counter()
         tally = PixelTally(predictor.facts.reading)
-        for row in predict_rows(query.rows, predictor, table, tally, abstain):
+        draw = None if heatmaps is None else prepare_heatmaps(heatmaps, run, len(query.rows), table.resumed, listener)
+        for row in predict_rows(query.rows, predictor, table, tally, draw, abstain):
             unreadable += _count(row, task, counts)
             statuses[row[STATUS]] += 1
             listener.advance(TASK)
@@ -110,6 +117,7 @@ def predict(
         abstained=abstain,
         decision=None if predictor.facts.decision is None else asdict(predictor.facts.decision),
         output=output,
+        heatmaps=heatmaps,
         run=run,
         figure=read_figure(run, task, listener),
         seconds={"predict": round(working, 3), "total": round(time.perf_counter() - began, 3)},
@@ -119,12 +127,35 @@ def predict(
     )
 
 
+Draw = Callable[[int, str, Prediction], object]
+"""Draws the heatmap of an image: the number of its row, its path, and its prediction."""
+
+
+def prepare_heatmaps(folder: Path, run: Path, images: int, resumed: int, listener: Listener) -> Draw:
+    """Prepare a folder for heatmaps by a run: torch is loaded, which a prediction alone does not need.
+
+    Where `resumed` rows were predicted before without heatmaps, that is said.
+    """
+    from sightx_cli.bundle.explainer import load_explainer
+
+    explainer = load_explainer(run)
+    if resumed and not has_heatmaps(folder):
+        text = f"rows predicted before, which have no heatmap: {resumed:,} (the command explain draws those)"
+        listener.notice(Notice("heatmaps", text, resumed, warns=True))
+    return HeatmapFolder(folder, explainer, images, resumed > 0).draw
+
+
 def predict_rows(
-    rows: Sequence[QueryRow], predictor: Predictor, table: PredictionTable, tally: PixelTally, abstains: bool = False
+    rows: Sequence[QueryRow],
+    predictor: Predictor,
+    table: PredictionTable,
+    tally: PixelTally,
+    draw: Draw | None = None,
+    abstains: bool = False,
 ) -> Iterator[Mapping[str, Any]]:
     """Yield every row of the table, those that were there already first; an image in several rows is predicted once.
 
-    `tally` counts what is found in the files that are read.
+    `tally` counts what is found in the files that are read; `draw` is given each prediction before its row is kept.
     """
     columns = table.columns
     often = {path for path, count in Counter(row.path for row in rows).items() if count > 1}
@@ -139,12 +170,14 @@ def predict_rows(
         if asked.path not in answers:
             fresh.setdefault(asked.path, asked.image)
     predictions = predictor.predict((image, path) for path, image in fresh.items())
-    for asked in left:
+    for number, asked in enumerate(left, table.resumed + 1):
         answer = answers.get(asked.path)
         if answer is None:
             prediction = next(predictions)
             if prediction.found is not None:
                 tally.add(prediction.image, prediction.found)
+            if draw is not None:
+                draw(number, asked.path, prediction)
             answer = build_answer(prediction, columns, abstains)
             if asked.path in often:
                 answers[asked.path] = answer
@@ -174,9 +207,9 @@ def find_untold(facts: BundleFacts) -> list[Notice]:
     return found
 
 
-def identify(query: Query, facts: BundleFacts, abstains: bool = False) -> str:
-    """Return what must be the same for a prediction to go on: the rows in their order, the model, and `abstains`."""
-    digest = hashlib.sha256(json.dumps([facts.to_json(), query.columns, abstains], sort_keys=True).encode())
+def identify(query: Query, facts: BundleFacts, abstains: bool = False, views: int = 1) -> str:
+    """Return what must be the same for a prediction to go on: rows in their order, model, `abstains` and `views`."""
+    digest = hashlib.sha256(json.dumps([facts.to_json(), query.columns, abstains, views], sort_keys=True).encode())
     for row in query.rows:
         digest.update(json.dumps(row).encode())
     return digest.hexdigest()

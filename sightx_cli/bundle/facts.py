@@ -23,6 +23,7 @@ from sightx_cli.data.readers import AS_IS, Reading
 from sightx_cli.errors import RunError, UsageError
 from sightx_cli.filesystem import check_ordinary
 from sightx_cli.model.packaged import digest_weights
+from sightx_cli.recipe.profiles import PROFILES, Profile, leave_out
 from sightx_cli.task.kinds import load_task
 from sightx_cli.task.task import Task
 
@@ -46,6 +47,19 @@ class Sets:
 
 
 @dataclass(frozen=True)
+class Borne:
+    """The changes of an augmentation profile that leave the labels alone, as measured or as the user said."""
+
+    profile: str
+    off: tuple[str, ...] = ()
+    """The changes that the labels do not bear."""
+
+    def build_profile(self) -> Profile:
+        """Build the profile of what may be changed."""
+        return leave_out(PROFILES[self.profile], self.off)
+
+
+@dataclass(frozen=True)
 class BundleFacts:
     """All that prediction needs to know beside the graph."""
 
@@ -65,6 +79,8 @@ class BundleFacts:
     """None where no layer is as it was pretrained."""
     decision: Decision | None = None
     """The threshold of the user's own, where there is one."""
+    borne: Borne | None = None
+    """None where that was neither measured nor said."""
     grey: str | None = None
     """How the stem was made for one channel, "mean" or "sum"; images go in as RGB all the same."""
     reading: Reading = AS_IS
@@ -108,7 +124,7 @@ def load_facts(run: Path) -> BundleFacts:
 def build_facts(table: Mapping[str, Any]) -> BundleFacts:
     """Build facts from the checked values of `bundle.json`; raises ValueError where they contradict each other."""
     task = load_task(table["task"]).set_thresholds(table["thresholds"])
-    parts = {"sets": Sets, "familiarity": Familiarity, "decision": Decision}
+    parts = {"sets": Sets, "familiarity": Familiarity, "decision": Decision, "borne": Borne}
     built = {name: None if table[name] is None else part(**table[name]) for name, part in parts.items()}
     facts = BundleFacts(**{**table, **built, "task": task, "reading": Reading(**table["reading"])})
     if facts.decision is not None:

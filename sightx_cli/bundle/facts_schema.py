@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from sightx_cli.recipe.faults import find_faults
 from sightx_cli.recipe.parts import Head, ImageInput, Part, Text
+from sightx_cli.recipe.profiles import CHANGES, PROFILES
 from sightx_cli.recipe.values import Allowed
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -23,6 +24,18 @@ class ReadingSchema(Part):
     asked: Annotated[tuple[float, float] | None, Allowed("null, or [low, high]")] = None
     ranges: Annotated[tuple[tuple[str, float, float], ...], Allowed("a list of [kind, low, high]")] = ()
     by_file: Annotated[bool, Allowed("true or false")] = False
+
+
+def _check_profile(name: str) -> str:
+    if name not in PROFILES:
+        raise ValueError("no profile of this name")
+    return name
+
+
+def _check_change(name: str) -> str:
+    if name not in CHANGES:
+        raise ValueError("no change of this name")
+    return name
 
 
 class SetsSchema(Part):
@@ -53,6 +66,13 @@ class DecisionSchema(Part):
     on: Text
 
 
+class BorneSchema(Part):
+    """Which changes leave the labels alone."""
+
+    profile: Annotated[str, AfterValidator(_check_profile), Allowed(", ".join(PROFILES))]
+    off: Annotated[tuple[Annotated[str, AfterValidator(_check_change)], ...], Allowed(f"some of {', '.join(CHANGES)}")]
+
+
 class FactsSchema(Part):
     """What `bundle.json` holds; `load_task` checks the task further."""
 
@@ -71,6 +91,7 @@ class FactsSchema(Part):
         FamiliaritySchema | None, Allowed("null, or a table with stages, limit, neighbours and vectors")
     ]
     decision: Annotated[DecisionSchema | None, Allowed("null, or a table with positive, threshold, chosen and on")]
+    borne: Annotated[BorneSchema | None, Allowed("null, or a table with profile and off")]
     grey: Annotated[Literal["mean", "sum"] | None, Allowed('"mean", "sum" or null')]
     reading: Annotated[ReadingSchema, Allowed("a table with page, bands, asked and ranges")] = ReadingSchema()
     graph: Annotated[bool, Allowed("true or false")]

@@ -17,9 +17,10 @@ from sightx_cli.bundle.familiarity import FamiliarImages, read_vectors
 from sightx_cli.bundle.judgement import judge
 from sightx_cli.data.pixels import read_plain_view
 from sightx_cli.data.readers import Found, ImageFileError
+from sightx_cli.data.test_views import count_distinct, read_test_views
 from sightx_cli.engine.interface import FROZEN, PROBABILITIES, Forward, Images, Outputs, choose_batch
 from sightx_cli.engine.openvino_forward import OpenVinoForward, measure_graph_shapes, read_graph
-from sightx_cli.errors import RunError
+from sightx_cli.errors import RunError, UsageError
 from sightx_cli.machine import measure_threads
 
 Pixels = NDArray[np.uint8]
@@ -43,6 +44,8 @@ class Prediction:
     """Whether the classes of a stored decision reach its threshold together; None where there is no decision."""
     distance: float | None = None
     """How far it lies from the training images: above the limit of `facts.familiarity` it is unfamiliar."""
+    plain: NDArray[np.float32] | None = None
+    """The probabilities by the plain view alone, (C,), where the others are the mean of several views."""
     certainty: float | None = None
     """How certain the decision is: what predictions are put in order by (see `judgement.order_by_certainty`)."""
     status: str = ""
@@ -58,6 +61,8 @@ class Predictor:
     batch: int
     familiar: FamiliarImages | None = None
     """What tells unfamiliar images; None where the facts say that nothing does."""
+    views: int = 1
+    """The views of each image that its probabilities are the mean of (see `data.test_views`)."""
 
     def predict(self, items: Iterable[tuple[str, str]]) -> Iterator[Prediction]:
         """Predict (image, path) pairs, in order; an unreadable image gives its error and never stops the rest.
@@ -73,7 +78,7 @@ class Predictor:
                 good = {row: pixels for row, (_, pixels) in enumerate(images) if pixels is not None}
                 if good:
                     rows_of[number] = list(good)
-                    yield number, np.stack(list(good.values()))
+                    yield number, np.concatenate(list(good.values()))
                 else:
                     ready[number] = {}
 
@@ -85,8 +90,10 @@ class Predictor:
 
     def read_outputs(self, outputs: Outputs) -> list[Prediction]:
         """Say what the network's outputs of some images mean, each without its name."""
-        probabilities = self.facts.task.temper(outputs[PROBABILITIES], self.facts.temperature)
-        distances = self.familiar.measure(outputs[FROZEN]) if self.familiar else None
+        of_views = self.facts.task.temper(outputs[PROBABILITIES], self.facts.temperature)
+        of_views = of_views.reshape(-1, self.views, of_views.shape[-1])
+        probabilities, plain = of_views.mean(axis=1), of_views[:, 0]
+        distances = self.familiar.measure(outputs[FROZEN][:: self.views]) if self.familiar else None
         found = judge(self.facts, probabilities, distances)
         finite = np.asarray(np.isfinite(probabilities).all(axis=1))
         return [
@@ -96,6 +103,7 @@ class Predictor:
                 chosen=None if found.chosen is None else int(found.chosen[row]),
                 is_positive=None if found.positive is None else bool(found.positive[row]),
                 distance=None if distances is None else float(distances[row]),
+                plain=plain[row] if self.views > 1 else None,
                 certainty=float(found.certainty[row]),
                 status=status,
             )
@@ -114,9 +122,15 @@ class Predictor:
                 yield replace(judged[row], image=image.image, found=image.found) if row in judged else image
 
     def _read(self, image: str, path: str) -> tuple[Prediction, Pixels | None]:
-        """Read an image as the training did: its outcome so far, and its pixels where it can be read."""
+        """Read an image as the training did: its outcome so far, and its views (V, S, S, 3) where it can be read."""
+        size_px, fit, reading = self.facts.size_px, self.facts.fit, self.facts.reading
         try:
-            pixels, found = read_plain_view(path, self.facts.size_px, self.facts.fit, self.facts.reading)
+            if self.views > 1 and self.facts.borne is not None:
+                profile = self.facts.borne.build_profile()
+                pixels, found = read_test_views(path, size_px, fit, profile, self.views, reading)
+            else:
+                plain, found = read_plain_view(path, size_px, fit, reading)
+                pixels = plain[None]
         except (ImageFileError, OSError) as error:
             return Prediction(image, None, str(error)), None
         return Prediction(image, None, found=found), pixels
@@ -126,7 +140,8 @@ class Predictor:
         threads = measure_threads().decoding
         queued: deque[Future[tuple[Prediction, Pixels | None]]] = deque()
         images: list[tuple[Prediction, Pixels | None]] = []
-        ahead = self.batch * 2 + threads
+        together = max(self.batch // self.views, 1)
+        ahead = together * 2 + threads
 
         with ThreadPoolExecutor(threads) as pool:
             source = iter(items)
@@ -141,23 +156,49 @@ class Predictor:
                 if not queued:
                     break
                 images.append(queued.popleft().result())
-                if len(images) == self.batch:
+                if len(images) == together:
                     yield images
                     images = []
         if images:
             yield images
 
 
-def load_predictor(run: Path, batch: int | None = None) -> Predictor:
+def count_views(facts: BundleFacts, wished: int) -> int:
+    """Return how many views of each image a prediction is averaged over: those wished for, or as many as differ.
+
+    Raises UsageError where no change is known to leave the labels alone.
+    """
+    if wished < 1:
+        raise UsageError(f"--tta {wished}: at least 1, the plain view", "--tta 2")
+    if wished == 1:
+        return 1
+    if facts.borne is None:
+        raise UsageError(
+            f"--tta {wished}: which changes leave the labels alone was not measured when this model was trained",
+            "leave --tta out, or fit again with a profile of your own: --profile NAME",
+        )
+    distinct = count_distinct(facts.borne.build_profile())
+    if distinct == 1:
+        raise UsageError(
+            f"--tta {wished}: no change leaves the labels of these images alone, so that there is only one view",
+            "leave --tta out",
+        )
+    return min(wished, distinct)
+
+
+def load_predictor(run: Path, batch: int | None = None, views: int = 1) -> Predictor:
     """Load a run's bundle and compile its graph for batches of a size (None: what suits the images' size).
+
+    With `views` a prediction is the mean over so many views of its image (see `count_views`).
 
     Only the files that predict are read. Raises RunError when one is missing or damaged, or is not of these facts.
     """
     facts = load_facts(run)
-    size = choose_batch(facts.size_px) if batch is None else batch
+    views = count_views(facts, views)
+    size = max(choose_batch(facts.size_px) if batch is None else batch, views)
     if not facts.graph:
         check_bundled(run, facts, runs.BUNDLE_WEIGHTS)
-        return Predictor(facts, load_torch_forward(run, facts), size, load_familiar(run, facts))
+        return Predictor(facts, load_torch_forward(run, facts), size, load_familiar(run, facts), views)
     check_bundled(run, facts, runs.BUNDLE_GRAPH, str(Path(runs.BUNDLE_GRAPH).with_suffix(".bin")))
     path = run / runs.BUNDLE / runs.BUNDLE_GRAPH
     try:
@@ -171,7 +212,7 @@ def load_predictor(run: Path, batch: int | None = None) -> Predictor:
             f"graph beside it has {shapes[0]} px and {shapes[1]}",
             "copy the run again from where it was made, or fit again",
         )
-    return Predictor(facts, OpenVinoForward(graph, batch=size), size, load_familiar(run, facts))
+    return Predictor(facts, OpenVinoForward(graph, batch=size), size, load_familiar(run, facts), views)
 
 
 def load_familiar(run: Path, facts: BundleFacts) -> FamiliarImages | None:

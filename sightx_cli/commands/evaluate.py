@@ -103,6 +103,15 @@ class EvaluateOptions:
             metavar="N", min=1, help="Images per batch [dim](default: chosen by their size)[/].", rich_help_panel=MODEL
         ),
     ] = None
+    tta: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Average each prediction over N views, changed as leaves the labels alone, and say what it gains.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
     image_column: Annotated[str | None, share_option("image_column")] = None
     label_column: Annotated[str | None, share_option("label_column")] = None
     images: Annotated[Path | None, share_option("images")] = None

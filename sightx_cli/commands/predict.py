@@ -49,10 +49,26 @@ Batch = Annotated[
 ]
 ImageColumn = Annotated[str | None, share_option("image_column")]
 Images = Annotated[Path | None, share_option("images")]
+Heatmaps = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="Draw where each prediction comes from, as explain does, here.", rich_help_panel=RUN
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue where an earlier call stopped.", rich_help_panel=RUN)]
 Abstain = Annotated[
     bool,
     typer.Option("--abstain", help="No prediction for unsure or unfamiliar images.", rich_help_panel=RUN),
+]
+Views = Annotated[
+    int | None,
+    typer.Option(
+        "--tta",
+        metavar="N",
+        min=1,
+        help="Average each prediction over N views, changed as leaves the labels alone.",
+        rich_help_panel=RUN,
+    ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output.", rich_help_panel=RUN)]
 
@@ -65,9 +81,11 @@ def predict(
     batch: Batch = None,
     image_column: ImageColumn = None,
     images: Images = None,
+    heatmaps: Heatmaps = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
     abstain: Abstain = False,
+    tta: Views = None,
     *,
     talk: Talk,
 ) -> None:
@@ -82,7 +100,7 @@ def predict(
     from sightx_cli.console import print_next, show_predict
 
     options = {"model": model, "output": output, "batch": batch, "image_column": image_column, "images": images}
-    options |= {"overwrite": overwrite, "abstain": abstain}
+    options |= {"heatmaps": heatmaps, "overwrite": overwrite, "abstain": abstain, "tta": tta}
     try:
         with heeding_termination(), talk.listen() as listener:
             result = api.predict(sources, resume=resume, listener=listener, **options)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sightx_cli.console.audit import show_audit
 from sightx_cli.console.comparison import show_comparison
 from sightx_cli.console.evaluation import show_evaluation
+from sightx_cli.console.explanation import show_explanation
 from sightx_cli.console.inspection import show_inspection
 from sightx_cli.console.listener import ConsoleListener
 from sightx_cli.console.output import print_error, print_json, print_next, print_table, print_text
@@ -25,6 +26,7 @@ __all__ = [
     "show_cache",
     "show_comparison",
     "show_evaluation",
+    "show_explanation",
     "show_fit",
     "show_inspection",
     "show_lr_find",

@@ -14,7 +14,7 @@ from sightx_cli.console.output import open_console, print_words, to_line
 from sightx_cli.metrics.registry import METRICS
 
 if TYPE_CHECKING:
-    from sightx_cli.results.evaluate import DoubtFigures, EvaluateResult, MeasuredDecision, Subgroups
+    from sightx_cli.results.evaluate import DoubtFigures, EvaluateResult, MeasuredDecision, Subgroups, ViewFigures
 
 UNREADABLE_SHOWN = 5
 
@@ -41,6 +41,8 @@ def show_evaluation(result: EvaluateResult) -> None:
     everything = f"metrics.json in {to_line(result.folder)}"
     for line in build_classes({"images": result.figures.report.classes}, everything):
         console.print(line)
+    if result.tta:
+        print_words(console, Text(f"  {describe_averaging(result.tta, headline)}"))
     if result.doubt:
         print_words(console, Text(f"  {describe_statuses(result.doubt, headline)}"))
     if result.decision:
@@ -55,6 +57,18 @@ def show_evaluation(result: EvaluateResult) -> None:
             console.print(Text(f"  {to_line(which)}"), soft_wrap=True)
     console.print(Text("model  ", "dim").append(to_line(result.run)), soft_wrap=True)
     console.print(Text("folder ", "dim").append(to_line(result.folder)), soft_wrap=True)
+
+
+def describe_averaging(tta: ViewFigures, metric: str) -> str:
+    """Say what averaging over views gained, by the figure that people ask for first, and what it cost."""
+    slower = tta.plain_images_per_second / max(tta.images_per_second, 1e-9)
+    cost = f"{slower:.1f} times as long an image"
+    one = tta.gained.get(metric)
+    if one is None:
+        return f"the mean of {tta.views} views takes {cost}"
+    sure = "more than chance" if one.is_different else "no more than chance"
+    gained = f"{METRICS[metric].title} {one.difference:+.4f} ({format_interval(one.interval)}, {sure})"
+    return f"the mean of {tta.views} views: {gained}, {cost}"
 
 
 def describe_statuses(doubt: DoubtFigures, metric: str) -> str:

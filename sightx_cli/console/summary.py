@@ -150,6 +150,8 @@ def show_predict(result: PredictResult) -> None:
         known_by = f"   {METRICS[name].title} {format_figure(value)} on its validation images"
     console.print(Text("model ", "dim").append(model, "default").append(known_by, "dim"), soft_wrap=True)
     console.print(Text("table ", "dim").append(to_line(result.output)), soft_wrap=True)
+    if result.heatmaps is not None:
+        console.print(Text("heatmaps ", "dim").append(to_line(result.heatmaps)), soft_wrap=True)
 
 
 def _shorten(path: Path) -> Path:

@@ -95,6 +95,28 @@ def cut_window(
     return canvas
 
 
+def place_square(
+    square: np.ndarray[Any, np.dtype[np.float32]], image_size: tuple[int, int], fit: str
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Lay values of the plain view (S, S) over the image of (width, height) pixels: (height, width), undoing the fit.
+
+    What the view does not show, cut off by a crop, is NaN; what lies on the border that pad adds is dropped. Values are
+    of a density: each keeps its size.
+    """
+    window, (width, height), side = choose_window(image_size, fit), image_size, len(square)
+    left, top = max(window.left, 0.0), max(window.top, 0.0)
+    right, bottom = min(window.left + window.width, width), min(window.top + window.height, height)
+    scale_x, scale_y = side / window.width, side / window.height
+    start = (left - window.left) * scale_x, (top - window.top) * scale_y
+    end = (right - window.left) * scale_x, (bottom - window.top) * scale_y
+    x0, x1 = _span(left, right, width)
+    y0, y1 = _span(top, bottom, height)
+    values = Image.fromarray(np.ascontiguousarray(square, np.float32))
+    placed = np.full((height, width), np.nan, np.float32)
+    placed[y0:y1, x0:x1] = np.asarray(values.resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=(*start, *end)))
+    return placed
+
+
 def _span(start: float, end: float, limit_px: int) -> tuple[int, int]:
     """Whole pixels of a span, at least one: an image 4,000 px wide and 3 px high remains visible."""
     first = min(round(start), limit_px - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 HASHING, PREDICTING = "reading the files", "predicting"
 """The work as the user sees it."""
+TIMED_IMAGES = 64
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,9 @@ class AnsweredImages:
     """With the columns digest, and what the files say of themselves (`tag_groups`); its index is new."""
     probabilities: NDArray[np.float32]
     """(N, C)."""
+    plain: NDArray[np.float32] | None
+    """By the plain view alone, (N, C), where the others are means over several views."""
+    images_per_second: float
     statuses: tuple[str, ...]
     """Whether each prediction is sure, unsure, or of an unfamiliar image; "" where nothing tells."""
     headers: tuple[Header, ...]
@@ -52,7 +57,8 @@ def answer_images(predictor: Predictor, frame: pd.DataFrame, listener: Listener)
     finally:
         listener.finish(HASHING)
     listener.start(PREDICTING, len(paths), "images")
-    rows, statuses, found, good, unreadable = [], [], [], [], []
+    rows, plain, statuses, found, good, unreadable = [], [], [], [], [], []
+    began = time.perf_counter()
     try:
         for place, prediction in enumerate(predictor.predict(zip(images, paths, strict=True))):
             listener.advance(PREDICTING)
@@ -62,6 +68,7 @@ def answer_images(predictor: Predictor, frame: pd.DataFrame, listener: Listener)
                 continue
             good.append(place)
             rows.append(prediction.probabilities)
+            plain.append(prediction.plain)
             statuses.append(prediction.status)
             found.append(prediction.found)
     finally:
@@ -70,5 +77,21 @@ def answer_images(predictor: Predictor, frame: pd.DataFrame, listener: Listener)
         raise refuse_all(unreadable)
     read = frame.iloc[good].assign(digest=[facts[place].digest for place in good]).reset_index(drop=True)
     headers = tuple(header for place in good if (header := facts[place].header) is not None)
-    told = add_tag_columns(read, found)
-    return AnsweredImages(told, np.stack(rows), tuple(statuses), headers, tuple(found), tuple(unreadable))
+    return AnsweredImages(
+        add_tag_columns(read, found),
+        np.stack(rows),
+        np.stack([one for one in plain if one is not None]) if predictor.views > 1 else None,
+        len(paths) / max(time.perf_counter() - began, 1e-9),
+        tuple(statuses),
+        headers,
+        tuple(found),
+        tuple(unreadable),
+    )
+
+
+def measure_rate(predictor: Predictor, frame: pd.DataFrame) -> float:
+    """Measure how many images a second a bundle answers for, on some of them."""
+    items = list(zip(map(str, frame["image"][:TIMED_IMAGES]), map(str, frame["path"][:TIMED_IMAGES]), strict=True))
+    began = time.perf_counter()
+    answered = sum(1 for _ in predictor.predict(items))
+    return answered / max(time.perf_counter() - began, 1e-9)

@@ -110,7 +110,7 @@ def _linearise(answers: Answers, linearise: Linearise) -> tuple[float, Floats] |
 def _expect(answers: Answers, value: float, expect: Expect) -> tuple[float, float]:
     """Expect the mean of the classes and its variance.
 
-    Of C classes it lies between that of one class, if all were mistaken together, and its C-th part, if each for itself.
+    Of C classes it lies between that of one class, if all are mistaken together, and its C-th part, if each for itself;
     1.3 / C of it is what simulations of three grades show (`benchmarks/coverage.py --grades`).
     """
     import numpy as np

@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from sightx_cli.probe.linear_head import STRENGTHS, calm_threads, measure_scale
 from sightx_cli.probe.trials import turn
+from sightx_cli.task.regression import Regression
 from sightx_cli.task.stratification import number_together
-from sightx_cli.task.task import Regression, Task
+from sightx_cli.task.task import Task
 
 NOISE = 2.5
 """A rise of the log loss within so many standard errors may be chance."""

@@ -20,7 +20,8 @@ from sightx_cli.metrics.registry import LOSS, METRICS
 from sightx_cli.probe.folds import CrossValidation, measure_folds
 from sightx_cli.probe.linear_head import STRENGTHS, calm_threads, measure_scale
 from sightx_cli.results.probe import Trial
-from sightx_cli.task.task import Regression, Task
+from sightx_cli.task.regression import Regression
+from sightx_cli.task.task import Task
 
 PROBE_IMAGES = 1_000
 """At most this many images of the train part are used."""

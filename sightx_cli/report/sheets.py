@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from sightx_cli.data.readers import AS_IS, ImageFileError, Reading, holding_pixels, read_image
+from sightx_cli.report.drawn_text import cut_text, load_font
 from sightx_cli.results.findings import Finding, Picture, take_rows
 
 TILE_PX = 160
@@ -50,8 +51,8 @@ def draw_sheet(finding: Finding, tiles: Mapping[str, Image.Image], path: Path) -
     draw = ImageDraw.Draw(sheet)
     shown = sum(map(len, rows))
     more = f"   {finding.pictures - shown:,} more images in findings.json" if finding.pictures > shown else ""
-    draw.text((_GAP_PX, 12), _cut(draw, finding.title, _load_font(20), width - 24), _INK, _load_font(20))
-    draw.text((_GAP_PX, 38), f"{shown:,} shown{more}", _MUTED, _load_font(13))
+    draw.text((_GAP_PX, 12), cut_text(draw, finding.title, load_font(20), width - 24), _INK, load_font(20))
+    draw.text((_GAP_PX, 38), f"{shown:,} shown{more}", _MUTED, load_font(13))
     for row, spots in zip(rows, places, strict=True):
         _draw_frame(draw, spots, together=len(row) > 1)
         for picture, (left, top) in zip(row, spots, strict=True):
@@ -90,29 +91,6 @@ def _draw_tile(sheet: Any, draw: Any, picture: Picture, tile: Image.Image | None
         sheet.paste(tile, (left + (TILE_PX - tile.width) // 2, top + (TILE_PX - tile.height) // 2))
     said = " · ".join(part for part in (picture.label, picture.split) if part)
     for number, (text, colour) in enumerate(((picture.name, _INK), (said, _MUTED), (picture.remark, _MUTED))):
-        font = _load_font(12)
-        cut = _cut(draw, text, font, TILE_PX, from_end=number == 0)
+        font = load_font(12)
+        cut = cut_text(draw, text, font, TILE_PX, from_end=number == 0)
         draw.text((left, top + TILE_PX + 2 + 15 * number), cut, colour, font)
-
-
-def _cut(draw: Any, text: str, font: Any, width: float, from_end: bool = False) -> str:
-    """Cut text to a width, marked with …; a name loses its beginning, since its end tells it apart."""
-    text = "".join(c if c.isprintable() else "·" for c in text)
-    if draw.textlength(text, font) <= width:
-        return text
-    while text and draw.textlength("…" + text, font) > width:
-        text = text[1:] if from_end else text[:-1]
-    return "…" + text if from_end else text + "…"
-
-
-def _load_font(size_px: int) -> Any:
-    """Load the font that matplotlib ships: Pillow's own knows Latin letters only."""
-    if size_px not in _FONTS:
-        import matplotlib as mpl
-
-        file = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-        _FONTS[size_px] = ImageFont.truetype(str(file), size_px)
-    return _FONTS[size_px]
-
-
-_FONTS: dict[int, Any] = {}

@@ -12,6 +12,7 @@ from sightx_cli.results.json_form import to_object
 
 if TYPE_CHECKING:
     from sightx_cli.metrics.operating_points import DecisionFigures, Threshold
+    from sightx_cli.metrics.paired import PairedDifference
     from sightx_cli.results.fit import PartFigures
 
 
@@ -93,6 +94,26 @@ class DoubtFigures:
 
 
 @dataclass(frozen=True)
+class ViewFigures:
+    """What averaging over several views of each image gains, and costs."""
+
+    views: int
+    plain: PartFigures
+    """By the plain view alone."""
+    gained: Mapping[str, PairedDifference]
+    """By metric, above 0 where the figure of the mean is higher."""
+    images_per_second: float
+    plain_images_per_second: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON contract of `tta`."""
+        plain = self.plain.to_json()
+        kept = {"metrics": plain["metrics"], "intervals": plain["intervals"]}
+        rates = {"images_per_second": self.images_per_second, "plain_images_per_second": self.plain_images_per_second}
+        return to_object({"views": self.views, "plain": kept, "gained": self.gained, **rates})
+
+
+@dataclass(frozen=True)
 class PerUnit:
     """The figures of units of several images each, such as patients."""
 
@@ -125,6 +146,8 @@ class EvaluateResult:
     """How the images differ from those that the model was trained on."""
     doubt: DoubtFigures | None = None
     """None where the model cannot tell what it is sure of."""
+    tta: ViewFigures | None = None
+    """None where each prediction is of one view."""
     decision: MeasuredDecision | None = None
     """What a threshold reaches; None where no class counts as positive."""
     unreadable: tuple[str, ...] = ()
@@ -155,6 +178,7 @@ class EvaluateResult:
                 **({"per": self.per} if self.per else {}),
                 "thresholds": self.decision,
                 "abstention": self.doubt,
+                **({"tta": self.tta} if self.tta else {}),
                 "differences": self.differences,
                 "unreadable": self.unreadable,
                 "predictions": self.predictions,

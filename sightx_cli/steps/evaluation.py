@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sightx_cli import runs
 from sightx_cli.bundle.exporters import BUNDLED
-from sightx_cli.bundle.facts import BundleFacts, write_facts
+from sightx_cli.bundle.facts import Borne, BundleFacts, write_facts
 from sightx_cli.bundle.parity import SAME, Parity, hold_against
 from sightx_cli.bundle.predictor import Predictor, load_predictor
 from sightx_cli.bundle.product import Product
@@ -98,6 +98,7 @@ def write_bundle(
         thresholds=session.task.list_thresholds(),
         temperature=settled.temperature,
         sets=settled.sets,
+        borne=find_borne(preparation),
     )
     kept, reads_kept = session.kept, not session.best.backbone_trained and not recipe.model.head.hidden
     graph = kept.graph if kept and reads_kept else None
@@ -114,6 +115,13 @@ def write_bundle(
         return settled.abstention
     vectors, unfamiliar = found.facts.vectors, found.unfamiliar
     return replace(settled.abstention, familiar_images=vectors, familiar_bytes=size, unfamiliar=unfamiliar)
+
+
+def find_borne(preparation: Preparation) -> Borne | None:
+    """Return which changes leave the labels alone: as measured, or as the user said; None where neither tells."""
+    image, values = preparation.recipe.image, preparation.plan.values
+    told = {values[key].origin for key in ("image.off", "image.profile") if key in values}
+    return Borne(image.profile, image.off or ()) if told & {"probe", "option"} else None
 
 
 def answer_valid(

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from sightx_cli.metrics.metric import GRADES
 from sightx_cli.metrics.registry import ACCURACY, QUADRATIC_KAPPA, ROC_AUC
+from sightx_cli.task.regression import Regression
 from sightx_cli.task.single_label import ClassRegression, SingleLabel
-from sightx_cli.task.task import Regression
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,8 +16,9 @@ from sightx_cli.metrics.label_report import measure_label_report
 from sightx_cli.metrics.metric import MULTI_LABEL, Metric
 from sightx_cli.metrics.set_registry import MACRO_F1, MEAN_AVERAGE_PRECISION
 from sightx_cli.task.label_text import SEPARATORS, join_labels, split_names
+from sightx_cli.task.regression import Regression
 from sightx_cli.task.single_label import NEVER, SingleLabel
-from sightx_cli.task.task import Regression, Task
+from sightx_cli.task.task import Task
 from sightx_cli.task.thresholds import DEFAULT_THRESHOLD, choose_threshold
 
 if TYPE_CHECKING:
@@ -157,6 +158,16 @@ class MultiLabel(Task):
     def split_prediction(self, prediction: str) -> tuple[str, ...]:
         """Return the labels that a cell of the column `predictions` names."""
         return split_names(prediction, self.separator)
+
+    def name_classes(self, probabilities: NDArray[np.float32]) -> tuple[str, ...]:
+        """Name the labels that an image (C,) is given; the one that is nearest to its threshold where there is none."""
+        given = self.decide(probabilities[None])[0]
+        names = tuple(name for name, has in zip(self.classes, given, strict=True) if has)
+        return names or (self.classes[int((probabilities - self.edges).argmax())],)
+
+    def weigh_logits(self, name: str) -> NDArray[np.float32]:
+        """Return weights (C,) of a label's own logit alone: each label is a question of its own."""
+        return np.array([float(one == name) for one in self.classes], np.float32)
 
     def settle(self, probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> MultiLabel:
         """Choose the threshold of each label from a part's probabilities and targets (see `task.thresholds`)."""

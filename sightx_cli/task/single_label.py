@@ -14,7 +14,8 @@ from sightx_cli.metrics.class_figures import measure_classes
 from sightx_cli.metrics.class_report import ClassReport
 from sightx_cli.metrics.metric import SINGLE_LABEL, Metric
 from sightx_cli.metrics.registry import ACCURACY, BALANCED_ACCURACY
-from sightx_cli.task.task import Regression, Task
+from sightx_cli.task.regression import Regression
+from sightx_cli.task.task import Task
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -174,6 +175,19 @@ class SingleLabel(Task):
     def split_prediction(self, prediction: str) -> tuple[str, ...]:
         """Return the class that a cell of the column `prediction` names."""
         return (prediction,)
+
+    def name_classes(self, probabilities: NDArray[np.float32]) -> tuple[str, ...]:
+        """Name the likeliest class of an image (C,)."""
+        return (self.classes[int(probabilities.argmax())],)
+
+    def weigh_logits(self, name: str) -> NDArray[np.float32]:
+        """Return weights (C,) for a class against the mean of the others: of two classes, the difference of the logits.
+
+        A logit by itself says nothing, since the same may be added to all.
+        """
+        weights = np.full(self.outputs, -1 / max(self.outputs - 1, 1), np.float32)
+        weights[self.classes.index(name)] = 1
+        return weights
 
     def measure_classes(self, probabilities: object, targets: object, together: Sequence[str] = ()) -> ClassReport:
         """Measure each class's figures with intervals, and the confusion matrix."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from sightx_cli.metrics.fold_intervals import FoldFigures, measure_answer_folds
 from sightx_cli.metrics.intervals import Interval, measure_answer_intervals
 from sightx_cli.metrics.metric import Metric
 from sightx_cli.metrics.registry import CHOOSING, METRICS, list_epoch_metrics
+from sightx_cli.task.regression import Regression
 from sightx_cli.task.stratification import Strata
 
 if TYPE_CHECKING:
@@ -33,25 +34,6 @@ UNEQUAL = 10.0
 
 There an unweighted head misses more of the rare class than it finds: it found 0.30 of it on six pairs of classes (0.07
 to 0.70), and 0.56 at 5 : 1 (see the table in `task.offsets`). Below, the recipe's metric and weights do."""
-
-
-class Regression(Protocol):
-    """A linear head being solved on features (N, F)."""
-
-    def set_strength(self, strength: float) -> None:
-        """Set the inverse strength of the L2 penalty (scikit-learn's C) for the next `fit`."""
-
-    def fit(self, features: NDArray[np.float32], targets: NDArray[np.int64]) -> Self:
-        """Fit on features and the targets of their images."""
-
-    def predict(self, features: NDArray[np.float32]) -> NDArray[Any]:
-        """Return the probabilities (N, C); 0 for classes that were not seen."""
-
-    def measure_loss(self, features: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
-        """Measure the log loss, summed over images that were not fitted on."""
-
-    def read(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return weight (C, F) and bias (C,) of the logits."""
 
 
 @dataclass(frozen=True)
@@ -213,6 +195,14 @@ class Task(ABC):
 
         `shares` are those of the classes where probabilities (N, C) hold them as if all had the same; else empty.
         """
+
+    @abstractmethod
+    def name_classes(self, probabilities: NDArray[np.float32]) -> tuple[str, ...]:
+        """Name the classes that an image (C,) is given; the likeliest one where it is given none."""
+
+    @abstractmethod
+    def weigh_logits(self, name: str) -> NDArray[np.float32]:
+        """Return the weights (C,) of the logits that sum to the score of a class: what speaks for it and against it."""
 
     def differ(self, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
         """Say for which images two sets of probabilities lead to different decisions, (N,)."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
 
-from sightx_cli import evaluate
-from sightx_cli.errors import DataError, RunError
+from sightx_cli import evaluate, fit
+from sightx_cli.errors import DataError, RunError, UsageError
 from sightx_cli.progress import Recorder
 from tests.conftest import DIGIT_NAMES
 
@@ -192,3 +193,31 @@ def test_what_the_model_is_sure_of_is_measured_alone_too(digits_run: FitResult, 
     assert len(sure) == doubt.sure
     assert doubt.figures is not None
     assert doubt.figures.metrics["accuracy"] == pytest.approx((sure["label"] == sure["prediction"]).mean())
+
+
+def test_views_that_are_averaged_are_held_against_the_plain_one(
+    digits: Path, later: Path, random_weights: Callable[[str], Path]
+) -> None:
+    how = {"recipe": "natural-small", "backbone": "test_resnet", "weights": random_weights("test_resnet")}
+    settings = ("image.size_px=32", "stage.0.epochs=1")
+    run = fit(digits, profile="surface", engine="torch", settings=settings, **how).run
+    plain, averaged = evaluate(later, model=run), evaluate(later, model=run, tta=8)
+    assert averaged.tta is not None
+    assert averaged.tta.views == 8
+    assert averaged.tta.plain.metrics == pytest.approx(plain.figures.metrics, abs=1e-6)
+    assert averaged.figures.metrics["loss"] != plain.figures.metrics["loss"]
+    gained = averaged.tta.gained["accuracy"]
+    assert gained.difference == pytest.approx(
+        averaged.figures.metrics["accuracy"] - plain.figures.metrics["accuracy"], abs=1e-6
+    )
+
+
+def test_views_are_refused_of_a_model_whose_labels_bear_no_change_or_nobody_knows(
+    digits_run: FitResult, digits: Path, later: Path, random_weights: Callable[[str], Path], home: Path
+) -> None:
+    facts = json.loads((digits_run.run / "bundle" / "bundle.json").read_text())
+    shutil.copytree(digits_run.run, home / "mine")
+    for borne, said in ((None, "was not measured"), ({"profile": "none", "off": []}, "only one view")):
+        (home / "mine" / "bundle" / "bundle.json").write_text(json.dumps(facts | {"borne": borne}))
+        with pytest.raises(UsageError, match=said):
+            evaluate(later, model=home / "mine", tta=2)

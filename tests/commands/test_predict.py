@@ -145,8 +145,8 @@ def test_a_table_is_predicted_with_the_column_and_the_folder_that_are_typed(digi
 def test_resuming_repeats_the_options_of_the_table() -> None:
     from sightx_cli.commands.predict import write_resuming
 
-    options = {"model": None, "image_column": "File name", "images": Path("my scans")}
-    command = "sightx predict --image-column 'File name' --images 'my scans' --resume t.csv"
+    options = {"model": None, "image_column": "File name", "images": Path("my scans"), "heatmaps": Path("maps")}
+    command = "sightx predict --image-column 'File name' --images 'my scans' --heatmaps maps --resume t.csv"
     assert write_resuming(["t.csv"], options) == command
 
 

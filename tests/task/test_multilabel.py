@@ -223,3 +223,13 @@ def test_the_mean_average_precision_takes_the_place_of_what_has_no_meaning_here(
 @pytest.mark.parametrize("own", ["loss", "macro_f1", "mean_average_precision"])
 def test_a_metric_of_several_labels_stays(own: str) -> None:
     assert TASK.choose_metric(own, by_user=False) == TASK.choose_metric(own, by_user=True) == own
+
+
+def test_every_label_given_is_named_and_where_there_is_none_the_one_nearest_to_its_threshold() -> None:
+    task = MultiLabel(("a", "b", "c"), thresholds=(0.5, 0.9, 0.3))
+    assert task.name_classes(np.array([0.6, 0.6, 0.3], np.float32)) == ("a", "c")
+    assert task.name_classes(np.array([0.1, 0.6, 0.25], np.float32)) == ("c",)
+
+
+def test_a_label_is_a_question_of_its_own() -> None:
+    assert MultiLabel(("a", "b", "c")).weigh_logits("b").tolist() == [0, 1, 0]

@@ -61,3 +61,13 @@ def test_a_class_that_was_not_seen_is_given_no_chance(seen: list[int]) -> None:
 def test_of_a_single_class_there_is_nothing_to_solve() -> None:
     model = TASK.build_regression(1.0, False, 1e-4).fit(np.ones((3, 2), np.float32), np.array([1, 1, 1]))
     assert model.predict(np.zeros((2, 2), np.float32)).tolist() == [[0, 1, 0], [0, 1, 0]]
+
+
+def test_a_class_is_held_against_the_mean_of_the_others() -> None:
+    assert SingleLabel(("a", "b")).weigh_logits("b").tolist() == [-1, 1]
+    assert SingleLabel(("a", "b", "c")).weigh_logits("a").tolist() == [1, -0.5, -0.5]
+    assert SingleLabel(("a",)).weigh_logits("a").tolist() == [1]
+
+
+def test_the_likeliest_class_is_named() -> None:
+    assert SingleLabel(("a", "b", "c")).name_classes(np.array([0.2, 0.5, 0.3], np.float32)) == ("b",)

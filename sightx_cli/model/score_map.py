@@ -1,0 +1,258 @@
+"""Where in an image a classifier's score comes from: class activation maps, exact where the network allows it.
+
+A head on pooled maps reads means over positions, so what each position adds can be told apart: with a linear head the
+map sums to the score (Zhou et al. 2016, "Learning Deep Features for Discriminative Localization", arXiv:1512.04150).
+With hidden layers each feature gets its integrated gradient from the average training image on (Sundararajan et al.
+2017, arXiv:1703.01365), which sums to the score too. What the network computes between its last map and the features
+(VGG's and MobileNetV3's layers, ConvNeXt's norm, a transformer's attention) is placed by gradient × value, with gates,
+norms and attention held fixed so that nothing is lost on the way (Ali et al. 2022, "XAI for Transformers: Better
+Explanations through Conservative Propagation", arXiv:2202.07304).
+
+The zero of a map is the average training image: a place above it speaks for the class, one below speaks against it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from sightx_cli.model.backbone import Backbone
+from sightx_cli.model.head import FeatureScale
+
+STEPS = 32
+"""Points on the way from the average image to this one, at which a head with hidden layers is differentiated."""
+SAME = 1e-4
+"""How far, relative to its largest feature, a pooling may lie from the plain mean and still be taken for it."""
+
+
+@dataclass(frozen=True)
+class ScoreMap:
+    """What each place of the network's input adds to a score, (S, S); it sums to `score` where all of it is shown."""
+
+    places: Tensor
+    score: float
+    """How far the score lies above that of the average training image."""
+    covered: float
+    """The share of the features' pull on the score, in either direction, that is shown: deviations have no place."""
+    is_exact: bool
+    """Whether each place has exactly what it adds, rather than an estimate by gradients."""
+    has_average: bool
+    """Whether zero is the average training image; else one of which no feature is found."""
+
+
+@dataclass(frozen=True)
+class Maps:
+    """The maps of one image that a backbone pools: of each tapped stage, and the last; and what it makes of them."""
+
+    tapped: Sequence[Tensor]
+    last: Tensor
+    features: Tensor
+    """What the head reads, (1, F)."""
+
+
+@contextmanager
+def using_one_thread() -> Iterator[None]:
+    """Let torch compute the block in one thread, and put back how many it had.
+
+    One image is so little work that threads mostly wait for each other. On two busy cores an image of 224 px took 800
+    ms of processor time with two threads, and 29 ms with one.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@torch.no_grad()
+def collect_maps(backbone: Backbone, image: Tensor) -> Maps:
+    """Run one normalised image (1, 3, S, S) stage by stage and keep the maps that are pooled."""
+    tapped, pooled, here = [], [], image
+    for place in range(len(backbone.stages)):
+        here, taps = backbone.run_stages(here, place, place + 1)
+        if taps:
+            tapped.append(here)
+            pooled += taps
+    return Maps(tapped, here, torch.cat([*pooled, backbone.pool_last(here)], dim=1))
+
+
+def map_score(model: nn.Sequential, image: Tensor, maps: Maps, weights: Tensor) -> ScoreMap:
+    """Map where the score of an image comes from: the sum of its logits, each times its weight (C,).
+
+    `model` is a backbone and a head in evaluation mode, `image` (1, 3, S, S) what `maps` were collected of.
+    """
+    backbone, head = model[0], model[1]
+    assert isinstance(backbone, Backbone)
+    assert isinstance(head, nn.Sequential)
+    average = read_average(head)
+    slopes = measure_slopes(head, maps.features, average, weights)
+    pulls = (slopes * (maps.features - average))[0]
+    side = image.shape[-1]
+    places, at, shown = image.new_zeros(side, side), 0, 0.0
+    for tapped in maps.tapped:
+        width = tapped.shape[-1] if tapped.dim() == 3 else tapped.shape[1]
+        means = slice(at, at + width)
+        part = place_means(backbone, tapped, slopes[0, means], average[means])
+        places += spread(part, side)
+        shown += float(pulls[means].abs().sum())
+        at += 2 * width
+    left = slice(at, None)
+    part, is_exact = place_last(backbone, image, maps, slopes[0, left], average[left])
+    places += spread(part, side)
+    shown += float(pulls[left].abs().sum())
+    whole = float(pulls.abs().sum())
+    return ScoreMap(places, float(pulls.sum()), shown / whole if whole else 1.0, is_exact, bool(average.any()))
+
+
+def read_average(head: nn.Sequential) -> Tensor:
+    """Return the features (F,) of the average training image, by which the head standardises; zeros where it does not.
+
+    They are those of the network before it was tuned: the head keeps its scale.
+    """
+    scale = head[0]
+    assert isinstance(scale, FeatureScale)
+    return scale.mean
+
+
+def measure_slopes(head: nn.Sequential, features: Tensor, average: Tensor, weights: Tensor) -> Tensor:
+    """Measure by how much a score rises with each feature, (1, F), on the mean over the way from the average image.
+
+    Times the distance to the average, the slopes sum to the difference of the two scores.
+    """
+    is_linear = sum(isinstance(layer, nn.Linear) for layer in head) == 1
+    steps = 1 if is_linear else STEPS
+    shares = (torch.arange(steps, dtype=features.dtype, device=features.device) + 0.5) / steps
+    with torch.enable_grad():
+        way = (average + shares[:, None] * (features - average)).requires_grad_()
+        slopes: Tensor = torch.autograd.grad((head(way) @ weights).sum(), way)[0]
+    return slopes.mean(0, keepdim=True)
+
+
+def place_means(backbone: Backbone, features: Tensor, slopes: Tensor, average: Tensor) -> Tensor:
+    """Place what the mean over positions adds: (h, w) of a map (1, C, H, W) or tokens (1, T, C), slopes (C,)."""
+    if features.dim() == 3:
+        each = ((features[0] - average) * slopes).sum(-1) / features.shape[1]
+        return arrange_tokens(backbone, each)
+    return ((features[0] - average[:, None, None]) * slopes[:, None, None]).sum(0) / features[0, 0].numel()
+
+
+def place_last(backbone: Backbone, image: Tensor, maps: Maps, slopes: Tensor, average: Tensor) -> tuple[Tensor, bool]:
+    """Place what the last map adds, (h, w), and tell whether that is exact.
+
+    It is where the head reads the map itself, or its mean. Elsewhere gradient × value places it, and what that leaves
+    (biases, the average image) is spread evenly.
+    """
+    last = maps.last.permute(0, 3, 1, 2) if has_channels_last(backbone, maps.last) else maps.last
+    if backbone.pool == "flatten" and last.dim() == 4:
+        return arrange(
+            backbone, ((maps.features[0, -len(slopes) :] - average) * slopes).view(maps.last.shape[1:])
+        ), True
+    pooled = maps.features[:, -len(slopes) :]
+    if last.dim() == 4 and last.shape[1] == pooled.shape[1]:
+        difference = (pooled - last.mean((2, 3))).abs().max()
+        if float(difference) <= SAME * max(1.0, float(pooled.abs().max())):
+            return place_means(backbone, last, slopes, average), True
+    stop = len(backbone.stages)
+    start, values = choose_start(backbone, image, maps.last)
+    with torch.enable_grad(), FixedGates():
+        values = values.detach().requires_grad_()
+        features = backbone.pool_last(backbone.run_stages(values, start, stop)[0])
+        rise = torch.autograd.grad((features[0] * slopes).sum(), values)[0]
+    part = arrange(backbone, (rise * values).detach()[0])
+    wanted = float((slopes * (pooled[0] - average)).sum())
+    return part + (wanted - part.sum()) / part.numel(), False
+
+
+def choose_start(backbone: Backbone, image: Tensor, last: Tensor) -> tuple[int, Tensor]:
+    """Choose where gradients start: the stage that runs next, and the values that it reads.
+
+    They start at the last map; with a class token, which alone is read of the last tokens, before the last block; with
+    such a network that cannot be cut, at the pixels.
+    """
+    reads_one_token = last.dim() == 3 and getattr(backbone.network, "global_pool", "") in ("token", "", "map")
+    if not reads_one_token:
+        return len(backbone.stages), last
+    if not backbone.can_be_cut:
+        return 0, image
+    start = len(backbone.stages) - 1
+    with torch.no_grad():
+        return start, backbone.run_stages(image, 0, start)[0]
+
+
+def arrange(backbone: Backbone, values: Tensor) -> Tensor:
+    """Sum values over channels: a map (C, H, W), or (H, W, C) as Swin has it, or tokens (T, C) → (h, w)."""
+    if values.dim() == 2:
+        return arrange_tokens(backbone, values.sum(-1))
+    return values.sum(-1 if has_channels_last(backbone, values) else 0)
+
+
+def has_channels_last(backbone: Backbone, values: Tensor) -> bool:
+    """Whether a map is (…, H, W, C), as timm says of a network; images never are."""
+    return values.dim() >= 3 and values.shape[-3] != 3 and getattr(backbone.network, "output_fmt", "") == "NHWC"
+
+
+def arrange_tokens(backbone: Backbone, values: Tensor) -> Tensor:
+    """Arrange the tokens (T,) of patches in their rows, (h, w); what comes before them has no place."""
+    network = backbone.network
+    patches = values[int(getattr(network, "num_prefix_tokens", 0)) :]
+    grid = getattr(getattr(network, "patch_embed", None), "grid_size", None)
+    if grid is None or math.prod(grid) != len(patches):
+        grid = (math.isqrt(len(patches)),) * 2
+    return patches[: math.prod(grid)].view(*grid)
+
+
+def spread(part: Tensor, side: int) -> Tensor:
+    """Spread a map (h, w) smoothly over (side, side), its sum kept."""
+    finer: Tensor = functional.interpolate(part[None, None], (side, side), mode="bilinear")[0, 0]
+    finer = finer * (part.numel() / side**2)
+    return finer + (part.sum() - finer.sum()) / side**2
+
+
+class FixedGates(TorchFunctionMode):
+    """While it is on, gradients take attention, the scale of norms and the gates of activations for fixed.
+
+    Gradient × value then says what was passed on: plain gradients of a norm of the values sum to nothing at all.
+    """
+
+    GATED = (functional.gelu, functional.silu, functional.hardswish)
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Run a function of torch's, some with parts of it held fixed."""
+        named = dict(kwargs or {})
+        if func is functional.layer_norm:
+            return normalise_fixed(*args, **named)
+        if func is functional.scaled_dot_product_attention:
+            return func(args[0].detach(), args[1].detach(), *args[2:], **named)
+        if func in (functional.softmax, torch.softmax, Tensor.softmax):
+            return func(*args, **named).detach()
+        if func in self.GATED:
+            values = args[0]
+            gates = func(values.detach().clone(), *args[1:], **named) / torch.where(values == 0, 1.0, values.detach())
+            return values * gates.detach()
+        return func(*args, **named)
+
+
+def normalise_fixed(
+    values: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise as `layer_norm` does, its deviation held fixed."""
+    axes = tuple(range(-len(normalized_shape), 0))
+    deviation = (values.var(axes, unbiased=False, keepdim=True) + eps).sqrt().detach()
+    result = (values - values.mean(axes, keepdim=True)) / deviation
+    result = result if weight is None else result * weight
+    return result if bias is None else result + bias
