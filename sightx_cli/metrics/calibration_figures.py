@@ -102,14 +102,20 @@ def measure_slope(answers: Answers) -> float | None:
 def linearise_slope(answers: Answers) -> tuple[float, Floats] | None:
     """Measure it with the contribution of each image: one Newton step of the fit, per image."""
     asked = answers.ask_each()
-    found = _linearise(_fit_odds(asked)) if asked.classes == 2 else _fit_power(asked)
+    if asked.classes > 2:
+        power = _fit_power(asked)
+        return None if power is None else power[:2]
+    found = _linearise(_fit_odds(asked))
     return None if found is None else (found[0], answers.gather(found[1]))
 
 
 def expect_slope(answers: Answers, _: float) -> tuple[float, float] | None:
     """Return the slope, and its variance if the recalibrated probabilities are right."""
     asked = answers.ask_each()
-    found = _expect(_fit_odds(asked)) if asked.classes == 2 else None
+    if asked.classes > 2:
+        power = _fit_power(asked)
+        return None if power is None else (power[0], BELIEVED * power[2])
+    found = _expect(_fit_odds(asked))
     return None if found is None else (found[0], BELIEVED * found[1])
 
 
@@ -220,8 +226,11 @@ def _measure_odds_loss(odds: Floats, outcome: Booleans) -> float:
     return float(np.logaddexp(0, odds).sum() - odds[outcome].sum())
 
 
-def _fit_power(answers: Answers) -> tuple[float, Floats] | None:
-    """Fit the power of the probabilities under which the truths are likeliest, and each image's part in it."""
+def _fit_power(answers: Answers) -> tuple[float, Floats, float] | None:
+    """Fit the power of the probabilities under which the truths are likeliest.
+
+    Returns it, each image's part in it, (N,), and its variance if the probabilities to that power are right.
+    """
     import numpy as np
 
     logs = np.log(np.clip(answers.scores, LEAST_ODDS_PROBABILITY, 1.0))
@@ -240,7 +249,7 @@ def _fit_power(answers: Answers) -> tuple[float, Floats] | None:
     if abs(power) > STEEPEST - 1e-3:
         return None
     mean, spread = _expect_logs(logs, power)
-    return power, np.asarray((own - mean) / spread.sum())
+    return power, np.asarray((own - mean) / spread.sum()), float(1 / spread.sum())
 
 
 def _expect_logs(logs: Floats, power: float) -> tuple[Floats, Floats]:
