@@ -10,6 +10,7 @@ the retina photographs, in 16 0.43. Features that are standardised or centred be
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,21 @@ class FamiliarImages:
     neighbours: int
 
     def measure(self, features: NDArray[Any]) -> NDArray[np.float32]:
-        """Measure the mean distance of features (N, F) to their nearest training images, (N,), from 0 to 2."""
-        distances = measure_distances(scale_features(features), self.vectors)
+        """Measure the mean distance of features (N, F) to their nearest training images, (N,), from 0 to 2.
+
+        On one thread: beside a network that uses all processors, those of linear algebra wait 40 ms for each other.
+        """
+        with find_pools().limit(limits=1, user_api="blas"):
+            distances = measure_distances(scale_features(features), self.vectors)
         return np.asarray(np.partition(distances, self.neighbours - 1, axis=1)[:, : self.neighbours].mean(1))
+
+
+@functools.cache
+def find_pools() -> Any:
+    """Find the libraries that compute on threads of their own, once: that takes longer than to limit them."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
 
 
 def scale_features(features: NDArray[Any]) -> NDArray[np.float32]:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from sightx_cli.results.calibration import Abstention, Calibration
     from sightx_cli.results.fit import FitResult
 
-SHOWN = ("calibration_error", "loss")
-"""The figure of the calibration that is shown: the first of these that was measured."""
+SHOWN = ("loss", "calibration_error")
+"""The figures of the calibration that are shown."""
 
 
 def describe_doubt(result: FitResult) -> list[str]:
@@ -28,15 +28,18 @@ def describe_doubt(result: FitResult) -> list[str]:
 
 def describe_calibration(found: Calibration) -> str:
     """Describe the temperature, and what it changes; "" where none was fitted."""
-    name = next((one for one in SHOWN if found.before.get(one) is not None and found.after.get(one) is not None), None)
-    if not found.fitted_on or name is None:
+    if not found.fitted_on:
         return ""
     which = "out-of-fold predictions" if found.fitted_on == OUT_OF_FOLD else "validation images"
-    how = " on images that it was not fitted on" if found.cross_fitted else ""
-    before, after = format_figure(found.before[name]), format_figure(found.after[name])
+    how = " (after: on images that it was not fitted on)" if found.cross_fitted else ""
+    changes = [
+        f"{find_title(name)} {format_figure(before)} before, {format_figure(after)} after"
+        for name in SHOWN
+        if (before := found.before.get(name)) is not None and (after := found.after.get(name)) is not None
+    ]
     return (
-        f"probabilities divided by temperature {found.temperature:.2f} (fitted on {found.images:,} {which}): "
-        f"{find_title(name)} {before} before, {after} after{how}"
+        f"probabilities divided by temperature {found.temperature:.2f}, fitted on {found.images:,} {which}: "
+        f"{'; '.join(changes)}{how}"
     )
 
 

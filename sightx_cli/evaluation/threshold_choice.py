@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -148,8 +148,7 @@ def read_kept(run: Path, facts: BundleFacts) -> KeptPredictions:
     table = run / runs.PREDICTIONS / "valid.csv"
     out_of_fold = run / runs.OUT_OF_FOLD
     if facts.sets is not None and facts.sets.on == OUT_OF_FOLD and out_of_fold.is_file():
-        kept = read_predictions(out_of_fold, task, OUT_OF_FOLD)
-        return replace(kept, probabilities=task.temper(kept.probabilities, facts.temperature))
+        return read_predictions(out_of_fold, task, OUT_OF_FOLD)  # tempered, as the finished model's are
     if not table.is_file():
         raise RunError(
             f"{run}: holds no predictions that a threshold can be chosen on", "fit again, or name another --model"

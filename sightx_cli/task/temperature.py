@@ -26,17 +26,21 @@ retina photographs, chest X-rays, solar cells), fitted on 40 images: where the p
 0.1143 untempered, 0.1221 with the best temperature and 0.1185 with this one (1.0878, 1.1033, 1.0954; 0.9807, 1.0022,
 0.9907); where they are not, 0.2598, 0.1289 and 0.1512 (1.6346, 1.1997, 1.2253; 1.7158, 1.1424, 1.1850)."""
 
+MOST_VALUES = 5_000_000
+"""Of more probabilities, images times classes, every second, third … image is enough for one number."""
+
 LARGEST_TEMPERATURE = 10.0
 """No temperature is larger, and none smaller than its inverse: beyond it the probabilities say nothing any more."""
 
 
-def choose_smoothing(images: int) -> float:
-    """Choose how much of what is wanted goes to all outcomes alike: one image's worth of the images and two more.
+def choose_smoothing(images: int, mistakes: int) -> float:
+    """Choose how much of what is wanted goes to all outcomes alike: an image's worth where no mistake was seen.
 
     Platt 1999, "Probabilistic Outputs for Support Vector Machines": where a model is right on all of a few images, the
-    probabilities would else be driven to 0 and 1.
+    probabilities would else be driven to 0 and 1. The more mistakes are seen, the less has to be assumed: on halves of
+    782 chest X-rays (ten mistakes) an image's worth leaves a calibration slope of 1.19, a tenth of one 1.10.
     """
-    return 1 / (images + 2)
+    return 1 / ((images + 2) * (1 + mistakes))
 
 
 def fit_temperature(task: Task, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> float:
@@ -50,7 +54,10 @@ def fit_temperature(task: Task, probabilities: NDArray[Any], targets: NDArray[np
         return 1.0
     from scipy.optimize import minimize_scalar
 
-    logits, smoothing = task.list_logits(probabilities), choose_smoothing(images)
+    mistakes = int((task.decide(probabilities) != targets).reshape(images, -1).any(axis=1).sum())
+    some = slice(None, None, max(1, probabilities.size // MOST_VALUES))
+    targets, smoothing = targets[some], choose_smoothing(images, mistakes)
+    logits = task.list_logits(probabilities[some])
 
     def measure(logarithm: float) -> float:
         return task.measure_smoothed_loss(logits / math.exp(logarithm), targets, smoothing)

@@ -199,7 +199,8 @@ def test_whatever_trains_the_bundle_gives_the_accuracy_reported(
     assert right / total == result.metrics["accuracy"]
     starred = pd.read_csv(result.run / "history.csv", float_precision="round_trip").query("best == 'yes'").iloc[-1]
     assert starred["accuracy"] == result.metrics["accuracy"]
-    assert starred["valid_loss"] == pytest.approx(result.metrics["loss"], abs=0.005)
+    assert result.calibration is not None
+    assert starred["valid_loss"] == pytest.approx(result.calibration.before["loss"], abs=0.005)
     missed = [notice.text for notice in heard.notices if notice.kind == "never-recognised"]  # by random weights
     assert heard.warnings == missed
     has_kept = "cache" not in how and "backbone" not in how

@@ -119,6 +119,24 @@ def test_what_was_assumed_and_chosen_stands_in_the_notices_and_the_plan(done: Fi
     assert {one["kind"] for one in plan["notices"]} >= {"multi-label", "thresholds"}
 
 
+def test_several_labels_are_tempered_before_their_thresholds_are_chosen_and_have_a_status(
+    done: FitResult, table: Path, home: Path
+) -> None:
+    facts = load_facts(done.run)
+    assert facts.temperature == done.to_json()["calibration"]["temperature"] != 1
+    assert facts.sets is not None
+    assert {len(floors) for floors in facts.sets.floors.values()} == {4}  # of having each label, and of not having it
+    predict(table, model=done.run, output=home / "out.csv")
+    found = pd.read_csv(home / "out.csv", keep_default_na=False)
+    assert set(found["status"]) <= {"sure", "unsure", "unfamiliar"}
+    given = found["predictions"].str.split(";")
+    for name, edge in (facts.thresholds or {}).items():
+        assert [name in labels for labels in given] == (found[f"p_{name}"] >= edge).tolist()
+    predict(table, model=done.run, output=home / "kept.csv", abstain=True)
+    kept = pd.read_csv(home / "kept.csv", keep_default_na=False)
+    assert kept["predictions"].tolist() == found["predictions"].where(found["status"] == "sure", "").tolist()
+
+
 def test_each_label_has_its_figures_by_part_and_the_run_a_picture_of_them(done: FitResult) -> None:
     for part in ("valid", "test"):
         written = read_parts(done.run)[part]
@@ -161,6 +179,7 @@ def test_the_bundle_gives_the_figures_reported_with_the_thresholds_it_keeps(done
     assert [name for name in found if name not in ("label", "split")] == [
         "image",
         "predictions",
+        "status",
         "p_round",
         "p_straight",
         "error",

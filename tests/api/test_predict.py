@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +15,19 @@ import pandas as pd
 import pytest
 
 from sightx_cli import predict
+from sightx_cli.bundle.facts import load_facts, write_facts
 from sightx_cli.errors import DataError, RunError, UsageError
 from sightx_cli.progress import Recorder, Silent
 
 if TYPE_CHECKING:
     from sightx_cli.results.fit import FitResult
+
+
+READ = {
+    ".csv": lambda path: pd.read_csv(path, dtype=str, keep_default_na=False),
+    ".parquet": pd.read_parquet,
+    ".jsonl": lambda path: pd.read_json(path, lines=True, dtype=False),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +65,70 @@ def test_columns_are_image_label_confidence_and_one_for_each_class(digits_run: F
     assert found["prediction"].tolist() == [name.removeprefix("p_") for name in shares.idxmax(axis=1)]
 
 
+@pytest.fixture
+def mixed(digits_run: FitResult, images: Path, write_photo: Callable[..., Path], tmp_path: Path) -> tuple[Path, Path]:
+    """The digits with four photographs of nothing among them, and a run that is unsure below 0.999."""
+    for seed in range(4):
+        write_photo(images / f"photo{seed}.png", seed)
+    shutil.copytree(digits_run.run, tmp_path / "run")
+    facts = load_facts(tmp_path / "run")
+    assert facts.sets is not None
+    floors = {**facts.sets.floors, f"{facts.sets.level:g}": (1e-3,) * 3}
+    write_facts(tmp_path / "run" / "bundle", replace(facts, sets=replace(facts.sets, floors=floors)))
+    return images, tmp_path / "run"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
+def test_each_row_says_whether_it_is_sure(mixed: tuple[Path, Path], suffix: str) -> None:
+    images, run = mixed
+    (images / "bad.png").write_text("text")
+    result = predict(images, model=run, output=Path(f"out{suffix}"))
+    found = READ[suffix](f"out{suffix}").set_index("image")
+    unfamiliar = found.index[found["status"] == "unfamiliar"]
+    assert {f"new/photo{seed}.png" for seed in range(4)} <= set(unfamiliar)
+    assert found.loc["new/bad.png", "status"] == ""
+    others = found.drop([*unfamiliar, "new/bad.png"])
+    least = 1 - others["confidence"].astype(float)
+    assert (others["status"][least > 2e-3] == "unsure").all()
+    assert (others["status"][least < 1e-3] == "sure").all()
+    assert (result.unsure, result.unfamiliar) == ((found["status"] == "unsure").sum(), len(unfamiliar))
+    assert {"unsure", "unfamiliar"} <= set(result.to_json())
+
+
+def test_with_abstain_an_unsure_or_unfamiliar_image_has_no_prediction(mixed: tuple[Path, Path]) -> None:
+    images, run = mixed
+    predict(images, model=run)
+    result = predict(images, model=run, output=Path("kept.csv"), abstain=True)
+    whole, kept = (pd.read_csv(name, keep_default_na=False) for name in ("predictions.csv", "kept.csv"))
+    sure = whole["status"] == "sure"
+    assert 0 < sure.sum() < len(whole)
+    assert kept["prediction"].tolist() == whole["prediction"].where(sure, "").tolist()
+    assert kept.drop(columns="prediction").equals(whole.drop(columns="prediction"))
+    assert sum(result.counts.values()) == sure.sum()
+
+
+def test_an_interrupted_table_does_not_go_on_with_other_cells_left_empty(mixed: tuple[Path, Path]) -> None:
+    class Stopping(Silent):
+        def advance(self, task: str, units: int = 1, figures: object = None) -> None:
+            raise KeyboardInterrupt
+
+    images, run = mixed
+    with pytest.raises(KeyboardInterrupt):
+        predict(images, model=run, listener=Stopping())
+    with pytest.raises(UsageError, match="was begun with other images or another run"):
+        predict(images, model=run, resume=True, abstain=True)
+    assert predict(images, model=run, resume=True).images == 22
+
+
+def test_a_model_that_cannot_tell_leaves_the_status_empty_and_says_so(mixed: tuple[Path, Path]) -> None:
+    images, run = mixed
+    write_facts(run / "bundle", replace(load_facts(run), sets=None, familiarity=None))
+    heard = Recorder()
+    predict(images, model=run, listener=heard)
+    assert set(pd.read_csv("predictions.csv", keep_default_na=False)["status"]) == {""}
+    assert {"no-status", "no-familiarity"} <= {notice.kind for notice in heard.notices}
+
+
 def test_files_and_folders_are_predicted_in_the_order_given_each_once(digits_run: FitResult, images: Path) -> None:
     first = sorted(images.glob("*.png"))[3]
     predict([first, images, first], model=digits_run.run)
@@ -71,13 +145,6 @@ def test_a_table_is_predicted_by_its_column_image_as_it_stands_there(digits_run:
     assert found["image"].tolist() == names
     assert (found["error"] != "").tolist() == [True, False, False, True]
     assert result.unreadable == 2
-
-
-READ = {
-    ".csv": lambda path: pd.read_csv(path, dtype=str, keep_default_na=False),
-    ".parquet": pd.read_parquet,
-    ".jsonl": lambda path: pd.read_json(path, lines=True, dtype=False),
-}
 
 
 @pytest.mark.parametrize("suffix", READ)

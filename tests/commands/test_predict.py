@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,17 @@ def test_json_is_alone_on_stdout_with_the_keys_of_the_contract(digits_run: FitRe
     done = predict(digits_run, "new", "--json")
     answer = json.loads(done.stdout)
     assert (done.exit_code, len(done.stdout.splitlines())) == (0, 1)
-    assert {"images", "unreadable", "output", "seconds", "images_per_second", "model", "notices"} <= set(answer)
+    assert {
+        "images",
+        "unreadable",
+        "unsure",
+        "unfamiliar",
+        "output",
+        "seconds",
+        "images_per_second",
+        "model",
+        "notices",
+    } <= set(answer)
     assert answer["model"] == str(digits_run.run)
     assert (answer["images"], answer["unreadable"]) == (5, 1)
     assert answer["output"] == str(home / "predictions.csv")
@@ -62,6 +73,18 @@ def test_people_read_how_many_of_each_class_and_where_the_table_lies(digits_run:
     named = f"{digits_run.run}   accuracy {digits_run.metrics['accuracy']:.4f} on its validation images"
     for words in ("5 images", "nought", "two", "1 unreadable image", named, "out/table.parquet"):
         assert words in done.stdout
+
+
+def test_people_read_how_many_are_unsure_or_unlike_the_training_images(
+    digits_run: FitResult, home: Path, write_photo: Callable[..., Path]
+) -> None:
+    for seed in range(3):
+        write_photo(home / "new" / f"photo{seed}.png", seed)
+    done = predict(digits_run, "new")
+    assert "3 images unlike the training images: see the column status" in done.stdout
+    done = predict(digits_run, "new", "--abstain", "--json", "-o", "kept.jsonl")
+    assert json.loads(done.stdout)["unfamiliar"] == 3
+    assert (pd.read_json(home / "kept.jsonl", lines=True)["prediction"] == "").sum() >= 3
 
 
 def test_an_output_that_exists_is_refused_and_kept(digits_run: FitResult, home: Path) -> None:

@@ -43,8 +43,7 @@ def settle(open_session: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[
         valid, validated = list_rows(targets, "valid"), None
         preparation: Any = SimpleNamespace(part=lambda _: valid)
         _, session = open_session()
-        session = replace(session, task=TASK)
-        session.train.targets = session.train.targets % 2
+        session = replace(session, task=TASK, train=replace(session.train, targets=session.train.targets % 2))
         session.best.stage, session.best.probabilities = stage, probabilities
         if folds:
             shares, truth = draw(folds, 1.0, 1)
