@@ -1,4 +1,6 @@
-"""Whether probabilities can be believed: Brier score, calibration error, slope and intercept.
+"""Whether probabilities can be believed: calibration error, slope and intercept.
+
+Where an image may have several labels, each of them is a question of two classes, and all are asked together.
 
 For these, a probability is what is judged, not the class that it leads to. Numpy and scipy are imported only where
 something is measured, so that the registry can be read without them.
@@ -9,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sightx_cli.metrics.score_figures import BELIEVED, LEAST_ODDS_PROBABILITY, divide_rows
+
 if TYPE_CHECKING:
     from sightx_cli.metrics.answers import Answers, Booleans, Floats, Integers
 
@@ -18,67 +22,12 @@ than the 15 of Guo (2017); with fewer than 10 · `PER_BIN` images there are fewe
 PER_BIN = 10
 """The fewest images that a bin is meant to hold."""
 
-BELIEVED = 0.5
-"""The part of the variance expected of probabilities that is believed where images vary less: all of it would widen the
-intervals of few images too much (98.5 to 99 % held the truth of 30 images), none of it too little (77 %)."""
-
-LEAST_ODDS_PROBABILITY = 1e-7
-"""Probabilities are held this far from 0 and 1 before they become odds: float32 knows nothing nearer to 1."""
-
 STEEPEST = 100.0
 """A slope beyond this is not told from that of answers without a mistake, which has no limit: it is None."""
 LEAST_SPREAD = 1e-6
 """Log-odds that lie closer together than this are all the same, and have no slope."""
 STEPS = 100
 """The most Newton steps; the fits are convex in one or two numbers and take about six."""
-
-
-def measure_brier(answers: Answers) -> float:
-    """Measure the Brier score: the squared distances of an image's probabilities from its truth, summed over classes.
-
-    The mean over images of Σ (p_k − y_k)², 0…2 (Brier 1950). Of two classes that is twice the form that counts class 1
-    only, scikit-learn's `brier_score_loss` with `scale_by_half=True`.
-    """
-    return float(_list_squares(answers).mean())
-
-
-def resample_brier(answers: Answers, weights: Floats) -> Floats:
-    """Measure the same of each resample."""
-    import numpy as np
-
-    return np.asarray(weights @ _list_squares(answers) / weights.sum(axis=1))
-
-
-def linearise_brier(answers: Answers) -> tuple[float, Floats]:
-    """Measure it with the contribution of each image."""
-    squares = _list_squares(answers)
-    return float(squares.mean()), (squares - squares.mean()) / len(squares)
-
-
-def expect_brier(answers: Answers, _: float) -> tuple[float, float]:
-    """Expect the score, and its variance, that the probabilities promise if each is right (Spiegelhalter 1986)."""
-    return expect_mean(answers.scores, (answers.scores**2).sum(axis=1, keepdims=True) - 2 * answers.scores + 1)
-
-
-def expect_loss(answers: Answers, _: float) -> tuple[float, float]:
-    """Expect the log loss, and its variance, that the probabilities promise if each is right."""
-    import numpy as np
-
-    return expect_mean(answers.scores, -np.log(np.clip(answers.scores, LEAST_ODDS_PROBABILITY, 1.0)))
-
-
-def expect_mean(scores: Floats, costs: Floats) -> tuple[float, float]:
-    """Expect the mean cost of images, and the variance believed, from the probability and cost of outcomes, (N, C)."""
-    mean = (scores * costs).sum(axis=1)
-    variance = (scores * costs**2).sum(axis=1) - mean**2 + (mean - mean.mean()) ** 2
-    return float(mean.mean()), BELIEVED * float(variance.sum() / len(scores) ** 2)
-
-
-def _list_squares(answers: Answers) -> Floats:
-    import numpy as np
-
-    own = answers.scores[np.arange(len(answers.truth)), answers.truth]
-    return np.asarray((answers.scores**2).sum(axis=1) - 2 * own + 1)
 
 
 def measure_calibration_error(answers: Answers) -> float:
@@ -95,22 +44,23 @@ def resample_calibration_error(answers: Answers, weights: Floats) -> Floats:
     """Measure the same of each resample, in the bins of all images."""
     import numpy as np
 
-    confidence = answers.scores.max(axis=1)
-    gaps = weights * (confidence - answers.right)
-    bins = assign_bins(confidence)
-    each = np.stack([gaps[:, bins == one].sum(axis=1) for one in range(int(bins.max()) + 1)])
-    return np.asarray(np.abs(each).sum(axis=0) / weights.sum(axis=1))
+    asked = answers.ask_each()
+    gaps, bins = asked.scores.max(axis=1) - asked.right, assign_bins(asked.scores.max(axis=1))
+    by_bin = [answers.gather(np.where(bins == one, gaps, 0.0)) for one in range(int(bins.max()) + 1)]
+    total = weights.sum(axis=1) * (len(gaps) / len(answers.truth))
+    return np.asarray(np.abs(weights @ np.stack(by_bin, axis=1)).sum(axis=1) / total)
 
 
 def linearise_calibration_error(answers: Answers) -> tuple[float, Floats]:
     """Measure it with the contribution of each image."""
     import numpy as np
 
-    confidence = answers.scores.max(axis=1)
-    gaps, bins = confidence - answers.right, assign_bins(confidence)
+    asked = answers.ask_each()
+    confidence = asked.scores.max(axis=1)
+    gaps, bins = confidence - asked.right, assign_bins(confidence)
     signs = np.sign(np.bincount(bins, gaps))[bins]
     value = float((signs * gaps).mean())
-    return value, np.asarray((signs * gaps - value) / len(gaps))
+    return value, answers.gather((signs * gaps - value) / len(gaps))
 
 
 def expect_calibration_error(answers: Answers) -> tuple[float, float]:
@@ -120,7 +70,7 @@ def expect_calibration_error(answers: Answers) -> tuple[float, float]:
     """
     import numpy as np
 
-    confidence = answers.scores.max(axis=1)
+    confidence = answers.ask_each().scores.max(axis=1)
     bins = assign_bins(confidence)
     sizes = np.bincount(bins)
     shares = (np.bincount(bins, confidence) + 1) / (sizes + 2)
@@ -151,12 +101,21 @@ def measure_slope(answers: Answers) -> float | None:
 
 def linearise_slope(answers: Answers) -> tuple[float, Floats] | None:
     """Measure it with the contribution of each image: one Newton step of the fit, per image."""
-    return _linearise(_fit_odds(answers)) if answers.classes == 2 else _fit_power(answers)
+    asked = answers.ask_each()
+    if asked.classes > 2:
+        power = _fit_power(asked)
+        return None if power is None else power[:2]
+    found = _linearise(_fit_odds(asked))
+    return None if found is None else (found[0], answers.gather(found[1]))
 
 
 def expect_slope(answers: Answers, _: float) -> tuple[float, float] | None:
     """Return the slope, and its variance if the recalibrated probabilities are right."""
-    found = _expect(_fit_odds(answers)) if answers.classes == 2 else None
+    asked = answers.ask_each()
+    if asked.classes > 2:
+        power = _fit_power(asked)
+        return None if power is None else (power[0], BELIEVED * power[2])
+    found = _expect(_fit_odds(asked))
     return None if found is None else (found[0], BELIEVED * found[1])
 
 
@@ -172,12 +131,13 @@ def measure_intercept(answers: Answers) -> float | None:
 
 def linearise_intercept(answers: Answers) -> tuple[float, Floats] | None:
     """Measure it with the contribution of each image."""
-    return _linearise(_fit_level(answers))
+    found = _linearise(_fit_level(answers.ask_each()))
+    return None if found is None else (found[0], answers.gather(found[1]))
 
 
 def expect_intercept(answers: Answers, _: float) -> tuple[float, float] | None:
     """Return the intercept, and its variance if the recalibrated probabilities are right."""
-    return _expect(_fit_level(answers))
+    return _expect(_fit_level(answers.ask_each()))
 
 
 @dataclass(frozen=True)
@@ -266,8 +226,11 @@ def _measure_odds_loss(odds: Floats, outcome: Booleans) -> float:
     return float(np.logaddexp(0, odds).sum() - odds[outcome].sum())
 
 
-def _fit_power(answers: Answers) -> tuple[float, Floats] | None:
-    """Fit the power of the probabilities under which the truths are likeliest, and each image's part in it."""
+def _fit_power(answers: Answers) -> tuple[float, Floats, float] | None:
+    """Fit the power of the probabilities under which the truths are likeliest.
+
+    Returns it, each image's part in it, (N,), and its variance if the probabilities to that power are right.
+    """
     import numpy as np
 
     logs = np.log(np.clip(answers.scores, LEAST_ODDS_PROBABILITY, 1.0))
@@ -286,15 +249,17 @@ def _fit_power(answers: Answers) -> tuple[float, Floats] | None:
     if abs(power) > STEEPEST - 1e-3:
         return None
     mean, spread = _expect_logs(logs, power)
-    return power, np.asarray((own - mean) / spread.sum())
+    return power, np.asarray((own - mean) / spread.sum()), float(1 / spread.sum())
 
 
 def _expect_logs(logs: Floats, power: float) -> tuple[Floats, Floats]:
     """The mean and variance of each image's log-probabilities under their own power, (N,) each."""
     import numpy as np
 
-    raised = power * logs
-    raised = np.exp(raised - raised.max(axis=1, keepdims=True))
-    raised /= raised.sum(axis=1, keepdims=True)
-    mean = (raised * logs).sum(axis=1)
-    return mean, np.asarray((raised * logs**2).sum(axis=1) - mean**2)
+    means, variances = [], []
+    for rows in divide_rows(logs):
+        raised = np.exp(power * rows - (power * rows).max(axis=1, keepdims=True))
+        raised /= raised.sum(axis=1, keepdims=True)
+        means.append((raised * rows).sum(axis=1))
+        variances.append((raised * rows**2).sum(axis=1) - means[-1] ** 2)
+    return np.concatenate(means), np.concatenate(variances)

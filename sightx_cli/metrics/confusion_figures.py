@@ -174,8 +174,9 @@ def _expect(
 
     Where no mistake was seen, or a class never predicted, images seem to say that neither can happen. For a share that
     is Jeffreys' prior (Brown, Cai & DasGupta 2001), and what is made of several shares is mended by it as well: of 30
-    images with few of a class, intervals around the figure itself hold the truth in 89 of 100 evaluations, those around
-    this one in 95. The wrong half goes to the next class, the neighbour of a grade. Halves are counted by doubling all.
+    images with few of a class, intervals around the figure itself hold the truth in 89 of 100 evaluations; with the one
+    around this value, in 95. The wrong half goes to the next class, the neighbour of a grade. All is doubled, so that
+    halves can be counted.
     """
     import numpy as np
 

@@ -21,7 +21,7 @@ from sightx_cli.metrics.units import Units, build_units
 POINTS = 101
 """Points of a curve over rates: one for each hundredth."""
 MOST_CLASSES, WORST = 10, 3
-HISTOGRAM_BINS = 20
+HISTOGRAM_BINS, DIGITS = 20, 6
 BAND_WORK = 5_000_000
 """Images × resamples of a band, of which there are 100 to 1,000: a band is for the eye."""
 
@@ -161,9 +161,9 @@ def measure_ranking_curves(
             spread = _resample_spread(trace, scores, has, grid, units, seed)
             most = float((units.sum(has.astype(np.float64)) > 0).sum())
             bands = [_build_band(*point, most) for point in zip(up, spread, strict=True)]
-            low, high = zip(*bands, strict=True)
+            low, high = np.array(bands).T
             area, share = linearise(scores, has)[0], float(has.mean())
-            found.append(RankingCurve(label, kind, _list(grid), _list(up), low, high, area, share))
+            found.append(RankingCurve(label, kind, _list(grid), _list(up), _list(low), _list(high), area, share))
     return tuple(found)
 
 
@@ -290,4 +290,4 @@ def _build_band(value: float, variance: float, most: float) -> Interval:
 
 
 def _list(values: Floats) -> Points:
-    return tuple(float(value) for value in values)
+    return tuple(float(value) for value in np.round(values, DIGITS))

@@ -7,7 +7,7 @@ mistake), and held the truth in 88 to 92 of 100 evaluations of 30 to 100 images.
   contributes to it, over each unit, squared (the infinitesimal jackknife, Efron 1982; DeLong 1988 and Obuchowski 1997
   for the ROC AUC; the "sandwich" for slopes). Contributions of a class with n units count √(n / (n − 1)) each.
 - It is never less than what a smooth model of the answers expects (`Metric.expect`).
-- What a confusion matrix decides is smoothed by half an image (`confusion_figures`).
+- Of what a confusion matrix decides it holds that of a matrix smoothed by half an image too (`confusion_figures`).
 - A figure with two ends has Wilson's score interval (Wilson 1927) of the number of images that would have this
   variance as a share (effective sample size: Kish 1965, Rao & Scott 1992); it cannot reach both ends.
 - One that is 0 or more has an interval of its logarithm; one without ends, a plain one.
@@ -59,11 +59,11 @@ class Evidence:
     @property
     def quantile(self) -> float:
         """How many standard errors an interval reaches: by the normal distribution, and by Student's t for groups."""
-        from scipy.stats import t
+        from scipy.special import stdtrit
 
         if not self.units.are_groups:
             return NORMAL_QUANTILE
-        return float(t.ppf((1 + LEVEL) / 2, max(self.freedom, LEAST_FREEDOM)))
+        return float(stdtrit(max(self.freedom, LEAST_FREEDOM), (1 + LEVEL) / 2))
 
 
 def measure_intervals(
@@ -125,9 +125,9 @@ def build_interval(
         images = float(answers.count_rarest(evidence.units.numbers))
     if not np.isfinite(images):
         return None
-    middle = expected[0] if expected is not None and metric.is_smoothed else value
-    found = measure_score((middle - low) / width, images, evidence.quantile)
-    return min(value, low + width * found[0]), max(value, low + width * found[1])
+    middles = [value, expected[0]] if expected is not None and metric.is_smoothed else [value]
+    found = [measure_score((middle - low) / width, images, evidence.quantile) for middle in middles]
+    return low + width * min(ends[0] for ends in found), low + width * max(ends[1] for ends in found)
 
 
 def measure_variance(contributions: Floats, units: Units) -> tuple[float, float]:

@@ -38,7 +38,7 @@ class Metric:
     expect: Callable[[Answers, float], tuple[float, float] | None] | None = None
     """From the figure, a value like it and a variance that is not 0: the least believed, where answers vary less."""
     is_smoothed: bool = False
-    """Whether its interval is built around what is expected, and not around the figure itself."""
+    """Whether its interval holds that around what is expected too, beside that around the figure itself."""
     head: str = ""
     """For a narrow column, if the title is too long."""
     lower_is_better: bool = False

@@ -13,7 +13,7 @@ import numpy as np
 
 from sightx_cli.errors import DataError
 from sightx_cli.metrics.answers import Answers, Floats
-from sightx_cli.metrics.intervals import NORMAL_QUANTILE, NOTHING, Evidence, Interval, weigh_evidence
+from sightx_cli.metrics.intervals import LEAST_FREEDOM, NORMAL_QUANTILE, NOTHING, Evidence, Interval, weigh_evidence
 from sightx_cli.metrics.metric import Metric
 from sightx_cli.metrics.registry import ACCURACY, list_metrics
 from sightx_cli.metrics.units import Units, build_units, count_resamples, is_linearised
@@ -126,13 +126,13 @@ def _resample(
 
 def _build_difference(first: float, second: float, error: float, evidence: Evidence) -> PairedDifference:
     """Build the difference with Student's t; models that agree on all are as sure as one image more each way says."""
-    from scipy.stats import t
+    from scipy.special import stdtr
 
     if error**2 < NOTHING:
         error = float(np.sqrt(2)) / (evidence.units.count + 2)
-    difference, freedom = second - first, max(evidence.freedom, 2.0)
+    difference, freedom = second - first, max(evidence.freedom, LEAST_FREEDOM)
     reach = evidence.quantile * error
-    p = float(2 * t.sf(abs(difference) / error, freedom))
+    p = float(2 * stdtr(freedom, -abs(difference) / error))
     return PairedDifference(first, second, difference, (difference - reach, difference + reach), p)
 
 

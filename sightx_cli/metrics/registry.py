@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sightx_cli.metrics import calibration_figures as calibration
 from sightx_cli.metrics import confusion_figures as confusion
 from sightx_cli.metrics import ranking_figures as ranking
+from sightx_cli.metrics import score_figures as scores
 from sightx_cli.metrics.metric import AGREEMENT, GRADES, MULTI_LABEL, POSITIVE, REAL, SINGLE_LABEL, Metric
 from sightx_cli.metrics.set_registry import SET_METRICS
 
@@ -43,30 +44,14 @@ def _measure_accuracy(answers: Answers) -> float:
 
 
 def _resample_accuracy(answers: Answers, weights: Floats) -> Floats:
-    return _average(answers.right.astype(float), weights)
+    import numpy as np
+
+    return np.asarray(weights @ answers.right / weights.sum(axis=1))
 
 
 def _linearise_accuracy(answers: Answers) -> tuple[float, Floats]:
     share = _measure_accuracy(answers)
     return share, (answers.right - share) / len(answers.right)
-
-
-def _measure_loss(answers: Answers) -> float:
-    """Measure the mean log loss, in nats."""
-    return float(answers.losses.mean())
-
-
-def _resample_loss(answers: Answers, weights: Floats) -> Floats:
-    return _average(answers.losses, weights)
-
-
-def _linearise_loss(answers: Answers) -> tuple[float, Floats]:
-    mean = _measure_loss(answers)
-    return mean, (answers.losses - mean) / len(answers.losses)
-
-
-def _expect_loss(answers: Answers, value: float) -> tuple[float, float] | None:
-    return calibration.expect_loss(answers, value) if answers.truth.ndim == 1 else None
 
 
 def _resample_slope(answers: Answers, weights: Floats) -> Floats | None:
@@ -82,11 +67,7 @@ def _move(known: tuple[float, Floats] | None, weights: Floats) -> Floats | None:
     return None if known is None else known[0] + weights @ known[1]
 
 
-def _average(values: Floats, weights: Floats) -> Floats:
-    import numpy as np
-
-    return np.asarray(weights @ values / weights.sum(axis=1))
-
+EVERY = (SINGLE_LABEL, GRADES, MULTI_LABEL)
 
 ACCURACY = Metric(
     "accuracy",
@@ -126,6 +107,7 @@ AVERAGE_PRECISION = Metric(
     ranking.resample_average_precision,
     ranking.linearise_average_precision,
     expect=ranking.expect_average_precision,
+    is_smoothed=True,
     head="avg. precision",
     judges_labels=False,
     ranks_classes=True,
@@ -167,26 +149,27 @@ QUADRATIC_KAPPA = Metric(
 LOSS = Metric(
     "loss",
     "log loss",
-    _measure_loss,
-    _resample_loss,
-    _linearise_loss,
+    scores.measure_loss,
+    scores.resample_loss,
+    scores.linearise_loss,
     limits=POSITIVE,
-    expect=_expect_loss,
+    expect=scores.expect_loss,
     lower_is_better=True,
     judges_labels=False,
     each_epoch=True,
-    kinds=(SINGLE_LABEL, GRADES, MULTI_LABEL),
+    kinds=EVERY,
 )
 BRIER = Metric(
     "brier",
     "Brier score",
-    calibration.measure_brier,
-    calibration.resample_brier,
-    calibration.linearise_brier,
+    scores.measure_brier,
+    scores.resample_brier,
+    scores.linearise_brier,
     limits=POSITIVE,
-    expect=calibration.expect_brier,
+    expect=scores.expect_brier,
     lower_is_better=True,
     judges_labels=False,
+    kinds=EVERY,
 )
 CALIBRATION_ERROR = Metric(
     "calibration_error",
@@ -200,6 +183,7 @@ CALIBRATION_ERROR = Metric(
     judges_labels=False,
     chooses=False,
     measure_chance=calibration.expect_calibration_error,
+    kinds=EVERY,
 )
 CALIBRATION_SLOPE = Metric(
     "calibration_slope",
@@ -212,6 +196,7 @@ CALIBRATION_SLOPE = Metric(
     head="cal. slope",
     judges_labels=False,
     chooses=False,
+    kinds=EVERY,
 )
 CALIBRATION_INTERCEPT = Metric(
     "calibration_intercept",
@@ -224,6 +209,7 @@ CALIBRATION_INTERCEPT = Metric(
     head="cal. intercept",
     judges_labels=False,
     chooses=False,
+    kinds=EVERY,
 )
 
 METRICS = {

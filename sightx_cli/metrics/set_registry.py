@@ -12,6 +12,7 @@ MEAN_AVERAGE_PRECISION = Metric(
     figures.resample_mean_precision,
     figures.linearise_mean_precision,
     expect=figures.expect_mean_precision,
+    is_smoothed=True,
     head="mean AP",
     judges_labels=False,
     each_epoch=True,

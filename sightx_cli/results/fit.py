@@ -35,7 +35,7 @@ class PartFigures:
     report: ClassReport
     """The figures of each class, and the confusion matrix."""
     intervals_by: str = "images"
-    """What the intervals resample: images, or whole groups of them."""
+    """What the intervals count as independent evidence: images, or groups of them."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `test`, and of each part in metrics.json."""

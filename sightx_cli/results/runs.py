@@ -110,7 +110,7 @@ class KeptFigures:
     intervals: Mapping[str, Interval | None]
     images: int | None
     intervals_by: str = "images"
-    """What the intervals resample: groups, or images."""
+    """What the intervals count as independent evidence: images, or groups of them."""
     classes: tuple[ClassFigures, ...] = ()
     """The figures of each class."""
 
