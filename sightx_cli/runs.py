@@ -20,8 +20,7 @@ from sightx_cli.errors import RunError, UsageError, quote
 from sightx_cli.filesystem import LOCK, exchange_folders, is_locked
 
 RUNS = Path("runs")
-INSPECTIONS = Path("inspections")
-EVALUATIONS = Path("evaluations")
+INSPECTIONS, EVALUATIONS = Path("inspections"), Path("evaluations")
 LATEST = "latest"
 RECIPE = "recipe.toml"
 PLAN = "plan.json"
@@ -46,6 +45,7 @@ PICTURES = {
 """The pictures in a run, and what they show."""
 FINDINGS = "findings.json"
 PAGE = "index.html"
+REPORT, MODEL_CARD = "report.html", "model_card.md"
 LEAVE_OUT_LIST = "leave-out.csv"
 BUNDLE = "bundle"
 REMOVED = "-removed"
@@ -58,7 +58,7 @@ BUNDLE_GRAPH = "graph.xml"
 BUNDLE_WEIGHTS = "weights.safetensors"
 BUNDLE_FAMILIAR = "familiar.safetensors"
 MADE = {RECIPE, PLAN, FINGERPRINT, SPLIT, OUT_OF_FOLD, HISTORY, METRICS, ENVIRONMENT, TRAINING_PLOT, CONFUSION_PLOT}
-MADE |= {EARLIER, LABELS_PLOT, PREDICTIONS, BUNDLE, JOURNAL, CHECKPOINT, LOCK, TENSORBOARD}
+MADE |= {EARLIER, LABELS_PLOT, PREDICTIONS, REPORT, MODEL_CARD, BUNDLE, JOURNAL, CHECKPOINT, LOCK, TENSORBOARD}
 """What a fit makes in a run's folder; anything else there is the user's."""
 
 

@@ -22,6 +22,7 @@ from sightx_cli.evaluation.kept_predictions import write_predictions
 from sightx_cli.evaluation.known_images import count_known_images
 from sightx_cli.evaluation.labelled_images import load_labelled_images
 from sightx_cli.evaluation.part_figures import list_units, measure_part
+from sightx_cli.evaluation.robustness import measure_robustness
 from sightx_cli.evaluation.subgroups import measure_subgroups
 from sightx_cli.evaluation.threshold_choice import (
     Wish,
@@ -34,9 +35,12 @@ from sightx_cli.evaluation.threshold_choice import (
 from sightx_cli.filesystem import check_place
 from sightx_cli.metrics.paired import compare_answers
 from sightx_cli.progress import Listener, Relay, Silent, reporting
+from sightx_cli.report.about import load_about
 from sightx_cli.report.hidden_folder import making_folder
 from sightx_cli.results.evaluate import EvaluateResult, PerUnit, ViewFigures
+from sightx_cli.steps.evaluation_report import report_evaluation, write_evaluate_command
 from sightx_cli.steps.random_state import keeping_random_state
+from sightx_cli.steps.report_files import name_source
 from sightx_cli.task.multilabel import MultiLabel
 
 MEASURING = "measuring figures and intervals"
@@ -63,6 +67,8 @@ def evaluate(
     label_column: str | None = None,
     images: Path | None = None,
     label_by: str | None = None,
+    robustness: bool = True,
+    about: Path | None = None,
     out: Path | None = None,
     overwrite: bool = False,
     listener: Listener | None = None,
@@ -71,8 +77,10 @@ def evaluate(
 
     Of a source with parts the test part is measured, else the valid one. `by` names columns whose values are measured
     one by one, `per` what several images belong to that need one decision (a patient, a part), `group_by` what images
-    are resampled with. Columns, or regular expressions over the file names. The folder `out`, or a new one under
-    `evaluations/`, appears whole: metrics.json, predictions.csv with a row for each image.
+    are resampled with. Columns, or regular expressions over the file names. `robustness` measures up to 200 images
+    changed as archives and cameras change them. The folder `out`, or a new one under `evaluations/`, appears whole:
+    metrics.json, predictions.csv with a row for each image, report.html and model_card.md, which say what the file
+    `about` says of the model beside what was measured.
 
     `at_sensitivity`, `at_specificity` or `cost` ("fn=10,fp=1") choose a threshold on predictions that the run kept of
     images which its model did not learn from, never on these; what it reaches here is measured. `positive` names the
@@ -86,10 +94,26 @@ def evaluate(
     """
     began = time.perf_counter()
     heard = Relay(listener or Silent())
-    folder = runs.choose_evaluation_folder(_name(str(source)), out, overwrite)
+    folder = runs.choose_evaluation_folder(name_source(source), out, overwrite)
     check_place("--out", folder)
     if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: at least 1", "--batch 16")
+    said = {} if about is None else load_about(about)
+    options: dict[str, object] = {
+        "by": by,
+        "per": per,
+        "group_by": group_by,
+        "positive": positive,
+        "prevalence": prevalence,
+    }
+    options |= {
+        "at_sensitivity": at_sensitivity,
+        "at_specificity": at_specificity,
+        "cost": cost,
+        "tta": tta,
+        "about": about,
+    }
+    options |= {"image_column": image_column, "label_column": label_column, "images": images, "label_by": label_by}
     wish = Wish(at_sensitivity, at_specificity, cost, positive, tuple(prevalence), keep)
     run = runs.find_run(model)
     predictor = load_predictor(run, batch, tta or 1)
@@ -116,7 +140,6 @@ def evaluate(
         differences = find_differences(run, *found, separator, reading)
         for notice in describe_differences(differences):
             heard.notice(notice)
-        figures = measure_part(task, judged, probabilities, len(judged))
         doubt = measure_doubts(task, judged, probabilities, statuses)
         answers = task.check_answers(probabilities, task.number(judged["label"].tolist()))
         decision = measure_wish(wish, run, predictor.facts, answers, list_units(judged), heard)
@@ -129,11 +152,16 @@ def evaluate(
             gained = compare_answers(before, answers, task.kind, list_units(judged))
             rate = measure_rate(replace(predictor, views=1), judged)
             views = ViewFigures(predictor.views, plain, gained, round(answered.images_per_second, 1), round(rate, 1))
+        asked = decision.positives if decision is not None else ()
+        figures = measure_part(task, judged, probabilities, len(judged), draws=True, positives=asked)
         subgroups = measure_subgroups(task, judged, probabilities, by, heard)
         unit = None
         if per is not None:
             joined = join_units(judged, probabilities, per, heard)
             unit = PerUnit(per, RULE, measure_part(task, *joined, len(joined[0])))
+    measured = time.perf_counter()
+    plain = probabilities if answered.plain is None else answered.plain[chosen]
+    changed = measure_robustness(replace(predictor, views=1), judged, plain, heard) if robustness else None
     result = EvaluateResult(
         run=run,
         folder=folder,
@@ -147,6 +175,7 @@ def evaluate(
         unlabelled=labelled.unlabelled,
         by=subgroups,
         per=unit,
+        robustness=changed,
         doubt=doubt,
         tta=views,
         decision=decision,
@@ -159,18 +188,22 @@ def evaluate(
     with making_folder(folder, overwrite) as making:
         write_predictions(making.partial / "predictions.csv", frame, answered.probabilities, task, answered.statuses)
         now = time.perf_counter()
-        seconds = {"predict": predicted - began, "measure": now - predicted, "total": now - began}
+        seconds = {"predict": predicted - began, "measure": measured - predicted, "robustness": now - measured}
+        seconds["total"] = now - began
         result = replace(
             result,
             predictions=folder / "predictions.csv",
+            report=folder / runs.REPORT,
             notices=tuple(heard.notices),
             warnings=tuple(heard.warnings),
             seconds={name: round(value, 3) for name, value in seconds.items()},
         )
-        runs.write_json(making.partial / runs.METRICS, result.to_json())
-    return replace(result, folder=making.folder, predictions=making.folder / "predictions.csv")
-
-
-def _name(source: str) -> str:
-    """Name the images in a word: their folder, or their table's name."""
-    return Path(source.removeprefix("demo:")).absolute().stem or "images"
+        runs.write_json(making.partial / runs.METRICS, result.metrics_to_json())
+        command = write_evaluate_command(source, run, options)
+        told = judged, probabilities, predictor.facts, known.validated, command
+        result = report_evaluation(making.partial, result, said, *told, heard)
+        ended = time.perf_counter()
+        taken = {"report": round(ended - now, 3), "total": round(ended - began, 3)}
+        result = replace(result, seconds={**result.seconds, **taken})
+    report = making.folder / runs.REPORT if (making.folder / runs.REPORT).is_file() else None
+    return replace(result, folder=making.folder, predictions=making.folder / "predictions.csv", report=report)

@@ -11,6 +11,7 @@ from sightx_cli.machine import naming_shortage
 from sightx_cli.progress import Listener
 from sightx_cli.recipe.plan import list_rows
 from sightx_cli.recipe.words import describe_plan
+from sightx_cli.report.about import load_about
 from sightx_cli.report.trackers import build_trackers
 from sightx_cli.report.trackers.tracked_fit import TrackedRelay
 from sightx_cli.results.fit import FitResult
@@ -37,6 +38,8 @@ def fit(options: Options, listener: Listener) -> FitResult:
     """
     began = time.perf_counter()
     heard, options = TrackedRelay(listener), settle_from(options)
+    if options.about is not None:
+        load_about(options.about)  # what is wrong in it is said before anything is trained
     if options.resume is None:
         check_place("--out", options.out or runs.RUNS / "new")
     with keeping_journal(options, heard) as (journal, options):

@@ -116,6 +116,15 @@ class EvaluateOptions:
     label_column: Annotated[str | None, share_option("label_column")] = None
     images: Annotated[Path | None, share_option("images")] = None
     label_by: Annotated[str | None, share_option("label_by")] = None
+    robustness: Annotated[
+        bool,
+        typer.Option(
+            "--robustness/--no-robustness",
+            help="Whether up to 200 images are measured again as JPEG, blurred, brighter, darker and cropped.",
+            rich_help_panel=FIGURES,
+        ),
+    ] = True
+    about: Annotated[Path | None, share_option("about")] = None
     out: Annotated[
         Path | None,
         typer.Option(

@@ -57,6 +57,8 @@ def show_evaluation(result: EvaluateResult) -> None:
             console.print(Text(f"  {to_line(which)}"), soft_wrap=True)
     console.print(Text("model  ", "dim").append(to_line(result.run)), soft_wrap=True)
     console.print(Text("folder ", "dim").append(to_line(result.folder)), soft_wrap=True)
+    if result.report:
+        console.print(Text("report ", "dim").append(to_line(result.report)), soft_wrap=True)
 
 
 def describe_averaging(tta: ViewFigures, metric: str) -> str:

@@ -90,6 +90,8 @@ def show_fit(result: FitResult) -> None:
     if drawn:
         console.print(Text("drawn ", "dim").append(", ".join(drawn), "default"), soft_wrap=True)
     console.print(Text("run   ", "dim").append(to_line(result.run)), soft_wrap=True)
+    if result.report:
+        console.print(Text("report ", "dim").append(to_line(result.run / result.report)), soft_wrap=True)
 
 
 def show_retraining(console: Console, retraining: Retraining) -> None:

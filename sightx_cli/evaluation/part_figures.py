@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.data.splits import join_groups
+from sightx_cli.metrics.part_curves import measure_curves
 from sightx_cli.metrics.units import name_units
 from sightx_cli.results.fit import PartFigures
 from sightx_cli.task.task import Task
@@ -16,8 +18,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def measure_part(task: Task, part: pd.DataFrame, probabilities: NDArray[np.float32], bundled: int) -> PartFigures:
-    """Measure figures, intervals and classes of a part's probabilities (N, C), `bundled` of them the bundle's own."""
+def measure_part(
+    task: Task,
+    part: pd.DataFrame,
+    probabilities: NDArray[np.float32],
+    bundled: int,
+    draws: bool = False,
+    positives: Sequence[str] = (),
+) -> PartFigures:
+    """Measure figures, intervals and classes of a part's probabilities (N, C), `bundled` of them the bundle's own.
+
+    `draws` adds the curves that a report draws, the decision curve where `positives` says which classes call for action
+    (of two, the second).
+    """
     targets, together = task.number(part["label"].tolist()), list_units(part)
     return PartFigures(
         task.measure_figures(probabilities, targets),
@@ -26,6 +39,9 @@ def measure_part(task: Task, part: pd.DataFrame, probabilities: NDArray[np.float
         bundled,
         task.measure_classes(probabilities, targets, together),
         name_units(together),
+        measure_curves(task.check_answers(probabilities, targets), task.classes, together, positives)
+        if draws
+        else None,
     )
 
 

@@ -44,7 +44,7 @@ def write_page(
 
     def show(picture: Picture) -> str:
         if picture.path not in uris and picture.path in tiles:
-            uris[picture.path] = _encode(tiles[picture.path])
+            uris[picture.path] = encode_tile(tiles[picture.path])
         return uris.get(picture.path, "")
 
     sections: list[dict[str, Any]] = []
@@ -61,7 +61,8 @@ def write_page(
     path.write_text(text, encoding="utf-8")
 
 
-def _encode(tile: Image.Image) -> str:
+def encode_tile(tile: Image.Image) -> str:
+    """Encode a small picture as an address that holds it: JPEG, in base64."""
     stream = io.BytesIO()
     tile.save(stream, format="JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

@@ -11,6 +11,7 @@ from sightx_cli.progress import Notice
 from sightx_cli.results.json_form import to_object
 
 if TYPE_CHECKING:
+    from sightx_cli.metrics.intervals import Interval
     from sightx_cli.metrics.operating_points import DecisionFigures, Threshold
     from sightx_cli.metrics.paired import PairedDifference
     from sightx_cli.results.fit import PartFigures
@@ -124,6 +125,25 @@ class PerUnit:
 
 
 @dataclass(frozen=True)
+class Changed:
+    """The figures of some images changed in one way."""
+
+    change: str
+    metrics: Mapping[str, float | None]
+    intervals: Mapping[str, Interval | None]
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """The figures of the same images, unchanged first, then changed in one way after the other."""
+
+    images: int
+    drawn_from: int
+    """How many images they were drawn from."""
+    changes: tuple[Changed, ...]
+
+
+@dataclass(frozen=True)
 class EvaluateResult:
     """How good a run's model is on some images, and where that is written."""
 
@@ -142,6 +162,8 @@ class EvaluateResult:
     unlabelled: int
     by: tuple[Subgroups, ...] = ()
     per: PerUnit | None = None
+    robustness: Robustness | None = None
+    """None where it was not asked for."""
     differences: tuple[SetDifference, ...] = ()
     """How the images differ from those that the model was trained on."""
     doubt: DoubtFigures | None = None
@@ -157,6 +179,10 @@ class EvaluateResult:
     predictions: Path | None = None
     report: Path | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def metrics_to_json(self) -> dict[str, Any]:
+        """Return the contents of metrics.json: what `to_json` gives, and the curves."""
+        return {**self.to_json(), **self.figures.list_curves()}
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `evaluate`; paths absolute."""
@@ -176,6 +202,7 @@ class EvaluateResult:
                 "without_label": self.unlabelled,
                 "by": {one.column: [group.to_json() for group in one.groups] for one in self.by},
                 **({"per": self.per} if self.per else {}),
+                **({"robustness": self.robustness} if self.robustness else {}),
                 "thresholds": self.decision,
                 "abstention": self.doubt,
                 **({"tta": self.tta} if self.tta else {}),

@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     from sightx_cli.metrics.class_report import ClassReport
     from sightx_cli.metrics.fold_intervals import FoldFigures
     from sightx_cli.metrics.intervals import Interval
+    from sightx_cli.metrics.part_curves import Curves
 
 VALIDATED = "linear head on frozen features"
 """What is cross-validated, in words: not the training of later stages."""
+
+POINT_DECIMALS = 5
+"""Of the points of curves in metrics.json."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,31 @@ class PartFigures:
     """The figures of each class, and the confusion matrix."""
     intervals_by: str = "images"
     """What the intervals count as independent evidence: images, or groups of them."""
+    curves: Curves | None = None
+    """None where only figures were asked for."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON contract of `test`, and of each part in metrics.json."""
-        found = to_object(vars(self))
+        """Return the JSON contract of `test`: without curves, whose points are for drawing."""
+        found = to_object({name: value for name, value in vars(self).items() if name != "curves"})
         report = found.pop("report")
         return {**found, **report}
+
+    def to_whole_json(self) -> dict[str, Any]:
+        """Return the entry of a part in metrics.json."""
+        return {**self.to_json(), **self.list_curves()}
+
+    def list_curves(self) -> dict[str, Any]:
+        """Return the entry `curves` where there are some, their points rounded: a drawing shows three decimals."""
+        return {"curves": round_points(to_object(self.curves.to_json()))} if self.curves else {}
+
+
+def round_points(value: Any) -> Any:
+    """Round every number within lists and tables to `POINT_DECIMALS`."""
+    if isinstance(value, float):
+        return round(value, POINT_DECIMALS)
+    if isinstance(value, dict):
+        return {name: round_points(one) for name, one in value.items()}
+    return [round_points(one) for one in value] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
@@ -96,6 +119,8 @@ class FitResult:
     """What the split given has on both sides; None where it has nothing."""
     probe: ProbedChoices | None = None
     """What the probe measured and chose before training; None where it did not run."""
+    report: str = ""
+    """The name of the report in the run; empty where there is none."""
     cross_validation: FoldFigures | None = None
     """The figures of the linear head over the folds; None where there are none."""
     retraining: Retraining | None = None
@@ -125,6 +150,7 @@ class FitResult:
         return to_object(
             {
                 "run": self.run,
+                "report": self.run / self.report if self.report else None,
                 "recipe": self.recipe,
                 "reason": self.reason,
                 "task": self.task,
@@ -149,8 +175,9 @@ class FitResult:
 
     def metrics_to_json(self) -> dict[str, Any]:
         """Return the contents of metrics.json: the final model's figures by part, with intervals and by class."""
-        valid = {"valid": self.valid, "selected_on": self.selected_on, "best": self.best}
-        return to_object(valid | self._list_parts())
+        valid = {"valid": self.valid.to_whole_json(), "selected_on": self.selected_on, "best": self.best}
+        test = {"test": self.test.to_whole_json()} if self.test else {}
+        return to_object(valid | self._list_parts() | test)
 
     def _list_parts(self) -> dict[str, object]:
         """List what both hold: the test part, the folds and the leaks, where there are any."""

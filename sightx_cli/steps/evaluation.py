@@ -63,14 +63,14 @@ def prove(
         predictor = load_predictor(bundle.parent)
     valid, test = preparation.part("valid"), preparation.part("test")
     probabilities, bundled = answer_valid(predictor, valid, settled.judged, listener)
-    of_valid = measure_part(session.task, valid, probabilities, bundled)
+    of_valid = measure_part(session.task, valid, probabilities, bundled, draws=True)
     kept = bundle.parent / runs.PREDICTIONS
     write_predictions(kept / "valid.csv", valid, probabilities, session.task)
     if not len(test):
         return Proof(of_valid, None, settled)
     answers = predict_rows(predictor, test, "measuring the test part", listener)
     write_predictions(kept / "test.csv", test, answers, session.task)
-    return Proof(of_valid, measure_part(session.task, test, answers, len(test)), settled)
+    return Proof(of_valid, measure_part(session.task, test, answers, len(test), draws=True), settled)
 
 
 def write_bundle(

@@ -31,6 +31,7 @@ from sightx_cli.results.calibration import OUT_OF_FOLD
 from sightx_cli.results.fit import FitResult
 from sightx_cli.steps.crossvalidation import Validated, write_out_of_fold
 from sightx_cli.steps.preparation import Preparation
+from sightx_cli.steps.report_files import write_run_report
 from sightx_cli.steps.resumption import record_options, write_command
 
 if TYPE_CHECKING:
@@ -89,13 +90,18 @@ def write_run(
         calibration = result.calibration
         shared = calibration.temperature if calibration and calibration.fitted_on == OUT_OF_FOLD else 1.0
         extras[runs.OUT_OF_FOLD] = lambda path: write_out_of_fold(validated, session.task, path, shared)
+    told = replace(result, warnings=tuple(listener.warnings), notices=tuple(listener.notices))
+    extras[runs.REPORT] = lambda path: write_run_report(
+        path.parent, preparation, session.task, session.model, told, listener
+    )
     for name, write in extras.items():
         try:
             write(folder / name)
         except Exception as error:  # of any kind: a model that is trained outweighs a picture of it
             listener.warn(f"{name} could not be made ({type(error).__name__}: {error}); the run is whole without it")
             (folder / name).unlink(missing_ok=True)
-    return replace(result, warnings=tuple(listener.warnings), notices=tuple(listener.notices))
+    page = runs.REPORT if (folder / runs.REPORT).is_file() else ""
+    return replace(result, warnings=tuple(listener.warnings), notices=tuple(listener.notices), report=page)
 
 
 def describe_offsets(session: Session) -> dict[str, PlanValue]:

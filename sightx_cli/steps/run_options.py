@@ -33,6 +33,16 @@ class RunOptions(OptionSet):
             may_change=True,
         ),
     ] = None
+    about: Annotated[
+        Path | None,
+        Option(
+            "What the report should say of intended use, the images' source and their labels (docs/about.toml).",
+            "FILE",
+            RUN_FOLDER,
+            commands=("fit",),
+            may_change=True,
+        ),
+    ] = None
     from_run: Annotated[
         Path | None,
         Option(

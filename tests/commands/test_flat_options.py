@@ -106,6 +106,7 @@ def test_every_option_is_read_into_its_field() -> None:
     line += " --out r --overwrite --seed 3 --device cpu --group-by patient --engine torch --no-cache --set a=1"
     line += " --exclude out.csv --resplit --allow-leaks --resume runs/a --no-ordered --multi-label"
     line += " --image-column file --label-column dx --images imgs --label-by ^[a-z]+ --from runs/b --track mlflow"
+    line += " --about about.toml"
     given = read(*line.split()).given()
     assert given == {
         "source": "scans",
@@ -140,6 +141,7 @@ def test_every_option_is_read_into_its_field() -> None:
         "label_column": "dx",
         "images": Path("imgs"),
         "label_by": "^[a-z]+",
+        "about": Path("about.toml"),
     }
     assert set(given) == {one.name for one in list_options(Options, "fit")}
 

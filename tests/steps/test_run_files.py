@@ -36,6 +36,8 @@ FILES = {
     "environment.json",
     "training.png",
     "confusion.png",
+    "report.html",
+    "model_card.md",
     "bundle/bundle.json",
     "bundle/graph.xml",
     "bundle/graph.bin",
