@@ -8,9 +8,11 @@ from pathlib import Path
 
 from sightx_cli.errors import UsageError
 from sightx_cli.evaluation.comparison import choose_tables, compare_models, load_kept, open_candidate, share_images
+from sightx_cli.filesystem import check_place
 from sightx_cli.metrics.units import name_units
 from sightx_cli.progress import Listener, Notice, Relay, Silent, reporting
-from sightx_cli.results.compare import CompareResult
+from sightx_cli.report.comparison_page import choose_page, write_comparison
+from sightx_cli.results.compare import CompareResult, describe_pair
 from sightx_cli.steps.random_state import keeping_random_state
 
 COMPARING = "comparing the models"
@@ -21,18 +23,24 @@ COMPARING = "comparing the models"
 def compare(
     folders: Sequence[str | Path],
     *,
+    out: Path | None = None,
+    overwrite: bool = False,
     listener: Listener | None = None,
 ) -> CompareResult:
     """Compare models, named by their runs or by evaluations of them, on the images that all were measured on.
 
     Runs are compared on their test parts where all have one, else on their valid parts. The first is what the others
     are held against: by a paired bootstrap of the same images, or of whole groups of them, and by McNemar's test where
-    images are independent. Raises SightXError for models of other classes, or without an image in common.
+    images are independent. A page shows all of it: the .html file `out`, or a new one under `comparisons/`.
+
+    Raises SightXError for models of other classes, or without an image in common.
     """
     began = time.perf_counter()
     heard = Relay(listener or Silent())
     if len(folders) < 2:
         raise UsageError("one model alone cannot be compared", "sightx compare RUN OTHER")
+    page = choose_page(out, overwrite)
+    check_place("--out", page)
     candidates = [open_candidate(folder) for folder in folders]
     part, tables = choose_tables(candidates)
     shared, lost = share_images(load_kept(candidates, tables, part))
@@ -42,12 +50,16 @@ def compare(
     with reporting(heard, COMPARING):
         models = compare_models(candidates, shared)
     together = list(shared[0].together)
-    return CompareResult(
+    result = CompareResult(
         part=part,
         images=len(shared[0].images),
         intervals_by=name_units(together),
         task=candidates[0].task.kind,
         models=models,
+        page=page,
         notices=tuple(heard.notices),
         seconds={"total": round(time.perf_counter() - began, 3)},
     )
+    first, headline = str(candidates[0].folder), candidates[0].task.headline.name
+    write_comparison(result, [describe_pair(model, first, headline) for model in models[1:]], page)
+    return result

@@ -9,6 +9,7 @@ import typer
 
 from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.talk import Talk
+from sightx_cli.steps.options import RUN
 
 EXAMPLES = """\
 [bold]Examples[/]
@@ -23,8 +24,15 @@ Folders = Annotated[
 ]
 
 
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The page [dim](default: a new .html in comparisons/)[/].", rich_help_panel=RUN),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the page.", rich_help_panel=RUN)]
+
+
 @flatten_options
-def compare(folders: Folders, *, talk: Talk) -> None:
+def compare(folders: Folders, out: Out = None, overwrite: Overwrite = False, *, talk: Talk) -> None:
     """Compare models on the same images.
 
     Shows the figures of each, and for each after the first whether it differs
@@ -34,5 +42,5 @@ def compare(folders: Folders, *, talk: Talk) -> None:
     from sightx_cli.console import show_run_comparison
 
     with talk.listen() as listener:
-        result = api.compare(folders, listener=listener)
+        result = api.compare(folders, out=out, overwrite=overwrite, listener=listener)
     talk.answer(result, show_run_comparison)

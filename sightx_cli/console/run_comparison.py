@@ -11,6 +11,7 @@ from sightx_cli.console.figures import format_interval
 from sightx_cli.console.numbers import format_count, format_figure
 from sightx_cli.console.output import open_console, print_words, to_line
 from sightx_cli.metrics.registry import METRICS
+from sightx_cli.results.compare import describe_pair
 
 if TYPE_CHECKING:
     from sightx_cli.results.compare import ComparedModel, CompareResult
@@ -38,6 +39,8 @@ def show_run_comparison(result: CompareResult) -> None:
     for name, model in zip(names[1:], result.models[1:], strict=True):
         console.print(build_differences(name, names[0], model))
         print_words(console, Text(f"  {describe_pair(model, names[0], headline)}"))
+    if result.page is not None:
+        console.print(Text("page  ", "dim").append(to_line(result.page)), soft_wrap=True)
 
 
 def build_differences(name: str, first: str, model: ComparedModel) -> Table:
@@ -58,19 +61,3 @@ def build_differences(name: str, first: str, model: ComparedModel) -> Table:
             style=style,
         )
     return table
-
-
-def describe_pair(model: ComparedModel, first: str, headline: str) -> str:
-    """Say in words whether a model differs from the first, by the figure that people ask for first."""
-    pair = model.against_first
-    one = pair.differences.get(headline) if pair else None
-    if pair is None or one is None:
-        return "The figure that people ask for first has no meaning on these images."
-    title = METRICS[headline].title
-    way = "better" if (one.difference > 0) != METRICS[headline].lower_is_better else "worse"
-    said = f"{title} {one.second:.4f} against {one.first:.4f}: "
-    said += f"{way} than {first} by more than chance" if one.is_different else "a difference that chance explains"
-    if pair.mcnemar is not None:
-        counts = f"{pair.mcnemar.only_second:,} images right here alone, {pair.mcnemar.only_first:,} there alone"
-        said += f" ({counts}; McNemar's p {pair.mcnemar.p:.3f})"
-    return said

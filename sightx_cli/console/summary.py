@@ -111,7 +111,7 @@ def show_retraining(console: Console, retraining: Retraining) -> None:
 
 
 def _build_validation(validation: FoldFigures, is_tuned: bool) -> Table:
-    """Build the table of the cross-validated figures, each the mean over the folds."""
+    """Build the table of the usual cross-validated figures, each the mean over the folds."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     other = " (not the tuned model)" if is_tuned else ""
     table.add_column(f"{validation.folds}-fold cross-validation, {VALIDATED}{other}", header_style="")
@@ -119,7 +119,7 @@ def _build_validation(validation: FoldFigures, is_tuned: bool) -> Table:
     table.add_column(head_interval(validation.intervals_by))
     for key, metric in METRICS.items():
         mean = validation.metrics.get(key)
-        if mean is not None:
+        if mean is not None and metric.each_epoch:  # the others stand in metrics.json
             table.add_row(f"  {metric.title}", format_figure(mean), format_interval(validation.intervals.get(key)))
     return table
 

@@ -54,6 +54,14 @@ class Answers:
         """Return the answers for some of the images."""
         return Answers(self.scores[rows], self.truth[rows])
 
+    def ask_each(self) -> Answers:
+        """Return the answers to questions of which one answer is right: these."""
+        return self
+
+    def gather(self, values: Floats) -> Floats:
+        """Sum values of such questions by image, (N,)."""
+        return values
+
     def count_rarest(self, units: Integers) -> int:
         """Count the distinct units (N,), images or groups, of the class that has fewest."""
         pairs = np.unique(np.stack([self.truth, units]), axis=1)
@@ -90,6 +98,15 @@ class SetAnswers(Answers):
     def take(self, rows: Booleans) -> SetAnswers:
         """Return the answers for some of the images."""
         return SetAnswers(self.scores[rows], self.truth[rows], self.decided[rows])
+
+    def ask_each(self) -> Answers:
+        """Return the answers to one question for each image and label, (N · C,): without the label, with it."""
+        scores = self.scores.ravel()
+        return Answers(np.stack([1 - scores, scores], axis=1), self.truth.ravel())
+
+    def gather(self, values: Floats) -> Floats:
+        """Sum values of such questions by image, (N,)."""
+        return np.asarray(values.reshape(self.truth.shape).sum(axis=1))
 
     def count_rarest(self, units: Integers) -> int:
         """Count the distinct units (N,) of the label that fewest have, among those that occur; at least 1."""

@@ -1,5 +1,7 @@
 """Whether probabilities can be believed: calibration error, slope and intercept.
 
+Where an image may have several labels, each of them is a question of two classes, and all are asked together.
+
 For these, a probability is what is judged, not the class that it leads to. Numpy and scipy are imported only where
 something is measured, so that the registry can be read without them.
 """
@@ -42,22 +44,23 @@ def resample_calibration_error(answers: Answers, weights: Floats) -> Floats:
     """Measure the same of each resample, in the bins of all images."""
     import numpy as np
 
-    confidence = answers.scores.max(axis=1)
-    gaps = weights * (confidence - answers.right)
-    bins = assign_bins(confidence)
-    each = np.stack([gaps[:, bins == one].sum(axis=1) for one in range(int(bins.max()) + 1)])
-    return np.asarray(np.abs(each).sum(axis=0) / weights.sum(axis=1))
+    asked = answers.ask_each()
+    gaps, bins = asked.scores.max(axis=1) - asked.right, assign_bins(asked.scores.max(axis=1))
+    by_bin = [answers.gather(np.where(bins == one, gaps, 0.0)) for one in range(int(bins.max()) + 1)]
+    total = weights.sum(axis=1) * (len(gaps) / len(answers.truth))
+    return np.asarray(np.abs(weights @ np.stack(by_bin, axis=1)).sum(axis=1) / total)
 
 
 def linearise_calibration_error(answers: Answers) -> tuple[float, Floats]:
     """Measure it with the contribution of each image."""
     import numpy as np
 
-    confidence = answers.scores.max(axis=1)
-    gaps, bins = confidence - answers.right, assign_bins(confidence)
+    asked = answers.ask_each()
+    confidence = asked.scores.max(axis=1)
+    gaps, bins = confidence - asked.right, assign_bins(confidence)
     signs = np.sign(np.bincount(bins, gaps))[bins]
     value = float((signs * gaps).mean())
-    return value, np.asarray((signs * gaps - value) / len(gaps))
+    return value, answers.gather((signs * gaps - value) / len(gaps))
 
 
 def expect_calibration_error(answers: Answers) -> tuple[float, float]:
@@ -67,7 +70,7 @@ def expect_calibration_error(answers: Answers) -> tuple[float, float]:
     """
     import numpy as np
 
-    confidence = answers.scores.max(axis=1)
+    confidence = answers.ask_each().scores.max(axis=1)
     bins = assign_bins(confidence)
     sizes = np.bincount(bins)
     shares = (np.bincount(bins, confidence) + 1) / (sizes + 2)
@@ -98,12 +101,21 @@ def measure_slope(answers: Answers) -> float | None:
 
 def linearise_slope(answers: Answers) -> tuple[float, Floats] | None:
     """Measure it with the contribution of each image: one Newton step of the fit, per image."""
-    return _linearise(_fit_odds(answers)) if answers.classes == 2 else _fit_power(answers)
+    asked = answers.ask_each()
+    if asked.classes > 2:
+        power = _fit_power(asked)
+        return None if power is None else power[:2]
+    found = _linearise(_fit_odds(asked))
+    return None if found is None else (found[0], answers.gather(found[1]))
 
 
 def expect_slope(answers: Answers, _: float) -> tuple[float, float] | None:
     """Return the slope, and its variance if the recalibrated probabilities are right."""
-    found = _expect(_fit_odds(answers)) if answers.classes == 2 else None
+    asked = answers.ask_each()
+    if asked.classes > 2:
+        power = _fit_power(asked)
+        return None if power is None else (power[0], BELIEVED * power[2])
+    found = _expect(_fit_odds(asked))
     return None if found is None else (found[0], BELIEVED * found[1])
 
 
@@ -119,12 +131,13 @@ def measure_intercept(answers: Answers) -> float | None:
 
 def linearise_intercept(answers: Answers) -> tuple[float, Floats] | None:
     """Measure it with the contribution of each image."""
-    return _linearise(_fit_level(answers))
+    found = _linearise(_fit_level(answers.ask_each()))
+    return None if found is None else (found[0], answers.gather(found[1]))
 
 
 def expect_intercept(answers: Answers, _: float) -> tuple[float, float] | None:
     """Return the intercept, and its variance if the recalibrated probabilities are right."""
-    return _expect(_fit_level(answers))
+    return _expect(_fit_level(answers.ask_each()))
 
 
 @dataclass(frozen=True)
@@ -213,8 +226,11 @@ def _measure_odds_loss(odds: Floats, outcome: Booleans) -> float:
     return float(np.logaddexp(0, odds).sum() - odds[outcome].sum())
 
 
-def _fit_power(answers: Answers) -> tuple[float, Floats] | None:
-    """Fit the power of the probabilities under which the truths are likeliest, and each image's part in it."""
+def _fit_power(answers: Answers) -> tuple[float, Floats, float] | None:
+    """Fit the power of the probabilities under which the truths are likeliest.
+
+    Returns it, each image's part in it, (N,), and its variance if the probabilities to that power are right.
+    """
     import numpy as np
 
     logs = np.log(np.clip(answers.scores, LEAST_ODDS_PROBABILITY, 1.0))
@@ -233,7 +249,7 @@ def _fit_power(answers: Answers) -> tuple[float, Floats] | None:
     if abs(power) > STEEPEST - 1e-3:
         return None
     mean, spread = _expect_logs(logs, power)
-    return power, np.asarray((own - mean) / spread.sum())
+    return power, np.asarray((own - mean) / spread.sum()), float(1 / spread.sum())
 
 
 def _expect_logs(logs: Floats, power: float) -> tuple[Floats, Floats]:

@@ -34,7 +34,7 @@ class ClassFigures:
     def to_json(self) -> dict[str, object]:
         """The figures by name."""
         found = {name: value for name, value in vars(self).items() if name != "threshold" or value is not None}
-        return {**found, "ppv": self.precision, "intervals": dict(self.intervals)}
+        return {**found, "ppv": self.precision, "intervals": dict(self.intervals or {})}
 
 
 @dataclass(frozen=True)

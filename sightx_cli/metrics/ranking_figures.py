@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     Linearise = Callable[[Floats, Booleans], tuple[float, Floats]]
     Expect = Callable[[float, int, int], tuple[float, float]]
 
+SHARED = 1.3
+"""By how many times the variance of a mean of classes is that of independent ones."""
+
 
 def measure_roc_auc(answers: Answers) -> float | None:
     """Measure that of class 1 of two, else the macro mean of one class against the rest; None where a class lacks."""
@@ -105,10 +108,14 @@ def _linearise(answers: Answers, linearise: Linearise) -> tuple[float, Floats] |
 
 
 def _expect(answers: Answers, value: float, expect: Expect) -> tuple[float, float]:
-    """Expect the mean of the classes and its variance: one image that is mistaken moves two classes of several."""
+    """Expect the mean of the classes and its variance.
+
+    Of C classes it lies between that of one class, if all are mistaken together, and its C-th part, if each for itself;
+    1.3 / C of it is what simulations of three grades show (`benchmarks/coverage.py --grades`).
+    """
     import numpy as np
 
     counts = [int(positive.sum()) for _, positive in _list_sides(answers)]
     known = [expect(value, count, len(answers.truth) - count) for count in counts]
     values, variances = zip(*known, strict=True)
-    return float(np.mean(values)), float(np.mean(variances)) * min(1.0, 2 / len(known))
+    return float(np.mean(values)), float(np.mean(variances)) * min(1.0, SHARED / len(known))

@@ -67,6 +67,8 @@ def _move(known: tuple[float, Floats] | None, weights: Floats) -> Floats | None:
     return None if known is None else known[0] + weights @ known[1]
 
 
+EVERY = (SINGLE_LABEL, GRADES, MULTI_LABEL)
+
 ACCURACY = Metric(
     "accuracy",
     "accuracy",
@@ -155,7 +157,7 @@ LOSS = Metric(
     lower_is_better=True,
     judges_labels=False,
     each_epoch=True,
-    kinds=(SINGLE_LABEL, GRADES, MULTI_LABEL),
+    kinds=EVERY,
 )
 BRIER = Metric(
     "brier",
@@ -167,6 +169,7 @@ BRIER = Metric(
     expect=scores.expect_brier,
     lower_is_better=True,
     judges_labels=False,
+    kinds=EVERY,
 )
 CALIBRATION_ERROR = Metric(
     "calibration_error",
@@ -180,6 +183,7 @@ CALIBRATION_ERROR = Metric(
     judges_labels=False,
     chooses=False,
     measure_chance=calibration.expect_calibration_error,
+    kinds=EVERY,
 )
 CALIBRATION_SLOPE = Metric(
     "calibration_slope",
@@ -192,6 +196,7 @@ CALIBRATION_SLOPE = Metric(
     head="cal. slope",
     judges_labels=False,
     chooses=False,
+    kinds=EVERY,
 )
 CALIBRATION_INTERCEPT = Metric(
     "calibration_intercept",
@@ -204,6 +209,7 @@ CALIBRATION_INTERCEPT = Metric(
     head="cal. intercept",
     judges_labels=False,
     chooses=False,
+    kinds=EVERY,
 )
 
 METRICS = {

@@ -45,7 +45,8 @@ def measure_brier(answers: Answers) -> float:
     """Measure the Brier score: the squared distances of an image's probabilities from its truth, summed over classes.
 
     The mean over images of Σ (p_k − y_k)², 0…2 (Brier 1950). Of two classes that is twice the form that counts class 1
-    only, scikit-learn's `brier_score_loss` with `scale_by_half=True`.
+    only, scikit-learn's `brier_score_loss` with `scale_by_half=True`. Where an image may have several labels, each is a
+    question of two classes, and the score their mean.
     """
     return float(_list_squares(answers).mean())
 
@@ -65,16 +66,14 @@ def linearise_brier(answers: Answers) -> tuple[float, Floats]:
 
 def expect_brier(answers: Answers, _: float) -> tuple[float, float]:
     """Expect the score, and the variance believed, that the probabilities promise if right (Spiegelhalter 1986)."""
-    return _expect_mean(answers.scores, lambda rows: (rows**2).sum(axis=1, keepdims=True) - 2 * rows + 1)
+    return _expect_mean(answers.ask_each().scores, lambda rows: (rows**2).sum(axis=1, keepdims=True) - 2 * rows + 1)
 
 
-def expect_loss(answers: Answers, _: float) -> tuple[float, float] | None:
+def expect_loss(answers: Answers, _: float) -> tuple[float, float]:
     """Expect the log loss, and the variance believed, that the probabilities promise if each is right."""
     import numpy as np
 
-    if answers.truth.ndim > 1:
-        return None
-    return _expect_mean(answers.scores, lambda rows: -np.log(np.clip(rows, LEAST_ODDS_PROBABILITY, 1.0)))
+    return _expect_mean(answers.ask_each().scores, lambda rows: -np.log(np.clip(rows, LEAST_ODDS_PROBABILITY, 1.0)))
 
 
 def _expect_mean(scores: Floats, measure_costs: Callable[[Floats], Floats]) -> tuple[float, float]:
@@ -99,7 +98,10 @@ def divide_rows(scores: Floats) -> Iterator[Floats]:
 
 
 def _list_squares(answers: Answers) -> Floats:
+    """List the score of each image, (N,); where it may have several labels, the mean over these."""
     import numpy as np
 
-    own = answers.scores[np.arange(len(answers.truth)), answers.truth]
-    return np.asarray(np.einsum("nc,nc->n", answers.scores, answers.scores) - 2 * own + 1)
+    asked = answers.ask_each()
+    own = asked.scores[np.arange(len(asked.truth)), asked.truth]
+    squares = np.einsum("nc,nc->n", asked.scores, asked.scores) - 2 * own + 1
+    return answers.gather(squares) * (len(answers.truth) / len(squares))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sightx_cli.metrics.registry import METRICS
 from sightx_cli.progress import Notice
 from sightx_cli.results.json_form import to_object
 
@@ -55,3 +56,22 @@ class CompareResult:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `compare`."""
         return to_object(vars(self) | {"notices": [notice.to_json() for notice in self.notices]})
+
+
+def describe_pair(model: ComparedModel, first: str, headline: str) -> str:
+    """Say in words whether a model differs from the first, by the figure that people ask for first."""
+    pair = model.against_first
+    one = pair.differences.get(headline) if pair else None
+    if pair is None or one is None:
+        return "The figure that people ask for first has no meaning on these images."
+    title = METRICS[headline].title
+    way = "better" if (one.difference > 0) != METRICS[headline].lower_is_better else "worse"
+    said = f"{title} {one.second:.4f} against {one.first:.4f}: "
+    if one.difference == 0:
+        said += "the same"
+    else:
+        said += f"{way} than {first} by more than chance" if one.is_different else "a difference that chance explains"
+    if pair.mcnemar is not None:
+        counts = f"{pair.mcnemar.only_second:,} images right here alone, {pair.mcnemar.only_first:,} there alone"
+        said += f" ({counts}; McNemar's p {pair.mcnemar.p:.3f})"
+    return said
