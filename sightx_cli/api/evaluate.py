@@ -170,6 +170,7 @@ def evaluate(
         task=task.kind,
         classes=task.classes,
         figures=figures,
+        temperature=predictor.facts.temperature,
         trained_on=known.trained,
         unknown=labelled.unknown,
         unlabelled=labelled.unlabelled,
