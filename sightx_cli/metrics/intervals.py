@@ -111,7 +111,7 @@ def build_interval(
     if metric.measure_chance is not None:
         chance, least = metric.measure_chance(answers)
         reach = evidence.quantile * float(np.sqrt(max(variance, least * cost)))
-        return max(0.0, value - chance * float(np.sqrt(cost)) - reach), value + reach
+        return max(0.0, value - chance * float(np.sqrt(cost)) - reach), min(value + reach, metric.highest)
     expected = metric.expect(answers, value) if metric.expect is not None else None
     if metric.limits in (POSITIVE, REAL):
         error = float(np.sqrt(max(variance, expected[1] * cost if expected else 0.0)))
@@ -189,4 +189,4 @@ def _reach(metric: Metric, value: float, reach: float) -> Interval | None:
     if value <= 0:
         return None
     factor = float(np.exp(min(reach / value, 50.0)))
-    return value / factor, value * factor
+    return value / factor, min(value * factor, metric.highest)

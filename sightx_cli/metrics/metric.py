@@ -35,6 +35,8 @@ class Metric:
     """The figure, and what one image more like each would add to it, (N,), which sum to 0: the spread of resamples."""
     limits: tuple[float, float] = SHARE
     """The values that it can have: the shape of its interval follows from them."""
+    highest: float = float("inf")
+    """No interval reaches above this; for a figure of which none of the shapes knows its upper end."""
     expect: Callable[[Answers, float], tuple[float, float] | None] | None = None
     """From the figure, a value like it and a variance that is not 0: the least believed, where answers vary less."""
     is_smoothed: bool = False

@@ -161,3 +161,11 @@ def test_fewer_patients_than_images_are_never_surer_where_nothing_is_wrong() -> 
     )
     for name in ("accuracy", "balanced_accuracy", "roc_auc", "average_precision", "f1", "matthews", "quadratic_kappa"):
         assert width(by_patient[name]) > width(by_image[name])
+
+
+def test_no_interval_reaches_what_the_figure_cannot_be() -> None:
+    found = measure_intervals(np.array([[0.86, 0.14]]), np.array([0]), ("a", "b"), "single-label")
+    for name, highest in (("brier", 2.0), ("calibration_error", 1.0)):
+        interval = found[name]
+        assert interval is not None
+        assert 0 <= interval[0] <= interval[1] <= highest
