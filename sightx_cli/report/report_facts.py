@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
+import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from sightx_cli import runs
+from sightx_cli.data.cells import unshield_cell
+from sightx_cli.task.label_text import count_names
 from sightx_cli.version import VERSION
 
 LEFT_OUT = {
     "excluded": "on the list given with --exclude",
-    "missing-files": "named in the table, but there is no such file",
     "repeated-rows": "rows of the table that repeat another",
     "unlabelled": "no label",
     "without-label": "no label",
@@ -56,14 +60,14 @@ def gather_run_facts(run: Path) -> dict[str, Any]:
         "network": {"backbone": bundle.get("backbone"), "head": bundle.get("head")},
         "temperature": bundle.get("temperature"),
         "decision": bundle.get("decision"),
-        "weights": {name: _value(values, f"weights.{name}") for name in ("origin", "digest")},
+        "weights": environment.get("weights", {}),
         "files": {name: one for name, one in bundle.get("files", {}).items() if name == runs.BUNDLE_WEIGHTS},
         "flow": build_flow(
             fingerprint.get("images", 0),
             [str(one["error"]) for one in fingerprint.get("unreadable", [])],
             plan.get("notices", []),
         ),
-        "parts": count_parts(rows),
+        "parts": count_parts(rows, bundle.get("task", {}).get("separator", "")),
         "sizes": {name: fingerprint.get(name) for name in ("width_px", "height_px", "modes", "bits", "formats")},
         "groups": fingerprint.get("groups"),
         "group_by": _value(values, "data.group_by"),
@@ -111,7 +115,7 @@ def build_flow(
     read: int, errors: Sequence[str], notices: Sequence[Mapping[str, Any]], judged: int | None = None
 ) -> dict[str, Any]:
     """Count what became of the images: found, unreadable and left out by reason, used; of `read` images, `judged`."""
-    unreadable = Counter(error.partition(":")[0].strip() or "cannot be read" for error in errors)
+    unreadable = Counter(map(_name_reason, errors))
     told: Counter[str] = Counter()
     for notice in notices:
         if notice.get("kind") in LEFT_OUT and notice.get("count"):
@@ -128,14 +132,24 @@ def build_flow(
     }
 
 
-def count_parts(rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """Count the images, groups and classes of each part by the rows of split.csv."""
+def _name_reason(error: str) -> str:
+    """Name why a file cannot be read in a few words: without what differs from file to file."""
+    if error.endswith(os.strerror(errno.ENOENT)):
+        return "there is no such file"
+    return re.split(r":| \(", error)[0].strip() or "cannot be read"
+
+
+def count_parts(rows: Sequence[Mapping[str, str]], separator: str = "") -> dict[str, Any]:
+    """Count the images, groups and classes of each part by the rows of split.csv.
+
+    Where an image may have several labels, `separator` joins them, and each label is counted by itself.
+    """
     found = {}
     for part in PARTS:
         own = [row for row in rows if row.get("split") == part]
         if own:
             groups = {row.get("group") for row in own} - {"", None}
-            classes = Counter(str(row.get("label", "")) for row in own)
+            classes = count_names([str(row.get("label", "")) for row in own], separator)
             found[part] = {"images": len(own), "groups": len(groups), "classes": dict(sorted(classes.items()))}
     return found
 
@@ -169,7 +183,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _read_rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+            return [{name: unshield_cell(cell or "") for name, cell in row.items()} for row in csv.DictReader(file)]
     except OSError:
         return []
 

@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from sightx_cli.results.fit import PartFigures
 
 
-CALIBRATION = ("brier", "calibration_error", "calibration_slope", "calibration_intercept")
-"""The figures that say whether probabilities mean what they say."""
-
-
 @dataclass(frozen=True)
 class Subgroup:
     """The figures of the images that have one value of a column."""
@@ -159,8 +155,6 @@ class EvaluateResult:
     task: str
     classes: tuple[str, ...]
     figures: PartFigures
-    temperature: float
-    """What the model divides its logits by; 1 where it leaves them."""
     trained_on: int
     """How many of the images the model was trained on."""
     unknown: Mapping[str, int]
@@ -180,6 +174,8 @@ class EvaluateResult:
     """What a threshold reaches; None where no class counts as positive."""
     unreadable: tuple[str, ...] = ()
     """One line per image that could not be read: its name and why."""
+    reasons: tuple[str, ...] = ()
+    """Why each of them could not be read, without its name."""
     notices: tuple[Notice, ...] = ()
     warnings: tuple[str, ...] = ()
     predictions: Path | None = None
@@ -203,10 +199,6 @@ class EvaluateResult:
                 "task": self.task,
                 **figures,
                 "classes": {one["label"]: {k: v for k, v in one.items() if k != "label"} for one in classes},
-                "calibration": {
-                    "temperature": self.temperature,
-                    **{name: value for name, value in self.figures.metrics.items() if name in CALIBRATION},
-                },
                 "trained_on": self.trained_on,
                 "unknown_classes": self.unknown,
                 "without_label": self.unlabelled,

@@ -75,9 +75,8 @@ def complete_metrics(result: EvaluateResult, about: Mapping[str, Any], facts: Bu
     """Return an evaluation's metrics.json with what its report says beside figures."""
     run_facts = gather_run_facts(result.run)
     notices = [notice.to_json() for notice in result.notices]
-    errors = [line.partition(" ")[2] for line in result.unreadable]
     outside = sum(one["count"] for one in notices if one["kind"] in ("unknown-classes", "without-label"))
-    flow = build_flow(result.figures.images + outside, errors, notices, result.figures.images)
+    flow = build_flow(result.figures.images + outside, result.reasons, notices, result.figures.images)
     kept = [*notices, *run_facts.get("notices", [])]
     return join_facts(
         result.metrics_to_json(),
