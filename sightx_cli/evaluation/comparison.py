@@ -47,6 +47,11 @@ def open_candidate(folder: str | Path) -> Candidate:
             run = Path(json.loads((path / runs.METRICS).read_text(encoding="utf-8"))["run"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path / runs.METRICS}: cannot be read ({error})", "evaluate again") from error
+        if not run.is_dir():
+            raise RunError(
+                f"{folder} is an evaluation of the run {run}, which is no longer there",
+                "move the run back, or evaluate again with --model and the folder where it is now",
+            )
         return Candidate(path, run, load_facts(runs.find_run(run)).task, {"": table})
     run = runs.find_run(path)
     kept = {part: run / runs.PREDICTIONS / f"{part}.csv" for part in PARTS}
@@ -71,11 +76,29 @@ def choose_tables(candidates: Sequence[Candidate]) -> tuple[str, list[Path]]:
             )
     for part in ("", *PARTS):
         if all(part in one.tables for one in candidates):
-            return part or "evaluation", [one.tables[part] for one in candidates]
+            tables = [one.tables[part] for one in candidates]
+            refuse_same(candidates, tables)
+            return part or "evaluation", tables
+    held = "; ".join(f"{one.folder} is {_describe_tables(one)}" for one in candidates)
     raise DataError(
-        "these have no images in common: runs are compared on their test or valid parts, evaluations with evaluations",
+        f"runs are compared on their test or valid parts, evaluations with evaluations, and {held}",
         "evaluate each on the same images, and compare the folders that this makes",
     )
+
+
+def refuse_same(candidates: Sequence[Candidate], tables: Sequence[Path]) -> None:
+    """Raise DataError where two of them are one: a difference of 0 says nothing."""
+    seen: dict[Path, Candidate] = {}
+    for one, table in zip(candidates, tables, strict=True):
+        other = seen.setdefault(table.resolve(), one)
+        if other is not one:
+            named = "is given twice" if other.folder == one.folder else f"is the same as {other.folder}"
+            raise DataError(f"{one.folder} {named}: there is nothing to compare", "sightx compare RUN OTHER")
+
+
+def _describe_tables(candidate: Candidate) -> str:
+    parts = [part for part in candidate.tables if part]
+    return f"a run with a {' and a '.join(parts)} part" if parts else "an evaluation"
 
 
 def share_images(kept: Sequence[KeptPredictions]) -> tuple[list[KeptPredictions], int]:

@@ -87,6 +87,24 @@ def test_what_cannot_be_compared_is_refused_with_the_reason(digits_run: FitResul
         compare([digits_run.run, worse])
 
 
+def test_a_model_is_not_compared_with_itself(digits_run: FitResult) -> None:
+    with pytest.raises(DataError, match="is given twice"):
+        compare([digits_run.run, digits_run.run])
+    with pytest.raises(DataError, match="is the same as"):
+        compare([digits_run.run, digits_run.run / "bundle"])
+
+
+def test_a_run_and_an_evaluation_are_told_apart_and_one_whose_run_moved_says_so(
+    digits_run: FitResult, digits: Path, worse: Path, home: Path
+) -> None:
+    evaluate(digits, model=worse, out=home / "measured", robustness=False)
+    with pytest.raises(DataError, match=r"is a run with a valid part; .* is an evaluation"):
+        compare([digits_run.run, home / "measured"])
+    worse.rename(home / "moved")
+    with pytest.raises(RunError, match=r"an evaluation of the run .* no longer there"):
+        compare([home / "measured", home / "moved"])
+
+
 def test_models_without_an_image_in_common_are_refused(digits_run: FitResult, worse: Path) -> None:
     table = worse / "predictions" / "valid.csv"
     rows = pd.read_csv(table)
