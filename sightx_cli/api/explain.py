@@ -11,6 +11,7 @@ from sightx_cli import runs
 from sightx_cli.api.predict import NO_IMAGE
 from sightx_cli.bundle.explainer import load_explainer
 from sightx_cli.bundle.predictor import Prediction, load_predictor
+from sightx_cli.data.checks import Unreadable, refuse_all
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.pixel_notices import PixelTally
 from sightx_cli.data.queries import build_query
@@ -38,7 +39,7 @@ def explain(
     Images are files, folders (recursive) or tables, as in `predict`. The folder `out` appears whole, with a PNG for
     each image (each label that it is given, where there may be several) and the list `heatmaps.csv`. An image that
     cannot be read has its entry, with the reason in `error`. `model` is a run, by default the newest. Raises
-    SightXError for anything wrong in the input.
+    SightXError for anything wrong in the input, and where no image can be read.
     """
     began = time.perf_counter()
     listener = listener or Silent()
@@ -61,6 +62,8 @@ def explain(
             _count(prediction, tally)
             images += heatmaps.draw(number, path, prediction, classes)
             listener.advance(TASK)
+        if not any(one.picture for one in images):
+            raise refuse_all([Unreadable(one.image, one.error) for one in images])
     listener.finish(TASK)
     noticed = tuple(tally.list_notices(can_change=False))
     for notice in noticed:

@@ -70,7 +70,7 @@ class HeatmapFolder:
         """
         task, image = self.explainer.facts.task, prediction.image
         if prediction.probabilities is None or prediction.error:
-            return self._add([ExplainedImage(image, error=prediction.error)])
+            return self._add([ExplainedImage(image, error=prediction.error.removeprefix(f"{path}: "))])
         row = task.fill_row(prediction.probabilities, prediction.chosen)
         said, status = str(row[task.columns[0]]), prediction.status
         given = task.split_prediction(said) if said else task.name_classes(prediction.probabilities)
@@ -79,7 +79,7 @@ class HeatmapFolder:
             with holding_pixels():
                 pixels = read_image(path, min_long_side_px=PANEL_PX, reading=self.explainer.facts.reading)
         except (ImageFileError, OSError) as error:
-            return self._add([ExplainedImage(image, said, status=status, error=str(error))])
+            return self._add([ExplainedImage(image, said, status=status, error=str(error).removeprefix(f"{path}: "))])
         made = []
         for heatmap in heatmaps:
             probability = float(row[f"p_{heatmap.class_name}"])

@@ -40,6 +40,14 @@ def check_refused(done: Any, words: str) -> None:
     assert words in done.stderr.splitlines()[0]
 
 
+def test_images_of_which_none_can_be_read_are_refused_and_leave_no_folder(digits_run: FitResult, home: Path) -> None:
+    (home / "bad.png").write_text("text")
+    check_refused(
+        run("explain", digits_run, "bad.png", "--out", "out"), "none of the 1 images can be read: bad.png is not"
+    )
+    assert not (home / "out").exists()
+
+
 def test_each_image_has_its_picture_and_its_entry_whatever_it_is_called(digits_run: FitResult, home: Path) -> None:
     (home / "new" / "bad.png").write_text("text")
     done = run("explain", digits_run, "new", "--out", "out", "--json")
