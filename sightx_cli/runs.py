@@ -263,9 +263,8 @@ def find_run(model: str | Path | None) -> Path:
     if is_unfinished(folder):
         raise RunError(f"{folder}: this run is unfinished", f"{write_resume(folder)} goes on with it")
     if not (folder / BUNDLE / BUNDLE_FACTS).is_file():
-        raise RunError(
-            f"{folder}: contains no {BUNDLE}/{BUNDLE_FACTS}, so it is not a finished run", "give a folder made by fit"
-        )
+        text = f"{folder}: contains no {BUNDLE}/{BUNDLE_FACTS}, so it is not a finished run"
+        raise RunError(text, "give a folder made by fit; one made by evaluate holds no model")
     return folder.resolve()
 
 

@@ -20,7 +20,7 @@ from sightx_cli.evaluation.doubts import measure_doubts
 from sightx_cli.evaluation.joined_units import RULE, join_units
 from sightx_cli.evaluation.kept_predictions import write_predictions
 from sightx_cli.evaluation.known_images import count_known_images
-from sightx_cli.evaluation.labelled_images import load_labelled_images
+from sightx_cli.evaluation.labelled_images import check_columns, load_labelled_images
 from sightx_cli.evaluation.part_figures import list_units, measure_part
 from sightx_cli.evaluation.robustness import measure_robustness
 from sightx_cli.evaluation.subgroups import measure_subgroups
@@ -30,6 +30,7 @@ from sightx_cli.evaluation.threshold_choice import (
     can_store,
     measure_wish,
     name_positives,
+    read_kept,
     warn_of_same_images,
 )
 from sightx_cli.filesystem import check_place
@@ -116,13 +117,18 @@ def evaluate(
     options |= {"image_column": image_column, "label_column": label_column, "images": images, "label_by": label_by}
     wish = Wish(at_sensitivity, at_specificity, cost, positive, tuple(prevalence), keep)
     run = runs.find_run(model)
-    predictor = load_predictor(run, batch, tta or 1)
+    predictor = load_predictor(run, batch, 1 if tta is None else tta)
     task, reading = predictor.facts.task, predictor.facts.reading
     if keep and not can_store(task):
         raise UsageError("--keep: each of several labels has a threshold of its own already", "leave --keep out")
-    name_positives(wish, predictor.facts, Silent())  # before any image is read
-    layout = Layout(image_column, label_column, None if images is None else Path(images), label_by, group_by=group_by)
+    name_positives(wish, predictor.facts, Silent())  # before any image is read, and what it needs of the run
+    if wish.rule:
+        read_kept(run, predictor.facts)
+    layout = Layout(
+        image_column, label_column, None if images is None else Path(images), label_by, group_by=group_by, per=per
+    )
     labelled = load_labelled_images(source, layout, task, heard)
+    check_columns(labelled.frame, [*(("--by", one) for one in by), ("--per", per), ("--group-by", group_by)])
     answered = answer_images(predictor, labelled.frame, heard)
     names = answered.frame["image"].tolist()
     for notice in describe_pixels(names, answered.found, answered.unreadable, reading):
@@ -170,7 +176,6 @@ def evaluate(
         task=task.kind,
         classes=task.classes,
         figures=figures,
-        temperature=predictor.facts.temperature,
         trained_on=known.trained,
         unknown=labelled.unknown,
         unlabelled=labelled.unlabelled,
@@ -182,9 +187,9 @@ def evaluate(
         decision=decision,
         differences=differences,
         unreadable=tuple(f"{item.image} {item.error}" for item in answered.unreadable),
+        reasons=tuple(item.error for item in answered.unreadable),
     )
     if keep and decision is not None:
-        keep_decision(run, build_decision(decision))
         result = replace(result, decision=replace(decision, is_kept=True))
     with making_folder(folder, overwrite) as making:
         write_predictions(making.partial / "predictions.csv", frame, answered.probabilities, task, answered.statuses)
@@ -206,5 +211,7 @@ def evaluate(
         ended = time.perf_counter()
         taken = {"report": round(ended - now, 3), "total": round(ended - began, 3)}
         result = replace(result, seconds={**result.seconds, **taken})
+        if keep and decision is not None:  # last: what is interrupted before changes nothing in the run
+            keep_decision(run, build_decision(decision))
     report = making.folder / runs.REPORT if (making.folder / runs.REPORT).is_file() else None
     return replace(result, folder=making.folder, predictions=making.folder / "predictions.csv", report=report)

@@ -25,6 +25,8 @@ from sightx_cli.machine import measure_threads
 
 Pixels = NDArray[np.uint8]
 
+MOST_VIEWS = 64
+"""All views of an image are asked about at once, in memory; a mean over more hardly moves (its error falls as 1/√N)."""
 NOT_FINITE = "the model gave no finite probabilities for it"
 """The error of an image for which nothing can be said."""
 
@@ -166,10 +168,10 @@ class Predictor:
 def count_views(facts: BundleFacts, wished: int) -> int:
     """Return how many views of each image a prediction is averaged over: those wished for, or as many as differ.
 
-    Raises UsageError where no change is known to leave the labels alone.
+    Raises UsageError for too few or too many, and where no change is known to leave the labels alone.
     """
-    if wished < 1:
-        raise UsageError(f"--tta {wished}: at least 1, the plain view", "--tta 2")
+    if not 1 <= wished <= MOST_VIEWS:
+        raise UsageError(f"--tta {wished}: allowed are 1, the plain view, to {MOST_VIEWS}", "--tta 4")
     if wished == 1:
         return 1
     if facts.borne is None:

@@ -85,7 +85,8 @@ def load_labelled_table(path: Path, layout: Layout = FOUND_OUT) -> LabelledTable
         text = f"{describe_missing(names, located, finder, path)}; they are left out"
         notices.append(Notice("missing-files", text, len(located.missing), warns=True))
     if group is None and layout.group_by is None:
-        notices.append(suggest_groups(rows, taken | ({found.column.name} if found.column else set()), path))
+        taken |= {found.column.name} if found.column else set()
+        notices.append(suggest_groups(rows, taken, path, layout.judges, layout.per))
     frame, repeated = _drop_repeated(frame, path)
     return LabelledTable(frame, [one for one in [*notices, *repeated] if one is not None], found.separator)
 

@@ -27,6 +27,8 @@ class Layout:
     """Whether an image may have several labels; None: the labels tell."""
     group_by: str | None = None
     """What --group-by says; only so that no column is suggested for it."""
+    per: str | None = None
+    """What --per says; likewise, for the column that it names."""
     judges: bool = False
     """Whether a finished model is judged on the images: rows without a label, a single class, and parts without one to
     train on are then no fault."""

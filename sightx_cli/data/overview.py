@@ -18,12 +18,13 @@ def describe_classes(manifest: Manifest) -> Notice:
     """Say which classes there are, and how many images of each are in each part."""
     counts = count_by_part(manifest)
     parts = [part for part in PARTS if any(row.get(part) for row in counts.values())]
-    sizes = {label: sum(counts.get(label, {}).values()) for label in manifest.classes}
-    said = {label: describe_counts(counts.get(label, {}), parts) for label in manifest.classes}
+    classes = [label for label in manifest.classes if label]  # a row without a label is of no class
+    sizes = {label: sum(counts.get(label, {}).values()) for label in classes}
+    said = {label: describe_counts(counts.get(label, {}), parts) for label in classes}
     if len(sizes) <= CLASSES_SHOWN:
         listed = ", ".join(f"{label} ({said[label]})" for label in sizes)
     elif len(set(said.values())) == 1:
-        listed = f"{manifest.classes[0]} … {manifest.classes[-1]} ({said[manifest.classes[0]]} each)"
+        listed = f"{classes[0]} … {classes[-1]} ({said[classes[0]]} each)"
     else:
         ordered = sorted(sizes, key=lambda label: -sizes[label])
         largest, smallest = ordered[:NAMED_OF_MANY], ordered[-NAMED_OF_MANY:]
@@ -37,7 +38,9 @@ def describe_classes(manifest: Manifest) -> Notice:
     if manifest.separator:
         several = sum(len(split_names(label, manifest.separator)) != 1 for label in manifest.frame["label"])
         kinds = f"{len(sizes):,} labels, {several:,} images with none or several"
-    text = f"{total} in {kinds}{where}: {listed}"
+    bare = 0 if manifest.separator else sum(not label for label in manifest.frame["label"])
+    unlabelled = f"{'; ' if listed else ''}{bare:,} without a label" if bare else ""
+    text = f"{total} in {kinds}{where}: {listed}{unlabelled}"
     return Notice("classes", text, len(sizes))
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPLIT_COLUMNS = ("image", "label", "split", "group", "fold", "digest")
+OWN_COLUMNS = (*SPLIT_COLUMNS, "path", "is_judged")
+"""Those that a frame has of ours, whatever the user's table holds."""
 
 
 def split_manifest(
@@ -183,20 +185,21 @@ def assign_groups(frame: pd.DataFrame, group_by: str | None, flag: str = "--grou
     if own and (frame[group_by] != "").any():  # every frame has a column group, which may be empty
         result["group"] = frame[group_by].astype(str)
         return result
-    columns = [name for name in frame.columns if name not in ("image", "path", "label", "split", "group")]
+    columns = [name for name in frame.columns if name not in OWN_COLUMNS]
     choices = f"the table's columns are {', '.join(columns)}" if columns else "the images have no other columns"
     try:
         re.compile(group_by)
     except re.error as error:
         raise DataError(
-            f"{flag} {group_by!r} is neither a column nor a regular expression ({error}); {choices}",
+            f"{flag} {group_by} is neither a column nor a regular expression ({error}); {choices}",
             rf"for names such as person12_3.png type {flag} 'person\d+'",
         ) from error
     names = name_files(frame["image"])
     result["group"] = find_names(group_by, names)
     if not (result["group"] != "").any():
+        found = "this column is empty" if own else "there is no such column"
         raise DataError(
-            f"{flag} {group_by!r} is empty as a column and matches none of the {len(names):,} file names "
+            f"{flag} {group_by}: {found}, and as an expression it matches none of the {len(names):,} file names "
             f"(the first is {names[0] if names else 'missing'!r}); {choices}",
             rf"for names such as person12_3.png type {flag} 'person\d+'",
         )

@@ -38,11 +38,12 @@ def join_units(
         said = " and ".join(sorted({labels[place] or "no label" for place in first}))
         many = len(torn) != 1
         text = (
-            f"{len(torn):,} of {len(units):,} by {column} are left out, their images having different labels, such as "
-            f"{torn[0]} ({said}): what is true of {'them' if many else 'it'} is not known"
+            f"{len(torn):,} of {len(units):,} units by {column} {'are' if many else 'is'} left out, because the "
+            f"images of {'each' if many else 'it'} have different labels, such as {torn[0]} ({said})"
         )
         listener.notice(Notice("torn-units", text, len(torn), warns=True))
-    kept = {name: places for name, places in units.items() if name not in torn}
+    left_out = set(torn)
+    kept = {name: places for name, places in units.items() if name not in left_out}
     if not kept:
         raise DataError(
             f"--per {column}: the images of each of the {len(units):,} have different labels",

@@ -13,6 +13,8 @@ from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.overview import describe_classes
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.data.spellings import fold_spelling
+from sightx_cli.data.splits import assign_groups
+from sightx_cli.dicom.identities import GROUP_TAGS
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.task.label_text import join_labels, split_names
@@ -69,15 +71,30 @@ def load_labelled_images(source: str | Path, layout: Layout, task: Task, listene
     found = LabelledImages(
         frame.assign(label=labels, is_judged=is_judged).reset_index(drop=True), part, unknown, sum(is_unlabelled)
     )
+    if not any(is_judged) and not unknown:
+        raise DataError(
+            f"none of the {len(frame):,} images has a label, and without labels nothing can be measured",
+            "fill in the labels, name their column with --label-column, or label the images with: sightx predict",
+        )
     if not any(is_judged):
         raise DataError(
             f"none of the {len(frame):,} images has a label that the model knows: it was trained on "
-            f"{_list(task.classes)}, these are {_list(list(unknown)) or 'without labels'}",
+            f"{_list(task.classes)}, these are {_list(list(unknown))}",
             "give images of the same classes, or the run that was trained on these with --model",
         )
     for notice in describe_gaps(found, task):
         listener.notice(notice)
     return found
+
+
+def check_columns(frame: pd.DataFrame, asked: Iterable[tuple[str, str | None]]) -> None:
+    """Raise DataError for an option's column, or expression, that is none, before hours of reading images.
+
+    `asked` are flags and what they say. What DICOM files alone can tell is known only when they are read.
+    """
+    for flag, column in asked:
+        if column not in GROUP_TAGS:
+            assign_groups(frame, column, flag)
 
 
 def choose_part(manifest: Manifest, listener: Listener) -> tuple[pd.DataFrame, str]:
@@ -129,8 +146,8 @@ def describe_gaps(found: LabelledImages, task: Task) -> list[Notice]:
     missing = task.find_missing(task.number(found.judged["label"].tolist()))
     if missing:
         text = (
-            f"no image of {_list(missing)}: what is said of the model without {'them' if len(missing) > 1 else 'it'} "
-            "leaves that open, and figures that rank the classes have no meaning"
+            f"no image of {_list(missing)}: how well the model recognises {'them' if len(missing) > 1 else 'it'} is "
+            "not measured, and figures that rank the classes against each other are left out"
         )
         notices.append(Notice("missing-class", text, len(missing), warns=True))
     return notices

@@ -67,10 +67,7 @@ def describe_pair(model: ComparedModel, first: str, headline: str) -> str:
     title = METRICS[headline].title
     way = "better" if (one.difference > 0) != METRICS[headline].lower_is_better else "worse"
     said = f"{title} {one.second:.4f} against {one.first:.4f}: "
-    if one.difference == 0:
-        said += "the same"
-    else:
-        said += f"{way} than {first} by more than chance" if one.is_different else "a difference that chance explains"
+    said += f"{way} than {first} by more than chance" if one.is_different else "a difference that chance explains"
     if pair.mcnemar is not None:
         counts = f"{pair.mcnemar.only_second:,} images right here alone, {pair.mcnemar.only_first:,} there alone"
         said += f" ({counts}; McNemar's p {pair.mcnemar.p:.3f})"

@@ -143,17 +143,28 @@ def choose_group_column(table: pd.DataFrame) -> FoundColumn | None:
     return FoundColumn(documented) if documented else None
 
 
-def suggest_groups(table: pd.DataFrame, taken: Collection[str], path: Path) -> Notice | None:
-    """Say which column looks as if it named whose image each is, and what to type to use it; None where none does."""
+def suggest_groups(
+    table: pd.DataFrame, taken: Collection[str], path: Path, judges: bool = False, per: str | None = None
+) -> Notice | None:
+    """Say which column looks as if it named whose image each is, and what to type to use it; None where none does.
+
+    `judges` says whether a finished model is judged on the images, which are not split then; `per` which column its
+    answers are joined by.
+    """
     for name in table.columns:
         if name in taken or not names_owner(name):
             continue
         values = table.loc[table[name].str.strip() != "", name]
         if 1 < values.nunique() < len(values):
+            use = f"is used by --per {quote(name)} alone" if name == per else "is not used"
+            why = (
+                f"images of one {name} are no independent evidence, and the intervals per image take them for it"
+                if judges
+                else f"to keep images of one {name} on one side of the split"
+            )
             text = (
                 f"the column {name} of {path.name} looks like a group ({values.nunique():,} values in {len(values):,} "
-                f"rows), and is not used: to keep images of one {name} on one side of the split, add "
-                f"--group-by {quote(name)}"
+                f"rows), and {use}: {why}{';' if judges else ','} add --group-by {quote(name)}"
             )
             return Notice("possible-groups", text, values.nunique(), warns=True)
     return None

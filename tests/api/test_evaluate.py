@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
@@ -181,6 +181,56 @@ def test_a_threshold_that_is_kept_decides_in_predict_from_then_on(
     again = evaluate(later, model=home / "mine")
     assert again.decision is not None
     assert again.decision.threshold == result.decision.threshold
+
+
+def test_an_evaluation_that_is_interrupted_keeps_no_threshold(digits_run: FitResult, later: Path, home: Path) -> None:
+    from sightx_cli.bundle.facts import load_facts
+    from sightx_cli.steps.evaluation_report import REPORTING
+
+    class Interrupting(Recorder):
+        def start(self, task: str, total: int | None, unit: str) -> None:
+            if task == REPORTING:
+                raise KeyboardInterrupt
+
+    shutil.copytree(digits_run.run, home / "mine")
+    asked = {"positive": "one,two", "at_specificity": 0.5, "keep": True, "robustness": False}
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(later, model=home / "mine", out=home / "out", listener=Interrupting(), **asked)
+    assert load_facts(home / "mine").decision is None
+    assert not (home / "out").exists()
+
+
+@pytest.mark.parametrize("asked", [{"by": ["nope"]}, {"per": "("}, {"group_by": "nope"}])
+def test_a_column_that_is_none_is_refused_before_any_image_is_read(
+    digits_run: FitResult, later: Path, asked: dict[str, Any]
+) -> None:
+    heard = Recorder()
+    with pytest.raises(DataError, match=f"^--{next(iter(asked)).replace('_', '-')} "):
+        evaluate(later, model=digits_run.run, listener=heard, **asked)
+    assert not heard.tasks
+
+
+def test_a_bundle_alone_has_nothing_to_choose_a_threshold_on_and_says_so_at_once(
+    digits_run: FitResult, later: Path, home: Path
+) -> None:
+    shutil.copytree(digits_run.run / "bundle", home / "copied" / "bundle")
+    heard = Recorder()
+    with pytest.raises(RunError, match="holds no predictions that a threshold"):
+        evaluate(later, model=home / "copied", at_sensitivity=0.9, positive="one", listener=heard)
+    assert not heard.notices
+
+
+def test_images_without_any_label_are_refused_with_what_to_do(digits_run: FitResult, later: Path) -> None:
+    pd.DataFrame({"image": [str(next(later.rglob("*.png")))], "label": [""]}).to_csv("bare.csv", index=False)
+    with pytest.raises(DataError, match="none of the 1 images has a label") as refused:
+        evaluate("bare.csv", model=digits_run.run)
+    assert "sightx predict" in refused.value.hint
+
+
+@pytest.mark.parametrize("views", [0, 65, 100_000])
+def test_more_views_than_memory_can_bear_are_refused(digits_run: FitResult, later: Path, views: int) -> None:
+    with pytest.raises(UsageError, match=f"--tta {views}: allowed are 1, the plain view, to 64"):
+        evaluate(later, model=digits_run.run, tta=views)
 
 
 def test_what_the_model_is_sure_of_is_measured_alone_too(digits_run: FitResult, later: Path) -> None:

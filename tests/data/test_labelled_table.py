@@ -225,6 +225,9 @@ def test_groups_are_never_guessed_but_the_column_to_name_is_said(root: Path) -> 
     assert [(one.kind, one.count, one.warns) for one in manifest.notices] == [("possible-groups", 3, True)]
     assert "--group-by 'Patient ID'" in manifest.notes[0]
     assert load_manifest(table, Layout(group_by="Patient ID")).notices == ()
+    said = load_manifest(table, Layout(judges=True, per="Patient ID")).notes[0]
+    assert "used by --per 'Patient ID' alone" in said
+    assert "split" not in said  # a finished model is judged on all of them
     table = write_rows(root / "t.csv", ("image", "label", "patient"), *((*row[:2], row[0]) for row in rows))
     assert load_manifest(table).notices == ()
 

@@ -35,3 +35,8 @@ def test_of_many_classes_the_largest_and_the_smallest_are_named() -> None:
 def test_of_many_classes_of_one_size_the_size_is_said_once() -> None:
     said = describe(*((str(number), "") for number in range(10) for _ in range(4)))
     assert said == "40 images in 10 classes: 0 … 9 (4 each)"
+
+
+def test_rows_without_a_label_are_counted_and_are_no_class() -> None:
+    assert describe(("a", ""), ("", ""), ("b", "")) == "3 images in 2 classes: a (1), b (1); 1 without a label"
+    assert describe(("", ""), ("", "")) == "2 images in 0 classes: 2 without a label"

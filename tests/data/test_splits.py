@@ -111,10 +111,10 @@ def test_blanks_and_the_unicode_form_of_file_names_split_no_group() -> None:
 
 
 def test_a_pattern_that_matches_nothing_or_cannot_be_read_is_refused() -> None:
-    frame = make_frame(["a", "b"]).assign(patient=["7", "8"])
-    with pytest.raises(DataError, match=r"matches none of the 2 file names.*columns are patient"):
+    frame = make_frame(["a", "b"]).assign(patient=["7", "8"], digest="1f", is_judged="")
+    with pytest.raises(DataError, match=r"matches none of the 2 file names.*columns are patient$"):
         assign_groups(frame, "patiens")
-    with pytest.raises(DataError, match="'group' is empty as a column and matches none"):
+    with pytest.raises(DataError, match="--group-by group: this column is empty, and as an expression it matches none"):
         assign_groups(frame, "group")
     with pytest.raises(DataError, match="neither a column nor a regular expression"):
         assign_groups(frame, "(")

@@ -36,7 +36,7 @@ def test_a_patient_whose_images_have_different_labels_is_left_out_and_named() ->
     listener = Recorder()
     joined, _ = join_units(build(["a", "b", "b", "b"], ["p1", "p1", "p2", "p2"]), PROBABILITIES, "patient", listener)
     assert joined["image"].tolist() == ["p2"]
-    assert "1 of 2 by patient are left out" in listener.warnings[0]
+    assert "1 of 2 units by patient is left out" in listener.warnings[0]
     assert "p1 (a and b)" in listener.warnings[0]
 
 
