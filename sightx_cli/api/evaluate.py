@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightx_cli import runs
-from sightx_cli.bundle.facts import keep_decision
+from sightx_cli.bundle.facts import check_changeable, keep_decision
 from sightx_cli.bundle.predictor import load_predictor
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.pixel_notices import describe_pixels
@@ -124,6 +124,8 @@ def evaluate(
     name_positives(wish, predictor.facts, Silent())  # before any image is read, and what it needs of the run
     if wish.rule:
         read_kept(run, predictor.facts)
+    if keep:
+        check_changeable(run)
     layout = Layout(
         image_column, label_column, None if images is None else Path(images), label_by, group_by=group_by, per=per
     )

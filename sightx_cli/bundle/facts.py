@@ -9,6 +9,7 @@ predicts from the weights.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -160,6 +161,15 @@ def keep_decision(run: Path, decision: Decision | None) -> BundleFacts:
     changed = replace(facts, decision=decision)
     write_facts(run / runs.BUNDLE, changed)
     return changed
+
+
+def check_changeable(run: Path) -> None:
+    """Raise RunError where nothing can be stored in a run's bundle, before there is something to store."""
+    if not os.access(run / runs.BUNDLE, os.W_OK):
+        raise RunError(
+            f"--keep: {run / runs.BUNDLE} cannot be written to",
+            "leave --keep out, or copy the run and name the copy with --model",
+        )
 
 
 def check_bundled(run: Path, facts: BundleFacts, *names: str) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from sightx_cli.data.cells import shield_cell
 from sightx_cli.data.name_groups import find_names, name_files
-from sightx_cli.errors import DataError, RunError
+from sightx_cli.errors import DataError, RunError, quote
 from sightx_cli.task.stratification import Strata, divide_evenly, number_together
 
 if TYPE_CHECKING:
@@ -191,15 +191,17 @@ def assign_groups(frame: pd.DataFrame, group_by: str | None, flag: str = "--grou
         re.compile(group_by)
     except re.error as error:
         raise DataError(
-            f"{flag} {group_by} is neither a column nor a regular expression ({error}); {choices}",
+            f"{flag} {quote(group_by)} is neither a column nor a regular expression ({error}); {choices}",
             rf"for names such as person12_3.png type {flag} 'person\d+'",
         ) from error
     names = name_files(frame["image"])
     result["group"] = find_names(group_by, names)
     if not (result["group"] != "").any():
         found = "this column is empty" if own else "there is no such column"
+        if not own and group_by in frame.columns:
+            found = "this column is not one to group by"
         raise DataError(
-            f"{flag} {group_by}: {found}, and as an expression it matches none of the {len(names):,} file names "
+            f"{flag} {quote(group_by)}: {found}, and as an expression it matches none of the {len(names):,} file names "
             f"(the first is {names[0] if names else 'missing'!r}); {choices}",
             rf"for names such as person12_3.png type {flag} 'person\d+'",
         )

@@ -38,8 +38,8 @@ def join_units(
         said = " and ".join(sorted({labels[place] or "no label" for place in first}))
         many = len(torn) != 1
         text = (
-            f"{len(torn):,} of {len(units):,} units by {column} {'are' if many else 'is'} left out, because the "
-            f"images of {'each' if many else 'it'} have different labels, such as {torn[0]} ({said})"
+            f"{len(torn):,} of {len(units):,} units by {column} {'are' if many else 'is'} left out, because "
+            f"{'their' if many else 'its'} images have different labels, such as {torn[0]} ({said})"
         )
         listener.notice(Notice("torn-units", text, len(torn), warns=True))
     left_out = set(torn)

@@ -184,7 +184,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return [{name: unshield_cell(cell or "") for name, cell in row.items()} for row in csv.DictReader(file)]
-    except OSError:
+    except (OSError, ValueError, csv.Error):
         return []
 
 

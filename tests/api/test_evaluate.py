@@ -220,6 +220,17 @@ def test_a_bundle_alone_has_nothing_to_choose_a_threshold_on_and_says_so_at_once
     assert not heard.notices
 
 
+def test_a_run_that_cannot_be_written_to_is_refused_before_it_is_measured(
+    digits_run: FitResult, later: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(digits_run.run, home / "mine")
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # an administrator may write into any folder
+    heard = Recorder()
+    with pytest.raises(RunError, match=r"--keep: .* cannot be written to"):
+        evaluate(later, model=home / "mine", positive="one", at_specificity=0.5, keep=True, listener=heard)
+    assert not heard.notices
+
+
 def test_images_without_any_label_are_refused_with_what_to_do(digits_run: FitResult, later: Path) -> None:
     pd.DataFrame({"image": [str(next(later.rglob("*.png")))], "label": [""]}).to_csv("bare.csv", index=False)
     with pytest.raises(DataError, match="none of the 1 images has a label") as refused:

@@ -116,6 +116,10 @@ def test_a_pattern_that_matches_nothing_or_cannot_be_read_is_refused() -> None:
         assign_groups(frame, "patiens")
     with pytest.raises(DataError, match="--group-by group: this column is empty, and as an expression it matches none"):
         assign_groups(frame, "group")
+    with pytest.raises(DataError, match="--by label: this column is not one to group by"):
+        assign_groups(frame, "label", "--by")
+    with pytest.raises(DataError, match=r"^--by '': there is no such column"):
+        assign_groups(frame, "", "--by")
     with pytest.raises(DataError, match="neither a column nor a regular expression"):
         assign_groups(frame, "(")
 

@@ -29,3 +29,8 @@ def test_a_file_that_does_not_exist_is_counted_once_and_reasons_are_whole() -> N
     flow = build_flow(4, errors, told)
     assert (flow["found"], flow["used"], flow["left_out"]) == (7, 4, {})
     assert flow["unreadable"] == {"there is no such file": 2, "is not a readable image": 1}
+
+
+def test_a_run_whose_list_of_images_is_damaged_has_a_report_without_it(tmp_path: Path) -> None:
+    (tmp_path / "split.csv").write_bytes(b"image\xff\xfe,\n")
+    assert gather_run_facts(tmp_path)["parts"] == {}
