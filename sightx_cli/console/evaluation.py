@@ -12,6 +12,7 @@ from sightx_cli.console.figures import build_figures, format_interval
 from sightx_cli.console.numbers import format_count, format_figure, format_seconds
 from sightx_cli.console.output import open_console, print_words, to_line
 from sightx_cli.metrics.registry import METRICS
+from sightx_cli.results.calibration import OUT_OF_FOLD
 
 if TYPE_CHECKING:
     from sightx_cli.results.evaluate import DoubtFigures, EvaluateResult, MeasuredDecision, Subgroups, ViewFigures
@@ -64,13 +65,13 @@ def show_evaluation(result: EvaluateResult) -> None:
 def describe_averaging(tta: ViewFigures, metric: str) -> str:
     """Say what averaging over views gained, by the figure that people ask for first, and what it cost."""
     slower = tta.plain_images_per_second / max(tta.images_per_second, 1e-9)
-    cost = f"{slower:.1f} times as long an image"
+    cost = f"{slower:.1f} times as long"
     one = tta.gained.get(metric)
     if one is None:
         return f"the mean of {tta.views} views takes {cost}"
     sure = "more than chance" if one.is_different else "no more than chance"
     gained = f"{METRICS[metric].title} {one.difference:+.4f} ({format_interval(one.interval)}, {sure})"
-    return f"the mean of {tta.views} views: {gained}, {cost}"
+    return f"the mean of {tta.views} views: {gained}, and takes {cost}"
 
 
 def describe_statuses(doubt: DoubtFigures, metric: str) -> str:
@@ -103,9 +104,11 @@ def build_decision_table(decision: MeasuredDecision) -> Table:
 def describe_threshold(decision: MeasuredDecision) -> str:
     """Say how a threshold was chosen, what it found and missed, and whether predict decides by it."""
     reached = decision.reached
-    chosen = f"{decision.chosen}, chosen on {decision.chosen_on}" if decision.chosen_on else decision.chosen
+    on = "out-of-fold predictions" if decision.chosen_on == OUT_OF_FOLD else decision.chosen_on
+    chosen = f"{decision.chosen}, chosen on {on}" if decision.chosen_on else decision.chosen
     found = reached.true_positives + reached.false_negatives
-    said = f"{chosen}: {reached.true_positives:,} of {found:,} found, {reached.false_positives:,} false alarms"
+    alarms = format_count(reached.false_positives, "false alarm")
+    said = f"{chosen}: {reached.true_positives:,} of {found:,} found, {alarms}"
     return f"{said}; predict decides by it from now on" if decision.is_kept else said
 
 

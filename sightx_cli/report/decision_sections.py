@@ -14,7 +14,7 @@ COUNTS = {
     "true_positives": "positive, and found",
     "false_negatives": "positive, and missed",
     "false_positives": "false alarms",
-    "true_negatives": "negative, and left in peace",
+    "true_negatives": "negative, and called so",
 }
 SHARES = {"sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PPV", "npv": "NPV"}
 FITTED_ON = {
@@ -35,7 +35,8 @@ def build_threshold(metrics: Content) -> dict[str, Any] | None:
     if found.get("chosen_on"):
         text += f", chosen for {found['chosen']} on {FITTED_ON.get(found['chosen_on'], found['chosen_on'])} of the fit"
         text += f", {wished['chosen_on']:,} of them counting" if wished else ""
-        if same := metrics["facts"].get("chosen_on"):
+        is_valid = FITTED_ON.get(found["chosen_on"]) == FITTED_ON["valid"]
+        if same := metrics["facts"].get("chosen_on") if is_valid else metrics.get("trained_on"):
             text += f"; {same:,} of the images here are among these, so what it reaches is a little flattered"
     else:
         text += f" ({found['chosen']}; nothing was chosen)"

@@ -61,7 +61,7 @@ TERMS = {
         "not change which class is likeliest."
     ),
     "sensitivity": "Also recall: of the images that have the class, the share that is found.",
-    "specificity": "Of the images that do not have the class, the share that is left in peace.",
+    "specificity": "Of the images that do not have the class, the share that is not taken for it.",
     "ppv": (
         "Positive predictive value, also precision: of the images that are given the class, the share that has it. It "
         "falls where the class is rarer than in these images."

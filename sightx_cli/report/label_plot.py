@@ -1,4 +1,4 @@
-"""The picture of how each label fares, where an image may have several: what is found, and what is left in peace."""
+"""The picture of how each label fares, where an image may have several: what is found, what is rightly left out."""
 
 from __future__ import annotations
 

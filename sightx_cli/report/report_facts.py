@@ -169,7 +169,7 @@ def _value(values: Mapping[str, Any], key: str) -> Any:
 def _word(value: Any) -> str:
     from sightx_cli.recipe.names import show_value
 
-    return value if isinstance(value, str) else "none" if value is None else show_value(value)
+    return value if isinstance(value, str) else "none" if value in (None, [], ()) else show_value(value)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -372,6 +372,9 @@ def test_a_run_that_is_none_or_unfinished_or_damaged_is_refused(made: Path, tmp_
         go_on(made / "few", damaged)
     bare = shutil.copytree(made / "head", tmp_path / "bare")
     (bare / "split.csv").unlink()
+    shutil.copytree(made / "head" / "bundle", tmp_path / "alone" / "bundle")
+    with pytest.raises(RunError, match=r"has no recipe\.toml and plan\.json; a bundle alone cannot"):
+        go_on(made / "few", tmp_path / "alone")
     with pytest.raises(RunError, match="nobody knows which images this run was trained on"):
         go_on(made / "few", bare)
 

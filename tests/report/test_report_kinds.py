@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from sightx_cli import fit
+from sightx_cli.report.decision_sections import build_threshold
 from sightx_cli.report.report_page import write_report
 from tests.report.report_numbers import find_strange_numbers
 
@@ -118,3 +119,13 @@ def test_what_was_not_measured_has_no_section(digits_run: FitResult, tmp_path: P
     page = complete(digits_run, tmp_path, **{key: None})
     anchors = re.findall(r'<a href="#([^"]+)"', page)
     assert all(f'id="{one}"' in page for one in anchors)
+
+
+@pytest.mark.parametrize(("chosen_on", "same"), [("the valid part", 18), ("out of fold", 70)])
+def test_images_that_a_threshold_was_chosen_on_are_counted_by_their_part(chosen_on: str, same: int) -> None:
+    shares: dict[str, float | None] = dict.fromkeys(("sensitivity", "specificity", "ppv", "npv"))
+    found = {"positives": ["a"], "threshold": 0.2, "chosen": "sensitivity 0.95", "chosen_on": chosen_on}
+    found["reached"] = {"figures": shares, "intervals": shares, "at_prevalences": []}
+    section = build_threshold({"thresholds": found, "trained_on": 70, "facts": {"chosen_on": 18}})
+    assert section is not None
+    assert f"; {same} of the images here are among these" in section["text"]
