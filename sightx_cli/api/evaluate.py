@@ -17,7 +17,7 @@ from sightx_cli.errors import UsageError
 from sightx_cli.evaluation.answered_images import answer_images, measure_rate
 from sightx_cli.evaluation.differences import describe_differences, find_differences
 from sightx_cli.evaluation.doubts import measure_doubts
-from sightx_cli.evaluation.joined_units import RULE, join_units
+from sightx_cli.evaluation.joined_units import RULE, check_units, join_units
 from sightx_cli.evaluation.kept_predictions import write_predictions
 from sightx_cli.evaluation.known_images import count_known_images
 from sightx_cli.evaluation.labelled_images import check_columns, load_labelled_images
@@ -131,6 +131,8 @@ def evaluate(
     )
     labelled = load_labelled_images(source, layout, task, heard)
     check_columns(labelled.frame, [*(("--by", one) for one in by), ("--per", per), ("--group-by", group_by)])
+    if per is not None:
+        check_units(labelled.judged, per)
     answered = answer_images(predictor, labelled.frame, heard)
     names = answered.frame["image"].tolist()
     for notice in describe_pixels(names, answered.found, answered.unreadable, reading):

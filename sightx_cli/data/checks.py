@@ -96,7 +96,7 @@ def sort_files(frame: pd.DataFrame, facts: Sequence[FileFacts]) -> CheckedFiles:
 def refuse_all(unreadable: Sequence[Unreadable]) -> DataError:
     """Return the error for a set of which no file can be read: the commonest reasons, and what to do."""
     reasons, hint = describe_reasons(unreadable)
-    said = f"none of the {len(unreadable):,} images can be read: {reasons}"
+    said = f"none of the {len(unreadable):,} images can be read: {reasons}" if len(unreadable) > 1 else reasons
     return DataError(said, hint or "check that these are image files and that you may read them")
 
 

@@ -8,13 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.data.splits import assign_groups
-from sightx_cli.errors import DataError
-from sightx_cli.progress import Listener, Notice
+from sightx_cli.dicom.identities import GROUP_TAGS
+from sightx_cli.errors import DataError, quote
+from sightx_cli.progress import Listener, Notice, Silent
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RULE = "mean of the probabilities of its images"
+
+
+def check_units(frame: pd.DataFrame, column: str) -> None:
+    """Raise what `join_units` raises before any image is read; what DICOM files alone can tell is not known then."""
+    if column not in GROUP_TAGS:
+        join_units(frame, np.zeros((len(frame), 0), np.float32), column, Silent())
 
 
 def join_units(
@@ -45,8 +52,9 @@ def join_units(
     left_out = set(torn)
     kept = {name: places for name, places in units.items() if name not in left_out}
     if not kept:
+        which = f"all {len(units):,} units" if len(units) > 1 else "the only unit"
         raise DataError(
-            f"--per {column}: the images of each of the {len(units):,} have different labels",
+            f"--per {quote(column)}: the images of {which} have different labels, such as {torn[0]} ({said})",
             "choose what has one label for all its images, such as the patient or the part",
         )
     joined = pd.DataFrame(

@@ -56,7 +56,10 @@ def load_labelled_images(source: str | Path, layout: Layout, task: Task, listene
     that differs by case, blanks or Unicode form only. Raises DataError where nothing can be judged.
     """
     asked = replace(layout, judges=True, multi_label=isinstance(task, MultiLabel))
-    manifest = load_manifest(source, asked)
+    try:
+        manifest = load_manifest(source, asked)
+    except DataError as error:  # its hints are those of a fit of the same source
+        raise DataError(error.message, error.hint.replace("sightx fit ", "sightx evaluate ")) from error
     for notice in (describe_classes(manifest), *manifest.notices):
         listener.notice(notice)
     frame, part = choose_part(manifest, listener)

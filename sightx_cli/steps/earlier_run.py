@@ -266,10 +266,10 @@ def open_earlier_run(options: Options) -> EarlierRun | None:
     check_bundled(folder, facts, runs.BUNDLE_WEIGHTS)
     missing = [name for name in (runs.RECIPE, runs.PLAN) if not (folder / name).exists()]
     if missing:
-        weights = quote(folder / runs.BUNDLE / runs.BUNDLE_WEIGHTS)
+        weights = folder / runs.BUNDLE / runs.BUNDLE_WEIGHTS
         raise RunError(
             f"--from {options.from_run}: has no {join_names(missing)}; a bundle alone cannot be gone on from",
-            f"copy the whole run, or fit without --from: --weights {weights} starts from its network alone",
+            f"copy the whole run, or fit without --from: --weights {quote(weights)} starts from its network alone",
         )
     table, known = load_table(folder / runs.RECIPE), load_earlier_split(folder / runs.SPLIT, folder / runs.EARLIER)
     return EarlierRun(folder, facts, table, known, read_plan(folder))

@@ -200,7 +200,7 @@ def test_an_evaluation_that_is_interrupted_keeps_no_threshold(digits_run: FitRes
     assert not (home / "out").exists()
 
 
-@pytest.mark.parametrize("asked", [{"by": ["nope"]}, {"per": "("}, {"group_by": "nope"}])
+@pytest.mark.parametrize("asked", [{"by": ["nope"]}, {"per": "("}, {"group_by": "nope"}, {"per": "site."}])
 def test_a_column_that_is_none_is_refused_before_any_image_is_read(
     digits_run: FitResult, later: Path, asked: dict[str, Any]
 ) -> None:
@@ -229,6 +229,12 @@ def test_a_run_that_cannot_be_written_to_is_refused_before_it_is_measured(
     with pytest.raises(RunError, match=r"--keep: .* cannot be written to"):
         evaluate(later, model=home / "mine", positive="one", at_specificity=0.5, keep=True, listener=heard)
     assert not heard.notices
+
+
+def test_a_hint_names_the_command_that_was_typed(digits_run: FitResult, later: Path) -> None:
+    with pytest.raises(DataError) as refused:
+        evaluate(digits_run.run, model=digits_run.run)
+    assert "sightx evaluate" in refused.value.hint
 
 
 def test_images_without_any_label_are_refused_with_what_to_do(digits_run: FitResult, later: Path) -> None:

@@ -41,5 +41,5 @@ def test_a_patient_whose_images_have_different_labels_is_left_out_and_named() ->
 
 
 def test_nothing_is_measured_where_every_unit_has_different_labels() -> None:
-    with pytest.raises(DataError, match="--per patient"):
+    with pytest.raises(DataError, match=r"the images of all 2 units have different labels, such as p1 \(a and b\)"):
         join_units(build(["a", "b", "a", "b"], ["p1", "p1", "p2", "p2"]), PROBABILITIES, "patient", Recorder())

@@ -171,7 +171,7 @@ def test_a_second_look_decodes_nothing_and_says_the_same(tmp_path: Path, monkeyp
 
 def test_no_readable_image_at_all_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"none of the 1 images can be read.*empty"):
+    with pytest.raises(DataError, match="empty"):
         examine([tmp_path / "a.png"])
 
 

@@ -138,7 +138,7 @@ def test_at_most_128_images_are_read_and_damaged_ones_are_passed_by(photographs:
 
 def test_where_no_file_can_be_read_it_is_said(tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no image")
-    with pytest.raises(DataError, match="none of the 1 images can be read"):
+    with pytest.raises(DataError, match="is not a readable image"):
         measure_shift([str(tmp_path / "broken.jpg")], Silent())
 
 
