@@ -142,6 +142,7 @@ def test_runs_latest_means_the_run_that_it_was(made: Path, more: Path, home: Pat
     assert read_json(result.run, "plan.json")["values"]["from.run"]["value"] == str(made / "head")
 
 
+@pytest.mark.slow
 def test_a_run_from_random_weights_goes_on_with_all_its_layers(
     more: Path, random_weights: Callable[[str], Path]
 ) -> None:
@@ -153,6 +154,7 @@ def test_a_run_from_random_weights_goes_on_with_all_its_layers(
     assert values["model.weights"] == {"value": "file", "origin": "run"}
 
 
+@pytest.mark.slow
 def test_a_run_of_a_run_goes_on(made: Path, more: Path) -> None:
     again = go_on(more, go_on(more, made / "tuned").run)
     assert again.retraining is not None
@@ -217,6 +219,7 @@ def test_new_images_alone_are_warned_of(made: Path, tmp_path: Path) -> None:
     assert any("may be forgotten" in warning for warning in heard.warnings)
 
 
+@pytest.mark.slow
 def test_what_was_trained_on_long_ago_is_not_new_when_it_comes_back(made: Path, more: Path, tmp_path: Path) -> None:
     without = shutil.copytree(more, tmp_path / "without")
     for file in without.rglob("again-00*.png"):
@@ -286,6 +289,7 @@ def test_without_an_image_to_validate_on_it_is_refused(made: Path, tmp_path: Pat
         go_on(tmp_path / "trained", made / "head")
 
 
+@pytest.mark.slow
 def test_images_of_a_known_patient_follow_it(more: Path, random_weights: Callable[[str], Path]) -> None:
     rows = [(str(file), file.parent.name, int(file.stem[-3:]) % 10) for file in sorted(more.rglob("*.png"))]
     table = pd.DataFrame(rows, columns=["image", "label", "patient"]).astype(str)
@@ -310,6 +314,7 @@ def test_features_of_weights_that_did_not_change_are_found_again(made: Path) -> 
     assert go_on(made / "few", made / "head").prefix.cached
 
 
+@pytest.mark.slow
 def test_features_of_tuned_weights_are_their_own_and_found_by_the_second_fit(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,6 +326,7 @@ def test_features_of_tuned_weights_are_their_own_and_found_by_the_second_fit(
     assert read_json(made / "tuned", "bundle/bundle.json")["pretrained"] is None
 
 
+@pytest.mark.slow
 def test_only_layers_that_no_run_tuned_tell_unfamiliar_images(made: Path, more: Path) -> None:
     stages = {
         name: read_json(run, "bundle/bundle.json")["familiarity"]["stages"]
@@ -430,6 +436,7 @@ def test_it_does_not_go_on_from_a_run_that_has_changed(made: Path, more: Path, t
 # --- several labels ---
 
 
+@pytest.mark.slow
 def test_a_run_with_several_labels_goes_on_with_new_ones(more: Path, random_weights: Callable[[str], Path]) -> None:
     def label(file: Path) -> str:
         return ";".join([file.parent.name, *(["odd"] if int(file.stem[-3:]) % 2 else [])])
@@ -452,6 +459,7 @@ def test_a_run_with_several_labels_goes_on_with_new_ones(more: Path, random_weig
 # --- a head with hidden layers, values of more than 8 bits, what was left out ---
 
 
+@pytest.mark.slow
 def test_a_head_with_hidden_layers_goes_on(more: Path, made: Path, random_weights: Callable[[str], Path]) -> None:
     first = train_first(made / "few", random_weights("test_resnet"), HEAD, "model.head.hidden=[8]")
     write_digits(more, {"three": 10})
@@ -460,6 +468,7 @@ def test_a_head_with_hidden_layers_goes_on(more: Path, made: Path, random_weight
     assert [name for name in tensors if name.startswith("1.") and tensors[name].shape[0] == 4]
 
 
+@pytest.mark.slow
 def test_what_the_run_left_out_is_recalled(made: Path, more: Path, random_weights: Callable[[str], Path]) -> None:
     Path("out.csv").write_text("image\none/003.png\n")
     first = train_first(made / "few", random_weights("test_resnet"), HEAD, exclude=Path("out.csv"))
@@ -468,6 +477,7 @@ def test_what_the_run_left_out_is_recalled(made: Path, more: Path, random_weight
     assert any("left out 1 image by --exclude" in warning for warning in heard.warnings)
 
 
+@pytest.mark.slow
 def test_deep_values_keep_the_range_of_the_run(tmp_path: Path, random_weights: Callable[[str], Path]) -> None:
     def write(folder: str, top: int) -> Path:
         for name, share in (("dark", 0.3), ("bright", 1.0)):

@@ -69,6 +69,7 @@ def test_epochs_final_figures_pictures_and_the_plan_are_there(how: dict[str, Any
     assert b"| model.backbone | test_resnet |" in events.Tensors("plan/text_summary")[0].tensor_proto.string_val[0]
 
 
+@pytest.mark.slow
 def test_a_run_that_takes_the_place_of_another_keeps_its_events(how: dict[str, Any]) -> None:
     fit(**how, out=Path("run"))
     heard = Recorder()
