@@ -147,9 +147,13 @@ KINDS: dict[str, dict[str, Any]] = {
     "flat, smoothing": {"settings": [HEAD_AND_MORE, 'training.schedule="flat"', "training.label_smoothing=0.1"]},
     "cosine": {"settings": [HEAD_AND_MORE, 'training.schedule="cosine"', "training.warmup_epochs=1"]},
 }
+LONG = {"patience", "no cache", "hidden layer, dropout", "groups that join", "sgd, clip", "flat, smoothing", "cosine"}
+"""Left to `make test-all`: each stops a fit after every epoch."""
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] if kind in LONG else []) for kind in KINDS]
+)
 def test_a_fit_that_is_stopped_after_each_epoch_becomes_the_run_that_it_would_have_been(
     how: dict[str, Any], kind: str
 ) -> None:
