@@ -180,6 +180,7 @@ def evaluate(
         task=task.kind,
         classes=task.classes,
         figures=figures,
+        temperature=predictor.facts.temperature,
         trained_on=known.trained,
         unknown=labelled.unknown,
         unlabelled=labelled.unlabelled,

@@ -60,7 +60,7 @@ def gather_run_facts(run: Path) -> dict[str, Any]:
         "network": {"backbone": bundle.get("backbone"), "head": bundle.get("head")},
         "temperature": bundle.get("temperature"),
         "decision": bundle.get("decision"),
-        "weights": environment.get("weights", {}),
+        "weights": {name: _value(values, f"weights.{name}") for name in ("origin", "digest")},
         "files": {name: one for name, one in bundle.get("files", {}).items() if name == runs.BUNDLE_WEIGHTS},
         "flow": build_flow(
             fingerprint.get("images", 0),

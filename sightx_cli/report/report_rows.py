@@ -38,6 +38,7 @@ def list_contents(parts: Sequence[Mapping[str, Any]], extras: Mapping[str, Any])
             ("calibration", "calibration", "Calibration"),
             ("cross_validation", "folds", "Cross-validation"),
             ("abstention", "abstention", "When it does not know"),
+            ("retraining", "earlier", "The earlier run"),
             ("views", "views", "Several views"),
             ("per", "units", "Units"),
             ("robustness", "robustness", "Changed images"),
@@ -99,7 +100,7 @@ def list_making_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows += [("recipe", facts.get("recipe")), ("preprocessing", _describe_preprocessing(pre))]
     if facts.get("network", {}).get("head"):
         rows.append(("head", say_value(facts["network"]["head"])))
-    if weights:
+    if weights.get("digest"):
         rows.append(("weights", f"{show_name(weights.get('origin'))}; SHA-256 {weights.get('digest')}"))
     if best := metrics.get("best") or facts.get("best"):
         by = find_title(best["metric"])

@@ -209,6 +209,26 @@ def build_folds(metrics: Content) -> dict[str, Any] | None:
     return {"folds": found["folds"], "model": found["model"], "figures": found, "metrics": list_measured(found)}
 
 
+def build_retraining(metrics: Content) -> dict[str, Any] | None:
+    """Build the section of a fit that started from an earlier run: what changed, and both on the same images."""
+    found = metrics.get("from")
+    if not found:
+        return None
+    before, after = found.get("before") or {}, found.get("after") or {}
+    rows = [
+        {
+            "key": key,
+            "title": find_title(key),
+            "before": value,
+            "after": after["metrics"].get(key),
+            "intervals": [part["intervals"].get(key) for part in (before, after)],
+        }
+        for key, value in (before.get("metrics") or {}).items()
+        if value is not None
+    ]
+    return {"images": found["images"], "compared_on": found["compared_on"], "rows": rows}
+
+
 def list_view_figures(metrics: Content) -> list[dict[str, Any]]:
     """List the figures by the plain view alone beside those averaged over views; none where one view was taken."""
     plain = (metrics.get("tta") or {}).get("plain") or {}

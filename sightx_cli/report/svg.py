@@ -20,6 +20,8 @@ COLOURS |= {"#2e8b57": "third", "#b8860b": "fourth", "#7b4fa3": "fifth", "#3a3f4
 LINES_WITHIN = 3
 """Up to this many lines a legend stands within the axes."""
 DASHES = ("-", "--", ":")
+LEFT, RIGHT, BOTTOM, TOP = 0.68, 0.14, 0.56, 0.16
+"""Inches around the axes, for their ticks and labels: matplotlib's own search for the room takes as long as drawing."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,12 @@ def new_axes(columns: int = 1, width: float = 4.6, height: float = 3.4) -> tuple
     """Make a figure with axes side by side, without a frame above and to the right."""
     from matplotlib.figure import Figure  # not pyplot, whose backend and open figures are the caller's
 
-    figure = Figure(figsize=(width * columns, height), layout="constrained")
+    whole = width * columns
+    figure = Figure(figsize=(whole, height))
+    figure.subplots_adjust(
+        left=LEFT / whole, right=1 - RIGHT / whole, bottom=BOTTOM / height, top=1 - TOP / height,
+        wspace=(LEFT + RIGHT) / (width - LEFT - RIGHT),
+    )  # fmt: skip
     figure.patch.set_alpha(0)
     axes = list(figure.subplots(1, columns, squeeze=False)[0])
     for one in axes:
@@ -64,6 +71,7 @@ def name_lines(names: Sequence[str]) -> tuple[str, ...]:
 def add_legend(axes: Any, lines: int = 1, **how: Any) -> None:
     """Add a legend in the page's ink; of many lines it stands below the axes, where it hides none of them."""
     if lines > LINES_WITHIN:
+        axes.figure.set_layout_engine("constrained")  # finds room for the legend
         how = {"loc": "outside lower center", "ncols": 2}
     holder = axes.figure if lines > LINES_WITHIN else axes
     holder.legend(fontsize=8, labelcolor=INK, facecolor=PAPER, edgecolor="none", framealpha=0.85, **how)

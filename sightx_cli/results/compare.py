@@ -68,7 +68,10 @@ def describe_pair(model: ComparedModel, first: str, headline: str) -> str:
     way = "better" if (one.difference > 0) != METRICS[headline].lower_is_better else "worse"
     said = f"{title} {one.second:.4f} against {one.first:.4f}: "
     by_chance = "a difference that chance alone can explain"
-    said += f"{way} than {first} by more than chance" if one.is_different else by_chance
+    if one.difference == 0:
+        said += "the same"
+    else:
+        said += f"{way} than {first} by more than chance" if one.is_different else by_chance
     if pair.mcnemar is not None:
         won, lost = f"{pair.mcnemar.only_second:,} right", f"{pair.mcnemar.only_first:,} wrong"
         said += f" (it gets {won} that {first} gets wrong, and {lost} that {first} gets right; McNemar's p "

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from sightx_cli.results.fit import PartFigures
 
 
+CALIBRATION = ("brier", "calibration_error", "calibration_slope", "calibration_intercept")
+"""The figures that say whether probabilities mean what they say."""
+
+
 @dataclass(frozen=True)
 class Subgroup:
     """The figures of the images that have one value of a column."""
@@ -155,6 +159,8 @@ class EvaluateResult:
     task: str
     classes: tuple[str, ...]
     figures: PartFigures
+    temperature: float
+    """What the model divides its logits by; 1 where it leaves them."""
     trained_on: int
     """How many of the images the model was trained on."""
     unknown: Mapping[str, int]
@@ -199,6 +205,10 @@ class EvaluateResult:
                 "task": self.task,
                 **figures,
                 "classes": {one["label"]: {k: v for k, v in one.items() if k != "label"} for one in classes},
+                "calibration": {
+                    "temperature": self.temperature,
+                    **{name: value for name, value in self.figures.metrics.items() if name in CALIBRATION},
+                },
                 "trained_on": self.trained_on,
                 "unknown_classes": self.unknown,
                 "without_label": self.unlabelled,

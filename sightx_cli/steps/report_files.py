@@ -41,7 +41,7 @@ def write_run_report(
         task=task.kind,
         classes=list(task.classes),
         described=task.describe(),
-        warnings=list(result.warnings),
+        warnings=[notice.text for notice in result.notices if notice.warns],
         separator=task.separator if isinstance(task, MultiLabel) else "",
     )
     metrics["pictures"] = choose_pictures(task, frame, kept.probabilities)

@@ -114,6 +114,17 @@ def test_figures_with_and_without_what_is_left_to_a_person_stand_side_by_side(
     assert find_strange_numbers(page, read(tmp_path, "metrics.json")) == []
 
 
+def test_a_fit_that_started_from_a_run_shows_both_on_the_same_images(digits_run: FitResult, tmp_path: Path) -> None:
+    figures = {"metrics": {"accuracy": 0.8123}, "intervals": {"accuracy": [0.7, 0.9]}}
+    better = {"metrics": {"accuracy": 0.9321}, "intervals": {"accuracy": [0.85, 0.97]}}
+    images = {"new": 12, "gone": 1, "same": 60, "relabelled": 2}
+    started = {"run": "/x", "images": images, "compared_on": 15, "before": figures, "after": better, "difference": None}
+    page = complete(digits_run, tmp_path, **{"from": started})
+    assert all(shown in page for shown in ("Beside the run", "0.812", "0.932", "0.850 to 0.970"))
+    page = complete(digits_run, tmp_path, **{"from": started | {"compared_on": 0, "before": None, "after": None}})
+    assert "no image to compare" in page
+
+
 @pytest.mark.parametrize("key", ["thresholds", "calibration", "abstention", "robustness", "per"])
 def test_what_was_not_measured_has_no_section(digits_run: FitResult, tmp_path: Path, key: str) -> None:
     page = complete(digits_run, tmp_path, **{key: None})

@@ -119,6 +119,10 @@ def read_run(folder: Path) -> dict[str, Any]:
     plan = json.loads(found["plan.json"])
     plan.pop("command")  # it names the run's own folder
     found["plan.json"] = plan
+    metrics = json.loads(found["metrics.json"])
+    for name in ("command", "name", "environment"):  # the images' own folder, and the machine
+        metrics["facts"].pop(name)
+    found["metrics.json"] = metrics
     return found | {"history": pd.read_csv(folder / "history.csv").drop(columns="seconds").to_csv()}
 
 

@@ -8,6 +8,7 @@ const valueOf = (row, column) => {
 };
 const compare = (a, b) => (typeof a === typeof b ? (a < b ? -1 : a > b ? 1 : 0) : typeof a === "number" ? -1 : 1);
 for (const head of document.querySelectorAll("table.sortable thead th")) {
+  if (!head.textContent.trim()) continue;
   const button = document.createElement("button");
   button.type = "button";
   const plain = !head.querySelector("details");
