@@ -50,7 +50,8 @@ def show_evaluation(result: EvaluateResult) -> None:
         console.print(build_decision_table(result.decision))
         print_words(console, Text(f"  {describe_threshold(result.decision)}", "dim"))
     for subgroups in result.by:
-        console.print(build_subgroups(subgroups, headline))
+        if subgroups.groups:
+            console.print(build_subgroups(subgroups, headline))
     if result.unreadable:
         said = f"{format_count(len(result.unreadable), 'unreadable image')}, in no figure"
         console.print(Text(said, "yellow"))

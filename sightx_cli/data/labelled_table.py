@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 OWN = ("image", "path", "label", "split", "group")
 """The columns of every frame of labelled images."""
+LATER = ("digest", "is_judged")
+"""Those that are added when the files are read, and when a model is judged on them."""
 
 _FILE = " file"  # a working column; a table's own columns never start with a blank
 
@@ -110,7 +112,7 @@ def _build_frame(
         columns[own] = rows[column.name].tolist() if column is not None else [""] * len(rows)
     documented = {one.name for own, one in used.items() if one is not None and one.name.lower() == own}
     others = [name for name in rows.columns if name not in documented]
-    columns |= {kept: rows[name].tolist() for name, kept in rename_given(others, OWN).items()}
+    columns |= {kept: rows[name].tolist() for name, kept in rename_given(others, (*OWN, *LATER)).items()}
     notices = []
     for name in [one for one in columns if one not in ("image", "path", "label")]:
         columns[name], same = tidy_values(columns[name], name)

@@ -181,6 +181,8 @@ def assign_groups(frame: pd.DataFrame, group_by: str | None, flag: str = "--grou
     if group_by is None:
         return frame
     result = frame.copy()
+    if group_by in ("digest", "is_judged") and f"{group_by}_given" in frame.columns:
+        group_by = f"{group_by}_given"  # a column of the user's that bears a name of ours
     own = group_by in frame.columns and group_by not in ("path", "image", "label", "split")
     if own and (frame[group_by] != "").any():  # every frame has a column group, which may be empty
         result["group"] = frame[group_by].astype(str)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +45,10 @@ def _measure_column(
 ) -> Subgroups:
     values = read_values(frame, column)
     counts = Counter(values)
+    if len(counts) > MOST_VALUES and len(counts) > len(values) / 2:
+        text = f"{column} has {len(counts):,} values for {len(values):,} images: it tells images apart, not subgroups"
+        listener.notice(Notice("subgroups", text, len(counts), warns=True))
+        return Subgroups(column, ())
     names = sorted(counts, key=lambda name: (name == NOT_GIVEN, natural_key(name)))
     if len(names) > MOST_VALUES:
         names = [name for name, _ in counts.most_common(MOST_VALUES)]
@@ -61,20 +66,32 @@ def _measure_column(
 
 
 def read_values(frame: pd.DataFrame, column: str) -> list[str]:
-    """Return the value of each image; numbers with many values as the quarter of the images that they lie in."""
+    """Return the value of each image; of many numbers or dates, the quarter of the images that it lies in."""
     values = [value or NOT_GIVEN for value in assign_groups(frame, column, "--by")["group"]]
     given = [value for value in values if value != NOT_GIVEN]
-    try:
-        numbers = np.array([float(value) for value in given])
-    except ValueError:
-        return values
-    if len(set(given)) <= 2 * BANDS or not np.isfinite(numbers).all():
+    numbers = _read_numbers(given)
+    if numbers is None or len(set(given)) <= 2 * BANDS:
         return values
     edges = np.unique(np.quantile(numbers, np.linspace(0, 1, BANDS + 1)[1:-1]))
     band = np.searchsorted(edges, numbers, side="left")
-    names = {one: f"{numbers[band == one].min():g} to {numbers[band == one].max():g}" for one in np.unique(band)}
+    names = {}
+    for one in np.unique(band):
+        places = np.flatnonzero(band == one)
+        low, high = (given[places[pick(numbers[places])]] for pick in (np.argmin, np.argmax))
+        names[one] = low if low == high else f"{low} to {high}"
     banded = iter([names[one] for one in band])
     return [value if value == NOT_GIVEN else next(banded) for value in values]
+
+
+def _read_numbers(values: Sequence[str]) -> NDArray[np.float64] | None:
+    """Read values as numbers, or dates such as 2024-03-31 as days; None where one is neither."""
+    for read in (float, lambda value: date.fromisoformat(value[:10]).toordinal()):
+        try:
+            numbers = np.array([read(value) for value in values], dtype=np.float64)
+        except ValueError:
+            continue
+        return numbers if np.isfinite(numbers).all() else None
+    return None
 
 
 def find_lowest(groups: Sequence[Subgroup], metric: str) -> Subgroup | None:

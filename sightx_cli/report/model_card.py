@@ -116,8 +116,7 @@ def _list_use() -> list[str]:
         "## How to use it",
         "",
         "```",
-        "pip install sightx-cli",
-        "sightx predict images/ --model RUN      # a table of predictions; RUN is this folder",
+        "sightx predict images/ --model RUN      # a table of predictions; RUN is the folder of the trained run",
         "sightx evaluate labelled/ --model RUN   # how good it is on your own images",
         "```",
     ]

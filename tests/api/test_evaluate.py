@@ -288,3 +288,12 @@ def test_views_are_refused_of_a_model_whose_labels_bear_no_change_or_nobody_know
         (home / "mine" / "bundle" / "bundle.json").write_text(json.dumps(facts | {"borne": borne}))
         with pytest.raises(UsageError, match=said):
             evaluate(later, model=home / "mine", tta=2)
+
+
+def test_a_column_that_bears_a_name_of_ours_is_the_users(digits_run: FitResult, later: Path) -> None:
+    rows = [
+        (str(path), path.parent.name, "new" if place % 2 else "old") for place, path in enumerate(later.rglob("*.png"))
+    ]
+    pd.DataFrame(rows, columns=["image", "label", "digest"]).to_csv("later.csv", index=False)
+    result = evaluate("later.csv", model=digits_run.run, by=["digest"], robustness=False)
+    assert [(one.value, one.figures.images) for one in result.by[0].groups] == [("new", 18), ("old", 18)]

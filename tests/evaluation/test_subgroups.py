@@ -85,3 +85,22 @@ def test_of_many_values_the_largest_are_measured_and_the_others_are_counted() ->
 def test_a_column_that_is_none_is_refused_by_its_option() -> None:
     with pytest.raises(DataError, match="--by"):
         read_values(build(["north"], [True])[0], "hospital\\d+")
+
+
+def test_dates_are_read_in_quarters_too() -> None:
+    days = [f"2024-{month:02}-{day:02}" for month in range(1, 11) for day in (5, 20)]
+    frame, _ = build(days, [True] * 20)
+    assert Counter(read_values(frame, "site")) == {
+        "2024-01-05 to 2024-03-05": 5,
+        "2024-03-20 to 2024-05-20": 5,
+        "2024-06-05 to 2024-08-05": 5,
+        "2024-08-20 to 2024-10-20": 5,
+    }
+
+
+def test_a_column_that_tells_images_apart_has_no_subgroups_and_that_is_said() -> None:
+    names = [f"id {place}" for place in range(MOST_VALUES + 10)]
+    listener = Recorder()
+    (found,) = measure_subgroups(TASK, *build(names, [True] * len(names)), ["site"], listener)
+    assert found.groups == ()
+    assert "tells images apart" in listener.warnings[0]
