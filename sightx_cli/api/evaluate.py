@@ -15,7 +15,7 @@ from sightx_cli.data.pixel_notices import describe_pixels
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import UsageError
 from sightx_cli.evaluation.answered_images import answer_images, measure_rate
-from sightx_cli.evaluation.differences import describe_differences, find_differences
+from sightx_cli.evaluation.differences import compare_statuses, describe_differences, find_differences
 from sightx_cli.evaluation.doubts import measure_doubts
 from sightx_cli.evaluation.joined_units import RULE, check_units, join_units
 from sightx_cli.evaluation.kept_predictions import write_predictions
@@ -147,7 +147,7 @@ def evaluate(
     with reporting(heard, MEASURING):
         found = judged["path"].tolist(), headers, judged["label"].tolist()
         separator = task.separator if isinstance(task, MultiLabel) else ""
-        differences = find_differences(run, *found, separator, reading)
+        differences = find_differences(run, *found, separator, reading) + compare_statuses(statuses)
         for notice in describe_differences(differences):
             heard.notice(notice)
         doubt = measure_doubts(task, judged, probabilities, statuses)

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from sightx_cli import runs
+from sightx_cli.bundle.judgement import UNFAMILIAR
 from sightx_cli.data.levels import Levels, Span, measure_levels
 from sightx_cli.data.readers import Header, Reading
 from sightx_cli.progress import Notice
@@ -49,6 +50,15 @@ def find_differences(
     except (OSError, ValueError, KeyError, TypeError):
         return ()
     return tuple(found)
+
+
+def compare_statuses(statuses: Sequence[str]) -> tuple[SetDifference, ...]:
+    """Tell that many of the images are unlike the training images, on features that were not trained."""
+    unfamiliar = sum(status == UNFAMILIAR for status in statuses)
+    if unfamiliar < SHARE * max(len(statuses), 1):
+        return ()
+    here = f"{unfamiliar / len(statuses):.0%} of them"
+    return (SetDifference("unlike the training images", "few of its own kind are", here),)
 
 
 def describe_differences(differences: Sequence[SetDifference]) -> list[Notice]:

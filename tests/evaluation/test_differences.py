@@ -12,7 +12,7 @@ from PIL import Image
 
 from sightx_cli.data.levels import measure_levels
 from sightx_cli.data.readers import AS_IS
-from sightx_cli.evaluation.differences import describe_differences, find_differences
+from sightx_cli.evaluation.differences import compare_statuses, describe_differences, find_differences
 
 HEADER = (400, 300, "RGB", 8, "JPEG")
 
@@ -91,3 +91,10 @@ def test_what_differs_is_said_in_one_warning_with_both_sides(run: Path) -> None:
 
 def test_a_run_that_says_nothing_of_its_images_is_compared_with_nothing(tmp_path: Path) -> None:
     assert find(tmp_path, draw_images(tmp_path / "new", 1.0)) == []
+
+
+def test_many_unfamiliar_images_are_a_difference_and_few_are_none() -> None:
+    assert compare_statuses(["sure"] * 9 + ["unfamiliar"]) == ()
+    (found,) = compare_statuses(["sure"] * 5 + ["unfamiliar"] * 15)
+    assert (found.what, found.here) == ("unlike the training images", "75% of them")
+    assert compare_statuses([]) == ()
