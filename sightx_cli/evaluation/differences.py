@@ -57,8 +57,7 @@ def compare_statuses(statuses: Sequence[str]) -> tuple[SetDifference, ...]:
     unfamiliar = sum(status == UNFAMILIAR for status in statuses)
     if unfamiliar < SHARE * max(len(statuses), 1):
         return ()
-    here = f"{unfamiliar / len(statuses):.0%} of them"
-    return (SetDifference("unlike the training images", "few of its own kind are", here),)
+    return (SetDifference("share unlike the training images", "few", f"{unfamiliar / len(statuses):.0%}"),)
 
 
 def describe_differences(differences: Sequence[SetDifference]) -> list[Notice]:

@@ -96,5 +96,5 @@ def test_a_run_that_says_nothing_of_its_images_is_compared_with_nothing(tmp_path
 def test_many_unfamiliar_images_are_a_difference_and_few_are_none() -> None:
     assert compare_statuses(["sure"] * 9 + ["unfamiliar"]) == ()
     (found,) = compare_statuses(["sure"] * 5 + ["unfamiliar"] * 15)
-    assert (found.what, found.here) == ("unlike the training images", "75% of them")
+    assert (found.what, found.here) == ("share unlike the training images", "75%")
     assert compare_statuses([]) == ()
