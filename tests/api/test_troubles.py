@@ -19,7 +19,16 @@ from sightx_cli.progress import Recorder
 
 pytestmark = pytest.mark.slow
 
-FIT_ALONE = {"duration", "augmentation", "thresholds", "never-recognised"}
+FIT_ALONE = {
+    "duration",
+    "augmentation",
+    "thresholds",
+    "never-recognised",
+    "uncalibrated",
+    "no-status",
+    "no-familiarity",
+    "few-to-be-sure-by",
+}
 """What only a fit can say: how long it takes, and what it measures of its own training and model."""
 
 
