@@ -18,13 +18,8 @@ from sightx_cli.metrics.ranks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sightx_cli.metrics.answers import Answers, Booleans, Floats
-
-    Weigh = Callable[[Floats, Floats, Booleans], Floats]
-    Linearise = Callable[[Floats, Booleans], tuple[float, Floats]]
-    Expect = Callable[[float, int, int], tuple[float, float]]
+    from sightx_cli.metrics.ranks import Expect, Linearise, Weigh
 
 SHARED = 1.3
 """By how many times the variance of a mean of classes is that of independent ones."""

@@ -8,7 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sightx_cli.metrics.answers import Booleans, Floats
+
+    Weigh = Callable[[Floats, Floats, Booleans], Floats]
+    Linearise = Callable[[Floats, Booleans], tuple[float, Floats]]
+    Expect = Callable[[float, int, int], tuple[float, float]]
 
 
 ROUNDING = 1e-6
