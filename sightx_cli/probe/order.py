@@ -25,8 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.probe.linear_head import STRENGTHS, TRIAL_IMAGES, calm_threads, measure_scale
-from sightx_cli.probe.trials import turn
+from sightx_cli.probe.linear_head import STRENGTHS, TRIAL_IMAGES, calm_threads, measure_scale, rotate
 from sightx_cli.task.stratification import number_together
 from sightx_cli.task.task import Task
 
@@ -107,7 +106,7 @@ def measure_order(
     angle, ends = measure_angles(centres)
     asked = np.sort(np.random.default_rng(0).permutation(len(targets))[:TRIAL_IMAGES])
     with calm_threads(len(asked)):
-        errors = count_errors(turn(scaled[asked]), targets[asked], fold_of[asked], task.plain())
+        errors = count_errors(rotate(scaled[asked]), targets[asked], fold_of[asked], task.plain())
     return Order(len(centres), angle, ends, errors, len(targets))
 
 

@@ -22,8 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.probe.linear_head import STRENGTHS, calm_threads, measure_scale
-from sightx_cli.probe.trials import turn
+from sightx_cli.probe.linear_head import STRENGTHS, calm_threads, measure_scale, rotate
 from sightx_cli.task.regression import Regression
 from sightx_cli.task.stratification import number_together
 from sightx_cli.task.task import Task
@@ -96,7 +95,7 @@ def measure_tolerances(
     """
     task, units = task.plain(), number_together(together)
     mean, deviation = measure_scale(plain)
-    rows = turn(np.concatenate([(view - mean) / deviation for view in (plain, *changed.values())]))
+    rows = rotate(np.concatenate([(view - mean) / deviation for view in (plain, *changed.values())]))
     views = dict(zip(("", *changed), np.split(rows, 1 + len(changed)), strict=True))
     folds = [(np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in np.unique(fold_of)]
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sightx_cli.metrics.registry import LOSS, METRICS
 from sightx_cli.probe.folds import CrossValidation, measure_folds
-from sightx_cli.probe.linear_head import STRENGTHS, calm_threads, measure_scale
+from sightx_cli.probe.linear_head import STRENGTHS, calm_threads, measure_scale, rotate
 from sightx_cli.results.probe import Trial
 from sightx_cli.task.regression import Regression
 from sightx_cli.task.task import Task
@@ -205,7 +205,7 @@ def _find_probabilities(
 ) -> NDArray[np.float32]:
     """Return the out-of-fold probabilities (N, C) of the penalty with the least log loss."""
     mean, deviation = measure_scale(features)
-    turned = turn((features - mean) / deviation)
+    turned = rotate((features - mean) / deviation)
     best: tuple[float, NDArray[np.float32]] | None = None
     models: dict[int, Regression] = {}
     for strength in STRENGTHS:
@@ -238,14 +238,3 @@ def shift_folds(
         out = fold_of == fold
         shifted[out] = task.shift(probabilities[out], task.fit_offsets(probabilities[~out], targets[~out]))
     return shifted
-
-
-def turn(scaled: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Turn features (N, F) into (N, min(N, F)) columns with the same products, as `linear.rotate`, by their products.
-
-    Faster with many more columns than rows: one product of (N, F) and the eigenvectors of (N, N).
-    """
-    if len(scaled) >= scaled.shape[1]:
-        return scaled
-    sizes, vectors = np.linalg.eigh((scaled @ scaled.T).astype(np.float64))
-    return np.ascontiguousarray(vectors * np.sqrt(sizes.clip(min=0.0)), dtype=np.float32)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sightx_cli.metrics.metric import GRADES
 from sightx_cli.metrics.registry import ACCURACY, QUADRATIC_KAPPA, ROC_AUC
 from sightx_cli.task.regression import Regression
-from sightx_cli.task.single_label import ClassRegression, SingleLabel
+from sightx_cli.task.single_label import SingleLabel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,13 +76,11 @@ class Grades(SingleLabel):
     def build_regression(
         self, strength: float, balanced: bool, tolerance: float, warm_start: bool = False
     ) -> Regression:
-        """Build scikit-learn's regression, or the one on shared targets where grades share them."""
-        if not self.shares:
-            return super().build_regression(strength, balanced, tolerance, warm_start)
-        from sightx_cli.task.grade_regression import GradeRegression
+        """Build the regression of classes, on shared targets where grades share them."""
+        from sightx_cli.task.logistic_regressions import ClassRegression
 
-        model = GradeRegression(self.outputs, strength, balanced, tol=tolerance, warm_start=warm_start)
-        return ClassRegression(model, self.outputs)
+        shares = share_grades(self.outputs) if self.shares else None
+        return ClassRegression(self.outputs, strength, balanced, tolerance, warm_start, shares)
 
 
 def share_grades(grades: int) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,6 @@ from sightx_cli.metrics.metric import MULTI_LABEL, Metric
 from sightx_cli.metrics.set_registry import MACRO_F1, MEAN_AVERAGE_PRECISION
 from sightx_cli.task.label_text import SEPARATORS, join_labels, split_names
 from sightx_cli.task.regression import Regression
-from sightx_cli.task.single_label import NEVER, SingleLabel
 from sightx_cli.task.task import Task
 from sightx_cli.task.thresholds import DEFAULT_THRESHOLD, choose_threshold
 
@@ -29,9 +28,6 @@ SHOWN = 8
 
 LARGEST_PROBABILITY = 1 - 2.0**-24
 """The largest below 1 that float32 holds: its odds are finite."""
-
-YES_OR_NO = SingleLabel(("without", "with"))
-"""What a single label asks."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +103,9 @@ class MultiLabel(Task):
         self, strength: float, balanced: bool, tolerance: float, warm_start: bool = False
     ) -> Regression:
         """Build one logistic regression for each label."""
-        return LabelRegressions(
-            [YES_OR_NO.build_regression(strength, balanced, tolerance, warm_start) for _ in self.classes]
-        )
+        from sightx_cli.task.logistic_regressions import LabelRegression
+
+        return LabelRegression(self.outputs, strength, balanced, tolerance, warm_start)
 
     def list_logits(self, probabilities: NDArray[Any]) -> NDArray[np.float64]:
         """Return the logarithm of each label's odds, (N, C)."""
@@ -227,48 +223,6 @@ class MultiLabel(Task):
     def to_json(self) -> dict[str, Any]:
         """Return its entry in `bundle.json`; the thresholds stand beside it there."""
         return {name: value for name, value in super().to_json().items() if name != "thresholds"}
-
-
-class LabelRegressions:
-    """A logistic regression for each label, solved one after the other on the same features."""
-
-    def __init__(self, each: Sequence[Regression]) -> None:
-        self.each = each
-        self.certain: NDArray[np.float32] = np.zeros(len(each), np.float32)
-        """1 for a label that all images had, −1 for one that none had: there was nothing to solve; else 0."""
-
-    def set_strength(self, strength: float) -> None:
-        """Set the inverse strength of the penalty."""
-        for model in self.each:
-            model.set_strength(strength)
-
-    def fit(self, features: NDArray[np.float32], targets: NDArray[np.int64]) -> Self:
-        """Fit on features (N, F) and labels (N, C)."""
-        having = targets.sum(axis=0)
-        self.certain = np.where(having == 0, -1, having == len(targets)).astype(np.float32)
-        for model, has in zip(self.each, targets.T, strict=True):
-            model.fit(features, np.ascontiguousarray(has))
-        self.columns = features.shape[1]
-        return self
-
-    def predict(self, features: NDArray[np.float32]) -> NDArray[Any]:
-        """Return the probabilities (N, C); of a label that is certain, e¹⁰ to 1 for it or against it."""
-        weight, bias = self.read()
-        with np.errstate(over="ignore"):
-            return np.asarray(1 / (1 + np.exp(-(features @ weight.T + bias))))
-
-    def measure_loss(self, features: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
-        """Measure the log loss, the mean over an image's labels, summed over images."""
-        return float(measure_set_losses(self.predict(features).astype(np.float64), targets).sum())
-
-    def read(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return weight (C, F) and bias (C,) of the logits."""
-        weight = np.zeros((len(self.each), self.columns), np.float32)
-        bias = np.asarray(-NEVER * self.certain, np.float32)
-        for place in np.flatnonzero(self.certain == 0).tolist():
-            rows, biases = self.each[place].read()
-            weight[place], bias[place] = rows[1] - rows[0], biases[1] - biases[0]
-        return weight, bias
 
 
 def build_binary_loss(weight: Tensor | None, smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,6 @@ from sightx_cli.task.task import Task
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-NEVER = -10.0
-"""The bias of a class without images: a factor of e⁻¹⁰ in its odds."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +95,10 @@ class SingleLabel(Task):
     def build_regression(
         self, strength: float, balanced: bool, tolerance: float, warm_start: bool = False
     ) -> Regression:
-        """Build scikit-learn's multinomial logistic regression."""
-        from sklearn.linear_model import LogisticRegression
+        """Build the multinomial logistic regression."""
+        from sightx_cli.task.logistic_regressions import ClassRegression
 
-        weights = "balanced" if balanced else None
-        model = LogisticRegression(C=strength, class_weight=weights, max_iter=100, tol=tolerance, warm_start=warm_start)
-        return ClassRegression(model, self.outputs)
+        return ClassRegression(self.outputs, strength, balanced, tolerance, warm_start)
 
     def fit_offsets(self, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> NDArray[np.float32]:
         """Fit the offsets (C,) of the classes' logits to probabilities (N, C) of images that were not learned from."""
@@ -196,46 +191,3 @@ class SingleLabel(Task):
     def measure_losses(self, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> NDArray[Any]:
         """Measure −ln p(true class) of each image, (N,)."""
         return measure_losses(probabilities, targets)
-
-
-class ClassRegression:
-    """A multinomial regression in scikit-learn's style, for all C classes, even if it was shown fewer."""
-
-    def __init__(self, model: Any, outputs: int) -> None:
-        self.model, self.outputs = model, outputs
-        self.seen: NDArray[np.int64] = np.empty(0, np.int64)
-
-    def set_strength(self, strength: float) -> None:
-        """Set the inverse strength of the penalty."""
-        self.model.set_params(C=strength)
-
-    def fit(self, features: NDArray[np.float32], targets: NDArray[np.int64]) -> Self:
-        """Fit on features (N, F) and class numbers (N,); with a single class there is nothing to fit."""
-        self.seen = np.unique(targets)
-        if len(self.seen) > 1:
-            self.seen = self.model.fit(features, targets).classes_
-        return self
-
-    def predict(self, features: NDArray[np.float32]) -> NDArray[Any]:
-        """Return the probabilities (N, C); 0 of a class that was not seen."""
-        known = self.model.predict_proba(features) if len(self.seen) > 1 else np.ones((len(features), 1), np.float32)
-        found = np.zeros((len(features), self.outputs), known.dtype)
-        found[:, self.seen] = known
-        return found
-
-    def measure_loss(self, features: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
-        """Measure the summed log loss over images (N, F) whose classes (N,) were all seen."""
-        from sklearn.metrics import log_loss
-
-        return float(log_loss(targets, self.predict(features)[:, self.seen], labels=self.seen) * len(targets))
-
-    def read(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return weight (C, F) and bias (C,) of the logits; a class that was not seen is all but ruled out."""
-        weight = np.zeros((self.outputs, self.model.coef_.shape[1]), np.float32)
-        bias = np.full(self.outputs, NEVER, np.float32)
-        if len(self.seen) == 2:  # scikit-learn gives one row: the second class against the first
-            first, second = self.seen
-            weight[second], bias[second], bias[first] = self.model.coef_[0], self.model.intercept_[0], 0.0
-        else:
-            weight[self.seen], bias[self.seen] = self.model.coef_, self.model.intercept_
-        return weight, bias

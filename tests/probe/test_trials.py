@@ -20,7 +20,6 @@ from sightx_cli.probe.trials import (
     measure_head,
     sample_images,
     select_taps,
-    turn,
 )
 from sightx_cli.task.single_label import SingleLabel
 
@@ -153,11 +152,3 @@ def test_the_quick_head_says_what_the_slow_one_says(classes: int) -> None:
     slow = cross_validate(features, targets, fold_of, SingleLabel(names), True, alone)
     assert quick.figures.metrics["accuracy"] == pytest.approx(slow.figures.metrics["accuracy"], abs=0.03)
     assert quick.figures.metrics["loss"] == pytest.approx(slow.figures.metrics["loss"], abs=0.08)
-
-
-@pytest.mark.parametrize("shape", [(10, 40), (40, 10)])
-def test_turned_features_have_the_same_products(shape: tuple[int, int]) -> None:
-    features = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    turned = turn(features)
-    assert turned.shape == (shape[0], min(shape))
-    np.testing.assert_allclose(turned @ turned.T, features @ features.T, atol=1e-3)
