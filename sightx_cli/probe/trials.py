@@ -9,7 +9,6 @@ these images: it may be two standard errors worse, and a simpler one replaces it
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -20,7 +19,6 @@ from sightx_cli.metrics.registry import LOSS, METRICS
 from sightx_cli.probe.folds import CrossValidation, measure_folds
 from sightx_cli.probe.linear_head import STRENGTHS, calm_threads, measure_scale, rotate
 from sightx_cli.results.probe import Trial
-from sightx_cli.task.regression import Regression
 from sightx_cli.task.task import Task
 
 PROBE_IMAGES = 1_000
@@ -206,18 +204,15 @@ def _find_probabilities(
     """Return the out-of-fold probabilities (N, C) of the penalty with the least log loss."""
     mean, deviation = measure_scale(features)
     turned = rotate((features - mean) / deviation)
+    folds = [fold_of == fold for fold in np.unique(fold_of)]
+    heads = [task.build_regression(STRENGTHS[0], balanced, 1e-2, warm_start=True) for _ in folds]
+    learned = [(turned[~out], targets[~out]) for out in folds]
     best: tuple[float, NDArray[np.float32]] | None = None
-    models: dict[int, Regression] = {}
     for strength in STRENGTHS:
         found = np.zeros((len(targets), task.outputs), np.float32)
-        for fold in np.unique(fold_of):
-            out = fold_of == fold
-            if fold not in models:
-                models[fold] = task.build_regression(strength, balanced, 1e-2, warm_start=True)
-            models[fold].set_strength(strength)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # unconverged solutions rank choices just as well
-                found[out] = models[fold].fit(turned[~out], targets[~out]).predict(turned[out])
+        for head, out, (rows, labels) in zip(heads, folds, learned, strict=True):
+            head.set_strength(strength)
+            found[out] = head.fit(rows, labels).predict(turned[out])
         loss = float(task.measure_losses(found, targets).mean())
         if best is not None and loss > best[0]:
             break  # the loss over the penalty has a single minimum: what follows is worse

@@ -24,17 +24,17 @@ class PenalisedRegression:
     def __init__(self, outputs: int, strength: float, balanced: bool, tolerance: float, warm_start: bool) -> None:
         self.outputs, self.strength, self.balanced = outputs, strength, balanced
         self.tolerance, self.warm_start = tolerance, warm_start
-        self.solution: LogisticSolution | None = None
+        self.last: LogisticSolution | None = None
 
     def set_strength(self, strength: float) -> None:
         """Set the inverse strength of the L2 penalty for the next `fit`."""
         self.strength = strength
 
     def solve(self, features: NDArray[np.float32], loss: LogisticLoss) -> LogisticSolution:
-        """Solve, from the last solution where it is asked for."""
-        start = self.solution.point if self.warm_start and self.solution is not None else None
-        self.solution = solve_logistic(features, loss, self.strength, self.tolerance, start)
-        return self.solution
+        """Solve; where it is asked for, from the last solution on the same array of features."""
+        solution = solve_logistic(features, loss, self.strength, self.tolerance, self.last)
+        self.last = solution if self.warm_start else None
+        return solution
 
 
 class ClassRegression(PenalisedRegression):

@@ -25,7 +25,7 @@ from sightx_cli.task.logistic_losses import LogisticLoss, Sums
 from sightx_cli.task.logistic_spaces import Matrix, Space, choose_space
 
 MOST_STEPS = 100
-REFRESHED = (4, 16)
+RENEWED = (4, 16)
 """After so many steps M is factored anew: images that are answered with certainty no longer bend the loss."""
 
 
@@ -42,13 +42,17 @@ SMALLEST = 1e-30
 
 @dataclass(frozen=True)
 class LogisticSolution:
-    """A solved head: logits = features · weight + bias, and the point to start from on the same images again."""
+    """A solved head: logits = features · weight + bias."""
 
     weight: Matrix
     """(F, C)."""
     bias: Matrix
     """(C,)."""
-    point: tuple[Matrix, Matrix]
+    features: NDArray[Any]
+    """What it was solved on, in which space, and the point there, to start from for another penalty."""
+    space: Space
+    coordinates: Matrix
+    centred_bias: Matrix
     steps: int
     gap: float
     """By how much the loss may still lie above the least one, as a share of it."""
@@ -157,23 +161,23 @@ def solve_logistic(
     loss: LogisticLoss,
     strength: float,
     tolerance: float,
-    start: tuple[Matrix, Matrix] | None = None,
+    start: LogisticSolution | None = None,
 ) -> LogisticSolution:
     """Minimise loss + ‖weight‖² / (2 · strength) over weight (F, C) and bias (C,), on features (N, F).
 
     It stops where the loss may lie above the least by `tolerance`² of itself: as a gradient's share, the measure of
-    other solvers, a tolerance is squared in the loss. `start` is the point of a solution on as many images and
-    features.
+    other solvers, a tolerance is squared in the loss. It starts from the solution `start` where that is of the same
+    array of features and as many outputs.
     """
-    features = np.asarray(features, np.float32)
-    shares = np.asarray(loss.image_weights / loss.image_weights.sum(dtype=np.float64), np.float32)
-    space = choose_space(features, shares)
-    descent = Descent(space, loss, 1.0 / strength, len(features))
-    if start is not None and start[0].shape == descent.at.coordinates.shape:
-        descent.start(*start)
+    rows = np.asarray(features, np.float32)
+    again = start is not None and start.features is features
+    space = start.space if start is not None and again else choose_space(rows, loss.image_weights)
+    descent = Descent(space, loss, 1.0 / strength, len(rows))
+    if start is not None and again and start.coordinates.shape == descent.at.coordinates.shape:
+        descent.start(start.coordinates, start.centred_bias)
     before, way, gap = None, descent.at, np.inf
     for step in range(MOST_STEPS + 1):
-        if step == 0 or step in REFRESHED:
+        if step == 0 or step in RENEWED:
             descent.renew()
             before = None
         slope = descent.look()
@@ -184,6 +188,5 @@ def solve_logistic(
         before = slope
         descent.advance(way)
     found = descent.at
-    weight = np.asarray(space.read(found.coordinates), np.float32)
-    bias = np.asarray(found.bias - (shares @ features) @ weight, np.float32)
-    return LogisticSolution(weight, bias, (found.coordinates, found.bias), step, gap)
+    weight, shift = space.read(found.coordinates)
+    return LogisticSolution(weight, found.bias - shift, features, space, found.coordinates, found.bias, step, gap)

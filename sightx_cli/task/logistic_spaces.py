@@ -48,8 +48,8 @@ class Space(Protocol):
     def whiten(self, curvature: Matrix, ridge: float) -> Whiten:
         """Return what takes a gradient to the step that a quadratic loss of this curvature (N,) asks for."""
 
-    def read(self, point: Matrix) -> Matrix:
-        """Return the weights (F, C) of a point."""
+    def read(self, point: Matrix) -> tuple[Matrix, Matrix]:
+        """Return the weights (F, C) of a point, and the logits (C,) of the centre by them."""
 
 
 class ImageSpace:
@@ -81,9 +81,10 @@ class ImageSpace:
         solve = factor(self.products * roots * roots[:, None], ridge)
         return lambda gradient: np.asarray(roots[:, None] * solve(gradient / roots[:, None]))
 
-    def read(self, point: Matrix) -> Matrix:
+    def read(self, point: Matrix) -> tuple[Matrix, Matrix]:
         """Return Xᵀ α, from centred features."""
-        return np.asarray(self.features.T @ (point - self.shares[:, None] * point.sum(0)))
+        weight = np.asarray(self.features.T @ (point - self.shares[:, None] * point.sum(0)))
+        return weight, (self.shares @ self.features) @ weight
 
 
 class FeatureSpace:
@@ -129,9 +130,9 @@ class FeatureSpace:
         solve = factor(rows @ rows.T, ridge)
         return lambda gradient: np.asarray((gradient - rows.T @ solve(rows @ gradient)) / np.float32(ridge))
 
-    def read(self, point: Matrix) -> Matrix:
+    def read(self, point: Matrix) -> tuple[Matrix, Matrix]:
         """Return the point."""
-        return point
+        return point, self.centre @ point
 
 
 def factor(matrix: Matrix, ridge: float) -> Whiten:
@@ -143,8 +144,12 @@ def factor(matrix: Matrix, ridge: float) -> Whiten:
     return lambda right: np.asarray(cho_solve(factored, right, check_finite=False), np.float32)
 
 
-def choose_space(features: Matrix, shares: Matrix) -> Space:
-    """Choose the smaller space; images' products are only taken where they can be factored."""
+def choose_space(features: Matrix, weights: Matrix) -> Space:
+    """Choose the smaller space for features (N, F), centred on their mean under the images' weights (N,).
+
+    Images' products are only taken where they can be factored.
+    """
+    shares = np.asarray(weights / weights.sum(dtype=np.float64), np.float32)
     if len(features) <= min(features.shape[1], FACTORED):
         return ImageSpace(features, shares)
     return FeatureSpace(features, shares)
