@@ -142,11 +142,17 @@ def measure_offsets(
 def measure_most_images(columns: int, task: Task, views: int = 1, free_bytes: int | None = None) -> int | None:
     """Measure on how many images a head may be solved: F columns of features, in so many views; None for any number.
 
-    A row takes its features, held once, and some six numbers for each output while the solver looks for its next step.
+    A row takes its features, held once, and some ten numbers for each output while the solver looks for its next step;
+    beside them stand the two square matrices that it factors (see `task.logistic_spaces`).
     """
+    from sightx_cli.task.logistic_spaces import measure_square_bytes
+
     free = measure_free_memory() if free_bytes is None else free_bytes
-    row_bytes = np.dtype(np.float32).itemsize * (columns + 6 * task.outputs)
-    return None if free is None else max(TRIAL_IMAGES, int(free * SHARE_OF_FREE_MEMORY) // (row_bytes * views))
+    row_bytes = np.dtype(np.float32).itemsize * (columns + 10 * task.outputs)
+    if free is None:
+        return None
+    room = int(free * SHARE_OF_FREE_MEMORY) - 2 * measure_square_bytes(columns)
+    return max(TRIAL_IMAGES, room // (row_bytes * views))
 
 
 def choose_images(strata: NDArray[np.int64], most: int | None, seed: int = 0) -> NDArray[np.int64] | None:

@@ -27,8 +27,9 @@ SAMPLED = 2_000
 ROWS = 1_024
 """Rows of features that are weighed, and so copied, at a time."""
 
-ROUNDING = 1e-7
-"""The least ridge of a matrix that is factored, as a share of its trace: float32 rounds by about as much."""
+ROUNDING = 1e-6
+"""The least ridge of a matrix that is factored, as a share of its trace. Of 18 matrices of 300 to 2,000 rows and rank
+1, 2 or 10, float32 could not factor 4 with 1e-7, and every one with 3e-7."""
 
 
 class Space(Protocol):
@@ -58,6 +59,7 @@ class ImageSpace:
     def __init__(self, features: Matrix, shares: Matrix) -> None:
         self.features, self.shares, self.size = features, shares, len(features)
         products = features @ features.T
+        self.rounding = ROUNDING * float(np.einsum("ii->", products, dtype=np.float64))
         means = products @ shares
         products -= means
         products -= (means - shares @ means)[:, None]
@@ -78,12 +80,22 @@ class ImageSpace:
     def whiten(self, curvature: Matrix, ridge: float) -> Whiten:
         """Factor √W K √W + λ."""
         roots = np.sqrt(curvature)
-        solve = factor(self.products * roots * roots[:, None], ridge)
-        return lambda gradient: np.asarray(roots[:, None] * solve(gradient / roots[:, None]))
+        weighed = self.products * roots
+        weighed *= roots[:, None]
+        solve = factor(weighed, max(ridge, self.rounding * float(curvature.mean())))
+
+        def whiten(gradient: Matrix) -> Matrix:
+            return self.centre(roots[:, None] * solve(gradient / roots[:, None]))
+
+        return whiten
+
+    def centre(self, point: Matrix) -> Matrix:
+        """Leave out what adds nothing to centred logits: left in, it grows until float32 loses the rest in it."""
+        return np.asarray(point - self.shares[:, None] * point.sum(0))
 
     def read(self, point: Matrix) -> tuple[Matrix, Matrix]:
         """Return Xᵀ α, from centred features."""
-        weight = np.asarray(self.features.T @ (point - self.shares[:, None] * point.sum(0)))
+        weight = np.asarray(self.features.T @ self.centre(point))
         return weight, (self.shares @ self.features) @ weight
 
 
@@ -153,3 +165,8 @@ def choose_space(features: Matrix, weights: Matrix) -> Space:
     if len(features) <= min(features.shape[1], FACTORED):
         return ImageSpace(features, shares)
     return FeatureSpace(features, shares)
+
+
+def measure_square_bytes(columns: int) -> int:
+    """Measure the largest square matrix that a head of so many features takes while it is solved."""
+    return int(min(columns, FACTORED)) ** 2 * np.dtype(np.float32).itemsize
