@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
-import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_info
 
 from sightx_cli.probe import linear_head
 from sightx_cli.probe.linear_head import (
+    CALM_IMAGES,
     STRENGTHS,
     TRIAL_IMAGES,
     LinearSolution,
+    calm_threads,
     choose_images,
     choose_strength,
     measure_most_images,
@@ -170,6 +174,35 @@ def test_readings_of_the_same_images_weigh_as_much_as_the_images_alone() -> None
     assert twice.strength == alone.strength / 2
 
 
+def test_images_that_are_there_twice_are_turned_alike() -> None:
+    features = np.repeat(np.random.default_rng(0).normal(size=(5, 40)).astype(np.float32), 3, axis=0)
+    turned = rotate(features)
+    np.testing.assert_allclose(turned @ turned.T, features @ features.T, atol=1e-3)
+    assert np.isfinite(rotate(np.zeros((3, 8), np.float32))).all()
+
+
+@pytest.mark.parametrize("images", [CALM_IMAGES, CALM_IMAGES + 1])
+def test_few_images_are_solved_on_one_thread_and_many_on_all(images: int) -> None:
+    def count() -> list[int]:
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    before = count()
+    with calm_threads(images):
+        assert count() == ([1] * len(before) if images == CALM_IMAGES else before)
+    assert count() == before
+
+
+def test_the_library_that_factors_is_held_to_one_thread_though_nothing_has_loaded_it() -> None:
+    code = (
+        "from sightx_cli.probe.linear_head import calm_threads\n"
+        "from threadpoolctl import threadpool_info\n"
+        "with calm_threads(10):\n"
+        "    import scipy.linalg, sklearn.linear_model\n"
+        "    assert {one['num_threads'] for one in threadpool_info() if one['user_api'] == 'blas'} == {1}\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.parametrize("shape", [(10, 40), (40, 40), (40, 10)])
 def test_turned_features_have_the_same_products_in_no_more_columns_than_rows(shape: tuple[int, int]) -> None:
     features = np.random.default_rng(0).normal(size=shape).astype(np.float32)
@@ -192,9 +225,7 @@ def test_features_that_may_be_overwritten_give_the_same_head_and_are_held_once(m
     tracemalloc.stop()
     assert np.array_equal(first.weight, second.weight)
     assert np.array_equal(first.bias, second.bias)
-    # Older versions of scikit-learn copy the features twice, whatever they are given.
-    copies = 0.5 if tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 9) else 2.2
-    assert peak < copies * features.nbytes
+    assert peak < 0.5 * features.nbytes
 
 
 @pytest.mark.parametrize("values", [1, 700, 10**9])
@@ -236,4 +267,20 @@ def test_the_number_of_images_follows_the_memory_that_is_free() -> None:
     assert 4e9 * 0.9 < most * 2_272 * 4 < 4e9
     assert measure_most_images(2_272, make_task(2), 2, 8 * 10**9) == most // 2
     assert measure_most_images(2_272, make_task(2), free_bytes=0) == TRIAL_IMAGES
+    many = [measure_most_images(2_272, make_task(classes), free_bytes=8 * 10**9) or 0 for classes in (2, 1_000)]
+    assert many[1] < many[0] / 4
     assert choose_images(np.zeros(10**5, np.int64), None) is None
+
+
+def test_offsets_are_smaller_than_heads_of_the_same_penalty_would_make_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = np.random.default_rng(0)
+    targets = np.repeat([0, 1], [300, 30])
+    features = chance.normal(size=(330, 500)).astype(np.float32)
+    features[:, :5] += 0.7 * targets[:, None].astype(np.float32)
+    task = make_task(2)
+    found = solve_linear_head(features, targets, task, balanced=True).offsets
+    monkeypatch.setattr(linear_head, "OFFSET_STRENGTH", 1.0)
+    larger = solve_linear_head(features, targets, task, balanced=True).offsets
+    assert found is not None
+    assert larger is not None
+    assert 0 < found[1] < larger[1]
