@@ -144,9 +144,10 @@ class Prefix(nn.Module):
 def pool_map(features: Tensor) -> Tensor:
     """Return the mean and the deviation over positions: (N, C, H, W) or (N, tokens, C) → (N, 2C)."""
     axes = (1,) if features.dim() == 3 else (2, 3)
-    mean = features.mean(axes)
-    deviation = (features.var(axes, unbiased=False) + 1e-6).sqrt()
-    return torch.cat([mean, deviation], dim=1)
+    mean = features.mean(axes, keepdim=True)
+    # On a CPU `var` takes twice as long, forward and backward.
+    deviation = ((features - mean).square().mean(axes) + 1e-6).sqrt()
+    return torch.cat([mean.flatten(1), deviation], dim=1)
 
 
 def choose_taps(taps: str, stages: int) -> tuple[int, ...]:
@@ -166,12 +167,6 @@ def choose_taps(taps: str, stages: int) -> tuple[int, ...]:
             f'give "last:N" with N from 1 to {stages}, "last" or "all"',
         )
     return tuple(range(stages - count, stages - 1))
-
-
-def has_depthwise(network: nn.Module) -> bool:
-    """Tell whether a network has depthwise convolutions (as many groups as channels)."""
-    convolutions = (module for module in network.modules() if isinstance(module, nn.Conv2d))
-    return any(one.groups == one.in_channels > 1 for one in convolutions)
 
 
 def check_names(names: Sequence[str]) -> None:
