@@ -14,6 +14,7 @@ from sightx_cli.engine.interface import FEATURES
 from sightx_cli.errors import ModelError
 from sightx_cli.model import mini  # noqa: F401 (registers its networks with timm)
 from sightx_cli.model.grey import read_grey
+from sightx_cli.model.moments import pool_map
 from sightx_cli.model.stages import Stage, build_stages, check_stages
 from sightx_cli.model.timm_parts import timm
 
@@ -139,15 +140,6 @@ class Prefix(nn.Module):
             features, more = self.backbone.run_stages(features, position, len(self.backbone.stages))
             outputs.append(torch.cat([*taps, *more, self.backbone.pool_last(features)], dim=1))
         return tuple(outputs)
-
-
-def pool_map(features: Tensor) -> Tensor:
-    """Return the mean and the deviation over positions: (N, C, H, W) or (N, tokens, C) → (N, 2C)."""
-    axes = (1,) if features.dim() == 3 else (2, 3)
-    mean = features.mean(axes, keepdim=True)
-    # On a CPU `var` takes twice as long, forward and backward.
-    deviation = ((features - mean).square().mean(axes) + 1e-6).sqrt()
-    return torch.cat([mean.flatten(1), deviation], dim=1)
 
 
 def choose_taps(taps: str, stages: int) -> tuple[int, ...]:
