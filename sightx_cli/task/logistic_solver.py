@@ -25,6 +25,8 @@ from sightx_cli.task.logistic_losses import LogisticLoss, Sums
 from sightx_cli.task.logistic_spaces import Matrix, Space, choose_space
 
 MOST_STEPS = 100
+"""A head that is not there yet is left where it is: it is a fine start for training, and the valid part judges it."""
+
 RENEWED = 20
 """After so many steps, which cost about as much as a factor, M is taken anew: images that are answered with certainty
 no longer bend the loss. Most heads are solved before."""
@@ -162,6 +164,8 @@ class Descent:
             if np.all(moved <= SEARCHED * length):
                 break
             predicted = self.loss.predict(logits + np.asarray(length, np.float32) * ahead)
+        else:  # the loss is convex: it is less wherever it still falls
+            length = np.where(near > 0, near, length)
         self.at = self.at.move(length, way)
         self.predicted = self.loss.predict(self.at.logits)
 
