@@ -17,15 +17,16 @@ from PIL import Image
 
 from sightx_cli.data.geometry import (
     CROP_PART,
-    PAD_COLOUR,
     Pixels,
     Window,
+    choose_pad_colour,
     choose_window,
     cut_window,
     fit_image,
     measure_needed_sides,
+    to_array,
 )
-from sightx_cli.data.readers import AS_IS, Reading, holding_pixels, read_image
+from sightx_cli.data.readers import AS_IS, Reading, holding_pixels, read_pixels
 
 if TYPE_CHECKING:
     from sightx_cli.recipe.profiles import Profile
@@ -47,7 +48,7 @@ class Draws:
 
 
 Reader = Callable[..., Image.Image]
-"""Reads an image file like `read_image`, with the same arguments."""
+"""Reads an image file like `read_pixels`, with the same arguments."""
 
 
 def read_view(
@@ -56,7 +57,7 @@ def read_view(
     fit: str,
     profile: Profile | None,
     seed: int,
-    reader: Reader = read_image,
+    reader: Reader = read_pixels,
     reading: Reading = AS_IS,
 ) -> Pixels:
     """Read one view of an image file, its pixels taken as `reading` says: (size_px, size_px, 3) uint8, RGB.
@@ -79,12 +80,12 @@ def read_view(
 
 
 def augment_image(image: Image.Image, size_px: int, fit: str, profile: Profile, seed: int) -> Pixels:
-    """One augmented view of an RGB image: (size_px, size_px, 3) uint8; see `read_view`."""
+    """One augmented view of an RGB or grey image: (size_px, size_px, 3) uint8; see `read_view`."""
     return apply_draws(image, size_px, fit, profile.zoom, _draw(profile, seed))
 
 
 def apply_draws(image: Image.Image, size_px: int, fit: str, zoom: float, draws: Draws) -> Pixels:
-    """Make the view (size_px, size_px, 3) uint8 of an RGB image that these draws say; `zoom` is the largest."""
+    """Make the view (size_px, size_px, 3) uint8 of an RGB or grey image that these draws say; `zoom` is the largest."""
     spread = _spread(draws.angle_degrees)
     window = _choose_view_window(image.size, fit, zoom, draws, spread)
     if draws.angle_degrees:
@@ -92,7 +93,7 @@ def apply_draws(image: Image.Image, size_px: int, fit: str, zoom: float, draws: 
     else:
         view = cut_window(image, window, size_px, light=lambda part: _change_light(part, draws))
     turn = _choose_turn(draws)
-    return np.array(view if turn is None else view.transpose(turn))
+    return to_array(view if turn is None else view.transpose(turn))
 
 
 def _changes_nothing(profile: Profile) -> bool:
@@ -169,7 +170,7 @@ def _cut_slanted(image: Image.Image, window: Window, size_px: int, draws: Draws)
     matrix = (xx, xy, middle_x - (xx + xy) * half, yx, yy, middle_y - (yx + yy) * half)
     resampling = Image.Resampling.BILINEAR if min(step_x, step_y) >= 0.5 else Image.Resampling.BICUBIC
     lit, size = _change_light(image, draws), (size_px, size_px)
-    return lit.transform(size, Image.Transform.AFFINE, matrix, resampling, fillcolor=PAD_COLOUR)
+    return lit.transform(size, Image.Transform.AFFINE, matrix, resampling, fillcolor=choose_pad_colour(lit))
 
 
 def _change_light(part: Image.Image, draws: Draws) -> Image.Image:
@@ -178,4 +179,4 @@ def _change_light(part: Image.Image, draws: Draws) -> Image.Image:
         return part
     middle = float(np.asarray(part)[::4, ::4].mean())
     levels = ((np.arange(256) - middle) * (1 + draws.contrast) + middle) * (1 + draws.brightness)
-    return part.point(np.clip(levels + 0.5, 0, 255).astype(np.uint8).tolist() * 3)
+    return part.point(np.clip(levels + 0.5, 0, 255).astype(np.uint8).tolist() * len(part.getbands()))

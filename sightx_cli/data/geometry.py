@@ -35,14 +35,19 @@ class Window:
 
 
 def fit_image(image: Image.Image, size_px: int, fit: str) -> Pixels:
-    """Fit an RGB image into a square, the plain view: (size_px, size_px, 3) uint8.
+    """Fit an RGB or grey image into a square, the plain view: (size_px, size_px, 3) uint8.
 
     crop: the short side to size_px / 0.875, then the centre. pad: the whole image, black around it. squash: the whole
     image, its sides scaled to the same length.
 
     Raises: `DataError` for any other `fit`.
     """
-    return np.array(cut_window(image, choose_window(image.size, fit), size_px))
+    return to_array(cut_window(image, choose_window(image.size, fit), size_px))
+
+
+def to_array(view: Image.Image) -> Pixels:
+    """Return a view's pixels (H, W, 3), a grey one's three times."""
+    return np.array(view if view.mode == "RGB" else view.convert("RGB"))
 
 
 def choose_window(image_size: tuple[int, int], fit: str) -> Window:
@@ -90,9 +95,14 @@ def cut_window(
         part = light(part)
     if size == (size_px, size_px):
         return part
-    canvas = Image.new("RGB", (size_px, size_px), PAD_COLOUR)
+    canvas = Image.new(part.mode, (size_px, size_px), choose_pad_colour(part))
     canvas.paste(part, (x0, y0))
     return canvas
+
+
+def choose_pad_colour(image: Image.Image) -> int | tuple[int, int, int]:
+    """Return PAD_COLOUR as an image of this many channels takes it."""
+    return PAD_COLOUR[0] if image.mode == "L" else PAD_COLOUR
 
 
 def place_square(

@@ -11,7 +11,7 @@ from PIL import Image
 
 from sightx_cli.data.augmentation import read_view
 from sightx_cli.data.geometry import Pixels
-from sightx_cli.data.readers import AS_IS, Found, Reading, decode_image, holding_pixels, read_image
+from sightx_cli.data.readers import AS_IS, Found, Reading, decode_image, holding_pixels, read_pixels
 from sightx_cli.machine import measure_free_memory
 
 SHARE_OF_FREE_MEMORY = 0.25
@@ -45,7 +45,7 @@ def read_plain_view(
 
 
 class DecodedImages:
-    """Reads images as `read_image` does and keeps what it decoded, at no more than the size asked for, in a budget.
+    """Reads images as `read_pixels` does and keeps what it decoded, at no more than the size asked for, in a budget.
 
     What no longer fits is decoded each time; nothing is evicted for it, since every epoch reads every image once.
     """
@@ -71,9 +71,9 @@ class DecodedImages:
         if kept is not None:
             return kept
         with holding_pixels():
-            image = read_image(path, min_side_px, min_long_side_px, reading=reading)
+            image = read_pixels(path, min_side_px, min_long_side_px, reading=reading)
             image = shrink(image, min_side_px, min_long_side_px)
-        cost = 4 * image.width * image.height  # Pillow keeps RGB in four bytes
+        cost = (1 if image.mode == "L" else 4) * image.width * image.height  # Pillow keeps RGB in four bytes
         with self._lock:
             if cost <= self._left and key not in self._kept:
                 self._left -= cost

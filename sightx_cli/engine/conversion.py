@@ -47,8 +47,10 @@ def convert_module(
         frontend = FrontEndManager().load_by_framework("pytorch")
         decoder = TorchScriptPythonDecoder(traced)  # named, for it must live as long as the conversion
         graph = frontend.convert(frontend.load(decoder))
-    apply_moc_transformations(graph, cf=False, smart_reshape=True)
     graph.reshape(PartialShape([-1, 3, size_px, size_px]))
+    # With the size known, what is computed from it folds to constants: TensorFlow's padding, which timm computes from
+    # each map's size, ends in the convolutions (the same to the bit; a third faster).
+    apply_moc_transformations(graph, cf=True, smart_reshape=True)
     for output, name in zip(graph.outputs, output_names, strict=True):
         output.get_tensor().set_names({name})
     graph.inputs[0].get_tensor().set_names({IMAGE_INPUT})

@@ -17,7 +17,7 @@ from PIL import Image
 
 from sightx_cli.data.augmentation import Draws, Reader, apply_draws
 from sightx_cli.data.geometry import CROP_PART, Pixels, fit_image, measure_needed_sides
-from sightx_cli.data.readers import AS_IS, Reading, holding_pixels, read_image
+from sightx_cli.data.readers import AS_IS, Reading, holding_pixels, read_pixels
 from sightx_cli.engine.interface import Images
 from sightx_cli.features.views import AHEAD_IMAGES
 from sightx_cli.machine import measure_threads
@@ -74,13 +74,13 @@ def read_changed_views(
     profile: Profile,
     changes: Sequence[str],
     seed: int,
-    reader: Reader = read_image,
+    reader: Reader = read_pixels,
     reading: Reading = AS_IS,
 ) -> Pixels:
     """Read one view of an image for each change: (changes, size_px, size_px, 3) uint8.
 
     `changes` are names of `recipe.profiles.CHANGES` that the profile makes. Which of two directions, such as darker or
-    brighter, is drawn from `seed`. Raises what `read_image` raises.
+    brighter, is drawn from `seed`. Raises what `read_pixels` raises.
     """
     with holding_pixels():
         image = reader(path, **measure_needed_sides(size_px, fit, profile.zoom), reading=reading)

@@ -120,7 +120,7 @@ def examine_images(
 
 
 def _look_at(decoded: Decoded) -> _Look:
-    image = decoded.image
+    image = decoded.image if decoded.image.mode == "RGB" else decoded.image.convert("RGB")
     grey = image.convert("L").resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC, reducing_gap=3.0)
     pixels = hashlib.blake2b(repr(image.size).encode() + image.tobytes(), digest_size=DIGEST_BYTES)
     return _Look(np.asarray(grey), np.frombuffer(pixels.digest(), np.uint8), decoded.found)

@@ -28,6 +28,9 @@ from sightx_cli.startup.imports import COMPILING
 COMPUTED_BY = {"openvino": ("timm", "torch", "openvino"), "torch": ("timm", "torch")}
 """The packages whose versions are part of the address of what an engine computed."""
 
+GRAPH_FORMAT = 2
+"""Of converted graphs in the store: raised when a conversion gives a faster one of the same numbers."""
+
 SOLVE_ROWS = 2000
 """The head is solved on as many views of the images as stay within this many rows."""
 
@@ -132,7 +135,7 @@ class FrozenPrefix:
             )
 
         self._addresses = {one: list_addresses(one) for one in dict.fromkeys((EXACT, engine.half or EXACT))}
-        self._graph_name = f"{address(tapped, engine.name)}-{size_px}.xml"
+        self._graph_name = f"{address(tapped, engine.name)}-{size_px}-{GRAPH_FORMAT}.xml"
         self._built: dict[Precision, Forward] = {}
 
     @property

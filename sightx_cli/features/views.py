@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sightx_cli.data.augmentation import Reader, read_view
 from sightx_cli.data.pixels import PlainViews
-from sightx_cli.data.readers import AS_IS, Reading, list_packages, read_image
+from sightx_cli.data.readers import AS_IS, Reading, list_packages, read_pixels
 from sightx_cli.engine.interface import Images
 from sightx_cli.features.addresses import digest_key
 from sightx_cli.machine import measure_threads
@@ -40,7 +40,7 @@ class View:
         taken = {"reading": asdict(self.reading)} if self.reading != AS_IS else {}
         return digest_key({"size_px": self.size_px, "fit": self.fit, **drawn, **taken}, list_packages())
 
-    def read(self, path: str, digest: str, reader: Reader = read_image) -> NDArray[np.uint8]:
+    def read(self, path: str, digest: str, reader: Reader = read_pixels) -> NDArray[np.uint8]:
         """Read an image's pixels (size_px, size_px, 3); what is drawn depends on the image, the view and the seed."""
         seed = (self.seed << 64) | (self.number << 48) | int(digest[:12], 16)
         return read_view(path, self.size_px, self.fit, self.profile, seed, reader, self.reading)

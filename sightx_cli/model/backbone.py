@@ -14,6 +14,7 @@ from sightx_cli.engine.interface import FEATURES
 from sightx_cli.errors import ModelError
 from sightx_cli.model import mini  # noqa: F401 (registers its networks with timm)
 from sightx_cli.model.grey import read_grey
+from sightx_cli.model.moments import pool_map
 from sightx_cli.model.stages import Stage, build_stages, check_stages, pass_image
 from sightx_cli.model.timm_parts import timm
 
@@ -156,14 +157,6 @@ class Prefix(nn.Module):
         return tuple(outputs)
 
 
-def pool_map(features: Tensor) -> Tensor:
-    """Return the mean and the deviation over positions: (N, C, H, W) or (N, tokens, C) → (N, 2C)."""
-    axes = (1,) if features.dim() == 3 else (2, 3)
-    mean = features.mean(axes)
-    deviation = (features.var(axes, unbiased=False) + 1e-6).sqrt()
-    return torch.cat([mean, deviation], dim=1)
-
-
 def choose_taps(taps: str, stages: int) -> tuple[int, ...]:
     """Return the indices of the stages tapped in addition to the final features.
 
@@ -181,12 +174,6 @@ def choose_taps(taps: str, stages: int) -> tuple[int, ...]:
             f'give "last:N" with N from 1 to {stages}, "last" or "all"',
         )
     return tuple(range(stages - count, stages - 1))
-
-
-def has_depthwise(network: nn.Module) -> bool:
-    """Tell whether a network has depthwise convolutions (as many groups as channels)."""
-    convolutions = (module for module in network.modules() if isinstance(module, nn.Conv2d))
-    return any(one.groups == one.in_channels > 1 for one in convolutions)
 
 
 def check_names(names: Sequence[str]) -> None:

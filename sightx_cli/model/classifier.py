@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from sightx_cli.engine.interface import FROZEN, PROBABILITIES
 from sightx_cli.errors import RunError
-from sightx_cli.model.backbone import Backbone, build_network, pool_map
+from sightx_cli.model.backbone import Backbone, build_network
 from sightx_cli.model.grey import make_grey
 from sightx_cli.model.head import build_head
+from sightx_cli.model.moments import pool_map
 from sightx_cli.model.tail import drop_behind_map
 from sightx_cli.model.weights import Weights, find_weights, load_weights
 from sightx_cli.model.weights_file import WeightsFile

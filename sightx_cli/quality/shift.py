@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from sightx_cli.data.augmentation import read_view
 from sightx_cli.data.checks import Unreadable, refuse_all
 from sightx_cli.data.folders import natural_key
-from sightx_cli.data.readers import AS_IS, ImageFileError, Reading, load_bytes, measure_header, read_image
+from sightx_cli.data.readers import AS_IS, ImageFileError, Reading, load_bytes, measure_header, read_pixels
 from sightx_cli.engine.interface import BATCH_IMAGES, Forward, Images
 from sightx_cli.engine.openvino_forward import load_openvino
 from sightx_cli.features.addresses import digest_key
@@ -148,7 +148,7 @@ def _read_one(path: str, reading: Reading) -> tuple[NDArray[np.uint8], float] | 
     try:
         data = load_bytes(path)
         width, height = measure_header(path, data, reading)[:2]
-        pixels = read_view(path, SHIFT_SIZE_PX, SHIFT_FIT, None, 0, partial(read_image, data=data), reading)
+        pixels = read_view(path, SHIFT_SIZE_PX, SHIFT_FIT, None, 0, partial(read_pixels, data=data), reading)
         return pixels, SHIFT_SIZE_PX / (width * height) ** 0.5
     except ImageFileError as error:
         return Unreadable("/".join(Path(path).parts[-2:]), error.reason, error.hint)

@@ -134,7 +134,7 @@ def read_frozen(features: Features, output: str, session: Session, positions: ND
         return np.asarray(features.take(FEATURES, positions)[:, -session.backbone.widths[-1] :], np.float32)
     import torch
 
-    from sightx_cli.model.backbone import pool_map
+    from sightx_cli.model.moments import pool_map
 
     rows = []
     for start in range(0, len(positions), READ_IMAGES):

@@ -14,7 +14,7 @@ from sightx_cli.features.extraction import compute_features
 from sightx_cli.features.prefix import FitFeatures, FrozenPrefix, keep_prefix
 from sightx_cli.features.sample import Sample
 from sightx_cli.features.views import View, plain_view
-from sightx_cli.model.backbone import Prefix, has_depthwise
+from sightx_cli.model.backbone import Prefix
 from sightx_cli.model.classifier import build_backbone, build_classifier, build_untrained
 from sightx_cli.model.forward_check import check_forward
 from sightx_cli.model.parameter_groups import find_cuts
@@ -95,7 +95,7 @@ def build_session(preparation: Preparation, listener: Listener) -> tuple[Session
         frozen = FrozenPrefix(name, backbone, weights, cuts, size_px, store, engine, listener, pixels)
         count, build = len(train) * len(wanted), frozen.build_forward
         engine = settle_precision(engine, build, wanted[0], train, task, count, seed, listener, store, frozen.address)
-    elif engine.device != "cpu" or not has_depthwise(backbone):
+    else:
         prefix = Prefix(backbone, [], features=True)
 
         def compile_prefix(precision: Precision) -> Forward:

@@ -1,12 +1,13 @@
 """Fold BatchNorm into the convolution before it while its statistics are fixed: the same function, computed faster.
 
 With fixed statistics a norm is y = (x − μ) · γ/s + β, so convolution and norm together are one convolution with weight
-w · γ/s and bias β − μ · γ/s. Folding in each step leaves w, γ and β as the parameters that train (gradients flow
-through the product), and saves the norm's passes over the activations, forward and backward.
+w · γ/s and bias β − μ · γ/s. Folding in each step leaves w, γ and β as the parameters that train, and saves the norm's
+passes over the activations, forward and backward.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -14,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sightx_cli.model.timm_parts import Conv2dSame, pad_same
+from sightx_cli.model.timm_parts import Conv2dSame
+from sightx_cli.train.fused_convolution import Limits, convolve
 
 Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
 
@@ -85,27 +87,29 @@ def folded_norms(module: nn.Module, run: Callable[[], Tensor]) -> Iterator[int]:
 def _folded(convolution: Any, norm: Any) -> Iterator[None]:
     """Let a convolution compute both itself and the norm, and the norm only its activation, if it has one."""
 
-    def convolve(images: Tensor) -> Tensor:
-        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps) if norm.affine else None
-        if scale is None:
-            scale = torch.rsqrt(norm.running_var + norm.eps)
-        bias = (norm.bias if norm.affine else 0) - norm.running_mean * scale
-        if convolution.bias is not None:
-            bias = bias + convolution.bias * scale
-        weight = convolution.weight * scale.view(-1, 1, 1, 1)
-        stride, padding, dilation = convolution.stride, convolution.padding, convolution.dilation
-        if type(convolution) is Conv2dSame:  # TensorFlow's padding, which depends on the input's size
-            images, padding = pad_same(images, list(weight.shape[-2:]), list(stride), list(dilation)), (0, 0)
-        return nn.functional.conv2d(images, weight, bias, stride, padding, dilation, convolution.groups)
+    limits = find_limits(norm)
+
+    def run(images: Tensor) -> Tensor:
+        return convolve(convolution, images, norm, limits)
 
     def activate(images: Tensor) -> Tensor:
         # timm's BatchNormAct2d applies dropout and activation after the norm; a plain BatchNorm2d has neither
-        if hasattr(norm, "act"):
+        if limits is None and hasattr(norm, "act"):
             images = norm.act(norm.drop(images))
         return images
 
-    convolution.forward, norm.forward = convolve, activate
+    convolution.forward, norm.forward = run, activate
     try:
         yield
     finally:
         del convolution.forward, norm.forward
+
+
+def find_limits(norm: nn.Module) -> Limits | None:
+    """Return what the activation behind a norm clamps between, if that is all it does."""
+    activation = getattr(norm, "act", None)
+    if not isinstance(getattr(norm, "drop", None), nn.Identity):
+        return None
+    if isinstance(activation, nn.Hardtanh):  # and ReLU6, which is one
+        return activation.min_val, activation.max_val
+    return (0.0, math.inf) if isinstance(activation, nn.ReLU) else None

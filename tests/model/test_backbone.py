@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from sightx_cli.errors import ModelError
-from sightx_cli.model.backbone import Backbone, Prefix, build_network, choose_taps, pool_map
+from sightx_cli.model.backbone import Backbone, Prefix, build_network, choose_taps
+from sightx_cli.model.moments import pool_map
 
 Open = Callable[..., Backbone]
 

@@ -114,10 +114,12 @@ def test_half_precision_is_for_training_steps_and_the_weights_stay_whole(
     assert {parameter.dtype for parameter in learner.model.parameters()} == {torch.float32}
 
 
-@pytest.mark.parametrize(("backbone", "expected"), [("test_efficientnet", "float32"), ("test_resnet", "bfloat16")])
-def test_depthwise_layers_train_in_float32_on_a_cpu(
-    open_session: Callable[..., tuple[Any, Any]], backbone: str, expected: str
+@pytest.mark.parametrize(
+    ("frozen", "expected"), [("float32", "float32"), ("bfloat16", "bfloat16"), ("float16", "float32")]
+)
+def test_steps_compute_in_what_the_frozen_layers_may(
+    open_session: Callable[..., tuple[Any, Any]], frozen: str, expected: str
 ) -> None:
-    _, session = open_session(backbone=backbone)
-    session.engine = replace(session.engine, precision="bfloat16")
+    _, session = open_session(backbone="test_efficientnet")
+    session.engine = replace(session.engine, precision=frozen)
     assert choose_training_precision(session) == expected

@@ -1,8 +1,10 @@
-"""From a file to upright 8-bit RGB pixels: a new kind of file is a module here and a line in READERS."""
+"""From a file to upright 8-bit pixels, RGB or grey: a new kind of file is a module here and a line in READERS."""
 
 from __future__ import annotations
 
 import functools
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +48,7 @@ __all__ = [
     "load_bytes",
     "measure_header",
     "read_image",
+    "read_pixels",
 ]
 
 READERS: Mapping[str, Reader] = {
@@ -88,8 +91,13 @@ def load_bytes(path: str | Path) -> bytes | None:
     Raises: `ImageFileError` for a file that is missing, empty, unreadable, or not a regular file.
     """
     try:
-        check_file(path)
-        return None if Path(path).stat().st_size > LARGEST_BYTES else Path(path).read_bytes()
+        state = os.stat(path)  # noqa: PTH116 (each image of a set comes by here, some several times)
+        if not stat.S_ISREG(state.st_mode) or not state.st_size:
+            check_file(path)
+        if state.st_size > LARGEST_BYTES:
+            return None
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+            return file.read()
     except (OSError, ValueError) as error:  # ValueError: no file can have this name
         raise ImageFileError(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
@@ -102,6 +110,21 @@ def read_image(
     reading: Reading = AS_IS,
 ) -> Image.Image:
     """Read an image file, or its bytes, as upright 8-bit RGB: the pixels alone (see `decode_image`)."""
+    image = read_pixels(path, min_side_px, min_long_side_px, data, reading)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def read_pixels(
+    path: str | Path,
+    min_side_px: int | None = None,
+    min_long_side_px: int | None = None,
+    data: bytes | None = None,
+    reading: Reading = AS_IS,
+) -> Image.Image:
+    """Read an image file, or its bytes, as upright 8-bit RGB, or as one channel where it is grey.
+
+    What is then done to a channel is done once, and equals what would be done to three of it, to the byte.
+    """
     return decode_image(path, min_side_px, min_long_side_px, data, reading).image
 
 
@@ -112,7 +135,7 @@ def decode_image(
     data: bytes | None = None,
     reading: Reading = AS_IS,
 ) -> Decoded:
-    """Read an image file, or its bytes, as upright 8-bit RGB, and say what was found in it.
+    """Read an image file, or its bytes, as upright 8-bit RGB or grey, and say what was found in it.
 
     With `min_side_px` it may be decoded at a fraction of its size as long as its shorter side keeps that many pixels
     (its longer side, with `min_long_side_px`): several times faster. Without either, every pixel is decoded.

@@ -1,4 +1,4 @@
-"""What a reader of image files is: one for each kind of file, from a path or bytes to upright 8-bit RGB.
+"""What a reader of image files is: one for each kind of file, from a path or bytes to upright 8-bit RGB or grey.
 
 What a file leaves open (which page, which bands, what is black and what is white) is settled by a `Reading`, the same
 in training and in prediction; what a file held, and what of it was left out, is a `Found`, from the one reading.
@@ -101,7 +101,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A file's pixels, upright 8-bit RGB, and what was found."""
+    """A file's pixels, upright 8-bit RGB (or one channel of a grey file), and what was found."""
 
     image: Image.Image
     found: Found
@@ -150,7 +150,7 @@ class Reader(Protocol):
         data: bytes | None = None,
         reading: Reading = AS_IS,
     ) -> Decoded:
-        """Read a file as upright 8-bit RGB, perhaps smaller, with no fewer pixels a side than asked for."""
+        """Read a file as upright 8-bit RGB or grey, perhaps smaller, with no fewer pixels a side than asked for."""
 
     def check(self, path: str | Path, data: bytes | None = None, reading: Reading = AS_IS) -> Found:
         """Read a file to its end, as cheaply as its format allows; what it finds is what `read` finds."""

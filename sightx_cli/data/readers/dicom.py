@@ -69,7 +69,7 @@ class DicomReader:
         """Read one frame as 8-bit RGB."""
         with open_gate().holding():
             levels, found = _read_levels(path, data, reading)
-            return Decoded(levels.convert("RGB"), found)
+            return Decoded(levels if levels.mode == "L" else levels.convert("RGB"), found)
 
     def check(self, path: str | Path, data: bytes | None = None, reading: Reading = AS_IS) -> Found:
         """Decode the frame that is read."""

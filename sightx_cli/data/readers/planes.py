@@ -35,7 +35,7 @@ def show_planes(
     inverted: bool = False,
     orientation: int = 1,
 ) -> Decoded:
-    """Make an RGB image of planes (H, W, bands): the chosen bands, scaled to 8 bits where they are deeper.
+    """Make an RGB or grey image of planes (H, W, bands): the chosen bands, scaled to 8 bits where they are deeper.
 
     `declared`, `inverted`: as in `scale_values`. Raises: `ImageFileError` for pixels that are no numbers.
     """
@@ -49,7 +49,7 @@ def show_planes(
         image.putalpha(Image.fromarray(_to_alpha(planes[..., bands.alpha])))
         shows_through, more = judge_alpha(image, is_grey=len(parts) == 1)
         image, said = lay_over_white(image) if shows_through else drop_alpha(image), said + more
-    image = image.convert("RGB")
+    image = image if image.mode == "L" else image.convert("RGB")
     turn = _TURNS.get(orientation)
     return Decoded(image if turn is None else image.transpose(turn), Found(values=values, remarks=said))
 

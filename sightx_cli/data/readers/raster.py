@@ -4,7 +4,7 @@ The rules, each chosen so that nothing is lost in silence:
 
 - JPEG, PNG, BMP, GIF, WebP, PBM/PGM/PPM, AVIF and JPEG 2000 are read (TIFF: `tiff.py`); of a file with several frames
   the first, or the one that the reading names.
-- EXIF rotation is applied; palette, grey, 1-bit and CMYK become RGB.
+- EXIF rotation is applied; palette, 1-bit and CMYK become RGB, grey stays one channel.
 - What alpha is worth: `alpha.py`. Which bands are shown: `bands.py`.
 - Values deeper than 8 bits are scaled to 0–255 over one range for the whole set, or over the file's own: 12-bit data in
   a 16-bit file would otherwise keep 16 grey levels. Of AVIF and JPEG 2000 colour Pillow gives 8 bits, and that is said.
@@ -139,11 +139,13 @@ def find_orientation(image: Image.Image) -> int:
 
 
 def to_rgb(image: Image.Image, path: str | Path, reading: Reading) -> Decoded:
-    """Return a decoded image of 8 bits or fewer as RGB, and what is said of its alpha."""
+    """Return a decoded image of 8 bits or fewer as RGB or grey, and what is said of its alpha."""
     if reading.bands is not None:
         return Decoded(take_bands(image, reading, path).convert("RGB"), Found())
     if image.mode == "RGB" and "transparency" not in image.info:
         return Decoded(image if type(image) is Image.Image else _detach(image), Found())
+    if image.mode == "L" and "transparency" not in image.info:
+        return Decoded(_detach(image), Found())
     if not image.has_transparency_data:
         return Decoded(image.convert("RGB"), Found())
     shows_through, said = judge_alpha(image)

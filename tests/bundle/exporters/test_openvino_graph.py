@@ -18,8 +18,9 @@ from sightx_cli.engine.conversion import convert_module, write_graph
 from sightx_cli.engine.headed_graph import append_linear_head
 from sightx_cli.engine.interface import FEATURES, FROZEN, PROBABILITIES
 from sightx_cli.engine.openvino_forward import load_openvino
-from sightx_cli.model.backbone import Backbone, Prefix, pool_map
+from sightx_cli.model.backbone import Backbone, Prefix
 from sightx_cli.model.head import build_head, read_linear_solution, set_linear_solution
+from sightx_cli.model.moments import pool_map
 from sightx_cli.task.single_label import SingleLabel
 
 TASK = SingleLabel(("a", "b", "c"))

@@ -1,0 +1,185 @@
+"""A convolution, the norm of fixed statistics behind it and the clamp behind that, as one step of training.
+
+Together they are one convolution, and torch is spared the passes over the activations that each would make forward and
+backward. A clamp (ReLU, ReLU6) is computed in place and undone from the output, which the next layer keeps anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sightx_cli.model.timm_parts import Conv2dSame, get_same_padding
+from sightx_cli.train.convolution_gradients import Geometry, Pair, differentiate_all, is_depthwise, pad_images
+
+Limits = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class FixedNorm:
+    """What does not train of a norm with fixed statistics behind a convolution: (O,) each."""
+
+    mean: Tensor
+    inverse_deviation: Tensor
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a convolution runs, beside its numbers that train."""
+
+    geometry: Geometry
+    norm: FixedNorm | None = None
+    """The norm that is computed with it."""
+    limits: Limits | None = None
+    """What its outputs are clamped between."""
+    precision: torch.dtype = torch.float32
+    """What it computes in."""
+
+
+class FusedConvolution(torch.autograd.Function):
+    """A convolution of images (N, C, H, W) with weights (O, C / groups, k, k), the norm and the clamp behind it.
+
+    With fixed statistics a norm is y = (x − μ) · γ/s + β, so both are one convolution with the weight w · γ/s and the
+    bias β + (b − μ) · γ/s. The gradients are those of w, b, γ and β.
+    """
+
+    @staticmethod
+    def forward(
+        context: Any,
+        images: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        gamma: Tensor | None,
+        beta: Tensor | None,
+        form: Form,
+    ) -> Tensor:
+        """Convolve, and keep what the gradients need: beside the weights the input and the output."""
+        folded, shift = _fold(weight, bias, gamma, beta, form)
+        kept = images.to(form.precision)
+        output = _convolve(kept, folded, shift, form.geometry)
+        if form.limits is not None:
+            output.clamp_(*form.limits)
+        context.save_for_backward(kept, folded, weight, bias, gamma, output if form.limits is not None else None)
+        context.form, context.limits, context.given = form, form.limits, images.dtype
+        return output
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of the images, the weights, the bias, γ and β, where they are wanted."""
+        images, folded, weight, bias, gamma, clamped = context.saved_tensors
+        form: Form = context.form
+        of_images, of_weight, of_bias, of_gamma, of_beta = context.needs_input_grad[:5]
+        if clamped is not None:
+            gradient = torch.ops.aten.hardtanh_backward(gradient, clamped, *context.limits)
+        gradient = gradient.to(form.precision).contiguous(memory_format=torch.channels_last)
+        wanted = (of_images, of_weight or of_gamma, of_bias or of_gamma or of_beta)
+        found, of_folded, of_shift = differentiate_all(gradient, images, folded, form.geometry, wanted)
+        found, norm = None if found is None else found.to(context.given), form.norm
+        of_folded = None if of_folded is None else of_folded.to(weight.dtype)
+        of_shift = None if of_shift is None else of_shift.to(weight.dtype)
+        if norm is None:
+            return found, of_folded, of_shift, None, None, None
+        scale = norm.inverse_deviation if gamma is None else norm.inverse_deviation * gamma
+        changed_gamma = None
+        if of_gamma:
+            assert of_folded is not None
+            assert of_shift is not None
+            centre = norm.mean if bias is None else norm.mean - bias
+            along = (of_folded * weight).flatten(1).sum(1) - of_shift * centre
+            changed_gamma = along * norm.inverse_deviation
+        return (
+            found,
+            of_folded * scale.view(-1, 1, 1, 1) if of_folded is not None and of_weight else None,
+            of_shift * scale if of_shift is not None and of_bias else None,
+            changed_gamma,
+            of_shift if of_beta else None,
+            None,
+        )
+
+
+def _fold(
+    weight: Tensor, bias: Tensor | None, gamma: Tensor | None, beta: Tensor | None, form: Form
+) -> tuple[Tensor, Tensor | None]:
+    """Return the weight and the bias of the convolution that computes the norm as well."""
+    shift, norm = bias, form.norm
+    if norm is not None:
+        scale = norm.inverse_deviation if gamma is None else norm.inverse_deviation * gamma
+        weight = weight * scale.view(-1, 1, 1, 1)
+        shift = -norm.mean * scale if bias is None else (bias - norm.mean) * scale
+        shift = shift if beta is None else shift + beta
+    return weight.to(form.precision), None if shift is None else shift.to(form.precision)
+
+
+def _convolve(images: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    stride, before, behind, dilation, groups = geometry
+    padded, padding = (images, before) if before == behind else (pad_images(images, before, behind), (0, 0))
+    return nn.functional.conv2d(padded, weight, bias, stride, padding, dilation, groups)
+
+
+def convolve(
+    convolution: nn.Conv2d, images: Tensor, norm: nn.BatchNorm2d | None = None, limits: Limits | None = None
+) -> Tensor:
+    """Run a convolution, with a norm of fixed statistics behind it and a clamp behind that, where they are given."""
+    fixed, gamma, beta = None, None, None
+    if norm is not None:
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        fixed = FixedNorm(norm.running_mean, torch.rsqrt(norm.running_var + norm.eps))
+        gamma, beta = norm.weight, norm.bias
+    device = images.device.type
+    precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else images.dtype
+    form = Form(describe_geometry(convolution, images), fixed, limits, precision)
+    numbers = (convolution.weight, convolution.bias, gamma, beta)
+    if device == "cpu":
+        convolved: Tensor = FusedConvolution.apply(images, *numbers, form)
+        return convolved
+    # Elsewhere torch's own gradients are the fast ones.
+    output = _convolve(images.to(precision), *_fold(*numbers, form), form.geometry)
+    return output if limits is None else output.clamp(*limits)
+
+
+def describe_geometry(convolution: nn.Conv2d, images: Tensor) -> Geometry:
+    """Describe how a convolution moves over such images."""
+    stride, dilation, padding = _two(convolution.stride), _two(convolution.dilation), convolution.padding
+    assert not isinstance(padding, str)
+    before = behind = _two(padding)
+    if type(convolution) is Conv2dSame:  # TensorFlow's padding, which depends on the input's size
+        sides = zip(images.shape[2:], convolution.kernel_size, stride, dilation, strict=True)
+        whole = [get_same_padding(*side) for side in sides]
+        before = (whole[0] // 2, whole[1] // 2)
+        behind = (whole[0] - before[0], whole[1] - before[1])
+    return Geometry(stride, before, behind, dilation, convolution.groups)
+
+
+def _two(numbers: Sequence[int]) -> Pair:
+    rows, columns = numbers
+    return rows, columns
+
+
+@contextmanager
+def faster_depthwise(model: nn.Module) -> Iterator[None]:
+    """Let a model's depthwise convolutions, but those that something else runs, have the faster gradients."""
+    changed = [
+        module
+        for module in model.modules()
+        if isinstance(module, nn.Conv2d)
+        and type(module) in (nn.Conv2d, Conv2dSame)
+        and is_depthwise(module.weight, module.groups)
+        and module.padding_mode == "zeros"
+        and module.weight.device.type == "cpu"
+        and not isinstance(module.padding, str)
+        and "forward" not in vars(module)
+    ]
+    for module in changed:
+        module.forward = partial(convolve, module)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for module in changed:
+            del module.forward
