@@ -247,6 +247,5 @@ def turn(scaled: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     if len(scaled) >= scaled.shape[1]:
         return scaled
-    with calm_threads(len(scaled)):
-        sizes, vectors = np.linalg.eigh((scaled @ scaled.T).astype(np.float64))
+    sizes, vectors = np.linalg.eigh((scaled @ scaled.T).astype(np.float64))
     return np.ascontiguousarray(vectors * np.sqrt(sizes.clip(min=0.0)), dtype=np.float32)
