@@ -85,7 +85,7 @@ def predict(
     query = build_query(given, layout)
     for notice in query.notices:
         listener.notice(notice)
-    predictor = load_predictor(run, 1 if len(query.rows) == 1 else batch, 1 if tta is None else tta)
+    predictor = load_predictor(run, 1 if len(query.rows) == 1 else batch, tta or 1, len(query.rows))
     task = predictor.facts.task
     untold = find_untold(predictor.facts)
     for notice in untold:

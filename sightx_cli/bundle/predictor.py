@@ -18,9 +18,14 @@ from sightx_cli.bundle.judgement import judge
 from sightx_cli.data.pixels import read_plain_view
 from sightx_cli.data.readers import Found, ImageFileError
 from sightx_cli.data.test_views import count_distinct, read_test_views
-from sightx_cli.engine.interface import FROZEN, PROBABILITIES, Forward, Images, Outputs, choose_batch
+from sightx_cli.engine.batch_trial import TRIAL_IMAGES, find_batch
+from sightx_cli.engine.graph_files import BATCH_SUFFIX
+from sightx_cli.engine.interface import EXACT, FROZEN, PROBABILITIES, Forward, Images, Outputs, choose_batch
 from sightx_cli.engine.openvino_forward import OpenVinoForward, measure_graph_shapes, read_graph
 from sightx_cli.errors import RunError, UsageError
+from sightx_cli.features.addresses import digest_key
+from sightx_cli.features.store import FeatureStore
+from sightx_cli.filesystem import read_checksum
 from sightx_cli.machine import measure_threads
 
 Pixels = NDArray[np.uint8]
@@ -188,17 +193,19 @@ def count_views(facts: BundleFacts, wished: int) -> int:
     return min(wished, distinct)
 
 
-def load_predictor(run: Path, batch: int | None = None, views: int = 1) -> Predictor:
+def load_predictor(run: Path, batch: int | None = None, views: int = 1, images: int = 0) -> Predictor:
     """Load a run's bundle and compile its graph for batches of a size (None: what suits the images' size).
 
-    With `views` a prediction is the mean over so many views of its image (see `count_views`).
+    `images` is how many it is to predict: with many, the batch is tried first, and remembered for this machine. With
+    `views` a prediction is the mean over so many views of its image (see `count_views`).
 
     Only the files that predict are read. Raises RunError when one is missing or damaged, or is not of these facts.
     """
     path = run / runs.BUNDLE / runs.BUNDLE_GRAPH
+    is_settled = views == 1 and (batch is not None or images < TRIAL_IMAGES)  # nothing else of the facts, no trial
     with ThreadPoolExecutor(1) as pool:
         # Compiling takes as long as reading the facts with what checks them, and needs no Python.
-        begun = pool.submit(compile_graph, path, batch) if views == 1 else None
+        begun = pool.submit(compile_graph, path, batch, images) if is_settled else None
         facts = load_facts(run)
         views = count_views(facts, views)
         if not facts.graph:
@@ -206,7 +213,7 @@ def load_predictor(run: Path, batch: int | None = None, views: int = 1) -> Predi
             check_bundled(run, facts, runs.BUNDLE_WEIGHTS)
             return Predictor(facts, load_torch_forward(run, facts), size, load_familiar(run, facts), views)
         check_bundled(run, facts, runs.BUNDLE_GRAPH, str(Path(runs.BUNDLE_GRAPH).with_suffix(".bin")))
-        forward, shapes = begun.result() if begun is not None else compile_graph(path, batch, views)
+        forward, shapes = begun.result() if begun is not None else compile_graph(path, batch, images, views)
     if shapes != (facts.size_px, facts.task.outputs):
         raise RunError(
             f"{run / runs.BUNDLE / runs.BUNDLE_FACTS}: says {facts.size_px} px and {facts.task.outputs} classes, the "
@@ -216,8 +223,10 @@ def load_predictor(run: Path, batch: int | None = None, views: int = 1) -> Predi
     return Predictor(facts, forward, forward.batch_images, load_familiar(run, facts), views)
 
 
-def compile_graph(path: Path, batch: int | None, views: int = 1) -> tuple[OpenVinoForward, tuple[int, int]]:
-    """Read a graph and compile it for batches of a size, or what suits its images; return its shapes as well.
+def compile_graph(
+    path: Path, batch: int | None, images: int, views: int = 1
+) -> tuple[OpenVinoForward, tuple[int, int]]:
+    """Read a run's graph and compile it, for batches as `load_predictor` says; return its shapes as well.
 
     Raises RunError when it is missing or damaged.
     """
@@ -226,7 +235,19 @@ def compile_graph(path: Path, batch: int | None, views: int = 1) -> tuple[OpenVi
         shapes = measure_graph_shapes(graph)
     except RuntimeError as error:
         raise RunError(f"{path}: cannot be read", "fit again, or name another run") from error
-    return OpenVinoForward(graph, batch=max(choose_batch(shapes[0]) if batch is None else batch, views)), shapes
+    if batch is None:
+        count = images * views
+        batch = find_batch(graph, EXACT, count, place_record(path) if count >= TRIAL_IMAGES else None)
+    return OpenVinoForward(graph, batch=max(batch, views)), shapes
+
+
+def place_record(graph: Path) -> Path | None:
+    """Return where the cache keeps what is known of the batches of a run's graph; None where it cannot keep anything.
+
+    Not in the run, which may be handed over: what is fast here need not be fast there.
+    """
+    address = digest_key({"graph": f"{read_checksum(graph):08x}"})
+    return FeatureStore().place_graph(f"run-{address}{BATCH_SUFFIX}")
 
 
 def load_familiar(run: Path, facts: BundleFacts) -> FamiliarImages | None:

@@ -12,9 +12,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from sightx_cli.engine.batch_trial import find_batch
 from sightx_cli.engine.conversion import convert_module, write_graph
-from sightx_cli.engine.interface import EXACT, Forward, Precision, choose_batch
-from sightx_cli.engine.openvino_forward import OpenVinoForward, find_half_on_cpu, load_openvino
+from sightx_cli.engine.graph_files import BATCH_SUFFIX
+from sightx_cli.engine.interface import EXACT, Forward, Precision
+from sightx_cli.engine.openvino_forward import OpenVinoForward, find_half_on_cpu, read_graph
 from sightx_cli.engine.torch_forward import TorchForward, find_half
 from sightx_cli.errors import UsageError
 from sightx_cli.machine import find_memory_shortage
@@ -77,8 +79,11 @@ def build_forward(
     std: Sequence[float],
     graph: Path | None,
     listener: Listener,
+    images: int = 0,
 ) -> Forward:
     """Compile a module of normalised images; the converted graph is cached at `graph`, if given.
+
+    `images` is how many it is about to run over: with many, the batch is tried (see `engine.batch_trial`).
 
     If the disk cannot hold the graph, only the next start is slower. Falls back to torch, after one
     line, where OpenVINO cannot convert the network.
@@ -87,7 +92,8 @@ def build_forward(
         return TorchForward(module, output_names, size_px, mean, std, engine.device, engine.precision)
     if graph is not None and graph.is_file():
         try:
-            forward = load_openvino(graph, batch=choose_batch(size_px), precision=engine.precision)
+            read = read_graph(graph)
+            forward = _compile(read, engine.precision, images, graph)
             with contextlib.suppress(OSError):  # marks it as used; a read-only store works too
                 os.utime(graph)
             return forward
@@ -103,7 +109,13 @@ def build_forward(
         with contextlib.suppress(OSError):  # the next one converts it again
             graph.parent.mkdir(parents=True, exist_ok=True)
             write_graph(converted, graph)
-    return OpenVinoForward(converted, batch=choose_batch(size_px), precision=engine.precision)
+    return _compile(converted, engine.precision, images, graph)
+
+
+def _compile(converted: Any, precision: Precision, images: int, graph: Path | None) -> Forward:
+    """Compile a graph for the batch that suits this machine, if that is known or worth a trial."""
+    record = None if graph is None else graph.with_suffix(BATCH_SUFFIX)
+    return OpenVinoForward(converted, batch=find_batch(converted, precision, images, record), precision=precision)
 
 
 def try_to_convert(

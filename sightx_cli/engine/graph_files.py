@@ -13,7 +13,14 @@ from pathlib import Path
 from sightx_cli.filesystem import read_checksum
 
 _SEAL = re.compile(rb"<!-- crc32 ([0-9a-f]{8}) ([0-9a-f]{8}) -->\n")
+BATCH_SUFFIX = ".batch.json"
+"""How the name of what is known of a graph's batches ends, in place of .xml (`engine.batch_trial`)."""
 _SEAL_BYTES = len(b"<!-- crc32 00000000 00000000 -->\n")
+
+
+def list_graph_files(path: Path) -> tuple[Path, ...]:
+    """List what belongs to a graph (.xml): itself, which goes first, its weights, and what is known of its batches."""
+    return path, path.with_suffix(".bin"), path.with_suffix(BATCH_SUFFIX)
 
 
 def seal_graph(path: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 import time
 from pathlib import Path
 
+from sightx_cli.engine.graph_files import list_graph_files
 from sightx_cli.features.shards import HEADER
 
 
@@ -52,7 +53,7 @@ def is_whole(folder: Path) -> bool:
 def remove_unit(path: Path) -> None:
     """Remove a shard or a graph, its header first: without it, the rest is never taken for complete."""
     if path.suffix == ".xml":
-        for file in (path, path.with_suffix(".bin")):
+        for file in list_graph_files(path):
             file.unlink(missing_ok=True)
         return
     with contextlib.suppress(OSError):
@@ -82,9 +83,9 @@ def describe_shard(folder: Path) -> str:
 
 
 def measure_graph(graph: Path) -> int:
-    """Return the size of a graph's two files, in bytes."""
+    """Return the size of a graph's files, in bytes."""
     total = 0
-    for file in (graph, graph.with_suffix(".bin")):
+    for file in list_graph_files(graph):
         with contextlib.suppress(OSError):
             total += file.stat().st_size
     return total

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.data.pixels import PlainViews
+from sightx_cli.engine.batch_trial import TRIAL_IMAGES
 from sightx_cli.engine.choice import EngineChoice, build_forward
 from sightx_cli.engine.interface import EXACT, FEATURES, Forward, Precision
 from sightx_cli.features.addresses import digest_key
@@ -137,6 +138,9 @@ class FrozenPrefix:
         self._addresses = {one: list_addresses(one) for one in dict.fromkeys((EXACT, engine.half or EXACT))}
         self._graph_name = f"{address(tapped, engine.name)}-{size_px}-{GRAPH_FORMAT}.xml"
         self._built: dict[Precision, Forward] = {}
+        self._tried: set[Precision] = set()
+        self.planned_images: dict[Precision, int] = {}
+        """How many images are about to be computed, by precision."""
 
     @property
     def address(self) -> str:
@@ -170,7 +174,7 @@ class FrozenPrefix:
             self._addresses[precision][0],
             view,
             lookup,
-            lambda: self.build_forward(precision),
+            lambda: self.build_forward(precision, self.planned_images.get(precision, 0)),
             self._listener,
             task,
             f"{self._what}, {view.fit}, {seen}",
@@ -179,9 +183,11 @@ class FrozenPrefix:
         self.store.tell(self._listener)
         return features
 
-    def build_forward(self, precision: Precision = EXACT) -> Forward:
-        """Convert and compile the prefix, once for each precision."""
-        if precision not in self._built:
+    def build_forward(self, precision: Precision = EXACT, images: int = 0) -> Forward:
+        """Convert and compile the prefix, once for each precision, and once more before many images."""
+        many = images >= TRIAL_IMAGES and precision not in self._tried
+        if precision not in self._built or many:
+            self._tried |= {precision} if many else set()
             names, weights = self._prefix.output_names(), self._weights
             # What OpenVINO could not convert once is not tried, and told of, again.
             name = next((forward.engine for forward in self._built.values()), self.engine.name)
@@ -195,6 +201,7 @@ class FrozenPrefix:
                     weights.std,
                     self.graph,
                     self._listener,
+                    images,
                 )
         return self._built[precision]
 
@@ -234,6 +241,8 @@ def keep_prefix(
     lookups += [frozen.find(train.paths, train.digests, view, precision) for view in views]
     if not reserve_room(frozen.store, lookups, listener):
         return None
+    for lookup, one in zip(lookups, (EXACT, *[precision] * len(views)), strict=True):
+        frozen.planned_images[one] = frozen.planned_images.get(one, 0) + len(lookup.missing)
     try:
         of_valid = frozen.extract(lookups[0], plain, "frozen layers, valid part")
         of_views = tuple(

@@ -7,6 +7,8 @@ What is slow in torch's own backward are depthwise convolutions (`benchmarks/dep
   each of the columns of the images that its weights have met.
 - The images' gradient is itself a convolution, of the outputs' gradient with the kernel turned round, and the forward's
   kernel computes it faster than the one made for it; with a stride that holds in half precision alone.
+
+In half precision the weights' gradient of a pointwise convolution is faster as the product of matrices that it is.
 """
 
 from __future__ import annotations
@@ -40,6 +42,10 @@ def differentiate_all(
     gradient: Tensor, images: Tensor, weight: Tensor, geometry: Geometry, wanted: Wanted
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Return a convolution's gradients of its images, weights and bias, where they are wanted."""
+    if wanted[1] and gradient.dtype != torch.float32 and is_pointwise(weight, geometry):
+        of_weight = flatten_positions(gradient).t() @ flatten_positions(images)
+        of_images, _, of_bias = differentiate(gradient, images, weight, geometry, (wanted[0], False, wanted[2]))
+        return of_images, of_weight.view_as(weight), of_bias
     if not is_depthwise(weight, geometry.groups):
         return differentiate(gradient, images, weight, geometry, wanted)
     return (
@@ -154,6 +160,17 @@ def empty_images(images: Tensor, sides: Pair) -> Tensor:
     """Return memory for as many images (N, C, H, W) of another height and width."""
     shape = (*images.shape[:2], *sides)
     return torch.empty(shape, dtype=images.dtype, device=images.device, memory_format=torch.channels_last)
+
+
+def flatten_positions(maps: Tensor) -> Tensor:
+    """Return maps (N, C, H, W) as (N · H · W, C), without a copy where they are channels_last."""
+    return maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])
+
+
+def is_pointwise(weight: Tensor, geometry: Geometry) -> bool:
+    """Tell whether a convolution is a product of matrices: of single points, each one, of all channels."""
+    alone = geometry.stride == (1, 1) and geometry.before == geometry.behind == (0, 0)
+    return alone and geometry.groups == 1 and weight.shape[2:].numel() == 1
 
 
 def is_depthwise(weight: Tensor, groups: int) -> bool:

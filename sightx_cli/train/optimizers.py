@@ -22,6 +22,11 @@ class FusedAdamW(Optimizer):
         steps = [weight_decay, partial(average_grad, dampening=True), average_sqr_grad, step_stat, adam_step]
         super().__init__(params, steps, lr=lr, mom=0.9, sqr_mom=0.99, eps=eps, wd=wd)
 
+    def zero_grad(self) -> None:
+        """Drop the gradients: those of the next step are kept as they come, and not added to zeros."""
+        for parameter, *_ in self.all_params(with_grad=True):
+            parameter.grad = None
+
     def step(self) -> None:
         """Update every parameter that has a gradient."""
         calls: dict[tuple[Any, ...], list[tuple[Tensor, dict[str, Any]]]] = defaultdict(list)
