@@ -70,6 +70,14 @@ def choose_engine(engine: str, device: str) -> EngineChoice:
     return EngineChoice("torch", EXACT, device, why, find_half(torch.device(device)))
 
 
+def choose_step_precision(engine: EngineChoice) -> Precision:
+    """Return the precision of steps that train layers: bfloat16 where it is faster, float32 elsewhere.
+
+    Each epoch is judged in float32 all the same. float16 would need a gradient scaler.
+    """
+    return "bfloat16" if engine.half == "bfloat16" else EXACT
+
+
 def build_forward(
     engine: EngineChoice,
     module: nn.Module,

@@ -1,17 +1,19 @@
-"""Whether half precision may be used: decided by what it does to this network on images of this data set.
+"""Whether the frozen layers' features to train on may be in half precision: by what that does to the answers.
 
-A network's own noise in half precision differs from network to network and from image to image: with
-tf_efficientnet_lite0, bfloat16 leaves the labels of ants and bees alone and changes every ninth retina photograph's.
-So two heads are solved on the exact features of half of the images each, and judge the other half in both precisions.
+A network's own noise in half precision differs from network to network and from image to image. The finished model
+computes in float32 whatever it learned from. So two heads are solved on half of some images each, once on exact
+features and once on those in half precision, and both judge the exact features of the other half. Of 256 images, five
+draws each, learning from bfloat16 of tf_efficientnet_lite0 changed the log loss by −0.2 to −0.1 % (ants and bees),
+−0.5 to 0.0 % (X-rays), −0.1 to 0.4 % (retina photographs) and −0.3 to 0.5 % (solar cells).
 """
 
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,35 +31,41 @@ from sightx_cli.progress import Listener
 from sightx_cli.task.stratification import number_strata
 from sightx_cli.task.task import Task
 
-CHECKED_IMAGES = 64
-BOUND = 0.1
-"""How far half precision may move the probability of any class of a checked image; its label must stay the same."""
+CHECKED_IMAGES = 256
+BOUND = 0.01
+"""By what share the log loss on images not learned from may be greater."""
 
-PAYS_FROM_VIEWS = 1_000
+PAYS_FROM_VIEWS = 3_000
 """With fewer views of images, the work is done before a second compiled network and its check have paid off."""
 
 
 @dataclass(frozen=True)
 class HalfCheck:
-    """What half precision did to the checked images: labels that changed, the largest change of a probability."""
+    """What learning from half precision did: the mean log loss of images not learned from, before and with it."""
 
     precision: Precision
     images: int
-    changed: int
-    largest_change: float
+    exact_loss: float
+    half_loss: float
+
+    @property
+    def change(self) -> float:
+        """By what share the log loss is greater."""
+        return self.half_loss / self.exact_loss - 1 if self.exact_loss > 0 else math.inf
 
     @property
     def passed(self) -> bool:
         """Whether half precision may be used."""
-        return self.changed == 0 and self.largest_change <= BOUND
+        return self.change <= BOUND
 
     def describe(self) -> str:
         """Say what was found and what follows from it."""
-        labels = "no label" if not self.changed else "1 label" if self.changed == 1 else f"{self.changed} labels"
-        then = f"training in {self.precision}" if self.passed else "float32 throughout"
+        then = f"the images to train on are computed in {self.precision if self.passed else EXACT}"
+        if not math.isfinite(self.change):
+            return f"this network gives no finite numbers in {self.precision}, or cannot be computed in it: {then}"
         return (
-            f"{self.precision} changes {labels} of {self.images} training images and probabilities by up to "
-            f"{self.largest_change:.2f} (allowed: no label, {BOUND}): {then}"
+            f"learning from features in {self.precision} changes the log loss of {self.images} training images, judged "
+            f"by heads that did not see them, by {self.change:+.1%} (allowed: {BOUND:+.0%}): {then}"
         )
 
 
@@ -86,7 +94,7 @@ def settle_precision(
     places = choose_checked(number_strata(task.find_strata(train.targets)), seed)
     paths, digests = ([values[place] for place in places] for values in (train.paths, train.digests))
     checked = Sample(paths, digests, train.targets[places])
-    what = {"half": engine.half, "prefix": prefix, "view": view.key, "digests": digests, "seed": seed}
+    what = {"learned from": engine.half, "prefix": prefix, "view": view.key, "digests": digests, "seed": seed}
     address = digest_key({**what, "targets": checked.targets.tolist()})
     known = store.find_text(address) if store is not None else None
     check = HalfCheck(**json.loads(known)) if known else check_half(engine.half, build, view, checked, task)
@@ -120,15 +128,17 @@ def check_half(
     except RuntimeError as error:  # torch has no such operation in half precision
         if find_memory_shortage(error):
             raise
-        return HalfCheck(half, len(checked), len(checked), 1.0)
-    changed, largest = 0, 0.0
-    for side in (0, 1):
-        judged = sides == side
-        head = _solve(exact[~judged], targets[~judged], task.plain())
-        before, after = head(exact[judged]), head(rounded[judged])
-        changed += int(task.differ(before, after).sum())
-        largest = max(largest, float(np.abs(after - before).max()))
-    return HalfCheck(half, len(checked), changed, largest)
+        return HalfCheck(half, len(checked), 1.0, math.inf)
+    if not np.isfinite(rounded).all():
+        return HalfCheck(half, len(checked), 1.0, math.inf)
+    losses = []
+    for learned in (exact, rounded):
+        total = 0.0
+        for side in (0, 1):
+            judged = sides == side
+            total += _measure_loss(learned[~judged], targets[~judged], exact[judged], targets[judged], task.plain())
+        losses.append(total / len(checked))
+    return HalfCheck(half, len(checked), *losses)
 
 
 def choose_checked(strata: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
@@ -142,11 +152,16 @@ def choose_checked(strata: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     return chosen[:CHECKED_IMAGES]
 
 
-def _solve(
-    features: NDArray[np.float32], targets: NDArray[np.int64], task: Task
-) -> Callable[[NDArray[np.float32]], NDArray[Any]]:
+def _measure_loss(
+    features: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    judged: NDArray[np.float32],
+    judged_targets: NDArray[np.int64],
+    task: Task,
+) -> float:
+    """Solve a head on features (N, F); return its log loss on others, summed."""
     mean, deviation = measure_scale(features)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an unconverged solution compares just as well
         model = task.build_regression(STRENGTHS[1], False, 1e-3).fit((features - mean) / deviation, targets)
-    return lambda rows: model.predict((rows - mean) / deviation)
+    return model.measure_loss((judged - mean) / deviation, judged_targets)

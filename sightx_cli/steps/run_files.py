@@ -16,7 +16,8 @@ from sightx_cli.data.cells import shield_cell
 from sightx_cli.data.earlier_split import write_earlier_images
 from sightx_cli.data.levels import measure_levels
 from sightx_cli.data.splits import write_split
-from sightx_cli.engine.choice import EngineChoice
+from sightx_cli.engine.choice import EngineChoice, choose_step_precision
+from sightx_cli.engine.interface import EXACT
 from sightx_cli.machine import measure_threads
 from sightx_cli.progress import Relay
 from sightx_cli.recipe.parts import Joining, TrainingStage
@@ -62,6 +63,7 @@ def write_run(
     found = {
         "engine": PlanValue(engine.name, "option" if "named" in engine.why else "default", engine.why),
         "engine.precision": PlanValue(engine.precision, "data", engine.precision_why),
+        **describe_steps(engine, trained),
         **describe_weights(session.weights, preparation.options.weights is not None),
         "rate.factor": PlanValue(rate_factor, "option" if preparation.options.rate else "default"),
         **describe_offsets(session),
@@ -102,6 +104,16 @@ def write_run(
             (folder / name).unlink(missing_ok=True)
     page = runs.REPORT if (folder / runs.REPORT).is_file() else ""
     return replace(result, warnings=tuple(listener.warnings), notices=tuple(listener.notices), report=page)
+
+
+def describe_steps(engine: EngineChoice, recipe: Recipe) -> dict[str, PlanValue]:
+    """Return the plan's value for what the steps that train layers compute in; none where only the head trains."""
+    if all(stage.train == "head" for stage in recipe.stage):
+        return {}
+    precision = choose_step_precision(engine)
+    faster = "faster here; every epoch is judged in float32, and the head computes in it"
+    why = faster if precision != EXACT else f"bfloat16 would be no faster here ({engine.device})"
+    return {"training.precision": PlanValue(precision, "default", why)}
 
 
 def describe_offsets(session: Session) -> dict[str, PlanValue]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightx_cli.engine.choice import EngineChoice, build_forward, choose_device, choose_engine
-from sightx_cli.engine.interface import EXACT, Forward, Precision
+from sightx_cli.engine.interface import EXACT
 from sightx_cli.errors import DataError, WeightsError
 from sightx_cli.features.extraction import compute_features
 from sightx_cli.features.prefix import FitFeatures, FrozenPrefix, keep_prefix
@@ -96,15 +96,7 @@ def build_session(preparation: Preparation, listener: Listener) -> tuple[Session
         count, build = len(train) * len(wanted), frozen.build_forward
         engine = settle_precision(engine, build, wanted[0], train, task, count, seed, listener, store, frozen.address)
     else:
-        prefix = Prefix(backbone, [], features=True)
-
-        def compile_prefix(precision: Precision) -> Forward:
-            names, size_px = prefix.output_names(), recipe.image.size_px
-            one = replace(engine, precision=precision)
-            return build_forward(one, prefix, names, size_px, weights.mean, weights.std, None, listener)
-
-        count = len(train) * sum(stage.epochs for stage in recipe.stage)
-        engine = settle_precision(engine, compile_prefix, wanted[0], train, task, count, seed, listener)
+        engine = replace(engine, precision_why="no features are computed before training")
     with importing(TRAINING, listener):
         if frozen is not None:
             kept = keep_prefix(frozen, backbone, wanted, train, valid, engine.precision, listener)

@@ -20,6 +20,7 @@ from fastai.optimizer import SGD, Adam
 from fastai.vision.learner import vision_learner
 from torch import Tensor, nn
 
+from sightx_cli.engine.choice import choose_step_precision
 from sightx_cli.engine.interface import EXACT, Precision
 from sightx_cli.engine.torch_forward import computing_in
 from sightx_cli.features.prefix import FitFeatures
@@ -66,6 +67,8 @@ def building_learner(session: Session, stage: TrainingStage) -> Iterator[tuple[L
     else:
         cut = 0
     session.note_trained(groups)
+    trains_layers = any(group.trained and group.stage < last for group in groups)
+    precision = choose_step_precision(session.engine) if trains_layers else EXACT
     if cached is None or cut == 0:
         learner = _build_whole_learner(session, groups)
         learner_groups = groups
@@ -82,7 +85,7 @@ def building_learner(session: Session, stage: TrainingStage) -> Iterator[tuple[L
     try:
         with (
             folding(session, learner, cached if cut else None, cut),
-            training_in(learner.model, choose_training_precision(session), session.device.type),
+            training_in(learner.model, session.head, precision, session.device.type),
         ):
             yield learner, learner_groups
     finally:
@@ -90,33 +93,31 @@ def building_learner(session: Session, stage: TrainingStage) -> Iterator[tuple[L
             parameter.requires_grad_(False)
 
 
-def choose_training_precision(session: Session) -> Precision:
-    """Return the precision of training steps: half where the frozen layers may use it and it is faster.
-
-    float16 needs a gradient scaler.
-    """
-    precision = session.engine.precision
-    return EXACT if precision == "float16" else precision
-
-
 @contextmanager
-def training_in(model: nn.Module, precision: Precision, device_type: str) -> Iterator[None]:
-    """Let a model's forward compute in a precision in training, and in float32 in validation.
+def training_in(model: nn.Module, head: nn.Module, precision: Precision, device_type: str) -> Iterator[None]:
+    """Let a model's forward compute in a precision in training, its head in float32, and all in float32 in validation.
 
     The context is entered within each forward, so that it cannot outlive a batch that an error or Ctrl-C ends.
     """
-    forward = model.forward
+    forward, read = model.forward, head.forward
 
     def run(*inputs: Tensor) -> Tensor:
         with computing_in(precision if model.training else EXACT, device_type):
             logits: Tensor = forward(*inputs)
-        return logits.float()
+        return logits
 
-    model.forward = run
+    def run_head(features: Tensor) -> Tensor:
+        with torch.autocast(device_type, enabled=False):
+            logits: Tensor = read(features.float())
+        return logits
+
+    head.forward = run_head
+    model.forward = run  # after the head's, which may be all there is of the model
     try:
         yield
     finally:
-        del model.forward
+        for module in {id(model): model, id(head): head}.values():
+            del module.forward
 
 
 @contextmanager

@@ -11,9 +11,15 @@ import pytest
 import torch
 from torch import nn
 
-from sightx_cli.engine.choice import EngineChoice, build_forward, choose_device, choose_engine
+from sightx_cli.engine.choice import (
+    EngineChoice,
+    build_forward,
+    choose_device,
+    choose_engine,
+    choose_step_precision,
+)
 from sightx_cli.engine.graph_files import check_graph
-from sightx_cli.engine.interface import Forward
+from sightx_cli.engine.interface import Forward, Precision
 from sightx_cli.engine.openvino_forward import find_half_on_cpu
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Recorder
@@ -150,3 +156,8 @@ def test_torch_keeps_no_graph(build: Build, small: nn.Module, tmp_path: Path) ->
     choice = EngineChoice("torch", "float32", "cpu", "a test")
     assert build(small, tmp_path / "graph.xml", Recorder(), choice).engine == "torch"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("half", "expected"), [("bfloat16", "bfloat16"), ("float16", "float32"), (None, "float32")])
+def test_steps_compute_in_bfloat16_where_it_is_faster(half: Precision | None, expected: Precision) -> None:
+    assert choose_step_precision(EngineChoice("torch", "float32", "cpu", "a test", half)) == expected

@@ -15,7 +15,7 @@ from torch import nn
 
 from sightx_cli.errors import TrainingError
 from sightx_cli.train.callbacks import FiniteLoss, FrozenStaysFrozen
-from sightx_cli.train.learners import building_learner, choose_training_precision
+from sightx_cli.train.learners import building_learner
 
 
 class Body(nn.Sequential):
@@ -70,7 +70,7 @@ class Interrupt(Callback):
 def test_half_precision_ends_with_the_batch_however_that_ends(
     open_session: Callable[..., tuple[Any, Any]], end: signal.Signals
 ) -> None:
-    preparation, session = open_session()
+    preparation, session = open_session(*TUNED)
 
     def fail(*_: Any) -> None:
         raise ValueError
@@ -82,8 +82,11 @@ def test_half_precision_ends_with_the_batch_however_that_ends(
     assert not torch.is_autocast_enabled("cpu")
 
 
+TUNED = ('stage=[{train="last:2",epochs=1,rate=1e-3}]',)
+
+
 def train_in_half(session: Any, stage: Any, callbacks: Sequence[Callback]) -> Any:
-    session.engine = replace(session.engine, precision="bfloat16")
+    session.engine = replace(session.engine, half="bfloat16")
     with building_learner(session, stage) as (learner, _):
         learner.add_cbs(callbacks)
         with learner.no_bar(), learner.no_logging():
@@ -92,34 +95,40 @@ def train_in_half(session: Any, stage: Any, callbacks: Sequence[Callback]) -> An
 
 
 class WatchPrecision(Callback):
-    """Remembers what the head computes in, while it trains and while it is validated."""
+    """Remembers what the last convolution and the head compute in, while they train and while they are validated."""
 
     def before_fit(self) -> None:
-        self.seen: set[tuple[bool, torch.dtype]] = set()
-        *_, linear = self.learn.model.modules()
-        linear.register_forward_hook(lambda module, _, output: self.seen.add((self.learn.training, output.dtype)))
+        self.seen: set[tuple[str, bool, torch.dtype]] = set()
+        for kind in (nn.Conv2d, nn.Linear):
+            found = [module for module in self.learn.model.modules() if isinstance(module, kind)]
+            if found:
+                found[-1].register_forward_hook(self.remember)
+
+    def remember(self, module: nn.Module, _: Any, output: torch.Tensor) -> None:
+        self.seen.add((type(module).__name__, self.learn.training, output.dtype))
 
     def after_pred(self) -> None:
         assert self.learn.pred.dtype == torch.float32
         assert not torch.is_autocast_enabled("cpu")
 
 
-def test_half_precision_is_for_training_steps_and_the_weights_stay_whole(
+def test_half_precision_is_for_the_steps_of_layers_and_the_weights_stay_whole(
     open_session: Callable[..., tuple[Any, Any]],
 ) -> None:
-    preparation, session = open_session()
+    preparation, session = open_session(*TUNED)
     watch = WatchPrecision()
     learner = train_in_half(session, preparation.recipe.stage[0], [watch])
-    assert watch.seen == {(True, torch.bfloat16), (False, torch.float32)}
+    assert watch.seen == {
+        ("Conv2d", True, torch.bfloat16),
+        ("Conv2d", False, torch.float32),
+        ("Linear", True, torch.float32),
+        ("Linear", False, torch.float32),
+    }
     assert {parameter.dtype for parameter in learner.model.parameters()} == {torch.float32}
 
 
-@pytest.mark.parametrize(
-    ("frozen", "expected"), [("float32", "float32"), ("bfloat16", "bfloat16"), ("float16", "float32")]
-)
-def test_steps_compute_in_what_the_frozen_layers_may(
-    open_session: Callable[..., tuple[Any, Any]], frozen: str, expected: str
-) -> None:
-    _, session = open_session(backbone="test_efficientnet")
-    session.engine = replace(session.engine, precision=frozen)
-    assert choose_training_precision(session) == expected
+def test_a_head_alone_trains_in_float32(open_session: Callable[..., tuple[Any, Any]]) -> None:
+    preparation, session = open_session()
+    watch = WatchPrecision()
+    train_in_half(session, preparation.recipe.stage[0], [watch])
+    assert watch.seen == {("Linear", True, torch.float32), ("Linear", False, torch.float32)}

@@ -87,6 +87,19 @@ def test_half_precision_is_as_near_as_its_digits_allow(kernel: int, stride: int)
     assert max(differ(ours, theirs) for theirs, ours in zip(*exact, strict=True)) < 2e-2
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_so_is_a_pointwise_gradient_in_half_precision(bias: bool) -> None:
+    convolution = nn.Conv2d(16, 40, 1, bias=bias)
+    images, found = make_images(16, 14), []
+    for half in (False, True):
+        convolution.zero_grad()
+        given = images.clone(memory_format=torch.channels_last).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            convolve(convolution, given).float().square().mean().backward()
+        found.append([given.grad, *(parameter.grad.clone() for parameter in convolution.parameters())])
+    assert max(differ(ours, theirs) for theirs, ours in zip(*found, strict=True)) < 2e-2
+
+
 def test_a_model_has_them_for_as_long_as_it_is_asked() -> None:
     model = nn.Sequential(nn.Conv2d(3, 16, 3), nn.Conv2d(16, 16, 5, padding=2, groups=16))
     images = make_images(3, 16)
