@@ -201,30 +201,44 @@ def load_predictor(run: Path, batch: int | None = None, views: int = 1, images: 
 
     Only the files that predict are read. Raises RunError when one is missing or damaged, or is not of these facts.
     """
-    facts = load_facts(run)
-    views = count_views(facts, views)
-    if not facts.graph:
-        check_bundled(run, facts, runs.BUNDLE_WEIGHTS)
-        size = max(choose_batch(facts.size_px) if batch is None else batch, views)
-        return Predictor(facts, load_torch_forward(run, facts), size, load_familiar(run, facts), views)
-    check_bundled(run, facts, runs.BUNDLE_GRAPH, str(Path(runs.BUNDLE_GRAPH).with_suffix(".bin")))
     path = run / runs.BUNDLE / runs.BUNDLE_GRAPH
-    try:
-        graph = read_graph(path)
-        shapes = measure_graph_shapes(graph)
-    except RuntimeError as error:
-        raise RunError(f"{path}: cannot be read", "fit again, or name another run") from error
+    is_settled = views == 1 and (batch is not None or images < TRIAL_IMAGES)  # nothing else of the facts, no trial
+    with ThreadPoolExecutor(1) as pool:
+        # Compiling takes as long as reading the facts with what checks them, and needs no Python.
+        begun = pool.submit(compile_graph, path, batch, images) if is_settled else None
+        facts = load_facts(run)
+        views = count_views(facts, views)
+        if not facts.graph:
+            size = max(choose_batch(facts.size_px) if batch is None else batch, views)
+            check_bundled(run, facts, runs.BUNDLE_WEIGHTS)
+            return Predictor(facts, load_torch_forward(run, facts), size, load_familiar(run, facts), views)
+        check_bundled(run, facts, runs.BUNDLE_GRAPH, str(Path(runs.BUNDLE_GRAPH).with_suffix(".bin")))
+        forward, shapes = begun.result() if begun is not None else compile_graph(path, batch, images, views)
     if shapes != (facts.size_px, facts.task.outputs):
         raise RunError(
             f"{run / runs.BUNDLE / runs.BUNDLE_FACTS}: says {facts.size_px} px and {facts.task.outputs} classes, the "
             f"graph beside it has {shapes[0]} px and {shapes[1]}",
             "copy the run again from where it was made, or fit again",
         )
+    return Predictor(facts, forward, forward.batch_images, load_familiar(run, facts), views)
+
+
+def compile_graph(
+    path: Path, batch: int | None, images: int, views: int = 1
+) -> tuple[OpenVinoForward, tuple[int, int]]:
+    """Read a run's graph and compile it, for batches as `load_predictor` says; return its shapes as well.
+
+    Raises RunError when it is missing or damaged.
+    """
+    try:
+        graph = read_graph(path)
+        shapes = measure_graph_shapes(graph)
+    except RuntimeError as error:
+        raise RunError(f"{path}: cannot be read", "fit again, or name another run") from error
     if batch is None:
         count = images * views
         batch = find_batch(graph, EXACT, count, place_record(path) if count >= TRIAL_IMAGES else None)
-    size = max(batch, views)
-    return Predictor(facts, OpenVinoForward(graph, batch=size), size, load_familiar(run, facts), views)
+    return OpenVinoForward(graph, batch=max(batch, views)), shapes
 
 
 def place_record(graph: Path) -> Path | None:

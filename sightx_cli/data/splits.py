@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sightx_cli.data.cells import shield_cell
 from sightx_cli.data.name_groups import find_names, name_files
@@ -69,18 +70,12 @@ def join_groups(groups: Sequence[str], digests: Sequence[str]) -> list[str]:
     Both are in the order of the images, "" for none. Returns a name for each image: its group's, or that of the
     first group it is merged with, or a name for the bytes it shares; "" for an image on its own.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    count = len(groups)
     links: dict[tuple[str, str], list[int]] = {}
     for place, (group, digest) in enumerate(zip(groups, digests, strict=True)):
         for kind, key in (("group", group), ("bytes", digest)):
             if key:
                 links.setdefault((kind, key), []).append(place)
-    pairs = [(places[0], place) for places in links.values() for place in places[1:]]
-    first, second = zip(*pairs, strict=True) if pairs else ((), ())
-    _, joined = connected_components(coo_array((np.ones(len(pairs)), (first, second)), shape=(count, count)))
+    joined = join_linked(len(groups), [places for places in links.values() if len(places) > 1])
     sizes = np.bincount(joined, minlength=1)
     names: dict[int, str] = {}
     for component, group in zip(joined.tolist(), groups, strict=True):
@@ -90,6 +85,26 @@ def join_groups(groups: Sequence[str], digests: Sequence[str]) -> list[str]:
         names.get(part) or (f"identical {digest[:12]}" if sizes[part] > 1 else "")
         for part, digest in zip(joined.tolist(), digests, strict=True)
     ]
+
+
+def join_linked(count: int, links: Iterable[Sequence[int]]) -> NDArray[np.int64]:
+    """Number what is linked, directly or through others: for each of `count` places the first that it is joined with.
+
+    SciPy's connected components give the same, and take a sixth of a second to import.
+    """
+    leaders = list(range(count))
+
+    def find(place: int) -> int:
+        while leaders[place] != place:
+            leaders[place] = leaders[leaders[place]]
+            place = leaders[place]
+        return place
+
+    for places in links:
+        for place in places[1:]:
+            one, other = find(places[0]), find(place)
+            leaders[max(one, other)] = min(one, other)
+    return np.array([find(place) for place in range(count)], np.int64)
 
 
 def _choose_by_labels(

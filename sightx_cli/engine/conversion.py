@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,12 @@ def convert_module(
     `mean` and `std` are those of the weights, on the 0…1 scale. Raises whatever OpenVINO raises if it fails.
     """
     module.eval()
-    with holding_interrupts(), torch.no_grad():
+    with holding_interrupts(), torch.no_grad(), _as_constants(module):
+        # A function, not the module: torch would first script each layer of a module, which takes as long as all else.
         # torch's own check would run and trace everything once more. What a cut gives is checked by `model.stages`,
         # the product by `steps.evaluation`.
         example = torch.zeros(2, 3, size_px, size_px)
-        traced = torch.jit.trace(module, example, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(lambda images: module(images), example, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
         # Not `openvino.convert_model`: it takes several times as long, and sends telemetry to its makers.
         frontend = FrontEndManager().load_by_framework("pytorch")
         decoder = TorchScriptPythonDecoder(traced)  # named, for it must live as long as the conversion
@@ -61,6 +63,19 @@ def convert_module(
     image.preprocess().mean([255.0 * value for value in mean]).scale([255.0 * value for value in std])
     image.model().set_layout(Layout("NCHW"))
     return processor.build()
+
+
+@contextmanager
+def _as_constants(module: nn.Module) -> Iterator[None]:
+    """Let a trace take the module's weights for constants: none of them has a gradient meanwhile."""
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
 
 def write_graph(graph: Any, path: Path) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sightx_cli.data.pixels import PlainViews
@@ -77,13 +76,6 @@ class FitFeatures:
         return self.valid.take().astype(np.float32, copy=False)
 
 
-def describe_outputs(prefix: Prefix, size_px: int) -> dict[str, tuple[int, ...]]:
-    """Return each output's shape per image, by running one empty image."""
-    with torch.no_grad():
-        outputs = prefix.eval()(torch.zeros(1, 3, size_px, size_px))
-    return {name: tuple(o.shape[1:]) for name, o in zip(prefix.output_names(), outputs, strict=True)}
-
-
 def address_prefix(
     backbone_name: str, backbone: Backbone, weights: Weights, prefix: Prefix, tapped: Sequence[int], engine: str
 ) -> str:
@@ -129,7 +121,7 @@ class FrozenPrefix:
         self._prefix = Prefix(backbone, self.cuts, features=True)
         self._weights, self._size_px, self._listener = weights, size_px, listener
         self._what = f"{backbone_name}, {size_px} px, cut {self.cuts or len(backbone.stages)}"
-        self._shapes = describe_outputs(self._prefix, size_px)
+        self._shapes = self._prefix.output_shapes()
         tapped, every = backbone.tapped, tuple(range(len(backbone.stages) - 1)) if backbone.can_be_cut else ()
 
         def address(taps: Sequence[int], computed: str) -> str:

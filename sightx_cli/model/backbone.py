@@ -15,7 +15,7 @@ from sightx_cli.errors import ModelError
 from sightx_cli.model import mini  # noqa: F401 (registers its networks with timm)
 from sightx_cli.model.grey import read_grey
 from sightx_cli.model.moments import pool_map
-from sightx_cli.model.stages import Stage, build_stages, check_stages
+from sightx_cli.model.stages import Stage, build_stages, check_stages, pass_image
 from sightx_cli.model.timm_parts import timm
 
 DEFAULT_SIZE_PX = 224
@@ -35,16 +35,19 @@ class Backbone(nn.Module):
         self.network: Any = network
         self.pool = pool
         self.grey = read_grey(network)
-        stages, self.can_be_cut = build_stages(network)
-        self.failed_its_check = self.can_be_cut and not check_stages(network, stages, size_px)
+        self.failed_its_check = False
         """Whether the family seemed known but is not: run stage by stage, the network gives other outputs."""
-        if self.failed_its_check:
-            self.can_be_cut = False  # it runs as a whole, like any unknown network
-            whole = (network.forward_features, *([_identity] * (len(stages) - 1)))
-            stages = tuple(Stage(s.name, run, s.parameters) for s, run in zip(stages, whole, strict=True))
-        self.stages: tuple[Stage, ...] = stages
-        self.tapped = choose_taps(taps, len(stages)) if self.can_be_cut else ()
-        self.widths = self._measure_widths(size_px)
+        self.stages, self.can_be_cut = build_stages(network)
+        was_training = self.training
+        self.eval()
+        maps = self._pass_image(size_px)
+        self.tapped = choose_taps(taps, len(self.stages)) if self.can_be_cut else ()
+        self.map_shapes = tuple(tuple(one.shape[1:]) for one in maps)
+        """The shape of each stage's output for one image of the size given."""
+        with torch.no_grad():
+            self.widths = (*(pool_map(maps[tap]).shape[1] for tap in self.tapped), self.pool_last(maps[-1]).shape[1])
+        """The number of features of each tap, the final features last."""
+        self.train(was_training)
 
     @property
     def stage_names(self) -> tuple[str, ...]:
@@ -78,15 +81,17 @@ class Backbone(nn.Module):
         return torch.cat([*taps, self.pool_last(features)], dim=1)
 
     @torch.no_grad()
-    def _measure_widths(self, size_px: int) -> tuple[int, ...]:
-        """Return the number of features of each tap, the final features last, by running one blank image."""
-        was_training = self.training
-        self.eval()
-        device = next(self.network.parameters()).device  # an audit counts on torch's meta device
-        features, taps = self.run_stages(torch.zeros(1, 3, size_px, size_px, device=device), 0, len(self.stages))
-        widths = (*(tap.shape[1] for tap in taps), self.pool_last(features).shape[1])
-        self.train(was_training)
-        return widths
+    def _pass_image(self, size_px: int) -> list[Tensor]:
+        """Pass a random image through the stages, and return their outputs; where they are wrong, run as a whole."""
+        network = self.network
+        images, maps = pass_image(network, self.stages, size_px)
+        self.failed_its_check = self.can_be_cut and not check_stages(network, images, maps[-1])
+        if self.failed_its_check:
+            self.can_be_cut = False  # it runs as a whole, like any unknown network
+            whole = (network.forward_features, *([_identity] * (len(self.stages) - 1)))
+            self.stages = tuple(Stage(s.name, run, s.parameters) for s, run in zip(self.stages, whole, strict=True))
+            _, maps = pass_image(network, self.stages, size_px)
+        return maps
 
 
 class Suffix(nn.Module):
@@ -124,6 +129,16 @@ class Prefix(nn.Module):
             if any(tap < cut for tap in self.backbone.tapped):
                 names.append(f"taps_{cut}")
         return (*names, FEATURES) if self.features else tuple(names)
+
+    def output_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each output for one image, by name, in their order."""
+        backbone = self.backbone
+        shapes: dict[str, tuple[int, ...]] = {}
+        for cut in self.cuts:
+            shapes[f"map_{cut}"] = backbone.map_shapes[cut - 1]
+            shapes[f"taps_{cut}"] = (sum(backbone.widths[: sum(tap < cut for tap in backbone.tapped)]),)
+        shapes[FEATURES] = (backbone.feature_count,)
+        return {name: shapes[name] for name in self.output_names()}
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs named by `output_names` for normalised images (N, 3, H, W)."""

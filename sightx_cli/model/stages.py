@@ -203,23 +203,25 @@ def _holds_any(path: str, parameters: Sequence[str]) -> bool:
     return any(_starts_with_any(parameter, [path]) for parameter in parameters)
 
 
-@torch.no_grad()
-def check_stages(network: Any, stages: Sequence[Stage], size_px: int, tolerance: float = 1e-4) -> bool:
-    """Check on random input that the stages in turn give the same as the network's own forward (float32).
+def pass_image(network: Any, stages: Sequence[Stage], size_px: int) -> tuple[Tensor, list[Tensor]]:
+    """Pass one random image (1, 3, S, S) through the stages in turn; return it and the map behind each stage."""
+    images = torch.randn(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0))
+    images = images.to(next(network.parameters()).device)
+    maps, features = [], images
+    for stage in stages:
+        features = stage.run(features)
+        maps.append(features)
+    return images, maps
+
+
+def check_stages(network: Any, images: Tensor, last: Tensor, tolerance: float = 1e-4) -> bool:
+    """Check that the last map, as the stages in turn give it, is what the network's own forward gives (float32).
 
     The tolerance is relative to the largest output. If there are no numbers to compare, only shapes must agree: on
     torch's meta device, and with weights that give none, which `check_forward` refuses.
     """
-    was_training = network.training
-    network.eval()
-    images = torch.randn(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0))
-    images = images.to(next(network.parameters()).device)
-    features = images
-    for stage in stages:
-        features = stage.run(features)
     whole = network.forward_features(images)
-    network.train(was_training)
-    if whole.shape != features.shape or whole.is_meta or not bool(whole.isfinite().all()):
-        return bool(whole.shape == features.shape)
+    if whole.shape != last.shape or whole.is_meta or not bool(whole.isfinite().all()):
+        return bool(whole.shape == last.shape)
     scale = max(1.0, float(whole.abs().max()))
-    return float((whole - features).abs().max()) <= tolerance * scale
+    return float((whole - last).abs().max()) <= tolerance * scale

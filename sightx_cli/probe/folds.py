@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sightx_cli.errors import UsageError
 from sightx_cli.metrics.fold_intervals import FoldFigures
 from sightx_cli.probe.linear_head import calm_threads, choose_images, solve_linear_head
-from sightx_cli.task.stratification import Strata, divide_evenly, number_together
+from sightx_cli.task.stratification import Strata, assign_strata, divide_evenly, number_together
 from sightx_cli.task.task import Task
 
 DEFAULT_FOLDS = 5
@@ -88,22 +88,21 @@ def shrink_folds(folds: int, labels: Strata, together: Sequence[str]) -> int:
 def assign_folds(strata: Strata, together: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
     """Assign each image a fold from 1 to `folds`: stratified, with groups kept together.
 
-    `together` names each image's group, "" for an image on its own (scikit-learn's StratifiedGroupKFold; of several
-    labels, `task.stratification`).
+    `together` names each image's group, "" for an image on its own (with groups scikit-learn's StratifiedGroupKFold;
+    else, and of several labels, `task.stratification`).
     """
     if isinstance(strata, np.ndarray) and strata.ndim == 2:
         return divide_evenly(strata, together, [1 / folds] * folds, seed) + 1
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
     targets = np.unique(np.asarray(strata).astype(str), return_inverse=True)[1]
+    if not any(together):
+        return assign_strata(targets, folds, seed) + 1
+    from sklearn.model_selection import StratifiedGroupKFold
+
     fold_of = np.zeros(len(targets), np.int64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class with fewer groups than folds
-        if any(together):
-            codes = number_together(together)
-            splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(targets, targets, codes)
-        else:
-            splits = StratifiedKFold(folds, shuffle=True, random_state=seed).split(targets, targets)
+        codes = number_together(together)
+        splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(targets, targets, codes)
         for number, (_, held_out) in enumerate(splits, 1):
             fold_of[held_out] = number
     return fold_of

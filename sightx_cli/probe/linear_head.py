@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.machine import measure_free_memory
-from sightx_cli.task.stratification import divide_evenly, number_strata, number_together
+from sightx_cli.task.stratification import assign_strata, divide_evenly, number_strata, number_together
 from sightx_cli.task.task import Task
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -258,8 +258,6 @@ def list_splits(
 
     `together` names groups; an empty name is none: that image is on its own (see `data.splits`).
     """
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
     units = number_together(together)
     apart = len(np.unique(units))
     if strata.ndim == 2:
@@ -271,10 +269,13 @@ def list_splits(
     folds = min(folds, int(np.bincount(strata)[present].min()), apart)
     if folds < 2 or len(present) < 2:
         return []
-    rows = np.zeros(len(strata))
     if apart < len(strata):
-        splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(rows, strata, units)
+        from sklearn.model_selection import StratifiedGroupKFold
+
+        grouped = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        splits = list(grouped.split(np.zeros(len(strata)), strata, units))
     else:
-        splits = StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows, strata)
+        fold_of = assign_strata(strata, folds, seed)
+        splits = [(np.flatnonzero(fold_of != number), np.flatnonzero(fold_of == number)) for number in range(folds)]
     # A fold without a class to learn from, or with nothing to judge on, says nothing.
     return [(fit, judge) for fit, judge in splits if len(judge) and len(np.unique(strata[fit])) == len(present)]

@@ -21,4 +21,5 @@ def format_range(interval: Sequence[float] | None) -> str:
 
 def show_name(name: object) -> str:
     """Return a name without what cannot be printed or turns the text around it: each such character as a dot."""
-    return "".join(letter if letter.isprintable() else "·" for letter in str(name))
+    text = str(name)
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "·" for letter in text)

@@ -13,9 +13,13 @@ from contextlib import contextmanager
 from sightx_cli.startup.switch import may_touch
 
 # Numbers and defaults as in glibc's malloc.h and mallopt(3).
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-DEFAULT_TRIM_BYTES, DEFAULT_MMAPS = 128 * 1024, 65_536
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
+DEFAULT_MMAPS = 65_536
 NEVER_TRIM = 2**31 - 1
+LARGEST_BYTES = 32 * 1024**2
+"""What is larger is mapped by itself again after the block, and twice as much is left free at the most: where glibc's
+own thresholds end, which it moves no more once they were set. At where they begin, a forward pass takes twice as long.
+"""
 
 
 @contextmanager
@@ -35,5 +39,6 @@ def keeping_memory() -> Iterator[bool]:
         yield True
     finally:
         library.mallopt(M_MMAP_MAX, DEFAULT_MMAPS)
-        library.mallopt(M_TRIM_THRESHOLD, DEFAULT_TRIM_BYTES)
+        library.mallopt(M_MMAP_THRESHOLD, LARGEST_BYTES)
+        library.mallopt(M_TRIM_THRESHOLD, 2 * LARGEST_BYTES)
         library.malloc_trim(0)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from sightx_cli.progress import Listener, reporting
+from sightx_cli.startup.statistics_libraries import import_without_statistics
 
 OPENING, COMPILING = "opening the network", "compiling the network"
 """Building a network and reading its weights, and making it quick: the tasks as the user sees them."""
@@ -16,7 +17,7 @@ NETWORKS = "sightx_cli.model.classifier"
 """The module that imports torch and timm: three to five seconds."""
 
 TRAINING = "sightx_cli.train.stage_runs"
-"""The module that imports fastai, and with it matplotlib and scikit-learn: two to four seconds."""
+"""The module that imports fastai, and with it matplotlib: a second or two."""
 
 LOADING = {NETWORKS: "loading torch", TRAINING: "loading fastai"}
 """The task as the user sees it, once the work beside it is done."""
@@ -29,8 +30,9 @@ def importing(module: str, listener: Listener | None = None) -> Iterator[None]:
     Nothing in the block may change Python's warning filters, which all threads share. An error of the block takes
     precedence over one of the import. A listener sees the import as a task if the block ends first.
     """
+    load = import_without_statistics if module == TRAINING else importlib.import_module
     with ThreadPoolExecutor(1) as pool:
-        imported = pool.submit(importlib.import_module, module)
+        imported = pool.submit(load, module)
         yield
         if listener is None or imported.done():
             imported.result()

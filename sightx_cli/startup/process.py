@@ -10,6 +10,7 @@ import os
 import warnings
 
 from sightx_cli.startup import switch
+from sightx_cli.startup.collection import delay_collection
 
 _QUIET = (
     # timm, fastai and OpenVINO script and trace with torch.jit, which torch 2.14 calls deprecated each time.
@@ -29,8 +30,9 @@ def settle_process() -> None:
     """Settle this process for SightX alone, as the `sightx` command does; call it before torch is imported.
 
     Sets environment variables (those set already win), warning filters and logging for the rest of the process, lets
-    a training step keep its memory, and turns on the faster imports of torch and OpenVINO. Without it the same work
-    takes seconds more, and shows the warnings of other libraries.
+    a training step keep its memory, delays the search for reference cycles until libraries are imported, and turns on
+    the faster imports of torch and OpenVINO. Without it the same work takes seconds more, and shows the warnings of
+    other libraries.
     """
     if switch.is_settled():
         return
@@ -44,3 +46,4 @@ def settle_process() -> None:
     for name in ("PIL", "tifffile"):  # else their errors, raised anyway, are printed as well
         logging.getLogger(name).addHandler(logging.NullHandler())
     switch.turn_on()
+    delay_collection()

@@ -15,6 +15,7 @@ KNOWN_VERSIONS = {
     # The numbers of mallopt(3) are part of glibc's binary interface; 2.28 is the oldest that torch's wheels run on.
     "glibc": tuple(f"2.{minor}" for minor in range(28, 43)),
     # For the rest, those that tests/startup was run with.
+    "fastai": ("2.8",),
     "timm": ("1.0",),
     "torch": ("2.7", "2.14"),
     "torchvision": ("0.22", "0.29"),

@@ -21,6 +21,7 @@ from sightx_cli.model.parameter_groups import find_cuts
 from sightx_cli.model.run_weights import fill_head, load_run_backbone
 from sightx_cli.probe.precision import settle_precision
 from sightx_cli.progress import Listener, reporting
+from sightx_cli.startup.collection import resume_collection
 from sightx_cli.startup.imports import OPENING, TRAINING, importing
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.task.task import Task
@@ -107,6 +108,7 @@ def build_session(preparation: Preparation, listener: Listener) -> tuple[Session
         pixels.clear()
     from sightx_cli.train.state import Session
 
+    resume_collection()
     groups_of_train = preparation.part("train")["group"].tolist()
     session = Session(
         recipe=recipe,

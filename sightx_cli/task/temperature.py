@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sightx_cli.task.bounded_minimum import find_minimum
+
 if TYPE_CHECKING:
     from sightx_cli.task.task import Task
 
@@ -52,8 +54,6 @@ def fit_temperature(task: Task, probabilities: NDArray[Any], targets: NDArray[np
     images, edge = len(targets), math.log(LARGEST_TEMPERATURE)
     if images < FEWEST_IMAGES:
         return 1.0
-    from scipy.optimize import minimize_scalar
-
     mistakes = int((task.decide(probabilities) != targets).reshape(images, -1).any(axis=1).sum())
     some = slice(None, None, max(1, probabilities.size // MOST_VALUES))
     targets, smoothing = targets[some], choose_smoothing(images, mistakes)
@@ -62,5 +62,5 @@ def fit_temperature(task: Task, probabilities: NDArray[Any], targets: NDArray[np
     def measure(logarithm: float) -> float:
         return task.measure_smoothed_loss(logits / math.exp(logarithm), targets, smoothing)
 
-    found = float(minimize_scalar(measure, bounds=(-edge, edge), method="bounded").x)
+    found = find_minimum(measure, -edge, edge)
     return round(math.exp(found * images / (images + HALFWAY_IMAGES)), 4)

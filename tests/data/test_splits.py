@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from sightx_cli.data.splits import assign_groups, join_groups, split_manifest, write_split
+from sightx_cli.data.splits import assign_groups, join_groups, join_linked, split_manifest, write_split
 from sightx_cli.errors import DataError
 
 
@@ -157,6 +159,16 @@ def test_what_belongs_together_is_joined_over_groups_and_bytes() -> None:
     assert joined == ["p1", "p1", "p1", "identical b", "identical b", "p3"]
     assert join_groups(["", ""], ["a", "b"]) == ["", ""]
     assert join_groups([], []) == []
+
+
+@given(st.lists(st.lists(st.integers(0, 11), min_size=1, max_size=4), max_size=8))
+def test_what_is_linked_through_others_is_joined_as_connected_components_are(links: list[list[int]]) -> None:
+    pairs = [(one[0], place) for one in links for place in one[1:]]
+    rows, columns = zip(*pairs, strict=True) if pairs else ((), ())
+    _, expected = connected_components(coo_array((np.ones(len(pairs)), (rows, columns)), shape=(12, 12)))
+    joined = join_linked(12, links)
+    assert (joined[:, None] == joined).tolist() == (expected[:, None] == expected).tolist()
+    assert all(joined[place] == np.flatnonzero(joined == joined[place])[0] for place in range(12))
 
 
 @given(

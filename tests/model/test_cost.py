@@ -10,7 +10,6 @@ from torch import nn
 
 from sightx_cli.errors import ModelError
 from sightx_cli.features.extraction import measure_row
-from sightx_cli.features.prefix import describe_outputs
 from sightx_cli.features.shards import Column
 from sightx_cli.model.backbone import Backbone, Prefix, check_names, find_own_size
 from sightx_cli.model.classifier import build_untrained
@@ -130,9 +129,9 @@ def test_what_is_cached_is_what_the_store_will_hold(cuts: list[int], taps: str, 
     model = classify(backbone)
     prefix = Prefix(backbone, [cut for cut in cuts if 0 < cut < 5], features=True)
     kept = list_cached(model, measure_cost(model, 64), cuts)
-    assert [one.shape for one in kept] == list(describe_outputs(prefix, 64).values())
+    assert [one.shape for one in kept] == list(prefix.output_shapes().values())
     assert sum(one.bytes for one in kept) == measure_row(
-        {name: Column(shape) for name, shape in describe_outputs(prefix, 64).items()}
+        {name: Column(shape) for name, shape in prefix.output_shapes().items()}
     )
 
 
@@ -151,3 +150,12 @@ def test_every_unknown_name_is_said_with_its_nearest() -> None:
 @pytest.mark.parametrize(("name", "size_px"), [("resnet50", 224), ("vit_base_patch16_384", 384), ("test_resnet", 160)])
 def test_a_network_has_a_size_of_its_own(name: str, size_px: int) -> None:
     assert find_own_size(name) == size_px
+
+
+@pytest.mark.parametrize(("name", "taps"), [("resnet18", "all"), ("mobilenetv2_100", "last:3"), ("vgg11", "last")])
+def test_the_shapes_said_of_a_prefix_are_those_of_its_outputs(open_backbone: Open, name: str, taps: str) -> None:
+    prefix = Prefix(open_backbone(name, 64, taps), [2, 4], features=True).eval()
+    with torch.no_grad():
+        outputs = prefix(torch.rand(1, 3, 64, 64))
+    shapes = [tuple(output.shape[1:]) for output in outputs]
+    assert list(prefix.output_shapes().items()) == list(zip(prefix.output_names(), shapes, strict=True))

@@ -12,7 +12,7 @@ from timm.models.resnet import BasicBlock
 from timm.models.resnet import ResNet as TimmResNet
 
 from sightx_cli.model.backbone import Backbone, Prefix, Suffix
-from sightx_cli.model.stages import build_stages, check_stages
+from sightx_cli.model.stages import build_stages, check_stages, pass_image
 
 Open = Callable[..., Backbone]
 
@@ -111,7 +111,9 @@ def test_a_network_that_only_looks_like_a_family_is_found_out_and_run_whole() ->
     network: Any = ResNet(BasicBlock, (1, 1, 1, 1), num_classes=0).eval()
     stages, looks_known = build_stages(network)
     assert looks_known
-    assert not check_stages(network, stages, 64)
+    with torch.no_grad():
+        images, maps = pass_image(network, stages, 64)
+        assert not check_stages(network, images, maps[-1])
     backbone = Backbone(network, "all", size_px=64)
     assert not backbone.can_be_cut
     images = torch.randn(1, 3, 64, 64)

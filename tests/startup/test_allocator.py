@@ -48,3 +48,11 @@ def test_memory_is_kept_within_the_block_and_given_back_after_it() -> None:
 def test_the_allocator_of_a_process_that_nobody_settled_is_left_alone() -> None:
     inside, after = count_faults("unsettled")
     assert min(inside, after) >= 20  # each of the twenty is mapped anew, and where pages are huge faults few times
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library decides for itself")
+def test_memory_of_ordinary_size_is_used_again_after_the_block() -> None:
+    code = ALLOCATE.replace("40_000_000", "5_000_000")
+    done = subprocess.run([sys.executable, "-c", code, "settled"], capture_output=True, text=True, check=True)
+    _, after = map(int, done.stdout.split())
+    assert after < 20 * 5_000_000 / 4096 / 2

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedKFold
 
-from sightx_cli.task.stratification import divide_evenly, number_strata
+from sightx_cli.task.stratification import assign_strata, divide_evenly, number_strata
 
 
 def make_labels(images: int, seed: int = 0, labels: int = 6) -> Any:
@@ -84,3 +86,15 @@ def test_the_rarest_label_names_the_stratum_of_an_image_for_a_sample() -> None:
     assert numbers[0] == numbers[2]
     assert len({numbers[0], numbers[1], numbers[3]}) == 3
     assert number_strata(np.array([3, 1, 3])).tolist() == [3, 1, 3]
+
+
+@given(st.lists(st.sampled_from([0, 1, 2, 7]), max_size=60), st.integers(2, 6), st.integers(0, 5))
+def test_the_folds_of_strata_are_scikit_learns(drawn: list[int], folds: int, seed: int) -> None:
+    strata = np.array([3] * folds + drawn)  # one stratum has an image for each fold
+    strata = np.random.default_rng(seed).permutation(strata)
+    fold_of = assign_strata(strata, folds, seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a stratum with fewer images than folds
+        splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(strata, strata))
+    for number, (_, held_out) in enumerate(splits):
+        assert np.flatnonzero(fold_of == number).tolist() == held_out.tolist()
