@@ -33,7 +33,7 @@ def find_file(name: str) -> Path:
 
 
 def decode(path: Path, data: bytes | None = None, page: int | None = None) -> np.ndarray[Any, Any]:
-    return np.asarray(decode_image(path, data=data, reading=Reading(page=page) if page else AS_IS).image)
+    return np.asarray(decode_image(path, data=data, reading=Reading(page=page) if page else AS_IS).image.convert("RGB"))
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)

@@ -31,7 +31,7 @@ def draw(bits: int, signed: bool = False) -> np.ndarray[Any, Any]:
 
 
 def read_levels(path: Path, reading: Reading | None = None) -> np.ndarray[Any, Any]:
-    pixels = np.asarray(decode_image(path, reading=reading or Reading()).image)
+    pixels = np.asarray(decode_image(path, reading=reading or Reading()).image.convert("RGB"))
     assert (pixels[..., :1] == pixels).all()
     return pixels[..., 0].astype(np.float64)
 

@@ -68,5 +68,6 @@ def test_who_asks_for_more_meanwhile_gets_the_real_ones(statement: str, name: st
     ["", SETTLE + "from sightx_cli.startup import switch; switch.KNOWN_VERSIONS['fastai'] = ('0.1',)\n"],
     ids=["not settled", "another fastai"],
 )
+@pytest.mark.slow
 def test_where_they_may_not_be_left_out_they_are_imported_plainly(before: str) -> None:
     assert run(IMPORT + "print(sys.modules['sklearn.metrics'].__file__ is not None)", before) == ["True"]
