@@ -34,7 +34,7 @@ CHECKED_IMAGES = 256
 BOUND = 0.01
 """By what share the log loss on images not learned from may be greater."""
 
-PAYS_FROM_VIEWS = 3_000
+PAYS_FROM_VIEWS = 2_000
 """With fewer views of images, the work is done before a second compiled network and its check have paid off."""
 
 

@@ -43,9 +43,13 @@ def differentiate_all(
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Return a convolution's gradients of its images, weights and bias, where they are wanted."""
     if wanted[1] and gradient.dtype != torch.float32 and is_pointwise(weight, geometry):
-        of_weight = flatten_positions(gradient).t() @ flatten_positions(images)
-        of_images, _, of_bias = differentiate(gradient, images, weight, geometry, (wanted[0], False, wanted[2]))
-        return of_images, of_weight.view_as(weight), of_bias
+        rows = flatten_positions(gradient)
+        # torch computes the weights' gradient wherever the bias's is wanted, so that is summed here.
+        return (
+            differentiate(gradient, images, weight, geometry, (True, False, False))[0] if wanted[0] else None,
+            (rows.t() @ flatten_positions(images)).view_as(weight),
+            rows.sum(0) if wanted[2] else None,
+        )
     if not is_depthwise(weight, geometry.groups):
         return differentiate(gradient, images, weight, geometry, wanted)
     return (
