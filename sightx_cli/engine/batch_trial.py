@@ -56,10 +56,13 @@ def find_batch(graph: Any, precision: Precision, images: int, record: Path | Non
 def try_batches(graph: Any, precision: Precision, size_px: int, usual: int) -> int:
     """Return the fastest of the usual batch, half and twice of it."""
     others = [batch for batch in (usual // 2, usual * 2) if batch]
-    forwards = {batch: OpenVinoForward(graph.clone(), batch=batch, precision=precision) for batch in (usual, *others)}
     images = np.random.default_rng(0).integers(0, 256, (2 * usual, size_px, size_px, 3), dtype=np.uint8)
-    rounds = [{batch: time_batches(one, images[:batch]) for batch, one in forwards.items()} for _ in range(ROUNDS)]
-    gains = {batch: min(rates[batch] / rates[usual] for rates in rounds) for batch in others}
+    rates = {}
+    for batch in (usual, *others):  # one at a time: each compiled graph holds its weights and maps
+        forward = OpenVinoForward(graph.clone(), batch=batch, precision=precision)
+        rates[batch] = [time_batches(forward, images[:batch]) for _ in range(ROUNDS)]
+        del forward
+    gains = {batch: min(rates[batch]) / max(rates[usual]) for batch in others}
     best = max(gains, key=lambda batch: gains[batch], default=usual)
     return best if gains.get(best, 0.0) >= LEAST_GAIN else usual
 
