@@ -191,6 +191,7 @@ class FrozenPrefix:
             names, weights = self._prefix.output_names(), self._weights
             # What OpenVINO could not convert once is not tried, and told of, again.
             name = next((forward.engine for forward in self._built.values()), self.engine.name)
+            self._built.pop(precision, None)  # not two of them in memory
             with reporting(self._listener, COMPILING):
                 self._built[precision] = build_forward(
                     replace(self.engine, name=name, precision=precision),
