@@ -8,7 +8,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -174,6 +174,7 @@ class PredictionTable:
         self.output, self.columns = output, columns
         self.folder = find_parts(output)
         self._held: list[str] = []
+        self._is_left = False
         before = _load_begun(self.folder)
         if resume and before is not None and before.key != begun.key:
             raise UsageError(
@@ -219,8 +220,16 @@ class PredictionTable:
         self.remove_parts()
 
     def remove_parts(self) -> None:
-        """Remove the hidden folder; Windows keeps the lock, which is open, and so an empty folder."""
+        """Remove the hidden folder. Windows keeps the lock, which is open, and so the folder, until `sweep`."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._is_left = self.folder.is_dir()
+
+    def sweep(self) -> None:
+        """Remove what `remove_parts` had to leave, once the lock is free; what another process holds stays."""
+        if self._is_left:
+            with suppress(OSError):
+                (self.folder / LOCK).unlink(missing_ok=True)
+                self.folder.rmdir()
 
 
 @contextmanager
@@ -230,8 +239,9 @@ def writing_table(output: Path, columns: TableColumns, begun: Begun, resume: boo
     When it does not, the rows so far stay in the hidden folder beside it, for `--resume`. Raises UsageError where
     another process writes the same table now.
     """
-    with _locking_table(output):
+    with ExitStack() as last, _locking_table(output):
         table = PredictionTable(output, columns, begun, resume)
+        last.callback(table.sweep)  # when the lock is free again
         try:
             yield table
         except BaseException:
