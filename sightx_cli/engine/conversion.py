@@ -51,7 +51,8 @@ def convert_module(
         graph = frontend.convert(frontend.load(decoder))
     graph.reshape(PartialShape([-1, 3, size_px, size_px]))
     # With the size known, what is computed from it folds to constants: TensorFlow's padding, which timm computes from
-    # each map's size, ends in the convolutions (the same to the bit; a third faster).
+    # each map's size, ends in the convolutions. The same to the bit, and a third faster on an Intel Emerald Rapids; as
+    # fast on an AMD Zen 5.
     apply_moc_transformations(graph, cf=True, smart_reshape=True)
     for output, name in zip(graph.outputs, output_names, strict=True):
         output.get_tensor().set_names({name})

@@ -15,8 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sightx_cli.model.timm_parts import Conv2dSame
-from sightx_cli.train.fused_convolution import Limits, convolve
+from sightx_cli.train.fused_convolution import Limits, convolve, is_plain
 
 Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
 
@@ -52,12 +51,11 @@ def find_pairs(module: nn.Module, run: Callable[[], object]) -> list[Pair]:
             hook.remove()
     convolutions = [id(convolution) for convolution, _ in pairs]
     # a convolution that two norms read cannot be folded into one of them
-    return [pair for pair in pairs if convolutions.count(id(pair[0])) == 1 and _can_be_folded(*pair)]
-
-
-def _can_be_folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> bool:
-    is_known = type(convolution) in (nn.Conv2d, Conv2dSame) and convolution.padding_mode == "zeros"
-    return norm.running_mean is not None and is_known
+    return [
+        pair
+        for pair in pairs
+        if convolutions.count(id(pair[0])) == 1 and is_plain(pair[0]) and pair[1].running_mean is not None
+    ]
 
 
 @contextmanager

@@ -30,8 +30,8 @@ class FixedNorm:
 
 
 @dataclass(frozen=True)
-class Form:
-    """How a convolution runs, beside its numbers that train."""
+class ConvolutionForm:
+    """What makes up one step, beside its numbers that train."""
 
     geometry: Geometry
     norm: FixedNorm | None = None
@@ -57,7 +57,7 @@ class FusedConvolution(torch.autograd.Function):
         bias: Tensor | None,
         gamma: Tensor | None,
         beta: Tensor | None,
-        form: Form,
+        form: ConvolutionForm,
     ) -> Tensor:
         """Convolve, and keep what the gradients need: beside the weights the input and the output."""
         folded, shift = _fold(weight, bias, gamma, beta, form)
@@ -65,18 +65,18 @@ class FusedConvolution(torch.autograd.Function):
         output = _convolve(kept, folded, shift, form.geometry)
         if form.limits is not None:
             output.clamp_(*form.limits)
-        context.save_for_backward(kept, folded, weight, bias, gamma, output if form.limits is not None else None)
-        context.form, context.limits, context.given = form, form.limits, images.dtype
+        context.save_for_backward(kept, folded, weight, bias, gamma, None if form.limits is None else output)
+        context.form, context.given = form, images.dtype
         return output
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of the images, the weights, the bias, γ and β, where they are wanted."""
-        images, folded, weight, bias, gamma, clamped = context.saved_tensors
-        form: Form = context.form
+        images, folded, weight, bias, gamma, output = context.saved_tensors
+        form: ConvolutionForm = context.form
         of_images, of_weight, of_bias, of_gamma, of_beta = context.needs_input_grad[:5]
-        if clamped is not None:
-            gradient = torch.ops.aten.hardtanh_backward(gradient, clamped, *context.limits)
+        if form.limits is not None:
+            gradient = torch.ops.aten.hardtanh_backward(gradient, output, *form.limits)
         gradient = gradient.to(form.precision).contiguous(memory_format=torch.channels_last)
         wanted = (of_images, of_weight or of_gamma, of_bias or of_gamma or of_beta)
         found, of_folded, of_shift = differentiate_all(gradient, images, folded, form.geometry, wanted)
@@ -104,7 +104,7 @@ class FusedConvolution(torch.autograd.Function):
 
 
 def _fold(
-    weight: Tensor, bias: Tensor | None, gamma: Tensor | None, beta: Tensor | None, form: Form
+    weight: Tensor, bias: Tensor | None, gamma: Tensor | None, beta: Tensor | None, form: ConvolutionForm
 ) -> tuple[Tensor, Tensor | None]:
     """Return the weight and the bias of the convolution that computes the norm as well."""
     shift, norm = bias, form.norm
@@ -134,7 +134,7 @@ def convolve(
         gamma, beta = norm.weight, norm.bias
     device = images.device.type
     precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else images.dtype
-    form = Form(describe_geometry(convolution, images), fixed, limits, precision)
+    form = ConvolutionForm(describe_geometry(convolution, images), fixed, limits, precision)
     numbers = (convolution.weight, convolution.bias, gamma, beta)
     if device == "cpu":
         convolved: Tensor = FusedConvolution.apply(images, *numbers, form)
@@ -142,6 +142,12 @@ def convolve(
     # Elsewhere torch's own gradients are the fast ones.
     output = _convolve(images.to(precision), *_fold(*numbers, form), form.geometry)
     return output if limits is None else output.clamp(*limits)
+
+
+def is_plain(convolution: nn.Conv2d) -> bool:
+    """Tell whether `convolve` computes what a convolution does: of torch's own or timm's kind, with zeros around."""
+    is_known = type(convolution) in (nn.Conv2d, Conv2dSame) and convolution.padding_mode == "zeros"
+    return is_known and not isinstance(convolution.padding, str)
 
 
 def describe_geometry(convolution: nn.Conv2d, images: Tensor) -> Geometry:
@@ -169,11 +175,9 @@ def faster_depthwise(model: nn.Module) -> Iterator[None]:
         module
         for module in model.modules()
         if isinstance(module, nn.Conv2d)
-        and type(module) in (nn.Conv2d, Conv2dSame)
+        and is_plain(module)
         and is_depthwise(module.weight, module.groups)
-        and module.padding_mode == "zeros"
         and module.weight.device.type == "cpu"
-        and not isinstance(module.padding, str)
         and "forward" not in vars(module)
     ]
     for module in changed:

@@ -62,3 +62,12 @@ def test_what_drops_blocks_before_its_activation_is_left_to_run() -> None:
     assert find_limits(norm) == (0.0, 6.0)
     norm.drop = nn.Dropout(0.1)
     assert find_limits(norm) is None
+
+
+def test_a_convolution_whose_padding_is_a_word_is_left_to_run() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, padding="same"), nn.BatchNorm2d(8), nn.ReLU()).eval()
+    images = torch.randn(2, 3, 16, 16)
+    plain = network(images)
+    with folded_norms(network, lambda: network(images)) as pairs:
+        assert pairs == 0
+        assert torch.equal(network(images), plain)
