@@ -15,7 +15,7 @@ from sightx_cli.errors import ModelError
 from sightx_cli.model import mini  # noqa: F401 (registers its networks with timm)
 from sightx_cli.model.grey import read_grey
 from sightx_cli.model.moments import pool_map
-from sightx_cli.model.stages import Stage, build_stages, check_stages, pass_image
+from sightx_cli.model.stages import build_stages
 from sightx_cli.model.timm_parts import timm
 
 DEFAULT_SIZE_PX = 224
@@ -35,19 +35,27 @@ class Backbone(nn.Module):
         self.network: Any = network
         self.pool = pool
         self.grey = read_grey(network)
-        self.failed_its_check = False
-        """Whether the family seemed known but is not: run stage by stage, the network gives other outputs."""
-        self.stages, self.can_be_cut = build_stages(network)
         was_training = self.training
         self.eval()
-        maps = self._pass_image(size_px)
+        staged = build_stages(network, size_px)
+        self.stages = staged.stages
+        self.why_uncut = staged.why_uncut
+        """Why the network runs as one step, which cannot be cut; empty where it runs stage by stage."""
         self.tapped = choose_taps(taps, len(self.stages)) if self.can_be_cut else ()
-        self.map_shapes = tuple(tuple(one.shape[1:]) for one in maps)
+        self.map_shapes = tuple(tuple(one.shape[1:]) for one in staged.maps)
         """The shape of each stage's output for one image of the size given."""
+        self.position_axes = staged.position_axes
+        """The axes of the positions in each stage's output: (2, 3), (1, 2) where channels are last, (1,) of tokens."""
         with torch.no_grad():
-            self.widths = (*(pool_map(maps[tap]).shape[1] for tap in self.tapped), self.pool_last(maps[-1]).shape[1])
+            tapped = [pool_map(staged.maps[tap], self.position_axes[tap]).shape[1] for tap in self.tapped]
+            self.widths = (*tapped, self.pool_last(staged.maps[-1]).shape[1])
         """The number of features of each tap, the final features last."""
         self.train(was_training)
+
+    @property
+    def can_be_cut(self) -> bool:
+        """Whether the network runs stage by stage."""
+        return not self.why_uncut
 
     @property
     def stage_names(self) -> tuple[str, ...]:
@@ -65,33 +73,22 @@ class Backbone(nn.Module):
         for position in range(start, stop):
             features = self.stages[position].run(features)
             if position in self.tapped:
-                taps.append(pool_map(features))
+                taps.append(pool_map(features, self.position_axes[position]))
         return features, taps
 
     def pool_last(self, features: Tensor) -> Tensor:
         """Pool the last stage's map as the network itself does, or flatten it: (N, F)."""
-        if self.pool == "flatten":
+        if self.pool == "flatten" or features.dim() == 2:
             return features.flatten(1)
         pooled: Tensor = self.network.forward_head(features, pre_logits=True)
         return pooled.flatten(1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the features (N, F) of normalised images (N, 3, H, W)."""
+        if not self.tapped and self.can_be_cut:
+            return self.pool_last(self.network.forward_features(images))  # the same, all at once
         features, taps = self.run_stages(images, 0, len(self.stages))
         return torch.cat([*taps, self.pool_last(features)], dim=1)
-
-    @torch.no_grad()
-    def _pass_image(self, size_px: int) -> list[Tensor]:
-        """Pass a random image through the stages, and return their outputs; where they are wrong, run as a whole."""
-        network = self.network
-        images, maps = pass_image(network, self.stages, size_px)
-        self.failed_its_check = self.can_be_cut and not check_stages(network, images, maps[-1])
-        if self.failed_its_check:
-            self.can_be_cut = False  # it runs as a whole, like any unknown network
-            whole = (network.forward_features, *([_identity] * (len(self.stages) - 1)))
-            self.stages = tuple(Stage(s.name, run, s.parameters) for s, run in zip(self.stages, whole, strict=True))
-            _, maps = pass_image(network, self.stages, size_px)
-        return maps
 
 
 class Suffix(nn.Module):
@@ -218,7 +215,3 @@ def build_network(name: str, size_px: int) -> nn.Module:
         with torch.device("cpu"):  # timm before 1.0.22 asks for numbers in making many a network
             network = create().to("meta")
     return network
-
-
-def _identity(features: Tensor) -> Tensor:
-    return features

@@ -83,7 +83,7 @@ class FrozenShown(nn.Module):
         backbone: Backbone = self.model[0]  # type: ignore[assignment]
         last = len(backbone.stages)
         features, taps = backbone.run_stages(images, 0, self.stages)
-        frozen = None if self.stages == last else pool_map(features)
+        frozen = None if self.stages == last else pool_map(features, backbone.position_axes[self.stages - 1])
         features, more = backbone.run_stages(features, self.stages, last)
         pooled = backbone.pool_last(features)
         probabilities = self.activation(self.model[1](torch.cat([*taps, *more, pooled], dim=1)))

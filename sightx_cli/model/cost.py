@@ -45,7 +45,7 @@ def measure_cost(model: nn.Sequential, size_px: int) -> NetworkCost:
     )
     is_finite = not logits.is_meta and bool(logits.isfinite().all())
     return NetworkCost(
-        stages, tuple(images.shape), tuple(logits.shape), backbone.feature_count, is_finite, backbone.can_be_cut
+        stages, tuple(images.shape), tuple(logits.shape), backbone.feature_count, is_finite, backbone.why_uncut
     )
 
 

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from sightx_cli.model.passages import Passage
+
 aten = torch.ops.aten
 CPU_ATTENTION = aten._scaled_dot_product_flash_attention_for_cpu
 
@@ -69,6 +71,8 @@ class _OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         before = self._flops.get_total_flops()
         result = func(*args, **(kwargs or {}))
+        if Passage.is_entering:  # on empty tensors, on the way to a stage
+            return result
         macs, made = self.counts.macs, self.counts.activation_bytes
         macs[self._position] = macs.get(self._position, 0) + (self._flops.get_total_flops() - before) // 2
         made[self._position] = made.get(self._position, 0) + _count_bytes(func, result)

@@ -50,7 +50,10 @@ class ScoreMap:
 
 @dataclass(frozen=True)
 class Maps:
-    """The maps of one image that a backbone pools: of each tapped stage, and the last; and what it makes of them."""
+    """The maps of one image that a backbone pools: of each tapped stage, and the last; and what it makes of them.
+
+    A tapped map is (1, C, h, w) or tokens (1, T, C); the last is as the network gives it.
+    """
 
     tapped: Sequence[Tensor]
     last: Tensor
@@ -80,7 +83,7 @@ def collect_maps(backbone: Backbone, image: Tensor) -> Maps:
     for place in range(len(backbone.stages)):
         here, taps = backbone.run_stages(here, place, place + 1)
         if taps:
-            tapped.append(here)
+            tapped.append(put_channels_first(here, backbone.position_axes[place]))
             pooled += taps
     return Maps(tapped, here, torch.cat([*pooled, backbone.pool_last(here)], dim=1))
 
@@ -151,53 +154,51 @@ def place_last(backbone: Backbone, image: Tensor, maps: Maps, slopes: Tensor, av
     It is where the head reads the map itself, or its mean. Elsewhere gradient × value places it, and what that leaves
     (biases, the average image) is spread evenly.
     """
-    last = maps.last.permute(0, 3, 1, 2) if has_channels_last(backbone, maps.last) else maps.last
+    axes = backbone.position_axes[-1]
+    last = put_channels_first(maps.last, axes)
     if backbone.pool == "flatten" and last.dim() == 4:
-        return arrange(
-            backbone, ((maps.features[0, -len(slopes) :] - average) * slopes).view(maps.last.shape[1:])
-        ), True
+        each = ((maps.features[0, -len(slopes) :] - average) * slopes).view(maps.last.shape)
+        return arrange(backbone, put_channels_first(each, axes)[0]), True
     pooled = maps.features[:, -len(slopes) :]
     if last.dim() == 4 and last.shape[1] == pooled.shape[1]:
         difference = (pooled - last.mean((2, 3))).abs().max()
         if float(difference) <= SAME * max(1.0, float(pooled.abs().max())):
             return place_means(backbone, last, slopes, average), True
     stop = len(backbone.stages)
-    start, values = choose_start(backbone, image, maps.last)
+    start, values, axes = choose_start(backbone, image, maps.last)
     with torch.enable_grad(), FixedGates():
         values = values.detach().requires_grad_()
         features = backbone.pool_last(backbone.run_stages(values, start, stop)[0])
         rise = torch.autograd.grad((features[0] * slopes).sum(), values)[0]
-    part = arrange(backbone, (rise * values).detach()[0])
+    part = arrange(backbone, put_channels_first((rise * values).detach(), axes)[0])
     wanted = float((slopes * (pooled[0] - average)).sum())
     return part + (wanted - part.sum()) / part.numel(), False
 
 
-def choose_start(backbone: Backbone, image: Tensor, last: Tensor) -> tuple[int, Tensor]:
-    """Choose where gradients start: the stage that runs next, and the values that it reads.
+def choose_start(backbone: Backbone, image: Tensor, last: Tensor) -> tuple[int, Tensor, tuple[int, ...]]:
+    """Choose where gradients start: the stage that runs next, the values that it reads, the axes of their positions.
 
     They start at the last map; with a class token, which alone is read of the last tokens, before the last block; with
     such a network that cannot be cut, at the pixels.
     """
     reads_one_token = last.dim() == 3 and getattr(backbone.network, "global_pool", "") in ("token", "", "map")
-    if not reads_one_token:
-        return len(backbone.stages), last
+    if last.dim() > 2 and not reads_one_token:
+        return len(backbone.stages), last, backbone.position_axes[-1]
     if not backbone.can_be_cut:
-        return 0, image
+        return 0, image, (2, 3)
     start = len(backbone.stages) - 1
     with torch.no_grad():
-        return start, backbone.run_stages(image, 0, start)[0]
+        return start, backbone.run_stages(image, 0, start)[0], backbone.position_axes[start - 1]
 
 
 def arrange(backbone: Backbone, values: Tensor) -> Tensor:
-    """Sum values over channels: a map (C, H, W), or (H, W, C) as Swin has it, or tokens (T, C) → (h, w)."""
-    if values.dim() == 2:
-        return arrange_tokens(backbone, values.sum(-1))
-    return values.sum(-1 if has_channels_last(backbone, values) else 0)
+    """Sum values over channels: a map (C, H, W) or tokens (T, C) → (h, w)."""
+    return arrange_tokens(backbone, values.sum(-1)) if values.dim() == 2 else values.sum(0)
 
 
-def has_channels_last(backbone: Backbone, values: Tensor) -> bool:
-    """Whether a map is (…, H, W, C), as timm says of a network; images never are."""
-    return values.dim() >= 3 and values.shape[-3] != 3 and getattr(backbone.network, "output_fmt", "") == "NHWC"
+def put_channels_first(values: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Turn maps (N, H, W, C), by the axes of their positions, into (N, C, H, W); leave the others."""
+    return values.permute(0, 3, 1, 2) if axes == (1, 2) else values
 
 
 def arrange_tokens(backbone: Backbone, values: Tensor) -> Tensor:

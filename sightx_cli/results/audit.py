@@ -36,7 +36,13 @@ class NetworkCost:
     features: int
     is_finite: bool
     """Whether a random image gave finite logits; also False on torch's meta device, which has no numbers."""
-    can_be_cut: bool
+    why_uncut: str
+    """Why the network cannot be cut between its stages; empty where it can."""
+
+    @property
+    def can_be_cut(self) -> bool:
+        """Whether the network can be cut between its stages."""
+        return not self.why_uncut
 
     @property
     def total(self) -> int:
@@ -143,6 +149,7 @@ class AuditResult:
             "output_shape": cost.output_shape,
             "finite": cost.is_finite,
             "can_be_cut": cost.can_be_cut,
+            "why_uncut": cost.why_uncut or None,
             "training_stage": self.final.title if named else None,
             "stages": [
                 {

@@ -136,10 +136,10 @@ def read_frozen(features: Features, output: str, session: Session, positions: ND
 
     from sightx_cli.model.moments import pool_map
 
-    rows = []
+    rows, axes = [], session.backbone.position_axes[int(output.removeprefix("map_")) - 1]
     for start in range(0, len(positions), READ_IMAGES):
         maps = features.take(output, positions[start : start + READ_IMAGES]).astype(np.float32)
-        rows.append(pool_map(torch.from_numpy(maps)).numpy())
+        rows.append(pool_map(torch.from_numpy(maps), axes).numpy())
     return np.concatenate(rows)
 
 

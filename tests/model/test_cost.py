@@ -42,7 +42,7 @@ def classify(backbone: Backbone, classes: int = 3, hidden: tuple[int, ...] = ())
         ("mobilenetv1_100", 0.57e9, 4_231_976),  # Howard et al. 2017
         ("vgg16", 15.5e9, 138_357_544),  # Simonyan & Zisserman 2015, its classifier's layers included
         ("vit_small_patch16_224", 4.6e9, 22_050_664),  # Touvron et al. 2021: attention counts
-        ("regnetx_002", 0.20e9, 2_684_792),  # Radosavovic et al. 2020: grouped, and a network that cannot be cut
+        ("regnetx_002", 0.20e9, 2_684_792),  # Radosavovic et al. 2020: grouped
     ],
 )
 def test_multiply_adds_at_224_px_are_the_published_ones_within_two_percent(
