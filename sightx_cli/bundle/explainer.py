@@ -85,7 +85,7 @@ class Explainer:
         weights = [torch.from_numpy(self.facts.task.weigh_logits(name)) for name in classes]
         with using_one_thread():
             maps = collect_maps(self.model[0], image)  # type: ignore[arg-type]  # the backbone, in a Sequential
-            found = [map_score(self.model, image, maps, one) for one in weights]
+            found = [map_score(self.model, maps, one) for one in weights]
         return [self._build(name, one) for name, one in zip(classes, found, strict=True)]
 
     def _build(self, name: str, found: ScoreMap) -> Heatmap:

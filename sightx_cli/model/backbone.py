@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -13,10 +14,11 @@ from torch import Tensor, nn
 from sightx_cli.engine.interface import FEATURES
 from sightx_cli.errors import ModelError
 from sightx_cli.model import mini  # noqa: F401 (registers its networks with timm)
+from sightx_cli.model.combined_network import CombinedNetwork, is_combined, split_names
 from sightx_cli.model.grey import read_grey
 from sightx_cli.model.moments import pool_map
-from sightx_cli.model.stages import build_stages
-from sightx_cli.model.timm_parts import timm
+from sightx_cli.model.stages import StagedNetwork, build_stages
+from sightx_cli.model.timm_parts import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, timm
 
 DEFAULT_SIZE_PX = 224
 """For networks whose size timm does not state."""
@@ -37,7 +39,7 @@ class Backbone(nn.Module):
         self.grey = read_grey(network)
         was_training = self.training
         self.eval()
-        staged = build_stages(network, size_px)
+        staged = self._stage(size_px)
         self.stages = staged.stages
         self.why_uncut = staged.why_uncut
         """Why the network runs as one step, which cannot be cut; empty where it runs stage by stage."""
@@ -47,10 +49,18 @@ class Backbone(nn.Module):
         self.position_axes = staged.position_axes
         """The axes of the positions in each stage's output: (2, 3), (1, 2) where channels are last, (1,) of tokens."""
         with torch.no_grad():
-            tapped = [pool_map(staged.maps[tap], self.position_axes[tap]).shape[1] for tap in self.tapped]
-            self.widths = (*tapped, self.pool_last(staged.maps[-1]).shape[1])
+            self.widths = (*map(self._count_moments, self.tapped), self.pool_last(staged.maps[-1]).shape[1])
         """The number of features of each tap, the final features last."""
         self.train(was_training)
+
+    def _stage(self, size_px: int) -> StagedNetwork:
+        """Find the stages of the network."""
+        return build_stages(self.network, size_px)
+
+    def _count_moments(self, tap: int) -> int:
+        """Count the features of a tap: the mean and the deviation of each channel."""
+        axes = enumerate(self.map_shapes[tap], 1)
+        return 2 * math.prod(length for axis, length in axes if axis not in self.position_axes[tap])
 
     @property
     def can_be_cut(self) -> bool:
@@ -67,14 +77,26 @@ class Backbone(nn.Module):
         """The number of features returned by `forward`."""
         return sum(self.widths)
 
+    def list_networks(self, images: Tensor) -> list[tuple[Backbone, Tensor, tuple[int, ...], Tensor]]:
+        """List each network, the images as it reads them, the stages tapped, and the columns of its features."""
+        return [(self, images, self.tapped, torch.arange(self.feature_count))]
+
+    def list_map_shapes(self, place: int) -> tuple[tuple[int, ...], ...]:
+        """List the shapes of the maps behind a stage: one of each network."""
+        return (self.map_shapes[place],)
+
     def run_stages(self, features: Tensor, start: int, stop: int) -> tuple[Tensor, list[Tensor]]:
         """Run stages `start` to `stop` - 1; return the last map and the pooled taps among them."""
         taps = []
         for position in range(start, stop):
             features = self.stages[position].run(features)
             if position in self.tapped:
-                taps.append(pool_map(features, self.position_axes[position]))
+                taps.append(self.pool_stage(features, position))
         return features, taps
+
+    def pool_stage(self, features: Tensor, place: int) -> Tensor:
+        """Return the mean and the deviation over the positions of the map behind a stage, (N, 2C)."""
+        return pool_map(features, self.position_axes[place])
 
     def pool_last(self, features: Tensor) -> Tensor:
         """Pool the last stage's map as the network itself does, or flatten it: (N, F)."""
@@ -174,10 +196,10 @@ def choose_taps(taps: str, stages: int) -> tuple[int, ...]:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raise ModelError, with the nearest valid names, for names or weights that timm does not know."""
+    """Raise ModelError, with the nearest valid names, for networks or weights that timm does not know."""
     known = timm.list_models()
     faults: dict[str, tuple[str, str]] = {}
-    for name in names:
+    for name in (one for backbone in names for one in split_names(backbone)):
         architecture, _, tag = name.partition(".")
         if architecture not in known:
             near = difflib.get_close_matches(name, known, n=3)
@@ -194,15 +216,24 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def find_own_size(name: str) -> int:
-    """Return the side in pixels that a network's weights were made for; raises ModelError on an unknown name."""
+    """Return the side in pixels that a network's weights, of several the first's, were made for.
+
+    Raises ModelError on an unknown name.
+    """
     check_names([name])
-    config = timm.get_pretrained_cfg(name)
+    config = timm.get_pretrained_cfg(split_names(name)[0])
     return int(config.input_size[-1]) if config is not None and config.input_size else DEFAULT_SIZE_PX
 
 
 def build_network(name: str, size_px: int) -> nn.Module:
-    """Create a timm network without classifier and without weights; raises ModelError on a name timm does not know."""
+    """Create a timm network, or several side by side, without classifier and without weights.
+
+    Raises ModelError on a name that timm does not know.
+    """
     check_names([name])
+    if is_combined(name):
+        names = split_names(name)
+        return CombinedNetwork({one: build_network(one, size_px) for one in names}, [*map(find_normalisation, names)])
     config = timm.get_pretrained_cfg(name)
     fixed = config is not None and config.fixed_input_size
     size: dict[str, Any] = {"img_size": size_px} if fixed else {}
@@ -215,3 +246,9 @@ def build_network(name: str, size_px: int) -> nn.Module:
         with torch.device("cpu"):  # timm before 1.0.22 asks for numbers in making many a network
             network = create().to("meta")
     return network
+
+
+def find_normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and deviation per channel that timm's weights of a network expect, else ImageNet's."""
+    config = timm.get_pretrained_cfg(name)
+    return (config.mean, config.std) if config else (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from sightx_cli.errors import WeightsError
+from sightx_cli.model.backbone import find_normalisation
 from sightx_cli.model.checkpoint import read_checkpoint, read_normalisation
+from sightx_cli.model.combined_network import CombinedNetwork, split_names
 from sightx_cli.model.match import Match, match_tensors
 from sightx_cli.model.packaged import digest_weights, find_packaged_file
 from sightx_cli.model.tensor_values import build_oddity_error, find_zero_tensors, split_plain
@@ -53,8 +55,9 @@ def find_weights(backbone: str, network: nn.Module, file: WeightsFile | None = N
 
     Raises WeightsError when the file does not fit, or when no weights are available.
     """
-    config = timm.get_pretrained_cfg(backbone)
-    mean, std = (config.mean, config.std) if config else ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    if isinstance(network, CombinedNetwork):
+        return _find_combined(backbone, network, file, scratch)
+    mean, std = find_normalisation(backbone)
     if scratch:
         return Weights("random (the recipe trains from scratch)", "scratch", mean, std, None)
     if file is not None:
@@ -65,6 +68,43 @@ def find_weights(backbone: str, network: nn.Module, file: WeightsFile | None = N
         return Weights(f"package {package}", digest_weights(path), mean, std, _renamed_in_order(path, network))
     cached = _hub_file(backbone)
     return Weights(f"hub {cached.name}", digest_weights(cached), mean, std, _hub_tensors(backbone, cached, network))
+
+
+def _find_combined(backbone: str, network: CombinedNetwork, file: WeightsFile | None, scratch: bool) -> Weights:
+    """Find the weights of each network by itself, or those of all in one file under their names.
+
+    The normalisation is the first network's: `network` brings its images to that of the others.
+    """
+    names = split_names(backbone)
+    if file is not None:
+        found, _ = read_checkpoint(file.path)
+        lacking = [key for key in network.keys if not any(f".{key}." in f".{name}" for name in found)]
+        if lacking:
+            raise WeightsError(
+                f"{file.path}: holds no weights under the name of {lacking[0]}, and {backbone} needs those of each "
+                "network in one file",
+                f"omit --weights, and each network's own weights are found; or give a file whose names begin with "
+                f"{' and '.join(f'{key}.' for key in network.keys)}, such as a run's bundle/model.safetensors",
+            )
+        weights = _load_file(file, network, *find_normalisation(names[0]))
+        if weights.normalised_by != "timm" and weights.tensors is not None:
+            weights.tensors.update((k, v) for k, v in network.share_normalisation().items() if k not in weights.tensors)
+        return weights
+    parts = [find_weights(name, member, scratch=scratch) for name, member in zip(names, network.members, strict=True)]
+    if scratch:
+        return parts[0]
+    tensors = {
+        f"{key}.{name}": tensor
+        for key, part in zip(network.keys, parts, strict=True)
+        for name, tensor in (part.tensors or {}).items()
+    }
+    origin = " + ".join(part.origin for part in parts)
+    first = parts[0]
+    digest = "+".join(
+        part.digest + (f" mean {part.mean} std {part.std}" if (part.mean, part.std) != (first.mean, first.std) else "")
+        for part in parts
+    )
+    return Weights(origin, digest, first.mean, first.std, tensors)
 
 
 def _load_file(file: WeightsFile, network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> Weights:

@@ -116,7 +116,8 @@ def describe_network(recipe: Recipe, start: str = "") -> str:
     origin = {"imagenet": "pretrained on photographs (ImageNet)", "file": "from your weights"}
     start = start or origin.get(network.weights, "from random weights")
     grey = ", in grey" if network.grey else ""
-    return f"{network.backbone}, {start}; reads the images at {image.size_px} px, {FITS[image.fit]}{grey}"
+    name = " and ".join(network.backbone.split("+")) + " side by side" * ("+" in network.backbone)
+    return f"{name}, {start}; reads the images at {image.size_px} px, {FITS[image.fit]}{grey}"
 
 
 def describe_views(recipe: Recipe) -> str:
