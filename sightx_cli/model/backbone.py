@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sightx_cli.engine.interface import FEATURES
 from sightx_cli.errors import ModelError
 from sightx_cli.model import mini  # noqa: F401 (registers its networks with timm)
-from sightx_cli.model.combined_network import CombinedNetwork, is_combined, split_names
+from sightx_cli.model.combined_network import CombinedNetwork, is_combined, split_backbone
 from sightx_cli.model.grey import read_grey
 from sightx_cli.model.moments import pool_map
 from sightx_cli.model.stages import StagedNetwork, build_stages
@@ -199,7 +199,7 @@ def check_names(names: Sequence[str]) -> None:
     """Raise ModelError, with the nearest valid names, for networks or weights that timm does not know."""
     known = timm.list_models()
     faults: dict[str, tuple[str, str]] = {}
-    for name in (one for backbone in names for one in split_names(backbone)):
+    for name in (one for backbone in names for one in split_backbone(backbone)):
         architecture, _, tag = name.partition(".")
         if architecture not in known:
             near = difflib.get_close_matches(name, known, n=3)
@@ -221,7 +221,7 @@ def find_own_size(name: str) -> int:
     Raises ModelError on an unknown name.
     """
     check_names([name])
-    config = timm.get_pretrained_cfg(split_names(name)[0])
+    config = timm.get_pretrained_cfg(split_backbone(name)[0])
     return int(config.input_size[-1]) if config is not None and config.input_size else DEFAULT_SIZE_PX
 
 
@@ -232,7 +232,7 @@ def build_network(name: str, size_px: int) -> nn.Module:
     """
     check_names([name])
     if is_combined(name):
-        names = split_names(name)
+        names = split_backbone(name)
         return CombinedNetwork({one: build_network(one, size_px) for one in names}, [*map(find_normalisation, names)])
     config = timm.get_pretrained_cfg(name)
     fixed = config is not None and config.fixed_input_size

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from sightx_cli.errors import ModelError
+from sightx_cli.errors import ModelError, quote
 
 SIGN = "+"
 INPUTS = ("input_scale", "input_shift")
@@ -66,7 +66,7 @@ class CombinedNetwork(nn.Module):
         return {INPUTS[0]: torch.ones_like(self.input_scale), INPUTS[1]: torch.zeros_like(self.input_shift)}
 
 
-def split_names(backbone: str) -> tuple[str, ...]:
+def split_backbone(backbone: str) -> tuple[str, ...]:
     """Return the names of the networks of a backbone: one, or several joined by "+".
 
     Raises ModelError where a name is missing or there twice.
@@ -81,7 +81,7 @@ def split_names(backbone: str) -> tuple[str, ...]:
     if twice:
         raise ModelError(
             f'backbone "{backbone}": {twice[0]} is there twice',
-            f"name each network once: --backbone {SIGN.join(dict.fromkeys(names))}",
+            f"name each network once: --backbone {quote(SIGN.join(dict.fromkeys(names)))}",
         )
     return names
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sightx_cli.errors import WeightsError
 from sightx_cli.model.backbone import find_normalisation
 from sightx_cli.model.checkpoint import read_checkpoint, read_normalisation
-from sightx_cli.model.combined_network import CombinedNetwork, split_names
+from sightx_cli.model.combined_network import CombinedNetwork, split_backbone
 from sightx_cli.model.match import Match, match_tensors
 from sightx_cli.model.packaged import digest_weights, find_packaged_file
 from sightx_cli.model.tensor_values import build_oddity_error, find_zero_tensors, split_plain
@@ -75,7 +75,7 @@ def _find_combined(backbone: str, network: CombinedNetwork, file: WeightsFile | 
 
     The normalisation is the first network's: `network` brings its images to that of the others.
     """
-    names = split_names(backbone)
+    names = split_backbone(backbone)
     if file is not None:
         found, _ = read_checkpoint(file.path)
         lacking = [key for key in network.keys if not any(f".{key}." in f".{name}" for name in found)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from sightx_cli.model.combined_network import is_combined, split_names
+from sightx_cli.model.combined_network import is_combined, split_backbone
 from sightx_cli.model.packaged import find_packaged_file
 from sightx_cli.model.timm_parts import timm
 
@@ -17,7 +17,7 @@ def find_weights_at_hand(backbone: str) -> AtHand:
     Of several side by side, where it would find those that are the furthest away.
     """
     if is_combined(backbone):
-        return max(map(find_weights_at_hand, split_names(backbone)), key=get_args(AtHand).index)
+        return max(map(find_weights_at_hand, split_backbone(backbone)), key=get_args(AtHand).index)
     if find_packaged_file(backbone) is not None:
         return "packaged"
     from huggingface_hub import try_to_load_from_cache

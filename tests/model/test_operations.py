@@ -47,7 +47,8 @@ def test_attention_costs_its_four_projections_the_queries_by_the_keys_and_the_we
     tokens, width = 17, 32
     attention = Attention(width, num_heads=4)
     attention.fused_attn = fused
-    assert count(attention, 1, tokens, width, device=device).macs[0, ""] == 4 * tokens * width**2 + 2 * tokens**2 * width
+    macs = count(attention, 1, tokens, width, device=device).macs
+    assert macs[0, ""] == 4 * tokens * width**2 + 2 * tokens**2 * width
 
 
 def test_activations_are_the_new_numbers_and_neither_views_nor_what_is_changed_in_place() -> None:
@@ -60,7 +61,8 @@ def test_every_operation_counts_for_the_part_that_ran_last() -> None:
     with torch.no_grad(), counting_operations({first: (0, ""), second: (1, "")}) as counts:
         second(first(images).relu())
     assert counts.macs == {(0, ""): 12 * 25, (1, ""): 8 * 25}
-    assert counts.activation_bytes == {(0, ""): 4 * 2 * 4 * 25, (1, ""): 4 * 2 * 25}  # the convolution's output and the relu's
+    # the convolution's output and the relu's
+    assert counts.activation_bytes == {(0, ""): 4 * 2 * 4 * 25, (1, ""): 4 * 2 * 25}
 
 
 def test_the_hooks_are_gone_afterwards() -> None:
