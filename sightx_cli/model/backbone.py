@@ -109,8 +109,12 @@ class Backbone(nn.Module):
         """Return the features (N, F) of normalised images (N, 3, H, W)."""
         if not self.tapped and self.can_be_cut:
             return self.pool_last(self.network.forward_features(images))  # the same, all at once
-        features, taps = self.run_stages(images, 0, len(self.stages))
-        return torch.cat([*taps, self.pool_last(features)], dim=1)
+        return torch.cat(self.finish(images, 0), dim=1)
+
+    def finish(self, features: Tensor, start: int) -> list[Tensor]:
+        """Run the stages from `start` on; return the pooled taps among them, and the pooled last map."""
+        last, taps = self.run_stages(features, start, len(self.stages))
+        return [*taps, self.pool_last(last)]
 
 
 class Suffix(nn.Module):
@@ -123,8 +127,7 @@ class Suffix(nn.Module):
 
     def forward(self, kept_map: Tensor, kept_taps: Tensor) -> Tensor:
         """Return features (N, F) from the map at the cut (N, C, H, W) and the frozen taps (N, T), T perhaps 0."""
-        features, taps = self.backbone.run_stages(kept_map, self.cut, len(self.backbone.stages))
-        return torch.cat([kept_taps, *taps, self.backbone.pool_last(features)], dim=1)
+        return torch.cat([kept_taps, *self.backbone.finish(kept_map, self.cut)], dim=1)
 
 
 class Prefix(nn.Module):
@@ -171,8 +174,7 @@ class Prefix(nn.Module):
             if taps:
                 outputs.append(torch.cat(taps, dim=1))
         if self.features:
-            features, more = self.backbone.run_stages(features, position, len(self.backbone.stages))
-            outputs.append(torch.cat([*taps, *more, self.backbone.pool_last(features)], dim=1))
+            outputs.append(torch.cat([*taps, *self.backbone.finish(features, position)], dim=1))
         return tuple(outputs)
 
 

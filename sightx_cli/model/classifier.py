@@ -84,10 +84,9 @@ class FrozenShown(nn.Module):
         last = len(backbone.stages)
         features, taps = backbone.run_stages(images, 0, self.stages)
         frozen = None if self.stages == last else backbone.pool_stage(features, self.stages - 1)
-        features, more = backbone.run_stages(features, self.stages, last)
-        pooled = backbone.pool_last(features)
-        probabilities = self.activation(self.model[1](torch.cat([*taps, *more, pooled], dim=1)))
-        return probabilities, pooled if frozen is None else frozen
+        rest = backbone.finish(features, self.stages)
+        probabilities = self.activation(self.model[1](torch.cat([*taps, *rest], dim=1)))
+        return probabilities, rest[-1] if frozen is None else frozen
 
 
 def complete_classifier(

@@ -140,10 +140,17 @@ class CombinedBackbone(Backbone):
     def _pool_last_maps(self, maps: Sequence[Tensor]) -> Tensor:
         return torch.cat([one.pool_last(own) for one, own in zip(self.members, maps, strict=True)], dim=1)
 
+    def finish(self, features: Tensor, start: int) -> list[Tensor]:
+        """Run the stages from `start` on; return the pooled taps among them, and the pooled last maps."""
+        maps, taps = self._run_maps(self.split_maps(features, start), start, len(self.stages))
+        return [*taps, self._pool_last_maps(maps)]
+
     def forward(self, images: Tensor) -> Tensor:
         """Return the features (N, F) of images (N, 3, H, W), normalised for the first network."""
-        maps, taps = self._run_maps(self.split_maps(images, 0), 0, len(self.stages))
-        return torch.cat([*taps, self._pool_last_maps(maps)], dim=1)
+        if self.tapped:
+            return torch.cat(self.finish(images, 0), dim=1)
+        views = (self.network.normalise(images, member) for member in range(len(self.members)))
+        return torch.cat([one(view) for one, view in zip(self.members, views, strict=True)], dim=1)
 
 
 def assemble_backbone(network: nn.Module, taps: str = "last", pool: str = "avg", size_px: int = 224) -> Backbone:
