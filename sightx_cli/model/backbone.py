@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from sightx_cli.engine.interface import FEATURES
 from sightx_cli.errors import ModelError
 from sightx_cli.model import mini  # noqa: F401 (registers its networks with timm)
 from sightx_cli.model.grey import read_grey
+from sightx_cli.model.image_sizes import create_network, find_name, refusing_size
 from sightx_cli.model.moments import pool_map
 from sightx_cli.model.stages import build_stages
 from sightx_cli.model.timm_parts import timm
@@ -37,20 +38,25 @@ class Backbone(nn.Module):
         self.grey = read_grey(network)
         was_training = self.training
         self.eval()
-        staged = build_stages(network, size_px)
+        with refusing_size(find_name(network), size_px):
+            staged = build_stages(network, size_px)
         self.stages = staged.stages
         self.why_uncut = staged.why_uncut
         """Why the network runs as one step, which cannot be cut; empty where it runs stage by stage."""
         self.tapped = choose_taps(taps, len(self.stages)) if self.can_be_cut else ()
-        self.map_shapes = tuple(tuple(one.shape[1:]) for one in staged.maps)
+        self.map_shapes = staged.map_shapes
         """The shape of each stage's output for one image of the size given."""
         self.position_axes = staged.position_axes
         """The axes of the positions in each stage's output: (2, 3), (1, 2) where channels are last, (1,) of tokens."""
         with torch.no_grad():
-            tapped = [pool_map(staged.maps[tap], self.position_axes[tap]).shape[1] for tap in self.tapped]
-            self.widths = (*tapped, self.pool_last(staged.maps[-1]).shape[1])
+            self.widths = (*map(self._count_moments, self.tapped), self.pool_last(staged.last).shape[1])
         """The number of features of each tap, the final features last."""
         self.train(was_training)
+
+    def _count_moments(self, tap: int) -> int:
+        """Count the features of a tap: the mean and the deviation of each channel."""
+        axes = enumerate(self.map_shapes[tap], 1)
+        return 2 * math.prod(length for axis, length in axes if axis not in self.position_axes[tap])
 
     @property
     def can_be_cut(self) -> bool:
@@ -201,17 +207,10 @@ def find_own_size(name: str) -> int:
 
 
 def build_network(name: str, size_px: int) -> nn.Module:
-    """Create a timm network without classifier and without weights; raises ModelError on a name timm does not know."""
+    """Create a timm network without classifier and without weights.
+
+    Raises ModelError on a name timm does not know, and on a size that the network cannot be made for.
+    """
     check_names([name])
-    config = timm.get_pretrained_cfg(name)
-    fixed = config is not None and config.fixed_input_size
-    size: dict[str, Any] = {"img_size": size_px} if fixed else {}
-    create = partial(timm.create_model, name, pretrained=False, num_classes=0, **size)
-    try:
-        network: nn.Module = create()
-    except RuntimeError:
-        if not torch.empty(0).is_meta:
-            raise
-        with torch.device("cpu"):  # timm before 1.0.22 asks for numbers in making many a network
-            network = create().to("meta")
-    return network
+    with refusing_size(name, size_px):
+        return create_network(name, size_px)
