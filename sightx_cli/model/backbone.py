@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from sightx_cli.errors import ModelError
 from sightx_cli.model import mini  # noqa: F401 (registers its networks with timm)
 from sightx_cli.model.combined_network import CombinedNetwork, is_combined, split_backbone
 from sightx_cli.model.grey import read_grey
+from sightx_cli.model.image_sizes import create_network, find_name, refusing_size
 from sightx_cli.model.moments import pool_map
 from sightx_cli.model.stages import StagedNetwork, build_stages
 from sightx_cli.model.timm_parts import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, timm
@@ -44,18 +44,19 @@ class Backbone(nn.Module):
         self.why_uncut = staged.why_uncut
         """Why the network runs as one step, which cannot be cut; empty where it runs stage by stage."""
         self.tapped = choose_taps(taps, len(self.stages)) if self.can_be_cut else ()
-        self.map_shapes = tuple(tuple(one.shape[1:]) for one in staged.maps)
+        self.map_shapes = staged.map_shapes
         """The shape of each stage's output for one image of the size given."""
         self.position_axes = staged.position_axes
         """The axes of the positions in each stage's output: (2, 3), (1, 2) where channels are last, (1,) of tokens."""
         with torch.no_grad():
-            self.widths = (*map(self._count_moments, self.tapped), self.pool_last(staged.maps[-1]).shape[1])
+            self.widths = (*map(self._count_moments, self.tapped), self.pool_last(staged.last).shape[1])
         """The number of features of each tap, the final features last."""
         self.train(was_training)
 
     def _stage(self, size_px: int) -> StagedNetwork:
         """Find the stages of the network."""
-        return build_stages(self.network, size_px)
+        with refusing_size(find_name(self.network), size_px):
+            return build_stages(self.network, size_px)
 
     def _count_moments(self, tap: int) -> int:
         """Count the features of a tap: the mean and the deviation of each channel."""
@@ -230,24 +231,14 @@ def find_own_size(name: str) -> int:
 def build_network(name: str, size_px: int) -> nn.Module:
     """Create a timm network, or several side by side, without classifier and without weights.
 
-    Raises ModelError on a name that timm does not know.
+    Raises ModelError on a name timm does not know, and on a size that the network cannot be made for.
     """
     check_names([name])
     if is_combined(name):
         names = split_backbone(name)
         return CombinedNetwork({one: build_network(one, size_px) for one in names}, [*map(find_normalisation, names)])
-    config = timm.get_pretrained_cfg(name)
-    fixed = config is not None and config.fixed_input_size
-    size: dict[str, Any] = {"img_size": size_px} if fixed else {}
-    create = partial(timm.create_model, name, pretrained=False, num_classes=0, **size)
-    try:
-        network: nn.Module = create()
-    except RuntimeError:
-        if not torch.empty(0).is_meta:
-            raise
-        with torch.device("cpu"):  # timm before 1.0.22 asks for numbers in making many a network
-            network = create().to("meta")
-    return network
+    with refusing_size(name, size_px):
+        return create_network(name, size_px)
 
 
 def find_normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -33,12 +33,11 @@ class CombinedBackbone(Backbone):
         places = range(max(counts))
         stages = tuple(Stage(self._name(place), self._build_step(place), self._own(place)) for place in places)
         self._shapes = [[self._shape(member, place, size_px) for member in range(len(counts))] for place in places]
-        device = next(self.network.parameters()).device
-        maps = tuple(torch.zeros(1, sum(map(math.prod, shapes)), device=device) for shapes in self._shapes)
-        why = (
-            f"{key}: {one.why_uncut}" for key, one in zip(self.network.keys, self.members, strict=True) if one.why_uncut
-        )
-        return StagedNetwork(stages, maps, ((),) * len(maps), next(why, ""))
+        lengths = tuple((sum(map(math.prod, shapes)),) for shapes in self._shapes)
+        last = torch.zeros(1, *lengths[-1], device=next(self.network.parameters()).device)
+        uncut = ((key, one.why_uncut) for key, one in zip(self.network.keys, self.members, strict=True))
+        why = (f"{key}: {reason}" for key, reason in uncut if reason)
+        return StagedNetwork(stages, lengths, ((),) * len(lengths), last, next(why, ""))
 
     def _name(self, place: int) -> str:
         names = [one.stages[place - begin].name for one, begin in self._begun(place)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 
 import torch
@@ -31,7 +32,11 @@ def measure_cost(model: nn.Sequential, size_px: int) -> NetworkCost:
     owner = {name: place for place, stage in enumerate(backbone.stages) for name in stage.parameters}
     device = next(model.parameters()).device
     images = torch.randn(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0)).to(device)
-    with evaluating(model), counting_operations(_place_modules(backbone, head, owner)) as counts:
+    with (
+        evaluating(model),
+        without_gradients(model),
+        counting_operations(_place_modules(backbone, head, owner)) as counts,
+    ):
         logits = model(images)
     held: dict[tuple[int, str], int] = {}
     for name, parameter in backbone.network.named_parameters():
@@ -77,6 +82,19 @@ def measure_cost(model: nn.Sequential, size_px: int) -> NetworkCost:
 def _name_network(backbone: Backbone, parameter: str) -> str:
     """Return which of several networks a parameter belongs to; empty where there is one."""
     return parameter.partition(".")[0] if isinstance(backbone.network, CombinedNetwork) else ""
+
+
+@contextmanager
+def without_gradients(model: nn.Module) -> Iterator[None]:
+    """Let no parameter have a gradient meanwhile: torch's counter fails on a module given one (CaiT's token)."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
 
 def _parts(model: nn.Sequential) -> tuple[Backbone, nn.Module]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from sightx_cli.model.call_trace import Call, Trace
+from sightx_cli.model.call_trace import Call, Trace, Value
 
 Step = Callable[[Tensor], Tensor]
 
@@ -39,22 +39,18 @@ def build_step(network: Any, trace: Trace, start: Call | None, stop: Call | None
 
 def find_chain(trace: Trace, start: Call | None, stop: Call | None) -> list[Call] | None:
     """Find the calls that pass one tensor on, each reading what the one before it returned; None if there are none."""
-    here: Tensor = trace.images if start is None else start.given  # type: ignore[assignment]
-    version = here._version if start is None else start.given_version
+    here = trace.images if start is None else start.given
     aim = trace.result if stop is None else stop.given
-    aim_version = trace.result._version if stop is None else stop.given_version
     now = 0 if start is None else start.began
     until = max(one.ended for one in trace.calls) if stop is None else stop.began
     chain: list[Call] = []
-    while here is not aim or version != aim_version:
-        following = (one for one in trace.calls if one.began >= now and one.given is here and one.ended <= until)
+    while here != aim:
+        following = (one for one in trace.calls if one.began >= now and one.given == here and one.ended <= until)
         call = next(following, None)
-        if call is None:
-            return None
-        if call.given_version != version or call.constants is None or not isinstance(call.result, Tensor):
+        if call is None or call.constants is None or not isinstance(call.result, Value):
             return None
         chain.append(call)
-        here, version, now = call.result, call.result_version, call.ended
+        here, now = call.result, call.ended
     return chain
 
 
@@ -70,12 +66,24 @@ def chain_modules(calls: Sequence[Call]) -> Step:
     return run
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """A tensor of one row for each image: the shape of a row, and whether it is the map that is kept."""
+def is_chain(step: Step) -> bool:
+    """Tell whether a step is a chain of modules, and not a passage through the network's own forward."""
+    return not isinstance(getattr(step, "__self__", None), Passage)
 
-    rest: tuple[int, ...]
+
+@dataclass(frozen=True)
+class _Made:
+    """The shape of a tensor that a module returned; whether it has a row per image, and is the kept map."""
+
+    shape: tuple[int, ...]
+    is_each: bool
     is_kept: bool
+
+    def make_up(self, features: Tensor) -> Tensor:
+        """Make up the tensor for as many images as there are `features`: empty, but for those themselves."""
+        if self.is_kept:
+            return features
+        return features.new_zeros((len(features), *self.shape[1:]) if self.is_each else self.shape)
 
 
 class Passage:
@@ -92,12 +100,12 @@ class Passage:
         self.network = network
         self.start = start.module if start is not None else None
         self.stop = stop.module if stop is not None else None
-        self.input_shape = tuple(trace.images.shape[1:])
+        self.input_shape = trace.images.shape[1:]
         self.skipped: dict[nn.Module, list[Any]] = {}
-        """The modules that give back empty tensors, and of which shapes, call by call."""
+        """The modules that give back empty tensors, and what they had returned, call by call."""
         for call in _list_skipped(trace, start) if start is not None else ():
-            kept = start.given if start is not None and start.given_version == call.result_version else None
-            self.skipped.setdefault(call.module, []).append(_describe(call.result, len(trace.images), kept))
+            made = _describe(call.result, trace.images.shape[0], start.given if start is not None else None)
+            self.skipped.setdefault(call.module, []).append(made)
 
     def run(self, features: Tensor) -> Tensor:
         """Return the map where the passage ends, of the map (N, …) where it begins."""
@@ -114,13 +122,13 @@ class Passage:
     def _entered_late(self, features: Tensor) -> Iterator[None]:
         """Let the modules before the passage give back empty tensors, the first read `features`, the last leave."""
         Passage.is_entering = self.start is not None
-        answers = {module: iter(shapes) for module, shapes in self.skipped.items()}
+        answers = {module: iter(results) for module, results in self.skipped.items()}
 
         def skip(module: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
             def give_back(*given: Any, **named: Any) -> Any:
                 if not Passage.is_entering:
                     return forward(*given, **named)
-                return _fill(next(answers[module]), features)
+                return _make_up(next(answers[module]), features)
 
             return give_back
 
@@ -168,29 +176,29 @@ def _list_skipped(trace: Trace, start: Call) -> list[Call]:
     """List the outermost calls that ended before `start` began, and whose results depend on the images."""
     skipped: list[Call] = []
     for call in trace.calls:
-        if call.ended < start.began and not (skipped and call.began < skipped[-1].ended) and trace.is_derived(call):
+        is_within = bool(skipped) and call.began < skipped[-1].ended
+        if call.ended < start.began and not is_within and trace.is_derived(call.result):
             skipped.append(call)
     return skipped
 
 
-def _describe(result: Any, images: int, kept: Tensor | None) -> Any:
-    """Describe what a module returned: shapes for tensors with a row for each image, the rest as it is."""
-    if isinstance(result, Tensor):
-        is_each = result.dim() > 0 and len(result) == images
-        return _Shape(tuple(result.shape[1:]), result is kept) if is_each else result.detach()
+def _describe(result: Any, images: int, kept: Value | None) -> Any:
+    """Describe what a module returned: each tensor that has a gradient by its shape, all else as it is."""
+    if isinstance(result, Value):
+        return _Made(result.shape, result.shape[:1] == (images,), result == kept)
     if isinstance(result, (tuple, list)):
-        return type(result)(_describe(one, images, None) for one in result)
-    if isinstance(result, Mapping):
-        return {key: _describe(one, images, None) for key, one in result.items()}
+        return type(result)(_describe(one, images, kept) for one in result)
+    if isinstance(result, dict):
+        return {key: _describe(one, images, kept) for key, one in result.items()}
     return result
 
 
-def _fill(described: Any, features: Tensor) -> Any:
-    """Make tensors as described, for as many images as there are `features`, and empty but for those themselves."""
-    if isinstance(described, _Shape):
-        return features if described.is_kept else features.new_zeros((len(features), *described.rest))
+def _make_up(described: Any, features: Tensor) -> Any:
+    """Make up what a module returned."""
+    if isinstance(described, _Made):
+        return described.make_up(features)
     if isinstance(described, (tuple, list)):
-        return type(described)(_fill(one, features) for one in described)
-    if isinstance(described, Mapping):
-        return {key: _fill(one, features) for key, one in described.items()}
+        return type(described)(_make_up(one, features) for one in described)
+    if isinstance(described, dict):
+        return {key: _make_up(one, features) for key, one in described.items()}
     return described

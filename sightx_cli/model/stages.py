@@ -14,18 +14,16 @@ it. A network that nowhere hands over one tensor alone runs as one step: it can 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sightx_cli.model.call_trace import Call, Trace, trace_calls
-from sightx_cli.model.passages import Step, build_step
+from sightx_cli.model.call_trace import Call, Trace, Value, collect_nodes, trace_calls
+from sightx_cli.model.image_sizes import CANNOT_RUN
+from sightx_cli.model.passages import Step, build_step, is_chain
 from sightx_cli.model.stage_groups import StageGroups, group_children, group_stages, name_groups
-
-CANNOT_RUN = (RuntimeError, ValueError, TypeError, IndexError, AttributeError, AssertionError)
-"""What a forward that was entered late may raise, where something beside the map was needed."""
 
 
 @dataclass(frozen=True)
@@ -50,82 +48,83 @@ class StagedNetwork:
     """A network's stages, earliest first, the map behind each for one random image, and why it runs as one step."""
 
     stages: tuple[Stage, ...]
-    maps: tuple[Tensor, ...]
+    map_shapes: tuple[tuple[int, ...], ...]
+    """Of the map behind each stage, for one image."""
     position_axes: tuple[tuple[int, ...], ...]
     """Of each map: (2, 3) of (N, C, H, W), (1, 2) of (N, H, W, C), (1,) of tokens (N, T, C)."""
+    last: Tensor
+    """The map behind the last stage, of a random image."""
     why_uncut: str = ""
     """Empty where the stages run one by one; else the first runs the whole network, the others pass its output on."""
 
 
 def build_stages(network: Any, size_px: int) -> StagedNetwork:
-    """StagedNetwork a timm network (built with `num_classes=0`, in evaluation mode) into stages, for square images.
+    """Divide a timm network (built with `num_classes=0`, in evaluation mode) into stages, for square images.
 
-    A random image is run through it once, to see what it does, and two stage by stage, to check that it
-    does the same.
+    A random image is run through it to see what it does. Stages that are chains of modules do the same, by what was
+    seen; where one is not, two images are run stage by stage to check it.
     """
     groups = group_stages(network)
-    trace = trace_calls(network, draw_noise(network, size_px))
-    if not isinstance(trace.result, Tensor):
-        return build_uncut(network, groups, trace, "its features are several maps")
+    images = draw_noise(network, size_px, images=1)
+    trace = trace_calls(network, images)
+    if not isinstance(trace.result, Value):
+        return build_uncut(network, groups, trace, images, "its features are several maps")
     staged = find_stages(network, groups, trace) or find_stages(network, group_children(network), trace)
     if staged is None:
-        return build_uncut(network, groups, trace, "nowhere in it one map is all that is handed on")
+        return build_uncut(network, groups, trace, images, "none of its stages passes on a single map")
+    if all(is_chain(stage.run) for stage in staged.stages):
+        return staged
     try:
         last = pass_images(staged.stages, draw_noise(network, size_px, images=2))
     except CANNOT_RUN as error:
-        return build_uncut(network, groups, trace, f"stage by stage it does not run ({error})")
-    if not is_same(trace.result.detach(), last[:1]):
-        return build_uncut(network, groups, trace, "stage by stage it gives other outputs")
+        return build_uncut(network, groups, trace, images, f"stage by stage it does not run ({error})")
+    if not is_same(staged.last, last[:1]):
+        return build_uncut(network, groups, trace, images, "stage by stage it gives other outputs")
     return staged
 
 
 def find_stages(network: Any, groups: StageGroups, trace: Trace) -> StagedNetwork | None:
     """Find where a network can be cut, and build the stages between; None where it cannot."""
     entries = find_entries(trace, groups)
-    cuts = [one for one in entries[1:] if is_passage(trace, one.call)]
+    cuts = [one for one in entries[1:] if is_cut(trace, one.call)]
     if groups.are_single_layers:
         cuts = keep_poolings(cuts, trace.images.shape[2:])
     if not cuts:
         return None
     firsts = [None, *(one.call for one in cuts)]
-    owned = own_parameters(network, trace, [one.call for one in cuts])
+    owned = own_parameters(network, [one.call for one in cuts])
     stages = tuple(
         Stage(name, build_step(network, trace, start, stop), parameters)
         for name, start, stop, parameters in zip(
             name_stages(groups, entries, cuts), firsts, [*firsts[1:], None], owned, strict=True
         )
     )
-    return describe_maps(network, trace, stages, [*(one.call.given for one in cuts), trace.result])
+    maps: list[Value] = [*(one.call.given for one in cuts if one.call.given is not None), trace.result]
+    shapes = tuple(one.shape[1:] for one in maps)
+    return StagedNetwork(stages, shapes, tuple(find_axes(network, trace, one) for one in maps), trace.features.detach())
 
 
-def describe_maps(network: Any, trace: Trace, stages: tuple[Stage, ...], maps: Sequence[Any]) -> StagedNetwork:
-    """Put beside the stages the map behind each."""
-    axes = tuple(find_axes(network, trace, one) for one in maps)
-    return StagedNetwork(stages, tuple(one.detach() for one in maps), axes)
-
-
-def build_uncut(network: Any, groups: StageGroups, trace: Trace, why: str) -> StagedNetwork:
+@torch.no_grad()
+def build_uncut(network: Any, groups: StageGroups, trace: Trace, images: Tensor, why: str) -> StagedNetwork:
     """Give a network stages in name only: parameter groups, of which the first runs all of it."""
     owned = [list(one) for one in groups.groups]
     names = name_groups(owned, ())
     owned[-1] += groups.unmatched  # what comes between the last group and the classifier, such as a norm
-    whole: Step = network.forward_features
-    result = trace.result
-    if not isinstance(result, Tensor):
-        whole = network  # its pooled features: nothing else of it is one tensor
-        with torch.no_grad():
-            result = network(trace.images.detach())
+    if isinstance(trace.result, Value):
+        whole, last, axes = network.forward_features, trace.features.detach(), find_axes(network, trace, trace.result)
+    else:  # nothing of it is one tensor but its pooled features
+        whole, last, axes = network, network(images), ()
     runs: list[Step] = [whole, *([_identity] * (len(names) - 1))]
     stages = tuple(Stage(n, r, tuple(p)) for n, r, p in zip(names, runs, owned, strict=True))
-    return replace(describe_maps(network, trace, stages, [result] * len(stages)), why_uncut=why)
+    return StagedNetwork(stages, (tuple(last.shape[1:]),) * len(stages), (axes,) * len(stages), last, why)
 
 
 def _identity(features: Tensor) -> Tensor:
     return features
 
 
-def find_axes(network: Any, trace: Trace, features: Tensor) -> tuple[int, ...]:
-    """Find the axes of the positions in a map of one image.
+def find_axes(network: Any, trace: Trace, features: Value) -> tuple[int, ...]:
+    """Find the axes of the positions in maps of several images.
 
     Images are square, so the two axes that are as long as each other are the positions'. Where all three are, the
     channels come last if timm says so of the network, or if a layer made the map, or reads it, that wants them there.
@@ -137,7 +136,7 @@ def find_axes(network: Any, trace: Trace, features: Tensor) -> tuple[int, ...]:
         return (2, 3)
     if shape[1] != shape[2] or getattr(network, "output_fmt", "") == "NHWC":
         return (1, 2)
-    layers = [call.module for call in trace.calls if call.given is features or call.result is features]
+    layers = [call.module for call in trace.calls if features in (call.given, call.result)]
     return (1, 2) if any(map(_has_channels_last, layers)) else (2, 3)
 
 
@@ -157,20 +156,16 @@ def find_entries(trace: Trace, groups: StageGroups) -> list[Entry]:
     return sorted(found.values(), key=lambda one: one.call.began)
 
 
-def is_passage(trace: Trace, call: Call) -> bool:
+def is_cut(trace: Trace, call: Call) -> bool:
     """Tell whether a network can be cut where a module is called.
 
     It can where the module is called once, is given a map of each image first, (N, C, H, W), (N, H, W, C) or (N, T, C),
-    and nothing behind reads the images but through that map.
+    and the result reads the images through nothing but that map.
     """
     features = call.given
-    if features is None or features.dim() not in (3, 4) or len(features) != len(trace.images):
+    if features is None or len(features.shape) not in (3, 4) or features.shape[0] != trace.images.shape[0]:
         return False
-    if sum(one.module is call.module for one in trace.calls) > 1 or not trace.ancestry.is_derived(call.given_node):
-        return False
-    leaves = trace.ancestry.find_leaves(trace.result.grad_fn, {call.given_node})
-    reads_images = any(leaf is trace.images for leaf in leaves)
-    return trace.ancestry.is_derived(trace.result.grad_fn) and not reads_images
+    return sum(one.module is call.module for one in trace.calls) == 1 and trace.ancestry.needs(trace.result, features)
 
 
 def keep_poolings(cuts: Sequence[Entry], sides: tuple[int, ...]) -> list[Entry]:
@@ -185,13 +180,14 @@ def keep_poolings(cuts: Sequence[Entry], sides: tuple[int, ...]) -> list[Entry]:
     return kept
 
 
-def own_parameters(network: Any, trace: Trace, cuts: Sequence[Call]) -> list[tuple[str, ...]]:
+def own_parameters(network: Any, cuts: Sequence[Call]) -> list[tuple[str, ...]]:
     """Return the names of each stage's parameters: those first needed for the map behind it, the last all others."""
     names = {parameter: name for name, parameter in network.named_parameters()}
-    seen: set[Any] = set()
+    passed: set[Any] = set()
     owned: list[set[str]] = []
     for call in cuts:
-        leaves = trace.ancestry.find_leaves(call.given_node, seen)
+        assert call.given is not None
+        leaves = [getattr(node, "variable", None) for node in collect_nodes(call.given.node, passed)]
         owned.append({names[leaf] for leaf in leaves if leaf in names})
     owned.append(set(names.values()) - set().union(*owned))
     return [tuple(name for name in names.values() if name in one) for one in owned]
@@ -208,10 +204,11 @@ def name_stages(groups: StageGroups, entries: Sequence[Entry], cuts: Sequence[En
     return [names[entries[0].group], *(names[one.group] for one in cuts)]
 
 
-def draw_noise(network: Any, size_px: int, images: int = 1) -> Tensor:
-    """Draw random images (N, 3, S, S), always the same, where the network is."""
-    drawn = torch.randn(images, 3, size_px, size_px, generator=torch.Generator().manual_seed(0))
-    return drawn.to(next(network.parameters()).device)
+def draw_noise(network: Any, size_px: int, images: int) -> Tensor:
+    """Draw random images (N, 3, S, S), the first of them always the same, where the network is."""
+    chance = torch.Generator().manual_seed(0)
+    drawn = [torch.randn(3, size_px, size_px, generator=chance) for _ in range(images)]
+    return torch.stack(drawn).to(next(network.parameters()).device)
 
 
 @torch.no_grad()

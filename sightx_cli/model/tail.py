@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from sightx_cli.model.combined_network import CombinedNetwork
+from sightx_cli.model.image_sizes import find_name, refusing_size
 
 
 def drop_behind_map(network: Any, size_px: int) -> None:
@@ -21,7 +22,7 @@ def drop_behind_map(network: Any, size_px: int) -> None:
             drop_behind_map(member, size_px)
         return
     was_training = network.training
-    with torch.enable_grad():
+    with torch.enable_grad(), refusing_size(find_name(network), size_px):
         last_map = network.eval().forward_features(torch.zeros(1, 3, size_px, size_px))
     network.train(was_training)
     read = _find_leaves(last_map.grad_fn)

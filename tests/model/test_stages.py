@@ -37,7 +37,7 @@ FAMILIES = {
     "poolformer_s12": (64, ["stem", *number("stages.", 4)]),  # timm groups nothing in it
 }
 UNCUT = {
-    "pit_ti_224": (224, "nowhere in it one map is all that is handed on"),
+    "pit_ti_224": (224, "none of its stages passes on a single map"),
     "efficientvim_m1": (64, "its features are several maps"),
 }
 
