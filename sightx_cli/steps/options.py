@@ -153,7 +153,13 @@ class Options(RunOptions):
     ] = None
     backbone: Annotated[
         str | None,
-        Option("Any timm network in place of the recipe's.", "NAME", MODEL, repeated=True, recipe_key="model.backbone"),
+        Option(
+            "Any timm network in place of the recipe's, or several side by side: A+B.",
+            "NAME",
+            MODEL,
+            repeated=True,
+            recipe_key="model.backbone",
+        ),
     ] = None
     weights: Annotated[
         Path | None,

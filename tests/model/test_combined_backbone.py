@@ -239,6 +239,29 @@ def test_the_own_size_of_several_networks_is_the_first_ones() -> None:
     assert find_own_size("tf_efficientnet_lite0+tf_efficientnet_lite2") == 224
 
 
+@torch.no_grad()
+def test_with_a_network_that_cannot_be_cut_both_run_whole_and_it_is_named() -> None:
+    torch.manual_seed(0)
+    network = build_network("efficientvim_m1+test_resnet", 64)
+    backbone = assemble_backbone(network, "all", size_px=64).eval()
+    assert backbone.why_uncut == "efficientvim_m1: its features are several maps"
+    assert len(backbone.widths) == 1
+    images = torch.randn(2, 3, 64, 64)
+    assert isinstance(network, CombinedNetwork)
+    views = [network.normalise(images, member) for member in (0, 1)]
+    expected = torch.cat([one(view) for one, view in zip(network.members, views, strict=True)], dim=1)
+    torch.testing.assert_close(backbone(images), expected)
+    torch.testing.assert_close(torch.cat(backbone.finish(images, 0), dim=1), expected)
+    groups = build_groups(backbone, build_head(backbone.feature_count, 3), "last:1")
+    assert find_cut(backbone, groups) == 0
+
+
+@torch.no_grad()
+def test_a_network_whose_size_does_not_fit_is_the_one_that_is_named() -> None:
+    with pytest.raises(ModelError, match="test_vit cannot take images of 100 px"):
+        build_network("test_resnet+test_vit", 100)
+
+
 # --- weights ---
 
 
