@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from sightx_cli.engine.conversion import convert_module
 from sightx_cli.engine.openvino_forward import OpenVinoForward
 from sightx_cli.errors import ModelError, WeightsError
+from sightx_cli.features.plain import PlainFeatures, join_features
 from sightx_cli.model.backbone import Backbone, Prefix, Suffix, build_network, check_names, find_own_size
 from sightx_cli.model.combined_backbone import CombinedBackbone, assemble_backbone
 from sightx_cli.model.combined_network import CombinedNetwork
@@ -98,6 +99,19 @@ def test_fewer_taps_are_the_last_columns_of_all_taps(name: str, taps: str) -> No
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("taps", ["all", "last"])
+def test_features_of_each_network_are_joined_to_those_of_all(taps: str) -> None:
+    backbone = open_combined(UNLIKE, taps)
+    parts = []
+    for member, one in enumerate(open_alone(backbone, [taps, taps])):
+        rows = one(backbone.network.normalise(draw_images(), member)).numpy()
+        parts.append(PlainFeatures(rows, one.widths, 1.0))
+    joined = join_features(parts)
+    assert joined.widths == backbone.widths
+    np.testing.assert_allclose(joined.rows, backbone(draw_images()).numpy(), atol=1e-5)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("name", [ALIKE, UNLIKE, WITH_TOKENS, "mini_resnet+test_efficientnet+test_resnet"])
 def test_behind_every_cut_the_rest_gives_the_same_features(name: str) -> None:
     backbone = open_combined(name)
@@ -110,6 +124,14 @@ def test_behind_every_cut_the_rest_gives_the_same_features(name: str) -> None:
         torch.testing.assert_close(outputs["features"], whole)
         behind = Suffix(backbone, cut)(outputs[f"map_{cut}"], outputs[f"taps_{cut}"])
         torch.testing.assert_close(behind, whole)
+
+
+@torch.no_grad()
+def test_taking_networks_apart_leaves_their_statistics_alone() -> None:
+    network = build_network("mobilenetv4_conv_small+test_resnet", SIZE_PX)  # the first has a norm behind its last map
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    assemble_backbone(network, "all", size_px=SIZE_PX)
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
 
 
 @torch.no_grad()
