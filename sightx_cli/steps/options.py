@@ -151,6 +151,14 @@ class Options(RunOptions):
             read=read_budget,
         ),
     ] = None
+    learning_curve: Annotated[
+        bool,
+        Option(
+            "Also measure whether more images would help: heads on 20 to 100 % of the training images.",
+            panel=RECIPE,
+            commands=("probe",),
+        ),
+    ] = False
     backbone: Annotated[
         str | None,
         Option("Any timm network in place of the recipe's.", "NAME", MODEL, repeated=True, recipe_key="model.backbone"),
