@@ -11,6 +11,7 @@ EXAMPLES = """\
 [bold]Examples[/]
 sightx probe scans/ --shift different
 sightx probe scans/ --recipe medical-medium --budget 120
+sightx probe scans/ --learning-curve          [dim]would more images help?[/]
 sightx probe scans/ --group-by 'person\\d+'   [dim]no patient on both sides[/]"""
 
 
@@ -20,7 +21,8 @@ def probe(options: Options, talk: Talk) -> None:
 
     Quick linear heads on the frozen network's features compare taps,
     class weights, size and fit, and show what each stage of the network
-    adds. Uses the train part only.
+    adds. With --learning-curve, heads on fewer images say whether more
+    would help. Uses the train part only.
     """
     import sightx_cli.api.probe as api
     from sightx_cli.console import show_probe

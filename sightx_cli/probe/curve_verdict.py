@@ -17,10 +17,13 @@ from sightx_cli.task.task import Task
 HELPS, FLAT, UNCLEAR, TOO_FEW = "helps", "flat", "unclear", "too-few"
 """Verdicts."""
 
-HARDLY = 0.15
-"""A curve is flat where twice as many images remove at most this share of what is still wrong, by all that is likely.
+LEAST_POINTS, LEAST_SHARE = 0.01, 0.05
+"""A curve is flat where twice as many images bring less, by all that is likely: of a figure that ends at 1 this much,
+or this share of what is still wrong. Where networks go on learning, errors fall by 5 to 22 % (powers of 0.07 to 0.35,
+Hestness et al. 2017)."""
 
-Where networks go on learning, errors fall with a power of 0.07 to 0.35 (Hestness et al. 2017), so by 5 to 22 %."""
+RISE_FROM = 1
+"""The place of the share that a curve is said to have risen from, where its last step alone is too short: 40 %."""
 
 FARTHEST = 2.5
 """What twice the images of the train part bring is foreseen where these are at most so many times the last point's."""
@@ -48,48 +51,72 @@ def judge_curve(curve: MeasuredCurve, train_images: int) -> Verdict:
     """Judge a curve, and say in sentences what its last step did and what twice the images might bring."""
     last = len(curve.points) - 1
     step = curve.measure_gain(last - 1, last)
-    rise = curve.measure_gain(last - 3, last)
+    rise = curve.measure_gain(RISE_FROM, last)
     doubling, foreseen = None, None
     if train_images <= FARTHEST * curve.images[-1]:
         outlook = curve.foresee_gain(train_images, 2 * train_images)
         if outlook.is_told:
             doubling = Gain(train_images, 2 * train_images, outlook.mean, outlook.low, outlook.high)
             foreseen = curve.foresee_point(2 * train_images)
-    if doubling is not None and doubling.high <= HARDLY * curve.error:
+    least = max(0.0 if curve.metric.lower_is_better else LEAST_POINTS, LEAST_SHARE * curve.error)
+    if doubling is not None and doubling.high <= least:
         verdict = FLAT
-    elif step.low > 0 or (doubling is not None and rise.low > 0):
+    elif (step.low > 0 or rise.low > 0) and (doubling is None or doubling.mean > least / 2):
         verdict = HELPS
     else:
         verdict = UNCLEAR
-    said = [_describe_step(curve, step), _describe_outlook(curve, verdict, doubling, train_images)]
-    return Verdict(verdict, step, doubling, foreseen, " ".join(said))
+    noise = "" if step.low > 0 or step.high < 0 else ", which is within its noise"
+    said = f"{_describe_gain(curve, step, curve.metric.title)} (95 %){noise}."
+    if train_images > FARTHEST * curve.images[-1]:
+        outlook_said = f"What more than the {train_images:,} training images would bring lies beyond this curve."
+    elif doubling is not None:
+        outlook_said = _describe_doubling(curve, verdict, doubling)
+    elif verdict == HELPS:
+        outlook_said = (
+            f"{_describe_gain(curve, rise, 'it')}, so more images are likely to help; by how much, these images cannot "
+            "tell."
+        )
+    else:
+        outlook_said = "These images are too few to tell whether more would help."
+    return Verdict(verdict, step, doubling, foreseen, f"{said} {outlook_said}")
 
 
-def _describe_step(curve: MeasuredCurve, step: Gain) -> str:
-    change, reach = curve.sign * step.mean, (step.high - step.low) / 2
+def _describe_gain(curve: MeasuredCurve, gain: Gain, what: str) -> str:
+    """Say by how much a figure changed, with its 95 % range: "From 128 to 160 images accuracy rose by 0.01 ± 0.02"."""
+    change, reach = curve.sign * gain.mean, (gain.high - gain.low) / 2
     verb = "rose" if change >= 0 else "fell"
-    within = "" if step.low > 0 or step.high < 0 else ", which is within its noise"
-    return (
-        f"From {step.from_images:,} to {step.to_images:,} images {curve.metric.title} {verb} by "
-        f"{abs(change):.3f} ± {reach:.3f}{within}."
-    )
+    ends = f"From {gain.from_images:,} to {gain.to_images:,} images"
+    return f"{ends} {what} {verb} by {abs(change):.3f} ± {reach:.3f}"
 
 
-def _describe_outlook(curve: MeasuredCurve, verdict: str, doubling: Gain | None, train_images: int) -> str:
-    elsewhere = "more images of the same kind would hardly help; better labels, a larger size or another backbone may."
-    if doubling is None:
-        if train_images > FARTHEST * curve.images[-1]:
-            return f"The curve ends there: what more than the {train_images:,} images would bring is beyond it."
-        return "How the curve goes on beyond that cannot be told from these images."
-    twice = f"Twice the {train_images:,} images"
-    by = "lower" if curve.metric.lower_is_better else "raise"
+def _describe_doubling(curve: MeasuredCurve, verdict: str, doubling: Gain) -> str:
+    """Say what twice the images might bring, with its range and no promise."""
+    might = f"Twice the {doubling.from_images:,} training images might"
+    might += " lower it" if curve.metric.lower_is_better else " raise it"
     if verdict == FLAT:
-        return f"{twice} might {by} it by {doubling.high:.3f} at most: {elsewhere}"
-    said = (
-        f"{twice} might {by} it by about {doubling.mean:.3f} ({doubling.low:.3f} to {doubling.high:.3f}) if the curve "
-        "goes on as it has, which such estimates tend to overstate"
+        return (
+            f"{might} by {doubling.high:.3f} at most: more images of the same kind would hardly help; better labels, a "
+            "larger size or another backbone may."
+        )
+    low, high = f"{max(doubling.low, 0.0):.3f}", f"{doubling.high:.3f}"
+    if verdict == HELPS:
+        return (
+            f"{might} by about {doubling.mean:.3f} ({low} to {high}), if the curve goes on as it has: such estimates "
+            "tend to be too hopeful."
+        )
+    return f"{might} by {low} to {high}: these images are too few to say whether that is worth it."
+
+
+def describe_loss(loss: MeasuredCurve) -> str:
+    """Say that the log loss, which is finer than shares of images, still falls, where a figure tells nothing."""
+    step = loss.measure_gain(len(loss.points) - 2, len(loss.points) - 1)
+    if step.low <= 0:
+        return ""
+    reach = (step.high - step.low) / 2
+    return (
+        f"The log loss, a finer measure, still fell in that step (by {step.mean:.3f} ± {reach:.3f}): with more images "
+        "at least the probabilities are likely to improve."
     )
-    return f"{said}." if verdict == HELPS else f"{said}: too wide a range to say whether that is worth it."
 
 
 def find_class_gain(

@@ -110,9 +110,11 @@ def learn_shares(
     found = []
     with calm_threads(len(targets)):
         for share, draws in zip(SHARES, learned, strict=True):
-            answers = []
+            answers: list[Answers] = []
+            strengths: Sequence[float] = STRENGTHS
             for parts in draws:
-                probabilities = _predict_folds(turned, targets, parts, held_out, task, balanced)
+                probabilities, best = _predict_folds(turned, targets, parts, held_out, task, balanced, strengths)
+                strengths = (best,)  # how strong the penalty must be depends on how many images, hardly on which
                 answers.append(task.answer_folds(probabilities, targets, fold_of))
                 advance()
             images = float(np.mean([len(part) for parts in draws for part in parts]))
@@ -127,16 +129,18 @@ def _predict_folds(
     held_out: Sequence[NDArray[np.int64]],
     task: Task,
     balanced: bool,
-) -> NDArray[np.float32]:
+    strengths: Sequence[float],
+) -> tuple[NDArray[np.float32], float]:
     """Predict each fold by a head that learned from some images outside it, by the penalty with the least log loss.
 
+    Returns the probabilities (N, C) of all images, and the inverse strength of that penalty.
     Very unequal classes are shifted as in a solved head (see `probe.trials.shift_folds`), by the predictions of the
     images that a head learned from, each by a head that had not seen it: as many as it would have without the others.
     """
-    heads = [task.build_regression(STRENGTHS[0], balanced, 1e-2, warm_start=True) for _ in learned]
+    heads = [task.build_regression(strengths[0], balanced, 1e-2, warm_start=True) for _ in learned]
     rows = [(turned[part], targets[part]) for part in learned]
-    best, least = np.zeros((len(targets), task.outputs), np.float32), np.inf
-    for strength in STRENGTHS:
+    best, chosen, least = np.zeros((len(targets), task.outputs), np.float32), strengths[0], np.inf
+    for strength in strengths:
         found = np.zeros_like(best)
         for head, (x, y), out in zip(heads, rows, held_out, strict=True):
             head.set_strength(strength)
@@ -144,13 +148,13 @@ def _predict_folds(
         loss = float(task.measure_losses(found, targets).mean())
         if loss > least:
             break  # the loss over the penalty has a single minimum: what follows is worse
-        best, least = found, loss
+        best, chosen, least = found, strength, loss
     if not (balanced and task.is_unequal(targets)):
-        return best
+        return best, chosen
     shifted = best.copy()
     for part, out in zip(learned, held_out, strict=True):
         shifted[out] = task.shift(best[out], task.fit_offsets(best[part], targets[part]))
-    return shifted
+    return shifted, chosen
 
 
 def average_share(metric: Metric, share: LearnedShare, fold_of: NDArray[np.int64]) -> list[FoldAverage] | None:

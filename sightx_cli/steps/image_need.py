@@ -14,7 +14,14 @@ from sightx_cli.data.splits import join_groups
 from sightx_cli.metrics.registry import LOSS, METRICS
 from sightx_cli.metrics.units import name_units
 from sightx_cli.probe.curve_figures import measure_curve
-from sightx_cli.probe.curve_verdict import TOO_FEW, describe_class_gain, find_class_gain, judge_curve
+from sightx_cli.probe.curve_verdict import (
+    TOO_FEW,
+    UNCLEAR,
+    describe_class_gain,
+    describe_loss,
+    find_class_gain,
+    judge_curve,
+)
 from sightx_cli.probe.folds import assign_folds
 from sightx_cli.probe.learning_curve import (
     CURVE_IMAGES,
@@ -73,7 +80,14 @@ def measure_image_need(preparation: Preparation, recipe: Recipe, picture: Path, 
     assert curve is not None, "the log loss is always known"
     judged = judge_curve(curve, len(train))
     gaining = find_class_gain(task, shares, targets, together)
-    sentence = judged.sentence if gaining is None else f"{judged.sentence} {describe_class_gain(gaining)}"
+    said = [judged.sentence]
+    if metric != preparation.metric:
+        why = "has no value on parts of these images" if reached is None else f"is {reached:.3f} already"
+        said.insert(0, f"{METRICS[preparation.metric].title} {why}, so this is about the log loss.")
+    if judged.verdict == UNCLEAR and metric != LOSS.name and (loss := measure_curve(LOSS, shares, fold_of, together)):
+        said.append(describe_loss(loss))
+    if gaining is not None:
+        said.append(describe_class_gain(gaining))
     found = LearningCurve(
         metric,
         len(rows),
@@ -83,7 +97,7 @@ def measure_image_need(preparation: Preparation, recipe: Recipe, picture: Path, 
         judged.foreseen,
         judged.verdict,
         gaining,
-        sentence,
+        " ".join(filter(None, said)),
         name_units(together),
         picture,
         round(time.perf_counter() - began, 3),
