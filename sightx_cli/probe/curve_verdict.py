@@ -18,7 +18,7 @@ HELPS, FLAT, UNCLEAR, TOO_FEW = "helps", "flat", "unclear", "too-few"
 """Verdicts."""
 
 LEAST_POINTS, LEAST_SHARE = 0.01, 0.05
-"""A curve is flat where twice as many images bring less, by all that is likely: of a figure that ends at 1 this much,
+"""A curve is flat where twice as many images bring less, by all that is likely: this much of the figure,
 or this share of what is still wrong. Where networks go on learning, errors fall by 5 to 22 % (powers of 0.07 to 0.35,
 Hestness et al. 2017)."""
 
@@ -47,30 +47,42 @@ class Verdict:
     sentence: str
 
 
-def judge_curve(curve: MeasuredCurve, train_images: int) -> Verdict:
-    """Judge a curve, and say in sentences what its last step did and what twice the images might bring."""
+def judge_curve(
+    curve: MeasuredCurve, train_images: int, blind: float | None = None, is_saturated: bool = False
+) -> Verdict:
+    """Judge a curve, and say in sentences what its last step did and what twice the images might bring.
+
+    `blind` is the figure of answers that know nothing of the images. A curve that is not above it yet may rise all the
+    same (Viering & Loog 2023, "The Shape of Learning Curves", arXiv:2103.10948): it is not called flat.
+    Where the figure that counts is saturated, so that the curve is of the log loss, nothing else is advised either.
+    """
     last = len(curve.points) - 1
     step = curve.measure_gain(last - 1, last)
     rise = curve.measure_gain(RISE_FROM, last)
     doubling, foreseen = None, None
-    if train_images <= FARTHEST * curve.images[-1]:
+    is_blind = blind is not None and not curve.is_above(blind)
+    if train_images <= FARTHEST * curve.images[-1] and not is_blind:
         outlook = curve.foresee_gain(train_images, 2 * train_images)
         if outlook.is_told:
             doubling = Gain(train_images, 2 * train_images, outlook.mean, outlook.low, outlook.high)
             foreseen = curve.foresee_point(2 * train_images)
-    least = max(0.0 if curve.metric.lower_is_better else LEAST_POINTS, LEAST_SHARE * curve.error)
+    least = max(LEAST_POINTS, LEAST_SHARE * curve.error)
     if doubling is not None and doubling.high <= least:
         verdict = FLAT
-    elif (step.low > 0 or rise.low > 0) and (doubling is None or doubling.mean > least / 2):
+    elif not is_blind and (step.low > 0 or rise.low > 0) and (doubling is None or doubling.mean > least / 2):
         verdict = HELPS
     else:
         verdict = UNCLEAR
     noise = "" if step.low > 0 or step.high < 0 else ", which is within its noise"
     said = f"{_describe_gain(curve, step, curve.metric.title)} (95 %){noise}."
-    if train_images > FARTHEST * curve.images[-1]:
+    if is_blind:
+        outlook_said = (
+            f"Heads reach no more than chance gives ({blind:.3f}), so the curve does not tell what more would bring."
+        )
+    elif train_images > FARTHEST * curve.images[-1]:
         outlook_said = f"What more than the {train_images:,} training images would bring lies beyond this curve."
     elif doubling is not None:
-        outlook_said = _describe_doubling(curve, verdict, doubling)
+        outlook_said = _describe_doubling(curve, verdict, doubling, is_saturated)
     elif verdict == HELPS:
         outlook_said = (
             f"{_describe_gain(curve, rise, 'it')}, so more images are likely to help; by how much, these images cannot "
@@ -89,15 +101,13 @@ def _describe_gain(curve: MeasuredCurve, gain: Gain, what: str) -> str:
     return f"{ends} {what} {verb} by {abs(change):.3f} ± {reach:.3f}"
 
 
-def _describe_doubling(curve: MeasuredCurve, verdict: str, doubling: Gain) -> str:
+def _describe_doubling(curve: MeasuredCurve, verdict: str, doubling: Gain, is_saturated: bool) -> str:
     """Say what twice the images might bring, with its range and no promise."""
     might = f"Twice the {doubling.from_images:,} training images might"
     might += " lower it" if curve.metric.lower_is_better else " raise it"
     if verdict == FLAT:
-        return (
-            f"{might} by {doubling.high:.3f} at most: more images of the same kind would hardly help; better labels, a "
-            "larger size or another backbone may."
-        )
+        elsewhere = "" if is_saturated else "; better labels, a larger size or another backbone may"
+        return f"{might} by {doubling.high:.3f} at most: more images of the same kind would hardly help{elsewhere}."
     low, high = f"{max(doubling.low, 0.0):.3f}", f"{doubling.high:.3f}"
     if verdict == HELPS:
         return (

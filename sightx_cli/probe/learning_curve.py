@@ -169,6 +169,12 @@ def average_share(metric: Metric, share: LearnedShare, fold_of: NDArray[np.int64
     return found
 
 
+def measure_blind(metric: Metric, task: Task, targets: NDArray[np.int64]) -> float | None:
+    """Measure a figure of answers that know how frequent each class is, and nothing of the images."""
+    shares = task.mark_claims(targets)[:, : len(task.classes)].mean(axis=0)
+    return metric.measure(task.check_answers(np.tile(shares, (len(targets), 1)), targets))
+
+
 def measure_found(task: Task, share: LearnedShare, targets: NDArray[np.int64]) -> Floats:
     """Measure in which share of the draws each image is given each class that it has, (N, C); NaN of one it has not."""
     classes = len(task.classes)

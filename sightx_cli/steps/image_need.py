@@ -30,6 +30,7 @@ from sightx_cli.probe.learning_curve import (
     FEWEST_UNITS,
     SHARES,
     learn_shares,
+    measure_blind,
     order_nested,
     take_share,
 )
@@ -78,7 +79,7 @@ def measure_image_need(preparation: Preparation, recipe: Recipe, picture: Path, 
     metric = choose_probe_metric(preparation.metric, {preparation.metric: reached})
     curve = start if metric == preparation.metric else measure_curve(LOSS, shares, fold_of, together)
     assert curve is not None, "the log loss is always known"
-    judged = judge_curve(curve, len(train))
+    judged = judge_curve(curve, len(train), measure_blind(METRICS[metric], task, targets), metric != preparation.metric)
     gaining = find_class_gain(task, shares, targets, together)
     said = [judged.sentence]
     if metric != preparation.metric:

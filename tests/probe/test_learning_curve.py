@@ -13,7 +13,7 @@ from sightx_cli.metrics.registry import ACCURACY, LOSS, METRICS
 from sightx_cli.probe.curve_figures import MeasuredCurve, measure_curve
 from sightx_cli.probe.curve_verdict import FLAT, HELPS, UNCLEAR, find_class_gain, judge_curve
 from sightx_cli.probe.folds import assign_folds
-from sightx_cli.probe.learning_curve import DRAWS, SHARES, learn_shares, order_nested, take_share
+from sightx_cli.probe.learning_curve import DRAWS, SHARES, learn_shares, measure_blind, order_nested, take_share
 from sightx_cli.task.grades import Grades
 from sightx_cli.task.multilabel import MultiLabel
 from sightx_cli.task.single_label import SingleLabel
@@ -110,10 +110,37 @@ def test_a_curve_that_is_flat_sends_elsewhere() -> None:
     assert "better labels" in found.sentence
 
 
-def test_labels_by_chance_promise_nothing() -> None:
+def test_where_nothing_is_left_to_gain_nothing_is_advised() -> None:
+    found = judge_curve(measure(*plant(1_000, 20, 12.0, 1), metric="loss"), 1_000, is_saturated=True)
+    assert found.verdict == FLAT
+    assert found.sentence.endswith("more images of the same kind would hardly help.")
+
+
+def test_labels_by_chance_are_neither_promised_anything_nor_called_flat() -> None:
     features, targets = plant(200, 30, 2.0, 1)
-    found = judge_curve(measure(features, np.random.default_rng(7).permutation(targets)), 200)
-    assert found.verdict != HELPS
+    shuffled = np.random.default_rng(7).permutation(targets)
+    found = judge_curve(measure(features, shuffled), 200, measure_blind(ACCURACY, THREE, shuffled))
+    assert (found.verdict, found.doubling) == (UNCLEAR, None)
+    assert "no more than chance gives" in found.sentence
+
+
+def test_a_rare_class_of_a_few_images_leaves_it_open() -> None:
+    """Whichever heads find its three images: points that decide alike by chance are not known to the last digit."""
+    features, targets = plant(123, 20, 4.0, 1, (1, 1, 0))
+    targets[:3] = 2
+    curve = measure(features, targets, metric="balanced_accuracy")
+    assert all(curve.measure_gain(first, 4).high > curve.measure_gain(first, 4).low + 0.1 for first in range(4))
+    assert judge_curve(curve, 123).verdict != FLAT
+
+
+def test_what_knows_nothing_of_the_images_is_worth_what_chance_is() -> None:
+    targets = np.array([0] * 60 + [1] * 30 + [2] * 10)
+    assert measure_blind(ACCURACY, THREE, targets) == pytest.approx(0.6)
+    assert measure_blind(METRICS["balanced_accuracy"], THREE, targets) == pytest.approx(1 / 3)
+    assert measure_blind(METRICS["roc_auc"], THREE, targets) == pytest.approx(0.5)
+    labels = np.stack([targets == 0, targets > 0], axis=1).astype(np.int64)
+    found = measure_blind(METRICS["mean_average_precision"], MultiLabel(("a", "b")), labels)
+    assert found == pytest.approx(0.5)
 
 
 def test_few_images_are_called_unclear_and_not_flat() -> None:
