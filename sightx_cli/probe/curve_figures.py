@@ -1,9 +1,9 @@
 """The figures of a learning curve: its band, its last step, what doubling might bring, which class gains most.
 
-Where a figure comes from two sides, so does its error. Which images it is judged on: the variance over images, or
-groups of them, as of every interval (`metrics.intervals`); the points are judged on the same ones, so a difference
-between two has a smaller error than either. Which images the heads learned from: the variance over the draws of a
-share, each fold's by itself.
+The error of a figure has two sources. One is which images it is judged on: the variance over images, or groups of
+them, as of every interval (`metrics.intervals`). All points are judged on the same images, so a difference between two
+has a smaller error than either. The other is which images the heads learned from: the variance over the draws of a
+share within each fold.
 """
 
 from __future__ import annotations

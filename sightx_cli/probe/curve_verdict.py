@@ -18,9 +18,9 @@ HELPS, FLAT, UNCLEAR, TOO_FEW = "helps", "flat", "unclear", "too-few"
 """Verdicts."""
 
 LEAST_POINTS, LEAST_SHARE = 0.01, 0.05
-"""A curve is flat where twice as many images bring less, by all that is likely: this much of the figure,
-or this share of what is still wrong. Where networks go on learning, errors fall by 5 to 22 % (powers of 0.07 to 0.35,
-Hestness et al. 2017)."""
+"""A curve is flat where twice as many images bring less, by all that is likely: this much of the figure, or this share
+of what is still wrong. Where networks go on learning, errors fall by 5 to 22 % (powers of 0.07 to 0.35, Hestness et al.
+2017)."""
 
 RISE_FROM = 1
 """The place of the share that a curve is said to have risen from, where its last step alone is too short: 40 %."""

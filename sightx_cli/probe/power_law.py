@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sightx_cli.metrics.intervals import LEVEL
+
 POWERS = np.linspace(-0.5, 1.5, 41)
 """Powers c that count, equally. Networks trained whole have 0.07 to 0.35 (Hestness et al.); a linear head on features
 that say all there is approaches its floor with 1. With fewer images than features errors may fall ever faster for a
@@ -26,8 +28,6 @@ STEEPER = 2.0
 
 ROUGHNESS = 0.01
 """How far an error may lie off any power law, as a share of it: the law is an approximation."""
-
-LEVEL = 0.95
 
 TELLING = 0.5
 """The points tell how the curve goes on if they narrow the range to at most this share of what the law alone allows."""

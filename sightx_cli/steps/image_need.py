@@ -79,7 +79,8 @@ def measure_image_need(preparation: Preparation, recipe: Recipe, picture: Path, 
     metric = choose_probe_metric(preparation.metric, {preparation.metric: reached})
     curve = start if metric == preparation.metric else measure_curve(LOSS, shares, fold_of, together)
     assert curve is not None, "the log loss is always known"
-    judged = judge_curve(curve, len(train), measure_blind(METRICS[metric], task, targets), metric != preparation.metric)
+    is_saturated = reached is not None and metric != preparation.metric
+    judged = judge_curve(curve, len(train), measure_blind(METRICS[metric], task, targets), is_saturated)
     gaining = find_class_gain(task, shares, targets, together)
     said = [judged.sentence]
     if metric != preparation.metric:
