@@ -89,14 +89,15 @@ def halve(
     """Try the values, simplest first and `own`, the recipe's, among them, on samples of `rounds` images, small first.
 
     Before each further round the better half by log loss goes on, which moves where a figure of few images does not;
-    `own` always does. Fewer than FEWEST_TO_HALVE values start on the largest sample. What would take longer than what
-    is left of the budget is not tried, but `own` always is. The winner is the simplest no worse than the best, on the
-    largest sample that compares any; `own` where none does.
+    `own` always does. Fewer than FEWEST_TO_HALVE values start on the largest sample. Each round has an equal share of
+    the budget, and what the earlier ones left: what would take longer is not tried, but `own` always is. The winner is
+    the simplest no worse than the best, on the largest sample that compares any; `own` where none does.
     """
-    course = Course(measure, estimate, own, budget_seconds)
+    course = Course(measure, estimate, own)
     standing = list(values)
     sizes = rounds if len(standing) >= FEWEST_TO_HALVE else rounds[-1:]
     for place, images in enumerate(sizes):
+        course.allowed_seconds = budget_seconds * (place + 1) / len(sizes)
         found = course.run(standing, values, images)
         is_last = place == len(sizes) - 1
         standing = [] if is_last else keep_better_half(found, own)
@@ -121,9 +122,9 @@ def keep_better_half(found: Sequence[Attempt], own: str) -> list[str]:
 class Course:
     """The trials of one tournament, in their order, and what they cost."""
 
-    def __init__(self, measure: Measure, estimate: Estimate, own: str, budget_seconds: float) -> None:
+    def __init__(self, measure: Measure, estimate: Estimate, own: str) -> None:
         self.measure, self.estimate, self.own = measure, estimate, own
-        self.budget_seconds, self.spent_seconds = budget_seconds, 0.0
+        self.allowed_seconds, self.spent_seconds = 0.0, 0.0
         self.rounds: list[Round] = []
         self.untried: list[str] = []
         self.seen: dict[str, int] = {}
@@ -133,7 +134,7 @@ class Course:
         found = []
         for value in sorted(standing, key=lambda one: one != self.own):
             assumed = self.estimate(value, images, self.seen.get(value, 0))
-            left = max(0.0, self.budget_seconds - self.spent_seconds)
+            left = max(0.0, self.allowed_seconds - self.spent_seconds)
             if value != self.own and assumed > left:
                 further = f" on {images:,} images" if value in self.seen else ""
                 self.untried.append(f"{value}{further}: would take {assumed:.0f} s, {left:.0f} s are left")

@@ -71,9 +71,18 @@ def test_what_the_budget_does_not_allow_is_named_with_its_seconds() -> None:
 
 
 def test_a_budget_for_few_images_alone_decides_by_those() -> None:
-    done = Bench(a=0.7, b=0.5, c=0.9, d=0.8, e=0.6).halve("a", budget_seconds=12)
+    bench = Bench(a=0.7, b=0.5, c=0.9, d=0.8, e=0.6)
+    done = bench.halve("a", budget_seconds=20)  # the own takes 8 s of the second round
+    assert list_measured(bench, 1_000) == ["a"]
     assert [trial.value for trial in done.decisive] == list(VALUES)
     assert done.winner == "c"
+
+
+def test_a_round_leaves_the_next_ones_their_share_of_the_time() -> None:
+    bench = Bench(a=0.9, b=0.5, c=0.6, d=0.8, e=0.7)
+    done = bench.halve("a", budget_seconds=16)
+    assert list_measured(bench, 200) == ["a", "b", "c", "d"]
+    assert done.untried[0] == "e: would take 2 s, 0 s are left"
 
 
 def test_without_time_for_anything_the_recipes_own_stays() -> None:
