@@ -98,10 +98,11 @@ def write_dicom() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_store(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Keeps outputs of frozen layers, and the key of pseudonyms, in folders of the tests, never in the user's."""
+    """Keeps outputs of frozen layers, pseudonyms' key and weights brought by hand in folders of the tests alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SIGHTX_CACHE", str(tmp_path_factory.mktemp("store")))
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
+        patch.setenv("SIGHTX_WEIGHTS", str(tmp_path_factory.mktemp("weights_brought")))
         yield
 
 

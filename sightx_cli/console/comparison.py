@@ -23,6 +23,7 @@ Row = tuple[str, list[Text]]
 
 AT_HAND = {
     "packaged": ("installed", "green"),
+    "folder": ("in the folder of weights", "green"),
     "cached": ("in the cache", "green"),
     "network": ("to download", "yellow"),
     "none": ("none: from scratch", "dim"),
