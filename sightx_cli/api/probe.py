@@ -10,8 +10,9 @@ from sightx_cli.errors import UsageError
 from sightx_cli.filesystem import check_place
 from sightx_cli.progress import Listener, reporting
 from sightx_cli.results.probe import ProbeResult
+from sightx_cli.steps.backbone_choice import check_probe_options, choose_backbone, join_probes
 from sightx_cli.steps.network_depth import describe_depth, measure_depth
-from sightx_cli.steps.options import Options
+from sightx_cli.steps.options import AUTO, Options
 from sightx_cli.steps.preparation import prepare
 from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.steps.recipe_search import Chooser, open_probe
@@ -31,6 +32,8 @@ def probe(options: Options, listener: Listener) -> ProbeResult:
         raise UsageError("--rate is for training a head, and the probe fits its heads directly", "leave --rate out")
     if not options.cache:
         raise UsageError("--no-cache: the probe compares features that it caches", "leave --no-cache out")
+    if options.backbone == AUTO:
+        check_probe_options(options)
     picture = runs.choose_picture("probe", options.out, options.overwrite)
     check_place("--out", picture)
     preparation = prepare(replace(options, folds=0), listener)
@@ -41,6 +44,8 @@ def probe(options: Options, listener: Listener) -> ProbeResult:
             + ("a class has too few images or groups" if probe is None else "this recipe starts from scratch"),
             "add images, or name another --recipe",
         )
+    if options.backbone == AUTO:
+        preparation = choose_backbone(preparation, listener)
     with reporting(listener, "comparing the choices"):
         chooser = Chooser(probe, preparation, listener)
         chooser.run(preparation.metric)
@@ -48,7 +53,7 @@ def probe(options: Options, listener: Listener) -> ProbeResult:
         depth = measure_depth(chooser, preparation)
     from sightx_cli.report.probe_plot import plot_probe
 
-    probed = probe.conclude()
+    probed = join_probes(preparation.probed, probe.conclude())
     runs.write_file(picture, lambda aside: plot_probe(probed.choices, depth, probed.metric, aside))
     return ProbeResult(
         recipe=preparation.recipe.name,

@@ -140,7 +140,7 @@ def _hub_file(backbone: str) -> Path:
             f'no weights for "{backbone}": not packaged, not in the local cache, and the hub cannot be reached '
             f"({type(error).__name__})",
             f"download model.safetensors of {repository} on a machine with a network and {describe_place(backbone)}, "
-            "or use a network whose weights are here, such as --backbone tf_efficientnet_lite0 (sightx backbones)",
+            + "or use a network whose weights are here, such as --backbone tf_efficientnet_lite0 (sightx backbones)",
         ) from error
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from sightx_cli.errors import quote
 from sightx_cli.model.packaged import PACKAGED, find_packaged_file
 from sightx_cli.model.timm_parts import timm
 
@@ -102,7 +103,7 @@ def describe_place(backbone: str) -> str:
     """Say what to do with a file of a network's weights that was brought here by hand."""
     folder = find_weights_folder()
     given = "give it with --weights FILE"
-    return given if folder is None else f"save it as {folder / backbone}.safetensors, or {given}"
+    return given if folder is None else f"save it as {quote(folder / f'{backbone}.safetensors')}, or {given}"
 
 
 def list_folder_files() -> list[Path]:
