@@ -43,13 +43,13 @@ def fit(options: Options, listener: Listener) -> FitResult:
     if options.about is not None:
         load_about(options.about)  # what is wrong in it is said before anything is trained
     if options.resume is None:
+        check_probe_options(options)
         check_place("--out", options.out or runs.RUNS / "new")
     with keeping_journal(options, heard) as (journal, options):
         heard.follow(build_trackers(options.track))
         if journal.has_decisions:
             preparation = recall_preparation(journal, options, heard)
         else:
-            check_probe_options(options)
             preparation = prepare(options, heard)
             if options.backbone == AUTO:
                 preparation = choose_backbone(preparation, heard)
