@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from sightx_cli.commands.flat_options import flatten_options, share_option
 from sightx_cli.commands.talk import Talk
+from sightx_cli.recipe.decision import Verdict
 
 EXAMPLES = """\
 [bold]Examples[/]
@@ -49,8 +50,20 @@ class BackboneOptions:
             show_default=False,
         ),
     ] = None
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="List and try this timm network too, with weights of your own: --weights.",
+            rich_help_panel=LISTED,
+        ),
+    ] = None
+    weights: Annotated[str | None, share_option("weights")] = None
+    weights_mean: Annotated[str | None, share_option("weights_mean")] = None
+    weights_std: Annotated[str | None, share_option("weights_std")] = None
+    weights_prefix: Annotated[str | None, share_option("weights_prefix")] = None
     recipe: Annotated[str, share_option("recipe")] = "auto"
-    shift: Annotated[str | None, share_option("shift")] = None
+    shift: Annotated[Verdict | None, share_option("shift")] = None
     settings: Annotated[list[str] | None, share_option("settings")] = None
     group_by: Annotated[str | None, share_option("group_by")] = None
     image_column: Annotated[str | None, share_option("image_column")] = None
@@ -60,7 +73,7 @@ class BackboneOptions:
     exclude: Annotated[str | None, share_option("exclude")] = None
     seed: Annotated[int | None, share_option("seed")] = None
     device: Annotated[str | None, share_option("device")] = None
-    engine: Annotated[str | None, share_option("engine")] = None
+    engine: Annotated[Literal["auto", "openvino", "torch"] | None, share_option("engine")] = None
 
     def given(self) -> dict[str, Any]:
         """Return what was typed, by name."""

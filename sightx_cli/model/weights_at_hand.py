@@ -16,7 +16,8 @@ from sightx_cli.errors import quote
 from sightx_cli.model.packaged import PACKAGED, find_packaged_file
 from sightx_cli.model.timm_parts import timm
 
-AtHand = Literal["packaged", "folder", "cached", "network", "none"]
+AtHand = Literal["file", "packaged", "folder", "cached", "network", "none"]
+"""The file is one that the user names."""
 
 FOLDER = "SIGHTX_WEIGHTS"
 """The environment variable that moves the folder of weights."""

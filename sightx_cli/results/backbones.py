@@ -29,8 +29,9 @@ class NetworkCandidate:
     """A network without its classifier, at the size it was made for, and where its weights are."""
 
     name: str
+    """As `--backbone` takes it; of a file that the user named, with the file's name behind it."""
     weights: str
-    """packaged, folder, cached, network or none."""
+    """file, packaged, folder, cached, network or none."""
     source: str
     """The package, file or repository that holds its weights."""
     weights_bytes: int | None

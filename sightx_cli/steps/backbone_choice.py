@@ -16,7 +16,7 @@ from sightx_cli.recipe.settings import BACKBONE, SIZE
 from sightx_cli.results.backbones import BackboneProbe, NetworkCandidate, ProbedNetwork
 from sightx_cli.results.probe import ProbedChoices
 from sightx_cli.steps.backbone_search import BackboneSearch
-from sightx_cli.steps.networks import list_at_hand
+from sightx_cli.steps.networks import NamedWeights, list_at_hand
 from sightx_cli.steps.options import AUTO, Options
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.steps.recipe_search import choose_budget, describe_evidence
@@ -54,13 +54,16 @@ def refuse_auto(options: Options, command: str) -> None:
 
 
 def probe_networks(
-    preparation: Preparation, candidates: Sequence[NetworkCandidate], listener: Listener
+    preparation: Preparation,
+    candidates: Sequence[NetworkCandidate],
+    listener: Listener,
+    named: NamedWeights | None = None,
 ) -> BackboneProbe:
     """Measure each network on the train part of the user's images, and say which one to take.
 
-    Raises UsageError where these images cannot tell.
+    One of them may have weights that the user named. Raises UsageError where these images cannot tell.
     """
-    search = open_search(preparation, candidates, listener)
+    search = open_search(preparation, candidates, listener, named)
     tournament = search.run(search.plan_rounds()[-1:], math.inf)
     networks = tuple(
         ProbedNetwork(trial.value, search.contenders[trial.value].size_px, search.losses[trial.value], trial)
@@ -76,14 +79,18 @@ def probe_networks(
         images=len(sample),
         networks=networks,
         untried=tournament.untried,
-        command=write_fit(preparation, chosen),
+        command=write_fit(preparation, chosen, search.find_named(chosen.name)),
     )
 
 
-def write_fit(preparation: Preparation, chosen: ProbedNetwork) -> str:
+def write_fit(preparation: Preparation, chosen: ProbedNetwork, named: NamedWeights | None) -> str:
     """Write the command that trains with a network, at the size at which it was measured."""
     options = preparation.options
     backbone = chosen.name if chosen.name != preparation.recipe.model.backbone else options.backbone
+    if named is not None:
+        backbone, file = named.backbone, named.file
+        mean, std = file.normalisation or (None, None)
+        options = replace(options, weights=file.path, weights_mean=mean, weights_std=std, weights_prefix=file.prefix)
     is_resized = chosen.size_px != preparation.recipe.image.size_px
     settings = (*options.settings, *([f"{SIZE}={chosen.size_px}"] if is_resized else []))
     return replace(options, backbone=backbone, settings=settings).write_command()
@@ -163,14 +170,19 @@ def describe_winner(tournament: Tournament) -> str:
     return f"{describe_evidence(BACKBONE, tournament.decisive, tournament.own)} ({counts})"
 
 
-def open_search(preparation: Preparation, candidates: Sequence[NetworkCandidate], listener: Listener) -> BackboneSearch:
+def open_search(
+    preparation: Preparation,
+    candidates: Sequence[NetworkCandidate],
+    listener: Listener,
+    named: NamedWeights | None = None,
+) -> BackboneSearch:
     """Open a search of the train part; raises UsageError where nothing is pretrained or the images cannot tell."""
     if preparation.recipe.model.weights == "scratch":
         raise UsageError(
             f"{preparation.recipe.name} starts from random weights: there is no pretrained network to choose",
             "name a network with --backbone NAME, or another --recipe",
         )
-    search = BackboneSearch(preparation, candidates, listener)
+    search = BackboneSearch(preparation, candidates, listener, named)
     sample = search.sample(PROBE_IMAGES)
     why = "a class has too few images or groups" if sample is None else doubt_comparison(search.task, sample.targets)
     if why:

@@ -27,6 +27,7 @@ from sightx_cli.recipe.settings import BACKBONE, SIZE, TAPS, change_setting
 from sightx_cli.results.backbones import NetworkCandidate
 from sightx_cli.results.probe import Trial
 from sightx_cli.steps.duration import MACS
+from sightx_cli.steps.networks import NamedWeights
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.steps.train_part import TrainSample, sample_train
 
@@ -60,11 +61,18 @@ class BackboneSearch:
     """The networks at hand on the images of the train part, measured when asked for.
 
     A network reads the images at the recipe's size, or at the larger one that it was made for; where the user set a
-    size, all read them at that one. Candidates that do not suit the recipe are left out, with a notice.
+    size, all read them at that one. Candidates that do not suit the recipe are left out, with a notice. One of them may
+    have weights that the user `named`.
     """
 
-    def __init__(self, preparation: Preparation, candidates: Sequence[NetworkCandidate], listener: Listener) -> None:
-        self.preparation, self.listener = preparation, listener
+    def __init__(
+        self,
+        preparation: Preparation,
+        candidates: Sequence[NetworkCandidate],
+        listener: Listener,
+        named: NamedWeights | None = None,
+    ) -> None:
+        self.preparation, self.listener, self.named = preparation, listener, named
         self.options, self.recipe = preparation.options, preparation.recipe
         self.rows, self.task = preparation.part("train"), preparation.task
         self.metric = ""
@@ -106,7 +114,7 @@ class BackboneSearch:
         assert sample is not None
         recipe = self.contenders[name].recipe
         try:
-            rows = self._extract(recipe, sample)
+            rows = self._extract(name, recipe, sample)
         except SightXError as error:
             if name == self.own:
                 raise
@@ -124,18 +132,23 @@ class BackboneSearch:
         trial = Trial(BACKBONE, name, self.metric, mean, found.figures.errors[self.metric], seconds)
         return Attempt(trial, losses, sample.together)
 
-    def _extract(self, recipe: Recipe, sample: TrainSample) -> NDArray[np.float32]:
+    def find_named(self, name: str) -> NamedWeights | None:
+        """Return the user's weights if a candidate of this name has them."""
+        return self.named if self.named is not None and self.named.name == name else None
+
+    def _extract(self, name: str, recipe: Recipe, sample: TrainSample) -> NDArray[np.float32]:
         from sightx_cli.features.plain import extract_plain_features
 
         asked = change_setting(recipe, TAPS, "all") if recipe.model.head.pool == "avg" else recipe
+        named = self.find_named(name)
         features = extract_plain_features(
             asked,
-            None,
+            named.file if named else None,
             sample.paths,
             sample.digests,
             self.preparation.store,
             self.listener,
-            f"{recipe.model.backbone} at {recipe.image.size_px} px, {len(sample):,} images",
+            f"{name} at {recipe.image.size_px} px, {len(sample):,} images",
             self.options.device,
             self.options.engine,
             pixels=self.preparation.pixels,
@@ -164,7 +177,9 @@ class BackboneSearch:
 
         size_px, is_set = self.recipe.image.size_px, self.preparation.plan.values[SIZE].origin == "option"
         size_px = size_px if is_set else max(size_px, candidate.size_px)
-        recipe = change_setting(change_setting(self.recipe, BACKBONE, candidate.name), SIZE, size_px)
+        named = self.find_named(candidate.name)
+        backbone = named.backbone if named else candidate.name
+        recipe = change_setting(change_setting(self.recipe, BACKBONE, backbone), SIZE, size_px)
         try:
             model = build_untrained(recipe, 2, shapes_only=True)
             find_cuts(model[0], model[1], recipe)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from sightx_cli.features.store import FeatureStore
 from sightx_cli.machine import measure_threads
 from sightx_cli.progress import Listener
 from sightx_cli.results.backbones import NetworkCandidate, NetworkSpeed
+from sightx_cli.steps.networks import NamedWeights
 
 if TYPE_CHECKING:
     from sightx_cli.engine.choice import EngineChoice
@@ -48,18 +49,20 @@ class SpeedRecord:
         except TypeError:  # written by another version, or by hand
             return None
 
-    def measure(self, network: NetworkCandidate, listener: Listener) -> NetworkSpeed:
+    def measure(self, network: NetworkCandidate, listener: Listener, named: NamedWeights | None = None) -> NetworkSpeed:
         """Measure how many images a second pass through the compiled network, and keep it.
 
-        Raises WeightsError for weights that cannot be read.
+        `named` is the network's if its weights are a file of the user's. Raises WeightsError for weights that cannot be
+        read.
         """
         from sightx_cli.engine.throughput import measure_throughput
         from sightx_cli.features.prefix import FrozenPrefix
         from sightx_cli.model.bare_recipe import build_audited_recipe
         from sightx_cli.model.classifier import build_backbone
 
-        backbone, weights = build_backbone(build_audited_recipe(None, network.name, ()))
-        frozen = FrozenPrefix(network.name, backbone, weights, [], network.size_px, self._store, self._engine, listener)
+        name, file = (network.name, None) if named is None else (named.backbone, named.file)
+        backbone, weights = build_backbone(build_audited_recipe(None, name, ()), file)
+        frozen = FrozenPrefix(name, backbone, weights, [], network.size_px, self._store, self._engine, listener)
         rates: dict[str, float] = {}
         engine = self._engine.name
         for precision in dict.fromkeys((EXACT, self._engine.half or EXACT)):
@@ -78,9 +81,17 @@ class SpeedRecord:
 
 
 def add_speeds(
-    networks: list[NetworkCandidate], record: SpeedRecord, listener: Listener, is_measured: bool, again: bool = False
+    networks: list[NetworkCandidate],
+    record: SpeedRecord,
+    listener: Listener,
+    is_measured: bool,
+    again: bool = False,
+    named: NamedWeights | None = None,
 ) -> list[NetworkCandidate]:
-    """Give each network its speed: the one known, or with `is_measured` one measured now; with `again`, all anew."""
+    """Give each network its speed: the one known, or with `is_measured` one measured now; with `again`, all anew.
+
+    One of them may have weights that the user named.
+    """
     known = [None if again else record.find(network) for network in networks]
     missing = sum(speed is None for speed in known)
     if not missing or not is_measured:
@@ -89,7 +100,7 @@ def add_speeds(
     done = []
     for network, speed in zip(networks, known, strict=True):
         if speed is None:
-            speed = record.measure(network, listener)
+            speed = record.measure(network, listener, named if named and named.name == network.name else None)
             listener.advance(MEASURING)
         done.append(replace(network, speed=speed))
     listener.finish(MEASURING)

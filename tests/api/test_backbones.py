@@ -276,3 +276,56 @@ def test_a_learning_rate_is_looked_for_on_one_network(digits: Path) -> None:
 def test_a_budget_without_a_probe_is_refused(digits: Path, how: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="--budget is the probe's"):
         fit(digits, budget=5, **how)
+
+
+def test_a_file_of_the_users_is_listed_and_tried_beside_the_others(
+    digits: Path, networks_brought: Callable[..., Path], random_weights: Callable[[str], Path], tmp_path: Path
+) -> None:
+    networks_brought(packaged=False)
+    blind = networks_brought("test_resnet", blind=True) / "test_resnet.safetensors"
+    file = random_weights("test_resnet")
+    own: dict[str, Any] = {"backbone": "test_resnet", "weights": file, "weights_mean": "0.5", "weights_std": "0.25"}
+    found = backbones(digits, **own, **QUICK)
+    assert [(one.name, one.weights) for one in found.networks] == [
+        ("test_resnet", "folder"),
+        ("test_resnet (test_resnet.safetensors)", "file"),
+    ]
+    assert found.probe is not None
+    assert found.probe.chosen.name == "test_resnet (test_resnet.safetensors)"
+    given = f"--backbone test_resnet --weights {file} --weights-mean 0.5,0.5,0.5 --weights-std 0.25,0.25,0.25"
+    assert given in found.probe.command
+    assert "network-missing" in {notice.kind for notice in found.notices}
+    assert blind.exists()
+
+
+def test_unknown_normalisation_of_a_file_is_a_warning(
+    networks_brought: Callable[..., Path], random_weights: Callable[[str], Path], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    networks_brought()
+    save_file(load_file(random_weights("test_resnet")), tmp_path / "bare.safetensors")
+    heard = Recorder()
+    backbones(backbone="test_resnet", weights=tmp_path / "bare.safetensors", speed=False, listener=heard)
+    assert any("normalisation of these weights is unknown" in line for line in heard.warnings)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "found"),
+    [
+        ({"backbone": "test_resnet"}, "--backbone alone"),
+        ({"weights": "here"}, "--weights alone"),
+        ({"weights": "here", "backbone": "resnet18"}, "here"),
+        ({"weights": "no such file", "backbone": "test_resnet"}, "no such file"),
+        ({"weights_mean": "0.5"}, "--weights-mean needs a weights file"),
+        ({"weights": "here", "backbone": "test_resnet", "online": "resnet"}, "--online and --weights"),
+    ],
+)
+def test_half_of_a_network_or_another_networks_file_is_refused(
+    wrong: dict[str, Any], found: str, random_weights: Callable[[str], Path]
+) -> None:
+    if wrong.get("weights") == "here":
+        wrong = {**wrong, "weights": random_weights("test_resnet")}
+        found = str(wrong["weights"]) if found == "here" else found
+    with pytest.raises(SightXError, match=found):
+        backbones(speed=False if "online" not in wrong else None, **wrong)
