@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -87,15 +88,17 @@ def _list_cells(one: NetworkCandidate) -> dict[str, Text]:
 
 def _explain_downloads(console: Console, networks: tuple[NetworkCandidate, ...]) -> None:
     """Say what is needed to use a network that is not at hand."""
-    if not any(one.weights == "network" for one in networks):
+    first = next((one for one in networks if one.weights == "network"), None)
+    if first is None:
         return
     from sightx_cli.model.weights_at_hand import find_weights_folder
 
     print_words(
         console,
         Text(
-            "Downloading needs a network: the first fit with --backbone NAME does it. Without one, bring "
-            f"model.safetensors from huggingface.co/timm/NAME as {find_weights_folder()}/NAME.safetensors."
+            "Downloading needs a network: the first fit with --backbone NAME does it. Without one, bring the file "
+            f"model.safetensors of its repository (huggingface.co/{to_line(first.source)}, say) and save it as "
+            f"{to_line((find_weights_folder() or Path()) / first.name)}.safetensors."
         ),
     )
 

@@ -44,7 +44,8 @@ def test_a_network_to_download_says_what_is_needed_and_where_to_put_it(networks_
     assert "1 network that timm has weights for" in shown
     assert "to download" in shown
     assert "Downloading needs a network" in shown
-    assert f"{folder}/NAME.safetensors" in shown
+    assert "huggingface.co/timm/resnet18.tv_in1k" in shown
+    assert f"{folder}/resnet18.tv_in1k.safetensors" in shown
 
 
 def test_the_networks_are_tried_and_the_command_to_type_names_the_one_taken(
