@@ -65,9 +65,14 @@ def probe_networks(
     """
     search = open_search(preparation, candidates, listener, named)
     tournament = search.run(search.plan_rounds()[-1:], math.inf)
+    trials = tournament.decisive or tuple(
+        replace(trial, chosen=place == 0) for place, trial in enumerate(tournament.rounds[-1].trials)
+    )
+    if not trials:
+        raise UsageError("these images give no figure to compare networks by", "add images, or --backbone NAME")
     networks = tuple(
         ProbedNetwork(trial.value, search.contenders[trial.value].size_px, search.losses[trial.value], trial)
-        for trial in (tournament.decisive or tuple(replace(one, chosen=True) for one in tournament.rounds[-1].trials))
+        for trial in trials
     )
     sample = search.sample(PROBE_IMAGES)
     assert sample is not None
@@ -84,9 +89,11 @@ def probe_networks(
 
 
 def write_fit(preparation: Preparation, chosen: ProbedNetwork, named: NamedWeights | None) -> str:
-    """Write the command that trains with a network, at the size at which it was measured."""
-    options = preparation.options
-    backbone = chosen.name if chosen.name != preparation.recipe.model.backbone else options.backbone
+    """Write the command that trains with a network, at the size at which it was measured.
+
+    The recipe's own network is named too: without a name the fit's probe might take another.
+    """
+    options, backbone = preparation.options, chosen.name
     if named is not None:
         backbone, file = named.backbone, named.file
         mean, std = file.normalisation or (None, None)

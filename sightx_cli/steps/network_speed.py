@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightx_cli.engine.interface import EXACT
+from sightx_cli.errors import SightXError
 from sightx_cli.features.addresses import digest_key
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.machine import measure_threads
-from sightx_cli.progress import Listener
+from sightx_cli.progress import Listener, Notice
 from sightx_cli.results.backbones import NetworkCandidate, NetworkSpeed
 from sightx_cli.steps.networks import NamedWeights
 
@@ -90,7 +91,7 @@ def add_speeds(
 ) -> list[NetworkCandidate]:
     """Give each network its speed: the one known, or with `is_measured` one measured now; with `again`, all anew.
 
-    One of them may have weights that the user named.
+    One of them may have weights that the user named. One whose weights cannot be used has none, with a notice.
     """
     known = [None if again else record.find(network) for network in networks]
     missing = sum(speed is None for speed in known)
@@ -100,7 +101,11 @@ def add_speeds(
     done = []
     for network, speed in zip(networks, known, strict=True):
         if speed is None:
-            speed = record.measure(network, listener, named if named and named.name == network.name else None)
+            try:
+                speed = record.measure(network, listener, named if named and named.name == network.name else None)
+            except SightXError as error:
+                text = f"{network.name} cannot be used: {error.message}"
+                listener.notice(Notice("network-unusable", text, count=1, warns=True))
             listener.advance(MEASURING)
         done.append(replace(network, speed=speed))
     listener.finish(MEASURING)

@@ -81,6 +81,28 @@ def test_a_file_named_like_no_network_is_said(networks_brought: Callable[..., Pa
     assert found.notices[0].warns
 
 
+def test_a_damaged_file_does_not_keep_the_others_from_being_timed(
+    networks_brought: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = networks_brought("test_resnet", "test_efficientnet", packaged=False)
+    monkeypatch.setenv("SIGHTX_CACHE", str(tmp_path / "cache"))
+    (folder / "test_resnet.safetensors").write_bytes(b"no weights")
+    found = backbones(engine="torch")
+    assert {one.name: one.speed is not None for one in found.networks} == {
+        "test_resnet": False,
+        "test_efficientnet": True,
+    }
+    assert [notice.kind for notice in found.notices] == ["network-unusable"]
+    assert "test_resnet.safetensors" in found.notices[0].text
+
+
+def test_one_network_alone_is_measured_and_taken(digits: Path, networks_brought: Callable[..., Path]) -> None:
+    networks_brought()
+    found = backbones(digits, **QUICK).probe
+    assert found is not None
+    assert [(one.name, one.trial.chosen) for one in found.networks] == [(LITE0, True)]
+
+
 def test_with_no_weights_at_all_the_package_to_install_is_named(networks_brought: Callable[..., Path]) -> None:
     networks_brought(packaged=False)
     with pytest.raises(WeightsError, match="no network's weights") as caught:
@@ -122,7 +144,8 @@ def test_each_network_is_tried_on_the_training_images_and_the_command_to_type_is
     assert found.images == 57
     assert sum(one.trial.chosen for one in found.networks) == 1
     assert found.chosen.name == LITE0
-    assert found.command == f"sightx fit {digits} --recipe natural-small --set image.size_px=32 --set stage.0.epochs=1"
+    settings = "--set image.size_px=32 --set stage.0.epochs=1"
+    assert found.command == f"sightx fit {digits} --recipe natural-small --backbone {LITE0} {settings}"
     answer = json.loads(json.dumps(found.to_json()))
     assert {"metric", "images", "networks", "chosen", "command", "untried"} <= set(answer)
     keys = {"name", "size_px", "mean", "standard_error", "log_loss", "seconds", "chosen"}

@@ -57,7 +57,7 @@ def test_the_networks_are_tried_and_the_command_to_type_names_the_one_taken(
     starred = next(line for line in done.stdout.splitlines() if line.rstrip().endswith("★"))
     assert starred.split()[0] == "tf_efficientnet_lite0"
     assert "cross-validated on 57 images of the train part (natural-small)" in done.stdout
-    assert f"sightx fit {digits} --recipe natural-small --set image.size_px=32" in done.stderr
+    assert f"sightx fit {digits} --recipe natural-small --backbone tf_efficientnet_lite0 --set image" in done.stderr
 
 
 def test_it_answers_in_json(digits: Path, networks_brought: Callable[..., Path]) -> None:
