@@ -6,10 +6,11 @@ import time
 from dataclasses import replace
 
 from sightx_cli import runs
-from sightx_cli.errors import UsageError
+from sightx_cli.errors import UsageError, quote
 from sightx_cli.filesystem import check_place
 from sightx_cli.progress import Listener, reporting
-from sightx_cli.results.probe import ProbeResult
+from sightx_cli.recipe.settings import BACKBONE
+from sightx_cli.results.probe import ProbedChoices, ProbeResult
 from sightx_cli.steps.backbone_choice import check_probe_options, choose_backbone, join_probes
 from sightx_cli.steps.network_depth import describe_depth, measure_depth
 from sightx_cli.steps.options import AUTO, Options
@@ -63,3 +64,13 @@ def probe(options: Options, listener: Listener) -> ProbeResult:
         picture=picture,
         seconds={"probe": round(probed.seconds, 3), "total": round(time.perf_counter() - began, 3)},
     )
+
+
+def write_fit(options: Options, probed: ProbedChoices) -> str:
+    """Write the command that trains with what was chosen; the network that auto has found is named in its place."""
+    chosen = dict(probed.chosen)
+    if options.backbone == AUTO:
+        network = next((one.value for one in probed.choices if one.setting == BACKBONE and one.chosen), None)
+        options = replace(options, backbone=network)
+        chosen.pop(BACKBONE, None)
+    return options.write_command() + "".join(f" --set {quote(f'{key}={value}')}" for key, value in chosen.items())

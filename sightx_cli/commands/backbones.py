@@ -9,7 +9,6 @@ import typer
 
 from sightx_cli.commands.flat_options import flatten_options, share_option
 from sightx_cli.commands.talk import Talk
-from sightx_cli.recipe.decision import Verdict
 
 EXAMPLES = """\
 [bold]Examples[/]
@@ -63,7 +62,7 @@ class BackboneOptions:
     weights_std: Annotated[str | None, share_option("weights_std")] = None
     weights_prefix: Annotated[str | None, share_option("weights_prefix")] = None
     recipe: Annotated[str, share_option("recipe")] = "auto"
-    shift: Annotated[Verdict | None, share_option("shift")] = None
+    shift: Annotated[Literal["similar", "different"] | None, share_option("shift")] = None
     settings: Annotated[list[str] | None, share_option("settings")] = None
     group_by: Annotated[str | None, share_option("group_by")] = None
     image_column: Annotated[str | None, share_option("image_column")] = None

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
-
 from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.talk import Talk
-from sightx_cli.errors import quote
-from sightx_cli.steps.options import AUTO, Options
-
-if TYPE_CHECKING:
-    from sightx_cli.results.probe import ProbedChoices
-
-BACKBONE = "model.backbone"
+from sightx_cli.steps.options import Options
 
 EXAMPLES = """\
 [bold]Examples[/]
@@ -35,14 +26,4 @@ def probe(options: Options, talk: Talk) -> None:
 
     with talk.listen() as listener:
         result = api.probe(**options.given(), listener=listener)
-    talk.answer(result, show_probe, write_fit(options, result.probed), "trains with these choices")
-
-
-def write_fit(options: Options, probed: ProbedChoices) -> str:
-    """Write the command that trains with what was chosen; the network that auto has found is named in its place."""
-    chosen = dict(probed.chosen)
-    if options.backbone == AUTO:
-        network = next((one.value for one in probed.choices if one.setting == BACKBONE and one.chosen), None)
-        options = replace(options, backbone=network)
-        chosen.pop(BACKBONE, None)
-    return options.write_command() + "".join(f" --set {quote(f'{key}={value}')}" for key, value in chosen.items())
+    talk.answer(result, show_probe, api.write_fit(options, result.probed), "trains with these choices")

@@ -19,8 +19,6 @@ from sightx_cli.metrics.registry import LOSS, find_title
 if TYPE_CHECKING:
     from sightx_cli.results.backbones import BackboneProbe, BackbonesResult, NetworkCandidate
 
-EXACT = "float32"
-
 DISPENSABLE = ("stages", "mult-adds", "weights file")
 """Columns dropped on a narrow terminal, in this order."""
 
@@ -62,7 +60,7 @@ def _build_table(networks: tuple[NetworkCandidate, ...], without: tuple[str, ...
     shown = [name for name in names if name not in without]
     for name in shown:
         is_text = name in ("network", "weights", "stages")
-        table.add_column(name, justify="left" if is_text else "right", overflow="fold", no_wrap=name != "network")
+        table.add_column(name, justify="left" if is_text else "right", overflow="fold", no_wrap=True)
     for cells in rows:
         table.add_row(*(cells.get(name, Text("–", "dim")) for name in shown))
     return table
@@ -82,7 +80,7 @@ def _list_cells(one: NetworkCandidate) -> dict[str, Text]:
         cells["weights file"] = Text(about + format_bytes(one.weights_bytes))
         cells["stages"] = Text(f"{one.stages}" if one.can_be_cut else "trains whole")
     for precision, rate in (one.speed.images_per_second if one.speed else {}).items():
-        cells[f"images/s {precision}"] = Text(f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}")
+        cells[f"images/s\n{precision}"] = Text(f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}")
     return cells
 
 
