@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sightx_cli.errors import UsageError, quote
-from sightx_cli.metrics.registry import find_title
+from sightx_cli.metrics.registry import METRICS, find_title
 from sightx_cli.probe.tournament import Tournament
 from sightx_cli.probe.trials import PROBE_IMAGES, doubt_comparison
 from sightx_cli.progress import Listener
@@ -24,6 +24,10 @@ from sightx_cli.steps.recipe_search import choose_budget, describe_evidence
 LEAST_BUDGET_SECONDS = 60.0
 """Of a choice that was asked for, unless a tenth of the fit is more: on all of the probe's images lite0 and lite2 are
 assumed to take 8 and 25 seconds; half of that was measured on two cores."""
+
+
+OTHERS_NAMED = 3
+"""In the evidence: the recipe's own network and the best of the others."""
 
 
 def check_probe_options(options: Options) -> None:
@@ -170,10 +174,13 @@ def describe_winner(tournament: Tournament) -> str:
     if not tournament.decisive:
         return f"backbone {tournament.winner}: nothing else was measured ({counts})"
     if len(tournament.decisive) > 2:
+        sign = -1.0 if METRICS[tournament.decisive[0].metric].lower_is_better else 1.0
         others = [trial for trial in tournament.decisive if not trial.chosen]
+        others.sort(key=lambda trial: (trial.value != tournament.own, -sign * trial.mean))
         taken = next(trial for trial in tournament.decisive if trial.chosen)
-        said = ", ".join(f"{trial.describe()} with {trial.value}" for trial in others)
-        return f"backbone {taken.value}: {find_title(taken.metric)} {taken.describe()} against {said} ({counts})"
+        said = ", ".join(f"{trial.describe()} with {trial.value}" for trial in others[:OTHERS_NAMED])
+        more = f" and {len(others) - OTHERS_NAMED} more" if len(others) > OTHERS_NAMED else ""
+        return f"backbone {taken.value}: {find_title(taken.metric)} {taken.describe()} against {said}{more} ({counts})"
     return f"{describe_evidence(BACKBONE, tournament.decisive, tournament.own)} ({counts})"
 
 
