@@ -150,5 +150,6 @@ def _list_cached_names() -> Iterator[str]:
 
 def list_online(pattern: str) -> list[str]:
     """List timm's networks with published weights whose names fit a pattern; a word alone may stand anywhere in it."""
+    pattern = pattern.strip().lower()  # as all of timm's names are
     wanted: Any = pattern if any(one in pattern for one in "*?[") else f"*{pattern}*"
     return [name for name in timm.list_models(wanted, pretrained=True) if find_repository(name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,8 +29,12 @@ def list_at_hand(listener: Listener, is_counted: bool = True) -> list[NetworkCan
 
     Raises WeightsError where there is none.
     """
-    from sightx_cli.model.weights_at_hand import list_networks_at_hand
+    from sightx_cli.model.weights_at_hand import FOLDER, find_weights_folder, list_networks_at_hand
 
+    folder = find_weights_folder()
+    if os.environ.get(FOLDER) and folder is not None and not folder.is_dir():
+        text = f"{FOLDER} names {folder}, which is no folder: make it, or unset {FOLDER}"
+        listener.notice(Notice("weights-folder", text, warns=True))
     places, strange = list_networks_at_hand()
     for file in strange:
         listener.notice(
@@ -86,7 +91,9 @@ def list_published(pattern: str, listener: Listener) -> list[NetworkCandidate]:
 
     names = list_online(pattern)
     if not names:
-        near = difflib.get_close_matches(pattern.strip("*?"), timm.list_models(pretrained=True), n=3, cutoff=0.5)
+        near = difflib.get_close_matches(
+            pattern.strip("*? ").lower(), timm.list_models(pretrained=True), n=3, cutoff=0.5
+        )
         hint = f"the nearest names: {', '.join(near)}" if near else "such as resnet18, 'convnext*' or dinov3"
         raise ModelError(f'no network that timm has weights for fits "{pattern}"', hint)
     places = [locate_weights(name) for name in names]

@@ -81,6 +81,14 @@ def test_a_file_named_like_no_network_is_said(networks_brought: Callable[..., Pa
     assert found.notices[0].warns
 
 
+def test_a_folder_of_weights_that_is_not_there_is_said(
+    networks_brought: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGHTX_WEIGHTS", str(networks_brought() / "mistyped"))
+    found = backbones(speed=False)
+    assert [(notice.kind, notice.warns) for notice in found.notices] == [("weights-folder", True)]
+
+
 def test_a_damaged_file_does_not_keep_the_others_from_being_timed(
     networks_brought: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,4 +95,5 @@ def test_a_word_finds_every_network_that_has_it_in_its_name_and_a_pattern_what_i
     assert {"resnet18.a1_in1k", "seresnet50.a1_in1k"} <= set(list_online("resnet"))
     assert all(name.startswith("resnet1") for name in list_online("resnet1*"))
     assert list_online("resnet1*")
+    assert list_online(" ResNet18.TV ") == ["resnet18.tv_in1k"]
     assert list_online("no such network") == []
