@@ -15,11 +15,20 @@ from sightx_cli.api.backbones import backbones
 from sightx_cli.api.lr_find import find_lr
 from sightx_cli.api.probe import probe
 from sightx_cli.errors import DataError, ModelError, SightXError, UsageError, WeightsError
-from sightx_cli.progress import Recorder
+from sightx_cli.progress import Recorder, Silent
+from sightx_cli.steps.backbone_choice import choose_backbone
+from sightx_cli.steps.options import Options
+from sightx_cli.steps.preparation import prepare
 
 LITE0 = "tf_efficientnet_lite0"
 SMALL = ("image.size_px=32", "stage.0.epochs=1")
 QUICK: dict[str, Any] = {"recipe": "natural-small", "settings": SMALL, "engine": "torch"}
+
+
+@pytest.fixture(autouse=True)
+def short_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measures speeds for a moment only."""
+    monkeypatch.setattr("sightx_cli.steps.network_speed.MEASURED_SECONDS", 0.01)
 
 
 def test_the_networks_at_hand_come_cheapest_first_with_their_size_and_cost(
@@ -236,18 +245,19 @@ def test_a_fit_takes_the_best_network_at_hand_and_its_plan_says_by_which_figures
     assert done.seconds["backbones"] > 0
 
 
-def test_another_network_than_the_recipes_is_trained_where_it_is_better(
-    digits: Path, networks_brought: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_another_network_than_the_recipes_is_taken_where_it_is_better(
+    digits: Path, networks_brought: Callable[..., Path], tmp_path: Path
 ) -> None:
     networks_brought("test_resnet", blind=True)
-    monkeypatch.chdir(tmp_path)
     recipe = tmp_path / "mine.toml"
     text = (Path(__file__).parents[2] / "recipes" / "natural-small.toml").read_text()
     recipe.write_text(text.replace('backbone = "tf_efficientnet_lite0"', 'backbone = "test_resnet"'))
-    done = fit(digits, **{**QUICK, "recipe": str(recipe)}, backbone="auto", folds=0)
-    assert done.probe is not None
-    assert done.probe.chosen == {"model.backbone": LITE0}
-    assert json.loads((done.run / "bundle" / "bundle.json").read_text())["backbone"] == LITE0
+    asked = Options(digits, backbone="auto", **{**QUICK, "recipe": str(recipe)})
+    chosen = choose_backbone(prepare(asked, Silent()), Silent())
+    assert chosen.recipe.model.backbone == LITE0
+    assert chosen.plan.recipe == chosen.recipe
+    assert chosen.probed is not None
+    assert chosen.probed.chosen == {"model.backbone": LITE0}
 
 
 def test_a_fit_by_the_table_goes_on_with_its_other_choices_and_tries_no_network_twice(
@@ -263,14 +273,14 @@ def test_a_fit_by_the_table_goes_on_with_its_other_choices_and_tries_no_network_
 
 
 def test_a_small_budget_leaves_the_recipes_network_and_says_what_was_not_tried(
-    digits: Path, networks_brought: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits: Path, networks_brought: Callable[..., Path]
 ) -> None:
     networks_brought("test_resnet")
-    monkeypatch.chdir(tmp_path)
-    done = fit(digits, backbone="auto", budget=1e-6, folds=0, **QUICK)
-    assert done.probe is not None
-    assert done.probe.chosen == {}
-    assert done.probe.skipped == ("backbone test_resnet: would take 2 s, 0 s are left (--budget)",)
+    chosen = choose_backbone(prepare(Options(digits, backbone="auto", budget=1e-6, **QUICK), Silent()), Silent())
+    assert chosen.recipe.model.backbone == LITE0
+    assert chosen.probed is not None
+    assert chosen.probed.chosen == {}
+    assert chosen.probed.skipped == ("backbone test_resnet: would take 2 s, 0 s are left (--budget)",)
 
 
 def test_a_probe_with_auto_measures_the_networks_first(

@@ -15,6 +15,12 @@ run = CliRunner().invoke
 SMALL = ["--recipe", "natural-small", "--set", "image.size_px=32", "--engine", "torch"]
 
 
+@pytest.fixture(autouse=True)
+def short_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measures speeds for a moment only."""
+    monkeypatch.setattr("sightx_cli.steps.network_speed.MEASURED_SECONDS", 0.01)
+
+
 def show(*typed: str) -> str:
     done = run(app, ["backbones", *typed])
     assert done.exit_code == 0, done.stderr
