@@ -147,7 +147,7 @@ class Options(RunOptions):
     budget: Annotated[
         float | None,
         Option(
-            "The time the probe may take. [dim](default: a tenth of the fit, at least 10)[/]",
+            "The time the probe may take. [dim](default: a tenth of the fit, at least 10; 60 for --backbone auto)[/]",
             "SECONDS",
             RECIPE,
             commands=("fit", "probe"),
