@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.talk import Talk
-from sightx_cli.errors import quote
 from sightx_cli.steps.options import Options
 
 EXAMPLES = """\
@@ -29,5 +28,4 @@ def probe(options: Options, talk: Talk) -> None:
 
     with talk.listen() as listener:
         result = api.probe(**options.given(), listener=listener)
-    settings = "".join(f" --set {quote(f'{key}={value}')}" for key, value in result.probed.chosen.items())
-    talk.answer(result, show_probe, options.write_command() + settings, "trains with these choices")
+    talk.answer(result, show_probe, api.write_fit(options, result.probed), "trains with these choices")
