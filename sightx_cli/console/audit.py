@@ -22,7 +22,7 @@ BAR_COLUMNS = 16
 DISPENSABLE = ("share", "activations", "output", "mult-adds")
 """Columns dropped on a narrow terminal, in this order."""
 
-UNCUT = "this network cannot be cut between its stages, so features are cached only if the whole backbone is frozen"
+UNCUT = "so features are cached only if the whole backbone is frozen"
 EXAMPLE_IMAGES = 1000
 
 
@@ -37,8 +37,16 @@ def show_audit(result: AuditResult) -> None:
         if console.measure(table, options=unbounded).maximum > console.width:
             table = _build_stages(result, DISPENSABLE[: place + 1])
     console.print(table)
+    if result.cost.networks:
+        each = (
+            f"{one.name} {one.parameters:,} parameters, {format_large(one.macs)} multiply-adds"
+            for one in result.cost.networks
+        )
+        _print_paragraph(console, "each  ", "; ".join(each))
     if len(result.training) > 1 or len(result.final.trainable_after) > 1:
         console.print(_build_training(result))
+    if result.cost.why_uncut:
+        _print_paragraph(console, "cuts  ", f"none: {result.cost.why_uncut}, {UNCUT}")
     _print_kept(console, result)
     if result.why:
         _print_paragraph(console, "why   ", result.why)
@@ -100,7 +108,7 @@ def _build_stages(result: AuditResult, without: Sequence[str] = ()) -> Table:
             "share": _draw_share(stage.parameters, trainable, widest),
             "train": Text("frozen") if frozen else Text(f"{trainable:,}", "green"),
             "rate": Text(", ".join(map(format_short_rate, rates))),
-            "output": Text(format_shape(stage.output_shape) if stage.output_shape else "–"),
+            "output": Text(" + ".join(map(format_shape, stage.map_shapes)) or "–"),
             "mult-adds": Text(format_large(stage.macs)),
             "activations": Text(format_bytes(stage.activation_bytes)),
         }
@@ -139,8 +147,8 @@ def _build_training(result: AuditResult) -> Table:
 def _print_kept(console: Console, result: AuditResult) -> None:
     """Print which features are cached for each image."""
     if not result.kept:
-        cuttable = "no training stage has a frozen part" if result.cost.can_be_cut else UNCUT
-        _print_paragraph(console, "cache ", f"nothing: {cuttable}")
+        why = "no training stage has a frozen part" if result.cost.can_be_cut else "the whole network runs each epoch"
+        _print_paragraph(console, "cache ", f"nothing: {why}")
         return
     outputs = ", ".join(f"{one.name} {format_shape(one.shape)} ({format_bytes(one.bytes)})" for one in result.kept)
     each = result.bytes_per_reading

@@ -9,6 +9,8 @@ norms and attention held fixed so that nothing is lost on the way (Ali et al. 20
 Explanations through Conservative Propagation", arXiv:2202.07304).
 
 The zero of a map is the average training image: a place above it speaks for the class, one below speaks against it.
+
+Of networks side by side each has maps of its own; all are brought to the grid of the image and added.
 """
 
 from __future__ import annotations
@@ -50,12 +52,20 @@ class ScoreMap:
 
 @dataclass(frozen=True)
 class Maps:
-    """The maps of one image that a backbone pools: of each tapped stage, and the last; and what it makes of them."""
+    """The maps of one image that a network pools: of each tapped stage, and the last; and what it makes of them.
 
+    A tapped map is (1, C, h, w) or tokens (1, T, C); the last is as the network gives it.
+    """
+
+    network: Backbone
+    image: Tensor
+    """(1, 3, S, S), as the network reads it."""
     tapped: Sequence[Tensor]
     last: Tensor
     features: Tensor
-    """What the head reads, (1, F)."""
+    """What the head reads of this network, (1, F): of each tapped map, and of the last."""
+    columns: Tensor
+    """Where these features stand among all that the head reads, (F,)."""
 
 
 @contextmanager
@@ -74,43 +84,57 @@ def using_one_thread() -> Iterator[None]:
 
 
 @torch.no_grad()
-def collect_maps(backbone: Backbone, image: Tensor) -> Maps:
-    """Run one normalised image (1, 3, S, S) stage by stage and keep the maps that are pooled."""
+def collect_maps(backbone: Backbone, image: Tensor) -> list[Maps]:
+    """Run one normalised image (1, 3, S, S) stage by stage, and keep the maps that are pooled of each network."""
+    return [_collect_of(*part) for part in backbone.list_networks(image)]
+
+
+def _collect_of(network: Backbone, image: Tensor, taps: Sequence[int], columns: Tensor) -> Maps:
     tapped, pooled, here = [], [], image
-    for place in range(len(backbone.stages)):
-        here, taps = backbone.run_stages(here, place, place + 1)
-        if taps:
-            tapped.append(here)
-            pooled += taps
-    return Maps(tapped, here, torch.cat([*pooled, backbone.pool_last(here)], dim=1))
+    for place in range(len(network.stages)):
+        here, _ = network.run_stages(here, place, place + 1)
+        if place in taps:
+            tapped.append(put_channels_first(here, network.position_axes[place]))
+            pooled.append(network.pool_stage(here, place))
+    features = torch.cat([*pooled, network.pool_last(here)], dim=1)
+    return Maps(network, image, tapped, here, features, columns)
 
 
-def map_score(model: nn.Sequential, image: Tensor, maps: Maps, weights: Tensor) -> ScoreMap:
+def map_score(model: nn.Sequential, maps: Sequence[Maps], weights: Tensor) -> ScoreMap:
     """Map where the score of an image comes from: the sum of its logits, each times its weight (C,).
 
-    `model` is a backbone and a head in evaluation mode, `image` (1, 3, S, S) what `maps` were collected of.
+    `model` is a backbone and a head in evaluation mode, `maps` what was collected of the image.
     """
-    backbone, head = model[0], model[1]
-    assert isinstance(backbone, Backbone)
+    head = model[1]
     assert isinstance(head, nn.Sequential)
     average = read_average(head)
-    slopes = measure_slopes(head, maps.features, average, weights)
-    pulls = (slopes * (maps.features - average))[0]
-    side = image.shape[-1]
-    places, at, shown = image.new_zeros(side, side), 0, 0.0
+    features = torch.zeros_like(average)[None]
+    for one in maps:
+        features[:, one.columns] = one.features
+    slopes = measure_slopes(head, features, average, weights)
+    pulls = (slopes * (features - average))[0]
+    parts = [_place_network(one, slopes[0, one.columns], average[one.columns]) for one in maps]
+    places = torch.stack([part for part, _, _ in parts]).sum(0)
+    shown, whole = sum(share for _, share, _ in parts), float(pulls.abs().sum())
+    is_exact = all(exact for _, _, exact in parts)
+    return ScoreMap(places, float(pulls.sum()), shown / whole if whole else 1.0, is_exact, bool(average.any()))
+
+
+def _place_network(maps: Maps, slopes: Tensor, average: Tensor) -> tuple[Tensor, float, bool]:
+    """Place what the features of one network add, (S, S); and how much pull is shown, and whether that is exact."""
+    pulls = slopes * (maps.features[0] - average)
+    side = maps.image.shape[-1]
+    places, at, shown = maps.image.new_zeros(side, side), 0, 0.0
     for tapped in maps.tapped:
         width = tapped.shape[-1] if tapped.dim() == 3 else tapped.shape[1]
         means = slice(at, at + width)
-        part = place_means(backbone, tapped, slopes[0, means], average[means])
+        part = place_means(maps.network, tapped, slopes[means], average[means])
         places += spread(part, side)
         shown += float(pulls[means].abs().sum())
         at += 2 * width
-    left = slice(at, None)
-    part, is_exact = place_last(backbone, image, maps, slopes[0, left], average[left])
+    part, is_exact = place_last(maps, slopes[at:], average[at:])
     places += spread(part, side)
-    shown += float(pulls[left].abs().sum())
-    whole = float(pulls.abs().sum())
-    return ScoreMap(places, float(pulls.sum()), shown / whole if whole else 1.0, is_exact, bool(average.any()))
+    return places, shown + float(pulls[at:].abs().sum()), is_exact
 
 
 def read_average(head: nn.Sequential) -> Tensor:
@@ -145,59 +169,58 @@ def place_means(backbone: Backbone, features: Tensor, slopes: Tensor, average: T
     return ((features[0] - average[:, None, None]) * slopes[:, None, None]).sum(0) / features[0, 0].numel()
 
 
-def place_last(backbone: Backbone, image: Tensor, maps: Maps, slopes: Tensor, average: Tensor) -> tuple[Tensor, bool]:
+def place_last(maps: Maps, slopes: Tensor, average: Tensor) -> tuple[Tensor, bool]:
     """Place what the last map adds, (h, w), and tell whether that is exact.
 
     It is where the head reads the map itself, or its mean. Elsewhere gradient × value places it, and what that leaves
     (biases, the average image) is spread evenly.
     """
-    last = maps.last.permute(0, 3, 1, 2) if has_channels_last(backbone, maps.last) else maps.last
+    backbone = maps.network
+    axes = backbone.position_axes[-1]
+    last = put_channels_first(maps.last, axes)
     if backbone.pool == "flatten" and last.dim() == 4:
-        return arrange(
-            backbone, ((maps.features[0, -len(slopes) :] - average) * slopes).view(maps.last.shape[1:])
-        ), True
+        each = ((maps.features[0, -len(slopes) :] - average) * slopes).view(maps.last.shape)
+        return arrange(backbone, put_channels_first(each, axes)[0]), True
     pooled = maps.features[:, -len(slopes) :]
     if last.dim() == 4 and last.shape[1] == pooled.shape[1]:
         difference = (pooled - last.mean((2, 3))).abs().max()
         if float(difference) <= SAME * max(1.0, float(pooled.abs().max())):
             return place_means(backbone, last, slopes, average), True
     stop = len(backbone.stages)
-    start, values = choose_start(backbone, image, maps.last)
+    start, values, axes = choose_start(backbone, maps.image, maps.last)
     with torch.enable_grad(), FixedGates():
         values = values.detach().requires_grad_()
         features = backbone.pool_last(backbone.run_stages(values, start, stop)[0])
         rise = torch.autograd.grad((features[0] * slopes).sum(), values)[0]
-    part = arrange(backbone, (rise * values).detach()[0])
+    part = arrange(backbone, put_channels_first((rise * values).detach(), axes)[0])
     wanted = float((slopes * (pooled[0] - average)).sum())
     return part + (wanted - part.sum()) / part.numel(), False
 
 
-def choose_start(backbone: Backbone, image: Tensor, last: Tensor) -> tuple[int, Tensor]:
-    """Choose where gradients start: the stage that runs next, and the values that it reads.
+def choose_start(backbone: Backbone, image: Tensor, last: Tensor) -> tuple[int, Tensor, tuple[int, ...]]:
+    """Choose where gradients start: the stage that runs next, the values that it reads, the axes of their positions.
 
     They start at the last map; with a class token, which alone is read of the last tokens, before the last block; with
     such a network that cannot be cut, at the pixels.
     """
     reads_one_token = last.dim() == 3 and getattr(backbone.network, "global_pool", "") in ("token", "", "map")
-    if not reads_one_token:
-        return len(backbone.stages), last
+    if last.dim() > 2 and not reads_one_token:
+        return len(backbone.stages), last, backbone.position_axes[-1]
     if not backbone.can_be_cut:
-        return 0, image
+        return 0, image, (2, 3)
     start = len(backbone.stages) - 1
     with torch.no_grad():
-        return start, backbone.run_stages(image, 0, start)[0]
+        return start, backbone.run_stages(image, 0, start)[0], backbone.position_axes[start - 1]
 
 
 def arrange(backbone: Backbone, values: Tensor) -> Tensor:
-    """Sum values over channels: a map (C, H, W), or (H, W, C) as Swin has it, or tokens (T, C) → (h, w)."""
-    if values.dim() == 2:
-        return arrange_tokens(backbone, values.sum(-1))
-    return values.sum(-1 if has_channels_last(backbone, values) else 0)
+    """Sum values over channels: a map (C, H, W) or tokens (T, C) → (h, w)."""
+    return arrange_tokens(backbone, values.sum(-1)) if values.dim() == 2 else values.sum(0)
 
 
-def has_channels_last(backbone: Backbone, values: Tensor) -> bool:
-    """Whether a map is (…, H, W, C), as timm says of a network; images never are."""
-    return values.dim() >= 3 and values.shape[-3] != 3 and getattr(backbone.network, "output_fmt", "") == "NHWC"
+def put_channels_first(values: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Turn maps (N, H, W, C), by the axes of their positions, into (N, C, H, W); leave the others."""
+    return values.permute(0, 3, 1, 2) if axes == (1, 2) else values
 
 
 def arrange_tokens(backbone: Backbone, values: Tensor) -> Tensor:

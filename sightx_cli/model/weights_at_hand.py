@@ -10,9 +10,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sightx_cli.errors import quote
+from sightx_cli.model.combined_network import is_combined, split_backbone
 from sightx_cli.model.packaged import PACKAGED, find_packaged_file
 from sightx_cli.model.timm_parts import timm
 
@@ -47,7 +48,9 @@ class WeightsPlace:
 
 
 def find_weights_at_hand(backbone: str) -> AtHand:
-    """Return where a fit would find a timm network's weights."""
+    """Return where a fit would find a timm network's weights; of several side by side, those that are furthest away."""
+    if is_combined(backbone):
+        return max(map(find_weights_at_hand, split_backbone(backbone)), key=get_args(AtHand).index)
     return locate_weights(backbone).kind
 
 

@@ -165,7 +165,8 @@ class Options(RunOptions):
     backbone: Annotated[
         str | None,
         Option(
-            "Any timm network in place of the recipe's, or auto: the best of those at hand, measured on your images.",
+            "Any timm network in place of the recipe's; several side by side: A+B; or auto: the best of those at hand, "
+            "measured on your images.",
             "auto|NAME",
             MODEL,
             repeated=True,

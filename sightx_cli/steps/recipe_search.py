@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sightx_cli.errors import ModelError
 from sightx_cli.metrics.registry import LOSS, find_title
 from sightx_cli.probe.folds import CrossValidation
 from sightx_cli.probe.trials import (
@@ -202,7 +203,11 @@ class Chooser:
                 probe.skipped.append(f"{describe_value(key, value)}: would take {forward + heads:.0f} s, {left}")
                 continue
             clock = time.perf_counter()
-            features = extracted[value] = self._extract(changed) if again else self.features
+            try:
+                features = extracted[value] = self._extract(changed) if again else self.features
+            except ModelError as error:  # not every network takes every size
+                probe.skipped.append(error.message)
+                continue
             found = self._measure(changed, features)
             taken = time.perf_counter() - clock
             probe.spend(forward + heads, taken)

@@ -65,12 +65,10 @@ def build_session(preparation: Preparation, listener: Listener) -> tuple[Session
         check_forward(model, task.outputs, recipe.image.size_px, f"weights ({weights.origin})")
     say_weights(weights, recipe.model.backbone, listener)
     listener.note(f"engine: {engine.name} ({engine.why})")
-    if backbone.failed_its_check:
-        name = recipe.model.backbone
-        listener.warn(f"{name} gives different outputs stage by stage: features are cached only if all of it is frozen")
-    elif not backbone.can_be_cut:
+    if not backbone.can_be_cut:
         listener.note(
-            f"{recipe.model.backbone} cannot be cut between its stages: features cached only if all is frozen"
+            f"{recipe.model.backbone} cannot be cut between its stages ({backbone.why_uncut}): "
+            "features cached only if all is frozen"
         )
     if not backbone.can_be_cut and recipe.model.head.taps != "last":
         listener.warn(

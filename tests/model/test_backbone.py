@@ -41,14 +41,14 @@ def test_taps_are_the_mean_and_deviation_of_the_stages_in_order_then_the_network
 
 def test_the_tap_of_a_transformer_is_taken_over_its_tokens() -> None:
     tokens = torch.arange(24.0).view(2, 4, 3)
-    pooled = pool_map(tokens)
+    pooled = pool_map(tokens, (1,))
     torch.testing.assert_close(pooled[:, :3], tokens.mean(1))
     torch.testing.assert_close(pooled[:, 3:], tokens.std(1, correction=0))
 
 
 def test_a_constant_map_has_a_deviation_with_a_finite_gradient() -> None:
     flat = torch.ones(1, 2, 4, 4, requires_grad=True)
-    pool_map(flat).sum().backward()
+    pool_map(flat, (2, 3)).sum().backward()
     assert flat.grad is not None
     assert flat.grad.isfinite().all()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
@@ -12,7 +11,6 @@ from timm.models.resnet import BasicBlock
 from timm.models.resnet import ResNet as TimmResNet
 
 from sightx_cli.model.backbone import Backbone, Prefix, Suffix
-from sightx_cli.model.stages import build_stages, check_stages, pass_image
 
 Open = Callable[..., Backbone]
 
@@ -34,10 +32,13 @@ FAMILIES = {
     "convnext_atto": (64, ["stem", *number("stages.", 4)]),
     "densenet121": (64, ["stem", *number("denseblock", 5)[1:]]),
     "vit_tiny_patch16_224": (224, ["stem", *number("blocks.", 12)]),
-}
-UNKNOWN = {
     "regnetx_002": (64, ["stem", "s1", "s2", "s3", "s4"]),
-    "swin_tiny_patch4_window7_224": (224, ["patch_embed", *number("layers.", 4)]),
+    "vit_tiny_patch16_dinov3_qkvb": (64, ["stem", *number("blocks.", 12)]),  # handed rotary embeddings
+    "poolformer_s12": (64, ["stem", *number("stages.", 4)]),  # timm groups nothing in it
+}
+UNCUT = {
+    "pit_ti_224": (224, "none of its stages passes on a single map"),
+    "efficientvim_m1": (64, "its features are several maps"),
 }
 
 
@@ -67,22 +68,21 @@ def test_prefix_then_suffix_is_the_whole_network_at_every_cut(name: str, open_ba
         torch.testing.assert_close(features, kept["features"], **close)
 
 
-@pytest.mark.parametrize("name", [*FAMILIES, *UNKNOWN])
+@pytest.mark.parametrize("name", [*FAMILIES, *UNCUT])
 def test_every_parameter_belongs_to_exactly_one_stage(name: str, open_backbone: Open) -> None:
-    backbone = open_backbone(name, {**FAMILIES, **UNKNOWN}[name][0])
+    backbone = open_backbone(name, {**FAMILIES, **UNCUT}[name][0])
     owned = Counter(parameter for stage in backbone.stages for parameter in stage.parameters)
     assert owned == Counter(name for name, _ in backbone.network.named_parameters())
 
 
-@pytest.mark.parametrize("name", UNKNOWN)
-def test_an_unknown_network_has_named_stages_but_is_cut_only_behind_its_features(
-    name: str, open_backbone: Open
-) -> None:
-    size_px, stages = UNKNOWN[name]
+@pytest.mark.parametrize("name", UNCUT)
+def test_a_network_that_hands_on_more_than_one_map_says_so_and_runs_whole(name: str, open_backbone: Open) -> None:
+    size_px, why = UNCUT[name]
     backbone = open_backbone(name, size_px)
-    assert list(backbone.stage_names) == stages
     assert not backbone.can_be_cut
-    images = torch.randn(1, 3, size_px, size_px)
+    assert backbone.why_uncut == why
+    assert len(backbone.stages) > 2
+    images = torch.randn(2, 3, size_px, size_px)
     with torch.no_grad():
         torch.testing.assert_close(backbone(images), backbone.network(images))
 
@@ -100,22 +100,51 @@ def test_the_stages_share_the_modules_of_the_network(open_backbone: Open) -> Non
     assert not torch.equal(first, second)
 
 
-class ResNet(TimmResNet):
-    """A network that bears a known family's name and computes something else."""
+class Flipped(TimmResNet):
+    """A network that does something of its own, in no module, behind the last of its stages."""
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward_features(x).flip(2) * 2
 
 
-def test_a_network_that_only_looks_like_a_family_is_found_out_and_run_whole() -> None:
-    network: Any = ResNet(BasicBlock, (1, 1, 1, 1), num_classes=0).eval()
-    stages, looks_known = build_stages(network)
-    assert looks_known
-    with torch.no_grad():
-        images, maps = pass_image(network, stages, 64)
-        assert not check_stages(network, images, maps[-1])
-    backbone = Backbone(network, "all", size_px=64)
-    assert not backbone.can_be_cut
-    images = torch.randn(1, 3, 64, 64)
-    with torch.no_grad():
-        torch.testing.assert_close(backbone(images), network(images))
+class Skipping(TimmResNet):
+    """A network whose last stage reads what its first gave, beside what comes from the stage before."""
+
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
+        stem = self.maxpool(self.act1(self.bn1(self.conv1(x))))
+        first = self.layer1(stem)
+        third = self.layer3(self.layer2(first))
+        return self.layer4(third + first.mean((1, 2, 3), keepdim=True))
+
+
+class Remembering(TimmResNet):
+    """A network that keeps something of the images beside its maps, out of autograd's sight."""
+
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward_features(x) + x.detach().mean((1, 2, 3), keepdim=True)
+
+
+def build_small(kind: type[TimmResNet]) -> Backbone:
+    torch.manual_seed(0)
+    return Backbone(kind(BasicBlock, (1, 1, 1, 1), num_classes=0), "all", size_px=64).eval()
+
+
+@torch.no_grad()
+def test_what_a_network_does_outside_its_modules_is_part_of_its_stages() -> None:
+    backbone, images = build_small(Flipped), torch.randn(2, 3, 64, 64)
+    assert backbone.can_be_cut
+    torch.testing.assert_close(backbone(images)[:, -512:], backbone.network(images))
+
+
+@torch.no_grad()
+def test_a_network_is_cut_only_where_one_map_is_all_that_is_handed_on() -> None:
+    backbone, images = build_small(Skipping), torch.randn(2, 3, 64, 64)
+    assert backbone.stage_names == ("stem", "layer1", "layer2", "layer4")
+    torch.testing.assert_close(backbone(images)[:, -512:], backbone.network(images))
+
+
+@torch.no_grad()
+def test_a_network_that_gives_other_outputs_in_stages_runs_whole_and_says_so() -> None:
+    backbone, images = build_small(Remembering), torch.randn(2, 3, 64, 64)
+    assert backbone.why_uncut == "stage by stage it gives other outputs"
+    torch.testing.assert_close(backbone(images), backbone.network(images))

@@ -105,7 +105,7 @@ def compute_frozen(model: nn.Sequential, images: Any, stages: int) -> Any:
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     normalised = (pixels - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
     maps, _ = backbone.run_stages(normalised, 0, stages)
-    return (backbone.pool_last(maps) if stages == len(backbone.stages) else pool_map(maps)).numpy()
+    return (backbone.pool_last(maps) if stages == len(backbone.stages) else pool_map(maps, (2, 3))).numpy()
 
 
 @pytest.mark.parametrize("behind", [0, 2], ids=["all stages", "but the last two"])
