@@ -1,4 +1,5 @@
-"""Pretrained weights, offline first: the user's file, the package that ships them, the local cache, the hub.
+"""Pretrained weights, offline first: the user's file, the package that ships them, the folder of weights, the local
+cache, the hub.
 
 Random weights never silently replace pretrained ones: if none are available, the error names the file to bring.
 """
@@ -21,6 +22,7 @@ from sightx_cli.model.match import Match, match_tensors
 from sightx_cli.model.packaged import digest_weights, find_packaged_file
 from sightx_cli.model.tensor_values import build_oddity_error, find_zero_tensors, split_plain
 from sightx_cli.model.timm_parts import timm
+from sightx_cli.model.weights_at_hand import describe_place, find_cached_file, find_folder_file, find_repository
 from sightx_cli.model.weights_file import WeightsFile
 
 HUB_SECONDS = 10.0
@@ -67,6 +69,8 @@ def find_weights(backbone: str, network: nn.Module, file: WeightsFile | None = N
     if packaged is not None:
         path, package = packaged
         return Weights(f"package {package}", digest_weights(path), mean, std, _renamed_in_order(path, network))
+    if (brought := find_folder_file(backbone)) is not None:
+        return Weights(str(brought), digest_weights(brought), mean, std, _hub_tensors(backbone, brought, network))
     cached = _hub_file(backbone)
     return Weights(f"hub {cached.name}", digest_weights(cached), mean, std, _hub_tensors(backbone, cached, network))
 
@@ -182,18 +186,16 @@ def _renamed_in_order(path: Path, network: nn.Module) -> dict[str, Tensor]:
 
 def _hub_file(backbone: str) -> Path:
     """Return the hub's file from the local cache, else download it; raises WeightsError naming the file to bring."""
-    from huggingface_hub import constants, get_session, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import constants, get_session, hf_hub_download
 
-    config = timm.get_pretrained_cfg(backbone)
-    repository = config.hf_hub_id if config else None
+    repository = find_repository(backbone)
     if not repository:
         raise WeightsError(
             f'timm has no pretrained weights for "{backbone}"',
             "give a file with --weights FILE, or train from scratch with --set model.weights=scratch",
         )
-    cached = try_to_load_from_cache(repository, "model.safetensors")
-    if isinstance(cached, str):
-        return Path(cached)
+    if (cached := find_cached_file(repository)) is not None:
+        return cached
     try:
         if constants.HF_HUB_OFFLINE:
             raise ConnectionError("HF_HUB_OFFLINE is set")
@@ -204,8 +206,8 @@ def _hub_file(backbone: str) -> Path:
         raise WeightsError(
             f'no weights for "{backbone}": not packaged, not in the local cache, and the hub cannot be reached '
             f"({type(error).__name__})",
-            f"download model.safetensors of {repository} on a machine with a network and give it with --weights "
-            f"FILE, or use --backbone tf_efficientnet_lite0, whose weights are installed",
+            f"download model.safetensors of {repository} on a machine with a network and {describe_place(backbone)}, "
+            + "or use a network whose weights are here, such as --backbone tf_efficientnet_lite0 (sightx backbones)",
         ) from error
 
 
@@ -213,13 +215,15 @@ def _hub_tensors(backbone: str, file: Path, network: nn.Module) -> dict[str, Ten
     """Read a hub file through timm, which knows how to adapt it (its classifier, renamed layers)."""
     size = getattr(getattr(network, "patch_embed", None), "img_size", None)
     extra = {"img_size": size} if size is not None else {}
-    overlay = {"file": str(file), "hf_hub_id": None}
+    # A file from the hub has timm's own names, also where timm's usual download is another format ("custom_load").
+    overlay: dict[str, object] = {"hf_hub_id": None, "custom_load": False}
+    overlay |= {"file": str(file)} if file.suffix == ".safetensors" else {"state_dict": read_checkpoint(file)[0]}
     try:
         loaded = timm.create_model(backbone, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay, **extra)
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(
             f"{file}: cannot be read ({reason})",
-            "remove it from the local cache to download it again, or give --weights FILE",
+            "remove it to download it again, or give --weights FILE",
         ) from error
     return dict(loaded.state_dict())
