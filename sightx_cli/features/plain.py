@@ -20,7 +20,6 @@ from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View
 from sightx_cli.model.backbone import Prefix
 from sightx_cli.model.classifier import build_backbone, build_classifier
-from sightx_cli.model.combined_network import align_ends
 from sightx_cli.model.forward_check import check_forward
 from sightx_cli.model.parameter_groups import find_cuts
 from sightx_cli.model.weights_file import WeightsFile
@@ -37,24 +36,6 @@ class PlainFeatures:
     widths: tuple[int, ...]
     """How many columns each tap takes, in order; `widths[-1]` is the last output's."""
     seconds: float
-
-
-def join_features(parts: Sequence[PlainFeatures]) -> PlainFeatures:
-    """Lay the features of several networks, of the same images, side by side as one backbone of all of them gives them.
-
-    Each part has all taps of its network, or all have the last output alone. So networks that were measured one by one
-    are measured together without computing anything anew (see `model.combined_backbone`).
-    """
-    begins = align_ends([len(part.widths) for part in parts])
-    columns: list[NDArray[np.float32]] = []
-    widths = [0] * max(len(part.widths) for part in parts)
-    for place in range(len(widths)):
-        for part, begin in zip(parts, begins, strict=True):
-            if begin <= place:
-                at, width = sum(part.widths[: place - begin]), part.widths[place - begin]
-                columns.append(part.rows[:, at : at + width])
-                widths[place] += width
-    return PlainFeatures(np.concatenate(columns, axis=1), tuple(widths), sum(part.seconds for part in parts))
 
 
 class FrozenNetwork:

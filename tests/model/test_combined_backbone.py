@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from sightx_cli.engine.conversion import convert_module
 from sightx_cli.engine.openvino_forward import OpenVinoForward
 from sightx_cli.errors import ModelError, WeightsError
-from sightx_cli.features.plain import PlainFeatures, join_features
 from sightx_cli.model.backbone import Backbone, Prefix, Suffix, build_network, check_names, find_own_size
 from sightx_cli.model.combined_backbone import CombinedBackbone, assemble_backbone
 from sightx_cli.model.combined_network import CombinedNetwork
@@ -96,19 +95,6 @@ def test_fewer_taps_are_the_last_columns_of_all_taps(name: str, taps: str) -> No
     fewer = assemble_backbone(every.network, taps, size_px=SIZE_PX).eval()
     rows = every(draw_images()).numpy()
     np.testing.assert_allclose(fewer(draw_images()).numpy(), select_taps(rows, every.widths, taps), atol=1e-5)
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("taps", ["all", "last"])
-def test_features_of_each_network_are_joined_to_those_of_all(taps: str) -> None:
-    backbone = open_combined(UNLIKE, taps)
-    parts = []
-    for member, one in enumerate(open_alone(backbone, [taps, taps])):
-        rows = one(backbone.network.normalise(draw_images(), member)).numpy()
-        parts.append(PlainFeatures(rows, one.widths, 1.0))
-    joined = join_features(parts)
-    assert joined.widths == backbone.widths
-    np.testing.assert_allclose(joined.rows, backbone(draw_images()).numpy(), atol=1e-5)
 
 
 @torch.no_grad()
@@ -302,14 +288,20 @@ def test_each_network_gets_its_own_weights_and_both_are_named() -> None:
             assert torch.equal(one, other)
 
 
-def test_weights_that_are_not_at_hand_are_named_with_the_place_to_put_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_are_not_at_hand_are_named_with_the_place_to_put_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("SIGHTX_WEIGHTS", str(tmp_path))
     name = "tf_efficientnet_lite0+test_resnet"
     with pytest.raises(WeightsError, match='no weights for "test_resnet"') as caught:
         find_weights(name, build_network(name, SIZE_PX))
-    assert "models--timm--test_resnet.r160_in1k" in caught.value.hint
+    assert f"save it as {tmp_path / 'test_resnet.safetensors'}" in caught.value.hint
     assert "--backbone tf_efficientnet_lite0" in caught.value.hint
-    assert find_weights_at_hand(name) == find_weights_at_hand("test_resnet")
+    assert find_weights_at_hand(name) == find_weights_at_hand("test_resnet") != "packaged"
+    save_file(build_network("test_resnet", SIZE_PX).state_dict(), tmp_path / "test_resnet.safetensors")
+    assert find_weights(name, build_network(name, SIZE_PX)).origin.endswith("test_resnet.safetensors")
+    assert find_weights_at_hand(name) == "folder"
 
 
 def write_weights(file: Path, backbone: CombinedBackbone, *left_out: str) -> WeightsFile:
@@ -339,7 +331,9 @@ def test_what_is_said_of_a_files_normalisation_holds_for_all_its_networks(
 ) -> None:
     file = write_weights(tmp_path / "both.safetensors", open_combined(UNLIKE), "input_")
     network = build_network(UNLIKE, SIZE_PX)
-    load_weights(network, find_weights(UNLIKE, network, WeightsFile(file.path, normalisation)))
+    found = find_weights(UNLIKE, network, WeightsFile(file.path, normalisation))
+    load_weights(network, found)
+    assert found.digest.endswith("one normalisation") == is_shared  # so that nothing cached of the other is taken
     images = draw_images()
     assert isinstance(network, CombinedNetwork)
     assert torch.equal(network.normalise(images, 1), images) == is_shared
