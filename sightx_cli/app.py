@@ -13,6 +13,7 @@ import typer
 
 from sightx_cli.commands import (
     audit,
+    backbones,
     cache,
     compare,
     demo,
@@ -159,6 +160,7 @@ app.command("compare", rich_help_panel=TRAIN, epilog=compare.EXAMPLES)(compare.c
 app.command("inspect", rich_help_panel=TRY, epilog=inspect.EXAMPLES)(inspect.inspect)
 app.command("probe", rich_help_panel=TRY, epilog=probe.EXAMPLES)(probe.probe)
 app.command("audit", rich_help_panel=TRY, epilog=audit.EXAMPLES)(audit.audit)
+app.command("backbones", rich_help_panel=TRY, epilog=backbones.EXAMPLES)(backbones.backbones)
 app.add_typer(recipes.app, name="recipes", rich_help_panel=TRY)
 app.command("demo", rich_help_panel=TRY, epilog=demo.EXAMPLES)(demo.demo)
 app.add_typer(runs.app, name="runs", rich_help_panel=KEEP)

@@ -98,10 +98,11 @@ def write_dicom() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_store(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Keeps outputs of frozen layers, and the key of pseudonyms, in folders of the tests, never in the user's."""
+    """Keeps outputs of frozen layers, pseudonyms' key and weights brought by hand in folders of the tests alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SIGHTX_CACHE", str(tmp_path_factory.mktemp("store")))
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
+        patch.setenv("SIGHTX_WEIGHTS", str(tmp_path_factory.mktemp("weights_brought")))
         yield
 
 
@@ -156,6 +157,37 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], 
         return file
 
     return write
+
+
+@pytest.fixture
+def networks_brought(
+    random_weights: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Leaves lite0 and the networks named at hand, with random weights: `networks_brought("test_resnet")`.
+
+    Returns the folder of weights. Without names lite0 is the only one; with `packaged=False` it is not there either.
+    The networks that are `blind` give the same features for any image.
+    """
+
+    def bring(*names: str, packaged: bool = True, blind: bool = False) -> Path:
+        from safetensors.torch import load_file, save_file
+
+        from sightx_cli.model.packaged import PACKAGED
+
+        folder = tmp_path / "weights brought"
+        folder.mkdir(exist_ok=True)
+        for name in names:
+            tensors = load_file(random_weights(name))
+            for tensor in [tensor for tensor in tensors.values() if tensor.ndim > 1 and blind]:
+                tensor.zero_()
+            save_file(tensors, folder / f"{name}.safetensors")
+        monkeypatch.setenv("SIGHTX_WEIGHTS", str(folder))
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "no hub"))
+        for name in [name for name in PACKAGED if name != "tf_efficientnet_lite0" or not packaged]:
+            monkeypatch.delitem(PACKAGED, name)
+        return folder
+
+    return bring
 
 
 @pytest.fixture(scope="session")

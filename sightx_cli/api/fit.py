@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from sightx_cli import runs
 from sightx_cli.filesystem import check_place
@@ -15,12 +16,13 @@ from sightx_cli.report.about import load_about
 from sightx_cli.report.trackers import build_trackers
 from sightx_cli.report.trackers.tracked_fit import TrackedRelay
 from sightx_cli.results.fit import FitResult
+from sightx_cli.steps.backbone_choice import check_probe_options, choose_backbone, join_probes
 from sightx_cli.steps.conclusion import Trained, check_room, conclude
 from sightx_cli.steps.decisions import recall_preparation, write_decisions
 from sightx_cli.steps.duration import estimate_duration
 from sightx_cli.steps.earlier_run import settle_from
 from sightx_cli.steps.label_tolerance import settle_tolerance
-from sightx_cli.steps.options import Options
+from sightx_cli.steps.options import AUTO, Options
 from sightx_cli.steps.preparation import Preparation, prepare
 from sightx_cli.steps.random_state import keeping_random_state
 from sightx_cli.steps.resumption import keeping_journal
@@ -41,6 +43,7 @@ def fit(options: Options, listener: Listener) -> FitResult:
     if options.about is not None:
         load_about(options.about)  # what is wrong in it is said before anything is trained
     if options.resume is None:
+        check_probe_options(options)
         check_place("--out", options.out or runs.RUNS / "new")
     with keeping_journal(options, heard) as (journal, options):
         heard.follow(build_trackers(options.track))
@@ -48,13 +51,17 @@ def fit(options: Options, listener: Listener) -> FitResult:
             preparation = recall_preparation(journal, options, heard)
         else:
             preparation = prepare(options, heard)
+            if options.backbone == AUTO:
+                preparation = choose_backbone(preparation, heard)
             is_probed = options.probe and not options.is_recipe_named
             images = preparation.fingerprint.parts
             heard.notice(estimate_duration(preparation.recipe, images, is_probed, options.device))
             if is_probed:
                 from sightx_cli.steps.recipe_probe import probe_recipe
 
-                preparation = probe_recipe(preparation, heard)
+                networks, preparation = preparation.probed, probe_recipe(preparation, heard)
+                if preparation.probed is not None:
+                    preparation = replace(preparation, probed=join_probes(networks, preparation.probed))
             preparation = settle_tolerance(preparation, heard)
             write_decisions(preparation, journal, heard)
             if options.recipe == "auto" and options.out is None:

@@ -13,6 +13,7 @@ from sightx_cli.progress import Listener
 from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.results.lr_find import LrFindResult
+from sightx_cli.steps.backbone_choice import refuse_auto
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import prepare
 from sightx_cli.steps.random_state import keeping_random_state
@@ -31,6 +32,7 @@ def find_lr(options: Options, listener: Listener) -> LrFindResult:
     began = time.perf_counter()
     if options.rate is not None:
         raise UsageError("--rate is what lr-find finds", "leave --rate out")
+    refuse_auto(options, "lr-find")
     plot = runs.choose_picture("lr-find", options.out, options.overwrite)
     check_place("--out", plot)
     preparation = prepare(replace(options, folds=0), listener)

@@ -39,6 +39,8 @@ class Heatmap:
     has_average: bool = True
     """Whether zero is the average training image; else one of which no feature is found (nothing was measured before
     training, as from scratch)."""
+    networks: int = 1
+    """How many networks side by side the map adds up: each reads the same image on a grid of its own."""
 
     def place(self, image_size: tuple[int, int]) -> NDArray[np.float32]:
         """Lay the map over the upright image of (width, height) pixels, or the same image at another size.
@@ -85,12 +87,13 @@ class Explainer:
         weights = [torch.from_numpy(self.facts.task.weigh_logits(name)) for name in classes]
         with using_one_thread():
             maps = collect_maps(self.model[0], image)  # type: ignore[arg-type]  # the backbone, in a Sequential
-            found = [map_score(self.model, image, maps, one) for one in weights]
-        return [self._build(name, one) for name, one in zip(classes, found, strict=True)]
+            found = [map_score(self.model, maps, one) for one in weights]
+        return [self._build(name, one, len(maps)) for name, one in zip(classes, found, strict=True)]
 
-    def _build(self, name: str, found: ScoreMap) -> Heatmap:
+    def _build(self, name: str, found: ScoreMap, networks: int) -> Heatmap:
         square: NDArray[Any] = found.places.numpy()
-        return Heatmap(name, square, self.facts.fit, found.score, found.covered, found.is_exact, found.has_average)
+        known = found.score, found.covered, found.is_exact, found.has_average
+        return Heatmap(name, square, self.facts.fit, *known, networks)
 
 
 def load_explainer(run: Path) -> Explainer:

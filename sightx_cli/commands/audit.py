@@ -51,7 +51,7 @@ class AuditOptions:
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Any timm network: in place of the recipe's, or by itself with a linear head.",
+            help="Any timm network, or several side by side (A+B): in place of the recipe's, or with a linear head.",
             rich_help_panel=MODEL,
         ),
     ] = None

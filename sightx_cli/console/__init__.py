@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sightx_cli.console.audit import show_audit
+    from sightx_cli.console.backbones import show_backbones
     from sightx_cli.console.comparison import show_comparison
     from sightx_cli.console.evaluation import show_evaluation
     from sightx_cli.console.explanation import show_explanation
@@ -30,6 +31,7 @@ __all__ = [
     "print_table",
     "print_text",
     "show_audit",
+    "show_backbones",
     "show_cache",
     "show_comparison",
     "show_evaluation",
@@ -47,6 +49,7 @@ __all__ = [
 
 HOMES = {
     "audit": ("show_audit",),
+    "backbones": ("show_backbones",),
     "comparison": ("show_comparison",),
     "evaluation": ("show_evaluation",),
     "explanation": ("show_explanation",),

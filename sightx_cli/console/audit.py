@@ -37,6 +37,12 @@ def show_audit(result: AuditResult) -> None:
         if console.measure(table, options=unbounded).maximum > console.width:
             table = _build_stages(result, DISPENSABLE[: place + 1])
     console.print(table)
+    if result.cost.networks:
+        each = (
+            f"{one.name} {one.parameters:,} parameters, {format_large(one.macs)} multiply-adds"
+            for one in result.cost.networks
+        )
+        _print_paragraph(console, "each  ", "; ".join(each))
     if len(result.training) > 1 or len(result.final.trainable_after) > 1:
         console.print(_build_training(result))
     if result.cost.why_uncut:
@@ -102,7 +108,7 @@ def _build_stages(result: AuditResult, without: Sequence[str] = ()) -> Table:
             "share": _draw_share(stage.parameters, trainable, widest),
             "train": Text("frozen") if frozen else Text(f"{trainable:,}", "green"),
             "rate": Text(", ".join(map(format_short_rate, rates))),
-            "output": Text(format_shape(stage.output_shape) if stage.output_shape else "–"),
+            "output": Text(" + ".join(map(format_shape, stage.map_shapes)) or "–"),
             "mult-adds": Text(format_large(stage.macs)),
             "activations": Text(format_bytes(stage.activation_bytes)),
         }

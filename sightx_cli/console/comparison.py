@@ -22,7 +22,9 @@ Row = tuple[str, list[Text]]
 """What is compared, and its value for each backbone."""
 
 AT_HAND = {
+    "file": ("your file", "green"),
     "packaged": ("installed", "green"),
+    "folder": ("in the folder of weights", "green"),
     "cached": ("in the cache", "green"),
     "network": ("to download", "yellow"),
     "none": ("none: from scratch", "dim"),

@@ -9,6 +9,8 @@ from itertools import pairwise
 BRAILLE = 0x2800
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The bit of each dot of a braille character, by row and column (Unicode 2800–28FF)."""
+SCALE_COLUMNS, LEAST_COLUMNS = 9, 24
+"""What the scale takes of the width, and the least width that a curve can be drawn in."""
 CEILING_SHARE, LEAST_CEILING = 0.25, 0.5
 """How far the curve may rise above its start, as a share of its fall, and of its start where it hardly falls: a
 diverging loss would flatten the rest."""
@@ -33,28 +35,46 @@ def draw_curve(
         ascii_only: draw with `*`, for a terminal without braille.
     """
     points = [(math.log10(x), y) for x, y in zip(rates, losses, strict=True) if x > 0 and math.isfinite(y)]
-    if len(points) < 2 or width < 24:
+    if len(points) < 2 or width < LEAST_COLUMNS:
         return []
     low = min(y for _, y in points)
     high = min(max(y for _, y in points), measure_ceiling(points[0][1], low))
     left, right = points[0][0], points[-1][0]
-    columns = width - 9
+    columns = width - SCALE_COLUMNS
+    places = {
+        name: _to_place(math.log10(rate), left, right, columns * (1 if ascii_only else 2)) // (1 if ascii_only else 2)
+        for name, rate in marks.items()
+        if rate > 0
+    }
+    lines = draw_points(points, low, high, width, height, ascii_only)
+    return [*lines, *_draw_marks(places, columns, 10**left, 10**right)]
+
+
+def draw_points(
+    points: Sequence[tuple[float, float]], low: float, high: float, width: int, height: int, ascii_only: bool
+) -> list[str]:
+    """Draw points by rising x, joined by lines, from `low` to `high`, with these two as its scale.
+
+    `width` is that of all, the scale included, `height` that of the curve in lines; what exceeds `high` is cut.
+    """
+    left, right = points[0][0], points[-1][0]
+    columns = width - SCALE_COLUMNS
     across, down = (1, 1) if ascii_only else (2, 4)
 
-    def to_column(log_rate: float) -> int:
-        return round((log_rate - left) / max(right - left, 1e-9) * (columns * across - 1))
-
-    def to_row(loss: float) -> int:
-        return round((high - min(loss, high)) / max(high - low, 1e-9) * (height * down - 1))
+    def to_row(value: float) -> int:
+        return round((high - min(value, high)) / max(high - low, 1e-9) * (height * down - 1))
 
     rows = [[0] * columns for _ in range(height)]
-    for column, row in _join_dots([(to_column(x), to_row(y)) for x, y in points]):
+    dots = [(_to_place(x, left, right, columns * across), to_row(y)) for x, y in points]
+    for column, row in _join_dots(dots):
         rows[row // down][column // across] |= 1 if ascii_only else DOTS[row % 4][column % 2]
     drawn = ["".join(_to_character(cell, ascii_only) for cell in row).rstrip() for row in rows]
     labels = {0: f"{high:.3g}", height - 1: f"{low:.3g}"}
-    lines = [f"{labels.get(place, ''):>7}  {line}".rstrip() for place, line in enumerate(drawn)]
-    places = {name: to_column(math.log10(rate)) // across for name, rate in marks.items() if rate > 0}
-    return [*lines, *_draw_marks(places, columns, 10**left, 10**right)]
+    return [f"{labels.get(place, ''):>7}  {line}".rstrip() for place, line in enumerate(drawn)]
+
+
+def _to_place(x: float, left: float, right: float, places: int) -> int:
+    return round((x - left) / max(right - left, 1e-9) * (places - 1))
 
 
 def measure_ceiling(start: float, low: float) -> float:
@@ -92,4 +112,5 @@ def _draw_marks(places: Mapping[str, int], columns: int, first: float, last: flo
             lines.append(line)
         line[max(begin, 0) : begin + len(text)] = list(text)
     scale = f"{first:.0e}{'rate':^{max(columns - 10, 4)}}{last:.0e}"
-    return [" " * 9 + "".join(line).rstrip() for line in lines] + [" " * 9 + scale]
+    margin = " " * SCALE_COLUMNS
+    return [margin + "".join(line).rstrip() for line in lines] + [margin + scale]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from sightx_cli.console.learning_curve import print_learning_curve
 from sightx_cli.console.numbers import format_count, format_seconds
 from sightx_cli.console.output import open_console, print_table, print_words, to_line
 from sightx_cli.metrics.registry import LOSS, find_title
@@ -54,6 +55,8 @@ def show_probe(result: ProbeResult) -> None:
         print_words(console, Text(f"  {to_line(result.freezing)}"))
     if not probed.chosen:
         console.print(Text("no variant is clearly better: recipe unchanged", "bold"))
+    if result.learning_curve is not None:
+        print_learning_curve(console, result.learning_curve)
     console.print(Text("plot  ", "dim").append(to_line(result.picture)), soft_wrap=True)
 
 

@@ -47,24 +47,37 @@ def measure_answer_folds(answers: Answers, folds: object, kind: str, together: S
     found = FoldFigures(len(present), {}, {}, {}, name_units(together))
     parts = [(fold_of == fold, answers.take(fold_of == fold)) for fold in present]
     for name, metric in list_metrics(kind).items():
-        known = _average(metric, parts, len(answers.truth)) if kind in metric.kinds else None
+        known = average_folds(metric, parts, len(answers.truth)) if kind in metric.kinds else None
         found.metrics[name], found.intervals[name], found.errors[name] = None, None, float("nan")
         if known is not None:
-            found.metrics[name] = known[0]
-            found.intervals[name] = build_interval(metric, *known, answers, evidence)
-            found.errors[name] = float(np.sqrt(measure_variance(known[1] * evidence.scale, evidence.units)[0]))
+            found.metrics[name] = known.mean
+            found.intervals[name] = build_interval(metric, known.mean, known.contributions, answers, evidence)
+            found.errors[name] = float(
+                np.sqrt(measure_variance(known.contributions * evidence.scale, evidence.units)[0])
+            )
     return found
 
 
-def _average(metric: Metric, parts: Sequence[tuple[Booleans, Answers]], images: int) -> tuple[float, Floats] | None:
-    """Average a figure over the folds that have it, each the images (N,) that it holds and their answers.
+@dataclass(frozen=True)
+class FoldAverage:
+    """A figure averaged over the folds that have it."""
 
-    Returns the mean, and what each image contributes to it, (N,).
-    """
-    known = [(here, found) for here, answers in parts if (found := metric.linearise(answers)) is not None]
-    if not known:
+    mean: float
+    contributions: Floats
+    """What each image contributes to the mean, (N,)."""
+    by_fold: Floats
+    """The figure of each fold, NaN where it has none."""
+
+
+def average_folds(metric: Metric, parts: Sequence[tuple[Booleans, Answers]], images: int) -> FoldAverage | None:
+    """Average a figure over folds, each the images (N,) that it holds and their answers; None where no fold has it."""
+    known = [(here, metric.linearise(answers)) for here, answers in parts]
+    by_fold = np.array([np.nan if found is None else found[0] for _, found in known])
+    count = int(np.isfinite(by_fold).sum())
+    if not count:
         return None
     contributions = np.zeros(images)
-    for here, (_, each) in known:
-        contributions[here] = each / len(known)
-    return float(np.mean([value for _, (value, _) in known])), contributions
+    for here, found in known:
+        if found is not None:
+            contributions[here] = found[1] / count
+    return FoldAverage(float(np.nanmean(by_fold)), contributions, by_fold)

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from sightx_cli.engine.interface import FEATURES
 from sightx_cli.errors import ModelError
 from sightx_cli.model import mini  # noqa: F401 (registers its networks with timm)
+from sightx_cli.model.combined_network import CombinedNetwork, is_combined, split_backbone
 from sightx_cli.model.grey import read_grey
 from sightx_cli.model.image_sizes import create_network, find_name, refusing_size
 from sightx_cli.model.moments import pool_map
-from sightx_cli.model.stages import build_stages
-from sightx_cli.model.timm_parts import timm
+from sightx_cli.model.stages import StagedNetwork, build_stages
+from sightx_cli.model.timm_parts import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, timm
 
 DEFAULT_SIZE_PX = 224
 """For networks whose size timm does not state."""
@@ -38,8 +39,7 @@ class Backbone(nn.Module):
         self.grey = read_grey(network)
         was_training = self.training
         self.eval()
-        with refusing_size(find_name(network), size_px):
-            staged = build_stages(network, size_px)
+        staged = self._stage(size_px)
         self.stages = staged.stages
         self.why_uncut = staged.why_uncut
         """Why the network runs as one step, which cannot be cut; empty where it runs stage by stage."""
@@ -52,6 +52,11 @@ class Backbone(nn.Module):
             self.widths = (*map(self._count_moments, self.tapped), self.pool_last(staged.last).shape[1])
         """The number of features of each tap, the final features last."""
         self.train(was_training)
+
+    def _stage(self, size_px: int) -> StagedNetwork:
+        """Find the stages of the network."""
+        with refusing_size(find_name(self.network), size_px):
+            return build_stages(self.network, size_px)
 
     def _count_moments(self, tap: int) -> int:
         """Count the features of a tap: the mean and the deviation of each channel."""
@@ -73,14 +78,26 @@ class Backbone(nn.Module):
         """The number of features returned by `forward`."""
         return sum(self.widths)
 
+    def list_networks(self, images: Tensor) -> list[tuple[Backbone, Tensor, tuple[int, ...], Tensor]]:
+        """List each network, the images as it reads them, the stages tapped, and the columns of its features."""
+        return [(self, images, self.tapped, torch.arange(self.feature_count))]
+
+    def list_map_shapes(self, place: int) -> tuple[tuple[int, ...], ...]:
+        """List the shapes of the maps behind a stage: one of each network."""
+        return (self.map_shapes[place],)
+
     def run_stages(self, features: Tensor, start: int, stop: int) -> tuple[Tensor, list[Tensor]]:
         """Run stages `start` to `stop` - 1; return the last map and the pooled taps among them."""
         taps = []
         for position in range(start, stop):
             features = self.stages[position].run(features)
             if position in self.tapped:
-                taps.append(pool_map(features, self.position_axes[position]))
+                taps.append(self.pool_stage(features, position))
         return features, taps
+
+    def pool_stage(self, features: Tensor, place: int) -> Tensor:
+        """Return the mean and the deviation over the positions of the map behind a stage, (N, 2C)."""
+        return pool_map(features, self.position_axes[place])
 
     def pool_last(self, features: Tensor) -> Tensor:
         """Pool the last stage's map as the network itself does, or flatten it: (N, F)."""
@@ -93,8 +110,12 @@ class Backbone(nn.Module):
         """Return the features (N, F) of normalised images (N, 3, H, W)."""
         if not self.tapped and self.can_be_cut:
             return self.pool_last(self.network.forward_features(images))  # the same, all at once
-        features, taps = self.run_stages(images, 0, len(self.stages))
-        return torch.cat([*taps, self.pool_last(features)], dim=1)
+        return torch.cat(self.finish(images, 0), dim=1)
+
+    def finish(self, features: Tensor, start: int) -> list[Tensor]:
+        """Run the stages from `start` on; return the pooled taps among them, and the pooled last map."""
+        last, taps = self.run_stages(features, start, len(self.stages))
+        return [*taps, self.pool_last(last)]
 
 
 class Suffix(nn.Module):
@@ -107,8 +128,7 @@ class Suffix(nn.Module):
 
     def forward(self, kept_map: Tensor, kept_taps: Tensor) -> Tensor:
         """Return features (N, F) from the map at the cut (N, C, H, W) and the frozen taps (N, T), T perhaps 0."""
-        features, taps = self.backbone.run_stages(kept_map, self.cut, len(self.backbone.stages))
-        return torch.cat([kept_taps, *taps, self.backbone.pool_last(features)], dim=1)
+        return torch.cat([kept_taps, *self.backbone.finish(kept_map, self.cut)], dim=1)
 
 
 class Prefix(nn.Module):
@@ -155,8 +175,7 @@ class Prefix(nn.Module):
             if taps:
                 outputs.append(torch.cat(taps, dim=1))
         if self.features:
-            features, more = self.backbone.run_stages(features, position, len(self.backbone.stages))
-            outputs.append(torch.cat([*taps, *more, self.backbone.pool_last(features)], dim=1))
+            outputs.append(torch.cat([*taps, *self.backbone.finish(features, position)], dim=1))
         return tuple(outputs)
 
 
@@ -180,10 +199,10 @@ def choose_taps(taps: str, stages: int) -> tuple[int, ...]:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raise ModelError, with the nearest valid names, for names or weights that timm does not know."""
+    """Raise ModelError, with the nearest valid names, for networks or weights that timm does not know."""
     known = timm.list_models()
     faults: dict[str, tuple[str, str]] = {}
-    for name in names:
+    for name in (one for backbone in names for one in split_backbone(backbone)):
         architecture, _, tag = name.partition(".")
         if architecture not in known:
             near = difflib.get_close_matches(name, known, n=3)
@@ -200,17 +219,29 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def find_own_size(name: str) -> int:
-    """Return the side in pixels that a network's weights were made for; raises ModelError on an unknown name."""
+    """Return the side in pixels that a network's weights, of several the first's, were made for.
+
+    Raises ModelError on an unknown name.
+    """
     check_names([name])
-    config = timm.get_pretrained_cfg(name)
+    config = timm.get_pretrained_cfg(split_backbone(name)[0])
     return int(config.input_size[-1]) if config is not None and config.input_size else DEFAULT_SIZE_PX
 
 
 def build_network(name: str, size_px: int) -> nn.Module:
-    """Create a timm network without classifier and without weights.
+    """Create a timm network, or several side by side, without classifier and without weights.
 
     Raises ModelError on a name timm does not know, and on a size that the network cannot be made for.
     """
     check_names([name])
+    if is_combined(name):
+        names = split_backbone(name)
+        return CombinedNetwork({one: build_network(one, size_px) for one in names}, [*map(find_normalisation, names)])
     with refusing_size(name, size_px):
         return create_network(name, size_px)
+
+
+def find_normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and deviation per channel that timm's weights of a network expect, else ImageNet's."""
+    config = timm.get_pretrained_cfg(name)
+    return (config.mean, config.std) if config else (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)

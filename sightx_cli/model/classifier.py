@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from sightx_cli.engine.interface import FROZEN, PROBABILITIES
 from sightx_cli.errors import RunError
 from sightx_cli.model.backbone import Backbone, build_network
+from sightx_cli.model.combined_backbone import assemble_backbone
 from sightx_cli.model.grey import make_grey
 from sightx_cli.model.head import build_head
-from sightx_cli.model.moments import pool_map
 from sightx_cli.model.tail import drop_behind_map
 from sightx_cli.model.weights import Weights, find_weights, load_weights
 from sightx_cli.model.weights_file import WeightsFile
@@ -36,7 +36,7 @@ def build_backbone(recipe: Recipe, weights_file: WeightsFile | None = None) -> t
     load_weights(network, weights)
     if recipe.model.grey is not None:
         make_grey(network, recipe.model.grey, weights.mean, weights.std)
-    backbone = Backbone(network, head.taps, head.pool, size_px)
+    backbone = assemble_backbone(network, head.taps, head.pool, size_px)
     return backbone.eval(), weights
 
 
@@ -48,7 +48,7 @@ def build_bare_backbone(recipe: Recipe, mean: Sequence[float], std: Sequence[flo
         drop_behind_map(network, size_px)
     if recipe.model.grey is not None:
         make_grey(network, recipe.model.grey, mean, std)
-    return Backbone(network, head.taps, head.pool, size_px)
+    return assemble_backbone(network, head.taps, head.pool, size_px)
 
 
 def build_classifier(backbone: Backbone, recipe: Recipe, classes: int) -> nn.Sequential:
@@ -83,11 +83,10 @@ class FrozenShown(nn.Module):
         backbone: Backbone = self.model[0]  # type: ignore[assignment]
         last = len(backbone.stages)
         features, taps = backbone.run_stages(images, 0, self.stages)
-        frozen = None if self.stages == last else pool_map(features, backbone.position_axes[self.stages - 1])
-        features, more = backbone.run_stages(features, self.stages, last)
-        pooled = backbone.pool_last(features)
-        probabilities = self.activation(self.model[1](torch.cat([*taps, *more, pooled], dim=1)))
-        return probabilities, pooled if frozen is None else frozen
+        frozen = None if self.stages == last else backbone.pool_stage(features, self.stages - 1)
+        rest = backbone.finish(features, self.stages)
+        probabilities = self.activation(self.model[1](torch.cat([*taps, *rest], dim=1)))
+        return probabilities, rest[-1] if frozen is None else frozen
 
 
 def complete_classifier(
@@ -112,7 +111,7 @@ def load_classifier(
         drop_behind_map(network, size_px)
     if grey is not None:
         make_grey(network, grey, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # the file holds the converted stem
-    backbone = Backbone(network, head["taps"], head["pool"], size_px)
+    backbone = assemble_backbone(network, head["taps"], head["pool"], size_px)
     model = nn.Sequential(
         backbone, build_head(backbone.feature_count, classes, tuple(head["hidden"]), float(head["dropout"]))
     )

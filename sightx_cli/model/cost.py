@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from sightx_cli.model.backbone import Backbone
+from sightx_cli.model.combined_network import CombinedNetwork
 from sightx_cli.model.forward_check import evaluating
 from sightx_cli.model.operations import counting_operations
 from sightx_cli.model.parameter_groups import HEAD, build_stage_groups, find_cut, stage_rates
 from sightx_cli.recipe.parts import TrainingStage
-from sightx_cli.results.audit import KeptOutput, NetworkCost, StageCost, TrainingAudit
+from sightx_cli.results.audit import KeptOutput, NetworkCost, NetworkShare, StageCost, TrainingAudit
 
 HALF_BYTES = 2
 """The cache holds float16."""
@@ -22,7 +23,10 @@ HALF_BYTES = 2
 
 @torch.no_grad()
 def measure_cost(model: nn.Sequential, size_px: int) -> NetworkCost:
-    """Count a classifier's parameters, multiply-adds and activations by stage, with one random image (1, 3, S, S)."""
+    """Count a classifier's parameters, multiply-adds and activations by stage, with one random image (1, 3, S, S).
+
+    `size_px` is the size that its backbone was built for.
+    """
     backbone, head = _parts(model)
     last = len(backbone.stages)
     owner = {name: place for place, stage in enumerate(backbone.stages) for name in stage.parameters}
@@ -33,25 +37,51 @@ def measure_cost(model: nn.Sequential, size_px: int) -> NetworkCost:
         without_gradients(model),
         counting_operations(_place_modules(backbone, head, owner)) as counts,
     ):
-        features, taps, shapes = images, [], []
-        for place in range(last):
-            features, more = backbone.run_stages(features, place, place + 1)
-            taps += more
-            shapes.append(tuple(features.shape[1:]))
-        logits = head(torch.cat([*taps, backbone.pool_last(features)], dim=1))
-    held = [sum(backbone.network.get_parameter(name).numel() for name in stage.parameters) for stage in backbone.stages]
-    held.append(sum(parameter.numel() for parameter in head.parameters()))
-    shapes = shapes if backbone.can_be_cut else [*([None] * (last - 1)), shapes[-1]]  # type: ignore[list-item]
+        logits = model(images)
+    held: dict[tuple[int, str], int] = {}
+    for name, parameter in backbone.network.named_parameters():
+        part = owner[name], _name_network(backbone, name)
+        held[part] = held.get(part, 0) + parameter.numel()
+    in_head = last, HEAD
+    held[in_head] = sum(parameter.numel() for parameter in head.parameters())
+    shapes = [
+        backbone.list_map_shapes(place) if backbone.can_be_cut or place == last - 1 else () for place in range(last)
+    ]
     stages = tuple(
-        StageCost(name, held[place], shape, counts.macs.get(place, 0), counts.activation_bytes.get(place, 0))
-        for place, (name, shape) in enumerate(
-            zip((*backbone.stage_names, HEAD), (*shapes, tuple(logits.shape[1:])), strict=True)
+        StageCost(
+            name,
+            sum(count for part, count in held.items() if part[0] == place),
+            of_maps,
+            sum(count for part, count in counts.macs.items() if part[0] == place),
+            sum(count for part, count in counts.activation_bytes.items() if part[0] == place),
         )
+        for place, (name, of_maps) in enumerate(
+            zip((*backbone.stage_names, HEAD), (*shapes, (tuple(logits.shape[1:]),)), strict=True)
+        )
+    )
+    networks = tuple(
+        NetworkShare(
+            key,
+            sum(count for part, count in held.items() if part[1] == key),
+            sum(count for part, count in counts.macs.items() if part[1] == key),
+        )
+        for key in (backbone.network.keys if isinstance(backbone.network, CombinedNetwork) else ())
     )
     is_finite = not logits.is_meta and bool(logits.isfinite().all())
     return NetworkCost(
-        stages, tuple(images.shape), tuple(logits.shape), backbone.feature_count, is_finite, backbone.why_uncut
+        stages,
+        tuple(images.shape),
+        tuple(logits.shape),
+        backbone.feature_count,
+        is_finite,
+        backbone.why_uncut,
+        networks,
     )
+
+
+def _name_network(backbone: Backbone, parameter: str) -> str:
+    """Return which of several networks a parameter belongs to; empty where there is one."""
+    return parameter.partition(".")[0] if isinstance(backbone.network, CombinedNetwork) else ""
 
 
 @contextmanager
@@ -73,14 +103,14 @@ def _parts(model: nn.Sequential) -> tuple[Backbone, nn.Module]:
     return backbone, head
 
 
-def _place_modules(backbone: Backbone, head: nn.Module, owner: dict[str, int]) -> dict[nn.Module, int]:
-    """Map each module with parameters of its own to its stage; every module of the head belongs to the head."""
+def _place_modules(backbone: Backbone, head: nn.Module, owner: dict[str, int]) -> dict[nn.Module, tuple[int, str]]:
+    """Map each module with parameters of its own to its stage and network; every module of the head to the head."""
     places = {}
     for name, module in backbone.network.named_modules():
         own = next((key for key, _ in module.named_parameters(prefix=name, recurse=False)), None)
         if own is not None:
-            places[module] = owner[own]
-    return places | dict.fromkeys(head.modules(), len(backbone.stages))
+            places[module] = owner[own], _name_network(backbone, own)
+    return places | dict.fromkeys(head.modules(), (len(backbone.stages), HEAD))
 
 
 def audit_training(model: nn.Sequential, stage: TrainingStage) -> TrainingAudit:

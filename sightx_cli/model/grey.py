@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sightx_cli.errors import ModelError
+from sightx_cli.model.combined_network import CombinedNetwork
 from sightx_cli.model.timm_parts import Conv2dSame, pad_same
 
 LUMINANCE = (0.299, 0.587, 0.114)
@@ -87,6 +88,10 @@ def make_grey(network: Any, grey: str, mean: Sequence[float], std: Sequence[floa
     `mean` and `std` are those of the weights. Raises ModelError if the network does not begin with a convolution
     on three channels.
     """
+    if isinstance(network, CombinedNetwork):
+        for place, member in enumerate(network.members):
+            make_grey(member, grey, *network.find_normalisation(place, mean, std))
+        return
     names = find_first_layers(network)
     name, layer = names[0], network.get_submodule(names[0])
     is_plain = type(layer) in (nn.Conv2d, Conv2dSame) and layer.padding_mode == "zeros" and layer.groups == 1

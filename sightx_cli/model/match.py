@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from sightx_cli.errors import WeightsError, quote
+from sightx_cli.model.combined_network import INPUTS
 
 LEAST_SHARE = 0.9
 """With less than this share of the network's tensors a file is for another one; with more it is incomplete. Both are
@@ -59,7 +60,7 @@ class Match:
     prefix: str
     """The prefix removed from the names in the file, with its final dot; empty for none."""
     needed: int
-    """How many tensors the network needs: all except BatchNorm's counters."""
+    """How many tensors the network needs: all except BatchNorm's counters, and how the inputs of several differ."""
     left_over: tuple[str, ...]
     """Names in the file, including the prefix, that were not used."""
     changes: tuple[str, ...] = ()
@@ -97,7 +98,7 @@ def match_tensors(found: Mapping[str, Tensor], network: nn.Module, origin: str, 
     two parts of it fit equally and differ.
     """
     wanted = network.state_dict()
-    needed = [name for name in wanted if not name.endswith("num_batches_tracked")]
+    needed = [name for name in wanted if not name.endswith(("num_batches_tracked", *INPUTS))]
     meant = [name for name in found if prefix is None or name.startswith(f"{prefix.strip('.')}.")]
     if not meant:
         starts = dict.fromkeys(name.partition(".")[0] for name in found)

@@ -25,25 +25,28 @@ CPU_ATTENTION = aten._scaled_dot_product_flash_attention_for_cpu
 COPIES = (aten._unsafe_view, aten.detach, aten.lift_fresh)
 """Operations that create no new numbers, though torch does not call them views."""
 
+Part = tuple[int, str]
+"""What costs are told apart by: the stage, and which of several networks side by side it is of."""
+
 
 @dataclass
 class Counts:
-    """The cost of a forward pass, by index of the stage: multiply-adds, and bytes of activations."""
+    """The cost of a forward pass, by part of the network: multiply-adds, and bytes of activations."""
 
-    macs: dict[int, int] = field(default_factory=dict)
-    activation_bytes: dict[int, int] = field(default_factory=dict)
+    macs: dict[Part, int] = field(default_factory=dict)
+    activation_bytes: dict[Part, int] = field(default_factory=dict)
 
 
 @contextmanager
-def counting_operations(parts: Mapping[nn.Module, int]) -> Iterator[Counts]:
-    """Count what runs in the block; `parts` maps each module to its stage.
+def counting_operations(parts: Mapping[nn.Module, Part]) -> Iterator[Counts]:
+    """Count what runs in the block; `parts` maps each module to its part of the network.
 
-    An operation belongs to the stage of the module with parameters that ran last, so the addition after a block, or
+    An operation belongs to the part of the module with parameters that ran last, so the addition after a block, or
     the attention between two linear layers, counts in the right place.
     """
     flops = FlopCounterMode(display=False, custom_mapping={CPU_ATTENTION: _count_attention})
-    counter = _OperationCounter(flops)
-    hooks = [module.register_forward_pre_hook(counter.enter(position)) for module, position in parts.items()]
+    counter = _OperationCounter(flops, next(iter(parts.values())))
+    hooks = [module.register_forward_pre_hook(counter.enter(part)) for module, part in parts.items()]
     try:
         with flops, counter:
             yield counter.counts
@@ -53,18 +56,18 @@ def counting_operations(parts: Mapping[nn.Module, int]) -> Iterator[Counts]:
 
 
 class _OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees every operation below autograd and adds its cost to the stage that runs."""
+    """Sees every operation below autograd and adds its cost to the part that runs."""
 
-    def __init__(self, flops: FlopCounterMode) -> None:
+    def __init__(self, flops: FlopCounterMode, first: Part) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.counts = Counts()
-        self._flops, self._position = flops, 0
+        self._flops, self._part = flops, first
 
-    def enter(self, position: int) -> Callable[[nn.Module, Any], None]:
-        """Return the hook that marks which stage runs from here on."""
+    def enter(self, part: Part) -> Callable[[nn.Module, Any], None]:
+        """Return the hook that marks which part runs from here on."""
 
         def hook(_module: nn.Module, _inputs: Any) -> None:
-            self._position = position
+            self._part = part
 
         return hook
 
@@ -74,8 +77,8 @@ class _OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if Passage.is_entering:  # on empty tensors, on the way to a stage
             return result
         macs, made = self.counts.macs, self.counts.activation_bytes
-        macs[self._position] = macs.get(self._position, 0) + (self._flops.get_total_flops() - before) // 2
-        made[self._position] = made.get(self._position, 0) + _count_bytes(func, result)
+        macs[self._part] = macs.get(self._part, 0) + (self._flops.get_total_flops() - before) // 2
+        made[self._part] = made.get(self._part, 0) + _count_bytes(func, result)
         return result
 
 

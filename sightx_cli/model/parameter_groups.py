@@ -18,6 +18,7 @@ from torch import nn
 
 from sightx_cli.errors import ModelError
 from sightx_cli.model.backbone import Backbone
+from sightx_cli.model.combined_network import CombinedNetwork, align_ends
 from sightx_cli.model.timm_parts import group_parameters
 from sightx_cli.recipe.names import show_value
 from sightx_cli.recipe.parts import Joining, TrainingStage
@@ -110,10 +111,9 @@ def _build_share_groups(backbone: Backbone, chosen: frozenset[str], shares: Sequ
     """Return a group for each share of the leaf layers that trains; refuses shares that leave a trained layer out."""
     named = dict(backbone.network.named_parameters())
     stage_of = {name: position for position, stage in enumerate(backbone.stages) for name in stage.parameters}
-    layers = list(dict.fromkeys(map(_layer_of, stage_of)))
     groups, left = [], set(chosen)
     for share in shares:
-        mine = set(layers[share.slice_layers(len(layers))])
+        mine = {layer for one in _list_layers(backbone) for layer in one[share.slice_layers(len(one))]}
         names = [name for name in stage_of if name in chosen and _layer_of(name) in mine]
         left.difference_update(names)
         if names:
@@ -191,15 +191,17 @@ def choose_parameters(backbone: Backbone, train: str | Sequence[str]) -> frozens
 def _parameters_of_modules(backbone: Backbone, names: Sequence[str]) -> frozenset[str]:
     """Return the parameters of stages or modules given by name; `head` may be among them."""
     by_stage = {stage.name: stage.parameters for stage in backbone.stages}
-    modules = {name for name, _ in backbone.network.named_modules() if name}
+    network = backbone.network
+    modules = {name for name, _ in network.named_modules() if name}
+    keys = network.keys if isinstance(network, CombinedNetwork) else ()
     chosen: set[str] = set()
     for name in names:
         if name == HEAD:
             continue
         if name in by_stage:
             chosen.update(by_stage[name])
-        elif name in modules:
-            chosen.update(f"{name}.{p}" for p, _ in backbone.network.get_submodule(name).named_parameters())
+        elif found := [one for one in (name, *(f"{key}.{name}" for key in keys)) if one in modules]:
+            chosen.update(f"{one}.{p}" for one in found for p, _ in network.get_submodule(one).named_parameters())
         else:
             raise ModelError(
                 f'train = "{name}": the network has no such stage or module',
@@ -224,8 +226,19 @@ def list_blocks(network: Any) -> list[list[str]]:
 
     Blocks are timm's fine groups, with two differences: the 1×1 convolution before the pooling is a block of its own
     in every family, as the papers count it (timm adds it to the last block, but not in MobileNetV3), and a group that
-    holds no weight matrix (a last norm, VGG's BatchNorms) belongs to the block before it.
+    holds no weight matrix (a last norm, VGG's BatchNorms) belongs to the block before it. Of networks side by side a
+    block is one of each, counted from the end.
     """
+    if isinstance(network, CombinedNetwork):
+        each = [
+            [[f"{key}.{name}" for name in block] for block in list_blocks(member)]
+            for key, member in zip(network.keys, network.members, strict=True)
+        ]
+        begins = align_ends([len(one) for one in each])
+        return [
+            [name for one, begin in zip(each, begins, strict=True) if begin <= place for name in one[place - begin]]
+            for place in range(max(map(len, each)))
+        ]
     if not hasattr(network, "group_matcher"):
         return [[name for name, _ in network.named_parameters()]]
     groups = group_parameters(network, network.group_matcher(coarse=False), reverse=True)
@@ -245,6 +258,14 @@ def list_blocks(network: Any) -> list[list[str]]:
 def _last_share(backbone: Backbone, share: float) -> frozenset[str]:
     """Return the parameters of the later share of the leaf layers (modules without children that hold parameters)."""
     order = [name for stage in backbone.stages for name in stage.parameters]
-    leaves = list(dict.fromkeys(map(_layer_of, order)))
-    kept = set(leaves[len(leaves) - math.floor(share * len(leaves) + 0.5) :])
+    kept = {layer for one in _list_layers(backbone) for layer in one[len(one) - math.floor(share * len(one) + 0.5) :]}
     return frozenset(name for name in order if _layer_of(name) in kept)
+
+
+def _list_layers(backbone: Backbone) -> list[list[str]]:
+    """Return the leaf layers that hold parameters, earliest first: one list for each network of the backbone."""
+    layers: dict[str, dict[str, None]] = {}
+    for name in (name for stage in backbone.stages for name in stage.parameters):
+        network = name.partition(".")[0] if isinstance(backbone.network, CombinedNetwork) else ""
+        layers.setdefault(network, {})[_layer_of(name)] = None
+    return [list(one) for one in layers.values()]

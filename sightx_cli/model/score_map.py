@@ -9,6 +9,8 @@ norms and attention held fixed so that nothing is lost on the way (Ali et al. 20
 Explanations through Conservative Propagation", arXiv:2202.07304).
 
 The zero of a map is the average training image: a place above it speaks for the class, one below speaks against it.
+
+Of networks side by side each has maps of its own; all are brought to the grid of the image and added.
 """
 
 from __future__ import annotations
@@ -50,15 +52,20 @@ class ScoreMap:
 
 @dataclass(frozen=True)
 class Maps:
-    """The maps of one image that a backbone pools: of each tapped stage, and the last; and what it makes of them.
+    """The maps of one image that a network pools: of each tapped stage, and the last; and what it makes of them.
 
     A tapped map is (1, C, h, w) or tokens (1, T, C); the last is as the network gives it.
     """
 
+    network: Backbone
+    image: Tensor
+    """(1, 3, S, S), as the network reads it."""
     tapped: Sequence[Tensor]
     last: Tensor
     features: Tensor
-    """What the head reads, (1, F)."""
+    """What the head reads of this network, (1, F): of each tapped map, and of the last."""
+    columns: Tensor
+    """Where these features stand among all that the head reads, (F,)."""
 
 
 @contextmanager
@@ -77,43 +84,57 @@ def using_one_thread() -> Iterator[None]:
 
 
 @torch.no_grad()
-def collect_maps(backbone: Backbone, image: Tensor) -> Maps:
-    """Run one normalised image (1, 3, S, S) stage by stage and keep the maps that are pooled."""
+def collect_maps(backbone: Backbone, image: Tensor) -> list[Maps]:
+    """Run one normalised image (1, 3, S, S) stage by stage, and keep the maps that are pooled of each network."""
+    return [_collect_of(*part) for part in backbone.list_networks(image)]
+
+
+def _collect_of(network: Backbone, image: Tensor, taps: Sequence[int], columns: Tensor) -> Maps:
     tapped, pooled, here = [], [], image
-    for place in range(len(backbone.stages)):
-        here, taps = backbone.run_stages(here, place, place + 1)
-        if taps:
-            tapped.append(put_channels_first(here, backbone.position_axes[place]))
-            pooled += taps
-    return Maps(tapped, here, torch.cat([*pooled, backbone.pool_last(here)], dim=1))
+    for place in range(len(network.stages)):
+        here, _ = network.run_stages(here, place, place + 1)
+        if place in taps:
+            tapped.append(put_channels_first(here, network.position_axes[place]))
+            pooled.append(network.pool_stage(here, place))
+    features = torch.cat([*pooled, network.pool_last(here)], dim=1)
+    return Maps(network, image, tapped, here, features, columns)
 
 
-def map_score(model: nn.Sequential, image: Tensor, maps: Maps, weights: Tensor) -> ScoreMap:
+def map_score(model: nn.Sequential, maps: Sequence[Maps], weights: Tensor) -> ScoreMap:
     """Map where the score of an image comes from: the sum of its logits, each times its weight (C,).
 
-    `model` is a backbone and a head in evaluation mode, `image` (1, 3, S, S) what `maps` were collected of.
+    `model` is a backbone and a head in evaluation mode, `maps` what was collected of the image.
     """
-    backbone, head = model[0], model[1]
-    assert isinstance(backbone, Backbone)
+    head = model[1]
     assert isinstance(head, nn.Sequential)
     average = read_average(head)
-    slopes = measure_slopes(head, maps.features, average, weights)
-    pulls = (slopes * (maps.features - average))[0]
-    side = image.shape[-1]
-    places, at, shown = image.new_zeros(side, side), 0, 0.0
+    features = torch.zeros_like(average)[None]
+    for one in maps:
+        features[:, one.columns] = one.features
+    slopes = measure_slopes(head, features, average, weights)
+    pulls = (slopes * (features - average))[0]
+    parts = [_place_network(one, slopes[0, one.columns], average[one.columns]) for one in maps]
+    places = torch.stack([part for part, _, _ in parts]).sum(0)
+    shown, whole = sum(share for _, share, _ in parts), float(pulls.abs().sum())
+    is_exact = all(exact for _, _, exact in parts)
+    return ScoreMap(places, float(pulls.sum()), shown / whole if whole else 1.0, is_exact, bool(average.any()))
+
+
+def _place_network(maps: Maps, slopes: Tensor, average: Tensor) -> tuple[Tensor, float, bool]:
+    """Place what the features of one network add, (S, S); and how much pull is shown, and whether that is exact."""
+    pulls = slopes * (maps.features[0] - average)
+    side = maps.image.shape[-1]
+    places, at, shown = maps.image.new_zeros(side, side), 0, 0.0
     for tapped in maps.tapped:
         width = tapped.shape[-1] if tapped.dim() == 3 else tapped.shape[1]
         means = slice(at, at + width)
-        part = place_means(backbone, tapped, slopes[0, means], average[means])
+        part = place_means(maps.network, tapped, slopes[means], average[means])
         places += spread(part, side)
         shown += float(pulls[means].abs().sum())
         at += 2 * width
-    left = slice(at, None)
-    part, is_exact = place_last(backbone, image, maps, slopes[0, left], average[left])
+    part, is_exact = place_last(maps, slopes[at:], average[at:])
     places += spread(part, side)
-    shown += float(pulls[left].abs().sum())
-    whole = float(pulls.abs().sum())
-    return ScoreMap(places, float(pulls.sum()), shown / whole if whole else 1.0, is_exact, bool(average.any()))
+    return places, shown + float(pulls[at:].abs().sum()), is_exact
 
 
 def read_average(head: nn.Sequential) -> Tensor:
@@ -148,12 +169,13 @@ def place_means(backbone: Backbone, features: Tensor, slopes: Tensor, average: T
     return ((features[0] - average[:, None, None]) * slopes[:, None, None]).sum(0) / features[0, 0].numel()
 
 
-def place_last(backbone: Backbone, image: Tensor, maps: Maps, slopes: Tensor, average: Tensor) -> tuple[Tensor, bool]:
+def place_last(maps: Maps, slopes: Tensor, average: Tensor) -> tuple[Tensor, bool]:
     """Place what the last map adds, (h, w), and tell whether that is exact.
 
     It is where the head reads the map itself, or its mean. Elsewhere gradient × value places it, and what that leaves
     (biases, the average image) is spread evenly.
     """
+    backbone = maps.network
     axes = backbone.position_axes[-1]
     last = put_channels_first(maps.last, axes)
     if backbone.pool == "flatten" and last.dim() == 4:
@@ -165,7 +187,7 @@ def place_last(backbone: Backbone, image: Tensor, maps: Maps, slopes: Tensor, av
         if float(difference) <= SAME * max(1.0, float(pooled.abs().max())):
             return place_means(backbone, last, slopes, average), True
     stop = len(backbone.stages)
-    start, values, axes = choose_start(backbone, image, maps.last)
+    start, values, axes = choose_start(backbone, maps.image, maps.last)
     with torch.enable_grad(), FixedGates():
         values = values.detach().requires_grad_()
         features = backbone.pool_last(backbone.run_stages(values, start, stop)[0])

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sightx_cli.model.combined_network import CombinedNetwork
 from sightx_cli.model.image_sizes import find_name, refusing_size
 
 
@@ -16,6 +17,10 @@ def drop_behind_map(network: Any, size_px: int) -> None:
     VGG's two layers of 4096 and MobileNetV3's final convolution are between the map and the classifier: with
     `pool = "flatten"` they would never run, yet be counted, trained and stored.
     """
+    if isinstance(network, CombinedNetwork):
+        for member in network.members:
+            drop_behind_map(member, size_px)
+        return
     was_training = network.training
     with torch.enable_grad(), refusing_size(find_name(network), size_px):
         last_map = network.eval().forward_features(torch.zeros(1, 3, size_px, size_px))

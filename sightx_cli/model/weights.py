@@ -1,23 +1,28 @@
-"""Pretrained weights, offline first: the user's file, the package that ships them, the local cache, the hub.
+"""Pretrained weights, offline first: the user's file, the package that ships them, the folder of weights, the local
+cache, the hub.
 
 Random weights never silently replace pretrained ones: if none are available, the error names the file to bring.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from sightx_cli.errors import WeightsError
+from sightx_cli.errors import WeightsError, quote
+from sightx_cli.model.backbone import find_normalisation
 from sightx_cli.model.checkpoint import read_checkpoint, read_normalisation
+from sightx_cli.model.combined_network import INPUTS, SIGN, CombinedNetwork, split_backbone
 from sightx_cli.model.match import Match, match_tensors
 from sightx_cli.model.packaged import digest_weights, find_packaged_file
 from sightx_cli.model.tensor_values import build_oddity_error, find_zero_tensors, split_plain
 from sightx_cli.model.timm_parts import timm
+from sightx_cli.model.weights_at_hand import describe_place, find_cached_file, find_folder_file, find_repository
 from sightx_cli.model.weights_file import WeightsFile
 
 HUB_SECONDS = 10.0
@@ -53,8 +58,9 @@ def find_weights(backbone: str, network: nn.Module, file: WeightsFile | None = N
 
     Raises WeightsError when the file does not fit, or when no weights are available.
     """
-    config = timm.get_pretrained_cfg(backbone)
-    mean, std = (config.mean, config.std) if config else ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    if isinstance(network, CombinedNetwork):
+        return _find_combined(backbone, network, file, scratch)
+    mean, std = find_normalisation(backbone)
     if scratch:
         return Weights("random (the recipe trains from scratch)", "scratch", mean, std, None)
     if file is not None:
@@ -63,21 +69,86 @@ def find_weights(backbone: str, network: nn.Module, file: WeightsFile | None = N
     if packaged is not None:
         path, package = packaged
         return Weights(f"package {package}", digest_weights(path), mean, std, _renamed_in_order(path, network))
+    if (brought := find_folder_file(backbone)) is not None:
+        return Weights(str(brought), digest_weights(brought), mean, std, _hub_tensors(backbone, brought, network))
     cached = _hub_file(backbone)
     return Weights(f"hub {cached.name}", digest_weights(cached), mean, std, _hub_tensors(backbone, cached, network))
+
+
+def _find_combined(backbone: str, network: CombinedNetwork, file: WeightsFile | None, scratch: bool) -> Weights:
+    """Find the weights of each network by itself, or those of all in one file under their names.
+
+    The normalisation is the first network's: `network` brings its images to that of the others.
+    """
+    names = split_backbone(backbone)
+    if file is not None:
+        weights = _load_file(file, network, *find_normalisation(names[0]))
+        assert weights.tensors is not None
+        if weights.normalised_by != "timm":  # what is said of the file is said of all its networks
+            return replace(weights, tensors=network.share_normalisation() | weights.tensors)
+        return weights
+    parts = []
+    for name, member in zip(names, network.members, strict=True):
+        try:
+            parts.append(find_weights(name, member, scratch=scratch))
+        except WeightsError as error:
+            raise WeightsError(str(error), _say_how_to_bring(name, names)) from error
+    first = parts[0]
+    if scratch:
+        return first
+    tensors = {
+        f"{key}.{name}": tensor
+        for key, part in zip(network.keys, parts, strict=True)
+        for name, tensor in (part.tensors or {}).items()
+    }
+    digest = "+".join(
+        part.digest + (f" mean {part.mean} std {part.std}" if (part.mean, part.std) != (first.mean, first.std) else "")
+        for part in parts
+    )
+    return Weights(" + ".join(part.origin for part in parts), digest, first.mean, first.std, tensors)
+
+
+def _say_how_to_bring(name: str, names: Sequence[str]) -> str:
+    """Say how one of several networks gets its weights, where they are not at hand."""
+    from huggingface_hub import constants
+
+    without = f"leave it out: --backbone {quote(SIGN.join(one for one in names if one != name))}"
+    repository = getattr(timm.get_pretrained_cfg(name), "hf_hub_id", None)
+    if not repository:
+        return f"{without}, or give one file with the weights of all with --weights FILE"
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+    return (
+        f"download them on a machine with a network (hf download {repository} model.safetensors) and copy its folder "
+        f"{folder.name} to {folder}, or {without}"
+    )
+
+
+def _check_each(names: Iterable[str], network: CombinedNetwork, origin: str) -> None:
+    """Raise WeightsError where a file lacks one of the networks."""
+    dotted = [f".{name}" for name in names]
+    lacking = [key for key in network.keys if not any(f".{key}." in name for name in dotted)]
+    if lacking:
+        raise WeightsError(
+            f"{origin}: no name in it has {lacking[0]} in front, and one file must hold the weights of all "
+            f"{len(network.keys)} networks",
+            f"omit --weights, and each network's own weights are found; or give a file whose names begin with "
+            f"{' and '.join(f'{key}.' for key in network.keys)}, such as a run's bundle/weights.safetensors",
+        )
 
 
 def _load_file(file: WeightsFile, network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> Weights:
     """Load the user's file; `mean` and `std` are timm's, used if neither the user nor the file gives any."""
     found, said = read_checkpoint(file.path)
     plain, odd = split_plain(found)
+    if isinstance(network, CombinedNetwork):
+        _check_each(found, network, str(file.path))
     try:
         match = match_tensors(plain, network, str(file.path), file.prefix)
     except WeightsError as error:
         if odd:
             raise build_oddity_error(odd, str(file.path)) from error
         raise
-    zeros = find_zero_tensors(match.tensors, str(file.path))
+    zeros = find_zero_tensors({k: v for k, v in match.tensors.items() if k not in INPUTS}, str(file.path))
     normalised_by: Literal["option", "file", "timm"] = "option"
     normalisation = file.normalisation
     if normalisation is None:
@@ -115,18 +186,16 @@ def _renamed_in_order(path: Path, network: nn.Module) -> dict[str, Tensor]:
 
 def _hub_file(backbone: str) -> Path:
     """Return the hub's file from the local cache, else download it; raises WeightsError naming the file to bring."""
-    from huggingface_hub import constants, get_session, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import constants, get_session, hf_hub_download
 
-    config = timm.get_pretrained_cfg(backbone)
-    repository = config.hf_hub_id if config else None
+    repository = find_repository(backbone)
     if not repository:
         raise WeightsError(
             f'timm has no pretrained weights for "{backbone}"',
             "give a file with --weights FILE, or train from scratch with --set model.weights=scratch",
         )
-    cached = try_to_load_from_cache(repository, "model.safetensors")
-    if isinstance(cached, str):
-        return Path(cached)
+    if (cached := find_cached_file(repository)) is not None:
+        return cached
     try:
         if constants.HF_HUB_OFFLINE:
             raise ConnectionError("HF_HUB_OFFLINE is set")
@@ -137,8 +206,8 @@ def _hub_file(backbone: str) -> Path:
         raise WeightsError(
             f'no weights for "{backbone}": not packaged, not in the local cache, and the hub cannot be reached '
             f"({type(error).__name__})",
-            f"download model.safetensors of {repository} on a machine with a network and give it with --weights "
-            f"FILE, or use --backbone tf_efficientnet_lite0, whose weights are installed",
+            f"download model.safetensors of {repository} on a machine with a network and {describe_place(backbone)}, "
+            + "or use a network whose weights are here, such as --backbone tf_efficientnet_lite0 (sightx backbones)",
         ) from error
 
 
@@ -146,13 +215,15 @@ def _hub_tensors(backbone: str, file: Path, network: nn.Module) -> dict[str, Ten
     """Read a hub file through timm, which knows how to adapt it (its classifier, renamed layers)."""
     size = getattr(getattr(network, "patch_embed", None), "img_size", None)
     extra = {"img_size": size} if size is not None else {}
-    overlay = {"file": str(file), "hf_hub_id": None}
+    # A file from the hub has timm's own names, also where timm's usual download is another format ("custom_load").
+    overlay: dict[str, object] = {"hf_hub_id": None, "custom_load": False}
+    overlay |= {"file": str(file)} if file.suffix == ".safetensors" else {"state_dict": read_checkpoint(file)[0]}
     try:
         loaded = timm.create_model(backbone, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay, **extra)
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(
             f"{file}: cannot be read ({reason})",
-            "remove it from the local cache to download it again, or give --weights FILE",
+            "remove it to download it again, or give --weights FILE",
         ) from error
     return dict(loaded.state_dict())

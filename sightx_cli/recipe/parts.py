@@ -93,7 +93,9 @@ class Head(Part):
 class Network(Part):
     """The network: a timm backbone, where its weights come from, and its head."""
 
-    backbone: Annotated[Text, Field(description="any timm name")]
+    backbone: Annotated[
+        Text, Field(description="any timm name, or several joined by + to read the images side by side")
+    ]
     weights: Annotated[
         Literal["imagenet", "scratch", "file"],
         Field(description="what training starts from; --weights FILE overrides it, and makes it `file`"),

@@ -116,7 +116,9 @@ def describe_network(recipe: Recipe, start: str = "") -> str:
     origin = {"imagenet": "pretrained on photographs (ImageNet)", "file": "from your weights"}
     start = start or origin.get(network.weights, "from random weights")
     grey = ", in grey" if network.grey else ""
-    return f"{network.backbone}, {start}; reads the images at {image.size_px} px, {FITS[image.fit]}{grey}"
+    *others, name = network.backbone.split("+")
+    name = f"{', '.join(others)} and {name} side by side" if others else name
+    return f"{name}, {start}; reads the images at {image.size_px} px, {FITS[image.fit]}{grey}"
 
 
 def describe_views(recipe: Recipe) -> str:

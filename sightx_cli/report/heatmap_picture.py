@@ -92,6 +92,8 @@ def list_words(heatmap: Heatmap, placed: NDArray[np.float32]) -> list[str]:
     """List what the reader must know: what the colours mean, how much they tell, and what they do not."""
     other = "the average training image" if heatmap.has_average else "an image in which the model finds nothing"
     lines = [f"Compared with {other}. The strongest place of this picture has the full colour."]
+    if heatmap.networks > 1:
+        lines.append(f"The maps of the {heatmap.networks} networks side by side are added.")
     if not heatmap.is_exact:
         lines.append("Estimated by gradients: a hint, no exact account of the score.")
     elif heatmap.covered >= 0.995:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,31 @@ class StageCost:
     """One stage of the network, or the head: its size, and the cost of one image in it.
 
     `activation_bytes` is the size of its activations for one image in float32, about what training has to store.
-    `output_shape` is without the batch; None if the network runs as one step and has no module of that name.
+    `map_shapes` are without the batch, one of each network that stands side by side with others; none if the network
+    runs as one step and has no module of that name.
     """
 
     name: str
     parameters: int
-    output_shape: tuple[int, ...] | None
+    map_shapes: tuple[tuple[int, ...], ...]
     macs: int
     activation_bytes: int
+
+    @property
+    def output_shape(self) -> tuple[int, ...] | None:
+        """The shape of what the stage gives; of several networks, the number of values of all their maps."""
+        if len(self.map_shapes) > 1:
+            return (sum(map(prod, self.map_shapes)),)
+        return self.map_shapes[0] if self.map_shapes else None
+
+
+@dataclass(frozen=True)
+class NetworkShare:
+    """One of several networks side by side: what it holds, and costs for one image."""
+
+    name: str
+    parameters: int
+    macs: int
 
 
 @dataclass(frozen=True)
@@ -38,6 +56,8 @@ class NetworkCost:
     """Whether a random image gave finite logits; also False on torch's meta device, which has no numbers."""
     why_uncut: str
     """Why the network cannot be cut between its stages; empty where it can."""
+    networks: tuple[NetworkShare, ...] = ()
+    """Where several networks are side by side: each of them."""
 
     @property
     def can_be_cut(self) -> bool:
@@ -137,6 +157,7 @@ class AuditResult:
             "recipe": self.recipe,
             "run": self.run,
             "backbone": self.backbone,
+            **({"networks": cost.networks} if cost.networks else {}),
             "classes": self.classes,
             "size_px": self.size_px,
             "total": cost.total,
@@ -158,6 +179,7 @@ class AuditResult:
                     "trainable": trainable,
                     "rate": to_rate(rates) if named else None,
                     "output_shape": stage.output_shape,
+                    **({"map_shapes": stage.map_shapes} if len(stage.map_shapes) > 1 else {}),
                     "macs": stage.macs,
                     "activation_bytes": stage.activation_bytes,
                 }

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sightx_cli.progress import Notice
 from sightx_cli.results.json_form import to_object
+from sightx_cli.results.learning_curve import LearningCurve
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,13 @@ class ProbeResult:
     """In one line, where freezing pays."""
     picture: Path
     seconds: Mapping[str, float]
+    learning_curve: LearningCurve | None = None
+    """Whether more images would help; None where it was not asked for."""
+    notices: tuple[Notice, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `probe`."""
         found = to_object(vars(self))
+        if self.learning_curve is None:
+            del found["learning_curve"]
         return {"recipe": self.recipe, **found.pop("probed"), **found}

@@ -134,12 +134,10 @@ def read_frozen(features: Features, output: str, session: Session, positions: ND
         return np.asarray(features.take(FEATURES, positions)[:, -session.backbone.widths[-1] :], np.float32)
     import torch
 
-    from sightx_cli.model.moments import pool_map
-
-    rows, axes = [], session.backbone.position_axes[int(output.removeprefix("map_")) - 1]
+    rows, place = [], int(output.removeprefix("map_")) - 1
     for start in range(0, len(positions), READ_IMAGES):
         maps = features.take(output, positions[start : start + READ_IMAGES]).astype(np.float32)
-        rows.append(pool_map(torch.from_numpy(maps), axes).numpy())
+        rows.append(session.backbone.pool_stage(torch.from_numpy(maps), place).numpy())
     return np.concatenate(rows)
 
 

@@ -37,6 +37,8 @@ class Option:
     """Its key in the plan."""
     recipe_key: str = ""
     """The recipe's value that it replaces, as `--set` would; the plan lists it there."""
+    left_open: str = ""
+    """The value that replaces nothing of the recipe: it is measured later what to take."""
     offers: str = ""
     """What the shell completes it with: "recipes" or "profiles"."""
     may_change: bool = False

@@ -82,7 +82,8 @@ class OptionSet:
         from sightx_cli.recipe.overrides import join_overrides
 
         listed = [(one, getattr(self, one.name)) for one in self._list() if one.about.recipe_key]
-        named = {one.about.recipe_key: (one.write(value), value) for one, value in listed if value is not None}
+        settled = [(one, value) for one, value in listed if value is not None and value != one.about.left_open]
+        named = {one.about.recipe_key: (one.write(value), value) for one, value in settled}
         return join_overrides(named, self.settings)
 
     def layout(self) -> Layout:

@@ -27,6 +27,9 @@ from sightx_cli.steps.run_options import RUN_FOLDER, RunOptions
 RECIPE, IMAGES, MODEL, RUN = "Recipe", "Images and their split", "Model and machine", RUN_FOLDER
 """Titles of the help panels."""
 
+AUTO = "auto"
+"""In place of a value: measure which is best."""
+
 
 @dataclass(frozen=True)
 class Options(RunOptions):
@@ -144,16 +147,32 @@ class Options(RunOptions):
     budget: Annotated[
         float | None,
         Option(
-            "The time the probe may take. [dim](default: a tenth of the fit, at least 10)[/]",
+            "The time the probe may take. [dim](default: a tenth of the fit, at least 10; 60 for --backbone auto)[/]",
             "SECONDS",
             RECIPE,
-            commands=("probe",),
+            commands=("fit", "probe"),
             read=read_budget,
         ),
     ] = None
+    learning_curve: Annotated[
+        bool,
+        Option(
+            "Also measure whether more images would help: heads on 20 to 100 % of the training images.",
+            panel=RECIPE,
+            commands=("probe",),
+        ),
+    ] = False
     backbone: Annotated[
         str | None,
-        Option("Any timm network in place of the recipe's.", "NAME", MODEL, repeated=True, recipe_key="model.backbone"),
+        Option(
+            "Any timm network in place of the recipe's; several side by side: A+B; or auto: the best of those at hand, "
+            "measured on your images.",
+            "auto|NAME",
+            MODEL,
+            repeated=True,
+            recipe_key="model.backbone",
+            left_open=AUTO,
+        ),
     ] = None
     weights: Annotated[
         Path | None,

@@ -18,7 +18,7 @@ def probe_recipe(preparation: Preparation, listener: Listener) -> Preparation:
 
     Skipped, with one line why, if nothing may be cached, nothing is pretrained, or there are too few images.
     """
-    probe = open_probe(preparation, None)
+    probe = open_probe(preparation, preparation.options.budget)
     why = None
     if not preparation.options.cache:
         why = "--no-cache"

@@ -143,6 +143,7 @@ class Chooser:
         self.store, self.pixels = preparation.store, preparation.pixels
         self.recipe, self.reading = preparation.recipe, preparation.reading
         self.named = {key for key, value in preparation.plan.values.items() if value.origin == "option"}
+        self.named |= {BACKBONE} if self.options.backbone is not None else set()  # with auto, it has been measured
         self.imbalance = preparation.fingerprint.imbalance_ratio
         print_ = preparation.fingerprint
         self.short_side_px = min(print_.width_px.median, print_.height_px.median)

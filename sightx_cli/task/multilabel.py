@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from sightx_cli.metrics.answers import SMALLEST_PROBABILITY, SetAnswers, check_set_answers, measure_set_losses
 from sightx_cli.metrics.class_report import ClassReport
-from sightx_cli.metrics.fold_intervals import FoldFigures, measure_answer_folds
 from sightx_cli.metrics.label_report import measure_label_report
 from sightx_cli.metrics.metric import MULTI_LABEL, Metric
 from sightx_cli.metrics.set_registry import MACRO_F1, MEAN_AVERAGE_PRECISION
@@ -198,17 +197,14 @@ class MultiLabel(Task):
         """Return probabilities and targets, with what is decided, as the figures take them."""
         return check_set_answers(probabilities, targets, self.decide(np.asarray(probabilities)), self.classes)
 
-    def measure_fold_figures(
-        self, probabilities: object, targets: object, folds: object, together: Sequence[str]
-    ) -> FoldFigures:
-        """Measure every figure's mean over folds, each with the thresholds that the other folds would have chosen."""
+    def answer_folds(self, probabilities: object, targets: object, folds: object) -> SetAnswers:
+        """Return out-of-fold answers, each fold's with the thresholds that the other folds would have chosen."""
         scores, truth, fold_of = np.asarray(probabilities), np.asarray(targets), np.asarray(folds)
         decided = np.zeros(truth.shape, np.int64)
         for fold in np.unique(fold_of):
             here = fold_of == fold
             decided[here] = self.settle(scores[~here], truth[~here]).decide(scores[here])
-        answers = check_set_answers(scores, truth, decided, self.classes)
-        return measure_answer_folds(answers, fold_of, self.kind, together)
+        return check_set_answers(scores, truth, decided, self.classes)
 
     def measure_classes(self, probabilities: object, targets: object, together: Sequence[str] = ()) -> ClassReport:
         """Measure each label's sensitivity, specificity, precision, ranking and support, with intervals."""

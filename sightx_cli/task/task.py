@@ -268,7 +268,11 @@ class Task(ABC):
         self, probabilities: object, targets: object, folds: object, together: Sequence[str]
     ) -> FoldFigures:
         """Measure every figure's mean over folds (see `metrics.fold_intervals`)."""
-        return measure_answer_folds(self.check_answers(probabilities, targets), folds, self.kind, together)
+        return measure_answer_folds(self.answer_folds(probabilities, targets, folds), folds, self.kind, together)
+
+    def answer_folds(self, probabilities: object, targets: object, folds: object) -> Answers:  # noqa: ARG002
+        """Return out-of-fold answers, with what each fold decides by the others' predictions."""
+        return self.check_answers(probabilities, targets)
 
     @abstractmethod
     def measure_classes(self, probabilities: object, targets: object, together: Sequence[str] = ()) -> ClassReport:

@@ -106,7 +106,7 @@ def test_every_option_is_read_into_its_field() -> None:
     line += " --out r --overwrite --seed 3 --device cpu --group-by patient --engine torch --no-cache --set a=1"
     line += " --exclude out.csv --resplit --allow-leaks --resume runs/a --no-ordered --multi-label"
     line += " --image-column file --label-column dx --images imgs --label-by ^[a-z]+ --from runs/b --track mlflow"
-    line += " --about about.toml"
+    line += " --about about.toml --budget 60"
     given = read(*line.split()).given()
     assert given == {
         "source": "scans",
@@ -132,6 +132,7 @@ def test_every_option_is_read_into_its_field() -> None:
         "overwrite": True,
         "from_run": Path("runs/b"),
         "track": "mlflow",
+        "budget": 60.0,
         "exclude": Path("out.csv"),
         "resplit": True,
         "allow_leaks": True,

@@ -41,3 +41,15 @@ def test_a_budget_that_is_none_is_refused(digits: Path) -> None:
     done = CliRunner().invoke(app, ["probe", str(digits), "--recipe", "natural-small", "--budget", "0"])
     assert (done.exit_code, done.stdout) == (2, "")
     assert "--budget 0" in done.stderr
+
+
+def test_the_command_to_type_names_the_network_that_auto_found(
+    digits: Path, networks_brought: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    networks_brought("test_resnet", blind=True)
+    monkeypatch.chdir(tmp_path)
+    typed = ["--recipe", "natural-small", "--backbone", "auto", "--set", "image.size_px=32", "--engine", "torch"]
+    done = CliRunner().invoke(app, ["probe", str(digits), *typed])
+    assert done.exit_code == 0, done.stderr
+    assert "--backbone tf_efficientnet_lite0 --set image.size_px=32" in done.stderr
+    assert "model.backbone=" not in done.stderr

@@ -78,7 +78,8 @@ def test_output_shapes_are_those_of_the_stages(open_backbone: Open) -> None:
 
 def test_counting_needs_no_numbers(open_backbone: Open) -> None:
     with torch.device("meta"):
-        empty = measure_cost(build_untrained(change("natural-small", model__backbone="resnet18"), 5), 64)
+        recipe = change("natural-small", model__backbone="resnet18", image__size_px=64)
+        empty = measure_cost(build_untrained(recipe, 5), 64)
     real = measure_cost(classify(open_backbone("resnet18", 64, "last"), 5), 64)
     assert empty.stages == real.stages
     assert (empty.is_finite, real.is_finite) == (False, True)

@@ -35,7 +35,7 @@ def build_image(side: int = 64, seed: int = 0) -> torch.Tensor:
 
 
 def explain(model: nn.Sequential, image: torch.Tensor) -> ScoreMap:
-    return map_score(model, image, collect_maps(model[0], image), WEIGHTS)  # type: ignore[arg-type]
+    return map_score(model, collect_maps(model[0], image), WEIGHTS)  # type: ignore[arg-type]
 
 
 def measure_score(model: nn.Sequential, image: torch.Tensor) -> float:

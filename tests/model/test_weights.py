@@ -107,6 +107,35 @@ def test_weights_in_the_local_cache_need_no_network(no_network: Path) -> None:
     assert_same(network, tensors)
 
 
+def test_weights_brought_to_the_folder_need_no_network(no_network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors, folder = draw_tensors(SMALL), no_network.parent / "weights"
+    folder.mkdir()
+    monkeypatch.setenv("SIGHTX_WEIGHTS", str(folder))
+    save_file(tensors, folder / f"{SMALL}.safetensors")
+    network, weights = find(SMALL)
+    assert weights.origin == str(folder / f"{SMALL}.safetensors")
+    assert_same(network, tensors)
+
+
+def test_a_cached_file_of_a_network_with_a_format_of_its_own_elsewhere_is_read(no_network: Path) -> None:
+    name = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"  # timm downloads an .npz where there is no hub
+    tensors = draw_tensors(name)
+    put_in_cache(no_network, lambda file: save_file(tensors, file), f"models--timm--{name}")
+    network, _ = find(name)
+    assert_same(network, tensors)
+
+
+def test_the_older_file_of_the_local_cache_is_read_and_no_code_in_it_runs(no_network: Path, tmp_path: Path) -> None:
+    tensors = draw_tensors(SMALL)
+    file = put_in_cache(no_network, lambda file: torch.save(tensors, file.with_name("pytorch_model.bin")))
+    network, _ = find(SMALL)
+    assert_same(network, tensors)
+    torch.save({"weights": Planted(tmp_path / "ran")}, file.with_name("pytorch_model.bin"))
+    with pytest.raises(WeightsError, match="code in a file is never run"):
+        find(SMALL)
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_damaged_file_in_the_local_cache_is_named(no_network: Path) -> None:
     def cut_short(file: Path) -> None:
         save_file(draw_tensors(SMALL), file)
@@ -118,9 +147,11 @@ def test_a_damaged_file_in_the_local_cache_is_named(no_network: Path) -> None:
     assert str(file) in caught.value.message
 
 
-def put_in_cache(hub: Path, write: Callable[[Path], object]) -> Path:
+def put_in_cache(
+    hub: Path, write: Callable[[Path], object], folder: str = "models--timm--test_resnet.r160_in1k"
+) -> Path:
     """Lay a file as huggingface_hub does what it has downloaded."""
-    repository, revision = hub / "models--timm--test_resnet.r160_in1k", "0" * 40
+    repository, revision = hub / folder, "0" * 40
     file = repository / "snapshots" / revision / "model.safetensors"
     file.parent.mkdir(parents=True)
     (repository / "refs").mkdir()

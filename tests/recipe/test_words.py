@@ -12,7 +12,14 @@ from sightx_cli.recipe.files import find_recipe_file, list_files, load_table
 from sightx_cli.recipe.overrides import apply_overrides, find_overridden
 from sightx_cli.recipe.plan import build_plan
 from sightx_cli.recipe.recipe import Recipe, parse_recipe
-from sightx_cli.recipe.words import STAGES, describe_plan, describe_training, describe_views, name_train_loss
+from sightx_cli.recipe.words import (
+    STAGES,
+    describe_network,
+    describe_plan,
+    describe_training,
+    describe_views,
+    name_train_loss,
+)
 
 
 def change(name: str, *settings: str) -> tuple[Recipe, tuple[str, ...]]:
@@ -97,3 +104,8 @@ def test_the_stages_of_networks_are_counted_right(backbone: str) -> None:
 
 def test_the_shipped_recipes_name_only_networks_whose_stages_are_known() -> None:
     assert {recipe.model.backbone for recipe in list_recipes()} <= set(STAGES)
+
+
+def test_networks_side_by_side_are_each_named() -> None:
+    recipe, _ = change("natural-small", "model.backbone=resnet18+mini_resnet")
+    assert describe_network(recipe).startswith("resnet18 and mini_resnet side by side, pretrained")

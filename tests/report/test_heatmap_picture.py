@@ -63,6 +63,7 @@ def test_what_lies_on_the_border_that_pad_adds_is_measured_and_said() -> None:
         (NOTHING, "Exact"),
         (replace(NOTHING, covered=0.7), "Shows 70% of what moves the score"),
         (replace(NOTHING, is_exact=False), "Estimated by gradients"),
+        (replace(NOTHING, networks=2), "The maps of the 2 networks side by side are added"),
         (NOTHING, "Compared with the average training image"),
         (replace(NOTHING, has_average=False), "Compared with an image in which the model finds nothing"),
     ],

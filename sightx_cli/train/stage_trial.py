@@ -1,0 +1,169 @@
+"""Whether a stage that trains layers of the network pays, judged on training images before most of its time is spent.
+
+On features of a good network a solved head is often the best that a few thousand images allow. So a stage's first epoch
+leaves a fifth of the training images out, and starts from a head that was solved without them: if the log loss of these
+falls, the other epochs train on all images; if it does not, the stage ends there. The validation images have no part in
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from sightx_cli.features.prefix import FitFeatures
+from sightx_cli.model.head import set_linear_solution
+from sightx_cli.probe.linear_head import LinearSolution, calm_threads, list_splits, solve_linear_head
+from sightx_cli.progress import Listener, Notice
+from sightx_cli.recipe.stage_titles import describe_stage
+from sightx_cli.task.stratification import number_together
+from sightx_cli.task.task import Task
+from sightx_cli.train.loaders import CachedLoader
+
+TRIAL_FOLDS = 5
+"""One fold of so many is left out of the first epoch."""
+
+FEWEST_LEFT_OUT = 40
+"""Fewer images, or groups, cannot tell: their stage trains as the recipe says."""
+
+NOISE_ERRORS = 2.0
+"""A loss within so many standard errors of 0, a perfect network's, leaves nothing to gain that could be told from
+chance: of errors in classification, four or fewer."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """The training images that a stage's first epoch leaves out, and what the head solved without them says of them."""
+
+    rows: NDArray[np.int64]
+    """Their positions among the training images, (N,)."""
+    targets: NDArray[np.int64]
+    units: NDArray[np.int64]
+    """Each one's group, numbered: images of one group are no independent evidence."""
+    weights: NDArray[np.float64]
+    """What each counts, (N,): every class the same where the recipe makes it so."""
+    losses: NDArray[np.float64]
+    """The log loss of each by the head solved on the other images, (N,)."""
+    head: LinearSolution
+
+    @property
+    def loss(self) -> float:
+        """Their mean log loss by the solved head."""
+        return float(np.average(self.losses, weights=self.weights))
+
+    @property
+    def is_perfect(self) -> bool:
+        """Whether their loss cannot be told from a perfect network's."""
+        return self.loss <= NOISE_ERRORS * self.measure_error(self.losses)
+
+    def measure_error(self, values: NDArray[np.float64]) -> float:
+        """Measure the standard error of the weighted mean of values (N,), by groups."""
+        weights = self.weights / self.weights.sum()
+        sums = np.bincount(self.units, weights * (values - np.average(values, weights=self.weights)))
+        return float(np.sqrt((sums**2).sum()))
+
+
+def leave_out(
+    features: FitFeatures,
+    targets: NDArray[np.int64],
+    together: Sequence[str],
+    task: Task,
+    balanced: bool,
+) -> LeftOut | None:
+    """Choose which training images the first epoch leaves out, and solve a head on the others.
+
+    `together` names each image's group. None where there are too few images or groups to tell.
+    """
+    splits = list_splits(task.find_strata(targets), together, 0, TRIAL_FOLDS)
+    if len(splits) < TRIAL_FOLDS:
+        return None
+    learned, rows = splits[0]
+    units = np.unique(number_together([together[row] for row in rows.tolist()]), return_inverse=True)[1]
+    if int(units.max()) + 1 < FEWEST_LEFT_OUT:
+        return None
+    views = features.read_views(learned)
+    count = len(views)
+    with calm_threads(len(learned) * count):
+        head = solve_linear_head(
+            views[0] if count == 1 else np.concatenate(views),
+            np.concatenate([targets[learned]] * count),
+            task,
+            balanced,
+            [together[row] for row in learned.tolist()] * count,
+            views=count,
+            overwrite=True,
+        )
+    plain = features.train_views[0].take(positions=rows).astype(np.float32, copy=False)
+    losses = np.asarray(task.measure_losses(head.predict(plain).astype(np.float64), targets[rows]), np.float64)
+    weights = task.weigh_images(targets[rows]) if balanced else np.ones(len(rows))
+    return LeftOut(rows, targets[rows], units, weights, losses, head)
+
+
+class StageTrial:
+    """The trial of one stage: its first epoch without the images left out, from the head solved without them."""
+
+    def __init__(self, left_out: LeftOut, task: Task, title: str, listener: Listener) -> None:
+        self.left_out, self.task, self.listener = left_out, task, listener
+        self.stage = describe_stage(title, True).removeprefix("stage: ")
+        self._plain: CachedLoader | None = None
+
+    def begin(self, learner: Any, head: nn.Sequential, offsets: NDArray[np.float32] | None) -> None:
+        """Leave the images out of a learner's loader, and give its head what was solved without them.
+
+        `offsets` (C,) are those that its loss takes off the logits again; None for none.
+        """
+        loader = learner.dls.train
+        loader.left_out = self.left_out.rows
+        self._plain = CachedLoader(loader.views[:1], loader.names, loader.targets, 2 * loader.bs, False, loader.device)
+        solved = self.left_out.head
+        bias = solved.bias - (0.0 if solved.offsets is None else solved.offsets)
+        bias = bias + (0.0 if offsets is None else offsets)
+        tensors = (solved.weight, bias.astype(np.float32), solved.mean, solved.deviation)
+        set_linear_solution(head, *(torch.from_numpy(part) for part in tensors))
+
+    def pays(self, learner: Any) -> bool:
+        """Judge the learner's model, after the first epoch, and say what came out; True in later epochs."""
+        if self._plain is None:
+            return True
+        losses = self._measure_losses(learner)
+        self._plain, learner.dls.train.left_out = None, None
+        gains = self.left_out.losses - losses
+        gain = float(np.average(gains, weights=self.left_out.weights))
+        error, images = self.left_out.measure_error(gains), len(losses)
+        figure = (
+            f"the log loss of {images:,} training images left out of its first epoch {'fell' if gain > 0 else 'rose'} "
+            f"by {abs(gain):.3f} ± {error:.3f} from the solved head's {self.left_out.loss:.3f}"
+        )
+        if gain > 0:
+            self.listener.note(f"{self.stage}: {figure}: it goes on, on all images")
+            return True
+        said = f"{self.stage}: ended after its first epoch, since {figure}. --full trains it all the same"
+        self.listener.notice(Notice("stage-ended", said, images))
+        return False
+
+    def describe_skip(self) -> Notice:
+        """Say why the stage is not begun."""
+        left_out = self.left_out
+        said = (
+            f"{self.stage}: not trained, since it could not gain more than chance: the log loss of "
+            f"{len(left_out.rows):,} training images by a head solved without them is {left_out.loss:.3f} ± "
+            f"{left_out.measure_error(left_out.losses):.3f}. --full trains it all the same"
+        )
+        return Notice("stage-skipped", said, len(left_out.rows))
+
+    @torch.no_grad()
+    def _measure_losses(self, learner: Any) -> NDArray[np.float64]:
+        assert self._plain is not None
+        activation, found = self.task.build_activation(), []
+        for start in range(0, len(self.left_out.rows), self._plain.bs):
+            inputs = self._plain.gather(self.left_out.rows[start : start + self._plain.bs], 0)
+            logits = learner.model(*(one.to(learner.dls.device) for one in inputs))
+            found.append(activation(logits).float().cpu())
+        probabilities = torch.cat(found).numpy()
+        return np.asarray(self.task.measure_losses(probabilities.astype(np.float64), self.left_out.targets), np.float64)
