@@ -19,10 +19,15 @@ IMAGES = 3
 @pytest.mark.parametrize(
     "name",
     [
-        "vit_tiny_patch16_dinov3_qkvb",
+        "eva02_tiny_patch14_224",
         *(
             pytest.param(name, marks=pytest.mark.slow)
-            for name in ("swin_tiny_patch4_window7_224", "twins_svt_small", "fastvit_t8", "xcit_nano_12_p8_224")
+            for name in (
+                "vit_tiny_patch16_dinov3_qkvb",
+                "swin_tiny_patch4_window7_224",
+                "twins_svt_small",
+                "fastvit_t8",
+            )
         ),
     ],
 )
