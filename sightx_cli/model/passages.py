@@ -83,7 +83,8 @@ class _Made:
         """Make up the tensor for as many images as there are `features`: empty, but for those themselves."""
         if self.is_kept:
             return features
-        return features.new_zeros((len(features), *self.shape[1:]) if self.is_each else self.shape)
+        rows = features.shape[0]  # not len(): for a trace that is one and the same number for ever
+        return features.new_zeros((rows, *self.shape[1:]) if self.is_each else self.shape)
 
 
 class Passage:
@@ -111,7 +112,7 @@ class Passage:
         """Return the map where the passage ends, of the map (N, …) where it begins."""
         with self.turn, self._entered_late(features):
             is_late = self.start is not None
-            images = features.new_zeros((len(features), *self.input_shape)) if is_late else features
+            images = features.new_zeros((features.shape[0], *self.input_shape)) if is_late else features
             try:
                 result: Tensor = self.network.forward_features(images)
             except _Left as left:

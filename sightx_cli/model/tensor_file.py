@@ -19,7 +19,14 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, 
     """
     path.touch()
     mode = path.stat().st_mode
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    plain: dict[str, Tensor] = {}
+    held: set[int] = set()
+    for name, tensor in tensors.items():
+        one = tensor.detach().cpu().contiguous()
+        place = one.untyped_storage().data_ptr()
+        # safetensors refuses tensors in the same memory, as those of layers that CoaT has in several places.
+        plain[name] = one.clone() if place in held else one
+        held.add(place)
     try:
         save_file(plain, path, dict(facts) if facts else None)
     except SafetensorError as error:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sightx_cli.errors import WeightsError, quote
 from sightx_cli.model.backbone import find_normalisation
 from sightx_cli.model.checkpoint import read_checkpoint, read_normalisation
-from sightx_cli.model.combined_network import INPUTS, SIGN, CombinedNetwork, split_backbone
+from sightx_cli.model.combined_network import INPUTS, CombinedNetwork, split_backbone
 from sightx_cli.model.match import Match, match_tensors
 from sightx_cli.model.packaged import digest_weights, find_packaged_file
 from sightx_cli.model.tensor_values import build_oddity_error, find_zero_tensors, split_plain
@@ -30,6 +30,7 @@ from sightx_cli.model.weights_at_hand import (
     find_weights_folder,
 )
 from sightx_cli.model.weights_file import WeightsFile
+from sightx_cli.recipe.values import BESIDE
 
 HUB_SECONDS = 10.0
 """How long the hub may take to answer before it counts as unreachable."""
@@ -121,7 +122,7 @@ def _find_combined(backbone: str, network: CombinedNetwork, file: WeightsFile | 
 
 def _say_how_to_bring(name: str, names: Sequence[str]) -> str:
     """Say how one of several networks gets its weights, where they are not at hand."""
-    without = f"leave it out: --backbone {quote(SIGN.join(one for one in names if one != name))}"
+    without = f"leave it out: --backbone {quote(BESIDE.join(one for one in names if one != name))}"
     repository, folder = find_repository(name), find_weights_folder()
     if repository is None or folder is None:
         return f"{without}, or give one file with the weights of all with --weights FILE"

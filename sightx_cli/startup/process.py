@@ -20,6 +20,8 @@ _QUIET = (
     # Pillow on large images (refused by our own limit), odd EXIF and odd TIFF tags: one line per file would bury ours.
     {"message": r"Image size \(\d+ pixels\) exceeds limit"},
     {"category": UserWarning, "module": r"PIL\."},
+    # timm, as it resizes a table of positions: how its own lines call torch.
+    {"category": UserWarning, "module": r"timm\.layers\.interpolate"},
     # pydicom on each tag that is not quite as DICOM asks: our reader makes one notice of them all.
     {"category": UserWarning, "module": r"pydicom(\.|$)"},
 )

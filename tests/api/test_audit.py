@@ -159,10 +159,10 @@ def test_a_run_is_audited_as_it_was_trained(digits_run: FitResult) -> None:
 
 
 def test_a_network_that_cannot_be_cut_is_said_to_keep_nothing_once_a_part_of_it_trains() -> None:
-    answer = audit_small("natural-small", "stage.0.train=last:1", backbone="efficientvim_m1")
+    answer = audit_small("natural-small", "stage.0.train=last:1", backbone="coat_tiny")
     assert (answer["can_be_cut"], answer["store"]["bytes_per_reading"]) == (False, 0)
     assert answer["why_uncut"] == "its features are several maps"
-    assert audit_small("natural-small", backbone="efficientvim_m1")["store"]["bytes_per_reading"] == 2 * 960
+    assert audit_small("natural-small", backbone="coat_tiny")["store"]["bytes_per_reading"] == 2 * 152
 
 
 def test_the_package_offers_it_to_python() -> None:
@@ -242,7 +242,7 @@ def test_backbones_stand_side_by_side_at_their_own_size() -> None:
 
 
 def test_a_network_that_cannot_be_cut_keeps_its_features_only() -> None:
-    assert compare_backbones(["efficientvim_m1"]).backbones[0].store == {"head": 2 * 960}
+    assert compare_backbones(["coat_tiny"]).backbones[0].store == {"head": 2 * 152}
 
 
 def test_a_comparison_takes_another_size_and_number_of_classes() -> None:

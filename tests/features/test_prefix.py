@@ -254,7 +254,7 @@ def test_the_valid_part_is_cached_exactly_and_the_train_part_in_half_precision(o
 
 def test_a_network_that_cannot_be_cut_says_so_and_keeps_its_frozen_whole(open_session: Open) -> None:
     heard = Recorder()
-    _, session = open_session(backbone="efficientvim_m1", listener=heard)
+    _, session = open_session(backbone="coat_tiny", listener=heard)
     assert any("cannot be cut" in note for note in heard.notes)
     assert session.kept.cuts == (len(session.backbone.stages),)
     assert heard.warnings == []
@@ -262,12 +262,12 @@ def test_a_network_that_cannot_be_cut_says_so_and_keeps_its_frozen_whole(open_se
 
 def test_taps_of_a_network_that_cannot_be_cut_are_said_to_be_its_last_output(open_session: Open) -> None:
     heard = Recorder()
-    open_session('model.head.taps="all"', backbone="efficientvim_m1", listener=heard)
+    open_session('model.head.taps="all"', backbone="coat_tiny", listener=heard)
     assert ["has no stages to tap" in line for line in heard.warnings] == [True]
 
 
 def test_a_network_that_cannot_be_cut_trains_its_last_stage_on_images(open_session: Open) -> None:
-    preparation, session = open_session('stage=[{train="last:1",epochs=1,rate=1e-3}]', backbone="efficientvim_m1")
+    preparation, session = open_session('stage=[{train="last:1",epochs=1,rate=1e-3}]', backbone="coat_tiny")
     assert session.kept is None
     run_stage(session, preparation.recipe.stage[0])
     assert len(session.history) == 1

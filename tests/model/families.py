@@ -114,14 +114,7 @@ UNCUT = (
 )
 """Those that hand on more than one map: they are frozen whole or not at all."""
 
-QUICK = (
-    "test_convnext",
-    "test_mambaout",
-    "starnet_s050",
-    "vit_tiny_patch16_dinov3_qkvb",
-    "levit_128",
-    "efficientvim_m1",
-)
+QUICK = ("eva02_tiny_patch14_224", "regnetx_002", "repvgg_a0", "test_convnext", "test_mambaout", "coat_tiny")
 """The examples that are tried each time."""
 
 

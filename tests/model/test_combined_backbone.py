@@ -250,9 +250,9 @@ def test_the_own_size_of_several_networks_is_the_first_ones() -> None:
 @torch.no_grad()
 def test_with_a_network_that_cannot_be_cut_both_run_whole_and_it_is_named() -> None:
     torch.manual_seed(0)
-    network = build_network("efficientvim_m1+test_resnet", 64)
+    network = build_network("coat_tiny+test_resnet", 64)
     backbone = assemble_backbone(network, "all", size_px=64).eval()
-    assert backbone.why_uncut == "efficientvim_m1: its features are several maps"
+    assert backbone.why_uncut == "coat_tiny: its features are several maps"
     assert len(backbone.widths) == 1
     images = torch.randn(2, 3, 64, 64)
     assert isinstance(network, CombinedNetwork)

@@ -13,7 +13,7 @@ from sightx_cli.model.tail import drop_behind_map
 
 @pytest.mark.parametrize(
     ("name", "size_px", "fitting"),
-    [("test_vit", 100, "96 or 112"), ("test_coatnet", 100, "96 or 128"), ("nest_tiny", 72, "64 or 96")],
+    [("test_vit", 100, "96 or 112"), ("levit_128", 100, "96 or 112"), ("nest_tiny", 72, "64 or 96")],
     ids=["patches", "positions", "blocks"],
 )
 def test_a_size_that_does_not_fit_is_refused_with_those_that_do(name: str, size_px: int, fitting: str) -> None:
@@ -35,8 +35,8 @@ def test_a_network_that_takes_one_size_alone_names_it() -> None:
 
 
 def test_a_flattened_map_asks_the_same_of_the_size() -> None:
-    with pytest.raises(ModelError, match="test_coatnet cannot take images of 100 px"):
-        drop_behind_map(build_network("test_coatnet", 100), 100)
+    with pytest.raises(ModelError, match="levit_128 cannot take images of 100 px"):
+        drop_behind_map(build_network("levit_128", 100), 100)
 
 
 def test_what_fails_for_another_reason_is_not_blamed_on_the_size() -> None:

@@ -33,12 +33,12 @@ FAMILIES = {
     "densenet121": (64, ["stem", *number("denseblock", 5)[1:]]),
     "vit_tiny_patch16_224": (224, ["stem", *number("blocks.", 12)]),
     "regnetx_002": (64, ["stem", "s1", "s2", "s3", "s4"]),
-    "vit_tiny_patch16_dinov3_qkvb": (64, ["stem", *number("blocks.", 12)]),  # handed rotary embeddings
+    "eva02_tiny_patch14_224": (112, ["stem", *number("blocks.", 12)]),  # its blocks are handed rotary embeddings
     "poolformer_s12": (64, ["stem", *number("stages.", 4)]),  # timm groups nothing in it
 }
 UNCUT = {
-    "pit_ti_224": (224, "none of its stages passes on a single map"),
-    "efficientvim_m1": (64, "its features are several maps"),
+    "pit_ti_224": (64, "none of its stages passes on a single map"),
+    "coat_tiny": (64, "its features are several maps"),
 }
 
 

@@ -22,6 +22,15 @@ def test_tensors_and_facts_come_back_as_they_were(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_tensors_that_share_memory_come_back_each_by_its_name(tmp_path: Path) -> None:
+    shared = torch.rand(4)
+    save_tensors(tmp_path / "file", {"a": shared, "b": shared, "part": shared[2:]})
+    with safe_open(tmp_path / "file", "pt") as file:
+        assert torch.equal(file.get_tensor("a"), shared)
+        assert torch.equal(file.get_tensor("b"), shared)
+        assert torch.equal(file.get_tensor("part"), shared[2:])
+
+
 def test_a_full_disk_is_an_error_of_the_system(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, hard))  # no file can grow beyond: as on a full disk
