@@ -125,9 +125,14 @@ def extract_features(
 
             shards.append(store.keep(address, view.key, [digest for digest, _ in part], lookup.columns, what, fill))
         listener.finish(task)
+    return locate_rows(lookup.columns, lookup.digests, shards, bool(lookup.missing))
+
+
+def locate_rows(columns: Columns, digests: Sequence[str], shards: Sequence[Shard], computed: bool = False) -> Features:
+    """Return the features of images from the shards that hold them."""
     place = {digest: (s, r) for s, shard in enumerate(shards) for r, digest in enumerate(shard.digests)}
-    found = np.array([place[digest] for digest in lookup.digests], dtype=np.int32).reshape(-1, 2)
-    return Features(lookup.columns, tuple(shards), found[:, 0], found[:, 1], bool(lookup.missing))
+    found = np.array([place[digest] for digest in digests], dtype=np.int32).reshape(-1, 2)
+    return Features(columns, tuple(shards), found[:, 0], found[:, 1], computed)
 
 
 def run_forward(

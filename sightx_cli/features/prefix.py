@@ -17,11 +17,14 @@ from sightx_cli.engine.choice import EngineChoice, build_forward
 from sightx_cli.engine.interface import EXACT, FEATURES, Forward, Precision
 from sightx_cli.features.addresses import digest_key
 from sightx_cli.features.extraction import Features, Lookup, extract_features, find_features
+from sightx_cli.features.joined_features import join_lookups
 from sightx_cli.features.sample import Sample
 from sightx_cli.features.shards import Column
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View, plain_view
 from sightx_cli.model.backbone import Backbone, Prefix
+from sightx_cli.model.combined_backbone import CombinedBackbone
+from sightx_cli.model.combined_network import split_backbone
 from sightx_cli.model.weights import Weights
 from sightx_cli.progress import Listener, reporting
 from sightx_cli.startup.imports import COMPILING
@@ -135,6 +138,15 @@ class FrozenPrefix:
                 dict.fromkeys(address(taps, f"{engine.name} {one}") for one in accepted for taps in (tapped, every))
             )
 
+        self._backbone, self._parts = backbone, list[FrozenPrefix]()
+        if isinstance(backbone, CombinedBackbone) and all(
+            one.begin < cut for one in backbone.members for cut in self.cuts
+        ):
+            for name, member, own in zip(split_backbone(backbone_name), backbone.members, weights.parts, strict=False):
+                own_cuts = [cut - member.begin for cut in self.cuts]
+                self._parts.append(
+                    FrozenPrefix(name, member.backbone, own, own_cuts, size_px, store, engine, listener, pixels)
+                )
         self._addresses = {one: list_addresses(one) for one in dict.fromkeys((EXACT, engine.half or EXACT))}
         self._graph_name = f"{address(tapped, engine.name)}-{size_px}-{GRAPH_FORMAT}.xml"
         self._built: dict[Precision, Forward] = {}
@@ -163,6 +175,10 @@ class FrozenPrefix:
         """Find the cached features of the images in a view, to be returned as `dtype`."""
         columns = {name: Column(shape, dtype) for name, shape in self._shapes.items()}
         lookup = find_features(self.store, self._addresses[precision], view, paths, digests, columns)
+        if lookup.missing and self._parts and isinstance(self._backbone, CombinedBackbone):
+            lacking = list(lookup.missing.values()), list(lookup.missing)
+            parts = [part.find(*lacking, view, precision, dtype) for part in self._parts]
+            lookup = join_lookups(self._backbone, lookup, parts)
         self.store.tell(self._listener)
         return lookup
 

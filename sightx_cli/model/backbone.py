@@ -53,6 +53,11 @@ class Backbone(nn.Module):
         """The number of features of each tap, the final features last."""
         self.train(was_training)
 
+    def tap(self, places: Sequence[int]) -> None:
+        """Tap these stages instead."""
+        self.tapped = tuple(places)
+        self.widths = (*map(self.count_moments, self.tapped), self.widths[-1])
+
     def divide(self, size_px: int) -> StagedNetwork:
         """Divide the network into stages."""
         with refusing_size(find_name(self.network), size_px):
@@ -78,9 +83,9 @@ class Backbone(nn.Module):
         """The number of features returned by `forward`."""
         return sum(self.widths)
 
-    def list_networks(self, images: Tensor) -> list[tuple[Backbone, Tensor, tuple[int, ...], Tensor]]:
-        """List each network, the images as it reads them, the stages tapped, and the columns of its features."""
-        return [(self, images, self.tapped, torch.arange(self.feature_count))]
+    def list_networks(self, images: Tensor) -> list[tuple[Backbone, Tensor, Tensor]]:
+        """List each network, the images as it reads them, and the columns of its features."""
+        return [(self, images, torch.arange(self.feature_count))]
 
     def list_map_shapes(self, place: int) -> tuple[tuple[int, ...], ...]:
         """List the shapes of the maps behind a stage: one of each network."""

@@ -51,6 +51,11 @@ class CombinedBackbone(Backbone):
     not begun there is in it with its images.
     """
 
+    def __init__(self, network: CombinedNetwork, taps: str = "last", pool: str = "avg", size_px: int = 224) -> None:
+        super().__init__(network, taps, pool, size_px)
+        for member in self.members:
+            member.backbone.tap([tap - member.begin for tap in self.tapped if member.has_begun(tap)])
+
     def divide(self, size_px: int) -> StagedNetwork:
         """Divide each network into stages, and align them at their ends."""
         network: CombinedNetwork = self.network
@@ -82,20 +87,18 @@ class CombinedBackbone(Backbone):
         """Count the features of a tap: those of each network."""
         return sum(member.count_moments(tap) for member in self.members)
 
-    def list_networks(self, images: Tensor) -> list[tuple[Backbone, Tensor, tuple[int, ...], Tensor]]:
-        """List each network, the images as it reads them, the stages tapped, and the columns of its features."""
-        widths = [[member.count_moments(tap) for member in self.members] for tap in self.tapped]
-        widths.append([member.backbone.feature_count for member in self.members])
+    def list_networks(self, images: Tensor) -> list[tuple[Backbone, Tensor, Tensor]]:
+        """List each network, the images as it reads them, and the columns of its features."""
+        parts = zip(self.members, self.list_columns(), strict=True)
+        return [(one.backbone, self.network.normalise(images, one.number), columns) for one, columns in parts]
+
+    def list_columns(self, cut: int | None = None) -> list[Tensor]:
+        """List where the features of each network stand among those of all; with a cut, among the taps before it."""
+        taps = self.tapped if cut is None else [tap for tap in self.tapped if tap < cut]
+        widths = [[member.count_moments(tap) for member in self.members] for tap in taps]
+        widths += [[member.backbone.widths[-1] for member in self.members]] if cut is None else []
         owner = torch.tensor([number for row in widths for number, width in enumerate(row) for _ in range(width)])
-        return [
-            (
-                member.backbone,
-                self.network.normalise(images, member.number),
-                tuple(tap - member.begin for tap in self.tapped if member.has_begun(tap)),
-                (owner == member.number).nonzero().flatten(),
-            )
-            for member in self.members
-        ]
+        return [(owner == member.number).nonzero().flatten() for member in self.members]
 
     def list_map_shapes(self, place: int) -> Shapes:
         """List the shapes of the maps behind a stage: one of each network that has begun."""
@@ -179,5 +182,6 @@ def join_maps(maps: Sequence[Tensor]) -> Tensor:
 
 def assemble_backbone(network: nn.Module, taps: str = "last", pool: str = "avg", size_px: int = 224) -> Backbone:
     """Make a backbone of a network, or of several side by side."""
-    kind = CombinedBackbone if isinstance(network, CombinedNetwork) else Backbone
-    return kind(network, taps, pool, size_px)
+    if isinstance(network, CombinedNetwork):
+        return CombinedBackbone(network, taps, pool, size_px)
+    return Backbone(network, taps, pool, size_px)

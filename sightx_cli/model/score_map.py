@@ -89,13 +89,13 @@ def collect_maps(backbone: Backbone, image: Tensor) -> list[Maps]:
     return [_collect_of(*part) for part in backbone.list_networks(image)]
 
 
-def _collect_of(network: Backbone, image: Tensor, taps: Sequence[int], columns: Tensor) -> Maps:
+def _collect_of(network: Backbone, image: Tensor, columns: Tensor) -> Maps:
     tapped, pooled, here = [], [], image
     for place in range(len(network.stages)):
-        here, _ = network.run_stages(here, place, place + 1)
-        if place in taps:
+        here, taps = network.run_stages(here, place, place + 1)
+        if taps:
             tapped.append(put_channels_first(here, network.position_axes[place]))
-            pooled.append(network.pool_stage(here, place))
+            pooled += taps
     features = torch.cat([*pooled, network.pool_last(here)], dim=1)
     return Maps(network, image, tapped, here, features, columns)
 

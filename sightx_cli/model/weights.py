@@ -53,6 +53,8 @@ class Weights:
     """How the user's file fitted; None for weights of any other origin."""
     zeros: tuple[str, ...] = ()
     """The tensors of the user's file whose weights are all 0."""
+    parts: tuple[Weights, ...] = ()
+    """Of several networks side by side that have their own: those of each."""
 
     @property
     def unsure(self) -> bool:
@@ -114,7 +116,8 @@ def _find_combined(backbone: str, network: CombinedNetwork, file: WeightsFile | 
         part.digest + (f" mean {part.mean} std {part.std}" if (part.mean, part.std) != (first.mean, first.std) else "")
         for part in parts
     )
-    return Weights(" + ".join(part.origin for part in parts), digest, first.mean, first.std, tensors)
+    origin = " + ".join(part.origin for part in parts)
+    return Weights(origin, digest, first.mean, first.std, tensors, parts=tuple(parts))
 
 
 def _say_how_to_bring(name: str, names: Sequence[str]) -> str:
