@@ -10,7 +10,8 @@ import typer
 
 from sightx_cli.commands.flat_options import flatten_options, share_option
 from sightx_cli.commands.talk import Talk
-from sightx_cli.steps.options import IMAGES, RUN, Options
+from sightx_cli.steps.image_options import IMAGES
+from sightx_cli.steps.options import RUN, Options
 
 EXAMPLES = """\
 [bold]Examples[/]

@@ -39,7 +39,7 @@ class Backbone(nn.Module):
         self.grey = read_grey(network)
         was_training = self.training
         self.eval()
-        staged = self._stage(size_px)
+        staged = self.divide(size_px)
         self.stages = staged.stages
         self.why_uncut = staged.why_uncut
         """Why the network runs as one step, which cannot be cut; empty where it runs stage by stage."""
@@ -49,16 +49,16 @@ class Backbone(nn.Module):
         self.position_axes = staged.position_axes
         """The axes of the positions in each stage's output: (2, 3), (1, 2) where channels are last, (1,) of tokens."""
         with torch.no_grad():
-            self.widths = (*map(self._count_moments, self.tapped), self.pool_last(staged.last).shape[1])
+            self.widths = (*map(self.count_moments, self.tapped), self.pool_last(staged.last).shape[1])
         """The number of features of each tap, the final features last."""
         self.train(was_training)
 
-    def _stage(self, size_px: int) -> StagedNetwork:
-        """Find the stages of the network."""
+    def divide(self, size_px: int) -> StagedNetwork:
+        """Divide the network into stages."""
         with refusing_size(find_name(self.network), size_px):
             return build_stages(self.network, size_px)
 
-    def _count_moments(self, tap: int) -> int:
+    def count_moments(self, tap: int) -> int:
         """Count the features of a tap: the mean and the deviation of each channel."""
         axes = enumerate(self.map_shapes[tap], 1)
         return 2 * math.prod(length for axis, length in axes if axis not in self.position_axes[tap])

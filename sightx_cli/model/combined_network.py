@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from sightx_cli.errors import ModelError, quote
+from sightx_cli.recipe.values import BESIDE
 
-SIGN = "+"
 INPUTS = ("input_scale", "input_shift")
 """The buffers that bring the images to each network's own normalisation."""
 
@@ -71,7 +71,7 @@ def split_backbone(backbone: str) -> tuple[str, ...]:
 
     Raises ModelError where a name is missing or there twice.
     """
-    names = tuple(name.strip() for name in backbone.split(SIGN))
+    names = tuple(name.strip() for name in backbone.split(BESIDE))
     if not all(names):
         raise ModelError(
             f'backbone "{backbone}": a name is missing beside a "+"',
@@ -81,14 +81,14 @@ def split_backbone(backbone: str) -> tuple[str, ...]:
     if twice:
         raise ModelError(
             f'backbone "{backbone}": {twice[0]} is there twice',
-            f"name each network once: --backbone {quote(SIGN.join(dict.fromkeys(names)))}",
+            f"name each network once: --backbone {quote(BESIDE.join(dict.fromkeys(names)))}",
         )
     return names
 
 
 def is_combined(backbone: str) -> bool:
     """Tell whether a backbone's name is that of several networks."""
-    return SIGN in backbone
+    return BESIDE in backbone
 
 
 def align_ends(counts: Sequence[int]) -> list[int]:

@@ -17,14 +17,21 @@ from torch import Tensor, nn
 from sightx_cli.errors import WeightsError, quote
 from sightx_cli.model.backbone import find_normalisation, find_own_size
 from sightx_cli.model.checkpoint import read_checkpoint, read_normalisation
-from sightx_cli.model.combined_network import INPUTS, SIGN, CombinedNetwork, split_backbone
+from sightx_cli.model.combined_network import INPUTS, CombinedNetwork, split_backbone
 from sightx_cli.model.image_sizes import fix_size
 from sightx_cli.model.match import Match, match_tensors
 from sightx_cli.model.packaged import digest_weights, find_packaged_file
 from sightx_cli.model.tensor_values import build_oddity_error, find_zero_tensors, split_plain
 from sightx_cli.model.timm_parts import timm
-from sightx_cli.model.weights_at_hand import describe_place, find_cached_file, find_folder_file, find_repository
+from sightx_cli.model.weights_at_hand import (
+    describe_place,
+    find_cached_file,
+    find_folder_file,
+    find_repository,
+    find_weights_folder,
+)
 from sightx_cli.model.weights_file import WeightsFile
+from sightx_cli.recipe.values import BESIDE
 
 HUB_SECONDS = 10.0
 """How long the hub may take to answer before it counts as unreachable."""
@@ -85,8 +92,10 @@ def _find_combined(backbone: str, network: CombinedNetwork, file: WeightsFile | 
     if file is not None:
         weights = _load_file(file, network, *find_normalisation(names[0]))
         assert weights.tensors is not None
-        if weights.normalised_by != "timm":  # what is said of the file is said of all its networks
-            return replace(weights, tensors=network.share_normalisation() | weights.tensors)
+        if weights.normalised_by != "timm" and not any(name in weights.tensors for name in INPUTS):
+            # What is said of the file is said of all its networks; timm's normalisations differ.
+            shared = network.share_normalisation() | weights.tensors
+            return replace(weights, tensors=shared, digest=f"{weights.digest} one normalisation")
         return weights
     parts = []
     for name, member in zip(names, network.members, strict=True):
@@ -111,16 +120,13 @@ def _find_combined(backbone: str, network: CombinedNetwork, file: WeightsFile | 
 
 def _say_how_to_bring(name: str, names: Sequence[str]) -> str:
     """Say how one of several networks gets its weights, where they are not at hand."""
-    from huggingface_hub import constants
-
-    without = f"leave it out: --backbone {quote(SIGN.join(one for one in names if one != name))}"
-    repository = getattr(timm.get_pretrained_cfg(name), "hf_hub_id", None)
-    if not repository:
+    without = f"leave it out: --backbone {quote(BESIDE.join(one for one in names if one != name))}"
+    repository, folder = find_repository(name), find_weights_folder()
+    if repository is None or folder is None:
         return f"{without}, or give one file with the weights of all with --weights FILE"
-    folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
     return (
-        f"download them on a machine with a network (hf download {repository} model.safetensors) and copy its folder "
-        f"{folder.name} to {folder}, or {without}"
+        f"download model.safetensors of {repository} on a machine with a network and save it as "
+        f"{quote(folder / f'{name}.safetensors')}, or {without}"
     )
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sightx_cli.metrics.registry import LOSS, METRICS
 from sightx_cli.probe.folds import CrossValidation, measure_folds
 from sightx_cli.probe.linear_head import STRENGTHS, calm_threads, measure_scale, rotate
+from sightx_cli.recipe.values import BESIDE
 from sightx_cli.results.probe import Trial
 from sightx_cli.task.task import Task
 
@@ -34,17 +35,30 @@ FEWEST_IN_FOLD = 2
 and 4 photographs of bees and ants a chance finding (0.96 ± 0.02 against 0.82 ± 0.06) made the model worse, of 160 and 8
 X-rays unweighted classes looked no worse and found 9 of 20."""
 
-LARGER_BY = 1.3
-"""A larger input is tried only if the images' short side is at least this many times the current side: enlarging adds
-no detail."""
+SIZES_PX = (160, 224, 260, 300, 320, 384)
+"""Sides that are tried: of linear heads on the packaged networks' features 300 px was the best of 224, 300 and 384 on
+solar cells (kappa 0.663, 0.695, 0.666, which are 300 px wide) and no worse than 384 on retina grades (0.779, 0.809,
+0.787), 320 px the best of 260, 320 and 384 on ants and bees (log loss 0.080, 0.066, 0.079), and 160 px of 32 px wide
+objects (accuracy 0.760 at 260, 0.783 at 160, 0.779 at 128); five folds of training parts."""
 
-SIZES_PX = (224, 384)
+LARGER_BY, ENLARGED_BY = 1.1, 1.2
+"""A larger input is tried if the images' short side is at least so many times the current side, and up to so many times
+that short side: enlarging adds no detail."""
+
+SMALLER_BY = 0.75
+"""Smaller inputs are tried where the short side is less than this part of the current side."""
 
 FEW_ENOUGH_TO_ENLARGE = 50_000
 """With more images the whole network trains, and a larger input multiplies hours."""
 
-IMAGES_PER_SECOND = 120.0
-"""Assumed of the compiled forward of tf_efficientnet_lite0 at 224 px on two CPU cores (150 to 300 were measured)."""
+IMAGES_PER_SECOND = 200.0
+"""Assumed of the compiled forward of tf_efficientnet_lite0 at 224 px on two CPU cores (150 to 370 were measured)."""
+
+PACKAGED_WORK = {"tf_efficientnet_lite0": 1.0, "tf_efficientnet_lite1": 1.3, "tf_efficientnet_lite2": 1.5}
+"""The multiply-adds of the networks that come as packages, at one size, as multiples of the first's."""
+
+BUILD_SECONDS = 1.5
+"""Assumed of converting and compiling a network, at a size that is new."""
 
 HEAD_SECONDS = 1.0
 """Assumed of one cross-validated head on PROBE_IMAGES images of 4,000 features and two classes."""
@@ -54,17 +68,21 @@ BUDGET_SHARE = 0.1
 """The default budget: this share of what the fit will take, at least MIN_BUDGET_SECONDS."""
 
 
-def choose_simplest(trials: Sequence[Trial], own: str) -> list[Trial]:
+OWN_MARGIN = 2.0
+"""How many standard errors the table's own value may be behind in log loss."""
+
+
+def choose_simplest(trials: Sequence[Trial], own: str, own_margin: float = OWN_MARGIN) -> list[Trial]:
     """Mark as chosen the first of the trials, simplest first, that is no worse than the best; `own` is the table's.
 
-    No worse: within one standard error of the best mean, and not worse in log loss (see the module's docstring).
-    If none is both, the log loss decides.
+    No worse: within one standard error of the best mean, and not worse in log loss (see the module's docstring), the
+    table's by up to `own_margin` standard errors. If none is both, the log loss decides.
     """
     sign = -1.0 if METRICS[trials[0].metric].lower_is_better else 1.0
     best = max(trials, key=lambda trial: sign * trial.mean)
     edge = sign * best.mean - best.standard_error
     at = [trial.value for trial in trials].index(own)
-    margins = [0.0 if place < at else 2.0 if place == at else 1.0 for place in range(len(trials))]
+    margins = [0.0 if place < at else own_margin if place == at else 1.0 for place in range(len(trials))]
     level = [not _is_behind(trial, margin) for trial, margin in zip(trials, margins, strict=True)]
     edges = [max(edge, sign * trials[at].mean) if place < at else edge for place in range(len(trials))]
     good = [even and sign * trial.mean >= low for trial, even, low in zip(trials, level, edges, strict=True)]
@@ -146,14 +164,36 @@ def select_taps(features: NDArray[np.float32], widths: Sequence[int], taps: str)
 
 
 def list_sizes(size_px: int, short_side_px: int, images: int) -> list[int]:
-    """List the sizes to compare, smallest first; larger ones only if the images have the detail."""
-    enlarge = short_side_px >= LARGER_BY * size_px and images < FEW_ENOUGH_TO_ENLARGE
-    return sorted({size_px, *(size for size in SIZES_PX if size < size_px or enlarge)})
+    """List the sizes to compare, smallest first: a larger one if the images have the detail, a smaller one if not."""
+    larger = [size for size in SIZES_PX if LARGER_BY * size_px <= size <= ENLARGED_BY * short_side_px]
+    if short_side_px < LARGER_BY * size_px or images >= FEW_ENOUGH_TO_ENLARGE:
+        larger = []
+    smaller = [size for size in SIZES_PX if size < size_px and short_side_px < SMALLER_BY * size_px]
+    return [*smaller[:1], size_px, *larger[:1]]
 
 
-def estimate_forward_seconds(images: int, size_px: int) -> float:
-    """Estimate what the plain view of this many images costs."""
-    return images / IMAGES_PER_SECOND * (size_px / 224) ** 2
+def join_features(parts: Sequence[tuple[NDArray[np.float32], Sequence[int]]]) -> tuple[NDArray[np.float32], list[int]]:
+    """Join the features (N, F) of networks, each with its widths by tap, as those of one with all of them side by side.
+
+    That is tap by tap, those of all networks at each; taps are counted from the last output back. Returns the widths.
+    """
+    columns: list[NDArray[np.float32]] = []
+    widths: list[int] = []
+    for back in range(max(len(of_each) for _, of_each in parts), 0, -1):
+        widths.append(0)
+        for rows, of_each in parts:
+            if back <= len(of_each):
+                end = rows.shape[1] - sum(of_each[len(of_each) - back + 1 :])
+                width = of_each[len(of_each) - back]
+                columns.append(rows[:, end - width : end])
+                widths[-1] += width
+    return np.concatenate(columns, axis=1), widths
+
+
+def estimate_forward_seconds(images: int, size_px: int, backbone: str = "") -> float:
+    """Estimate what the plain view of this many images costs; networks other than the packages' count as the first."""
+    work = sum(PACKAGED_WORK.get(name, 1.0) for name in backbone.split(BESIDE))
+    return images / IMAGES_PER_SECOND * work * (size_px / 224) ** 2
 
 
 def estimate_head_seconds(images: int, features: int, classes: int) -> float:

@@ -62,7 +62,7 @@ TABLE: tuple[Cell, ...] = (
     ),
     Cell(
         0, 1_000, "different", "medical-small",
-        "head, then the last 1-2 stages at a tenth of the head's rate, with more augmentation, at 384 px",
+        "head, then the last 1-2 stages at a tenth of the head's rate, with more augmentation, at 300 px",
         "too few to train much, yet too unlike photographs to use the last stages unchanged",
     ),
     Cell(

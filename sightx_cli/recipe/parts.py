@@ -261,6 +261,16 @@ class Training(Part):
         Field(ge=1, description="epochs without improvement after which a stage ends; omit for never"),
         Allowed("a whole number from 1, or omit the key to train every epoch"),
     ] = None
+    weight_average: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="where layers of the network train, epochs are judged, and kept, by a running average of the "
+            "weights, of which each step keeps this share; 0 for none",
+        ),
+        FRACTION,
+    ] = 0.0
     schedule: Annotated[
         Literal["one-cycle", "cosine", "flat"], Field(description="how the rate changes within a stage")
     ] = "one-cycle"

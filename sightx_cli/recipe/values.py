@@ -35,6 +35,9 @@ ALLOWED_RANGE = (
     f"own), [low, high], or a window of CT: {', '.join(HOUNSFIELD)}"
 )
 
+BESIDE = "+"
+"""For `model.backbone`: between the names of networks that stand side by side."""
+
 SCRATCH = "scratch"
 """For `train`: the whole network, from random weights; for `model.weights`: random weights."""
 

@@ -11,7 +11,7 @@ from sightx_cli.recipe.plan import Plan
 from sightx_cli.recipe.profiles import CHANGES, PROFILES
 from sightx_cli.recipe.rates import HEAD, Rate
 from sightx_cli.recipe.recipe import Recipe
-from sightx_cli.recipe.values import SCRATCH
+from sightx_cli.recipe.values import BESIDE, SCRATCH
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 SHARES = {2: "half", 3: "a third", 4: "a quarter", 5: "a fifth", 10: "a tenth", 100: "a hundredth"}
@@ -116,7 +116,7 @@ def describe_network(recipe: Recipe, start: str = "") -> str:
     origin = {"imagenet": "pretrained on photographs (ImageNet)", "file": "from your weights"}
     start = start or origin.get(network.weights, "from random weights")
     grey = ", in grey" if network.grey else ""
-    *others, name = network.backbone.split("+")
+    *others, name = network.backbone.split(BESIDE)
     name = f"{', '.join(others)} and {name} side by side" if others else name
     return f"{name}, {start}; reads the images at {image.size_px} px, {FITS[image.fit]}{grey}"
 

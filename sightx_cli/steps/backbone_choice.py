@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from sightx_cli.errors import UsageError, quote
 from sightx_cli.metrics.registry import METRICS, find_title
+from sightx_cli.probe.evidence import describe_evidence
 from sightx_cli.probe.tournament import Tournament
 from sightx_cli.probe.trials import PROBE_IMAGES, doubt_comparison
 from sightx_cli.progress import Listener
@@ -19,7 +20,7 @@ from sightx_cli.steps.backbone_search import BackboneSearch
 from sightx_cli.steps.networks import NamedWeights, list_at_hand
 from sightx_cli.steps.options import AUTO, Options
 from sightx_cli.steps.preparation import Preparation
-from sightx_cli.steps.recipe_search import choose_budget, describe_evidence
+from sightx_cli.steps.recipe_search import choose_budget
 
 LEAST_BUDGET_SECONDS = 60.0
 """Of a choice that was asked for, unless a tenth of the fit is more: on all of the probe's images lite0 and lite2 are

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sightx_cli.machine import measure_threads
+from sightx_cli.probe.trials import PACKAGED_WORK
 from sightx_cli.progress import Notice
 from sightx_cli.recipe.recipe import Recipe
 
@@ -74,8 +75,8 @@ def estimate_duration(recipe: Recipe, images: Mapping[str, int], is_probed: bool
 
 def count_macs(recipe: Recipe) -> float:
     """Count the multiply-adds of the recipe's network for one image of its size."""
-    if recipe.model.backbone == "tf_efficientnet_lite0":
-        return MACS * (recipe.image.size_px / 224) ** 2  # torch need not build it to count them
+    if recipe.model.backbone in PACKAGED_WORK:  # torch need not build it to count them
+        return MACS * PACKAGED_WORK[recipe.model.backbone] * (recipe.image.size_px / 224) ** 2
     from sightx_cli.model.classifier import build_untrained
     from sightx_cli.model.cost import measure_cost
 

@@ -121,8 +121,10 @@ class OptionField:
 def list_options(holder: type, command: str = "") -> tuple[OptionField, ...]:
     """List the options that the fields of a dataclass say, those of one command where it is named."""
     hints, whole = get_type_hints(holder), get_type_hints(holder, include_extras=True)
+    classes = [vars(one).get("__annotations__", {}) for one in holder.__mro__]
     listed = []
-    for one in sorted(fields(holder), key=lambda one: one.name not in holder.__annotations__):  # those of bases last
+    # those of bases last
+    for one in sorted(fields(holder), key=lambda one: next(at for at, own in enumerate(classes) if one.name in own)):
         about = next((said for said in get_args(whole[one.name]) if isinstance(said, Option)), None)
         if about is not None and (not command or command in about.commands):
             listed.append(OptionField(one.name, hints[one.name], one.default, about))

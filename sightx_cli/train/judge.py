@@ -16,6 +16,8 @@ from sightx_cli.metrics.figures import is_better
 from sightx_cli.metrics.registry import LOSS
 from sightx_cli.progress import Listener
 from sightx_cli.task.task import Task
+from sightx_cli.train.stage_trial import StageTrial
+from sightx_cli.train.weight_average import WeightAverage
 
 
 @dataclass
@@ -104,7 +106,11 @@ class Judge(Callback):
         early_stop: int | None,
         keep: Callable[[Judge, bool], None] | None = None,
         is_unequal: bool = False,
+        average: WeightAverage | None = None,
+        trial: StageTrial | None = None,
     ) -> None:
+        self.average, self.trial = average, trial
+        """What gives the model the weights to judge, and what ends a stage that does not pay; None where nothing."""
         self.is_unequal = is_unequal
         """Whether classes of the train part are very unequal (`Task.is_unequal`)."""
         self.keep = keep
@@ -154,6 +160,9 @@ class Judge(Callback):
         figures = self.task.measure_epoch(probabilities, targets, self.best.metric)
         evened = self.task.measure_evened_loss(probabilities, targets) if self.is_unequal else None
         kept = self.best.offer(self.whole, self.stage, self.learn.epoch + 1, figures, probabilities, evened)
+        pays = self.trial is None or self.trial.pays(self.learn)
+        if self.average is not None:
+            self.average.put_back()
         self.stale = 0 if kept else self.stale + 1
         name = self.best.metric
         row: dict[str, float | int | str] = {
@@ -176,6 +185,7 @@ class Judge(Callback):
             )
             self.joined = ""
         stops = self.early_stop is not None and self.stale >= self.early_stop and not self.awaits
+        stops = stops or not pays
         if self.keep is not None:
             self.keep(self, stops or self.learn.epoch + 1 == self.epochs)
         if stops:

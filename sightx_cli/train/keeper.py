@@ -78,6 +78,7 @@ class Keeper:
             "optimizer": scalars,
             "factor": self.factor,
             "history": session.history,
+            "is_solved": session.is_solved,
             "offsets": session.offsets,
             "seconds": {**session.seconds, **self._measure_stage(learner, title)},
         }
@@ -149,6 +150,7 @@ class Keeper:
         self.state = State(*read_tensors(folder / point.state))
         self.point, self._number, self.factor = point, point.number, self.state.facts["factor"]
         session.history[:] = self.state.facts["history"]
+        session.is_solved = self.state.facts["is_solved"]
         offsets = self.state.facts.get("offsets")
         session.offsets = None if offsets is None else np.array(offsets, np.float32)
         session.seconds.update(self.state.facts["seconds"])
@@ -177,6 +179,11 @@ class StageKeeper:
 
     keeper: Keeper
     stage: int
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether an earlier process trained some of the stage."""
+        return self._find_point() is not None
 
     def keep(self, judge: Judge, is_last: bool) -> None:
         """Keep the epoch that the judge has just judged."""

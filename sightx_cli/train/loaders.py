@@ -48,20 +48,25 @@ class CachedLoader(DataLoader):
         self.views, self.names, self.targets = views, names, targets
         self.passes = 0
         """How often the samples have been gone through: which view each is read in next."""
+        self.left_out: NDArray[np.int64] | None = None
+        """Positions of images that are passed over; None for none."""
 
     def create_batches(self, samples: Iterable[int]) -> Iterator[tuple[Tensor, ...]]:
         """Gather rows of the store, batch by batch, in the loader's order."""
         epoch = self.passes if self.shuffle else 0
         self.passes += 1
         order = np.fromiter(samples, dtype=np.int64)
+        if self.left_out is not None:
+            order = order[~np.isin(order, self.left_out)]
         for number, start in enumerate(range(0, len(order), self.bs)):
             rows = order[start : start + self.bs]
-            yield (*self._gather(rows, epoch), torch.from_numpy(self.targets[rows]))
+            yield (*self.gather(rows, epoch), torch.from_numpy(self.targets[rows]))
             if number % RELEASE_EVERY_BATCHES == 0:
                 for view in self.views:
                     view.release()
 
-    def _gather(self, rows: NDArray[np.int64], epoch: int) -> list[Tensor]:
+    def gather(self, rows: NDArray[np.int64], epoch: int) -> list[Tensor]:
+        """Read the outputs of the images at these positions, each in its view of an epoch."""
         view_of = (rows + epoch) % len(self.views)
         inputs = []
         for name in self.names:

@@ -75,7 +75,7 @@ def set_solved_head(session: Session) -> float | None:
         )
     tensors = (solution.weight, solution.bias, solution.mean, solution.deviation)
     set_linear_solution(session.head, *(torch.from_numpy(part) for part in tensors))
-    session.offsets = solution.offsets
+    session.offsets, session.is_solved = solution.offsets, True
     session.seconds["solve"] = time.perf_counter() - began
     return solution.strength
 
@@ -111,7 +111,7 @@ def choose_head(session: Session) -> None:
     """
     session.best.restore(session.model)
     if session.best.stage == CARRIED:
-        session.offsets = None  # they are of the solved head
+        session.offsets, session.is_solved = None, False  # they are of the solved head
 
 
 def judge_head(session: Session, title: str = SOLVED) -> None:

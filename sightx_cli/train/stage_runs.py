@@ -10,15 +10,18 @@ import numpy as np
 from fastai.callback.schedule import ParamScheduler
 from fastai.learner import Learner
 
-from sightx_cli.model.parameter_groups import Group, stage_rates
+from sightx_cli.model.parameter_groups import HEAD, Group, build_stage_groups, find_cut, stage_rates
 from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.startup.allocator import keeping_memory
 from sightx_cli.train.joins import fit_joining
 from sightx_cli.train.judge import Judge
 from sightx_cli.train.keeper import StageKeeper
 from sightx_cli.train.learners import building_learner
+from sightx_cli.train.loaders import CachedLoader
 from sightx_cli.train.schedules import build_warm_cosine
+from sightx_cli.train.stage_trial import StageTrial, choose_left_out
 from sightx_cli.train.state import Session
+from sightx_cli.train.weight_average import WeightAverage
 
 
 def run_stage(
@@ -29,12 +32,22 @@ def run_stage(
     `rate_factor` scales the stage's rates (`--rate`). `keeper` keeps every epoch in the run's journal, and goes on with
     a stage that an earlier process began. Raises TrainingError when the loss is no longer finite.
     """
+    trial = None
+    if keeper is None or not keeper.is_begun:
+        trial = open_trial(session, stage)
+        if trial is not None and trial.left_out.is_perfect:
+            session.listener.notice(trial.describe_skip())
+            return
     name = f"stage {stage.title}"
     before = session.seconds.get(name, 0.0)  # of an earlier stage of this title, or of an earlier process
     began = time.perf_counter()
     with keeping_memory(), building_learner(session, stage) as (learner, groups):
         rates = [rate_factor * rate for rate in stage_rates(stage, groups)]
         training = session.recipe.training
+        trains_layers = any(group.trained and group.name != HEAD for group in groups)
+        average = WeightAverage(training.weight_average) if training.weight_average and trains_layers else None
+        if trial is not None and isinstance(learner.dls.train, CachedLoader):
+            trial.begin(learner, session.head, session.offsets)
         judge = Judge(
             session.model,
             session.best,
@@ -46,14 +59,37 @@ def run_stage(
             training.early_stop,
             keeper.keep if keeper is not None else None,
             session.is_unequal,
+            average,
+            trial,
         )
         callbacks = [judge, *(keeper.restore(judge) if keeper is not None else ())]
+        if average is not None:
+            callbacks.append(average)
         try:
             fit_stage(learner, stage, groups, rates, training.schedule, training.warmup_epochs, callbacks)
         finally:
             session.listener.finish(judge.work)
             session.best.restore(session.model)
             session.seconds[name] = before + time.perf_counter() - began
+
+
+def open_trial(session: Session, stage: TrainingStage) -> StageTrial | None:
+    """Open the trial of a stage that is the first to train layers of a pretrained network; None for any other stage.
+
+    None too where every stage is to be trained in full, where its layers run on images instead of cached features, or
+    where there are too few images to tell.
+    """
+    features, backbone = session.kept, session.backbone
+    if not session.is_judged or not session.is_solved or features is None or session.best.backbone_trained:
+        return None
+    groups = build_stage_groups(backbone, session.head, stage)
+    cut = find_cut(backbone, groups)
+    if cut == len(backbone.stages) or not any(one <= cut for one in features.cuts):
+        return None
+    together = list(session.groups_of_train or session.train.digests)
+    balanced = session.recipe.training.class_weights == "balanced"
+    left_out = choose_left_out(features, session.train.targets, together, session.task, balanced)
+    return None if left_out is None else StageTrial(left_out, session.task, stage.title, session.listener)
 
 
 def fit_stage(

@@ -3,7 +3,8 @@
 On features of a good network a solved head is often the best that a few thousand images allow. So a stage's first epoch
 leaves a fifth of the training images out, and starts from a head that was solved without them: if the log loss of these
 falls, the other epochs train on all images; if it does not, the stage ends there. The validation images have no part in
-it.
+it. Both are measured at their own temperature, as the finished model's probabilities are: a network that has seen its
+training images often is surer than it may be, which says nothing of what it tells apart.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from sightx_cli.progress import Listener, Notice
 from sightx_cli.recipe.stage_titles import describe_stage
 from sightx_cli.task.stratification import number_together
 from sightx_cli.task.task import Task
+from sightx_cli.task.temperature import fit_temperature
 from sightx_cli.train.loaders import CachedLoader
 
 TRIAL_FOLDS = 5
@@ -49,7 +51,7 @@ class LeftOut:
     weights: NDArray[np.float64]
     """What each counts, (N,): every class the same where the recipe makes it so."""
     losses: NDArray[np.float64]
-    """The log loss of each by the head solved on the other images, (N,)."""
+    """The log loss of each by the head solved on the other images, at its best temperature, (N,)."""
     head: LinearSolution
 
     @property
@@ -69,7 +71,7 @@ class LeftOut:
         return float(np.sqrt((sums**2).sum()))
 
 
-def leave_out(
+def choose_left_out(
     features: FitFeatures,
     targets: NDArray[np.int64],
     together: Sequence[str],
@@ -100,9 +102,17 @@ def leave_out(
             overwrite=True,
         )
     plain = features.train_views[0].take(positions=rows).astype(np.float32, copy=False)
-    losses = np.asarray(task.measure_losses(head.predict(plain).astype(np.float64), targets[rows]), np.float64)
+    losses = measure_tempered_losses(task, head.predict(plain), targets[rows])
     weights = task.weigh_images(targets[rows]) if balanced else np.ones(len(rows))
     return LeftOut(rows, targets[rows], units, weights, losses, head)
+
+
+def measure_tempered_losses(
+    task: Task, probabilities: NDArray[np.float32], targets: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Measure the log loss of each image, (N,), of probabilities (N, C) at the temperature that suits them best."""
+    tempered = task.temper(probabilities, fit_temperature(task, probabilities, targets))
+    return np.asarray(task.measure_losses(tempered.astype(np.float64), targets), np.float64)
 
 
 class StageTrial:
@@ -166,4 +176,4 @@ class StageTrial:
             logits = learner.model(*(one.to(learner.dls.device) for one in inputs))
             found.append(activation(logits).float().cpu())
         probabilities = torch.cat(found).numpy()
-        return np.asarray(self.task.measure_losses(probabilities.astype(np.float64), self.left_out.targets), np.float64)
+        return measure_tempered_losses(self.task, probabilities, self.left_out.targets)

@@ -48,6 +48,10 @@ class Session:
     """How many stages of the backbone were as they were pretrained in the run that the fit starts from; None: all."""
     has_head: bool = False
     """Whether the head is that of an earlier run, to go on with."""
+    is_judged: bool = True
+    """Whether a stage that trains layers ends where training images say that it does not pay (see `stage_trial`)."""
+    is_solved: bool = False
+    """Whether the head was solved on the features of the pretrained network."""
     offsets: NDArray[np.float32] | None = None
     """What the solved head's logits (C,) were shifted by so that very unequal classes count the same."""
     history: list[dict[str, float | int | str]] = field(default_factory=list)

@@ -113,6 +113,14 @@ def test_behind_every_cut_the_rest_gives_the_same_features(name: str) -> None:
 
 
 @torch.no_grad()
+def test_taking_networks_apart_leaves_their_statistics_alone() -> None:
+    network = build_network("mobilenetv4_conv_small+test_resnet", SIZE_PX)  # the first has a norm behind its last map
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    assemble_backbone(network, "all", size_px=SIZE_PX)
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+
+
+@torch.no_grad()
 def test_flattened_maps_are_side_by_side() -> None:
     backbone = open_combined(ALIKE, "last", "flatten")
     expected = [member.forward_features(draw_images()).flatten(1) for member in backbone.network.members]
@@ -280,14 +288,20 @@ def test_each_network_gets_its_own_weights_and_both_are_named() -> None:
             assert torch.equal(one, other)
 
 
-def test_weights_that_are_not_at_hand_are_named_with_the_place_to_put_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_are_not_at_hand_are_named_with_the_place_to_put_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("SIGHTX_WEIGHTS", str(tmp_path))
     name = "tf_efficientnet_lite0+test_resnet"
     with pytest.raises(WeightsError, match='no weights for "test_resnet"') as caught:
         find_weights(name, build_network(name, SIZE_PX))
-    assert "models--timm--test_resnet.r160_in1k" in caught.value.hint
+    assert f"save it as {tmp_path / 'test_resnet.safetensors'}" in caught.value.hint
     assert "--backbone tf_efficientnet_lite0" in caught.value.hint
-    assert find_weights_at_hand(name) == find_weights_at_hand("test_resnet")
+    assert find_weights_at_hand(name) == find_weights_at_hand("test_resnet") != "packaged"
+    save_file(build_network("test_resnet", SIZE_PX).state_dict(), tmp_path / "test_resnet.safetensors")
+    assert find_weights(name, build_network(name, SIZE_PX)).origin.endswith("test_resnet.safetensors")
+    assert find_weights_at_hand(name) == "folder"
 
 
 def write_weights(file: Path, backbone: CombinedBackbone, *left_out: str) -> WeightsFile:
@@ -317,7 +331,9 @@ def test_what_is_said_of_a_files_normalisation_holds_for_all_its_networks(
 ) -> None:
     file = write_weights(tmp_path / "both.safetensors", open_combined(UNLIKE), "input_")
     network = build_network(UNLIKE, SIZE_PX)
-    load_weights(network, find_weights(UNLIKE, network, WeightsFile(file.path, normalisation)))
+    found = find_weights(UNLIKE, network, WeightsFile(file.path, normalisation))
+    load_weights(network, found)
+    assert found.digest.endswith("one normalisation") == is_shared  # so that nothing cached of the other is taken
     images = draw_images()
     assert isinstance(network, CombinedNetwork)
     assert torch.equal(network.normalise(images, 1), images) == is_shared
