@@ -193,11 +193,15 @@ def networks_brought(
 
 @pytest.fixture(scope="session")
 def digits_run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
-    """One finished fit of the digits by natural-small at 64 px, in `runs/` of a folder of its own."""
+    """One finished fit of the digits by natural-small at 64 px in two views, in `runs/` of a folder of its own.
+
+    The head is trained on for three epochs after it is solved.
+    """
     from sightx_cli import fit
 
     with contextlib.chdir(tmp_path_factory.mktemp("home")):
-        return fit(digits, recipe="natural-small", settings=("image.size_px=64", "stage.0.epochs=3"))
+        settings = ("image.size_px=64", "stage.0.epochs=3", "training.views=2")
+        return fit(digits, recipe="natural-small", settings=settings, full=True)
 
 
 @pytest.fixture

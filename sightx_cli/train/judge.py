@@ -159,8 +159,9 @@ class Judge(Callback):
         probabilities, targets = torch.cat(self.predictions).numpy(), torch.cat(self.targets).numpy()
         figures = self.task.measure_epoch(probabilities, targets, self.best.metric)
         evened = self.task.measure_evened_loss(probabilities, targets) if self.is_unequal else None
-        kept = self.best.offer(self.whole, self.stage, self.learn.epoch + 1, figures, probabilities, evened)
         pays = self.trial is None or self.trial.pays(self.learn)
+        # Weights of a stage that does not pay are no candidates: the validation images would choose them by chance.
+        kept = pays and self.best.offer(self.whole, self.stage, self.learn.epoch + 1, figures, probabilities, evened)
         if self.average is not None:
             self.average.put_back()
         self.stale = 0 if kept else self.stale + 1

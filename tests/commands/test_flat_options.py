@@ -106,7 +106,7 @@ def test_every_option_is_read_into_its_field() -> None:
     line += " --out r --overwrite --seed 3 --device cpu --group-by patient --engine torch --no-cache --set a=1"
     line += " --exclude out.csv --resplit --allow-leaks --resume runs/a --no-ordered --multi-label"
     line += " --image-column file --label-column dx --images imgs --label-by ^[a-z]+ --from runs/b --track mlflow"
-    line += " --about about.toml --budget 60"
+    line += " --about about.toml --budget 60 --full"
     given = read(*line.split()).given()
     assert given == {
         "source": "scans",
@@ -137,6 +137,7 @@ def test_every_option_is_read_into_its_field() -> None:
         "resplit": True,
         "allow_leaks": True,
         "folds": 3,
+        "full": True,
         "resume": Path("runs/a"),
         "image_column": "file",
         "label_column": "dx",

@@ -86,7 +86,7 @@ def test_show_prints_the_file_as_it_stands():
 
 def test_show_gives_every_value_as_json_defaults_too():
     shown = answer("show", "medical-small")
-    assert shown["recipe"]["image"]["size_px"] == 384
+    assert shown["recipe"]["image"]["size_px"] == 300
     assert shown["recipe"]["training"]["warmup_epochs"] == 0
     assert shown["file"] == str(find_folder() / "medical-small.toml")
 
@@ -156,7 +156,9 @@ def test_check_reports_every_fault_of_every_file_and_fails(tmp_path):
     bad, worse = tmp_path / "bad.toml", tmp_path / "worse.toml"
     text = (find_folder() / "medical-small.toml").read_text(encoding="utf-8")
     bad.write_text(text.replace("size_px", "sizepx"), encoding="utf-8")
-    worse.write_text(text.replace("epochs = 3", "epochs = 0", 1).replace("384", "3"), encoding="utf-8")
+    worse.write_text(
+        text.replace("epochs = 3", "epochs = 0", 1).replace("size_px = 300", "size_px = 3"), encoding="utf-8"
+    )
     result = run(app, ["check", str(bad), "natural-small", str(worse), "--json"])
     assert isinstance(result.exception, RecipeError)
     assert len(result.exception.faults) == 3

@@ -49,8 +49,8 @@ def test_a_map_has_its_sides_and_features_their_number() -> None:
 
 def build_result() -> AuditResult:
     stages = (
-        StageCost("denseblock1", 14_964_736, (1024, 14, 14), 10**9, 10**7),
-        StageCost("head", 1_051_653, (5,), 10**6, 10**4),
+        StageCost("denseblock1", 14_964_736, ((1024, 14, 14),), 10**9, 10**7),
+        StageCost("head", 1_051_653, ((5,),), 10**6, 10**4),
     )
     training = TrainingAudit("last:1", 3, (14_000_000, 1_051_653), ((1e-6, 1e-5), (1e-3,)), 0, ((0, 15_051_653),))
     cost = NetworkCost(stages, (1, 3, 224, 224), (1, 5), 2048, True, True)

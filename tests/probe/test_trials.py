@@ -104,16 +104,35 @@ def test_class_weights_are_judged_by_decisions() -> None:
 @pytest.mark.parametrize(
     ("size_px", "side_px", "images", "sizes"),
     [
-        (224, 291, 300, [224]),
-        (224, 292, 300, [224, 384]),
-        (224, 600, 49_999, [224, 384]),
+        (224, 246, 300, [224]),
+        (224, 247, 300, [224, 260]),
+        (224, 600, 49_999, [224, 260]),
         (224, 600, 50_000, [224]),
-        (384, 300, 300, [224, 384]),
-        (64, 20, 300, [64]),
-        (320, 900, 300, [224, 320, 384]),
+        (300, 329, 300, [300]),
+        (300, 330, 300, [300, 384]),
+        (320, 900, 300, [320, 384]),
+        (384, 900, 300, [384]),
+        (96, 133, 300, [96]),
+        (96, 134, 300, [96, 160]),
     ],
 )
 def test_a_larger_input_is_tried_where_there_is_detail_for_it(
+    size_px: int, side_px: int, images: int, sizes: list[int]
+) -> None:
+    assert list_sizes(size_px, side_px, images) == sizes
+
+
+@pytest.mark.parametrize(
+    ("size_px", "side_px", "images", "sizes"),
+    [
+        (260, 195, 300, [260]),
+        (260, 194, 300, [160, 260]),
+        (260, 32, 50_000, [160, 260]),
+        (160, 32, 300, [160]),
+        (64, 20, 300, [64]),
+    ],
+)
+def test_a_smaller_input_is_tried_where_the_images_are_smaller_still(
     size_px: int, side_px: int, images: int, sizes: list[int]
 ) -> None:
     assert list_sizes(size_px, side_px, images) == sizes

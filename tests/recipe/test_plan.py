@@ -24,7 +24,7 @@ def planned(*settings, facts=None):
 
 def test_what_the_file_gives_is_from_the_recipe():
     item = planned().values["image.size_px"]
-    assert (item.value, item.origin) == (224, "recipe")
+    assert (item.value, item.origin) == (300, "recipe")
 
 
 def test_what_the_file_leaves_out_is_a_default():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sightx_cli.probe.trials import PACKAGED_WORK
 from sightx_cli.recipe.catalog import find_recipe
 from sightx_cli.recipe.settings import BACKBONE, SIZE, change_setting
 from sightx_cli.steps.duration import (
@@ -35,11 +36,14 @@ def test_a_machine_half_as_fast_takes_twice_as_long() -> None:
     assert estimate(slower=2.0) == pytest.approx(2 * estimate())
 
 
-def test_the_work_of_the_packaged_network_needs_no_network_and_is_what_counting_gives() -> None:
-    assert count_macs(SMALL) == MACS
-    assert count_macs(change_setting(SMALL, SIZE, 448)) == 4 * MACS
-    counted = count_macs(change_setting(SMALL, BACKBONE, "tf_efficientnet_lite0.in1k"))
-    assert counted == pytest.approx(MACS, rel=0.05)
+def test_the_work_of_the_packaged_networks_needs_no_network_and_is_what_counting_gives() -> None:
+    at_224 = change_setting(SMALL, SIZE, 224)
+    for name in PACKAGED_WORK:
+        said = count_macs(change_setting(at_224, BACKBONE, name))
+        counted = count_macs(change_setting(at_224, BACKBONE, f"{name}.in1k"))  # a name that it has to build
+        assert said == pytest.approx(counted, rel=0.05)
+        assert count_macs(change_setting(change_setting(SMALL, SIZE, 448), BACKBONE, name)) == 4 * said
+    assert count_macs(change_setting(at_224, BACKBONE, "tf_efficientnet_lite0")) == MACS
 
 
 def test_the_speed_is_that_of_a_computer() -> None:
