@@ -46,7 +46,7 @@ def show_audit(result: AuditResult) -> None:
     if len(result.training) > 1 or len(result.final.trainable_after) > 1:
         console.print(_build_training(result))
     if result.cost.why_uncut:
-        _print_paragraph(console, "cuts  ", f"none: {result.cost.why_uncut}, {UNCUT}")
+        _print_paragraph(console, "cuts  ", f"not between stages: {result.cost.why_uncut}, {UNCUT}")
     _print_kept(console, result)
     if result.why:
         _print_paragraph(console, "why   ", result.why)

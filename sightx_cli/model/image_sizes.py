@@ -30,10 +30,7 @@ def create_network(name: str, size_px: int) -> nn.Module:
     Raises one of `CANNOT_RUN` at a size that it cannot be made for, and ValueError at one whose patches would leave a
     border of the images unseen.
     """
-    config = timm.get_pretrained_cfg(name)
-    fixed = config is not None and config.fixed_input_size
-    size: dict[str, Any] = {"img_size": size_px} if fixed else {}
-    create = partial(timm.create_model, name, pretrained=False, num_classes=0, **size)
+    create = partial(timm.create_model, name, pretrained=False, num_classes=0, **fix_size(name, size_px))
     try:
         network: nn.Module = create()
     except RuntimeError:
@@ -41,6 +38,7 @@ def create_network(name: str, size_px: int) -> nn.Module:
             raise
         with torch.device("cpu"):  # timm before 1.0.22 asks for numbers in making many a network
             network = create().to("meta")
+    network.made_for_px = size_px  # type: ignore[assignment]  # weights that are read for it must fit
     patches = getattr(network, "patch_embed", None)
     if isinstance(patches, PatchEmbed) and not patches.dynamic_img_pad and size_px % patches.patch_size[0]:
         raise ValueError(f"{size_px} px are no multiple of the patches' {patches.patch_size[0]} px")
@@ -50,6 +48,12 @@ def create_network(name: str, size_px: int) -> nn.Module:
 def find_name(network: Any) -> str:
     """Return the name by which timm knows a network; empty if it does not."""
     return str((getattr(network, "pretrained_cfg", None) or {}).get("architecture", ""))
+
+
+def fix_size(name: str, size_px: int) -> dict[str, Any]:
+    """Return what timm is to be told of the size when it creates a network: nothing where any size will do."""
+    config = timm.get_pretrained_cfg(name)
+    return {"img_size": size_px} if config is not None and config.fixed_input_size else {}
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from torch import nn
 from sightx_cli.errors import ModelError
 from sightx_cli.model.backbone import Backbone
 from sightx_cli.model.combined_network import CombinedNetwork, align_ends
+from sightx_cli.model.stage_groups import group_children
 from sightx_cli.model.timm_parts import group_parameters
 from sightx_cli.recipe.names import show_value
 from sightx_cli.recipe.parts import Joining, TrainingStage
@@ -226,8 +227,9 @@ def list_blocks(network: Any) -> list[list[str]]:
 
     Blocks are timm's fine groups, with two differences: the 1×1 convolution before the pooling is a block of its own
     in every family, as the papers count it (timm adds it to the last block, but not in MobileNetV3), and a group that
-    holds no weight matrix (a last norm, VGG's BatchNorms) belongs to the block before it. Of networks side by side a
-    block is one of each, counted from the end.
+    holds no weight matrix (a last norm, VGG's BatchNorms) belongs to the block before it. Where timm groups nothing
+    (PoolFormer), the network's children are its blocks. Of networks side by side a block is one of each, counted from
+    the end.
     """
     if isinstance(network, CombinedNetwork):
         each = [
@@ -240,7 +242,9 @@ def list_blocks(network: Any) -> list[list[str]]:
             for place in range(max(map(len, each)))
         ]
     if not hasattr(network, "group_matcher"):
-        return [[name for name, _ in network.named_parameters()]]
+        children = group_children(network)
+        *earlier, last = (list(one) for one in children.groups)
+        return [*earlier, [*last, *children.unmatched]]
     groups = group_parameters(network, network.group_matcher(coarse=False), reverse=True)
     by_place: dict[tuple[bool, int], list[str]] = {}
     for name, group in groups.items():

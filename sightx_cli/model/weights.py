@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from sightx_cli.errors import WeightsError, quote
-from sightx_cli.model.backbone import find_normalisation
+from sightx_cli.model.backbone import find_normalisation, find_own_size
 from sightx_cli.model.checkpoint import read_checkpoint, read_normalisation
 from sightx_cli.model.combined_network import INPUTS, CombinedNetwork, split_backbone
+from sightx_cli.model.image_sizes import fix_size
 from sightx_cli.model.match import Match, match_tensors
 from sightx_cli.model.packaged import digest_weights, find_packaged_file
 from sightx_cli.model.tensor_values import build_oddity_error, find_zero_tensors, split_plain
@@ -222,14 +223,20 @@ def _hub_file(backbone: str) -> Path:
 
 def _hub_tensors(backbone: str, file: Path, network: nn.Module) -> dict[str, Tensor]:
     """Read a hub file through timm, which knows how to adapt it (its classifier, renamed layers)."""
-    size = getattr(getattr(network, "patch_embed", None), "img_size", None)
-    extra = {"img_size": size} if size is not None else {}
+    own_px = find_own_size(backbone)
+    size_px = int(getattr(network, "made_for_px", own_px))
+    extra = fix_size(backbone, size_px)
     # A file from the hub has timm's own names, also where timm's usual download is another format ("custom_load").
     overlay: dict[str, object] = {"hf_hub_id": None, "custom_load": False}
     overlay |= {"file": str(file)} if file.suffix == ".safetensors" else {"state_dict": read_checkpoint(file)[0]}
     try:
         loaded = timm.create_model(backbone, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay, **extra)
     except Exception as error:
+        if extra and size_px != own_px:
+            raise WeightsError(
+                f"{backbone}: its weights are made for {own_px} px, and do not fit a network for {size_px} px",
+                "give the size they are made for with --set image.size_px=N: N = " + str(own_px),
+            ) from error
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(
             f"{file}: cannot be read ({reason})",

@@ -55,6 +55,13 @@ def test_the_training_stages_stand_below_and_the_last_is_the_one_shown() -> None
     assert joining.split()[3:] == ["892,485", "40.02", "%"]
 
 
+def test_a_network_that_cannot_be_cut_says_why_in_one_line() -> None:
+    lines = [line for line in show("--backbone", "pit_ti_224", *SMALL).splitlines() if line.startswith("cuts")]
+    assert len(lines) == 1
+    assert "not between stages: none of its stages passes on a single map" in lines[0]
+    assert "cuts" not in show("--backbone", "resnet18", *SMALL)
+
+
 def test_a_low_share_is_not_explained() -> None:
     shown = show("--recipe", "natural-small", "--backbone", "resnet18", *SMALL)
     assert "why   " not in shown

@@ -53,7 +53,7 @@ def build_result() -> AuditResult:
         StageCost("head", 1_051_653, ((5,),), 10**6, 10**4),
     )
     training = TrainingAudit("last:1", 3, (14_000_000, 1_051_653), ((1e-6, 1e-5), (1e-3,)), 0, ((0, 15_051_653),))
-    cost = NetworkCost(stages, (1, 3, 224, 224), (1, 5), 2048, True, True)
+    cost = NetworkCost(stages, (1, 3, 224, 224), (1, 5), 2048, True, "")
     return AuditResult("densenet121", "mine", None, 5, True, 224, cost, (training,), (), 1, None, None)
 
 

@@ -164,6 +164,11 @@ def test_what_the_network_does_not_have_is_refused_with_the_choices(
     assert allowed in caught.value.hint
 
 
+def test_where_timm_groups_nothing_the_last_block_is_the_last_child(open_backbone: Open) -> None:
+    backbone = open_backbone("poolformer_s12")
+    assert choose_parameters(backbone, "last-blocks:1") == set(backbone.stages[-1].parameters)
+
+
 @pytest.mark.parametrize(
     ("train", "cut"), [("head", 5), ("last:1", 4), ("last:50%", 3), ("last-blocks:2", 4), (["layer1.0"], 1), ("all", 0)]
 )

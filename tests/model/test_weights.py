@@ -160,6 +160,14 @@ def put_in_cache(
     return file
 
 
+def test_downloaded_weights_that_fit_one_size_alone_name_it(no_network: Path) -> None:
+    tensors = {name: one.clone() for name, one in build_network("levit_128", 224).state_dict().items()}
+    put_in_cache(no_network, lambda file: save_file(tensors, file), "models--timm--levit_128.fb_dist_in1k")
+    with pytest.raises(WeightsError, match="made for 224 px, and do not fit a network for 64 px") as caught:
+        find("levit_128")
+    assert caught.value.hint.endswith("--set image.size_px=N: N = 224")
+
+
 def test_a_network_without_published_weights_asks_for_a_file_or_scratch(no_network: Path) -> None:
     with pytest.raises(WeightsError, match='no pretrained weights for "resnet200"') as caught:
         find_weights("resnet200", nn.Identity())
