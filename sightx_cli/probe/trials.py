@@ -63,8 +63,8 @@ BUILD_SECONDS = 1.5
 HEAD_SECONDS = 1.0
 """Assumed of one cross-validated head on PROBE_IMAGES images of 4,000 features and two classes."""
 
-MIN_BUDGET_SECONDS = 10.0
-BUDGET_SHARE = 0.1
+MIN_BUDGET_SECONDS = 13.0
+BUDGET_SHARE = 0.2
 """The default budget: this share of what the fit will take, at least MIN_BUDGET_SECONDS."""
 
 

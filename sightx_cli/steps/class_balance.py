@@ -76,7 +76,7 @@ def balance_classes(
     if is_unequal:
         notices.append(describe_unequal(labels["train"], recipe, metric, origin, weighed, lacks))
     elif unweighed:
-        text = f"{lacks}; to let every grade count the same: --set {WEIGHTS}=balanced"
+        text = lacks + "; to let every grade count the same: --set training.class_weights=balanced"
         notices.append(Notice("grades-unweighed", text, len(task.classes)))
     missing = task.find_missing(task.number(labels["valid"]))
     if missing and METRICS[metric].ranks_classes:

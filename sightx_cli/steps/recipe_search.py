@@ -125,7 +125,7 @@ def open_probe(preparation: Preparation, budget_seconds: float | None) -> Probe 
 
 
 def choose_budget(recipe: Recipe, images: int) -> float:
-    """Return the default budget: a tenth of what the fit will take, at least ten seconds."""
+    """Return the default budget: a fifth of what the fit will take, at least thirteen seconds."""
     return max(MIN_BUDGET_SECONDS, BUDGET_SHARE * estimate_fit_seconds(recipe, images))
 
 
@@ -174,11 +174,11 @@ class Chooser:
             metric = choose_weights_metric(probe.metric, probe.task)
             self._compare(WEIGHTS, [own, "none" if own == "balanced" else "balanced"], metric)
         self._compare(SIZE, list_sizes(recipe.image.size_px, self.short_side_px, probe.train_images))
+        if self.options.weights is None and recipe.model.backbone in BACKBONES:
+            self._compare(BACKBONE, [*BACKBONES, BESIDE.join(BACKBONES)], margin=BACKBONE_MARGIN)
         if not self.square:
             fits = [recipe.image.fit, *(fit for fit in ("squash", "pad", "crop") if fit != recipe.image.fit)]
             self._compare(FIT, fits)
-        if self.options.weights is None and recipe.model.backbone in BACKBONES:
-            self._compare(BACKBONE, [*BACKBONES, BESIDE.join(BACKBONES)], margin=BACKBONE_MARGIN)
         probe.seconds = time.perf_counter() - began + self.first_view_seconds
         return self.recipe
 
