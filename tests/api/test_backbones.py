@@ -16,6 +16,9 @@ from sightx_cli.api.lr_find import find_lr
 from sightx_cli.api.probe import probe
 from sightx_cli.errors import DataError, ModelError, SightXError, UsageError, WeightsError
 from sightx_cli.progress import Recorder, Silent
+from sightx_cli.recipe.catalog import find_recipe
+from sightx_cli.recipe.recipe import recipe_to_toml
+from sightx_cli.recipe.settings import BACKBONE, SIZE, change_setting
 from sightx_cli.steps.backbone_choice import choose_backbone
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import prepare
@@ -23,6 +26,14 @@ from sightx_cli.steps.preparation import prepare
 LITE0 = "tf_efficientnet_lite0"
 SMALL = ("image.size_px=32", "stage.0.epochs=1")
 QUICK: dict[str, Any] = {"recipe": "natural-small", "settings": SMALL, "engine": "torch"}
+
+
+def write_recipe(folder: Path, backbone: str, size_px: int) -> str:
+    """Write a recipe of the head alone that names this network and size; gives its path."""
+    recipe = change_setting(change_setting(find_recipe("natural-small")[0], BACKBONE, backbone), SIZE, size_px)
+    file = folder / "mine.toml"
+    file.write_text(recipe_to_toml(recipe), encoding="utf-8")
+    return str(file)
 
 
 @pytest.fixture(autouse=True)
@@ -173,11 +184,8 @@ def test_a_network_made_for_a_larger_size_is_tried_at_that_and_the_command_says_
     digits: Path, networks_brought: Callable[..., Path], tmp_path: Path
 ) -> None:
     networks_brought("test_resnet")  # for 160 px
-    recipe = tmp_path / "mine.toml"
-    shutil.copy(Path(__file__).parents[2] / "recipes" / "natural-small.toml", recipe)
-    text = recipe.read_text().replace('backbone = "tf_efficientnet_lite0"', 'backbone = "test_efficientnet"')
-    recipe.write_text(text.replace("size_px = 224", "size_px = 48"))
-    found = backbones(digits, recipe=str(recipe), engine="torch").probe
+    recipe = write_recipe(tmp_path, "test_efficientnet", 48)
+    found = backbones(digits, recipe=recipe, engine="torch").probe
     assert found is not None
     assert {one.name: one.size_px for one in found.networks} == {"test_resnet": 160, LITE0: 224}
     assert found.command.endswith(f"--backbone {found.chosen.name} --set image.size_px={found.chosen.size_px}")
@@ -249,10 +257,8 @@ def test_another_network_than_the_recipes_is_taken_where_it_is_better(
     digits: Path, networks_brought: Callable[..., Path], tmp_path: Path
 ) -> None:
     networks_brought("test_resnet", blind=True)
-    recipe = tmp_path / "mine.toml"
-    text = (Path(__file__).parents[2] / "recipes" / "natural-small.toml").read_text()
-    recipe.write_text(text.replace('backbone = "tf_efficientnet_lite0"', 'backbone = "test_resnet"'))
-    asked = Options(digits, backbone="auto", **{**QUICK, "recipe": str(recipe)})
+    recipe = write_recipe(tmp_path, "test_resnet", 32)
+    asked = Options(digits, backbone="auto", **{**QUICK, "recipe": recipe})
     chosen = choose_backbone(prepare(asked, Silent()), Silent())
     assert chosen.recipe.model.backbone == LITE0
     assert chosen.plan.recipe == chosen.recipe
@@ -273,10 +279,11 @@ def test_a_fit_by_the_table_goes_on_with_its_other_choices_and_tries_no_network_
 
 
 def test_a_small_budget_leaves_the_recipes_network_and_says_what_was_not_tried(
-    digits: Path, networks_brought: Callable[..., Path]
+    digits: Path, networks_brought: Callable[..., Path], tmp_path: Path
 ) -> None:
     networks_brought("test_resnet")
-    chosen = choose_backbone(prepare(Options(digits, backbone="auto", budget=1e-6, **QUICK), Silent()), Silent())
+    asked: dict[str, Any] = {**QUICK, "recipe": write_recipe(tmp_path, LITE0, 32)}
+    chosen = choose_backbone(prepare(Options(digits, backbone="auto", budget=1e-6, **asked), Silent()), Silent())
     assert chosen.recipe.model.backbone == LITE0
     assert chosen.probed is not None
     assert chosen.probed.chosen == {}

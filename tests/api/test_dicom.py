@@ -15,7 +15,7 @@ from sightx_cli import fit, inspect, predict
 from sightx_cli.progress import Recorder
 
 Write = Callable[..., Path]
-SECRETS = (b"MRN", b"Miller", b"1.2.840.4711")
+SECRETS = (b"MRN-0815", b"Miller", b"1.2.840.4711")
 QUICK = {"recipe": "natural-small", "settings": ("image.size_px=64", "stage.0.epochs=1"), "folds": 0}
 
 
@@ -36,7 +36,7 @@ def write_slices(write: Write, folder: Path, patients: range, first: int) -> Non
                 BitsStored=12,
                 RescaleSlope=1,
                 RescaleIntercept=-1024,
-                PatientID=f"MRN{patient}",
+                PatientID=f"MRN-0815-{patient}",
                 PatientName="Miller^Ann",
                 StudyInstanceUID=f"1.2.840.4711.{patient + 1}",
             )

@@ -40,10 +40,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def fit_small(digits: Path, random_weights: Callable[[str], Path]) -> Callable[..., FitResult]:
-    """Fits the digits by natural-small with a small network of random weights: `fit_small("stage.0.epochs=1")`."""
+    """Fits the digits by natural-small with a small network of random weights: `fit_small("stage.0.epochs=1")`.
+
+    Every stage trains in full.
+    """
 
     def run(*settings: str, backbone: str = "test_resnet", source: Path = digits, **how: Any) -> FitResult:
-        how = {"recipe": "natural-small", "weights": random_weights(backbone), **how}
+        how = {"recipe": "natural-small", "weights": random_weights(backbone), "full": True, **how}
         return fit(source, backbone=backbone, settings=("image.size_px=32", "stage.0.epochs=1", *settings), **how)
 
     return run
@@ -194,7 +197,7 @@ def test_whatever_trains_the_bundle_gives_the_accuracy_reported(
     fit_small: Callable[..., FitResult], digits: Path, settings: tuple[str, ...], how: dict[str, Any]
 ) -> None:
     heard = Recorder()
-    result = fit_small(*settings, listener=heard, engine="torch", **how)
+    result = fit_small("training.views=2", *settings, listener=heard, engine="torch", **how)
     right, total = count_right(result.run, digits, "valid", 16)
     assert right / total == result.metrics["accuracy"]
     starred = pd.read_csv(result.run / "history.csv", float_precision="round_trip").query("best == 'yes'").iloc[-1]
@@ -327,7 +330,7 @@ def test_ctrl_c_while_the_frozen_layers_run_leaves_neither_a_whole_run_nor_a_hal
 ) -> None:
     monkeypatch.setenv("SIGHTX_CACHE", str(tmp_path / "store"))
     with pytest.raises(KeyboardInterrupt):
-        fit_small(listener=PressCtrlC(task="frozen layers, view 2"), engine="torch")
+        fit_small("training.views=2", listener=PressCtrlC(task="frozen layers, view 2"), engine="torch")
     assert [runs.is_unfinished(folder) for folder in runs.list_runs()] == [True]
     assert list((tmp_path / "store").rglob("shard.json"))
     assert not list((tmp_path / "store").rglob(".writing-*"))
@@ -427,7 +430,8 @@ def test_the_plan_is_shown_before_the_work_with_each_values_origin(fit_small: Ca
 
 
 def test_the_result_says_what_the_prefix_did(fit_small: Callable[..., FitResult]) -> None:
-    first, second = (fit_small('image.profile="skin"').prefix for _ in range(2))  # views that no other test has
+    settings = ('image.profile="skin"', "training.views=2")  # views that no other test has
+    first, second = (fit_small(*settings).prefix for _ in range(2))
     assert (first.engine, first.cached, first.views) == ("openvino", False, 2)
     assert (second.cached, second.views) == (True, 2)
 

@@ -79,6 +79,7 @@ def how(table: Path, random_weights: Callable[[str], Path]) -> dict[str, Any]:
         "backbone": "test_resnet",
         "weights": random_weights("test_resnet"),
         "settings": ["image.size_px=32", "model.head.taps=all", SHORT],
+        "full": True,
     }
 
 

@@ -44,6 +44,7 @@ def made(digits: Path, random_weights: Callable[[str], Path], tmp_path_factory: 
     home = tmp_path_factory.mktemp("made")
     settings = ("image.size_px=32", "stage.0.epochs=2")
     how = {"recipe": "natural-small", "backbone": "test_resnet", "weights": random_weights("test_resnet"), "folds": 0}
+    how["full"] = True  # the head trains on after it is solved
     with contextlib.chdir(home):
         fit(digits, settings=settings, out="runs/whole", **how)
         fit(digits, settings=settings, out="runs/early", listener=PressCtrlC(1), **how)

@@ -76,10 +76,10 @@ def test_a_fit_writes_its_preprocessing_classes_backbone_and_head(digits_run: Fi
     assert (facts.size_px, facts.fit, facts.backbone, facts.recipe) == (
         64,
         "crop",
-        "tf_efficientnet_lite0",
+        "tf_efficientnet_lite2",
         "natural-small",
     )
-    assert list(facts.mean) == [0.5, 0.5, 0.5]  # what timm says of tf_efficientnet_lite0
+    assert list(facts.mean) == [0.5, 0.5, 0.5]  # what timm says of tf_efficientnet_lite2
     assert facts.head["taps"] == "last"
     assert (facts.thresholds, facts.decision) == (None, None)
     assert facts.sets is not None

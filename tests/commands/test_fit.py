@@ -287,8 +287,8 @@ def test_a_rate_that_is_far_too_high_says_what_to_try_and_keeps_the_best_epoch(
 def test_ctrl_c_during_training_exits_130_and_leaves_a_run_that_predicts(
     digits: Path, small: list[str], home: Path
 ) -> None:
-    command = [sys.executable, "-m", "sightx_cli", "fit", str(digits), *small, "--set", "stage.0.epochs=9999", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "sightx_cli", "fit", str(digits), *small, "--full", "--set", "stage.0.epochs=9999"]
+    with subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if line.split()[:1] == ["3/9999"]:

@@ -65,6 +65,7 @@ def describe_fit(digits: Path, random_weights: Callable[[str], Path]) -> dict[st
         "weights": random_weights("test_resnet"),
         "engine": "torch",
         "settings": ["image.size_px=32", HEAD_AND_MORE],
+        "full": True,
     }
 
 
@@ -149,6 +150,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "stages of one title": {"settings": ["model.head.hidden=[8]", f"stage=[{','.join(4 * [ONE_EPOCH])}]"]},
     "folds": {"folds": 3},
     "flat, smoothing": {"settings": [HEAD_AND_MORE, 'training.schedule="flat"', "training.label_smoothing=0.1"]},
+    "running averages": {"settings": [HEAD_AND_MORE, "training.weight_average=0.9"]},
+    "the head alone is not begun": {"full": False},
     "cosine": {"settings": [HEAD_AND_MORE, 'training.schedule="cosine"', "training.warmup_epochs=1"]},
 }
 LONG = {"patience", "no cache", "hidden layer, dropout", "groups that join", "sgd, clip", "flat, smoothing", "cosine"}

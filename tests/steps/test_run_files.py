@@ -69,7 +69,8 @@ def test_a_run_holds_what_it_should_and_nothing_else(digits_run: FitResult) -> N
 
 def test_the_plan_holds_the_command_that_makes_the_run_again(digits: Path, digits_run: FitResult) -> None:
     command = read_json(digits_run, "plan.json")["command"]
-    assert command == (f"sightx fit {digits} --recipe natural-small --set image.size_px=64 --set stage.0.epochs=3")
+    settings = "--set image.size_px=64 --set stage.0.epochs=3 --set training.views=2"
+    assert command == f"sightx fit {digits} --recipe natural-small --full {settings}"
 
 
 def test_every_file_of_a_run_can_be_read_by_others(digits_run: FitResult) -> None:
@@ -87,9 +88,9 @@ def test_nothing_in_a_run_is_a_pickle(digits_run: FitResult, name: str) -> None:
 
 def test_the_recipe_loads_again_with_the_options_in_it(digits_run: FitResult) -> None:
     again, shipped = load_recipe(digits_run.run / "recipe.toml"), find_recipe("natural-small")[0]
-    assert (again.image.size_px, again.stage[0].epochs) == (64, 3)
+    assert (again.image.size_px, again.stage[0].epochs, again.training.views) == (64, 3, 2)
     expected = recipe_to_table(shipped)
-    expected["image"]["size_px"], expected["stage"][0]["epochs"] = 64, 3
+    expected["image"]["size_px"], expected["stage"][0]["epochs"], expected["training"]["views"] = 64, 3, 2
     found = recipe_to_table(again)
     assert isinstance(found["image"].pop("off"), tuple | list)  # measured: what the labels do not bear
     assert found == expected

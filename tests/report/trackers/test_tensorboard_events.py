@@ -40,7 +40,7 @@ def how(
     weights = random_weights("test_resnet")
     asked = {"source": digits, "recipe": "natural-small", "backbone": "test_resnet", "weights": weights, "folds": 0}
     settings = ["image.size_px=32", "stage.0.epochs=3", "stage.0.rate=1e-2"]
-    return {**asked, "engine": "torch", "settings": settings, "track": "tensorboard"}
+    return {**asked, "engine": "torch", "settings": settings, "track": "tensorboard", "full": True}
 
 
 def read_events(run: Path) -> Any:

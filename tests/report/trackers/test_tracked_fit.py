@@ -85,6 +85,7 @@ def test_a_tracker_that_fails_is_told_of_once_and_the_fit_is_whole(
         weights=random_weights("test_resnet"),
         engine="torch",
         folds=0,
+        full=True,
         settings=("image.size_px=32", "stage.0.epochs=1"),
         track="notebook",
         listener=heard,
