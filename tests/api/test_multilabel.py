@@ -79,7 +79,6 @@ def how(table: Path, random_weights: Callable[[str], Path]) -> dict[str, Any]:
         "backbone": "test_resnet",
         "weights": random_weights("test_resnet"),
         "settings": ["image.size_px=32", "model.head.taps=all", SHORT],
-        "full": True,
     }
 
 
@@ -231,9 +230,9 @@ def test_predictions_are_no_truth_to_learn_from(done: FitResult, table: Path, ho
 
 @pytest.mark.parametrize("rows", [1, 2])
 def test_a_fit_that_was_stopped_becomes_the_run_that_it_would_have_been(how: dict[str, Any], rows: int) -> None:
-    whole = fit(**how, out=Path("whole")).run
+    whole = fit(**how, out=Path("whole"), full=True).run
     with pytest.raises(Stopped):
-        fit(**how, out=Path("begun"), listener=StopAfter(rows))
+        fit(**how, out=Path("begun"), full=True, listener=StopAfter(rows))
     again = fit(resume=Path("begun")).run
     for name in ("metrics.json", "split.csv", "bundle/weights.safetensors", "bundle/bundle.json"):
         one, other = (run / name for run in (whole, again))
