@@ -28,6 +28,7 @@ def describe_plan(plan: Plan) -> list[tuple[str, str]]:
     counts = [(values[f"data.{part}"].value, word) for part, word in PARTS.items() if f"data.{part}" in values]
     rows = [
         ("trains", describe_training(recipe)),
+        ("ends early", describe_judgement(plan)),
         ("why", plan.reason.partition(". ")[0].removesuffix(".")),
         ("images", ", ".join(f"{count:,} {word}" for count, word in counts if isinstance(count, int) and count)),
         ("network", describe_network(recipe, "from the earlier run" if "from.run" in values else "")),
@@ -66,6 +67,15 @@ def describe_training(recipe: Recipe) -> str:
         steps.append(", ".join([f"{name_part(stage, total)} for {many}", *([slower] if slower else []), *later]))
     only = "; the network itself stays as it is" if all(stage.train == HEAD for stage in recipe.stage) else ""
     return ", then ".join(steps) + only
+
+
+def describe_judgement(plan: Plan) -> str:
+    """Say that a stage which trains layers must pay; empty where none does, or all train in full."""
+    stages = plan.recipe.stage
+    is_judged = plan.recipe.model.weights != SCRATCH and "full" not in plan.values
+    if not is_judged or all(stage.train in (HEAD, "all", SCRATCH) for stage in stages):
+        return ""
+    return "a stage that trains layers and does not pay on training images left out of it (--full: none)"
 
 
 def name_part(stage: TrainingStage | Joining, total: int | None = None) -> str:

@@ -140,6 +140,7 @@ class Options(ImageOptions):
             "Train every stage of the recipe in full, also one that does not pay on training images left out of it.",
             panel=RECIPE,
             commands=("fit",),
+            plan_key="full",
         ),
     ] = False
     stage: Annotated[
