@@ -169,3 +169,46 @@ def test_a_run_of_unequal_classes_tells_its_offsets_and_predicts_with_them(
     column = "prediction" if "prediction" in answers else "label"
     right = [Path(image).parent.name == said for image, said in zip(answers["image"], answers[column], strict=True)]
     assert sum(right) / len(right) == result.test.metrics["accuracy"]
+
+
+GRADES = {"train": {"nought": 8, "one": 6, "two": 4}, "valid": {"nought": 3, "one": 3, "two": 3}}
+
+
+def test_grades_that_kappa_judges_are_not_weighed_and_that_is_said(lay_out: Callable[..., Path]) -> None:
+    preparation, notices = look(lay_out(**GRADES), shift="different", ordered=True)
+    value = preparation.plan.values["training.class_weights"]
+    assert preparation.metric == "quadratic_kappa"
+    assert preparation.recipe.training.class_weights == value.value == "none"
+    assert value.origin == "data"
+    assert "kappa" in value.evidence
+    (said,) = find(notices, "grades-unweighed")
+    assert "--set training.class_weights=balanced" in said.text
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"settings": ("image.size_px=32", "training.class_weights=balanced")},
+        {"recipe": "medical-small", "shift": None},
+        {"settings": ("image.size_px=32", "training.metric=balanced_accuracy")},
+        {"ordered": False},
+    ],
+    ids=["set", "named", "another metric", "codes"],
+)
+def test_weights_of_grades_stay_where_the_user_says_so_or_kappa_does_not_judge(
+    lay_out: Callable[..., Path], how: dict[str, Any]
+) -> None:
+    preparation, notices = look(lay_out(**GRADES), **{"shift": "different", "ordered": True, **how})
+    assert preparation.recipe.training.class_weights == "balanced"
+    assert not find(notices, "grades-unweighed")
+
+
+def test_rare_grades_that_are_not_weighed_are_warned_of(lay_out: Callable[..., Path]) -> None:
+    laid = lay_out(train={"nought": 44, "one": 20, "two": 4}, valid={"nought": 4, "one": 4, "two": 4})
+    preparation, notices = look(laid, shift="different", ordered=True)
+    assert preparation.recipe.training.class_weights == "none"
+    (said,) = find(notices, "unequal-classes")
+    assert said.warns
+    assert "kappa" in said.text
+    assert "may never be predicted" in said.text
+    assert "--set training.class_weights=balanced" in said.text
