@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import random
@@ -151,10 +152,12 @@ KINDS: dict[str, dict[str, Any]] = {
     "folds": {"folds": 3},
     "flat, smoothing": {"settings": [HEAD_AND_MORE, 'training.schedule="flat"', "training.label_smoothing=0.1"]},
     "running averages": {"settings": [HEAD_AND_MORE, "training.weight_average=0.9"]},
+    "running averages of parts that join": {"settings": [JOINING, "training.weight_average=0.9"]},
     "the head alone is not begun": {"full": False},
     "cosine": {"settings": [HEAD_AND_MORE, 'training.schedule="cosine"', "training.warmup_epochs=1"]},
 }
 LONG = {"patience", "no cache", "hidden layer, dropout", "groups that join", "sgd, clip", "flat, smoothing", "cosine"}
+LONG |= {"running averages of parts that join"}
 """Left to `make test-all`: each stops a fit after every epoch."""
 
 
@@ -177,6 +180,37 @@ def test_a_fit_that_is_stopped_after_each_epoch_becomes_the_run_that_it_would_ha
     assert [line for line in heard.warnings if not line.startswith("never recognised")] == []
     assert find_differences(whole, folder) == []
     assert sorted(one.name for one in folder.iterdir()) == sorted(one.name for one in whole.iterdir())
+
+
+JUDGED = {
+    "goes on": ('{train="last:2",epochs=2,rate=1e-4}', ["last:2", "last:2"]),
+    "ends, and another begins": (
+        '{train="last:1",epochs=3,rate=1e-1},{train="last:2",epochs=1,rate=1e-4}',
+        ["last:1", "last:2"],
+    ),
+}
+"""Stages whose first epoch is judged on training images left out of it, and the epochs that are trained."""
+
+
+@pytest.mark.parametrize("kind", JUDGED)
+def test_a_fit_whose_stages_are_judged_is_the_same_wherever_it_was_stopped(
+    how: dict[str, Any], random_weights: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("sightx_cli.train.stage_trial.FEWEST_LEFT_OUT", 8)
+    monkeypatch.setattr("sightx_cli.train.stage_trial.NOISE_ERRORS", 0.0)
+    importlib.import_module("sightx_cli.model.mini")  # so that timm knows the network
+    how |= {"backbone": "mini_resnet", "weights": random_weights("mini_resnet"), "full": False}
+    stages, epochs = JUDGED[kind]
+    small = ["image.size_px=32", "training.batch=8", "training.weight_average=0.9"]
+    how["settings"] = [*small, 'training.metric="loss"', f"stage=[{stages}]"]
+    whole = fit(**how).run
+    rows = pd.read_csv(whole / "history.csv")["stage"].tolist()
+    assert rows == ["solved head", *epochs]
+    folder = stop(1, **how)
+    for kept in range(2, len(rows)):
+        stop(kept, resume=folder)
+    fit(resume=folder)
+    assert find_differences(whole, folder) == []
 
 
 def test_a_test_part_is_measured_as_if_nothing_had_stopped(how: dict[str, Any], digits: Path, home: Path) -> None:
