@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
 
+from sightx_cli.model.backbone import Backbone, build_network
+from sightx_cli.model.combined_backbone import assemble_backbone
 from sightx_cli.probe.folds import assign_folds, cross_validate
 from sightx_cli.probe.trials import (
     Trial,
@@ -15,6 +18,7 @@ from sightx_cli.probe.trials import (
     choose_simplest,
     choose_weights_metric,
     compare_losses,
+    join_features,
     list_sizes,
     list_taps,
     measure_head,
@@ -148,6 +152,33 @@ def test_taps_are_columns_of_all_taps_and_the_recipes_own_come_first() -> None:
     assert list_taps("all", 8) == ["all", "last", "last:3"]
     assert list_taps("last:2", 8) == ["last:2", "last", "last:3", "all"]
     assert list_taps("last", 2) == ["last", "all"]
+
+
+@pytest.mark.parametrize("names", ["mini_resnet+mini_separable", "test_resnet+test_efficientnet"])
+def test_features_of_networks_joined_are_those_that_the_networks_side_by_side_give(names: str) -> None:
+    torch.manual_seed(0)
+    network = build_network(names, 32)
+    for one in network.members:
+        one.train()(torch.randn(8, 3, 32, 32))  # statistics of their own, so that nothing fades
+    images = torch.randn(2, 3, 32, 32)
+    parts = []
+    for number, one in enumerate(network.members):
+        alone = Backbone(one, "all", size_px=32).eval()
+        with torch.no_grad():
+            parts.append((alone(network.normalise(images, number)).numpy(), alone.widths))
+    rows, widths = join_features(parts)
+    assert tuple(widths) == assemble_backbone(network, "all", "avg", 32).widths
+    for taps in ("last", "last:3", "all"):
+        with torch.no_grad():
+            whole = assemble_backbone(network, taps, "avg", 32).eval()(images).numpy()
+        np.testing.assert_allclose(select_taps(rows, widths, taps), whole, rtol=1e-4, atol=1e-5)
+
+
+def test_the_features_of_one_network_joined_are_its_own() -> None:
+    features = np.arange(12, dtype=np.float32).reshape(2, 6)
+    rows, widths = join_features([(features, (1, 2, 3))])
+    assert rows.tolist() == features.tolist()
+    assert widths == [1, 2, 3]
 
 
 def test_a_sample_keeps_the_shares_of_the_classes() -> None:
