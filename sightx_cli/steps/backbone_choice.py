@@ -23,8 +23,8 @@ from sightx_cli.steps.preparation import Preparation
 from sightx_cli.steps.recipe_search import choose_budget
 
 LEAST_BUDGET_SECONDS = 60.0
-"""Of a choice that was asked for, unless three tenths of the fit are more: on all of the probe's images lite0 and lite2 are
-assumed to take 8 and 25 seconds; half of that was measured on two cores."""
+"""Of a choice that was asked for, unless three tenths of the fit are more: on all of the probe's images lite0 and lite2
+are assumed to take 8 and 25 seconds; half of that was measured on two cores."""
 
 
 OTHERS_NAMED = 3

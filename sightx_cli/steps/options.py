@@ -156,7 +156,8 @@ class Options(ImageOptions):
     budget: Annotated[
         float | None,
         Option(
-            "The time the probe may take. [dim](default: three tenths of the fit, at least 13; 60 for --backbone auto)[/]",
+            "The time the probe may take. [dim](default: three tenths of the fit, at least 13; 60 for "
+            "--backbone auto)[/]",
             "SECONDS",
             RECIPE,
             commands=("fit", "probe"),
