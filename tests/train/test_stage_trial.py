@@ -153,6 +153,20 @@ def test_in_full_even_a_stage_that_harms_is_trained_to_its_end_on_all_images(
     assert [len(rows) for rows in seen] == 3 * [57]
 
 
+@pytest.mark.usefixtures("few_suffice", "always_unsure")
+@pytest.mark.parametrize("how", [{"ordered": True}, {"multi_label": True}], ids=["grades", "several labels"])
+def test_grades_and_several_labels_are_judged_alike(
+    open_session: Open, digits: Path, tmp_path: Path, how: dict[str, Any]
+) -> None:
+    labels = {"nought": "1", "one": "2", "two": "1;2" if "multi_label" in how else "3"}
+    rows = [f"{path},{labels[path.parent.name]}" for path in sorted(digits.rglob("*.png"))]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,label", *rows]), encoding="utf-8")
+    session, heard, solved = train(open_session, HARMS, source=str(tmp_path / "labels.csv"), **how)
+    assert list_epochs(session) == ["last:2"]
+    assert [one.kind for one in heard.notices if one.kind.startswith("stage-")] == ["stage-ended"]
+    assert is_same(session, solved)
+
+
 def test_without_full_and_with_too_few_images_there_is_no_trial(open_session: Open) -> None:
     session, heard, _ = train(open_session, HARMS)  # 11 would be left out, and 40 are needed
     assert list_epochs(session) == 3 * ["last:2"]
