@@ -14,10 +14,11 @@ from PIL import Image
 from sightx_cli import fit
 from sightx_cli.api.probe import probe
 from sightx_cli.errors import UsageError
+from sightx_cli.probe.trials import BUDGET_SHARE, MIN_BUDGET_SECONDS
 from sightx_cli.progress import Silent
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import Preparation, prepare
-from sightx_cli.steps.recipe_search import Chooser, apply_probe, choose_budget, open_probe
+from sightx_cli.steps.recipe_search import Chooser, apply_probe, choose_budget, estimate_fit_seconds, open_probe
 
 SMALL = ("image.size_px=32", "stage.0.epochs=1")
 
@@ -103,9 +104,10 @@ def test_copies_and_groups_lie_in_one_fold(digits: Path, tmp_path: Path, how: di
     assert all(len(fold) == 1 for fold in folds.values())
 
 
-def test_the_default_budget_is_a_tenth_of_the_fit_and_ten_seconds_at_least(digits: Path) -> None:
+def test_the_default_budget_is_a_share_of_the_fit_and_some_seconds_at_least(digits: Path) -> None:
     recipe = prepare(Options(str(digits), "medical-small"), Silent()).recipe
-    assert choose_budget(recipe, 50) == 10.0
+    assert choose_budget(recipe, 50) == MIN_BUDGET_SECONDS >= 10.0
+    assert choose_budget(recipe, 40_000) == pytest.approx(BUDGET_SHARE * estimate_fit_seconds(recipe, 40_000))
     assert choose_budget(recipe, 40_000) > 100.0
     assert choose_budget(recipe, 80_000) == pytest.approx(2 * choose_budget(recipe, 40_000))
 

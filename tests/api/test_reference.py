@@ -105,7 +105,7 @@ def fit_few(name: str, few: Path, out: Path, write_weights: Any) -> tuple[FitRes
     backbone = own if name in REAL else COUSINS.get(own, own)
     how: dict[str, Any] = {"backbone": backbone, "weights": write_weights(recipe, backbone), "engine": "torch"}
     heard = Recorder()
-    return fit(few, recipe=name, settings=shorten(recipe), out=out, listener=heard, **how), heard.warnings
+    return fit(few, recipe=name, settings=shorten(recipe), out=out, listener=heard, full=True, **how), heard.warnings
 
 
 def check_product(result: FitResult, few: Path) -> list[str]:

@@ -19,6 +19,8 @@ from sightx_cli.progress import Recorder
 pytestmark = pytest.mark.slow
 
 FIT_ALONE = {
+    "stage-skipped",
+    "stage-ended",
     "duration",
     "augmentation",
     "thresholds",
