@@ -168,7 +168,8 @@ def list_sizes(size_px: int, short_side_px: int, images: int) -> list[int]:
     larger = [size for size in SIZES_PX if LARGER_BY * size_px <= size <= ENLARGED_BY * short_side_px]
     if short_side_px < LARGER_BY * size_px or images >= FEW_ENOUGH_TO_ENLARGE:
         larger = []
-    smaller = [size for size in SIZES_PX if size < size_px and short_side_px < SMALLER_BY * size_px]
+    is_enlarged = short_side_px < SMALLER_BY * size_px
+    smaller = [size for size in SIZES_PX if short_side_px <= size < size_px and is_enlarged]
     return [*smaller[:1], size_px, *larger[:1]]
 
 

@@ -27,7 +27,7 @@ def describe_plan(plan: Plan) -> list[tuple[str, str]]:
     recipe, values = plan.recipe, plan.values
     counts = [(values[f"data.{part}"].value, word) for part, word in PARTS.items() if f"data.{part}" in values]
     rows = [
-        ("trains", describe_training(recipe)),
+        ("trains", describe_training(recipe, stages_must_pay(plan) and "rate" not in values)),
         ("ends early", describe_judgement(plan)),
         ("why", plan.reason.partition(". ")[0].removesuffix(".")),
         ("images", ", ".join(f"{count:,} {word}" for count, word in counts if isinstance(count, int) and count)),
@@ -56,11 +56,17 @@ def list_departures(plan: Plan, origins: Sequence[str]) -> Iterator[str]:
             yield f"{name.replace('_', ' ')} {value.replace('_', ' ') if key == 'training.metric' else value}"
 
 
-def describe_training(recipe: Recipe) -> str:
-    """Say what trains, for how long: the head for 3 epochs, then the last two of eight stages for 3 epochs, at …."""
+def describe_training(recipe: Recipe, is_solved: bool = False) -> str:
+    """Say what trains, for how long: the head for 3 epochs, then the last two of eight stages for 3 epochs, at ….
+
+    Where the head `is_solved`, a first stage of it alone has no epochs.
+    """
     total = STAGES.get(recipe.model.backbone)
     steps = []
-    for stage in recipe.stage:
+    for place, stage in enumerate(recipe.stage):
+        if is_solved and place == 0 and stage.train == HEAD and not stage.join and not recipe.model.head.hidden:
+            steps.append("the head, solved for its least loss")
+            continue
         many = f"{stage.epochs:,} epoch{'s' * (stage.epochs != 1)}"
         slower = describe_rate(stage.rate, stage.train)
         later = [f"joined after {one.after:,} by {name_part(one, total)}" for one in stage.join]
@@ -69,11 +75,14 @@ def describe_training(recipe: Recipe) -> str:
     return ", then ".join(steps) + only
 
 
+def stages_must_pay(plan: Plan) -> bool:
+    """Tell whether stages that bring nothing are left out or ended: not with --full, nor from random weights."""
+    return plan.recipe.model.weights != SCRATCH and "full" not in plan.values
+
+
 def describe_judgement(plan: Plan) -> str:
     """Say that a stage which trains layers must pay; empty where none does, or all train in full."""
-    stages = plan.recipe.stage
-    is_judged = plan.recipe.model.weights != SCRATCH and "full" not in plan.values
-    if not is_judged or all(stage.train in (HEAD, "all", SCRATCH) for stage in stages):
+    if not stages_must_pay(plan) or all(stage.train in (HEAD, "all", SCRATCH) for stage in plan.recipe.stage):
         return ""
     return "a stage that trains layers and does not pay on training images left out of it (--full: none)"
 

@@ -92,7 +92,7 @@ def run_stages(preparation: Preparation, session: Session, keeper: Keeper, liste
             session.best.restore(session.model)  # as at the end of the stage before
             set_random_states(keeper.state.tensors, None)
         if notice := describe_needless(preparation, session, number):
-            listener.notice(notice)
+            session.notice(notice)
             continue
         run_stage(session, preparation.recipe.stage[number], keeper.factor, StageKeeper(keeper, number))
 

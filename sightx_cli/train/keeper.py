@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from sightx_cli.journal.journal import Journal
 from sightx_cli.journal.points import Point, remove_others, write_point_file
 from sightx_cli.model.parameter_groups import build_stage_groups
 from sightx_cli.model.tensor_file import save_tensors
+from sightx_cli.progress import Notice
 from sightx_cli.train.judge import Judge
 from sightx_cli.train.random_states import read_random_states, set_random_states
 from sightx_cli.train.state import Session
@@ -79,6 +80,7 @@ class Keeper:
             "factor": self.factor,
             "history": session.history,
             "is_solved": session.is_solved,
+            "notices": [asdict(notice) for notice in session.notices],
             "offsets": session.offsets,
             "seconds": {**session.seconds, **self._measure_stage(learner, title)},
         }
@@ -151,6 +153,8 @@ class Keeper:
         self.point, self._number, self.factor = point, point.number, self.state.facts["factor"]
         session.history[:] = self.state.facts["history"]
         session.is_solved = self.state.facts["is_solved"]
+        for notice in self.state.facts["notices"]:
+            session.notice(Notice(**notice))
         offsets = self.state.facts.get("offsets")
         session.offsets = None if offsets is None else np.array(offsets, np.float32)
         session.seconds.update(self.state.facts["seconds"])

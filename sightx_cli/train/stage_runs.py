@@ -36,7 +36,7 @@ def run_stage(
     if keeper is None or not keeper.is_begun:
         trial = open_trial(session, stage)
         if trial is not None and trial.left_out.is_perfect:
-            session.listener.notice(trial.describe_skip())
+            session.notice(trial.describe_skip())
             return
     name = f"stage {stage.title}"
     before = session.seconds.get(name, 0.0)  # of an earlier stage of this title, or of an earlier process
@@ -89,7 +89,7 @@ def open_trial(session: Session, stage: TrainingStage) -> StageTrial | None:
     together = list(session.groups_of_train or session.train.digests)
     balanced = session.recipe.training.class_weights == "balanced"
     left_out = choose_left_out(features, session.train.targets, together, session.task, balanced)
-    return None if left_out is None else StageTrial(left_out, session.task, stage.title, session.listener)
+    return None if left_out is None else StageTrial(left_out, session.task, stage.title, session)
 
 
 def fit_stage(

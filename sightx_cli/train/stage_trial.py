@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,12 +21,15 @@ from torch import nn
 from sightx_cli.features.prefix import FitFeatures
 from sightx_cli.model.head import set_linear_solution
 from sightx_cli.probe.linear_head import LinearSolution, calm_threads, list_splits, solve_linear_head
-from sightx_cli.progress import Listener, Notice
+from sightx_cli.progress import Notice
 from sightx_cli.recipe.stage_titles import describe_stage
 from sightx_cli.task.stratification import number_together
 from sightx_cli.task.task import Task
 from sightx_cli.task.temperature import fit_temperature
 from sightx_cli.train.loaders import CachedLoader
+
+if TYPE_CHECKING:
+    from sightx_cli.train.state import Session
 
 TRIAL_FOLDS = 5
 """One fold of so many is left out of the first epoch."""
@@ -35,8 +38,8 @@ FEWEST_LEFT_OUT = 40
 """Fewer images, or groups, cannot tell: their stage trains as the recipe says."""
 
 NOISE_ERRORS = 2.0
-"""A loss within so many standard errors of 0, a perfect network's, leaves nothing to gain that could be told from
-chance: of errors in classification, four or fewer."""
+"""A share of mistakes within so many standard errors of 0, a perfect network's, leaves nothing to gain that could be
+told from chance: four mistakes or fewer."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class LeftOut:
     """What each counts, (N,): every class the same where the recipe makes it so."""
     losses: NDArray[np.float64]
     """The log loss of each by the head solved on the other images, at its best temperature, (N,)."""
+    mistakes: NDArray[np.float64]
+    """1 for each that this head decides wrongly, else 0, (N,)."""
     head: LinearSolution
 
     @property
@@ -61,8 +66,9 @@ class LeftOut:
 
     @property
     def is_perfect(self) -> bool:
-        """Whether their loss cannot be told from a perfect network's."""
-        return self.loss <= NOISE_ERRORS * self.measure_error(self.losses)
+        """Whether the head cannot be told from a perfect network by them."""
+        share = float(np.average(self.mistakes, weights=self.weights))
+        return bool(share <= NOISE_ERRORS * self.measure_error(self.mistakes))
 
     def measure_error(self, values: NDArray[np.float64]) -> float:
         """Measure the standard error of the weighted mean of values (N,), by groups."""
@@ -102,9 +108,11 @@ def choose_left_out(
             overwrite=True,
         )
     plain = features.train_views[0].take(positions=rows).astype(np.float32, copy=False)
-    losses = measure_tempered_losses(task, head.predict(plain), targets[rows])
+    probabilities = head.predict(plain)
+    losses = measure_tempered_losses(task, probabilities, targets[rows])
+    wrong = (task.decide(probabilities) != targets[rows]).reshape(len(rows), -1).any(axis=1)
     weights = task.weigh_images(targets[rows]) if balanced else np.ones(len(rows))
-    return LeftOut(rows, targets[rows], units, weights, losses, head)
+    return LeftOut(rows, targets[rows], units, weights, losses, wrong.astype(np.float64), head)
 
 
 def measure_tempered_losses(
@@ -118,8 +126,8 @@ def measure_tempered_losses(
 class StageTrial:
     """The trial of one stage: its first epoch without the images left out, from the head solved without them."""
 
-    def __init__(self, left_out: LeftOut, task: Task, title: str, listener: Listener) -> None:
-        self.left_out, self.task, self.listener = left_out, task, listener
+    def __init__(self, left_out: LeftOut, task: Task, title: str, session: Session) -> None:
+        self.left_out, self.task, self.session = left_out, task, session
         self.stage = describe_stage(title, True).removeprefix("stage: ")
         self._plain: CachedLoader | None = None
 
@@ -151,19 +159,19 @@ class StageTrial:
             f"by {abs(gain):.3f} ± {error:.3f} from the solved head's {self.left_out.loss:.3f}"
         )
         if gain > 0:
-            self.listener.note(f"{self.stage}: {figure}: it goes on, on all images")
+            self.session.listener.note(f"{self.stage}: {figure}: it goes on, on all images")
             return True
         said = f"{self.stage}: ended after its first epoch, since {figure}. --full trains it all the same"
-        self.listener.notice(Notice("stage-ended", said, images))
+        self.session.notice(Notice("stage-ended", said, images))
         return False
 
     def describe_skip(self) -> Notice:
         """Say why the stage is not begun."""
         left_out = self.left_out
         said = (
-            f"{self.stage}: not trained, since it could not gain more than chance: the log loss of "
-            f"{len(left_out.rows):,} training images by a head solved without them is {left_out.loss:.3f} ± "
-            f"{left_out.measure_error(left_out.losses):.3f}. --full trains it all the same"
+            f"{self.stage}: not trained, since it could not gain more than chance: of {len(left_out.rows):,} training "
+            f"images a head solved without them gets {int(left_out.mistakes.sum())} wrong. --full trains it all the "
+            "same"
         )
         return Notice("stage-skipped", said, len(left_out.rows))
 

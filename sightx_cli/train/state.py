@@ -17,7 +17,7 @@ from sightx_cli.features.views import View
 from sightx_cli.model.backbone import Backbone
 from sightx_cli.model.parameter_groups import Group, find_cut
 from sightx_cli.model.weights import Weights
-from sightx_cli.progress import Listener
+from sightx_cli.progress import Listener, Notice
 from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.task.task import Task
 from sightx_cli.train.callbacks import NORMS_TRAIN_FROM_IMAGES
@@ -54,6 +54,8 @@ class Session:
     """Whether the head was solved on the features of the pretrained network."""
     offsets: NDArray[np.float32] | None = None
     """What the solved head's logits (C,) were shifted by so that very unequal classes count the same."""
+    notices: list[Notice] = field(default_factory=list)
+    """What was noticed while stages trained, for a process that goes on after them."""
     history: list[dict[str, float | int | str]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     trained_from: int = 10**6
@@ -74,6 +76,11 @@ class Session:
         """The classifier's head."""
         head: nn.Sequential = self.model[1]  # type: ignore[assignment]
         return head
+
+    def notice(self, notice: Notice) -> None:
+        """Say what was noticed while stages train, and keep it for a process that goes on after them."""
+        self.notices.append(notice)
+        self.listener.notice(notice)
 
     def note_trained(self, groups: Sequence[Group]) -> None:
         """Note what a stage with these groups trains: the earliest part so far, and whether that is the backbone's."""

@@ -197,7 +197,7 @@ def test_a_fit_whose_stages_are_judged_is_the_same_wherever_it_was_stopped(
     how: dict[str, Any], random_weights: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr("sightx_cli.train.stage_trial.FEWEST_LEFT_OUT", 8)
-    monkeypatch.setattr("sightx_cli.train.stage_trial.NOISE_ERRORS", 0.0)
+    monkeypatch.setattr("sightx_cli.train.stage_trial.LeftOut.is_perfect", False)
     importlib.import_module("sightx_cli.model.mini")  # so that timm knows the network
     how |= {"backbone": "mini_resnet", "weights": random_weights("mini_resnet"), "full": False}
     stages, epochs = JUDGED[kind]
