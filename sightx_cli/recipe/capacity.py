@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sightx_cli.recipe.decision import TABLE, describe_band
+from sightx_cli.recipe.rates import HEAD
+from sightx_cli.recipe.recipe import Recipe
 
 HIGH_PERCENT = 50.0
 """From this percentage of trainable parameters, an audit explains why it is so high."""
@@ -186,3 +188,12 @@ def _explain_widest(stages: Sequence[PartSize], trained: Sequence[PartSize], bac
         others = ", ".join(stage.name for stage in trained if stage is not widest)
         what += f"; {others} {'adds' if len(trained) == 2 else 'add'} {rest:,}"
     return what
+
+
+def tunes_photographs(recipe: Recipe) -> bool:
+    """Tell whether a recipe tunes layers on images like those that the network knows.
+
+    There tuning brings more than a second network beside the first, which would double its time: 2,000 small
+    photographs of ten classes, accuracy 0.765 → 0.793 in an outer fold, and 0.783 → 0.795 in five folds.
+    """
+    return recipe.when.shift == "similar" and any(stage.train != HEAD for stage in recipe.stage)

@@ -67,7 +67,7 @@ def test_where_the_last_stages_are_tuned_the_running_average_of_the_weights_is_k
     [
         ("natural-small", "tf_efficientnet_lite2", 260, 1),
         ("natural-medium", "tf_efficientnet_lite2", 260, 2),
-        ("medical-small", "tf_efficientnet_lite0", 300, 4),
+        ("medical-small", "tf_efficientnet_lite0", 300, 2),
         ("medical-medium", "tf_efficientnet_lite0", 300, 1),
     ],
 )

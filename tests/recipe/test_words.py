@@ -83,7 +83,9 @@ def test_what_the_user_and_the_images_changed_is_told_apart() -> None:
 
 def test_views_are_counted_in_words() -> None:
     assert describe_views(change("natural-small")[0]) == "each training image as it is"
-    assert "and three augmented views; profile medical" in describe_views(change("medical-small")[0])
+    assert "and one augmented view; profile medical" in describe_views(change("medical-small")[0])
+    four = change("medical-small", "training.views=4")[0]
+    assert "and three augmented views; profile medical" in describe_views(four)
     assert describe_views(change("natural-medium", 'image.off=["mirroring"]')[0]).endswith("; mirroring is off")
     assert "augmented afresh in every epoch" in describe_views(change("natural-large")[0])
 

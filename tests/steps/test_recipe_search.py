@@ -128,7 +128,7 @@ def test_a_better_network_takes_the_place_of_the_recipes_with_its_evidence(
     chosen = chooser.run("accuracy").model.backbone
     assert chosen in (SECOND, BOTH)
     assert chooser.probe.chosen[BACKBONE] == chosen
-    assert chooser.probe.evidence[BACKBONE].startswith(f"backbone {chosen}: accuracy ")
+    assert chooser.probe.evidence[BACKBONE].startswith(f"backbone {chosen}: log loss ")
     assert f"with {FIRST}" in chooser.probe.evidence[BACKBONE]
 
 
