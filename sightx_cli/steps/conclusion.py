@@ -101,7 +101,7 @@ def write_result(trained: Trained, folder: Path, destination: Path, listener: Re
         task=session.task.kind,
         classes=session.task.classes,
         valid=valid,
-        selected_on=len(session.history) > 1,
+        selected_on=True,
         test=test,
         seconds={name: round(value, 3) for name, value in seconds.items()},
         prefix=PrefixFacts(engine.name, engine.precision, engine.why, not kept.computed, len(kept.train_views))

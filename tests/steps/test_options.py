@@ -185,6 +185,7 @@ def test_a_preparation_has_every_option_in_its_plan_under_its_key(
         Options(
             digits, shift="similar", profile="retina", ordered=False, rate=1e-3, group_by=r"(\d)\.png",
             backbone="test_resnet", weights=weights, seed=3, exclude=exclude, resplit=True, allow_leaks=True, folds=3,
+            full=True,
         ),
         Silent(),
     ).plan.values  # fmt: skip
@@ -200,6 +201,7 @@ def test_a_preparation_has_every_option_in_its_plan_under_its_key(
         "data.group_by": r"(\d)\.png",
         "model.backbone": "test_resnet",
         "weights.file": str(weights),
+        "full": True,
         "seed": 3,
         "data.excluded": 1,
         "data.leaks_allowed": True,
