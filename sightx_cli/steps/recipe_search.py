@@ -35,7 +35,7 @@ from sightx_cli.probe.trials import (
     select_taps,
 )
 from sightx_cli.progress import Listener
-from sightx_cli.recipe.capacity import tunes_photographs
+from sightx_cli.recipe.capacity import is_for_photographs
 from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.recipe.settings import BACKBONE, FIT, SIZE, TAPS, WEIGHTS, change_setting, read_setting
 from sightx_cli.recipe.values import BESIDE
@@ -178,7 +178,7 @@ class Chooser:
         self._compare(SIZE, list_sizes(recipe.image.size_px, self.short_side_px, probe.train_images))
         if self.options.weights is None and recipe.model.backbone in BACKBONES:
             # By log loss: an accuracy or kappa that is a few images higher is no reason to predict in twice the time.
-            beside = [] if tunes_photographs(recipe) else [BESIDE.join(BACKBONES)]
+            beside = [] if is_for_photographs(recipe) else [BESIDE.join(BACKBONES)]
             self._compare(BACKBONE, [*BACKBONES, *beside], LOSS.name, BACKBONE_MARGIN)
         if not self.square:
             fits = [recipe.image.fit, *(fit for fit in ("squash", "pad", "crop") if fit != recipe.image.fit)]

@@ -33,8 +33,9 @@ def two_networks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> str:
-    """A recipe of the head alone that names the first of them."""
+    """A recipe of the head alone, for images unlike photographs, that names the first of them."""
     table = change_setting(change_setting(find_recipe("natural-small")[0], BACKBONE, FIRST), SIZE, 32)
+    table = change_setting(table, "when.shift", "different")
     (tmp_path / "mine.toml").write_text(recipe_to_toml(table), encoding="utf-8")
     return str(tmp_path / "mine.toml")
 
@@ -60,6 +61,16 @@ def test_each_network_is_tried_alone_and_both_side_by_side(
     tried = list_tried(chooser)
     assert list(tried) == [FIRST, SECOND, BOTH]
     assert [name for name, taken in tried.items() if taken] == [chosen]
+
+
+def test_networks_are_not_tried_side_by_side_on_photographs(
+    digits: Path, recipe: str, networks_brought: Callable[..., Path]
+) -> None:
+    networks_brought(FIRST, SECOND)
+    Path(recipe).write_text(Path(recipe).read_text(encoding="utf-8").replace("different", "similar"), encoding="utf-8")
+    chooser = open_chooser(digits, recipe)
+    chooser.run("accuracy")
+    assert list(list_tried(chooser)) == [FIRST, SECOND]
 
 
 @pytest.mark.parametrize("fit_", ["crop", "pad"])
