@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import nn
 
 from sightx_cli.engine.graph_files import seal_graph
 from sightx_cli.engine.openvino_forward import load_core
+from sightx_cli.engine.torch_forward import without_gradients
 from sightx_cli.startup.openvino_parts import openvino
 from sightx_cli.startup.termination import holding_interrupts
 
@@ -39,7 +39,7 @@ def convert_module(
     `mean` and `std` are those of the weights, on the 0…1 scale. Raises whatever OpenVINO raises if it fails.
     """
     module.eval()
-    with holding_interrupts(), torch.no_grad(), _as_constants(module):
+    with holding_interrupts(), torch.no_grad(), without_gradients(module):
         # A function, not the module: torch would first script each layer of a module, which takes as long as all else.
         # torch's own check would run and trace everything once more. What a cut gives is checked by `model.stages`,
         # the product by `steps.evaluation`.
@@ -64,19 +64,6 @@ def convert_module(
     image.preprocess().mean([255.0 * value for value in mean]).scale([255.0 * value for value in std])
     image.model().set_layout(Layout("NCHW"))
     return processor.build()
-
-
-@contextmanager
-def _as_constants(module: nn.Module) -> Iterator[None]:
-    """Let a trace take the module's weights for constants: none of them has a gradient meanwhile."""
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    for parameter in trained:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)
 
 
 def write_graph(graph: Any, path: Path) -> None:

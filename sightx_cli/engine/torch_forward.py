@@ -82,3 +82,18 @@ def find_half(device: torch.device) -> Precision | None:
         capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
         return "bfloat16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else None
     return None
+
+
+@contextmanager
+def without_gradients(module: nn.Module) -> Iterator[None]:
+    """Let no parameter have a gradient meanwhile: a trace takes them for constants, and torch's counter of operations
+    fails on a module that is given one (CaiT's token).
+    """
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from math import prod
 
 import torch
 from torch import nn
 
+from sightx_cli.engine.torch_forward import without_gradients
 from sightx_cli.model.backbone import Backbone
 from sightx_cli.model.combined_network import CombinedNetwork
 from sightx_cli.model.forward_check import evaluating
@@ -82,19 +82,6 @@ def measure_cost(model: nn.Sequential, size_px: int) -> NetworkCost:
 def _name_network(backbone: Backbone, parameter: str) -> str:
     """Return which of several networks a parameter belongs to; empty where there is one."""
     return parameter.partition(".")[0] if isinstance(backbone.network, CombinedNetwork) else ""
-
-
-@contextmanager
-def without_gradients(model: nn.Module) -> Iterator[None]:
-    """Let no parameter have a gradient meanwhile: torch's counter fails on a module given one (CaiT's token)."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    for parameter in trained:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)
 
 
 def _parts(model: nn.Sequential) -> tuple[Backbone, nn.Module]:

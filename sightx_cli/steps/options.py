@@ -156,7 +156,7 @@ class Options(ImageOptions):
     budget: Annotated[
         float | None,
         Option(
-            "The time the probe may take. [dim](default: three tenths of the fit, at least 11; 60 for "
+            "The time the probe may take. [dim](default: three tenths of the fit, at least 10; 60 for "
             "--backbone auto)[/]",
             "SECONDS",
             RECIPE,

@@ -11,8 +11,6 @@ from sightx_cli.journal.journal import Journal
 from sightx_cli.machine import build_shortage
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.recipe.rates import HEAD
-from sightx_cli.recipe.settings import BACKBONE
-from sightx_cli.recipe.values import BESIDE
 from sightx_cli.recipe.words import name_train_loss
 from sightx_cli.startup.termination import name_interrupt
 from sightx_cli.steps.preparation import Preparation
@@ -100,19 +98,14 @@ def run_stages(preparation: Preparation, session: Session, keeper: Keeper, liste
 
 
 def describe_needless(preparation: Preparation, session: Session, number: int) -> Notice | None:
-    """Say why a stage is left out, else None: one of the head alone after it was solved, so that its loss is the least
-    there is, and one that tunes layers of networks that the probe put side by side, which would take the time of both.
+    """Say why a stage of the head alone is left out: it was solved, so its loss is the least there is; else None.
 
     In five folds of the training parts, epochs at the recipes' rates after the solution changed the log loss by less
     than 0.0002 (ants and bees, retina grades, X-rays, CIFAR-10) and by 0.0013 (solar cells, 0.872).
     """
-    from sightx_cli.recipe.stage_titles import SOLVED, describe_stage
+    from sightx_cli.recipe.stage_titles import SOLVED
 
-    stage, backbone = preparation.recipe.stage[number], preparation.plan.values[BACKBONE]
-    if stage.train != HEAD and session.is_judged and backbone.origin == "probe" and BESIDE in str(backbone.value):
-        title = describe_stage(stage.title, True).removeprefix("stage: ")
-        why = "the probe put networks side by side, and tuning takes the time of all of them"
-        return Notice("stage-skipped", f"{title}: not trained, for {why} (--full trains it)", stage.epochs)
+    stage = preparation.recipe.stage[number]
     is_at_solution = session.is_solved and session.best.stage == SOLVED
     if stage.train != HEAD or stage.join or preparation.options.rate is not None:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ import pytest
 
 from sightx_cli.journal.journal import begin_journal
 from sightx_cli.progress import Notice, Recorder
-from sightx_cli.recipe.plan import PlanValue
-from sightx_cli.steps.training_stages import describe_needless, train
+from sightx_cli.steps.training_stages import train
 from sightx_cli.train.state import Session
 
 Open = Callable[..., tuple[Any, Session]]
@@ -76,17 +74,3 @@ def test_a_head_is_trained_again_once_other_layers_have_changed(
     rows, skipped = run('{train="last:2",epochs=1,rate=3e-4}', HEAD)
     assert rows == ["solved head", "last:2", "head", "head"]
     assert skipped == []
-
-
-@pytest.mark.parametrize(
-    ("origin", "full", "is_left_out"), [("probe", False, True), ("probe", True, False), ("option", False, False)]
-)
-def test_networks_that_the_probe_put_side_by_side_are_not_tuned_unless_in_full(
-    open_session: Open, origin: Any, full: bool, is_left_out: bool
-) -> None:
-    preparation, session = open_session('stage=[{train="last:1",epochs=1,rate=1e-4}]', full=full)
-    values = {**preparation.plan.values, "model.backbone": PlanValue("one+other", origin)}
-    preparation = replace(preparation, plan=replace(preparation.plan, values=values))
-    notice = describe_needless(preparation, session, 0)
-    assert (notice is not None) is is_left_out
-    assert notice is None or "--full trains it" in notice.text
