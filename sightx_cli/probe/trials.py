@@ -41,9 +41,9 @@ solar cells (kappa 0.663, 0.695, 0.666, which are 300 px wide) and no worse than
 0.787), 320 px the best of 260, 320 and 384 on ants and bees (log loss 0.080, 0.066, 0.079), and 160 px of 32 px wide
 objects (accuracy 0.760 at 260, 0.783 at 160, 0.779 at 128); five folds of training parts."""
 
-LARGER_BY, ENLARGED_BY = 1.1, 1.2
-"""A larger input is tried if the images' short side is at least so many times the current side, and up to so many times
-that short side: enlarging adds no detail."""
+LARGER_BY, ENLARGED_BY = 1.2, 1.2
+"""A larger input is at least so many times the current side, for less changes little, and at most so many times the
+images' short side, for enlarging adds no detail."""
 
 SMALLER_BY = 0.75
 """Smaller inputs are tried where the short side is less than this part of the current side."""
@@ -166,7 +166,7 @@ def select_taps(features: NDArray[np.float32], widths: Sequence[int], taps: str)
 def list_sizes(size_px: int, short_side_px: int, images: int) -> list[int]:
     """List the sizes to compare, smallest first: a larger one if the images have the detail, a smaller one if not."""
     larger = [size for size in SIZES_PX if LARGER_BY * size_px <= size <= ENLARGED_BY * short_side_px]
-    if short_side_px < LARGER_BY * size_px or images >= FEW_ENOUGH_TO_ENLARGE:
+    if images >= FEW_ENOUGH_TO_ENLARGE:
         larger = []
     is_enlarged = short_side_px < SMALLER_BY * size_px
     smaller = [size for size in SIZES_PX if short_side_px <= size < size_px and is_enlarged]
