@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sightx_cli.recipe.decision import TABLE, describe_band
-from sightx_cli.recipe.recipe import Recipe
 
 HIGH_PERCENT = 50.0
 """From this percentage of trainable parameters, an audit explains why it is so high."""
@@ -187,13 +186,3 @@ def _explain_widest(stages: Sequence[PartSize], trained: Sequence[PartSize], bac
         others = ", ".join(stage.name for stage in trained if stage is not widest)
         what += f"; {others} {'adds' if len(trained) == 2 else 'add'} {rest:,}"
     return what
-
-
-def is_for_photographs(recipe: Recipe) -> bool:
-    """Tell whether a recipe is for images like those that the network knows.
-
-    There a second network beside the first, which would double the time of predictions, brings nothing (243 ants and
-    bees: log loss 0.080 alone, 0.081 with it) or less than tuning does (2,000 small photographs of ten classes:
-    accuracy 0.783 → 0.795 in five folds, 0.765 → 0.793 in an outer one).
-    """
-    return recipe.when.shift == "similar"

@@ -84,7 +84,7 @@ def describe_judgement(plan: Plan) -> str:
     """Say that a stage which trains layers must pay; empty where none does, or all train in full."""
     if not stages_must_pay(plan) or all(stage.train in (HEAD, "all", SCRATCH) for stage in plan.recipe.stage):
         return ""
-    return "a stage that trains layers and does not pay on training images left out of it (--full: none)"
+    return "a stage that trains layers, if it does not pay on training images left out of it; --full prevents it"
 
 
 def name_part(stage: TrainingStage | Joining, total: int | None = None) -> str:

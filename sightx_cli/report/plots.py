@@ -28,7 +28,8 @@ def plot_training(history: Sequence[Mapping[str, Any]], metric: str, path: Path,
     figure, (left, right) = _new_figure(2)
     epochs = np.arange(len(history))
     named = f"train ({train_loss})" if train_loss else "train"
-    left.plot(epochs, [row["train_loss"] for row in history], color=MUTED, label=named, marker=".")
+    if len(history) > 1:  # a head that is fitted directly, which is all there may be, has no loss of training
+        left.plot(epochs, [row["train_loss"] for row in history], color=MUTED, label=named, marker=".")
     left.plot(epochs, [row["valid_loss"] for row in history], color=ACCENT, label="valid", marker=".")
     left.set_title("loss", loc="left")
     left.set_ylim(bottom=0)
@@ -43,6 +44,7 @@ def plot_training(history: Sequence[Mapping[str, Any]], metric: str, path: Path,
         right.legend(frameon=False, fontsize=8)
     for axes in (left, right):
         axes.set_xlabel("epoch (0: linear head, fitted directly)")
+        axes.set_xlim(-0.5, len(history) - 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True)
         for place in range(1, len(history)):
             if history[place]["stage"] != history[place - 1]["stage"]:
