@@ -151,11 +151,7 @@ def show_run(details: RunDetails) -> None:
         for line in build_classes({name: part.classes for name, part in details.parts.items()}, show_all=True):
             console.print(line)
     if details.selected_on:
-        console.print(
-            Text(
-                "  best epoch and temperature chosen on these same validation images: figures a little flattered", "dim"
-            )
-        )
+        console.print(Text("  best epoch chosen on these same validation images: figures a little flattered", "dim"))
     files = _build_table(("file", "size"), {"size"})
     for name, size in details.files.items():
         files.add_row(to_line(name), format_bytes(size))

@@ -69,11 +69,7 @@ def show_fit(result: FitResult) -> None:
     for line in build_classes({name: part.report.classes for name, part in parts.items()}, everything):
         console.print(line)
     if result.selected_on:
-        console.print(
-            Text(
-                "  best epoch and temperature chosen on these same validation images: figures a little flattered", "dim"
-            )
-        )
+        console.print(Text("  best epoch chosen on these same validation images: figures a little flattered", "dim"))
     if leaks := result.leaks:
         shared = (
             (leaks.groups, "group", "groups"),

@@ -45,7 +45,7 @@ def plot_training(history: Sequence[Mapping[str, Any]], metric: str, path: Path,
     for axes in (left, right):
         axes.set_xlabel("epoch (0: linear head, fitted directly)")
         axes.set_xlim(-0.5, len(history) - 0.5)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         for place in range(1, len(history)):
             if history[place]["stage"] != history[place - 1]["stage"]:
                 axes.axvline(place - 0.5, color=MUTED, linewidth=0.8, linestyle=":")
