@@ -17,6 +17,7 @@ from sightx_cli.metrics.answers import Answers, Floats
 from sightx_cli.metrics.fold_intervals import FoldAverage, average_folds
 from sightx_cli.metrics.metric import Metric
 from sightx_cli.probe.linear_head import STRENGTHS, calm_threads, measure_scale, rotate
+from sightx_cli.probe.trials import predict_held_out
 from sightx_cli.task.stratification import number_strata, number_together
 from sightx_cli.task.task import Task
 
@@ -137,18 +138,7 @@ def _predict_folds(
     Very unequal classes are shifted as in a solved head (see `probe.trials.shift_folds`), by the predictions of the
     images that a head learned from, each by a head that had not seen it: as many as it would have without the others.
     """
-    heads = [task.build_regression(strengths[0], balanced, 1e-2, warm_start=True) for _ in learned]
-    rows = [(turned[part], targets[part]) for part in learned]
-    best, chosen, least = np.zeros((len(targets), task.outputs), np.float32), strengths[0], np.inf
-    for strength in strengths:
-        found = np.zeros_like(best)
-        for head, (x, y), out in zip(heads, rows, held_out, strict=True):
-            head.set_strength(strength)
-            found[out] = head.fit(x, y).predict(turned[out])
-        loss = float(task.measure_losses(found, targets).mean())
-        if loss > least:
-            break  # the loss over the penalty has a single minimum: what follows is worse
-        best, chosen, least = found, strength, loss
+    best, chosen = predict_held_out(turned, targets, learned, held_out, task, balanced, strengths)
     if not (balanced and task.is_unequal(targets)):
         return best, chosen
     shifted = best.copy()

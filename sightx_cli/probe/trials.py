@@ -229,37 +229,43 @@ def measure_head(
     for every value of a setting, and takes a quarter of the time. Very unequal classes are shifted as in a solved head.
     """
     with calm_threads(len(targets)):
-        found = _find_probabilities(features, targets, fold_of, task, balanced)
+        mean, deviation = measure_scale(features)
+        folds = [fold_of == fold for fold in np.unique(fold_of)]
+        learned, held_out = ([np.flatnonzero(part) for part in parts] for parts in ([~out for out in folds], folds))
+        turned = rotate((features - mean) / deviation)
+        found, _ = predict_held_out(turned, targets, learned, held_out, task, balanced)
         if balanced and task.is_unequal(targets):
             found = shift_folds(found, targets, fold_of, task)
     return measure_folds(found, targets, fold_of, task, together)
 
 
-def _find_probabilities(
-    features: NDArray[np.float32],
+def predict_held_out(
+    turned: NDArray[np.float32],
     targets: NDArray[np.int64],
-    fold_of: NDArray[np.int64],
+    learned: Sequence[NDArray[np.int64]],
+    held_out: Sequence[NDArray[np.int64]],
     task: Task,
     balanced: bool,
-) -> NDArray[np.float32]:
-    """Return the out-of-fold probabilities (N, C) of the penalty with the least log loss."""
-    mean, deviation = measure_scale(features)
-    turned = rotate((features - mean) / deviation)
-    folds = [fold_of == fold for fold in np.unique(fold_of)]
-    heads = [task.build_regression(STRENGTHS[0], balanced, 1e-2, warm_start=True) for _ in folds]
-    learned = [(turned[~out], targets[~out]) for out in folds]
-    best: tuple[float, NDArray[np.float32]] | None = None
-    for strength in STRENGTHS:
-        found = np.zeros((len(targets), task.outputs), np.float32)
-        for head, out, (rows, labels) in zip(heads, folds, learned, strict=True):
+    strengths: Sequence[float] = STRENGTHS,
+) -> tuple[NDArray[np.float32], float]:
+    """Predict each fold by a head that learned from images outside it, all by the penalty with the least log loss.
+
+    `turned` are standardised features (N, F); `learned` and `held_out` the positions for each fold, which together hold
+    every image once. Returns the probabilities (N, C), and the inverse strength of that penalty.
+    """
+    heads = [task.build_regression(strengths[0], balanced, 1e-2, warm_start=True) for _ in learned]
+    rows = [(turned[part], targets[part]) for part in learned]
+    best, chosen, least = np.zeros((len(targets), task.outputs), np.float32), strengths[0], np.inf
+    for strength in strengths:
+        found = np.zeros_like(best)
+        for head, (x, y), out in zip(heads, rows, held_out, strict=True):
             head.set_strength(strength)
-            found[out] = head.fit(rows, labels).predict(turned[out])
+            found[out] = head.fit(x, y).predict(turned[out])
         loss = float(task.measure_losses(found, targets).mean())
-        if best is not None and loss > best[0]:
+        if loss > least:
             break  # the loss over the penalty has a single minimum: what follows is worse
-        best = (loss, found)
-    assert best is not None
-    return best[1]
+        best, chosen, least = found, strength, loss
+    return best, chosen
 
 
 def shift_folds(
