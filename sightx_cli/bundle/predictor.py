@@ -16,7 +16,7 @@ from sightx_cli.bundle.facts import BundleFacts, check_bundled, load_facts
 from sightx_cli.bundle.familiarity import FamiliarImages, read_vectors
 from sightx_cli.bundle.judgement import judge
 from sightx_cli.data.pixels import read_plain_view
-from sightx_cli.data.readers import Found, ImageFileError
+from sightx_cli.data.readers import Found, Given, ImageFileError
 from sightx_cli.data.test_views import count_distinct, read_test_views
 from sightx_cli.engine.batch_trial import TRIAL_IMAGES, find_batch
 from sightx_cli.engine.graph_files import BATCH_SUFFIX
@@ -43,6 +43,8 @@ class Prediction:
     image: str
     probabilities: NDArray[np.float32] | None
     error: str = ""
+    hint: str = ""
+    """What to do about the error, where there is something to do."""
     found: Found | None = None
     """What its file held; None where it could not be read."""
     chosen: int | None = None
@@ -71,8 +73,10 @@ class Predictor:
     views: int = 1
     """The views of each image that its probabilities are the mean of (see `data.test_views`)."""
 
-    def predict(self, items: Iterable[tuple[str, str]]) -> Iterator[Prediction]:
-        """Predict (image, path) pairs, in order; an unreadable image gives its error and never stops the rest.
+    def predict(self, items: Iterable[tuple[str, str | Path | Given]]) -> Iterator[Prediction]:
+        """Predict (image, path) pairs, or images in memory by a name, in order.
+
+        An unreadable image gives its error and never stops the rest.
 
         Reading runs in threads a few batches ahead of the graph; results wait only for their turn.
         """
@@ -128,21 +132,24 @@ class Predictor:
             for row, image in enumerate(images):
                 yield replace(judged[row], image=image.image, found=image.found) if row in judged else image
 
-    def _read(self, image: str, path: str) -> tuple[Prediction, Pixels | None]:
+    def read(self, image: str, given: str | Path | Given) -> tuple[Prediction, Pixels | None]:
         """Read an image as the training did: its outcome so far, and its views (V, S, S, 3) where it can be read."""
+        path, data = (given, None) if isinstance(given, (str, Path)) else (image, given)
         size_px, fit, reading = self.facts.size_px, self.facts.fit, self.facts.reading
         try:
             if self.views > 1 and self.facts.borne is not None:
                 profile = self.facts.borne.build_profile()
-                pixels, found = read_test_views(path, size_px, fit, profile, self.views, reading)
+                pixels, found = read_test_views(path, size_px, fit, profile, self.views, reading, data)
             else:
-                plain, found = read_plain_view(path, size_px, fit, reading)
+                plain, found = read_plain_view(path, size_px, fit, reading, data)
                 pixels = plain[None]
         except (ImageFileError, OSError) as error:
-            return Prediction(image, None, str(error)), None
+            return Prediction(image, None, str(error), getattr(error, "hint", "")), None
         return Prediction(image, None, found=found), pixels
 
-    def _read_batches(self, items: Iterable[tuple[str, str]]) -> Iterator[list[tuple[Prediction, Pixels | None]]]:
+    def _read_batches(
+        self, items: Iterable[tuple[str, str | Path | Given]]
+    ) -> Iterator[list[tuple[Prediction, Pixels | None]]]:
         """Read images in threads, a few batches ahead; yield them per batch."""
         threads = measure_threads().decoding
         queued: deque[Future[tuple[Prediction, Pixels | None]]] = deque()
@@ -159,7 +166,7 @@ class Predictor:
                     if item is None:
                         exhausted = True
                         break
-                    queued.append(pool.submit(self._read, *item))
+                    queued.append(pool.submit(self.read, *item))
                 if not queued:
                     break
                 images.append(queued.popleft().result())
