@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from sightx_cli import runs
-from sightx_cli.bundle.facts import check_bundled
 from sightx_cli.bundle.memory_model import Model
 from sightx_cli.bundle.predictor import load_predictor
+from sightx_cli.steps.random_state import keeping_random_state
 
 
+@keeping_random_state()
 def load_model(run: str | Path | None = None, *, tta: int | None = None) -> Model:
     """Load a run's model, the newest by default, to predict images in memory (see `Model.predict`).
 
@@ -20,6 +21,4 @@ def load_model(run: str | Path | None = None, *, tta: int | None = None) -> Mode
     `UsageError` for a `tta` that this model cannot do.
     """
     folder = runs.find_run(run)
-    predictor = load_predictor(folder, 1, 1 if tta is None else tta)
-    check_bundled(folder, predictor.facts, *predictor.facts.files)
-    return Model(predictor)
+    return Model(folder, load_predictor(folder, 1, 1 if tta is None else tta, streams=1, is_whole=True))

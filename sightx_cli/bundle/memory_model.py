@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar, overload
@@ -16,6 +17,7 @@ from sightx_cli.bundle.predictor import Prediction, Predictor
 from sightx_cli.bundle.table import DECISION, STATUS, TableColumns, build_answer, plan_columns
 from sightx_cli.data.pixel_notices import PixelTally
 from sightx_cli.data.readers import Given
+from sightx_cli.engine.openvino_forward import OpenVinoForward
 from sightx_cli.errors import DataError, UsageError
 from sightx_cli.results.answer import Answer
 
@@ -27,11 +29,14 @@ ALONE = "image"
 CONFIDENCE = "confidence"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A loaded model. It may be asked from several threads at the same time: each call has what it computes in."""
 
+    run: Path
     predictor: Predictor
+    """Answers one image, all threads at work on it."""
+    _building: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def facts(self) -> BundleFacts:
@@ -45,7 +50,7 @@ class Model:
 
     @property
     def task(self) -> str:
-        """What the labels are: "single-label", "ordinal" or "multi-label"."""
+        """What the labels are, by the name in `bundle.json`: of one label, grades in order, or several labels."""
         return self.facts.task.kind
 
     @property
@@ -56,6 +61,23 @@ class Model:
     @cached_property
     def _columns(self) -> TableColumns:
         return plan_columns(self.facts.task, (), self.facts.decision)
+
+    @cached_property
+    def _many(self) -> Predictor:
+        """What answers lists, each thread at work on an image of its own: on two cores 1.4 × as many a second.
+
+        It takes a tenth of a second to build, so not before there is a list.
+        """
+        forward = self.predictor.forward
+        return (
+            replace(self.predictor, forward=forward.spread())
+            if isinstance(forward, OpenVinoForward)
+            else self.predictor
+        )
+
+    def __repr__(self) -> str:
+        """Say what it is, in a line."""
+        return f"Model({str(self.run)!r}: {self.facts.backbone}, {self.size_px} px, {self.facts.task.describe()})"
 
     @overload
     def predict(self, image: Picture) -> Answer: ...
@@ -73,16 +95,17 @@ class Model:
         Raises `DataError` for one image that cannot be read, `UsageError` for what is no image at all.
         """
         began = time.perf_counter()
-        if isinstance(image, (list, tuple)):
-            items = [_name_item(one, f"images[{place}]") for place, one in enumerate(image)]
-            return [self._build(prediction, began) for prediction in self.predictor.predict(items)]
-        prediction = self._ask(*_name_item(image, ALONE))
-        if prediction.error:
-            raise DataError(prediction.error, prediction.hint)
-        return self._build(prediction, began)
-
-    def _ask(self, name: str, given: Picture) -> Prediction:
-        return next(self.predictor.predict([(name, given)]))
+        if not isinstance(image, (list, tuple)):
+            prediction = self.predictor.predict_one(*_name_item(image, ALONE))
+            if prediction.error:
+                raise DataError(prediction.error, prediction.hint)
+            return self._build(prediction, began)
+        items = [_name_item(one, f"images[{place}]") for place, one in enumerate(image)]
+        if len(items) < 2:
+            return [self._build(self.predictor.predict_one(*item), began) for item in items]
+        with self._building:
+            many = self._many
+        return [self._build(prediction, began) for prediction in many.predict(items)]
 
     def _build(self, prediction: Prediction, began: float) -> Answer:
         row = build_answer(prediction, self._columns)
