@@ -2,9 +2,9 @@
 
     python benchmarks/load_model.py RUN IMAGES
 
-RUN is a finished run, IMAGES a folder. Prints one JSON object: seconds of the wall clock and of the processors until the
-first answer (a process each, the median and the best of seven), then milliseconds of each image alone, from bytes, and
-images a second of a list. Beside other work the processors' seconds say more than the clock's.
+RUN is a finished run, IMAGES a folder. Prints one JSON object: seconds of the wall clock and of the processors until
+the first answer (a process each, the median and the best of seven), then milliseconds of each image alone, from bytes,
+and images a second of a list. Beside other work the processors' seconds say more than the clock's.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PROCESSES, MOST_IMAGES, ROUNDS = 7, 60, 5
 
 
 def time_first_answers(run: str, image: Path) -> dict[str, float]:
-    """Time processes that load the run and answer one image; the first fills the system's caches, and is not counted."""
+    """Time processes that load the run and answer one image; the first, which fills caches, is not counted."""
     clock, work = [], []
     for _ in range(PROCESSES + 1):
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()

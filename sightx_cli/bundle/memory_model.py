@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from sightx_cli.bundle.facts import BundleFacts
-from sightx_cli.bundle.predictor import Prediction, Predictor
+from sightx_cli.bundle.predictor import NOT_FINITE, Prediction, Predictor
 from sightx_cli.bundle.table import DECISION, STATUS, TableColumns, build_answer, plan_columns
 from sightx_cli.data.pixel_notices import PixelTally
 from sightx_cli.data.readers import Given
@@ -97,6 +97,8 @@ class Model:
         began = time.perf_counter()
         if not isinstance(image, (list, tuple)):
             prediction = self.predictor.predict_one(*_name_item(image, ALONE))
+            if prediction.error == NOT_FINITE:
+                raise DataError(f"{prediction.image}: {NOT_FINITE}")
             if prediction.error:
                 raise DataError(prediction.error, prediction.hint)
             return self._build(prediction, began)
