@@ -29,25 +29,34 @@ class OpenVinoModels:
     """Writes the graph that predicts, so that nothing is converted again; OpenVINO runs it."""
 
     name = "openvino"
-    precisions: tuple[ExportPrecision, ...] = ("float32",)
+    precisions: tuple[ExportPrecision, ...] = ("float32", "float16", "int8")
     extra = "export"
-    packages: Mapping[ExportPrecision, tuple[str, ...]] = {"float32": ("openvino", "onnx")}
+    packages: Mapping[ExportPrecision, tuple[str, ...]] = {
+        "float32": ("openvino", "onnx"),
+        "float16": ("openvino", "onnx"),
+        "int8": ("openvino", "onnx", "nncf"),
+    }
     models: Sequence[ModelFile] = (ModelFile(VIEWS, "views"), ModelFile(ANY_SIZE, "any size", layout="HWC"))
     runner: Runner | None = Runner(
         "openvino", 'openvino.compile_model(FILE, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})', "MODEL(VIEWS)[0]"
     )
 
-    def write(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> str:  # noqa: ARG002 (one only)
-        """Write both graphs."""
+    def write(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> str:
+        """Write both graphs; in float16 the weights are half as long, and what is computed of them is float32."""
         from sightx_cli.engine.deployed_graph import put_before, save_graph, temper_graph
+        from sightx_cli.engine.quantised_graph import CALIBRATION_IMAGES, quantise_graph
 
         if model.graph is None:
             return "OpenVINO cannot convert this network: predict runs it with torch"
         facts = model.facts
         graph = temper_graph(read_graph(model.graph), facts.task.activation, facts.temperature)
-        save_graph(graph, folder / VIEWS)
+        if precision == "int8":
+            assert model.draw_training_views is not None
+            graph = quantise_graph(graph, model.draw_training_views(CALIBRATION_IMAGES))
+        is_half = precision == "float16"
+        save_graph(graph, folder / VIEWS, is_half)
         resize = load_core().read_model(build_resize(facts.size_px, facts.fit).SerializeToString())
-        save_graph(put_before(resize, graph), folder / ANY_SIZE)
+        save_graph(put_before(resize, graph), folder / ANY_SIZE, is_half)
         return ""
 
     def load(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> LoadedExport:  # noqa: ARG002

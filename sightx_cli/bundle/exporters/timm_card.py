@@ -91,10 +91,10 @@ def describe_use(facts: BundleFacts, why_tapped: str) -> str:
             '`"local-dir:FOLDER"` (timm 1.0.16 and later) or, once the folder was pushed to a hub, as\n'
             '`"hf-hub:OWNER/NAME"`. The code works with any version (`pip install timm pillow`).'
         )
-    return f"{how}\n\n```python\n{write_code(facts, bool(why_tapped))}```\n\n{describe_limits(facts)}"
+    return f"{how}\n\n```python\n{write_loading_code(facts, bool(why_tapped))}```\n\n{describe_limits(facts)}"
 
 
-def write_code(facts: BundleFacts, is_tapped: bool) -> str:
+def write_loading_code(facts: BundleFacts, is_tapped: bool) -> str:
     """Write code that loads the folder it runs in, and asks about `image.jpg`."""
     return f"""\
 import json

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightx_cli import runs
+from sightx_cli.bundle.export_code import Runner
 from sightx_cli.bundle.exporter import (
     ExportPrecision,
     FinishedModel,
@@ -40,12 +41,14 @@ class TimmFolder:
     name = "safetensors"
     precisions: tuple[ExportPrecision, ...] = ("float32", "float16", "bfloat16")
     extra = ""
-    packages: Mapping[ExportPrecision, tuple[str, ...]] = {"float32": (), "float16": (), "bfloat16": ()}
+    packages: Mapping[ExportPrecision, tuple[str, ...]] = dict.fromkeys(precisions, ("torch", "timm", "safetensors"))
     models: Sequence[ModelFile] = (
         ModelFile(
             WEIGHTS, "views", layout="NCHW", dtype="float32", output="logits", gives="logits", normalises=False
         ),
     )  # fmt: skip
+    runner: Runner | None = None
+    """Its README has the code."""
 
     def write(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> str:
         """Write weights, configuration, card and, where it needs one, the module that loads them."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sightx_cli.bundle.export_code import Runner
 from sightx_cli.bundle.exporter import (
     ExportPrecision,
     FinishedModel,
@@ -28,8 +29,9 @@ class TorchScriptModule:
     name = "torchscript"
     precisions: tuple[ExportPrecision, ...] = ("float32", "bfloat16")
     extra = ""
-    packages: Mapping[ExportPrecision, tuple[str, ...]] = {"float32": (), "bfloat16": ()}
+    packages: Mapping[ExportPrecision, tuple[str, ...]] = dict.fromkeys(precisions, ("torch",))
     models: Sequence[ModelFile] = (ModelFile(MODULE, "views"),)
+    runner: Runner | None = Runner("torch", "torch.jit.load(FILE)", "MODEL(torch.from_numpy(VIEWS.copy()))")
 
     def write(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> str:
         """Trace and write; a network that does not trace is refused in torch's words."""
