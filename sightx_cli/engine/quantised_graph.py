@@ -23,21 +23,23 @@ from 0.033 to 0.014 and 94 in place of 92 labels of a hundred agreed, at 2.7 in 
 (AMD Zen 5). More of them cost speed (6: 1.7 times, 12: 1.6) and no longer helped."""
 
 CONVOLUTIONS = ("Convolution", "GroupConvolution")
-HEAD, NORMALISATION = "MatMul", "MVN"
+MATRIX, NORMALISATION = "MatMul", "MVN"
 
 
 def quantise_graph(graph: Any, views: NDArray[np.uint8]) -> Any:
     """Return a graph of uint8 images (N, S, S, 3) with its inner layers in int8; the given one is left as it is.
 
-    The head stays in float32 too: it takes a thousandth of the time, and standardises what it reads.
+    What stands behind the network stays in float32 too: the head, which standardises what it reads, and distances. Both
+    take a thousandth of the time.
     """
     nncf = import_nncf()
-    nodes = graph.get_ordered_ops()
-    first = [node for node in nodes if node.get_type_name() in CONVOLUTIONS][:FLOAT_CONVOLUTIONS]
-    last = [node for node in nodes if node.get_type_name() == HEAD][-1:]
-    kept = nncf.IgnoredScope(names=[node.get_friendly_name() for node in (*first, *last)], validate=False)
-    is_transformer = any(node.get_type_name() == NORMALISATION for node in nodes)
-    kind = nncf.ModelType.TRANSFORMER if is_transformer else None
+    nodes = [(node.get_type_name(), node.get_friendly_name()) for node in graph.get_ordered_ops()]
+    first = [name for kind, name in nodes if kind in CONVOLUTIONS][:FLOAT_CONVOLUTIONS]
+    end = max((place for place, (kind, _) in enumerate(nodes) if kind in (*CONVOLUTIONS, NORMALISATION)), default=0)
+    behind = [name for kind, name in nodes[end:] if kind == MATRIX]
+    kept = nncf.IgnoredScope(names=[*first, *behind], validate=False)
+    is_transformer = any(kind == NORMALISATION for kind, _ in nodes)
+    family = nncf.ModelType.TRANSFORMER if is_transformer else None
     with keeping_quiet():
         data = nncf.Dataset([view[None] for view in views])
-        return nncf.quantize(graph.clone(), data, subset_size=len(views), ignored_scope=kept, model_type=kind)
+        return nncf.quantize(graph.clone(), data, subset_size=len(views), ignored_scope=kept, model_type=family)

@@ -32,10 +32,15 @@ def finish_model(open_backbone: Callable[..., Backbone], tmp_path: Path) -> Call
     """
 
     def finish(
-        backbone_name: str = "test_resnet", *, taps: str = "last", fit: str = "squash", task: Task | None = None
+        backbone_name: str = "test_resnet",
+        *,
+        taps: str = "last",
+        fit: str = "squash",
+        task: Task | None = None,
+        size_px: int = 32,
     ) -> FinishedModel:
         torch.manual_seed(0)
-        backbone = open_backbone(backbone_name, 32, taps)
+        backbone = open_backbone(backbone_name, size_px, taps)
         features = backbone.feature_count
         head = build_head(features, 3)
         parts = torch.randn(3, features) / 5, torch.randn(3), torch.randn(features), torch.rand(features) + 0.5
@@ -45,7 +50,7 @@ def finish_model(open_backbone: Callable[..., Backbone], tmp_path: Path) -> Call
         save_tensors(folder / runs.BUNDLE_WEIGHTS, nn.Sequential(backbone, head).state_dict())
         form: dict[str, Any] = {"pool": "avg", "taps": taps, "hidden": [], "dropout": 0.0}
         task = task or SingleLabel(("ant", "bee", "wasp"))
-        facts = BundleFacts(task, 32, fit, MEAN, STD, backbone_name, form, "mine", 1.3)
+        facts = BundleFacts(task, size_px, fit, MEAN, STD, backbone_name, form, "mine", 1.3)
         write_facts(folder, replace(facts, graph=False))
         return FinishedModel(tmp_path / "run", load_facts(tmp_path / "run"))
 

@@ -28,6 +28,17 @@ def test_the_file_gives_the_models_probabilities_of_any_number_of_images(
     assert expected.std(0).max() > 0.01
 
 
+def test_a_network_cut_within_its_own_forward_is_traced_for_any_number_of_images_too(
+    finish_model: Any, compute_plainly: Any, tmp_path: Path
+) -> None:
+    model = finish_model("test_vit", taps="last:2", size_px=160)
+    images = np.random.default_rng(0).integers(0, 256, (3, 160, 160, 3), dtype=np.uint8)
+    assert TorchScriptModule().write(model, tmp_path, "float32") == ""
+    answer, expected = TorchScriptModule().load(model, tmp_path, "float32").answer_views, compute_plainly(model, images)
+    for count in (1, 3):
+        np.testing.assert_allclose(answer(images[:count]), expected[:count], atol=1e-5)
+
+
 def test_bfloat16_halves_the_file_and_is_near(
     finish_model: Any, compute_plainly: Any, views: Any, tmp_path: Path
 ) -> None:
