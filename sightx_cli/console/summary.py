@@ -173,6 +173,9 @@ def show_predict(result: PredictResult) -> None:
     console.print(Text("table ", "dim").append(to_line(result.output)), soft_wrap=True)
     if result.heatmaps is not None:
         console.print(Text("heatmaps ", "dim").append(to_line(result.heatmaps)), soft_wrap=True)
+    if result.annotations is not None:
+        how = Text("   how-to-import.txt there says how", "dim")
+        console.print(Text("annotations ", "dim").append(to_line(result.annotations)).append(how), soft_wrap=True)
 
 
 def _shorten(path: Path) -> Path:
