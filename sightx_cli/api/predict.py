@@ -30,7 +30,7 @@ from sightx_cli.data.pixel_notices import PixelTally
 from sightx_cli.data.queries import Query, QueryRow, build_query
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Listener, Notice, Silent
-from sightx_cli.report.annotations import FORMATS, find_format
+from sightx_cli.report.annotations import find_format
 from sightx_cli.report.annotations.annotation_folder import choose_annotation_folder, placing_annotations
 from sightx_cli.report.annotations.interface import AnnotationFormat
 from sightx_cli.report.heatmap_folder import HeatmapFolder, choose_heatmap_folder, has_heatmaps
@@ -147,7 +147,7 @@ def choose_annotations(
     """Return the format of the annotations asked for, and their folder, before any work; None where there are none."""
     if into is None:
         if folder is not None:
-            raise UsageError(f"--into-folder {folder}: is for --into", f"add --into {next(iter(FORMATS))}")
+            raise UsageError(f"--into-folder {folder}: is for --into", "add --into labelme")
         return None, None
     annotation_format = find_format(into)
     folder = None if folder is None else Path(folder)

@@ -23,5 +23,5 @@ FORMATS: dict[str, AnnotationFormat] = {
 def find_format(name: str) -> AnnotationFormat:
     """Return a format by its name. Raises UsageError for one that is not known."""
     if name not in FORMATS:
-        raise UsageError(f"--into {name}: allowed are {', '.join(FORMATS)}", f"--into {next(iter(FORMATS))}")
+        raise UsageError(f"--into {name}: allowed are {', '.join(FORMATS)}", "--into labelme")
     return FORMATS[name]

@@ -23,8 +23,8 @@ from sightx_cli.report.annotations.interface import (
     Annotation,
     AnnotationFormat,
     build_annotation,
-    count_images,
     find_root,
+    name_count,
     order_for_review,
     settle_path,
 )
@@ -43,14 +43,13 @@ def choose_annotation_folder(
     Raises UsageError where the format's package is missing, and where the folder cannot be made, is there already, or
     holds what a format did not write.
     """
-    name = annotation_format.name
     if annotation_format.package and find_spec(annotation_format.package) is None:
         raise UsageError(
-            f"--into {name} needs the package {annotation_format.package}, which is not installed",
+            f"--into {annotation_format.name} needs the package {annotation_format.package}, which is not installed",
             f"type pip install 'sightx-cli[{annotation_format.extra}]'",
         )
-    option = "--into-folder" if folder is not None else f"--into {name}:"
-    found = (folder or output.with_name(f"{output.stem}-{name}")).absolute()
+    option = "--into-folder" if folder is not None else f"--into {annotation_format.name}:"
+    found = (folder or output.with_name(f"{output.stem}-{annotation_format.name}")).absolute()
     elsewhere = "name another one with --into-folder"
     if found == output.absolute() or found in output.absolute().parents:
         raise UsageError(f"{option} {found}: holds the table {output}", elsewhere)
@@ -114,13 +113,13 @@ class AnnotationFolder:
         digest = measure_digest(self.run / runs.BUNDLE / runs.BUNDLE_FACTS)
         annotated = Annotated(images, self.root, self.facts, self.run.name, digest, self.folder)
         written = self.annotation_format.write(annotated, aside)
-        head = f"Made by sightx predict --into {self.annotation_format.name}, by the model {self.run.name}."
+        head = f"Made for {self.annotation_format.title} by SightX, with the model {self.run.name}."
         save_lines(aside / HOW_TO, [head, *written.how_to_import])
         files = {p.relative_to(aside).as_posix(): measure_digest(p) for p in sorted(aside.rglob("*")) if p.is_file()}
         save_json(aside / RECORD, {"format": self.annotation_format.name, "model": digest, "files": files})
         notices = list(written.notices)
         if self._unreadable:
-            text = f"{count_images(self._unreadable)} without an annotation, being unreadable: the table says why"
+            text = f"{name_count(self._unreadable)} without an annotation, being unreadable: the table says why"
             notices.insert(0, Notice("left-out", text, self._unreadable))
         return notices
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from sightx_cli.data.readers import ImageFileError, measure_header
 from sightx_cli.progress import Notice
-from sightx_cli.report.annotations.interface import Annotated, Annotation, AnnotationFormat, Written, count_images
+from sightx_cli.report.annotations.interface import Annotated, Annotation, AnnotationFormat, Written, name_count
 from sightx_cli.report.annotations.text_files import save_json
 from sightx_cli.version import VERSION
 
@@ -73,7 +73,7 @@ def measure_size(image: Annotation) -> tuple[int, int] | None:
 
 def list_vanished(count: int) -> Sequence[Notice]:
     """Say how many files changed since they were predicted."""
-    text = f"{count_images(count)} without an annotation, which could be read when predicted and can no longer"
+    text = f"{name_count(count)} without an annotation, which could be read when predicted and can no longer"
     return [Notice("left-out", text, count, warns=True)] if count else []
 
 

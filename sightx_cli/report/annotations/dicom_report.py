@@ -26,7 +26,7 @@ from sightx_cli.dicom.remarks import hearing_remarks, shorten_remark
 from sightx_cli.dicom.start_bytes import is_dicom_start
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Notice
-from sightx_cli.report.annotations.interface import Annotated, Annotation, AnnotationFormat, Written, count_images
+from sightx_cli.report.annotations.interface import Annotated, Annotation, AnnotationFormat, Written, name_count
 from sightx_cli.report.heatmap_folder import clean_name
 from sightx_cli.version import VERSION
 
@@ -83,7 +83,7 @@ class DicomReport(AnnotationFormat):
         """Refuse files of which none is DICOM."""
         if not any(is_dicom(path) for path in paths):
             raise UsageError(
-                f"--into {self.name}: found {count_images(len(paths))}, none of which is DICOM",
+                f"--into {self.name}: found {name_count(len(paths))}, none of which is DICOM",
                 "leave --into out, or name another format: labelme, coco, fiftyone, labelstudio",
             )
 
@@ -96,7 +96,7 @@ class DicomReport(AnnotationFormat):
         digits = len(str(len(dicom)))
         for number, image in enumerate(dicom, 1):
             path = folder / f"{number:0{digits}d}-{clean_name(Path(image.path).stem)}.dcm"
-            if reason := write_report(image, annotated, series, path):
+            if reason := write_structured_report(image, annotated, series, path):
                 refused[reason] += 1
             else:
                 rows.append((image.relative, path.name))
@@ -129,10 +129,10 @@ def list_left_out(others: int, refused: Mapping[str, int]) -> list[Notice]:
     """Say which images have no report."""
     notices = []
     if others:
-        text = f"{count_images(others)} without a structured report, being no DICOM"
+        text = f"{name_count(others)} without a structured report, being no DICOM"
         notices.append(Notice("left-out", text, others))
     for reason, count in refused.items():
-        text = f"{count_images(count)} of DICOM without a structured report: each {reason}"
+        text = f"{name_count(count)} of DICOM without a structured report: each {reason}"
         notices.append(Notice("left-out", text, count, warns=True))
     return notices
 
@@ -145,7 +145,7 @@ def write_index(path: Path, rows: list[tuple[str, str]]) -> None:
         writer.writerows((shield_cell(image), shield_cell(report)) for image, report in rows)
 
 
-def write_report(image: Annotation, annotated: Annotated, series: _Series, path: Path) -> str:
+def write_structured_report(image: Annotation, annotated: Annotated, series: _Series, path: Path) -> str:
     """Write the report of one image; returns why there can be none, to go on from "an image", or ""."""
     with hearing_remarks(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom's, on what an image's own tags hold: said when it was read
@@ -159,7 +159,7 @@ def write_report(image: Annotation, annotated: Annotated, series: _Series, path:
             return f"lacks {missing[0]}, by which a report refers to it"
         frame = (annotated.facts.reading.page or 1) if found.frames > 1 else None
         try:
-            build_report(copy_context(found.tags), frame, image, annotated, series).save_as(path)
+            build_structured_report(copy_context(found.tags), frame, image, annotated, series).save_as(path)
         except (ValueError, TypeError, AttributeError, KeyError) as error:  # highdicom and pydicom, on odd tags
             path.unlink(missing_ok=True)
             return f"has tags that no report can take over ({shorten_remark(str(error)):.120})"
@@ -174,7 +174,7 @@ def copy_context(tags: Dataset) -> Dataset:
     return tags
 
 
-def build_report(
+def build_structured_report(
     source: Dataset, frame: int | None, image: Annotation, annotated: Annotated, series: _Series
 ) -> Dataset:
     """Build a report of an image that is given by its tags; `frame` counts from 1 where it has several."""

@@ -151,13 +151,13 @@ def count_kinds(images: Sequence[Annotation], shown: frozenset[str], tool: str) 
         return []
     kinds = ", ".join(f"{suffix} {hidden.count(suffix):,}" for suffix in sorted(set(hidden))[:4])
     text = (
-        f"{count_images(len(hidden))} of a kind that {tool} does not show, annotated all the same: {kinds}. "
+        f"{name_count(len(hidden))} of a kind that {tool} does not show, annotated all the same: {kinds}. "
         "Save them as PNG and predict those to see them there"
     )
     return [Notice("not-shown", text, len(hidden), warns=True)]
 
 
-def count_images(count: int) -> str:
+def name_count(count: int) -> str:
     """Return a number of images in words."""
     return f"{count:,} image{'s' * (count != 1)}"
 

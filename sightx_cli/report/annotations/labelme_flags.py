@@ -20,8 +20,8 @@ from sightx_cli.report.annotations.interface import (
     Annotation,
     AnnotationFormat,
     Written,
-    count_images,
     count_kinds,
+    name_count,
 )
 from sightx_cli.report.annotations.text_files import save_json, save_lines
 
@@ -55,12 +55,12 @@ class LabelmeFlags(AnnotationFormat):
             f"{name_mark('unsure', annotated)} or {name_mark('unfamiliar', annotated)} too: take it off when you have "
             "checked them." + f" {REVIEW} lists them, the least sure first." * bool(first),
             "LabelMe saves what you change in this folder.",
-            *(write_command(annotated, place) for place in dict.fromkeys(places)),
+            *(write_opening(annotated, place) for place in dict.fromkeys(places)),
         ]
         return Written(said, [*left_out, *count_kinds(kept, SHOWN, self.title)])
 
 
-def write_command(annotated: Annotated, place: Path) -> str:
+def write_opening(annotated: Annotated, place: Path) -> str:
     """Write the command that opens the images of one folder."""
     where, output = quote(annotated.root / place), quote(annotated.folder / place)
     return f"labelme {where} --output {output} --flags {quote(annotated.folder / FLAGS)} --nodata"
@@ -81,7 +81,7 @@ def drop_shared(images: Sequence[Annotation]) -> tuple[list[Annotation], list[No
         return kept, []
     count = len(images) - len(kept)
     text = (
-        f"{count_images(count)} left out of the annotations: LabelMe keeps one for all of a folder that differ only in "
+        f"{name_count(count)} left out of the annotations: LabelMe keeps one for all of a folder that differ only in "
         "their ending (a.png, a.jpg). Rename them and predict again"
     )
     return kept, [Notice("left-out", text, count, warns=True)]
