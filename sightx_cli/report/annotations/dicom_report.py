@@ -54,6 +54,10 @@ PATIENT_AND_STUDY = (
     "ReferringPhysicianName",
 )
 """What every report must have, and may have empty (type 2)."""
+SEPARATORS = {"DA": ".", "TM": ":"}
+"""What stood between the parts of dates and times before DICOM."""
+UTF_8 = "ISO_IR 192"
+"""DICOM's name of it."""
 IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 """Without which an image cannot be referred to."""
 
@@ -160,17 +164,28 @@ def write_structured_report(image: Annotation, annotated: Annotated, series: _Se
         frame = (annotated.facts.reading.page or 1) if found.frames > 1 else None
         try:
             build_structured_report(copy_context(found.tags), frame, image, annotated, series).save_as(path)
-        except (ValueError, TypeError, AttributeError, KeyError) as error:  # highdicom and pydicom, on odd tags
+        except KeyError:
+            path.unlink(missing_ok=True)
+            return f"is of a class that highdicom does not know ({found.tags.SOPClassUID})"
+        except (ValueError, TypeError, AttributeError) as error:  # highdicom and pydicom, on odd tags
             path.unlink(missing_ok=True)
             return f"has tags that no report can take over ({shorten_remark(str(error)):.120})"
     return ""
 
 
 def copy_context(tags: Dataset) -> Dataset:
-    """Return the tags with empty ones for what a report must have and the image lacks."""
+    """Return the tags as a report can take them over: its text decoded, and empty where it must have what they lack.
+
+    Dates and times may be written as ACR-NEMA did, 1997.04.24 and 14:04:38, which PS3.5 6.2 lets readers accept; one
+    that is still none is an error of the image, and no report is made of it.
+    """
+    tags.decode()
+    tags.SpecificCharacterSet = UTF_8
     for name in PATIENT_AND_STUDY:
         if name not in tags:
             setattr(tags, name, None)
+        elif tags[name].VR in SEPARATORS and tags[name].value:
+            setattr(tags, name, str(tags[name].value).replace(SEPARATORS[tags[name].VR], ""))
     return tags
 
 
@@ -222,7 +237,7 @@ def build_structured_report(
         device_serial_number=annotated.digest,
         is_complete=True,
     )
-    report.SpecificCharacterSet = "ISO_IR 192"  # UTF-8: names of classes may hold what the image's own set lacks
+    report.SpecificCharacterSet = UTF_8  # names of classes may hold what the image's own set lacks
     report.ContentQualification = "RESEARCH"
     report.CodingSchemeIdentificationSequence = [describe_scheme()]
     return report

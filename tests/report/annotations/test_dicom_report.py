@@ -113,6 +113,37 @@ def test_a_report_of_an_image_without_a_patient_has_none_and_no_name_of_a_file(
     assert b"Miller" not in made.read_bytes()
 
 
+def test_names_in_other_scripts_and_dates_of_old_files_are_taken_over(
+    annotate: Any, write_dicom: Write, tmp_path: Path
+) -> None:
+    name = "Yamada^Tarou=山田^太郎=やまだ^たろう"
+    old = {"SpecificCharacterSet": ["", "ISO 2022 IR 87"], "PatientName": name}
+    with pytest.warns(UserWarning, match="Invalid value for VR"):
+        write(write_dicom, tmp_path / "in/a.dcm", StudyDate="1997.04.24", StudyTime="14:04:38", **old)
+    report, _ = read(next(annotate("dicom-sr", [("in/a.dcm", SURE, "")]).folder.glob("*.dcm")))
+    assert str(report.PatientName) == name
+    assert (report.StudyDate, report.StudyTime) == ("19970424", "140438")
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [({"PatientBirthDate": "soon"}, "no report can take over"), ({"SOPClassUID": "1.2.3.4"}, "does not know")],
+)
+def test_tags_that_no_report_can_take_over_are_said_and_leave_no_half_report(
+    annotate: Any, write_dicom: Write, tmp_path: Path, tags: dict[str, str], words: str
+) -> None:
+    import warnings
+
+    write(write_dicom, tmp_path / "in/a.dcm")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        write(write_dicom, tmp_path / "in/b.dcm", **tags)
+    made = annotate("dicom-sr", [("in/a.dcm", SURE, ""), ("in/b.dcm", SURE, "")])
+    assert [path.name for path in made.folder.glob("*.dcm")] == ["1-a.dcm"]
+    assert [(one.count, one.warns) for one in made.notices] == [(1, True)]
+    assert words in made.notices[0].text
+
+
 def test_reports_of_a_study_share_a_series_and_count_from_1(annotate: Any, write_dicom: Write, tmp_path: Path) -> None:
     said = []
     for place, study in enumerate(("one", "two", "one")):
