@@ -115,8 +115,8 @@ def predict(
             if annotations is not None:
                 annotations.add(asked, row)
             listener.advance(TASK)
-        left_out = annotations.write() if annotations is not None else []
-    listener.finish(TASK)
+        listener.finish(TASK)
+        left_out = annotations.write(listener) if annotations is not None else []
     noticed = (*tally.list_notices(can_change=False), *left_out)
     for notice in noticed:
         listener.notice(notice)

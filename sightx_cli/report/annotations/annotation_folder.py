@@ -17,7 +17,7 @@ from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.data.queries import Query, QueryRow
 from sightx_cli.errors import UsageError
 from sightx_cli.filesystem import check_place
-from sightx_cli.progress import Notice
+from sightx_cli.progress import Listener, Notice, Silent, reporting
 from sightx_cli.report.annotations.interface import (
     Annotated,
     Annotation,
@@ -105,8 +105,12 @@ class AnnotationFolder:
         elif path not in self._images:
             self._images[path] = build_annotation(path, self.root, row, self.facts.task)
 
-    def write(self) -> list[Notice]:
+    def write(self, listener: Listener | None = None) -> list[Notice]:
         """Write everything beside its place, and say what was left out; `place` moves it there."""
+        with reporting(listener or Silent(), f"writing for {self.annotation_format.title}"):
+            return self._write()
+
+    def _write(self) -> list[Notice]:
         aside = self._aside = runs.find_free(self.folder.with_name(f".{self.folder.name}-{os.getpid()}"))
         aside.mkdir(parents=True)
         images = order_for_review(list(self._images.values()))

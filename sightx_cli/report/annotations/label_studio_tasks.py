@@ -49,8 +49,8 @@ class LabelStudioTasks(AnnotationFormat):
             f"LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT="
             f"{quote(find_document_root(annotated.root))} label-studio start",
             f"2. Make a project. Settings, Labeling Interface, Code: paste {INTERFACE}.",
-            f"3. Settings, Cloud Storage, Add Source Storage, Local files: {annotated.root}. Save it, and do not sync "
-            "it: the tasks name their files themselves.",
+            f"3. Settings, Cloud Storage, Add Source Storage, Local files: {', '.join(find_storages(annotated))}. Save "
+            "it, and do not sync it: the tasks name their files themselves.",
             f"4. Import {TASKS}. Images to look at first have the lowest numbers; the column status says why, and "
             "Prediction score sorts by how sure the model is.",
         ]
@@ -60,6 +60,13 @@ class LabelStudioTasks(AnnotationFormat):
 def find_document_root(root: Path) -> Path:
     """Return the folder that Label Studio may show: above the images', which as a storage must not be it."""
     return root.parent
+
+
+def find_storages(annotated: Annotated) -> list[str]:
+    """List the folders to add as storages: the images' own, or, where that is a whole disk, those in it."""
+    if annotated.root.parent != annotated.root:
+        return [str(annotated.root)]
+    return sorted({str(annotated.root / Path(image.relative).parts[0]) for image in annotated.images})
 
 
 def build_task(image: Annotation, annotated: Annotated) -> dict[str, Any]:
