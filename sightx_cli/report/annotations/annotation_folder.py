@@ -70,12 +70,18 @@ def describe_changes(folder: Path) -> str:
         written = dict(json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"])
     except (OSError, ValueError, TypeError, KeyError):
         return "exists and holds no annotations of SightX"
-    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    found = measure_files(folder)
     found.pop(RECORD, None)
-    changed = [name for name, path in found.items() if written.get(name) != measure_digest(path)]
+    changed = [name for name, digest in found.items() if written.get(name) != digest]
     if not changed:
         return ""
     return f"{len(changed):,} of its files were changed or added since they were written, {min(changed)} for one"
+
+
+def measure_files(folder: Path) -> dict[str, str]:
+    """Measure the digest of each file below a folder by its name there; links are none."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
+    return {path.relative_to(folder).as_posix(): measure_digest(path) for path in files}
 
 
 def measure_digest(path: Path) -> str:
@@ -119,8 +125,8 @@ class AnnotationFolder:
         written = self.annotation_format.write(annotated, aside)
         head = f"Made for {self.annotation_format.title} by SightX, with the model {self.run.name}."
         save_lines(aside / HOW_TO, [head, *written.how_to_import])
-        files = {p.relative_to(aside).as_posix(): measure_digest(p) for p in sorted(aside.rglob("*")) if p.is_file()}
-        save_json(aside / RECORD, {"format": self.annotation_format.name, "model": digest, "files": files})
+        record = {"format": self.annotation_format.name, "model": digest, "files": measure_files(aside)}
+        save_json(aside / RECORD, record)
         notices = list(written.notices)
         if self._unreadable:
             text = f"{name_count(self._unreadable)} without an annotation, being unreadable: the table says why"

@@ -3,7 +3,8 @@
 COCO has no labels of whole images. A box of the image's size is valid to all that reads COCO (pycocotools, FiftyOne,
 CVAT); Datumaro, which calls a file `labels_….json` below `annotations/` "labels of images", ignores it. Checked against
 pycocotools 2.0.11, datumaro 1.13.12 (`plugins.data_formats.coco.base`) and FiftyOne 1.22.1 (`utils.coco`): categories
-count from 1, names of files are relative with /, a prediction's confidence is `score`, `attributes` are kept.
+count from 1, names of files are relative with /, a prediction's confidence is `score`, `attributes` are kept (FiftyOne
+fails on one that is called confidence).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class CocoBoxes(AnnotationFormat):
         images, boxes = [], list[dict[str, Any]]()
         for number, (image, (width, height)) in enumerate(sized, 1):
             facts = {"id": number, "file_name": image.relative, "width": width, "height": height}
-            images.append({**facts, **image.describe()})
+            images.append({**facts, "confidence": image.confidence, **image.describe()})
             for name, probability in image.labels:
                 boxes.append(build_box(len(boxes) + 1, number, numbers[name], (width, height), probability, image))
         described = (

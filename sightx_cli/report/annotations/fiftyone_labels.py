@@ -54,9 +54,8 @@ class FiftyoneLabels(AnnotationFormat):
 
 def build_labels(image: Annotation, numbers: dict[str, int], several: bool) -> Any:
     """Build the entry of an image: a label, a list of labels where there may be several, None for no label."""
-    said = {name: value for name, value in image.describe().items() if name != "confidence"}
     made = [
-        {"label": numbers[name], "confidence": round(probability, 6), "attributes": said}
+        {"label": numbers[name], "confidence": round(probability, 6), "attributes": image.describe()}
         for name, probability in image.labels
     ]
     return made if several else next(iter(made), None)

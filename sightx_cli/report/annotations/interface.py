@@ -32,7 +32,8 @@ class Annotation:
     """The classes given, each with its probability: one, or any number where images may have several; none where the
     prediction was left empty."""
     confidence: float
-    """How sure the answer is: of one class its probability; of several labels that of the answer that is least sure."""
+    """How sure the answer is, with six digits: of one class its probability; of several labels that of the answer that
+    is least sure."""
     status: str
     """SURE, UNSURE or UNFAMILIAR; "" where nothing tells."""
     decision: str = ""
@@ -43,10 +44,10 @@ class Annotation:
         """Whether a person should look at it first."""
         return self.status in REVIEW_ORDER
 
-    def describe(self) -> dict[str, Any]:
-        """Return what a format may keep beside the labels, for those that have a place for it."""
+    def describe(self) -> dict[str, str]:
+        """Return what stands beside a label's probability: the status, and the decision, where there are any."""
         said = {"status": self.status, "decision": self.decision}
-        return {"confidence": round(self.confidence, 6), **{name: text for name, text in said.items() if text}}
+        return {name: text for name, text in said.items() if text}
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def build_annotation(path: str, root: Path, row: Mapping[str, Any], task: Task) 
         path,
         Path(path).relative_to(root).as_posix(),
         tuple((name, shares[name]) for name in names),
-        confidence,
+        round(confidence, 6),
         row[STATUS],
         row.get(DECISION, ""),
     )

@@ -76,13 +76,13 @@ def build_task(image: Annotation, annotated: Annotated) -> dict[str, Any]:
     chosen = {"from_name": CONTROL, "to_name": OBJECT, "type": "choices", "value": {"choices": choices}}
     prediction = {
         "model_version": annotated.model,
-        "score": round(image.confidence, 6),
+        "score": image.confidence,
         "result": [chosen] if choices else [],
     }
     address = LOCAL_FILES + quote_address(os.fsencode(below))
     readable = image.relative.encode("utf-8", "backslashreplace").decode("utf-8")
     remark = f"{image.status or 'predicted'}, confidence {image.confidence:.2f}"
-    data = {FIELD: address, REMARK: remark, "file": readable, **image.describe()}
+    data = {FIELD: address, REMARK: remark, "file": readable, "confidence": image.confidence, **image.describe()}
     return {"data": data, "predictions": [prediction]}
 
 

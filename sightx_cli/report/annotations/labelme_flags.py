@@ -8,11 +8,12 @@ width that differ from the opened image's are an error, none are allowed; other 
 from __future__ import annotations
 
 import os
-from collections import Counter
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from sightx_cli.bundle.judgement import UNFAMILIAR, UNSURE
 from sightx_cli.errors import quote
 from sightx_cli.progress import Notice
 from sightx_cli.report.annotations.interface import (
@@ -25,7 +26,7 @@ from sightx_cli.report.annotations.interface import (
 )
 from sightx_cli.report.annotations.text_files import save_json, save_lines
 
-FLAGS = "flags.txt"
+FLAGS, LINKS = "flags.txt", "images"
 REVIEW = "review-first.txt"
 SHOWN = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 """What its file list finds: the formats of Qt."""
@@ -38,71 +39,85 @@ class LabelmeFlags(AnnotationFormat):
     title: ClassVar[str] = "LabelMe"
 
     def write(self, annotated: Annotated, folder: Path) -> Written:
-        """Write one file an image, in one folder where no two would meet, else in folders as the images are."""
-        kept, left_out = drop_shared(annotated.images)
-        stems = Counter(find_stem(image) for image in kept)
-        is_flat = all(count == 1 for count in stems.values())
-        places = [Path() if is_flat else Path(image.relative).parent for image in kept]
-        for image, place in zip(kept, places, strict=True):
-            path = place / f"{Path(image.path).stem}.json"
-            save_json(folder / path, build_flags(image, annotated, annotated.folder / place))
+        """Write one file an image, all in one folder, where LabelMe looks for them.
+
+        Where two would have one name (1.png in two folders, a.png beside a.jpg) they bear the images' numbers in the
+        order of review, and LabelMe opens a folder of links so named. On systems that make no links the first of each
+        name is kept.
+        """
+        images, left_out = annotated.images, list[Notice]()
+        names, opened = [Path(image.path).stem for image in images], annotated.root
+        if len({name.casefold() for name in names}) < len(names):
+            numbered = [f"{number:0{len(str(len(images)))}d}-{name}" for number, name in enumerate(names, 1)]
+            if write_links(folder / LINKS, images, numbered):
+                names, opened = numbered, annotated.folder / LINKS
+            else:
+                images, left_out = drop_shared(images)
+                names = [Path(image.path).stem for image in images]
+        for image, name in zip(images, names, strict=True):
+            save_json(folder / f"{name}.json", build_flags(image, annotated))
         save_lines(folder / FLAGS, annotated.task.classes)
-        first = [image.relative for image in annotated.images if image.is_first]
+        first = [image.relative for image in images if image.is_first]
         if first:
             save_lines(folder / REVIEW, first)
         said = [
             "Each class is a flag of the image (the dock Flags). Images to look at first have the flag "
-            f"{name_mark('unsure', annotated)} or {name_mark('unfamiliar', annotated)} too: take it off when you have "
+            f"{name_mark(UNSURE, annotated)} or {name_mark(UNFAMILIAR, annotated)} too: take it off when you have "
             "checked them." + f" {REVIEW} lists them, the least sure first." * bool(first),
             "LabelMe saves what you change in this folder.",
-            *(write_opening(annotated, place) for place in dict.fromkeys(places)),
+            write_opening(annotated, opened),
         ]
-        return Written(said, [*left_out, *count_kinds(kept, SHOWN, self.title)])
+        return Written(said, [*left_out, *count_kinds(images, SHOWN, self.title)])
 
 
-def write_opening(annotated: Annotated, place: Path) -> str:
-    """Write the command that opens the images of one folder."""
-    where, output = quote(annotated.root / place), quote(annotated.folder / place)
-    return f"labelme {where} --output {output} --flags {quote(annotated.folder / FLAGS)} --nodata"
+def write_opening(annotated: Annotated, opened: Path) -> str:
+    """Write the command that opens the images of a folder with their flags."""
+    flags = quote(annotated.folder / FLAGS)
+    return f"labelme {quote(opened)} --output {quote(annotated.folder)} --flags {flags} --nodata"
 
 
-def find_stem(image: Annotation) -> str:
-    """Return what LabelMe finds an image's file by, on systems too where upper and lower case are one name."""
-    return Path(image.path).stem.casefold()
+def write_links(folder: Path, images: Sequence[Annotation], names: Sequence[str]) -> bool:
+    """Link images under other names, each with its own ending; False, and none, where links cannot be made."""
+    folder.mkdir()
+    try:
+        for image, name in zip(images, names, strict=True):
+            (folder / f"{name}{Path(image.path).suffix}").symlink_to(image.path)
+    except (OSError, NotImplementedError):
+        shutil.rmtree(folder)
+        return False
+    return True
 
 
 def drop_shared(images: Sequence[Annotation]) -> tuple[list[Annotation], list[Notice]]:
-    """Leave out images that would share LabelMe's file with another of their folder: a.png beside a.jpg."""
-    of_place: dict[tuple[Path, str], Annotation] = {}
+    """Leave out images that would share LabelMe's file with another."""
+    of_name: dict[str, Annotation] = {}
     for image in images:
-        of_place.setdefault((Path(image.path).parent, find_stem(image)), image)
-    kept = list(of_place.values())
-    if len(kept) == len(images):
-        return kept, []
-    count = len(images) - len(kept)
+        of_name.setdefault(Path(image.path).stem.casefold(), image)
+    count = len(images) - len(of_name)
     text = (
-        f"{name_count(count)} left out of the annotations: LabelMe keeps one for all of a folder that differ only in "
-        "their ending (a.png, a.jpg). Rename them and predict again"
+        f"{name_count(count)} left out of the annotations: LabelMe keeps one for all of the same name without its "
+        "ending, and this system makes no links. Rename them, or predict each folder by itself"
     )
-    return kept, [Notice("left-out", text, count, warns=True)]
+    return list(of_name.values()), [Notice("left-out", text, count, warns=True)]
 
 
-def build_flags(image: Annotation, annotated: Annotated, place: Path) -> dict[str, Any]:
-    """Build the content of one file, which will lie in the folder `place`."""
+def build_flags(image: Annotation, annotated: Annotated) -> dict[str, Any]:
+    """Build the content of one file."""
     given = {name for name, _ in image.labels}
     flags = {name: name in given for name in annotated.task.classes}
     if image.is_first:
         flags[name_mark(image.status, annotated)] = True
     probabilities = {name: round(probability, 6) for name, probability in image.labels}
+    said = {"confidence": image.confidence, **image.describe(), "probabilities": probabilities}
     return {
         "version": "5.0.0",
         "flags": flags,
         "shapes": [],
-        "imagePath": Path(os.path.relpath(image.path, place)).as_posix(),
+        "imagePath": Path(os.path.relpath(image.path, annotated.folder)).as_posix(),
         "imageData": None,
         "imageHeight": None,
         "imageWidth": None,
-        "sightx": {**image.describe(), "probabilities": probabilities, "model": annotated.model},
+        "sightx": {**said, "model": annotated.model},
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import posixpath
+import shlex
 from collections.abc import Callable
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -67,23 +68,51 @@ def test_labelme_finds_the_classes_of_an_image_as_its_flags(annotate: Any, image
     assert (folder / "review-first.txt").read_text(encoding="utf-8").splitlines() == ORDER[:3]
 
 
-def test_labelme_has_folders_where_two_images_of_one_name_would_share_a_file(annotate: Any, images: Path) -> None:
-    same = ("in/b c/A.png", (0.1, 0.8, 0.1), "sure")
-    Image.new("RGB", (9, 9)).save(images / "b c" / "A.png")
-    folder = annotate("labelme", [*SAID, same]).folder
-    assert read_labelme(folder / "a.json")[0] == images / "a.png"
-    image, flags, _ = read_labelme(folder / "b c" / "A.json")
-    assert image == images / "b c" / "A.png"
-    assert flags["hund, groß"]
-    commands = [line for line in (folder / "how-to-import.txt").read_text().splitlines() if line.startswith("labelme ")]
-    assert [line.split(" --output ")[0] for line in commands] == [f"labelme '{images}/b c'", f"labelme {images}"]
+SHARED = [*SAID, ("in/a.jpg", (0.1, 0.8, 0.1), "sure"), ("in/b c/A.png", (0.2, 0.1, 0.7), "unfamiliar")]
+"""With images whose files LabelMe would take for one: it goes by the name without the ending, in one folder for all."""
 
 
-def test_labelme_leaves_out_what_would_share_a_file_in_one_folder_and_says_so(annotate: Any, images: Path) -> None:
-    Image.new("RGB", (9, 9)).save(images / "a.jpg")
-    made = annotate("labelme", [*SAID, ("in/a.jpg", (0.1, 0.8, 0.1), "sure")])
-    assert [(notice.kind, notice.count, notice.warns) for notice in made.notices] == [("left-out", 1, True)]
-    assert read_labelme(made.folder / "a.json")[0] == images / "a.jpg"  # the less sure of the two
+@pytest.fixture
+def shared(images: Path) -> Path:
+    for name in ("a.jpg", "b c/A.png"):
+        Image.new("RGB", (9, 9)).save(images / name)
+    return images
+
+
+def open_labelme(folder: Path) -> list[tuple[Path, dict[str, bool]]]:
+    """As labelme does with the command in how-to-import.txt: each image listed, in order, and what is loaded for it."""
+    words = shlex.split((folder / "how-to-import.txt").read_text(encoding="utf-8").splitlines()[-1])
+    shown, output = Path(words[1]), Path(words[words.index("--output") + 1])
+    listed = sorted(path for path in shown.rglob("*") if path.suffix in {".png", ".jpg"})
+    return [read_labelme(output / f"{path.stem}.json")[:2] for path in listed]
+
+
+def test_labelme_is_opened_on_the_images_with_their_flags(annotate: Any, images: Path) -> None:
+    found = open_labelme(annotate("labelme", SAID).folder)
+    assert {image.relative_to(images).as_posix() for image, _ in found} == set(ORDER)
+
+
+def test_labelme_has_a_file_for_each_image_also_where_names_are_shared(annotate: Any, shared: Path) -> None:
+    made = annotate("labelme", SHARED)
+    found = {image.relative_to(shared).as_posix(): flags for image, flags in open_labelme(made.folder)}
+    assert list(found) == ["b c/d.png", "b c/ü #1 100%.jpg", "b c/=1+1.jpg", "b c/A.png", "a.jpg", "a.png"]
+    assert found["a.png"] == {"cat": True, "hund, groß": False, '=1+1 "<&>"': False}
+    assert found["a.jpg"] == {"cat": False, "hund, groß": True, '=1+1 "<&>"': False}
+    assert found["b c/A.png"] == {"cat": False, "hund, groß": False, '=1+1 "<&>"': True, "__unfamiliar__": True}
+    assert made.notices == []
+
+
+def test_without_links_labelme_has_the_first_image_of_each_name_and_it_is_said(
+    annotate: Any, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object) -> None:
+        raise OSError(1314, "A required privilege is not held by the client")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    made = annotate("labelme", SHARED)
+    assert [(notice.kind, notice.count, notice.warns) for notice in made.notices] == [("left-out", 2, True)]
+    assert read_labelme(made.folder / "A.json")[0] == shared / "b c" / "A.png"
+    assert not (made.folder / "images").exists()
 
 
 def test_coco_has_a_box_around_the_whole_image_for_each_label(annotate: Any, images: Path) -> None:
@@ -101,7 +130,7 @@ def test_coco_has_a_box_around_the_whole_image_for_each_label(annotate: Any, ima
         (3, 3, 0.7),
         (4, 1, 0.9),
     ]
-    assert made["annotations"][2]["attributes"]["status"] == "unfamiliar"
+    assert made["annotations"][2]["attributes"] == {"status": "unfamiliar"}  # FiftyOne fails on "confidence"
 
 
 def test_coco_sizes_are_those_of_the_upright_image(annotate: Any, tmp_path: Path) -> None:
