@@ -70,7 +70,7 @@ def describe_changes(folder: Path) -> str:
         written = dict(json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"])
     except (OSError, ValueError, TypeError, KeyError):
         return "exists and holds no annotations of SightX"
-    found = measure_files(folder)
+    found = list_digests(folder)
     found.pop(RECORD, None)
     changed = [name for name, digest in found.items() if written.get(name) != digest]
     if not changed:
@@ -78,7 +78,7 @@ def describe_changes(folder: Path) -> str:
     return f"{len(changed):,} of its files were changed or added since they were written, {min(changed)} for one"
 
 
-def measure_files(folder: Path) -> dict[str, str]:
+def list_digests(folder: Path) -> dict[str, str]:
     """Measure the digest of each file below a folder by its name there; links are none."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
     return {path.relative_to(folder).as_posix(): measure_digest(path) for path in files}
@@ -125,7 +125,7 @@ class AnnotationFolder:
         written = self.annotation_format.write(annotated, aside)
         head = f"Made for {self.annotation_format.title} by SightX, with the model {self.run.name}."
         save_lines(aside / HOW_TO, [head, *written.how_to_import])
-        record = {"format": self.annotation_format.name, "model": digest, "files": measure_files(aside)}
+        record = {"format": self.annotation_format.name, "model": digest, "files": list_digests(aside)}
         save_json(aside / RECORD, record)
         notices = list(written.notices)
         if self._unreadable:
