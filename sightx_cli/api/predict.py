@@ -85,7 +85,7 @@ def predict(
         raise UsageError(f"--batch {batch}: at least 1", "--batch 16")
     layout = Layout(image_column=image_column, images=None if images is None else Path(images))
     check_output(output, overwrite, resume)
-    annotation_format, into_folder = choose_annotations(into, into_folder, output, overwrite)
+    annotation_format, into_folder = choose_annotations(into, into_folder, output, overwrite, heatmaps)
     if heatmaps is not None:
         heatmaps = choose_heatmap_folder("--heatmaps", Path(heatmaps), overwrite, resume)
     run = runs.find_run(model)
@@ -103,7 +103,7 @@ def predict(
     listener.start(TASK, len(query.rows), "images")
     columns = plan_columns(task, query.columns, predictor.facts.decision)
     begun = Begun(identify(query, predictor.facts, abstain, predictor.views), len(query.rows))
-    placing = placing_annotations(annotation_format, into_folder, query, predictor.facts, run)
+    placing = placing_annotations(annotation_format, into_folder, query, predictor.facts, run, overwrite)
     with placing as annotations, writing_table(output, columns, begun, resume) as table:
         clock = time.perf_counter()
         tally = PixelTally(predictor.facts.reading)
@@ -142,7 +142,7 @@ def predict(
 
 
 def choose_annotations(
-    into: str | None, folder: Path | None, output: Path, overwrite: bool
+    into: str | None, folder: Path | None, output: Path, overwrite: bool, heatmaps: Path | None
 ) -> tuple[AnnotationFormat | None, Path | None]:
     """Return the format of the annotations asked for, and their folder, before any work; None where there are none."""
     if into is None:
@@ -151,7 +151,8 @@ def choose_annotations(
         return None, None
     annotation_format = find_format(into)
     folder = None if folder is None else Path(folder)
-    return annotation_format, choose_annotation_folder(annotation_format, folder, output, overwrite)
+    others = [] if heatmaps is None else [Path(heatmaps)]
+    return annotation_format, choose_annotation_folder(annotation_format, folder, output, overwrite, others)
 
 
 Draw = Callable[[int, str, Prediction], object]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -26,19 +26,26 @@ from sightx_cli.report.annotations.interface import (
     find_root,
     name_count,
     order_for_review,
+    place_below,
     settle_path,
 )
 from sightx_cli.report.annotations.text_files import save_json, save_lines
 
+ELSEWHERE = "name another one with --into-folder"
+"""What to do about a folder that cannot be written."""
 HOW_TO = "how-to-import.txt"
 RECORD = ".sightx-annotations.json"
 """Names the files that were written, each with its digest: what else is there, or differs, is somebody's work."""
 
 
 def choose_annotation_folder(
-    annotation_format: AnnotationFormat, folder: Path | None, output: Path, overwrite: bool
+    annotation_format: AnnotationFormat,
+    folder: Path | None,
+    output: Path,
+    overwrite: bool,
+    others: Sequence[Path] = (),
 ) -> Path:
-    """Return where annotations will lie, by default beside the table, before any work.
+    """Return where annotations will lie, by default beside the table, before any work; not where `others` will.
 
     Raises UsageError where the format's package is missing, and where the folder cannot be made, is there already, or
     holds what a format did not write.
@@ -50,18 +57,23 @@ def choose_annotation_folder(
         )
     option = "--into-folder" if folder is not None else f"--into {annotation_format.name}:"
     found = (folder or output.with_name(f"{output.stem}-{annotation_format.name}")).absolute()
-    elsewhere = "name another one with --into-folder"
-    if found == output.absolute() or found in output.absolute().parents:
-        raise UsageError(f"{option} {found}: holds the table {output}", elsewhere)
-    if found.exists() and not found.is_dir():
-        raise UsageError(f"{option} {found}: is a file", elsewhere)
-    if found.is_dir() and any(found.iterdir()):
-        if changed := describe_changes(found):
-            raise UsageError(f"{option} {found}: {changed}", elsewhere)
-        if not overwrite:
-            raise UsageError(f"{option} {found}: exists already", f"{elsewhere}, or add --overwrite to replace it")
+    for kept in (output, *others):
+        if found == kept.absolute() or found in kept.absolute().parents:
+            raise UsageError(f"{option} {found}: {kept} will lie there", ELSEWHERE)
+    check_folder(option, found, overwrite)
     check_place(option, found)
     return found
+
+
+def check_folder(option: str, folder: Path, overwrite: bool) -> None:
+    """Raise UsageError where a folder is there that may not be replaced; an empty one may."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{option} {folder}: is a file", ELSEWHERE)
+    if folder.is_dir() and any(folder.iterdir()):
+        if changed := describe_changes(folder):
+            raise UsageError(f"{option} {folder}: {changed}", ELSEWHERE)
+        if not overwrite:
+            raise UsageError(f"{option} {folder}: exists already", f"{ELSEWHERE}, or add --overwrite to replace it")
 
 
 def describe_changes(folder: Path) -> str:
@@ -98,7 +110,7 @@ class AnnotationFolder:
     folder: Path
     facts: BundleFacts
     run: Path
-    root: Path
+    overwrite: bool = False
     _images: dict[str, Annotation] = field(default_factory=dict)
     _unreadable: int = 0
     _aside: Path | None = None
@@ -109,7 +121,7 @@ class AnnotationFolder:
         if row["error"] or not path:
             self._unreadable += 1
         elif path not in self._images:
-            self._images[path] = build_annotation(path, self.root, row, self.facts.task)
+            self._images[path] = build_annotation(path, row, self.facts.task)
 
     def write(self, listener: Listener | None = None) -> list[Notice]:
         """Write everything beside its place, and say what was left out; `place` moves it there."""
@@ -119,9 +131,10 @@ class AnnotationFolder:
     def _write(self) -> list[Notice]:
         aside = self._aside = runs.find_free(self.folder.with_name(f".{self.folder.name}-{os.getpid()}"))
         aside.mkdir(parents=True)
-        images = order_for_review(list(self._images.values()))
+        root = find_root(list(self._images))
+        images = [place_below(root, image) for image in order_for_review(list(self._images.values()))]
         digest = measure_digest(self.run / runs.BUNDLE / runs.BUNDLE_FACTS)
-        annotated = Annotated(images, self.root, self.facts, self.run.name, digest, self.folder)
+        annotated = Annotated(images, root, self.facts, self.run.name, digest, self.folder)
         written = self.annotation_format.write(annotated, aside)
         head = f"Made for {self.annotation_format.title} by SightX, with the model {self.run.name}."
         save_lines(aside / HOW_TO, [head, *written.how_to_import])
@@ -134,9 +147,13 @@ class AnnotationFolder:
         return notices
 
     def place(self) -> None:
-        """Put what was written in its place, in one step where the system can."""
+        """Put what was written in its place, in one step where the system can.
+
+        Raises UsageError where something else came to lie there meanwhile.
+        """
         if self._aside is None:
             return
+        check_folder("--into-folder", self.folder, self.overwrite)
         if self.folder.exists():
             runs.replace_run(self._aside, self.folder)
         else:
@@ -152,15 +169,21 @@ class AnnotationFolder:
 
 @contextmanager
 def placing_annotations(
-    annotation_format: AnnotationFormat | None, folder: Path | None, query: Query, facts: BundleFacts, run: Path
+    annotation_format: AnnotationFormat | None,
+    folder: Path | None,
+    query: Query,
+    facts: BundleFacts,
+    run: Path,
+    overwrite: bool = False,
 ) -> Iterator[AnnotationFolder | None]:
     """Give a folder to add rows to and to write; it appears in its place when the block ends well. None for none."""
     if annotation_format is None or folder is None:
         yield None
         return
     paths = [settle_path(row.path) for row in query.rows if row.path]
+    find_root(paths)
     annotation_format.check_images(paths)
-    made = AnnotationFolder(annotation_format, folder, facts, run, find_root(paths))
+    made = AnnotationFolder(annotation_format, folder, facts, run, overwrite)
     try:
         yield made
         made.place()

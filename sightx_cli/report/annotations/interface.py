@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,7 +27,7 @@ class Annotation:
     path: str
     """Absolute, without `..`."""
     relative: str
-    """Below the folder that all images have in common, with / between folders."""
+    """Below the folder that all annotated images have in common, with / between folders."""
     labels: tuple[tuple[str, float], ...]
     """The classes given, each with its probability: one, or any number where images may have several; none where the
     prediction was left empty."""
@@ -101,8 +101,11 @@ class AnnotationFormat(ABC):
         """Write all files below an empty folder, with paths as they hold in `annotated.folder`."""
 
 
-def build_annotation(path: str, root: Path, row: Mapping[str, Any], task: Task) -> Annotation:
-    """Build what a row of the table says of a file that could be read (see `bundle.table.build_answer`)."""
+def build_annotation(path: str, row: Mapping[str, Any], task: Task) -> Annotation:
+    """Build what a row of the table says of a file that could be read (see `bundle.table.build_answer`).
+
+    It has no `relative` before all images are known.
+    """
     said, shares = row[task.columns[0]], {name: float(row[f"p_{name}"]) for name in task.classes}
     names = [name for name in task.split_prediction(said) if name in shares] if said else []
     if "confidence" in task.columns:
@@ -111,12 +114,17 @@ def build_annotation(path: str, root: Path, row: Mapping[str, Any], task: Task) 
         confidence = min(shares[name] if name in names else 1 - shares[name] for name in shares)
     return Annotation(
         path,
-        Path(path).relative_to(root).as_posix(),
+        "",
         tuple((name, shares[name]) for name in names),
         round(confidence, 6),
         row[STATUS],
         row.get(DECISION, ""),
     )
+
+
+def place_below(root: Path, image: Annotation) -> Annotation:
+    """Return an annotation with its path below the folder that all images have in common."""
+    return replace(image, relative=Path(image.path).relative_to(root).as_posix())
 
 
 def order_for_review(images: Sequence[Annotation]) -> list[Annotation]:
@@ -135,6 +143,8 @@ def settle_path(path: str) -> str:
 
 def find_root(paths: Sequence[str]) -> Path:
     """Return the folder that all files have in common. Raises UsageError for files on different drives."""
+    if not paths:
+        return Path.cwd()
     try:
         return Path(os.path.commonpath([os.path.dirname(path) for path in paths]))  # noqa: PTH120
     except ValueError as error:

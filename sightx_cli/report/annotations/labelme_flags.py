@@ -28,6 +28,10 @@ from sightx_cli.report.annotations.text_files import save_json, save_lines
 
 FLAGS, LINKS = "flags.txt", "images"
 REVIEW = "review-first.txt"
+LONGEST_STEM = 250
+"""Bytes of a name to which .json can be added: file systems take 255."""
+LETTERS_KEPT = 50
+"""Of a name behind its number: four bytes each at most."""
 SHOWN = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 """What its file list finds: the formats of Qt."""
 
@@ -41,14 +45,16 @@ class LabelmeFlags(AnnotationFormat):
     def write(self, annotated: Annotated, folder: Path) -> Written:
         """Write one file an image, all in one folder, where LabelMe looks for them.
 
-        Where two would have one name (1.png in two folders, a.png beside a.jpg) they bear the images' numbers in the
-        order of review, and LabelMe opens a folder of links so named. On systems that make no links the first of each
-        name is kept.
+        Where two would have one name (1.png in two folders, a.png beside a.jpg), or one too long a name, they bear the
+        images' numbers in the order of review, and LabelMe opens a folder of links so named. On systems that make no
+        links the first of each name is kept.
         """
         images, left_out = annotated.images, list[Notice]()
         names, opened = [Path(image.path).stem for image in images], annotated.root
-        if len({name.casefold() for name in names}) < len(names):
-            numbered = [f"{number:0{len(str(len(images)))}d}-{name}" for number, name in enumerate(names, 1)]
+        is_too_long = any(len(os.fsencode(name)) > LONGEST_STEM for name in names)
+        if is_too_long or len({name.casefold() for name in names}) < len(names):
+            digits = len(str(len(images)))
+            numbered = [f"{number:0{digits}d}-{name[:LETTERS_KEPT]}" for number, name in enumerate(names, 1)]
             if write_links(folder / LINKS, images, numbered):
                 names, opened = numbered, annotated.folder / LINKS
             else:

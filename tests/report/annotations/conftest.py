@@ -45,7 +45,7 @@ def annotate(tmp_path: Path) -> Callable[..., Made]:
         write_facts(tmp_path / "run" / "bundle", facts)
         rows = [QueryRow(file, str(tmp_path / file)) for file, _, _ in said]
         folder = tmp_path / "out"
-        with placing_annotations(find_format(name), folder, Query(rows), facts, tmp_path / "run") as made:
+        with placing_annotations(find_format(name), folder, Query(rows), facts, tmp_path / "run", True) as made:
             assert made is not None
             for asked, (_, shares, status) in zip(rows, said, strict=True):
                 made.add(asked, build_row(task, shares, status, **more))

@@ -12,7 +12,7 @@ import pytest
 from sightx_cli.errors import UsageError
 from sightx_cli.report.annotations import FORMATS, find_format
 from sightx_cli.report.annotations.annotation_folder import choose_annotation_folder
-from sightx_cli.report.annotations.interface import find_root, settle_path
+from sightx_cli.report.annotations.interface import Annotated, Written, find_root, settle_path
 from sightx_cli.report.annotations.labelme_flags import LabelmeFlags
 
 SAID = [("in/a.png", (0.9, 0.05, 0.05), "sure"), ("in/b.png", (0.3, 0.6, 0.1), "unsure")]
@@ -65,8 +65,28 @@ def test_a_folder_of_something_else_is_not_replaced_even_when_asked(tmp_path: Pa
 
 @pytest.mark.parametrize("folder", [".", "predictions.csv"])
 def test_the_folder_is_not_where_the_table_will_lie(folder: str) -> None:
-    with pytest.raises(UsageError, match="holds the table"):
+    with pytest.raises(UsageError, match=r"predictions\.csv will lie there"):
         choose(Path(folder))
+
+
+def test_the_folder_is_not_where_heatmaps_will_lie() -> None:
+    with pytest.raises(UsageError, match="maps will lie there"):
+        choose_annotation_folder(LABELME, Path("maps"), Path("predictions.csv"), True, [Path("maps")])
+
+
+def test_what_came_to_lie_there_meanwhile_is_kept(annotate: Any, tmp_path: Path) -> None:
+    class Appearing(LabelmeFlags):
+        def write(self, annotated: Annotated, folder: Path) -> Written:
+            (tmp_path / "out").mkdir()
+            (tmp_path / "out" / "mine.txt").write_text("mine")
+            return super().write(annotated, folder)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(FORMATS, "labelme", Appearing())
+        with pytest.raises(UsageError, match="holds no annotations of SightX"):
+            annotate("labelme", SAID)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out", "run"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
 def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:

@@ -102,6 +102,13 @@ def test_labelme_has_a_file_for_each_image_also_where_names_are_shared(annotate:
     assert made.notices == []
 
 
+def test_labelme_has_a_file_for_a_name_that_is_nearly_too_long(annotate: Any, images: Path) -> None:
+    long = f"{'ü' * 125}y.png"
+    Image.new("RGB", (9, 9)).save(images / long)
+    found = open_labelme(annotate("labelme", [*SAID, (f"in/{long}", (0.2, 0.1, 0.7), "sure")]).folder)
+    assert images / long in [image for image, _ in found]
+
+
 def test_without_links_labelme_has_the_first_image_of_each_name_and_it_is_said(
     annotate: Any, shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,6 +264,18 @@ def test_an_unreadable_image_is_left_out_and_counted(annotate: Any, images: Path
     assert [(notice.kind, notice.count) for notice in made.notices] == [("left-out", 1)]
     assert "the table says why" in made.notices[0].text
     assert not any("broken" in path.read_text(encoding="utf-8") for path in made.folder.rglob("*.json"))
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_images_of_which_none_can_be_read_give_files_without_images(annotate: Any, tmp_path: Path, name: str) -> None:
+    made = annotate(name, [("in/broken.png", (), "")])
+    assert [notice.count for notice in made.notices] == [1]
+    assert (made.folder / "how-to-import.txt").is_file()
+
+
+def test_paths_are_below_the_folder_of_the_images_that_can_be_read(annotate: Any, images: Path) -> None:
+    folder = annotate("coco", [*SAID, ("/elsewhere/missing.png", (), "")]).folder
+    assert [one["file_name"] for one in load(folder / "annotations/labels_predictions.json")["images"]] == ORDER
 
 
 @pytest.mark.parametrize("name", TOOLS)
