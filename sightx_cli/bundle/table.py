@@ -60,7 +60,7 @@ def check_output(output: Path, overwrite: bool, resume: bool = False) -> None:
     if output.exists() and not overwrite:
         raise UsageError(f"--output {output}: exists already", "name another file, or add --overwrite to replace it")
     if find_parts(output).is_dir():
-        with _locking_table(output):
+        with locking_table(output):
             pass
     kept = describe_kept(output)
     if kept and not (overwrite or resume):
@@ -244,7 +244,7 @@ def writing_table(output: Path, columns: TableColumns, begun: Begun, resume: boo
     When it does not, the rows so far stay in the hidden folder beside it, for `--resume`. Raises UsageError where
     another process writes the same table now.
     """
-    with ExitStack() as last, _locking_table(output):
+    with ExitStack() as last, locking_table(output):
         table = PredictionTable(output, columns, begun, resume)
         last.callback(table.sweep)  # when the lock is free again
         try:
@@ -259,7 +259,8 @@ def writing_table(output: Path, columns: TableColumns, begun: Begun, resume: boo
 
 
 @contextmanager
-def _locking_table(output: Path) -> Iterator[None]:
+def locking_table(output: Path) -> Iterator[None]:
+    """Hold the lock of a table's place while the block runs; raises UsageError where another process writes it."""
     try:
         with locking(find_parts(output) / LOCK):
             yield
@@ -277,7 +278,12 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]
         writer = csv.DictWriter(file, columns)
         writer.writerow({name: shield_cell(name) for name in columns})
         for row in rows:
-            writer.writerow({k: f"{v:.6f}" if isinstance(v, float) else shield_cell(v) for k, v in row.items()})
+            writer.writerow(format_cells(row))
+
+
+def format_cells(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the cells of a row as CSV has them."""
+    return {k: f"{v:.6f}" if isinstance(v, float) else shield_cell(v) for k, v in row.items()}
 
 
 def write_lines(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
