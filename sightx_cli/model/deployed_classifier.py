@@ -29,7 +29,7 @@ class DeployedClassifier(nn.Module):
         stages: int = 0,
     ) -> None:
         super().__init__()
-        tempered = nn.Sequential(Division(temperature), activation)
+        tempered = nn.Sequential(LogitScale(temperature), activation)
         self.whole, _ = complete_classifier(classifier, tempered, stages if distances else 0)
         self.distances = distances
         self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1))
@@ -45,8 +45,8 @@ class DeployedClassifier(nn.Module):
         return probabilities, self.distances(features)
 
 
-class Division(nn.Module):
-    """Divides by a number."""
+class LogitScale(nn.Module):
+    """Divides logits by a temperature."""
 
     def __init__(self, by: float) -> None:
         super().__init__()
