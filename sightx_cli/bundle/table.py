@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import functools
-import itertools
 import json
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from sightx_cli import runs
 from sightx_cli.bundle.chosen_threshold import NEGATIVE, POSITIVE, Decision, decides_class
 from sightx_cli.bundle.judgement import UNFAMILIAR, UNSURE
+from sightx_cli.bundle.parquet_table import write_parquet
 from sightx_cli.bundle.predictor import Prediction
 from sightx_cli.data.cells import shield_cell
 from sightx_cli.data.queries import QueryRow
@@ -32,6 +32,7 @@ STATUS, DECISION = "status", "decision"
 PARTS = "part-*.jsonl"
 BEGUN = "begun.json"
 LOCK = "lock"
+NO_TYPES: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,8 @@ class TableColumns:
     """The user's columns, and the name that each has here: one that bears a name of ours is kept as `…_given`."""
     answers: tuple[str, ...] = ()
     """What is said of an image, in order (see `list_answers`)."""
+    types: Mapping[str, Any] = field(default_factory=dict)
+    """The user's columns, by their names here, that Parquet holds as something else than text."""
 
     @functools.cached_property
     def names(self) -> list[str]:
@@ -144,11 +147,14 @@ def list_answers(task: Task, decision: Decision | None = None) -> tuple[str, ...
     return (*said, STATUS, *decided, *shares, "error")
 
 
-def plan_columns(task: Task, given: Sequence[str] = (), decision: Decision | None = None) -> TableColumns:
+def plan_columns(
+    task: Task, given: Sequence[str] = (), decision: Decision | None = None, types: Mapping[str, Any] = NO_TYPES
+) -> TableColumns:
     """Plan the columns of a table for the user's own, of which `image` is the image itself."""
     ours = {"image", *(answers := list_answers(task, decision))}
     kept = rename_given([name for name in given if name != "image"], ours)
-    return TableColumns(task, {name: kept.get(name, name) for name in given}, answers)
+    named = {name: kept.get(name, name) for name in given}
+    return TableColumns(task, named, answers, {named[name]: kind for name, kind in types.items() if name != "image"})
 
 
 def build_answer(prediction: Prediction, columns: TableColumns, abstains: bool = False) -> dict[str, Any]:
@@ -217,7 +223,7 @@ class PredictionTable:
         self.flush()
         writers: dict[str, Callable[[Path, Sequence[str], Iterable[dict[str, Any]]], None]] = {
             ".csv": write_csv,
-            ".parquet": functools.partial(write_parquet, numbers=self.columns.numbers),
+            ".parquet": functools.partial(write_parquet, numbers=self.columns.numbers, types=self.columns.types),
             ".jsonl": write_lines,
         }
         write = writers[self.output.suffix.lower()]
@@ -285,15 +291,3 @@ def write_lines(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps({name: row[name] for name in columns}, ensure_ascii=False) + "\n")
-
-
-def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]], numbers: Collection[str]) -> None:
-    """Write rows as Parquet, one group of rows after the other; `numbers` are the columns that are not text."""
-    import pyarrow
-    import pyarrow.parquet
-
-    schema = pyarrow.schema([(c, pyarrow.float32() if c in numbers else pyarrow.string()) for c in columns])
-    source = iter(rows)
-    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
-        while group := list(itertools.islice(source, PART_ROWS)):
-            writer.write_table(pyarrow.Table.from_pylist(group, schema=schema))
