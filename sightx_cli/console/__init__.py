@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sightx_cli.console.run_comparison import show_run_comparison
     from sightx_cli.console.runs import ask_removal, show_removal, show_run, show_runs
     from sightx_cli.console.summary import show_cache, show_fit, show_lr_find, show_predict
+    from sightx_cli.console.watch import show_watch
 
 __all__ = [
     "ConsoleListener",
@@ -47,6 +48,7 @@ __all__ = [
     "show_run",
     "show_run_comparison",
     "show_runs",
+    "show_watch",
 ]
 
 HOMES = {
@@ -63,6 +65,7 @@ HOMES = {
     "run_comparison": ("show_run_comparison",),
     "runs": ("ask_removal", "show_removal", "show_run", "show_runs"),
     "summary": ("show_cache", "show_fit", "show_lr_find", "show_predict"),
+    "watch": ("show_watch",),
 }
 """The names that each module gives."""
 
