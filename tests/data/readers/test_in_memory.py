@@ -170,3 +170,18 @@ def test_the_frame_that_the_caller_chose_is_read() -> None:
     with Image.open(file) as image:
         image.seek(1)
         assert decode_image("image", data=image).image.convert("L").getextrema() == (200, 200)
+
+
+@pytest.mark.parametrize("is_dng", [True, False], ids=["DNG", "TIFF/EP"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_raw_file_without_its_name_is_not_read_as_its_thumbnail(is_dng: bool, order: Any) -> None:
+    file = BytesIO()
+    with tifffile.TiffWriter(file, byteorder=order) as writer:
+        if is_dng:
+            writer.write(COLOUR, photometric="rgb", extratags=[(50706, "B", 4, b"\x01\x04\x00\x00", True)])
+        else:
+            camera = [(271, "s", 0, "A camera", True)]
+            writer.write(COLOUR, photometric="rgb", subfiletype=1, subifds=1, extratags=camera)
+            writer.write(DEEP)
+    with pytest.raises(ImageFileError, match="image: is a camera's raw file"):
+        decode_image("image", data=file.getvalue())
