@@ -21,7 +21,8 @@ from typing import Any, NoReturn
 from sightx_cli import runs
 from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.bundle.predictor import Prediction
-from sightx_cli.bundle.table import TableColumns, build_answer, check_output, format_cells, plan_columns
+from sightx_cli.bundle.table import TableColumns, build_answer, check_output, plan_columns
+from sightx_cli.bundle.table_writers import format_cells
 from sightx_cli.data.arrivals import Arrival
 from sightx_cli.data.cells import shield_cell, unshield_cell
 from sightx_cli.data.queries import QueryRow
