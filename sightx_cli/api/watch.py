@@ -47,7 +47,7 @@ ASKED = "asked"
 def watch(
     folder: str | Path,
     *,
-    model: str | Path | None = None,
+    model: str | Path | Model | None = None,
     output: str | Path = Path("predictions.csv"),
     move_to: str | Path | None = None,
     overwrite: bool = False,
@@ -56,7 +56,9 @@ def watch(
     stop: threading.Event | None = None,
     listener: Listener | None = None,
 ) -> WatchResult:
-    """Label the images in a folder and those that arrive there, with a run, the newest by default, until it is stopped.
+    """Label the images in a folder and those that arrive there, until it is stopped.
+
+    The model is a run's, the newest by default, or one that is loaded (see `load_model`).
 
     Each file is labelled once, when it has stood still, in the order of its time of change, then of its name; again
     only if its content changes. Its row is in the table at `output`, a CSV file, at once. A table that this model began
@@ -68,7 +70,7 @@ def watch(
     relay = Relay(listener or Silent())
     folder, output = Path(folder), Path(output)
     place = check_places(folder, output, move_to, overwrite)
-    loaded = load_model(model, tta=tta)
+    loaded = model if isinstance(model, Model) else load_model(model, tta=tta)
     columns = plan_live_columns(loaded.facts, abstain, loaded.predictor.views)
     for notice in find_untold(loaded.facts):
         relay.notice(notice)
