@@ -108,6 +108,7 @@ def test_a_decoded_image_gives_the_pixels_of_its_file(name: str, tmp_path: Path)
         (COLOUR[:, ::-1], "mirrored.png"),
         (ROUND, "see through.png"),
         (DEEP, "deep grey.png"),
+        (DEEP.astype(">u2"), "deep grey.png"),
         (DEEP_COLOUR, "deep colour.png"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
