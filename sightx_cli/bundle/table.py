@@ -236,9 +236,7 @@ class PredictionTable:
     def sweep(self) -> None:
         """Remove what `remove_parts` had to leave, once the lock is free; what another process holds stays."""
         if self._is_left:
-            with suppress(OSError):
-                (self.folder / LOCK).unlink(missing_ok=True)
-                self.folder.rmdir()
+            sweep_lock(self.output)
 
 
 @contextmanager
@@ -260,6 +258,13 @@ def writing_table(output: Path, columns: TableColumns, begun: Begun, resume: boo
                 table.remove_parts()
             raise
         table.finish()
+
+
+def sweep_lock(output: Path) -> None:
+    """Remove the hidden folder of a table where it holds the lock alone, and nobody has that."""
+    with suppress(OSError):
+        (find_parts(output) / LOCK).unlink(missing_ok=True)
+        find_parts(output).rmdir()
 
 
 @contextmanager
