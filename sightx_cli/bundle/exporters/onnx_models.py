@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from sightx_cli.bundle.export_code import Runner
 from sightx_cli.bundle.exporter import (
+    DISTANCE,
     ExportPrecision,
     FinishedModel,
     Images,
@@ -16,10 +18,12 @@ from sightx_cli.bundle.exporter import (
     ModelFile,
     Probabilities,
 )
+from sightx_cli.bundle.exporters.onnx_resize import put_resize_before
+from sightx_cli.engine.interface import PROBABILITIES
 from sightx_cli.machine import measure_threads
 
 VIEWS, ANY_SIZE = "model.onnx", "model-any-size.onnx"
-NEEDED = ("onnx", "onnxscript", "onnxruntime")
+IMAGE = "image"
 
 
 class OnnxModels:
@@ -28,27 +32,42 @@ class OnnxModels:
     name = "onnx"
     precisions: tuple[ExportPrecision, ...] = ("float32",)
     extra = "export"
-    packages: Mapping[ExportPrecision, tuple[str, ...]] = {"float32": NEEDED}
-    models: Sequence[ModelFile] = (ModelFile(VIEWS, "views"),)
+    packages: Mapping[ExportPrecision, tuple[str, ...]] = {"float32": ("onnx", "onnxscript", "onnxruntime")}
+    models: Sequence[ModelFile] = (
+        ModelFile(VIEWS, "views", distance=DISTANCE),
+        ModelFile(ANY_SIZE, "any size", layout="HWC", distance=DISTANCE),
+    )
+    runner: Runner | None = Runner(
+        "onnxruntime", "onnxruntime.InferenceSession(FILE)", 'MODEL.run(None, {"image": VIEWS})'
+    )
 
     def write(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> str:  # noqa: ARG002 (one only)
-        """Write the files."""
+        """Write both files."""
         from sightx_cli.model.onnx_program import build_onnx, write_onnx
 
-        program, reason = build_onnx(model.build_deployed(), model.facts.size_px)
+        facts = model.facts
+        outputs = (PROBABILITIES, DISTANCE) if model.familiar else (PROBABILITIES,)
+        program, reason = build_onnx(model.build_deployed(measures_distance=True), facts.size_px, outputs)
         if program is None:
             return f"torch cannot export this network to ONNX ({reason})"
         write_onnx(program, folder / VIEWS)
+        write_onnx(put_resize_before(program, facts.size_px, facts.fit), folder / ANY_SIZE)
         return ""
 
     def load(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> LoadedExport:  # noqa: ARG002
-        """Open them in onnxruntime."""
-        session = open_session(folder / VIEWS)
+        """Open both in onnxruntime."""
+        views, any_size = (open_session(folder / name) for name in (VIEWS, ANY_SIZE))
 
         def answer_views(images: Images) -> Probabilities:
-            return np.asarray(session.run(None, {"image": images})[0])
+            return np.asarray(views.run([PROBABILITIES], {IMAGE: images})[0])
 
-        return LoadedExport(answer_views)
+        def answer_image(image: Images) -> Probabilities:
+            return np.asarray(any_size.run([PROBABILITIES], {IMAGE: image})[0][0])
+
+        def measure_views(images: Images) -> Probabilities:
+            return np.asarray(views.run([DISTANCE], {IMAGE: images})[0])
+
+        return LoadedExport(answer_views, answer_image, measure_views if model.familiar else None)
 
 
 def open_session(path: Path) -> Any:
