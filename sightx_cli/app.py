@@ -26,6 +26,7 @@ from sightx_cli.commands import (
     probe,
     recipes,
     runs,
+    serve,
 )
 from sightx_cli.commands.base import Commands
 from sightx_cli.errors import RecipeError, SightXError, quote
@@ -156,6 +157,7 @@ app.command("lr-find", rich_help_panel=TRAIN, epilog=lr_find.EXAMPLES)(lr_find.l
 app.command("predict", rich_help_panel=TRAIN, epilog=predict.EXAMPLES)(predict.predict)
 app.command("evaluate", rich_help_panel=TRAIN, epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("explain", rich_help_panel=TRAIN, epilog=explain.EXAMPLES)(explain.explain)
+app.command("serve", rich_help_panel=TRAIN, epilog=serve.EXAMPLES)(serve.serve)
 app.command("compare", rich_help_panel=TRAIN, epilog=compare.EXAMPLES)(compare.compare)
 app.command("inspect", rich_help_panel=TRY, epilog=inspect.EXAMPLES)(inspect.inspect)
 app.command("probe", rich_help_panel=TRY, epilog=probe.EXAMPLES)(probe.probe)
