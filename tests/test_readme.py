@@ -20,11 +20,11 @@ def write_images(folder: Path, count: int, colour: tuple[int, int, int], seed: i
         Image.fromarray(pixels).save(folder / f"{number}.png")
 
 
-def test_the_python_in_the_readme_fits_and_predicts(
+def test_the_python_in_the_readme_fits_predicts_and_asks_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 1
+    assert len(blocks) >= 2
     assert len(blocks[0].split("\n\n")[-1].strip().splitlines()) <= 5
     write_images(tmp_path / "scans/leaf", 10, (40, 160, 60), 1)
     write_images(tmp_path / "scans/soil", 10, (150, 90, 40), 2)
@@ -33,8 +33,13 @@ def test_the_python_in_the_readme_fits_and_predicts(
     monkeypatch.setenv("SIGHTX_CACHE", str(tmp_path / "cache"))
 
     exec(compile(blocks[0], "README.md", "exec"), {})
-
     accuracy, counts = capsys.readouterr().out.strip().splitlines()
+    (tmp_path / "new" / "cut off.png").write_bytes((tmp_path / "new" / "0.png").read_bytes()[:-90])
+    exec(compile(blocks[1], "README.md", "exec"), {})
+    answer, *_ = said = capsys.readouterr().out.strip().splitlines()
+
     assert re.fullmatch(r"(0\.\d+|1\.0) in .*runs.*natural-small.*", accuracy)
     assert "leaf" in counts
+    assert re.fullmatch(r"(leaf|soil) (0\.\d+|1\.0) (sure|unsure|unfamiliar)?", answer)
+    assert any(re.fullmatch(r"unreadable: images\[\d\]: is truncated.*", line) for line in said)
     assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 4

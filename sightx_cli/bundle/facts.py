@@ -118,6 +118,11 @@ def load_facts(run: Path) -> BundleFacts:
             return build_facts(parse_facts(text))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(f"{path}: cannot be read ({error})", "fit again, or name another run") from error
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise RunError(
+            f"{path}: was made by a newer version of SightX (format {version}, this one reads {FORMAT_VERSION})",
+            "pip install --upgrade sightx-cli",
+        )
     raise RunError(
         f"{path}: format {version}, this version reads {FORMAT_VERSION}",
         "predict with the version of sightx that made it, or fit again",

@@ -11,6 +11,7 @@ the retina photographs, in 16 0.43. Features that are standardised or centred be
 from __future__ import annotations
 
 import functools
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ from numpy.typing import NDArray
 NEIGHBOURS = 3
 """At the limit that 99 % keep, the nearest alone finds 0.90 of the retina photographs, the mean of three 0.99."""
 VECTORS = "vectors"
+
+
+_LIMITING = threading.Lock()
+"""The limit is the process's: of two threads within, the one that leaves last would put back the other's."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class FamiliarImages:
 
         On one thread: beside a network that uses all processors, those of linear algebra wait 40 ms for each other.
         """
-        with find_pools().limit(limits=1, user_api="blas"):
+        with _LIMITING, find_pools().limit(limits=1, user_api="blas"):
             distances = measure_distances(scale_features(features), self.vectors)
         return np.asarray(np.partition(distances, self.neighbours - 1, axis=1)[:, : self.neighbours].mean(1))
 

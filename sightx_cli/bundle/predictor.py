@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from sightx_cli import runs
 from sightx_cli.bundle.facts import BundleFacts, check_bundled, load_facts
-from sightx_cli.bundle.familiarity import FamiliarImages, read_vectors
+from sightx_cli.bundle.familiar_file import load_familiar
+from sightx_cli.bundle.familiarity import FamiliarImages
 from sightx_cli.bundle.judgement import judge
 from sightx_cli.data.pixels import read_plain_view
-from sightx_cli.data.readers import Found, ImageFileError
+from sightx_cli.data.readers import Found, Given, ImageFileError
 from sightx_cli.data.test_views import count_distinct, read_test_views
 from sightx_cli.engine.batch_trial import TRIAL_IMAGES, find_batch
 from sightx_cli.engine.graph_files import BATCH_SUFFIX
@@ -43,6 +44,8 @@ class Prediction:
     image: str
     probabilities: NDArray[np.float32] | None
     error: str = ""
+    hint: str = ""
+    """What to do about the error, where there is something to do."""
     found: Found | None = None
     """What its file held; None where it could not be read."""
     chosen: int | None = None
@@ -71,8 +74,10 @@ class Predictor:
     views: int = 1
     """The views of each image that its probabilities are the mean of (see `data.test_views`)."""
 
-    def predict(self, items: Iterable[tuple[str, str]]) -> Iterator[Prediction]:
-        """Predict (image, path) pairs, in order; an unreadable image gives its error and never stops the rest.
+    def predict(self, items: Iterable[tuple[str, str | Path | Given]]) -> Iterator[Prediction]:
+        """Predict (image, path) pairs, or images in memory by a name, in order.
+
+        An unreadable image gives its error and never stops the rest.
 
         Reading runs in threads a few batches ahead of the graph; results wait only for their turn.
         """
@@ -94,6 +99,15 @@ class Predictor:
             ready[number] = dict(zip(rows_of.pop(number), self.read_outputs(outputs), strict=True))
             yield from self._in_turn(waiting, ready)
         yield from self._in_turn(waiting, ready)
+
+    def predict_one(self, image: str, given: str | Path | Given) -> Prediction:
+        """Predict one image now, in the calling thread."""
+        prediction, views = self.read(image, given)
+        if views is None:
+            return prediction
+        ((_, outputs),) = self.forward.run([(0, views)])
+        (answer,) = self.read_outputs(outputs)
+        return replace(answer, image=image, found=prediction.found)
 
     def read_outputs(self, outputs: Outputs) -> list[Prediction]:
         """Say what the network's outputs of some images mean, each without its name."""
@@ -128,21 +142,24 @@ class Predictor:
             for row, image in enumerate(images):
                 yield replace(judged[row], image=image.image, found=image.found) if row in judged else image
 
-    def _read(self, image: str, path: str) -> tuple[Prediction, Pixels | None]:
+    def read(self, image: str, given: str | Path | Given) -> tuple[Prediction, Pixels | None]:
         """Read an image as the training did: its outcome so far, and its views (V, S, S, 3) where it can be read."""
+        path, data = (given, None) if isinstance(given, (str, Path)) else (image, given)
         size_px, fit, reading = self.facts.size_px, self.facts.fit, self.facts.reading
         try:
             if self.views > 1 and self.facts.borne is not None:
                 profile = self.facts.borne.build_profile()
-                pixels, found = read_test_views(path, size_px, fit, profile, self.views, reading)
+                pixels, found = read_test_views(path, size_px, fit, profile, self.views, reading, data)
             else:
-                plain, found = read_plain_view(path, size_px, fit, reading)
+                plain, found = read_plain_view(path, size_px, fit, reading, data)
                 pixels = plain[None]
         except (ImageFileError, OSError) as error:
-            return Prediction(image, None, str(error)), None
+            return Prediction(image, None, str(error), getattr(error, "hint", "")), None
         return Prediction(image, None, found=found), pixels
 
-    def _read_batches(self, items: Iterable[tuple[str, str]]) -> Iterator[list[tuple[Prediction, Pixels | None]]]:
+    def _read_batches(
+        self, items: Iterable[tuple[str, str | Path | Given]]
+    ) -> Iterator[list[tuple[Prediction, Pixels | None]]]:
         """Read images in threads, a few batches ahead; yield them per batch."""
         threads = measure_threads().decoding
         queued: deque[Future[tuple[Prediction, Pixels | None]]] = deque()
@@ -159,7 +176,7 @@ class Predictor:
                     if item is None:
                         exhausted = True
                         break
-                    queued.append(pool.submit(self._read, *item))
+                    queued.append(pool.submit(self.read, *item))
                 if not queued:
                     break
                 images.append(queued.popleft().result())
@@ -193,27 +210,37 @@ def count_views(facts: BundleFacts, wished: int) -> int:
     return min(wished, distinct)
 
 
-def load_predictor(run: Path, batch: int | None = None, views: int = 1, images: int = 0) -> Predictor:
+def load_predictor(
+    run: Path,
+    batch: int | None = None,
+    views: int = 1,
+    images: int = 0,
+    streams: int | None = None,
+    is_whole: bool = False,
+) -> Predictor:
     """Load a run's bundle and compile its graph for batches of a size (None: what suits the images' size).
 
     `images` is how many it is to predict: with many, the batch is tried first, and remembered for this machine. With
-    `views` a prediction is the mean over so many views of its image (see `count_views`).
+    `views` a prediction is the mean over so many views of its image (see `count_views`). `streams` is how many batches
+    share the threads: with 1 a single image is answered soonest.
 
-    Only the files that predict are read. Raises RunError when one is missing or damaged, or is not of these facts.
+    Only the files that predict are read, and checked, unless `is_whole` asks that all be there as the fit wrote them.
+    Raises RunError when one is missing or damaged, or is not of these facts.
     """
     path = run / runs.BUNDLE / runs.BUNDLE_GRAPH
     is_settled = views == 1 and (batch is not None or images < TRIAL_IMAGES)  # nothing else of the facts, no trial
     with ThreadPoolExecutor(1) as pool:
         # Compiling takes as long as reading the facts with what checks them, and needs no Python.
-        begun = pool.submit(compile_graph, path, batch, images) if is_settled else None
+        begun = pool.submit(compile_graph, path, batch, images, 1, streams) if is_settled else None
         facts = load_facts(run)
         views = count_views(facts, views)
         if not facts.graph:
             size = max(choose_batch(facts.size_px) if batch is None else batch, views)
-            check_bundled(run, facts, runs.BUNDLE_WEIGHTS)
+            check_bundled(run, facts, *(facts.files if is_whole else (runs.BUNDLE_WEIGHTS,)))
             return Predictor(facts, load_torch_forward(run, facts), size, load_familiar(run, facts), views)
-        check_bundled(run, facts, runs.BUNDLE_GRAPH, str(Path(runs.BUNDLE_GRAPH).with_suffix(".bin")))
-        forward, shapes = begun.result() if begun is not None else compile_graph(path, batch, images, views)
+        read = runs.BUNDLE_GRAPH, str(Path(runs.BUNDLE_GRAPH).with_suffix(".bin"))
+        check_bundled(run, facts, *({*facts.files, *read} if is_whole else read))
+        forward, shapes = begun.result() if begun is not None else compile_graph(path, batch, images, views, streams)
     if shapes != (facts.size_px, facts.task.outputs):
         raise RunError(
             f"{run / runs.BUNDLE / runs.BUNDLE_FACTS}: says {facts.size_px} px and {facts.task.outputs} classes, the "
@@ -224,7 +251,7 @@ def load_predictor(run: Path, batch: int | None = None, views: int = 1, images: 
 
 
 def compile_graph(
-    path: Path, batch: int | None, images: int, views: int = 1
+    path: Path, batch: int | None, images: int, views: int = 1, streams: int | None = None
 ) -> tuple[OpenVinoForward, tuple[int, int]]:
     """Read a run's graph and compile it, for batches as `load_predictor` says; return its shapes as well.
 
@@ -238,7 +265,7 @@ def compile_graph(
     if batch is None:
         count = images * views
         batch = find_batch(graph, EXACT, count, place_record(path) if count >= TRIAL_IMAGES else None)
-    return OpenVinoForward(graph, batch=max(batch, views)), shapes
+    return OpenVinoForward(graph, batch=max(batch, views), streams=streams), shapes
 
 
 def place_record(graph: Path) -> Path | None:
@@ -248,24 +275,6 @@ def place_record(graph: Path) -> Path | None:
     """
     address = digest_key({"graph": f"{read_checksum(graph):08x}"})
     return FeatureStore().place_graph(f"run-{address}{BATCH_SUFFIX}")
-
-
-def load_familiar(run: Path, facts: BundleFacts) -> FamiliarImages | None:
-    """Load the features of training images that tell unfamiliar ones; None where the bundle has none.
-
-    Raises RunError where the file is missing or another, or is not of these facts.
-    """
-    if facts.familiarity is None:
-        return None
-    check_bundled(run, facts, runs.BUNDLE_FAMILIAR)
-    path = run / runs.BUNDLE / runs.BUNDLE_FAMILIAR
-    try:
-        vectors = read_vectors(path)
-    except ValueError as error:
-        raise RunError(f"{path}: cannot be read ({error})", "fit again, or name another run") from error
-    if vectors.ndim != 2 or len(vectors) != facts.familiarity.vectors or len(vectors) < facts.familiarity.neighbours:
-        raise RunError(f"{path}: is not what {runs.BUNDLE_FACTS} says of it", "fit again, or name another run")
-    return FamiliarImages(vectors, facts.familiarity.neighbours)
 
 
 def load_torch_forward(run: Path, facts: BundleFacts) -> Forward:

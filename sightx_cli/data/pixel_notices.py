@@ -146,6 +146,8 @@ class PixelTally:
             return []
         most = blank.images >= MOST * self.images
         said = f"{blank.images:,} of {self.images:,} images are of one colour after reading, such as {blank.example}"
+        if self.images == 1:
+            said = "the image is of one colour after reading"
         advice = ""
         if self._blank_paged.images and reading.page is None:
             advice = "is the first page empty? --set image.page=2 reads the second"

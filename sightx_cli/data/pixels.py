@@ -11,7 +11,7 @@ from PIL import Image
 
 from sightx_cli.data.augmentation import read_view
 from sightx_cli.data.geometry import Pixels
-from sightx_cli.data.readers import AS_IS, Found, Reading, decode_image, holding_pixels, read_pixels
+from sightx_cli.data.readers import AS_IS, Found, Given, Reading, decode_image, holding_pixels, read_pixels
 from sightx_cli.machine import measure_free_memory
 
 SHARE_OF_FREE_MEMORY = 0.25
@@ -27,9 +27,11 @@ def measure_budget() -> int:
 
 
 def read_plain_view(
-    path: str | Path, size_px: int, fit: str, reading: Reading, data: bytes | None = None
+    path: str | Path, size_px: int, fit: str, reading: Reading, data: Given | None = None
 ) -> tuple[Pixels, Found]:
     """Read an image's plain view (size_px, size_px, 3) uint8, as it is measured and predicted, and what was found.
+
+    `data` is the image where it is in memory; `path` is then what it is called in errors.
 
     Raises what `read_image` raises.
     """

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from sightx_cli.data.augmentation import read_view
 from sightx_cli.data.geometry import Pixels
 from sightx_cli.data.pixels import read_plain_view
-from sightx_cli.data.readers import Found, Reading
+from sightx_cli.data.readers import Found, Given, Reading, decode_image
 from sightx_cli.recipe.profiles import Profile, name_changes
 
 Symmetry = tuple[int, bool]
@@ -33,18 +35,22 @@ def count_distinct(profile: Profile) -> int:
 
 
 def read_test_views(
-    path: str | Path, size_px: int, fit: str, profile: Profile, count: int, reading: Reading
+    path: str | Path, size_px: int, fit: str, profile: Profile, count: int, reading: Reading, data: Given | None = None
 ) -> tuple[Pixels, Found]:
     """Read the plain view of an image and others, (V, size_px, size_px, 3) uint8, and what its file held.
 
     The symmetries of the square come first, exact to the pixel; then views as in training, the same for every image and
     every time. There are `count` of them, or as many as differ. Raises what `read_image` raises.
     """
-    plain, found = read_plain_view(path, size_px, fit, reading)
+    plain, found = read_plain_view(path, size_px, fit, reading, data)
     symmetries = list_symmetries(profile)[:count]
     views = [turn_view(plain, symmetry) for symmetry in symmetries]
     more = min(count, count_distinct(profile)) - len(views)
-    views += [read_view(path, size_px, fit, profile, seed, reading=reading) for seed in range(1, more + 1)]
+
+    def read(path: str | Path, **how: Any) -> Image.Image:
+        return decode_image(path, data=data, **how).image
+
+    views += [read_view(path, size_px, fit, profile, seed, read, reading) for seed in range(1, more + 1)]
     return np.stack(views), found
 
 

@@ -24,9 +24,16 @@ class OpenVinoForward:
     engine = "openvino"
 
     def __init__(
-        self, graph: Any, threads: ThreadBudget | None = None, batch: int | None = None, precision: Precision = EXACT
+        self,
+        graph: Any,
+        threads: ThreadBudget | None = None,
+        batch: int | None = None,
+        precision: Precision = EXACT,
+        streams: int | None = None,
     ) -> None:
+        """Compile a graph; `streams` is how many batches share the threads (None: as many as are quickest for many)."""
         threads = threads or measure_threads()
+        streams = streams or threads.streams
         self.precision = precision
         if batch is not None:
             # A fixed batch is faster than a dynamic one; a short last batch is padded, and its outputs trimmed.
@@ -36,13 +43,19 @@ class OpenVinoForward:
         self.batch_images = batch or choose_batch(self.size_px)
         options = {
             "PERFORMANCE_HINT": "THROUGHPUT",
-            "NUM_STREAMS": str(threads.streams),
+            "NUM_STREAMS": str(streams),
             "INFERENCE_NUM_THREADS": threads.inference,
             "INFERENCE_PRECISION_HINT": PRECISION_HINTS[precision],
         }
         self._compiled = load_core().compile_model(graph, "CPU", options)
         self.output_names = tuple(output.get_any_name() for output in self._compiled.outputs)
-        self._jobs = threads.streams + 1
+        self._jobs = streams + 1
+        self._graph = graph if streams == 1 and threads.streams > 1 else None
+
+    def spread(self) -> OpenVinoForward:
+        """Compile the graph of one stream again for as many as are quickest for many images; itself where it has
+        them."""
+        return self if self._graph is None else OpenVinoForward(self._graph, batch=self.batch, precision=self.precision)
 
     def run(self, batches: Iterable[tuple[Key, Images]]) -> Iterator[tuple[Key, Outputs]]:
         """Run batches of uint8 images (N, H, W, 3); yield (key, outputs float32 by name), in order.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -12,6 +13,11 @@ from torch import nn
 from sightx_cli.engine.interface import EXACT, Images, Key, Outputs, Precision, choose_batch
 
 HALVES: dict[Precision, torch.dtype] = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+_COMPUTING = threading.Lock()
+"""What `computing_in` sets is the process's: of two threads within, the one that leaves last would put back the
+other's."""
 
 
 class TorchForward:
@@ -51,7 +57,7 @@ class TorchForward:
             pixels = pixels.pin_memory().to(self.device, non_blocking=True)
         normalised = (pixels.to(self.device).permute(0, 3, 1, 2).float() - self._mean) / self._std
         normalised = normalised.contiguous(memory_format=torch.channels_last)
-        with computing_in(self.precision, self.device.type):
+        with _COMPUTING, computing_in(self.precision, self.device.type):
             outputs = self._module(normalised)
         return outputs if isinstance(outputs, (tuple, list)) else (outputs,)
 

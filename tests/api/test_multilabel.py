@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sightx_cli import find_lr, fit, inspect, predict
+from sightx_cli import find_lr, fit, inspect, load_model, predict
 from sightx_cli.api.probe import probe
 from sightx_cli.bundle.facts import load_facts
 from sightx_cli.errors import DataError, RunError, UsageError
@@ -117,6 +117,15 @@ def test_what_was_assumed_and_chosen_stands_in_the_notices_and_the_plan(done: Fi
     assert plan["values"]["data.task"] == {"value": "multi-label", "origin": "data"}
     assert plan["values"]["training.metric"] == {"value": "mean_average_precision", "origin": "data"}
     assert {one["kind"] for one in plan["notices"]} >= {"multi-label", "thresholds"}
+
+
+def test_a_model_in_memory_gives_the_labels_of_the_table(done: FitResult, table: Path, home: Path) -> None:
+    predict(table.parent, model=done.run, output=home / "out.csv")
+    rows = pd.read_csv(home / "out.csv", keep_default_na=False)
+    answers = load_model(done.run).predict([Path(path).read_bytes() for path in rows["image"]])
+    assert [(one.prediction, one.status) for one in answers] == list(
+        zip(rows["predictions"], rows["status"], strict=True)
+    )
 
 
 def test_several_labels_are_tempered_before_their_thresholds_are_chosen_and_have_a_status(

@@ -88,7 +88,7 @@ def test_a_fit_writes_its_preprocessing_classes_backbone_and_head(digits_run: Fi
 
 def test_another_format_is_refused_by_its_number(tmp_path: Path) -> None:
     write(tmp_path, format=99)
-    with pytest.raises(RunError, match="format 99, this version reads 4"):
+    with pytest.raises(RunError, match=r"made by a newer version of SightX \(format 99, this one reads 4\)"):
         load_facts(tmp_path)
 
 

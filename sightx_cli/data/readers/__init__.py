@@ -24,6 +24,7 @@ from sightx_cli.data.readers.base import (
 from sightx_cli.data.readers.dicom import DicomReader
 from sightx_cli.data.readers.gate import holding_pixels
 from sightx_cli.data.readers.heif import HeifReader
+from sightx_cli.data.readers.in_memory import Given, read_given, take_bytes
 from sightx_cli.data.readers.pillow_file import read_start
 from sightx_cli.data.readers.raster import RasterReader
 from sightx_cli.data.readers.tiff import TiffReader
@@ -35,6 +36,7 @@ __all__ = [
     "AS_IS",
     "Decoded",
     "Found",
+    "Given",
     "Header",
     "ImageFileError",
     "Reader",
@@ -132,10 +134,10 @@ def decode_image(
     path: str | Path,
     min_side_px: int | None = None,
     min_long_side_px: int | None = None,
-    data: bytes | None = None,
+    data: Given | None = None,
     reading: Reading = AS_IS,
 ) -> Decoded:
-    """Read an image file, or its bytes, as upright 8-bit RGB or grey, and say what was found in it.
+    """Read an image file, or what is in memory of it, as upright 8-bit RGB or grey, and say what was found in it.
 
     With `min_side_px` it may be decoded at a fraction of its size as long as its shorter side keeps that many pixels
     (its longer side, with `min_long_side_px`): several times faster. Without either, every pixel is decoded.
@@ -143,8 +145,10 @@ def decode_image(
     Raises: `ImageFileError` for a file that is missing, empty, damaged, not an image, too large, or without the page
     or bands asked for.
     """
-    data = load_bytes(path) if data is None else data
-    return find_reader(path, data).read(path, min_side_px, min_long_side_px, data, reading)
+    given = load_bytes(path) if data is None else take_bytes(data)
+    if given is None or isinstance(given, bytes):
+        return find_reader(path, given).read(path, min_side_px, min_long_side_px, given, reading)
+    return read_given(given, path, reading)
 
 
 def check_image(path: str | Path, data: bytes | None = None, reading: Reading = AS_IS) -> Found:

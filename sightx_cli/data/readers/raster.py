@@ -13,8 +13,10 @@ The rules, each chosen so that nothing is lost in silence:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps
@@ -143,25 +145,30 @@ def to_rgb(image: Image.Image, path: str | Path, reading: Reading) -> Decoded:
     if reading.bands is not None:
         return Decoded(take_bands(image, reading, path).convert("RGB"), Found())
     if image.mode == "RGB" and "transparency" not in image.info:
-        return Decoded(image if type(image) is Image.Image else _detach(image), Found())
+        return Decoded(image if type(image) is Image.Image else detach(image), Found())
     if image.mode == "L" and "transparency" not in image.info:
-        return Decoded(_detach(image), Found())
+        return Decoded(detach(image), Found())
     if not image.has_transparency_data:
         return Decoded(image.convert("RGB"), Found())
     shows_through, said = judge_alpha(image)
     return Decoded(lay_over_white(image) if shows_through else drop_alpha(image), Found(remarks=said))
 
 
-def _read_shallow(image: ImageFile.ImageFile, path: str | Path, reading: Reading) -> Decoded:
-    load(image)
+def read_decoded(image: Image.Image, path: str | Path, reading: Reading, tags: Mapping[int, Any]) -> Decoded:
+    """Return an image that Pillow has decoded as upright RGB or grey; `tags` are those of its TIFF file."""
     upright: Image.Image = ImageOps.exif_transpose(image) if find_orientation(image) != 1 else image
     if image.mode not in DEEP_GREY:
         return to_rgb(upright, path, reading)
     bands = choose_bands(1, 1, (), reading, path, "a grey image")
-    planes, tags = np.asarray(upright)[..., None], getattr(image, "tag_v2", {})
+    planes = np.asarray(upright)[..., None]
     # Pillow inverts an 8-bit TIFF where 0 is white, but not one of 16 bits.
     inverted = planes.dtype.kind == "u" and tags.get(_TIFF_PHOTOMETRIC) == _TIFF_WHITE_IS_ZERO
     return show_planes(planes, bands, path, reading, find_declared(tags, planes.dtype), inverted)
+
+
+def _read_shallow(image: ImageFile.ImageFile, path: str | Path, reading: Reading) -> Decoded:
+    load(image)
+    return read_decoded(image, path, reading, getattr(image, "tag_v2", {}))
 
 
 def _read_deep(image: ImageFile.ImageFile, path: str | Path, data: bytes | None, reading: Reading) -> Decoded:
@@ -185,6 +192,6 @@ def _say_cut(image: Image.Image, path: str | Path, data: bytes | None) -> tuple[
     return (Remark("depth", text, advice),) if bits > 8 else ()
 
 
-def _detach(image: Image.Image) -> Image.Image:
-    """A plain image over the same pixels, without its file."""
+def detach(image: Image.Image) -> Image.Image:
+    """Return a plain image over the same pixels, without its file."""
     return image._new(image.im)
