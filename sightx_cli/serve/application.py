@@ -73,10 +73,12 @@ class Service:
         return Router(routes)
 
     def warm_up(self) -> None:
-        """Let the model answer one image, so that nobody's first one waits for what is set up then."""
+        """Let the model answer one image, and a batch, so that nobody's first one waits for what is set up then."""
         black = BytesIO()
         Image.new("RGB", (32, 32)).save(black, "PNG")
-        self._lanes.put([black.getvalue()])[0].result()
+        for count in (1, 2):
+            for future in self._lanes.put([black.getvalue()] * count):
+                future.result()
 
     def count_waiting(self) -> int:
         """Count the images that wait for the model."""

@@ -28,8 +28,8 @@ def test_this_machine_is_called_by_its_own_names(host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    [*("evil.example:8765", "localhost.evil.example:8765", "127.0.0.1.evil.example", "127.0.0.1:80", "192.168.0.2:8765"),
-     *("", ":8765", "[::1", "user@127.0.0.1:8765", "127.0.0.1:8765/x", "127.0.0.1:x")],
+    [*("evil.example:8765", "localhost.evil.example:8765", "127.0.0.1.evil.example", "127.0.0.1:80"),
+     *("192.168.0.2:8765", "", ":8765", "[::1", "user@127.0.0.1:8765", "127.0.0.1:8765/x", "127.0.0.1:x")],
 )  # fmt: skip
 def test_a_name_made_to_point_here_is_refused(host: str) -> None:
     assert check(LOCAL, host=host) == 421

@@ -141,15 +141,21 @@ def test_an_unreadable_file_has_its_reason_and_never_stops_the_others(
 def test_the_description_is_true_of_what_is_answered(served: Any, pictures: list[tuple[str, bytes]]) -> None:
     description = served.ask("GET", "/openapi.json").json
     assert description["openapi"] == "3.1.0"
-    check_described(served.send(*pictures), description, "/predict")
-    check_described(served.send(UNREADABLE), description, "/predict")
-    check_described(served.ask("POST", "/predict", b"{}", content_type="application/json"), description, "/predict")
-    check_described(served.ask("POST", "/predict"), description, "/predict")
-    check_described(served.send(pictures[0], path="/predict", origin="http://evil.example"), description, "/predict")
-    check_described(served.send(pictures[0], path="/heatmap"), description, "/heatmap")
-    check_described(served.send(pictures[0], path="/heatmap?class=two", accept="application/json"), description, "/heatmap")  # fmt: skip
-    check_described(served.send(UNREADABLE, path="/heatmap"), description, "/heatmap")
-    check_described(served.send(*pictures, path="/heatmap"), description, "/heatmap")
+    for reply in (
+        served.send(*pictures),
+        served.send(UNREADABLE),
+        served.send(pictures[0], origin="http://evil.example"),
+        served.ask("POST", "/predict", b"{}", content_type="application/json"),
+        served.ask("POST", "/predict"),
+    ):
+        check_described(reply, description, "/predict")
+    for reply in (
+        served.send(pictures[0], path="/heatmap"),
+        served.send(pictures[0], path="/heatmap?class=two", accept="application/json"),
+        served.send(UNREADABLE, path="/heatmap"),
+        served.send(*pictures, path="/heatmap"),
+    ):
+        check_described(reply, description, "/heatmap")
     check_described(served.ask("GET", "/model"), description, "/model", "get")
     check_described(served.ask("GET", "/health"), description, "/health", "get")
 
