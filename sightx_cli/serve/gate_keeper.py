@@ -72,7 +72,7 @@ class GateKeeper:
 
     def _explain(self, error: Exception) -> Refusal:
         if isinstance(error, Refusal):
-            return error
+            return error.with_traceback(None)  # which holds the upload, and would be held by its caller in a circle
         if isinstance(error, HTTPException):
             return Refusal(error.status_code, WORDS.get(error.status_code, "this cannot be answered"), error.headers)
         if isinstance(error, MemoryError) or find_memory_shortage(error):

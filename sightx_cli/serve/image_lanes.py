@@ -10,6 +10,7 @@ from sightx_cli.results.answer import Answer
 from sightx_cli.serve.heatmap_drawer import NAMELESS
 from sightx_cli.serve.image_queue import ImageQueue
 from sightx_cli.serve.limits import Limits
+from sightx_cli.startup.allocator import return_free_memory
 
 LARGE_WAITING = 8
 
@@ -40,7 +41,14 @@ class ImageLanes:
             batch_seconds=limits.batch_seconds,
             is_more_coming=is_more_coming,
         )
-        self._large = ImageQueue(predict, limit=LARGE_WAITING, batch=1, name="large images")
+
+        def predict_large(images: list[bytes]) -> Sequence[Answer]:
+            try:
+                return predict(images)
+            finally:
+                return_free_memory()
+
+        self._large = ImageQueue(predict_large, limit=LARGE_WAITING, batch=1, name="large images")
 
     def put(self, images: Sequence[bytes]) -> list[Future[Answer]]:
         """Add images, all or none, and return their answers to come; raises a `Refusal` where they do not fit."""
