@@ -1,7 +1,7 @@
 """SightX: fine-tune image classifiers from one command, with the strategy that the data calls for.
 
-`from sightx_cli import audit, compare, evaluate, explain, fit, find_lr, inspect, load_model, predict, serve` is the
-Python API; `sightx_cli.api` has a file for each command. A function is imported when it is first asked for, so that
+`from sightx_cli import audit, compare, evaluate, explain, export, fit, find_lr, inspect, load_model, predict, serve` is
+the Python API; `sightx_cli.api` has a file for each command. A function is imported when it is first asked for, so that
 importing the package costs nothing. None changes what belongs to the whole process (seeds, warning filters,
 environment, allocator); `settle_process` does, for callers that want the faster start of the `sightx` command.
 """
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sightx_cli.api.compare import compare
     from sightx_cli.api.evaluate import evaluate
     from sightx_cli.api.explain import explain
+    from sightx_cli.api.export import export
     from sightx_cli.api.fit import fit
     from sightx_cli.api.inspect import inspect
     from sightx_cli.api.load_model import load_model
@@ -34,6 +35,7 @@ _HOMES = {
     "evaluate": "api.evaluate",
     "explain": "api.explain",
     "find_lr": "api.lr_find",
+    "export": "api.export",
     "fit": "api.fit",
     "inspect": "api.inspect",
     "load_model": "api.load_model",
@@ -49,6 +51,7 @@ __all__ = [
     "compare",
     "evaluate",
     "explain",
+    "export",
     "find_lr",
     "fit",
     "inspect",

@@ -19,6 +19,7 @@ from sightx_cli.commands import (
     demo,
     evaluate,
     explain,
+    export,
     fit,
     inspect,
     lr_find,
@@ -157,6 +158,7 @@ app.command("lr-find", rich_help_panel=TRAIN, epilog=lr_find.EXAMPLES)(lr_find.l
 app.command("predict", rich_help_panel=TRAIN, epilog=predict.EXAMPLES)(predict.predict)
 app.command("evaluate", rich_help_panel=TRAIN, epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("explain", rich_help_panel=TRAIN, epilog=explain.EXAMPLES)(explain.explain)
+app.command("export", rich_help_panel=TRAIN, epilog=export.EXAMPLES)(export.export)
 app.command("serve", rich_help_panel=TRAIN, epilog=serve.EXAMPLES)(serve.serve)
 app.command("compare", rich_help_panel=TRAIN, epilog=compare.EXAMPLES)(compare.compare)
 app.command("inspect", rich_help_panel=TRY, epilog=inspect.EXAMPLES)(inspect.inspect)

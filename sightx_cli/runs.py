@@ -53,12 +53,13 @@ REMOVED = "-removed"
 JOURNAL = "journal.json"
 CHECKPOINT = "checkpoint"
 TENSORBOARD = "tensorboard"  # the folder of event files, where a fit is tracked there
+EXPORT = "export"  # the folder with the formats that a run was exported to
 BUNDLE_FACTS = "bundle.json"
 BUNDLE_GRAPH = "graph.xml"
 BUNDLE_WEIGHTS = "weights.safetensors"
 BUNDLE_FAMILIAR = "familiar.safetensors"
 MADE = {RECIPE, PLAN, FINGERPRINT, SPLIT, OUT_OF_FOLD, HISTORY, METRICS, ENVIRONMENT, TRAINING_PLOT, CONFUSION_PLOT}
-MADE |= {EARLIER, LABELS_PLOT, PREDICTIONS, REPORT, MODEL_CARD, BUNDLE, JOURNAL, CHECKPOINT, LOCK, TENSORBOARD}
+MADE |= {EARLIER, LABELS_PLOT, PREDICTIONS, REPORT, MODEL_CARD, BUNDLE, JOURNAL, CHECKPOINT, LOCK, TENSORBOARD, EXPORT}
 """What a fit makes in a run's folder; anything else there is the user's."""
 
 

@@ -30,6 +30,9 @@ from sightx_cli.data.pixel_notices import PixelTally
 from sightx_cli.data.queries import Query, QueryRow, build_query
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Listener, Notice, Silent
+from sightx_cli.report.annotations import find_format
+from sightx_cli.report.annotations.annotation_folder import choose_annotation_folder, placing_annotations
+from sightx_cli.report.annotations.interface import AnnotationFormat
 from sightx_cli.report.heatmap_folder import HeatmapFolder, choose_heatmap_folder, has_heatmaps
 from sightx_cli.results.predict import PredictResult
 from sightx_cli.steps.random_state import keeping_random_state
@@ -56,6 +59,8 @@ def predict(
     resume: bool = False,
     abstain: bool = False,
     tta: int | None = None,
+    into: str | None = None,
+    into_folder: Path | None = None,
     listener: Listener | None = None,
 ) -> PredictResult:
     """Predict folders (recursive), files or tables of images with a run, the newest by default.
@@ -69,6 +74,8 @@ def predict(
     refused, unless `overwrite` lets it be replaced. With `heatmaps`, a folder, it is drawn there where each prediction
     comes from (see `explain`). `batch` images go through the network at once, by default as many as suit their size.
     With `tta` a prediction is the mean over so many views of its image, changed as leaves the labels alone.
+    With `into`, the name of a format of `report.annotations`, the predictions are written for that tool as well, to
+    `into_folder` or beside the table, which appears whole too.
     Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
@@ -78,6 +85,7 @@ def predict(
         raise UsageError(f"--batch {batch}: at least 1", "--batch 16")
     layout = Layout(image_column=image_column, images=None if images is None else Path(images))
     check_output(output, overwrite, resume)
+    annotation_format, into_folder = choose_annotations(into, into_folder, output, overwrite, heatmaps)
     if heatmaps is not None:
         heatmaps = choose_heatmap_folder("--heatmaps", Path(heatmaps), overwrite, resume)
     run = runs.find_run(model)
@@ -95,16 +103,21 @@ def predict(
     listener.start(TASK, len(query.rows), "images")
     columns = plan_columns(task, query.columns, predictor.facts.decision)
     begun = Begun(identify(query, predictor.facts, abstain, predictor.views), len(query.rows))
-    with writing_table(output, columns, begun, resume) as table:
+    placing = placing_annotations(annotation_format, into_folder, query, predictor.facts, run, overwrite)
+    with placing as annotations, writing_table(output, columns, begun, resume) as table:
         clock = time.perf_counter()
         tally = PixelTally(predictor.facts.reading)
         draw = None if heatmaps is None else prepare_heatmaps(heatmaps, run, len(query.rows), table.resumed, listener)
-        for row in predict_rows(query.rows, predictor, table, tally, draw, abstain):
+        predicted = predict_rows(query.rows, predictor, table, tally, draw, abstain)
+        for asked, row in zip(query.rows, predicted, strict=True):
             unreadable += _count(row, task, counts)
             statuses[row[STATUS]] += 1
+            if annotations is not None:
+                annotations.add(asked, row)
             listener.advance(TASK)
-    listener.finish(TASK)
-    noticed = tuple(tally.list_notices(can_change=False))
+        listener.finish(TASK)
+        left_out = annotations.write(listener) if annotations is not None else []
+    noticed = (*tally.list_notices(can_change=False), *left_out)
     for notice in noticed:
         listener.notice(notice)
     working = time.perf_counter() - clock
@@ -118,6 +131,7 @@ def predict(
         decision=None if predictor.facts.decision is None else asdict(predictor.facts.decision),
         output=output,
         heatmaps=heatmaps,
+        annotations=into_folder,
         run=run,
         figure=read_figure(run, task, listener),
         seconds={"predict": round(working, 3), "total": round(time.perf_counter() - began, 3)},
@@ -125,6 +139,20 @@ def predict(
         counts=counts,
         notices=(*query.notices, *untold, *noticed),
     )
+
+
+def choose_annotations(
+    into: str | None, folder: Path | None, output: Path, overwrite: bool, heatmaps: Path | None
+) -> tuple[AnnotationFormat | None, Path | None]:
+    """Return the format of the annotations asked for, and their folder, before any work; None where there are none."""
+    if into is None:
+        if folder is not None:
+            raise UsageError(f"--into-folder {folder}: is for --into", "add --into labelme")
+        return None, None
+    annotation_format = find_format(into)
+    folder = None if folder is None else Path(folder)
+    others = [] if heatmaps is None else [Path(heatmaps)]
+    return annotation_format, choose_annotation_folder(annotation_format, folder, output, overwrite, others)
 
 
 Draw = Callable[[int, str, Prediction], object]

@@ -24,6 +24,11 @@ class Parity:
     """The indices of the images with another label."""
 
     @property
+    def agreement(self) -> float:
+        """The share of images with the same label, 0 to 1."""
+        return 1 - len(self.changed) / self.images
+
+    @property
     def holds(self) -> bool:
         """Whether no probability differs by more than SAME."""
         return self.largest_difference <= SAME

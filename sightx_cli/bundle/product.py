@@ -1,4 +1,4 @@
-"""A trained classifier to be written, and what every exporter answers for."""
+"""A trained classifier to be written, and what each part of a bundle answers for."""
 
 from __future__ import annotations
 
@@ -28,11 +28,10 @@ class Product:
     """How many stages of the backbone no training changed; the graph gives their features too, unless it is 0."""
 
 
-class Exporter(Protocol):
-    """One format of a trained model."""
+class BundlePart(Protocol):
+    """One form of a trained model that every bundle holds."""
 
     name: str
-    """Its name in the registry."""
     files: tuple[str, ...]
     """The names of what it writes."""
 

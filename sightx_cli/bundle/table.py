@@ -50,7 +50,7 @@ def check_output(output: Path, overwrite: bool, resume: bool = False) -> None:
     folder cannot be written, and when an interrupted prediction is there that neither goes on nor may be replaced.
     """
     if output.suffix.lower() not in SUFFIXES:
-        named = output.with_name(f"{output.stem or 'predictions'}.csv")
+        named = output.with_name(f"{output.name.partition('.')[0] or 'predictions'}{choose_suffix(output)}")
         raise UsageError(
             f"--output {output}: the ending says no known format; allowed: {', '.join(SUFFIXES)}",
             f"--output {quote(named)}",
@@ -69,6 +69,11 @@ def check_output(output: Path, overwrite: bool, resume: bool = False) -> None:
             "add --resume to go on with it, or --overwrite to start over",
         )
     check_place("--output", output)
+
+
+def choose_suffix(output: Path) -> str:
+    """Choose the format that is nearest to an ending that is not known."""
+    return {".pq": ".parquet", ".json": ".jsonl", ".ndjson": ".jsonl"}.get(output.suffix.lower(), ".csv")
 
 
 def find_parts(output: Path) -> Path:

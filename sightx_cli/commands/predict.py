@@ -18,7 +18,8 @@ EXAMPLES = """\
 [bold]Examples[/]
 sightx predict new/                               [dim]with the newest run[/]
 sightx predict a.png b.jpg --model runs/latest -o labels.jsonl
-sightx predict table.csv -o out.parquet --resume  [dim]go on where it stopped[/]"""
+sightx predict table.csv -o out.parquet --resume  [dim]go on where it stopped[/]
+sightx predict new/ --into labelstudio            [dim]to correct there, unsure images first[/]"""
 
 Sources = Annotated[
     list[str],
@@ -70,6 +71,20 @@ Views = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+Into = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FORMAT",
+        help="Write them for another tool too: labelme, coco, fiftyone, labelstudio, or dicom-sr.",
+        rich_help_panel=RUN,
+    ),
+]
+IntoFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="Where --into writes [dim](default: beside the output)[/].", rich_help_panel=RUN
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output.", rich_help_panel=RUN)]
 
 
@@ -86,6 +101,8 @@ def predict(
     overwrite: Overwrite = False,
     abstain: Abstain = False,
     tta: Views = None,
+    into: Into = None,
+    into_folder: IntoFolder = None,
     *,
     talk: Talk,
 ) -> None:
@@ -101,6 +118,7 @@ def predict(
 
     options = {"model": model, "output": output, "batch": batch, "image_column": image_column, "images": images}
     options |= {"heatmaps": heatmaps, "overwrite": overwrite, "abstain": abstain, "tta": tta}
+    options |= {"into": into, "into_folder": into_folder}
     try:
         with heeding_termination(), talk.listen() as listener:
             result = api.predict(sources, resume=resume, listener=listener, **options)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sightx_cli.console.comparison import show_comparison
     from sightx_cli.console.evaluation import show_evaluation
     from sightx_cli.console.explanation import show_explanation
+    from sightx_cli.console.export import show_export
     from sightx_cli.console.inspection import show_inspection
     from sightx_cli.console.listener import ConsoleListener
     from sightx_cli.console.output import print_error, print_json, print_next, print_table, print_text
@@ -39,6 +40,7 @@ __all__ = [
     "show_comparison",
     "show_evaluation",
     "show_explanation",
+    "show_export",
     "show_fit",
     "show_inspection",
     "show_lr_find",
@@ -57,6 +59,7 @@ HOMES = {
     "comparison": ("show_comparison",),
     "evaluation": ("show_evaluation",),
     "explanation": ("show_explanation",),
+    "export": ("show_export",),
     "inspection": ("show_inspection",),
     "listener": ("ConsoleListener",),
     "output": ("print_error", "print_json", "print_next", "print_table", "print_text"),

@@ -173,6 +173,10 @@ def show_predict(result: PredictResult) -> None:
     console.print(Text("table ", "dim").append(to_line(result.output)), soft_wrap=True)
     if result.heatmaps is not None:
         console.print(Text("heatmaps ", "dim").append(to_line(result.heatmaps)), soft_wrap=True)
+    if result.annotations is not None:
+        where = to_line(_shorten(result.annotations))
+        how = Text("   how-to-import.txt there says what to type", "dim")
+        console.print(Text("written for another tool ", "dim").append(where, "default").append(how), soft_wrap=True)
 
 
 def _shorten(path: Path) -> Path:

@@ -51,6 +51,9 @@ def _known_profile(name: str) -> str:
 
 Text = Annotated[str, Field(pattern=r"\S"), Allowed("text that is not empty")]
 FRACTION = Allowed("a number from 0 to below 1")
+ALPHA = "a number from 0 to 8"
+MIXING = "where layers train, images are blended in pairs, their labels too: the alpha of the shares; 0 for none"
+CUTTING = "where layers train, a part of another image is put into each: the alpha of its share; 0 for none"
 
 
 class Part(BaseModel):
@@ -271,6 +274,8 @@ class Training(Part):
         ),
         FRACTION,
     ] = 0.0
+    mixup: Annotated[float, Field(ge=0, le=8, description=f"{MIXING} (Zhang et al. 2018)"), Allowed(ALPHA)] = 0.0
+    cutmix: Annotated[float, Field(ge=0, le=8, description=f"{CUTTING} (Yun et al. 2019)"), Allowed(ALPHA)] = 0.0
     schedule: Annotated[
         Literal["one-cycle", "cosine", "flat"], Field(description="how the rate changes within a stage")
     ] = "one-cycle"

@@ -39,6 +39,8 @@ class PredictResult:
     """The name and the value of the figure that the run is known by, on its validation images; None if it has none."""
     heatmaps: Path | None = None
     """The folder of heatmaps, where they were asked for."""
+    annotations: Path | None = None
+    """The folder of annotations for another tool, where they were asked for."""
     notices: tuple[Notice, ...] = ()
 
     def to_json(self) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from sightx_cli.steps.fit_plan import choose, find_image_settings, plan_fit, pla
 from sightx_cli.steps.grade_order import find_grades
 from sightx_cli.steps.option import list_options
 from sightx_cli.steps.options import Options
+from sightx_cli.steps.small_images import find_small_images
 from sightx_cli.steps.split import adjust_manifest, split_images
 from sightx_cli.steps.train_part import TrainPart
 from sightx_cli.task.kinds import choose_task
@@ -103,6 +104,10 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     recipe, origin, overridden = resolve_recipe(options, choice, shift, earlier)
     if earlier is not None:
         reading = earlier.choose_reading(reading, overridden)
+    small = find_small_images(recipe, manifest.frame, overridden, reading) if choice is not None else None
+    if small is not None:
+        listener.notice(small.notice())
+        recipe = small.settle(recipe)
     store = FeatureStore() if options.cache else None
     pixels = plan_pixels(recipe, store, reading)
     with importing(NETWORKS, listener):
@@ -116,6 +121,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     if unreadable:
         choice = choose(options, frame, shift)
         recipe, origin, overridden = resolve_recipe(options, choice, shift, earlier)
+        recipe = small.settle(recipe) if small is not None else recipe
     task = choose_task(manifest.classes, recipe, manifest.separator)
     if earlier is not None:
         earlier.check_task(task)
@@ -153,6 +159,8 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         outcomes | {"folds": split.folds or None},
         shift,
     )
+    for found in (small, grades, balance):
+        plan = plan if found is None else found.complete(plan)
     if earlier is not None and change is not None:
         plan = plan_from_run(plan, earlier, change, list_differing(asked, options))
     seconds["prepare"] = time.perf_counter() - began - seconds["import"] - seconds.get("grades", 0.0)
@@ -169,7 +177,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         fingerprint,
         recipe,
         choice,
-        balance.complete(plan if grades is None else grades.complete(plan)),
+        plan,
         metric,
         task,
         split.leaks,

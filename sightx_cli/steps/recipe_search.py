@@ -154,6 +154,7 @@ class Chooser:
         self.store, self.pixels = preparation.store, preparation.pixels
         self.recipe, self.reading = preparation.recipe, preparation.reading
         self.named = {key for key, value in preparation.plan.values.items() if value.origin == "option"}
+        self.named |= {SIZE} if preparation.plan.values[SIZE].origin == "data" else set()
         self.named |= {BACKBONE} if self.options.backbone is not None else set()  # with auto, it has been measured
         self.imbalance = preparation.fingerprint.imbalance_ratio
         print_ = preparation.fingerprint

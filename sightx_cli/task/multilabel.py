@@ -42,6 +42,7 @@ class MultiLabel(Task):
     activation: ClassVar[str] = "sigmoid"
     headline: ClassVar[Metric] = MEAN_AVERAGE_PRECISION
     label_metric: ClassVar[Metric] = MACRO_F1
+    gives_several: ClassVar[bool] = True
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -50,6 +50,8 @@ class Task(ABC):
     """The figure that people ask for first."""
     label_metric: ClassVar[Metric]
     """What judges decisions, where the metric chosen judges probabilities alone."""
+    gives_several: ClassVar[bool] = False
+    """Whether an image may have several labels, or none."""
 
     @property
     def outputs(self) -> int:

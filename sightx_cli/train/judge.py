@@ -16,7 +16,7 @@ from sightx_cli.metrics.figures import is_better
 from sightx_cli.metrics.registry import LOSS
 from sightx_cli.progress import Listener
 from sightx_cli.task.task import Task
-from sightx_cli.train.stage_trial import StageTrial
+from sightx_cli.train.stage_trial import Outcome, StageTrial
 from sightx_cli.train.weight_average import WeightAverage
 
 
@@ -159,9 +159,11 @@ class Judge(Callback):
         probabilities, targets = torch.cat(self.predictions).numpy(), torch.cat(self.targets).numpy()
         figures = self.task.measure_epoch(probabilities, targets, self.best.metric)
         evened = self.task.measure_evened_loss(probabilities, targets) if self.is_unequal else None
-        pays = self.trial is None or self.trial.pays(self.learn)
+        outcome = Outcome.PAYS if self.trial is None else self.trial.judge(self.learn)
         # Weights of a stage that does not pay are no candidates: the validation images would choose them by chance.
-        kept = pays and self.best.offer(self.whole, self.stage, self.learn.epoch + 1, figures, probabilities, evened)
+        kept = outcome is Outcome.PAYS and self.best.offer(
+            self.whole, self.stage, self.learn.epoch + 1, figures, probabilities, evened
+        )
         if self.average is not None:
             self.average.put_back()
         self.stale = 0 if kept else self.stale + 1
@@ -186,8 +188,8 @@ class Judge(Callback):
             )
             self.joined = ""
         stops = self.early_stop is not None and self.stale >= self.early_stop and not self.awaits
-        stops = stops or not pays
-        if self.keep is not None:
+        stops = stops or outcome is Outcome.ENDS
+        if self.keep is not None and outcome is not Outcome.OPEN:  # a trial begins again, or is over
             self.keep(self, stops or self.learn.epoch + 1 == self.epochs)
         if stops:
             raise CancelFitException

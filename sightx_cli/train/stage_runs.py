@@ -18,6 +18,7 @@ from sightx_cli.train.judge import Judge
 from sightx_cli.train.keeper import StageKeeper
 from sightx_cli.train.learners import building_learner
 from sightx_cli.train.loaders import CachedLoader
+from sightx_cli.train.mixed_images import MixedImages
 from sightx_cli.train.schedules import build_warm_cosine
 from sightx_cli.train.stage_trial import StageTrial, choose_left_out
 from sightx_cli.train.state import Session
@@ -65,6 +66,8 @@ def run_stage(
         callbacks = [judge, *(keeper.restore(judge) if keeper is not None else ())]
         if average is not None:
             callbacks.append(average)
+        if trains_layers and (training.mixup or training.cutmix):
+            callbacks.append(MixedImages(training.mixup, training.cutmix))
         try:
             fit_stage(learner, stage, groups, rates, training.schedule, training.warmup_epochs, callbacks)
         finally:

@@ -2,8 +2,9 @@
 
 On features of a good network a solved head is often the best that a few thousand images allow. So a stage's first epoch
 leaves a fifth of the training images out, and starts from a head that was solved without them: if the log loss of these
-falls, the other epochs train on all images; if it does not, the stage ends there. The validation images have no part in
-it. Both are measured at their own temperature, as the finished model's probabilities are: a network that has seen its
+falls, the other epochs train on all images; if it does not, the stage ends there. Where it rose by no more than chance,
+a stage of four epochs or more has a second one to show it: high rates gain late. The validation images have no part in
+it. All is measured at its own temperature, as the finished model's probabilities are: a network that has seen its
 training images often is surer than it may be, which says nothing of what it tells apart.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +41,18 @@ FEWEST_LEFT_OUT = 40
 
 NOISE_ERRORS = 2.0
 """A share of mistakes within so many standard errors of 0, a perfect network's, leaves nothing to gain that could be
-told from chance: four mistakes or fewer."""
+told from chance: four mistakes or fewer. A log loss that rose by less may have risen by chance."""
+
+LARGEST_TRIAL = 0.5
+"""The share of a stage's epochs that its trial may take: the others learn from all images."""
+
+
+class Outcome(Enum):
+    """What an epoch of a trial says of its stage."""
+
+    PAYS = "it goes on, on all images"
+    OPEN = "no more than chance, so that one more epoch decides"
+    ENDS = "it ends"
 
 
 @dataclass(frozen=True)
@@ -124,7 +137,7 @@ def measure_tempered_losses(
 
 
 class StageTrial:
-    """The trial of one stage: its first epoch without the images left out, from the head solved without them."""
+    """The trial of one stage: its first epochs without the images left out, from the head solved without them."""
 
     def __init__(self, left_out: LeftOut, task: Task, title: str, session: Session) -> None:
         self.left_out, self.task, self.session = left_out, task, session
@@ -145,25 +158,30 @@ class StageTrial:
         tensors = (solved.weight, bias.astype(np.float32), solved.mean, solved.deviation)
         set_linear_solution(head, *(torch.from_numpy(part) for part in tensors))
 
-    def pays(self, learner: Any) -> bool:
-        """Judge the learner's model, after the first epoch, and say what came out; True in later epochs."""
+    def judge(self, learner: Any) -> Outcome:
+        """Judge the learner's model after an epoch, and say what came out; PAYS once the trial is over."""
         if self._plain is None:
-            return True
+            return Outcome.PAYS
         losses = self._measure_losses(learner)
-        self._plain, learner.dls.train.left_out = None, None
         gains = self.left_out.losses - losses
         gain = float(np.average(gains, weights=self.left_out.weights))
-        error, images = self.left_out.measure_error(gains), len(losses)
+        error, images, epochs = self.left_out.measure_error(gains), len(losses), learner.epoch + 1
+        trial = "first epoch" if epochs == 1 else f"first {epochs} epochs"
         figure = (
-            f"the log loss of {images:,} training images left out of its first epoch {'fell' if gain > 0 else 'rose'} "
+            f"the log loss of {images:,} training images left out of its {trial} {'fell' if gain > 0 else 'rose'} "
             f"by {abs(gain):.3f} ± {error:.3f} from the solved head's {self.left_out.loss:.3f}"
         )
+        may_go_on = epochs + 1 <= LARGEST_TRIAL * learner.n_epoch
+        if gain <= 0 and gain > -NOISE_ERRORS * error and may_go_on:
+            self.session.listener.note(f"{self.stage}: {figure}: {Outcome.OPEN.value}")
+            return Outcome.OPEN
+        self._plain, learner.dls.train.left_out = None, None
         if gain > 0:
-            self.session.listener.note(f"{self.stage}: {figure}: it goes on, on all images")
-            return True
-        said = f"{self.stage}: ended after its first epoch, since {figure}. --full trains it all the same"
+            self.session.listener.note(f"{self.stage}: {figure}: {Outcome.PAYS.value}")
+            return Outcome.PAYS
+        said = f"{self.stage}: ended after its {trial}, since {figure}. --full trains it all the same"
         self.session.notice(Notice("stage-ended", said, images))
-        return False
+        return Outcome.ENDS
 
     def describe_skip(self) -> Notice:
         """Say why the stage is not begun."""

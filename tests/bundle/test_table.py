@@ -115,6 +115,16 @@ def test_another_ending_is_refused_with_those_allowed(name: str) -> None:
         check_output(Path(name), False)
 
 
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("out.json", "out.jsonl"), ("out.ndjson", "out.jsonl"), ("out.pq", "out.parquet"), ("out.csv.gz", "out.csv")],
+)
+def test_the_format_nearest_to_another_ending_is_named(name: str, nearest: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_output(Path(name), False)
+    assert caught.value.hint == f"--output {nearest}"
+
+
 def test_an_output_that_exists_is_refused_unless_it_may_be_replaced(tmp_path: Path) -> None:
     (tmp_path / "out.csv").write_text("mine")
     with pytest.raises(UsageError, match="exists already"):

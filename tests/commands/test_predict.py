@@ -169,7 +169,9 @@ def test_resuming_repeats_the_options_of_the_table() -> None:
     from sightx_cli.commands.predict import write_resuming
 
     options = {"model": None, "image_column": "File name", "images": Path("my scans"), "heatmaps": Path("maps")}
-    command = "sightx predict --image-column 'File name' --images 'my scans' --heatmaps maps --resume t.csv"
+    options |= {"into": "coco", "into_folder": Path("for us")}
+    command = "sightx predict --image-column 'File name' --images 'my scans' --heatmaps maps"
+    command += " --into coco --into-folder 'for us' --resume t.csv"
     assert write_resuming(["t.csv"], options) == command
 
 
@@ -182,6 +184,14 @@ sys.argv = ["sightx", "predict", {image!r}, "--model", {run!r}, "--json"]
 from sightx_cli.app import main
 main()
 """
+
+
+def test_people_read_where_the_annotations_lie_and_json_says_it(digits_run: FitResult, home: Path) -> None:
+    done = predict(digits_run, "new", "--into", "labelme")
+    assert "predictions-labelme   how-to-import.txt there says what to type" in done.stdout
+    done = predict(digits_run, "new", "--into", "coco", "--into-folder", "ours", "--overwrite", "--json")
+    assert json.loads(done.stdout)["annotations"] == str(home / "ours")
+    check_refused(predict(digits_run, "new", "--into", "yolo", "--overwrite"), "--into yolo: allowed are labelme, coco")
 
 
 def test_a_single_image_is_predicted_without_importing_torch(digits_run: FitResult, home: Path) -> None:

@@ -20,6 +20,7 @@ from sightx_cli.probe.linear_head import LinearSolution
 from sightx_cli.progress import Recorder
 from sightx_cli.recipe.stage_titles import SOLVED
 from sightx_cli.task.single_label import SingleLabel
+from sightx_cli.train.keeper import StageKeeper
 from sightx_cli.train.loaders import CachedLoader
 from sightx_cli.train.solved_head import solve_head
 from sightx_cli.train.stage_runs import open_trial, run_stage
@@ -109,6 +110,36 @@ def test_a_stage_that_helps_goes_on_to_its_last_epoch_and_says_by_how_much(open_
     assert [one.kind for one in heard.notices if one.kind.startswith("stage-")] == []
     (said,) = [line for line in heard.notes if "left out of its first epoch fell by" in line]
     assert said.endswith("it goes on, on all images")
+
+
+@pytest.mark.usefixtures("few_suffice", "always_unsure")
+@pytest.mark.parametrize(("epochs", "trial"), [(3, 1), (4, 2), (5, 2)])
+def test_a_loss_that_rose_by_no_more_than_chance_has_a_second_epoch_to_fall_in_where_there_are_four(
+    open_session: Open, monkeypatch: pytest.MonkeyPatch, epochs: int, trial: int
+) -> None:
+    monkeypatch.setattr("sightx_cli.train.stage_trial.NOISE_ERRORS", 1e3)
+    session, heard, solved = train(open_session, HARMS.replace("epochs=3", f"epochs={epochs}"))
+    assert list_epochs(session) == ["last:2"] * trial
+    (notice,) = [one for one in heard.notices if one.kind == "stage-ended"]
+    assert ("left out of its first 2 epochs rose by" in notice.text) == (trial == 2)
+    assert len([line for line in heard.notes if line.endswith("one more epoch decides")]) == trial - 1
+    assert [row["best"] for row in session.history if row["stage"] != SOLVED] == [""] * trial
+    assert is_same(session, solved)
+
+
+@pytest.mark.usefixtures("few_suffice", "always_unsure")
+def test_an_open_trial_is_not_kept_so_that_a_fit_that_goes_on_begins_it_again(
+    open_session: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sightx_cli.train.stage_trial.NOISE_ERRORS", 1e3)
+    kept: list[int] = []
+    session = open_session(HARMS.replace("epochs=3", "epochs=4"))[1]
+    solve_head(session)
+    monkeypatch.setattr(StageKeeper, "is_begun", False)
+    monkeypatch.setattr(StageKeeper, "keep", lambda _, judge, is_last: kept.append(judge.learn.epoch + 1))
+    monkeypatch.setattr(StageKeeper, "restore", lambda *_: [])
+    run_stage(session, session.recipe.stage[0], keeper=StageKeeper(None, 0))  # type: ignore[arg-type]  # not asked
+    assert kept == [2]
 
 
 @pytest.mark.usefixtures("few_suffice")

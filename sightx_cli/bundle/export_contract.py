@@ -1,0 +1,114 @@
+"""The contract beside an export: exactly what goes in, what comes out, and how an answer is read from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sightx_cli.bundle.exporter import ModelFile
+from sightx_cli.bundle.facts import BundleFacts
+from sightx_cli.data.geometry import CROP_PART, PAD_COLOUR
+from sightx_cli.data.readers.pillow_file import FORMATS, MAX_PIXELS
+from sightx_cli.model.packaged import digest_weights
+
+CONTRACT_VERSION = 1
+
+
+def build_contract(facts: BundleFacts, models: Sequence[ModelFile], folder: Path) -> dict[str, Any]:
+    """Build the contract of the model files that lie in a folder: plain values, as `contract.json` holds them."""
+    return {
+        "contract": CONTRACT_VERSION,
+        "models": [describe_model(facts, one) for one in models if (folder / one.name).is_file()],
+        "image": describe_image(facts),
+        "reads": describe_reading(facts),
+        "task": facts.task.kind,
+        "activation": facts.task.activation,
+        "classes": list(facts.task.classes),
+        "temperature": facts.temperature,
+        "thresholds": facts.task.list_thresholds(),
+        "decision": None if facts.decision is None else asdict(facts.decision),
+        "unsure": describe_unsure(facts),
+        "model_sha256": facts.files,
+    }
+
+
+def describe_model(facts: BundleFacts, model: ModelFile) -> dict[str, Any]:
+    """Describe what one file takes and gives."""
+    size, channels_last = facts.size_px, model.layout.endswith("C")
+    shapes = {"views": ["N", size, size, 3] if channels_last else ["N", 3, size, size], "any size": ["H", "W", 3]}
+    return {
+        "file": model.name,
+        "takes": model.takes,
+        "input": {
+            "name": model.input,
+            "layout": model.layout,
+            "dtype": model.dtype,
+            "shape": shapes[model.takes],
+            "colour": "RGB",
+            "normalised_inside": model.normalises,
+        },
+        "output": {
+            "name": model.output,
+            "gives": model.gives,
+            "temperature_inside": model.gives == "probabilities",
+            "shape": ["N", facts.task.outputs] if model.takes == "views" else [1, facts.task.outputs],
+        },
+    }
+
+
+def describe_image(facts: BundleFacts) -> dict[str, Any]:
+    """Describe how an upright RGB image becomes a plain view."""
+    return {
+        "size_px": facts.size_px,
+        "fit": facts.fit,
+        "crop_part": CROP_PART if facts.fit == "crop" else None,
+        "pad_colour": list(PAD_COLOUR) if facts.fit == "pad" else None,
+        "resize": "Pillow's BICUBIC of the window in one step (box=window, reducing_gap=2), after draft mode for JPEG",
+        "orientation": "upright by EXIF",
+        "alpha": "over white, but ignored where all is opaque or fewer than a thousandth of the pixels can be seen",
+        "mean": list(facts.mean),
+        "std": list(facts.std),
+        "scale": "mean and std are of values from 0 to 1",
+    }
+
+
+def describe_reading(facts: BundleFacts) -> dict[str, Any]:
+    """Describe which files the code beside can read as training did, and what it has to refuse."""
+    refused = ["more than 8 bits a channel: scaled over a range by SightX, not by Pillow", "DICOM, TIFF, HEIC, AVIF"]
+    options = asdict(facts.reading)
+    changed = {name: value for name, value in options.items() if value not in (None, (), False)}
+    asked = {name: changed[name] for name in ("page", "bands") if name in changed}
+    return {
+        "formats": [] if asked else [str(one) for one in FORMATS],
+        "refused": [f"all files: read with {', '.join(f'image.{name}' for name in asked)}", *refused]
+        if asked
+        else refused,
+        "most_pixels": MAX_PIXELS,
+        "options": options,
+    }
+
+
+def describe_unsure(facts: BundleFacts) -> dict[str, Any] | None:
+    """Describe when an answer is unsure; None where nothing was measured to tell it by."""
+    if facts.sets is None:
+        return None
+    floors = facts.sets.floors[f"{facts.sets.level:g}"]
+    claims = list(facts.task.classes)
+    if len(floors) == 2 * len(claims):
+        claims += [f"not {name}" for name in claims]
+    return {
+        "level": facts.sets.level,
+        "rule": "unsure where anything but what is decided has a probability from its floor on",
+        "floors": dict(zip(claims, floors, strict=True)),
+    }
+
+
+def digest_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the size and the SHA-256 of each file in a folder, by its name relative to it."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+    return {
+        file.relative_to(folder).as_posix(): {"bytes": file.stat().st_size, "sha256": digest_weights(file)}
+        for file in files
+    }

@@ -1,0 +1,122 @@
+"""What a format of a finished model answers for: files that run without SightX, and how to run them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightx_cli import runs
+from sightx_cli.bundle.facts import BundleFacts, check_bundled
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ExportPrecision = Literal["float32", "float16", "bfloat16", "int8"]
+PRECISIONS: tuple[ExportPrecision, ...] = ("float32", "float16", "bfloat16", "int8")
+"""All that `--precision` can be; which format takes which, `Exporter.precisions` says."""
+
+Images = NDArray[np.uint8]
+Probabilities = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FinishedModel:
+    """A finished run's model, to be written in another format."""
+
+    run: Path
+    facts: BundleFacts
+    draw_training_views: Callable[[int], Images] | None = field(default=None, compare=False)
+    """Gives up to so many plain views of training images (N, S, S, 3), spread over the part, to calibrate with; raises
+    SightXError where none can be read. None where nobody asked for it."""
+
+    @property
+    def graph(self) -> Path | None:
+        """The bundle's OpenVINO graph, checked; None where there is none. Raises RunError where it is another file."""
+        if not self.facts.graph:
+            return None
+        check_bundled(self.run, self.facts, runs.BUNDLE_GRAPH, str(Path(runs.BUNDLE_GRAPH).with_suffix(".bin")))
+        return self.run / runs.BUNDLE / runs.BUNDLE_GRAPH
+
+    @cached_property
+    def classifier(self) -> nn.Sequential:
+        """The torch module: backbone and head, normalised images (N, 3, S, S) in, logits (N, C) out, untempered.
+
+        Loaded once, and torch with it. Raises RunError where the weights are missing or damaged.
+        """
+        from sightx_cli.model.classifier import load_classifier
+
+        facts = self.facts
+        check_bundled(self.run, facts, runs.BUNDLE_WEIGHTS)
+        weights = self.run / runs.BUNDLE / runs.BUNDLE_WEIGHTS
+        return load_classifier(facts.backbone, facts.head, facts.task.outputs, facts.size_px, weights, facts.grey)
+
+    def build_deployed(self) -> nn.Module:
+        """Build the whole program as a torch module: plain views (N, S, S, 3) uint8 in, tempered probabilities out."""
+        from sightx_cli.model.deployed_classifier import DeployedClassifier
+
+        facts = self.facts
+        activation = facts.task.build_activation()
+        return DeployedClassifier(self.classifier, activation, facts.mean, facts.std, facts.temperature).eval()
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One file of an export that a runtime opens, and what goes in and comes out: part of the contract beside it."""
+
+    name: str
+    """Of the file, such as model.onnx."""
+    takes: Literal["views", "any size"]
+    """The plain view (N, S, S, 3) that the caller makes, or one image (H, W, 3) of any size."""
+    input: str = "image"
+    layout: str = "NHWC"
+    dtype: str = "uint8"
+    output: str = "probabilities"
+    gives: Literal["probabilities", "logits"] = "probabilities"
+    """Tempered probabilities, or logits that the caller divides by the temperature and activates."""
+    normalises: bool = True
+    """Whether the file does the normalisation by mean and deviation itself."""
+
+
+@dataclass(frozen=True)
+class LoadedExport:
+    """The exported files, each opened in its own runtime: both give the tempered probabilities of the bundle."""
+
+    answer_views: Callable[[Images], Probabilities]
+    """From plain views (N, S, S, 3) uint8 RGB to (N, C), with whatever the contract asks of the caller."""
+    answer_image: Callable[[Images], Probabilities] | None = None
+    """From one whole image (H, W, 3) uint8 RGB to (C,); None where the format has no such file."""
+
+
+class Exporter(Protocol):
+    """One format of a finished model.
+
+    A new one is a module in `bundle/exporters/` and a line in its EXPORTERS. What it wrote is opened by `load` and held
+    against the bundle (`bundle.export_check`) before anyone gets it.
+    """
+
+    name: str
+    """What `--format` takes; also the folder of the export."""
+    precisions: tuple[ExportPrecision, ...]
+    """What its numbers may be kept in; any other is refused with these."""
+    extra: str
+    """The extra of pyproject.toml that brings its packages; "" where a plain install has them."""
+    packages: Mapping[ExportPrecision, tuple[str, ...]]
+    """The modules that must be there, by precision."""
+    models: Sequence[ModelFile]
+    """The files that a runtime opens, that of plain views first; what else is written (weights beside a graph) is found
+    in the folder."""
+
+    def write(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> str:
+        """Write the files into a folder that is there; returns why not where this network cannot be, in one line.
+
+        Raises OSError when the disk is full.
+        """
+
+    def load(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> LoadedExport:
+        """Open what `write` wrote in its own runtime, as its user would; computes in the precision it is kept in."""
