@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from sightx_cli import predict
-from tests.serve.chromium import Tab, browsing, find_chromium
+from tests.chromium import Tab, browsing, find_chromium
 
 if TYPE_CHECKING:
     from sightx_cli.results.fit import FitResult

@@ -240,7 +240,8 @@ function isGiven(answer, name, share) {
 }
 
 function showClasses(answer) {
-  const sorted = Object.entries(answer.probabilities).sort((one, other) => other[1] - one[1]);
+  const sorted = Object.entries(answer.probabilities); // grades of few stay in their order
+  if (model.task !== "grades" || sorted.length > SHOWN + 1) sorted.sort((one, other) => other[1] - one[1]);
   const shown = showsAll || sorted.length <= SHOWN + 1 ? sorted : sorted.slice(0, SHOWN);
   const rows = shown.map(([name, share]) => {
     const row = make("tr");
@@ -444,7 +445,8 @@ function showModel() {
   for (const [what, said] of facts) if (said) get("fact-list").append(make("dt", what), make("dd", [said].flat().join(", ")));
   for (const part of model.figures) {
     const table = make("table");
-    table.append(make("caption", `${part.heading}, ${part.images} images, with 95 % intervals. ${part.what}`));
+    table.append(make("caption", `${part.heading} (${part.images}), with 95 % intervals`, "unseen"));
+    get("figures").append(make("p", table.caption.textContent), make("p", part.what, "muted small"));
     for (const { title, value, interval } of part.figures) {
       const row = table.insertRow();
       const head = make("th", title);
