@@ -88,6 +88,13 @@ def turn(image: Image.Image) -> bytes:
     return write(image.rotate(90, expand=True), "PNG", exif=exif)
 
 
+def cut_corner(image: Image.Image) -> bytes:
+    seen = Image.fromarray(np.tri(image.height, image.width, dtype=np.uint8) * 255)
+    image = image.convert("RGB")
+    image.putalpha(seen)
+    return write(image, "PNG")
+
+
 ODD: dict[str, Callable[[Image.Image], bytes]] = {
     "grey": lambda image: write(image.convert("L"), "PNG"),
     "palette": lambda image: write(image.quantize(32), "PNG"),
@@ -97,13 +104,7 @@ ODD: dict[str, Callable[[Image.Image], bytes]] = {
     "large": lambda image: write(image.resize((1500, 1100)), "PNG"),
     "JPEG": lambda image: write(image.convert("RGB").resize((300, 200)), "JPEG", quality=90),
     "WebP": lambda image: write(image.convert("RGB"), "WEBP", lossless=True),
-    "transparent": lambda image: write(
-        Image.merge(
-            "RGBA",
-            (*image.convert("RGB").split(), Image.fromarray(np.tri(image.height, image.width, dtype=np.uint8) * 255)),
-        ),  # fmt: skip
-        "PNG",
-    ),
+    "transparent": cut_corner,
 }
 
 
