@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -103,11 +104,16 @@ class Model:
                 raise DataError(prediction.error, prediction.hint)
             return self._build(prediction, began)
         items = [_name_item(one, f"images[{place}]") for place, one in enumerate(image)]
-        if len(items) < 2:
-            return [self._build(self.predictor.predict_one(*item), began) for item in items]
-        with self._building:
-            many = self._many
-        return [self._build(prediction, began) for prediction in many.predict(items)]
+        return [self._build(prediction, began) for prediction in self.ask(items)]
+
+    def ask(self, items: Sequence[tuple[str, Picture]]) -> Iterator[Prediction]:
+        """Predict images by their names, in order, each as soon as it is done: what answers and tables are made of."""
+        if len(items) == 1:
+            yield self.predictor.predict_one(*items[0])
+        elif items:
+            with self._building:
+                many = self._many
+            yield from many.predict(items)
 
     def _build(self, prediction: Prediction, began: float) -> Answer:
         row = build_answer(prediction, self._columns)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import functools
-import itertools
 import json
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +15,7 @@ from sightx_cli import runs
 from sightx_cli.bundle.chosen_threshold import NEGATIVE, POSITIVE, Decision, decides_class
 from sightx_cli.bundle.judgement import UNFAMILIAR, UNSURE
 from sightx_cli.bundle.predictor import Prediction
-from sightx_cli.data.cells import shield_cell
+from sightx_cli.bundle.table_writers import write_csv, write_lines, write_parquet
 from sightx_cli.data.queries import QueryRow
 from sightx_cli.data.tables import rename_given
 from sightx_cli.errors import UsageError, quote
@@ -60,7 +58,7 @@ def check_output(output: Path, overwrite: bool, resume: bool = False) -> None:
     if output.exists() and not overwrite:
         raise UsageError(f"--output {output}: exists already", "name another file, or add --overwrite to replace it")
     if find_parts(output).is_dir():
-        with _locking_table(output):
+        with locking_table(output):
             pass
     kept = describe_kept(output)
     if kept and not (overwrite or resume):
@@ -244,7 +242,7 @@ def writing_table(output: Path, columns: TableColumns, begun: Begun, resume: boo
     When it does not, the rows so far stay in the hidden folder beside it, for `--resume`. Raises UsageError where
     another process writes the same table now.
     """
-    with ExitStack() as last, _locking_table(output):
+    with ExitStack() as last, locking_table(output):
         table = PredictionTable(output, columns, begun, resume)
         last.callback(table.sweep)  # when the lock is free again
         try:
@@ -259,7 +257,8 @@ def writing_table(output: Path, columns: TableColumns, begun: Begun, resume: boo
 
 
 @contextmanager
-def _locking_table(output: Path) -> Iterator[None]:
+def locking_table(output: Path) -> Iterator[None]:
+    """Hold the lock of a table's place while the block runs; raises UsageError where another process writes it."""
     try:
         with locking(find_parts(output) / LOCK):
             yield
@@ -269,31 +268,3 @@ def _locking_table(output: Path) -> Iterator[None]:
             f"--output {output}: another sightx predict ({writer}) writes it now",
             "wait until it is done, or name another file",
         ) from error
-
-
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    """Write rows as CSV with a header; probabilities with six digits, no name as a formula (see `data.cells`)."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writerow({name: shield_cell(name) for name in columns})
-        for row in rows:
-            writer.writerow({k: f"{v:.6f}" if isinstance(v, float) else shield_cell(v) for k, v in row.items()})
-
-
-def write_lines(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    """Write rows as one JSON object a line."""
-    with path.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps({name: row[name] for name in columns}, ensure_ascii=False) + "\n")
-
-
-def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]], numbers: Collection[str]) -> None:
-    """Write rows as Parquet, one group of rows after the other; `numbers` are the columns that are not text."""
-    import pyarrow
-    import pyarrow.parquet
-
-    schema = pyarrow.schema([(c, pyarrow.float32() if c in numbers else pyarrow.string()) for c in columns])
-    source = iter(rows)
-    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
-        while group := list(itertools.islice(source, PART_ROWS)):
-            writer.write_table(pyarrow.Table.from_pylist(group, schema=schema))

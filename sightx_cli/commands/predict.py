@@ -11,6 +11,7 @@ import typer
 
 from sightx_cli.commands.flat_options import flatten_options, share_option
 from sightx_cli.commands.talk import Talk
+from sightx_cli.errors import UsageError
 from sightx_cli.startup.termination import find_exit_status, heeding_termination
 from sightx_cli.steps.options import RUN
 
@@ -19,7 +20,8 @@ EXAMPLES = """\
 sightx predict new/                               [dim]with the newest run[/]
 sightx predict a.png b.jpg --model runs/latest -o labels.jsonl
 sightx predict table.csv -o out.parquet --resume  [dim]go on where it stopped[/]
-sightx predict new/ --into labelstudio            [dim]to correct there, unsure images first[/]"""
+sightx predict new/ --into labelstudio            [dim]to correct there, unsure images first[/]
+sightx predict --watch camera/ --move-to sorted/  [dim]a folder that fills, until Ctrl-C[/]"""
 
 Sources = Annotated[
     list[str],
@@ -85,6 +87,18 @@ IntoFolder = Annotated[
         metavar="FOLDER", help="Where --into writes [dim](default: beside the output)[/].", rich_help_panel=RUN
     ),
 ]
+Watched = Annotated[
+    bool,
+    typer.Option(
+        "--watch",
+        help="Label images as they arrive in a folder, until Ctrl-C; go on with its table.",
+        rich_help_panel=RUN,
+    ),
+]
+MoveTo = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="With --watch: move each labelled file to FOLDER/CLASS/.", rich_help_panel=RUN),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output.", rich_help_panel=RUN)]
 
 
@@ -103,6 +117,8 @@ def predict(
     tta: Views = None,
     into: Into = None,
     into_folder: IntoFolder = None,
+    watch: Watched = False,
+    move_to: MoveTo = None,
     *,
     talk: Talk,
 ) -> None:
@@ -112,6 +128,7 @@ def predict(
     file that cannot be read keeps its row, with the error in it; it never
     stops the others. The column status tells predictions that are unsure, and
     images unlike those learned from. After Ctrl-C the rows so far are kept for --resume.
+    With --watch a folder is labelled as it fills.
     """
     import sightx_cli.api.predict as api
     from sightx_cli.console import print_next, show_predict
@@ -119,6 +136,9 @@ def predict(
     options = {"model": model, "output": output, "batch": batch, "image_column": image_column, "images": images}
     options |= {"heatmaps": heatmaps, "overwrite": overwrite, "abstain": abstain, "tta": tta}
     options |= {"into": into, "into_folder": into_folder}
+    if watch or move_to is not None:
+        watch_folder(sources, watch, resume, {**options, "move_to": move_to}, talk)
+        return
     try:
         with heeding_termination(), talk.listen() as listener:
             result = api.predict(sources, resume=resume, listener=listener, **options)  # type: ignore[arg-type]
@@ -127,6 +147,32 @@ def predict(
             print_next(write_resuming(sources, options), f"goes on: {kept} are kept")
         raise typer.Exit(find_exit_status(interrupt)) from interrupt
     talk.answer(result, show_predict)
+
+
+def watch_folder(
+    sources: Sequence[str], is_asked: bool, resumes: bool, options: Mapping[str, object], talk: Talk
+) -> None:
+    """Watch a folder until it is stopped, which ends it well. Raises UsageError for what does not go with it."""
+    import sightx_cli.api.watch as api
+    from sightx_cli.console import show_watch
+
+    if not is_asked:
+        raise UsageError("--move-to: is for a folder that fills", "add --watch")
+    if len(sources) != 1:
+        raise UsageError(f"--watch: found {len(sources)} sources; allowed: one folder", "sightx predict --watch FOLDER")
+    if resumes and options["overwrite"]:
+        raise UsageError("--resume goes on with a table, --overwrite begins it anew", "leave out one of the two")
+    taken = ("model", "output", "overwrite", "abstain", "tta", "move_to")
+    for name, value in options.items():
+        if name not in taken and value is not None:
+            raise UsageError(f"--{name.replace('_', '-')}: does not go with --watch", "leave it out")
+    try:
+        with heeding_termination(), talk.listen() as listener:
+            kept = {name: options[name] for name in taken}
+            result = api.watch(sources[0], listener=listener, **kept)  # type: ignore[arg-type]
+    except KeyboardInterrupt as interrupt:  # before there was anything to end
+        raise typer.Exit(find_exit_status(interrupt)) from interrupt
+    talk.answer(result, show_watch)
 
 
 def write_resuming(sources: Sequence[str], options: Mapping[str, object]) -> str:

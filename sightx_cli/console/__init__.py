@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sightx_cli.console.runs import ask_removal, show_removal, show_run, show_runs
     from sightx_cli.console.serve import open_browser, show_address, show_served
     from sightx_cli.console.summary import show_cache, show_fit, show_lr_find, show_predict
+    from sightx_cli.console.watch import show_watch
 
 __all__ = [
     "ConsoleListener",
@@ -51,6 +52,7 @@ __all__ = [
     "show_run_comparison",
     "show_runs",
     "show_served",
+    "show_watch",
 ]
 
 HOMES = {
@@ -68,6 +70,7 @@ HOMES = {
     "runs": ("ask_removal", "show_removal", "show_run", "show_runs"),
     "serve": ("open_browser", "show_address", "show_served"),
     "summary": ("show_cache", "show_fit", "show_lr_find", "show_predict"),
+    "watch": ("show_watch",),
 }
 """The names that each module gives."""
 

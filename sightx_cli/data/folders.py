@@ -106,7 +106,7 @@ class Folder:
         for entry in entries:
             name = entry.name
             if _is_folder(entry):
-                if name.casefold() in _IGNORED_FOLDERS or name.casefold().startswith(".trash-"):
+                if is_left_by_programs(name):
                     continue
                 kind = "hidden" if name.startswith(".") else "" if is_valid_text(name) else "misnamed"
                 folder = Folder(self.path / name, self._kinds, self, entry.is_symlink())
@@ -122,7 +122,7 @@ class Folder:
                     images.append(name)  # also a pipe or a broken link: reported as unreadable, and never opened
                 elif not name.startswith("._"):  # what macOS keeps of each file on other systems' disks
                     tally.add(kind, "", f"{self.name}/{name}")
-            elif not name.startswith(".") and name.casefold() not in _IGNORED_FILES:
+            elif not name.startswith(".") and not is_left_by_programs(name):
                 kind = _sort_by_name(entry)
                 if kind == "unknown":
                     unknown.append(name)
@@ -192,6 +192,12 @@ def visit(folder: Folder, listing: Listing) -> bool:
 def mark_visited(folder: Path, listing: Listing) -> bool:
     """As `visit`, by a path. Raises: `DataError` if the folder cannot be accessed."""
     return visit(Folder(folder, listing.kinds), listing)
+
+
+def is_left_by_programs(name: str) -> bool:
+    """Whether a file or folder is known by its name as what a system or a program leaves, of which nothing is said."""
+    plain = name.casefold()
+    return plain in _IGNORED_FOLDERS or plain in _IGNORED_FILES or plain.startswith(".trash-")
 
 
 def is_valid_text(name: str) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli import runs
-from sightx_cli.bundle.table import write_csv
+from sightx_cli.bundle.table_writers import write_csv
 from sightx_cli.data.tables import read_table
 from sightx_cli.errors import DataError, RunError
 from sightx_cli.task.task import Task

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.bundle.table import write_csv
+from sightx_cli.bundle.table_writers import write_csv
 from sightx_cli.data.splits import join_groups
 from sightx_cli.probe.folds import CrossValidation, cross_validate
 from sightx_cli.probe.linear_head import describe_choice, measure_most_images

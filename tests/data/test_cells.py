@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightx_cli.bundle.table import write_csv
+from sightx_cli.bundle.table_writers import write_csv
 from sightx_cli.data.cells import shield_cell, unshield_cell
 from sightx_cli.data.exclusions import exclude_images
 from sightx_cli.data.sources import load_manifest

@@ -1,0 +1,48 @@
+"""The files of a table: CSV, Parquet and JSON lines, written row by row."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sightx_cli.data.cells import shield_cell
+
+GROUP_ROWS = 1000
+"""Rows that Parquet holds together: the most that memory holds."""
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    """Write rows as CSV with a header; probabilities with six digits, no name as a formula (see `data.cells`)."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writerow({name: shield_cell(name) for name in columns})
+        for row in rows:
+            writer.writerow(format_cells(row))
+
+
+def format_cells(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the cells of a row as CSV has them."""
+    return {k: f"{v:.6f}" if isinstance(v, float) else shield_cell(v) for k, v in row.items()}
+
+
+def write_lines(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    """Write rows as one JSON object a line."""
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps({name: row[name] for name in columns}, ensure_ascii=False) + "\n")
+
+
+def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]], numbers: Collection[str]) -> None:
+    """Write rows as Parquet, one group of rows after the other; `numbers` are the columns that are not text."""
+    import pyarrow
+    import pyarrow.parquet
+
+    schema = pyarrow.schema([(c, pyarrow.float32() if c in numbers else pyarrow.string()) for c in columns])
+    source = iter(rows)
+    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
+        while group := list(itertools.islice(source, GROUP_ROWS)):
+            writer.write_table(pyarrow.Table.from_pylist(group, schema=schema))
