@@ -247,3 +247,49 @@ def _open_backbone(name: str, size_px: int, taps: str) -> Backbone:
 def open_backbone() -> Callable[..., Backbone]:
     """Gives a backbone of random weights: `open_backbone("resnet18", 64, taps="all")`; do not change it."""
     return lambda name, size_px=64, taps="all": _open_backbone(name, size_px, taps)
+
+
+@pytest.fixture(scope="session")
+def build_run(
+    digits: Path, open_backbone: Callable[..., Backbone], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """Builds a finished run without a fit: a network of random weights with a bundle, and what it was validated on.
+
+    `build_run()` has test_resnet at 32 px and the digits, every second of them in its valid part; a task, a network
+    and other facts of the bundle can be given: `build_run(task, "vit_tiny_patch16_224", 224, fit="pad")`.
+    """
+
+    def build(task: Any = None, backbone: str = "test_resnet", size_px: int = 32, **facts: Any) -> Path:
+        import torch
+        from torch import nn
+
+        from sightx_cli import runs
+        from sightx_cli.bundle.exporters import BUNDLED
+        from sightx_cli.bundle.facts import BundleFacts, write_facts
+        from sightx_cli.bundle.product import Product
+        from sightx_cli.data.contents import digest_file
+        from sightx_cli.model.head import build_head
+        from sightx_cli.task.single_label import SingleLabel
+
+        task, run = task or SingleLabel(DIGIT_NAMES), tmp_path_factory.mktemp("run")
+        network = open_backbone(backbone, size_px, "last")
+        torch.manual_seed(1)
+        model = nn.Sequential(network, build_head(network.feature_count, task.outputs)).eval()
+        head = {"pool": "avg", "taps": "last", "hidden": [], "dropout": 0.0}
+        plain = {"fit": "crop", "mean": (0.25, 0.5, 0.375), "std": (0.5, 0.25, 0.75), "temperature": 1.3}
+        found = BundleFacts(task, size_px, **{**plain, "backbone": backbone, "head": head, "recipe": "mine", **facts})
+        (run / runs.BUNDLE).mkdir()
+        for part in BUNDLED:
+            assert part.write(Product(model, found), run / runs.BUNDLE) == ""
+        write_facts(run / runs.BUNDLE, found)
+        files = sorted(digits.rglob("*.png"))
+        rows = [
+            f"{file.relative_to(digits).as_posix()},{file.parent.name},{'valid' if place % 2 else 'train'},,,"
+            f"{digest_file(file)}"
+            for place, file in enumerate(files)
+        ]
+        (run / runs.SPLIT).write_text("\n".join(["image,label,split,group,fold,digest", *rows]) + "\n")
+        runs.write_json(run / runs.PLAN, {"command": f"sightx fit {digits}"})
+        return run
+
+    return build

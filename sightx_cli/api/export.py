@@ -15,6 +15,7 @@ from sightx_cli.bundle.export_folder import (
     write_export,
 )
 from sightx_cli.bundle.exporter import FinishedModel
+from sightx_cli.bundle.facts import check_bundled
 from sightx_cli.bundle.predictor import load_predictor
 from sightx_cli.errors import DataError, RunError, UsageError, quote
 from sightx_cli.evaluation.kept_images import KeptImages, find_kept_images, read_source
@@ -55,6 +56,7 @@ def export(
     within = folder / runs.EXPORT if output is None else Path(output).absolute()
     places = {one.name: choose_export_folder(within, one.name, precision, overwrite) for one in chosen}
     predictor = load_predictor(folder)
+    check_bundled(folder, predictor.facts, *predictor.facts.files)
     kept = _find_images(folder, data)
     with reporting(heard, "asking the model itself"):
         reference, failures = build_reference(predictor, kept.paths)
@@ -67,7 +69,7 @@ def export(
                 reporting(heard, f"writing and checking {one.name}"),
                 making_folder(places[one.name], overwrite) as making,
             ):
-                found = write_export(one, model, reference, making.partial, kept_in)
+                found = write_export(one, model, reference, making.partial, kept_in, heard)
             written.append(found.move(making.folder))
         except RunError as error:
             if format != ALL:

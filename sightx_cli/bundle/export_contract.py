@@ -7,13 +7,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sightx_cli.bundle.chosen_threshold import ROUNDING, decides_class
 from sightx_cli.bundle.exporter import ModelFile
 from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.data.geometry import CROP_PART, PAD_COLOUR
-from sightx_cli.data.readers.pillow_file import FORMATS, MAX_PIXELS
+from sightx_cli.data.readers.pillow_file import MAX_PIXELS
 from sightx_cli.model.packaged import digest_weights
+from sightx_cli.task.thresholds import DEFAULT_THRESHOLD
 
 CONTRACT_VERSION = 1
+READ = ("JPEG", "MPO", "PNG", "BMP", "GIF", "WEBP")
+"""Pillow's names of the formats that the code beside reads as training did; of others it cannot tell deep values."""
+EDGES_MEAN = (
+    "with one_label, an image is given the class whose probability lies highest above its edge; else each label whose "
+    "probability reaches its edge"
+)
 
 
 def build_contract(facts: BundleFacts, models: Sequence[ModelFile], folder: Path) -> dict[str, Any]:
@@ -26,12 +34,30 @@ def build_contract(facts: BundleFacts, models: Sequence[ModelFile], folder: Path
         "task": facts.task.kind,
         "activation": facts.task.activation,
         "classes": list(facts.task.classes),
+        "one_label": is_one_label(facts),
+        "edges": list_edges(facts),
+        "edges_mean": EDGES_MEAN,
         "temperature": facts.temperature,
-        "thresholds": facts.task.list_thresholds(),
         "decision": None if facts.decision is None else asdict(facts.decision),
         "unsure": describe_unsure(facts),
         "model_sha256": facts.files,
     }
+
+
+def is_one_label(facts: BundleFacts) -> bool:
+    """Whether each image is given one class, rather than any number of labels."""
+    return facts.task.activation == "softmax"
+
+
+def list_edges(facts: BundleFacts) -> dict[str, float]:
+    """List what each class's probability is held against (see EDGES_MEAN): zeros where the likeliest class is given."""
+    classes, decision = facts.task.classes, facts.decision
+    if not is_one_label(facts):
+        return facts.task.list_thresholds() or dict.fromkeys(classes, DEFAULT_THRESHOLD)
+    if decision is None or not decides_class(decision, facts.task):
+        return dict.fromkeys(classes, 0.0)
+    edge = decision.threshold - ROUNDING
+    return {name: edge if name in decision.positive else 1 - edge for name in classes}
 
 
 def describe_model(facts: BundleFacts, model: ModelFile) -> dict[str, Any]:
@@ -76,13 +102,17 @@ def describe_image(facts: BundleFacts) -> dict[str, Any]:
 
 def describe_reading(facts: BundleFacts) -> dict[str, Any]:
     """Describe which files the code beside can read as training did, and what it has to refuse."""
-    refused = ["more than 8 bits a channel: scaled over a range by SightX, not by Pillow", "DICOM, TIFF, HEIC, AVIF"]
+    refused = [
+        "more than 8 bits a channel, which SightX scales over a range",
+        "more than 128,000,000 pixels",
+        f"formats other than {', '.join(READ)}",
+    ]
     options = asdict(facts.reading)
     changed = {name: value for name, value in options.items() if value not in (None, (), False)}
     asked = {name: changed[name] for name in ("page", "bands") if name in changed}
     return {
-        "formats": [] if asked else [str(one) for one in FORMATS],
-        "refused": [f"all files: read with {', '.join(f'image.{name}' for name in asked)}", *refused]
+        "formats": [] if asked else list(READ),
+        "refused": [f"any file, for the training read them with {', '.join(f'image.{name}' for name in asked)}"]
         if asked
         else refused,
         "most_pixels": MAX_PIXELS,

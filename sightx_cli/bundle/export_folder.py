@@ -9,9 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sightx_cli import runs
-from sightx_cli.bundle.export_check import ReferenceAnswers, find_disagreement
+from sightx_cli.bundle.export_check import LEAST_AGREEMENT, ReferenceAnswers, find_disagreement
+from sightx_cli.bundle.export_code import write_code
 from sightx_cli.bundle.export_contract import build_contract, digest_files
-from sightx_cli.bundle.exporter import PRECISIONS, Exporter, ExportPrecision, FinishedModel
+from sightx_cli.bundle.exporter import PRECISIONS, Exporter, ExportPrecision, FinishedModel, LoadedExport
 from sightx_cli.bundle.exporters import EXPORTERS
 from sightx_cli.bundle.parity import Parity
 from sightx_cli.errors import RunError, UsageError
@@ -88,7 +89,12 @@ class WrittenExport:
 
 
 def write_export(
-    exporter: Exporter, model: FinishedModel, reference: ReferenceAnswers, folder: Path, precision: ExportPrecision
+    exporter: Exporter,
+    model: FinishedModel,
+    reference: ReferenceAnswers,
+    folder: Path,
+    precision: ExportPrecision,
+    listener: Listener,
 ) -> WrittenExport:
     """Write a model in a format, open it in its own runtime and hold it against the model; describe it beside.
 
@@ -102,9 +108,12 @@ def write_export(
     disagreement = find_disagreement(parity, precision)
     if disagreement:
         raise RunError(f"--format {exporter.name}: refused, {disagreement}", DIFFERS)
-    any_size = None if loaded.answer_image is None else reference.measure_images(loaded.answer_image)
+    any_size = check_any_size(exporter, loaded, reference, folder, listener)
     described = _describe(parity), None if any_size is None else _describe(any_size)
     runs.write_json(folder / CONTRACT, build_contract(model.facts, exporter.models, folder))
+    if exporter.runner is not None:
+        name = f"predict_{exporter.name}.py"
+        (folder / name).write_text(write_code(exporter.runner, name, exporter.models[0].name), encoding="utf-8")
     record = {
         "format": exporter.name,
         "precision": precision,
@@ -118,6 +127,29 @@ def write_export(
     files = tuple(folder / name for name in digest_files(folder))
     size = sum(file.stat().st_size for file in files)
     return WrittenExport(FormatExport(exporter.name, precision, folder, files, size, *described))
+
+
+def check_any_size(
+    exporter: Exporter, loaded: LoadedExport, reference: ReferenceAnswers, folder: Path, listener: Listener
+) -> Parity | None:
+    """Hold the file that takes any size against the model; one that gives other labels is removed, and that is said.
+
+    It must not keep the file of plain views, which agrees, from being written. Returns None where there is none.
+    """
+    if loaded.answer_image is None:
+        return None
+    parity = reference.measure_images(loaded.answer_image)
+    if parity.agreement >= LEAST_AGREEMENT:
+        return parity
+    for one in (one for one in exporter.models if one.takes == "any size"):
+        for file in folder.glob(f"{Path(one.name).stem}.*"):
+            file.unlink()
+    text = (
+        f"{exporter.name}: no file for images of any size is written: on whole images it gives {len(parity.changed):,} "
+        f"of {parity.images:,} another label than this model (differences up to {parity.largest_difference:.2g})"
+    )
+    listener.notice(Notice("export-any-size", text, len(parity.changed), warns=True))
+    return None
 
 
 def _describe(parity: Parity) -> FileParity:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli import runs
+from sightx_cli.bundle.export_code import Runner
 from sightx_cli.bundle.facts import BundleFacts, check_bundled
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ class Exporter(Protocol):
     models: Sequence[ModelFile]
     """The files that a runtime opens, that of plain views first; what else is written (weights beside a graph) is found
     in the folder."""
+    runner: Runner | None
+    """How Python runs the first of them, written beside it as `predict_NAME.py`; None where nothing is written."""
 
     def write(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> str:
         """Write the files into a folder that is there; returns why not where this network cannot be, in one line.

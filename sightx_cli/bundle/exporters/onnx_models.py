@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sightx_cli.bundle.export_code import Runner
 from sightx_cli.bundle.exporter import (
     ExportPrecision,
     FinishedModel,
@@ -16,10 +17,11 @@ from sightx_cli.bundle.exporter import (
     ModelFile,
     Probabilities,
 )
+from sightx_cli.bundle.exporters.onnx_resize import put_resize_before
 from sightx_cli.machine import measure_threads
 
 VIEWS, ANY_SIZE = "model.onnx", "model-any-size.onnx"
-NEEDED = ("onnx", "onnxscript", "onnxruntime")
+IMAGE = "image"
 
 
 class OnnxModels:
@@ -28,27 +30,35 @@ class OnnxModels:
     name = "onnx"
     precisions: tuple[ExportPrecision, ...] = ("float32",)
     extra = "export"
-    packages: Mapping[ExportPrecision, tuple[str, ...]] = {"float32": NEEDED}
-    models: Sequence[ModelFile] = (ModelFile(VIEWS, "views"),)
+    packages: Mapping[ExportPrecision, tuple[str, ...]] = {"float32": ("onnx", "onnxscript", "onnxruntime")}
+    models: Sequence[ModelFile] = (ModelFile(VIEWS, "views"), ModelFile(ANY_SIZE, "any size", layout="HWC"))
+    runner: Runner | None = Runner(
+        "onnxruntime", "onnxruntime.InferenceSession(FILE)", 'MODEL.run(None, {"image": VIEWS})[0]'
+    )
 
     def write(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> str:  # noqa: ARG002 (one only)
-        """Write the files."""
+        """Write both files."""
         from sightx_cli.model.onnx_program import build_onnx, write_onnx
 
-        program, reason = build_onnx(model.build_deployed(), model.facts.size_px)
+        facts = model.facts
+        program, reason = build_onnx(model.build_deployed(), facts.size_px)
         if program is None:
             return f"torch cannot export this network to ONNX ({reason})"
         write_onnx(program, folder / VIEWS)
+        write_onnx(put_resize_before(program, facts.size_px, facts.fit), folder / ANY_SIZE)
         return ""
 
     def load(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> LoadedExport:  # noqa: ARG002
-        """Open them in onnxruntime."""
-        session = open_session(folder / VIEWS)
+        """Open both in onnxruntime."""
+        views, any_size = (open_session(folder / name) for name in (VIEWS, ANY_SIZE))
 
         def answer_views(images: Images) -> Probabilities:
-            return np.asarray(session.run(None, {"image": images})[0])
+            return np.asarray(views.run(None, {IMAGE: images})[0])
 
-        return LoadedExport(answer_views)
+        def answer_image(image: Images) -> Probabilities:
+            return np.asarray(any_size.run(None, {IMAGE: image})[0][0])
+
+        return LoadedExport(answer_views, answer_image)
 
 
 def open_session(path: Path) -> Any:
