@@ -41,14 +41,14 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def tab(digits_run: FitResult, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+def tab(digits: Path, digits_run: FitResult, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
     """The page of the documentation, with the exported digits beside it."""
     site = tmp_path_factory.mktemp("site")
     command = ["npm", "install", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", PACKAGE]
     done = subprocess.run(command, cwd=site, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"npm brings no {PACKAGE} here: {done.stderr.strip()[:200]}")
-    export(digits_run.run, format="onnx", output=site)
+    export(digits_run.run, format="onnx", output=site, data=digits)
     [page] = re.findall(r"```html\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     (site / "index.html").write_text(page, encoding="utf-8")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
