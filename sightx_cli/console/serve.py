@@ -29,11 +29,16 @@ def show_address(address: ServeAddress) -> None:
 
 
 def open_browser(address: ServeAddress) -> None:
-    """Open the page in a browser; where there is none, that is said."""
+    """Open the page in a browser, without waiting for it; where there is none, that is said."""
+    import threading
     import webbrowser
 
-    if not webbrowser.open(address.url):
-        print_words(open_console(stderr=True), Text("no browser could be opened: open the address yourself", "yellow"))
+    def work() -> None:
+        if not webbrowser.open(address.url):
+            said = Text("no browser could be opened: open the address yourself", "yellow")
+            print_words(open_console(stderr=True), said)
+
+    threading.Thread(target=work, daemon=True).start()  # a browser of the terminal would hold up the server
 
 
 def show_served(result: ServeResult, quiet: bool) -> None:

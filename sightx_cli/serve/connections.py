@@ -9,7 +9,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 class BoundedConnection(H11Protocol):
-    """A connection whose client must send the whole head of a request in time, each time.
+    """A connection whose client must send the whole head of a request in time, each time, and take its answer.
 
     How long a body may take is bounded where it is read.
     """
@@ -19,6 +19,7 @@ class BoundedConnection(H11Protocol):
     """Connections open at a time; one more is closed at once."""
 
     _timer: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin the time for the first head."""
@@ -36,9 +37,27 @@ class BoundedConnection(H11Protocol):
         elif self._timer is None:
             self._begin()
 
+    def pause_writing(self) -> None:
+        """Begin the time in which a client must take some of its answer."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(self.idle_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """End it."""
+        self._end_unread()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection between requests; what its client has not taken by then is thrown away."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            super().timeout_keep_alive_handler()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the time."""
+        """End all times."""
         self._end()
+        self._end_unread()
         super().connection_lost(exc)
 
     def _begin(self) -> None:
@@ -48,6 +67,11 @@ class BoundedConnection(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _end_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _close(self) -> None:
         self._timer = None

@@ -12,8 +12,6 @@ from sightx_cli.serve.image_queue import ImageQueue
 from sightx_cli.serve.limits import Limits
 from sightx_cli.startup.allocator import return_free_memory
 
-LARGE_WAITING = 8
-
 
 def measure_pixels(data: bytes) -> int:
     """Measure how many pixels an image has, from its header; 0 where it has none that can be read."""
@@ -48,7 +46,7 @@ class ImageLanes:
             finally:
                 return_free_memory()
 
-        self._large = ImageQueue(predict_large, limit=LARGE_WAITING, batch=1, name="large images")
+        self._large = ImageQueue(predict_large, limit=limits.waiting_images, batch=1, name="large images")
 
     def put(self, images: Sequence[bytes]) -> list[Future[Answer]]:
         """Add images, all or none, and return their answers to come; raises a `Refusal` where they do not fit."""

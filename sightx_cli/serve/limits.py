@@ -48,7 +48,11 @@ class Limits:
 
 
 def choose_limits() -> Limits:
-    """Choose limits for this machine: all uploads together take at most a quarter of the memory that is free now."""
+    """Choose limits for this machine: all uploads together take at most a quarter of the memory that is free now.
+
+    There is always room for two images, and for a whole request, which would be told to come back for ever otherwise.
+    """
     free = measure_free_memory()
     held = UNKNOWN_HELD_BYTES if free is None else min(int(free * SHARE_OF_FREE_MEMORY), 1024 * MEBIBYTE)
-    return Limits(held_bytes=max(held, 2 * Limits.file_bytes))
+    held = max(held, 2 * Limits.file_bytes)
+    return Limits(held_bytes=held, request_bytes=min(Limits.request_bytes, held))

@@ -57,7 +57,7 @@ class Running:
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
         """Send one request on a connection of its own; `content_type="image/png"` becomes a header."""
-        connection = http.client.HTTPConnection(HERE, self.port, timeout=20)
+        connection = http.client.HTTPConnection(HERE, self.port, timeout=120)
         try:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body, named)

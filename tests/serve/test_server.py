@@ -306,6 +306,22 @@ def test_a_client_that_drips_has_its_upload_cut(serve_within: Callable[..., Any]
         assert found.startswith(b"HTTP/1.1 408")
 
 
+def ask_for_ever(client: socket.socket) -> None:
+    while True:
+        client.sendall(b"GET /page.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 100)
+
+
+def test_a_client_that_does_not_take_its_answers_is_let_go(serve_within: Callable[..., Any]) -> None:
+    with serve_within(Limits(idle_seconds=0.3)) as running:
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect((HERE, running.port))
+            client.settimeout(5)
+            with pytest.raises(ConnectionError):  # not TimeoutError: it is closed, not left waiting
+                ask_for_ever(client)
+        assert running.ask("GET", "/health").status == 200
+
+
 def test_more_connections_than_allowed_are_closed_and_the_others_served(serve_within: Callable[..., Any]) -> None:
     with serve_within(Limits(connections=3)) as running, contextlib.ExitStack() as stack:
         held = [stack.enter_context(connecting(running.port)) for _ in range(6)]

@@ -422,7 +422,8 @@ function showModel() {
   const few = model.classes.length <= 8 ? `: ${model.classes.join(", ")}` : "";
   get("subtitle").textContent = `Image classification with SightX, ${model.described}${few}`;
   get("research").textContent = model.research;
-  get("confidence-head").hidden = !model.columns.includes("confidence");
+  get("several").classList.toggle("of-labels", !model.columns.includes("confidence"));
+  if (model.thresholds) get("classes").caption.textContent += "; from the line on a label is given";
   get("class").replaceChildren(...model.classes.map((name) => new Option(name, name)));
   if (!model.heatmaps.available) {
     get("heat").hidden = get("class").hidden = true;
