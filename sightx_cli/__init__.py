@@ -1,7 +1,7 @@
 """SightX: fine-tune image classifiers from one command, with the strategy that the data calls for.
 
-`from sightx_cli import audit, compare, evaluate, explain, export, fit, find_lr, inspect, load_model, predict` is the
-Python API; `sightx_cli.api` has a file for each command. A function is imported when it is first asked for, so that
+`from sightx_cli import audit, compare, evaluate, explain, export, fit, find_lr, inspect, load_model, predict, serve` is
+the Python API; `sightx_cli.api` has a file for each command. A function is imported when it is first asked for, so that
 importing the package costs nothing. None changes what belongs to the whole process (seeds, warning filters,
 environment, allocator); `settle_process` does, for callers that want the faster start of the `sightx` command.
 """
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sightx_cli.api.load_model import load_model
     from sightx_cli.api.lr_find import find_lr
     from sightx_cli.api.predict import predict
+    from sightx_cli.api.serve import serve
     from sightx_cli.startup.process import settle_process
 
 _HOMES = {
@@ -39,6 +40,7 @@ _HOMES = {
     "inspect": "api.inspect",
     "load_model": "api.load_model",
     "predict": "api.predict",
+    "serve": "api.serve",
     "settle_process": "startup.process",
 }
 """The module that each function is in."""
@@ -55,6 +57,7 @@ __all__ = [
     "inspect",
     "load_model",
     "predict",
+    "serve",
     "settle_process",
 ]
 

@@ -27,6 +27,7 @@ from sightx_cli.commands import (
     probe,
     recipes,
     runs,
+    serve,
 )
 from sightx_cli.commands.base import Commands
 from sightx_cli.errors import RecipeError, SightXError, quote
@@ -158,6 +159,7 @@ app.command("predict", rich_help_panel=TRAIN, epilog=predict.EXAMPLES)(predict.p
 app.command("evaluate", rich_help_panel=TRAIN, epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("explain", rich_help_panel=TRAIN, epilog=explain.EXAMPLES)(explain.explain)
 app.command("export", rich_help_panel=TRAIN, epilog=export.EXAMPLES)(export.export)
+app.command("serve", rich_help_panel=TRAIN, epilog=serve.EXAMPLES)(serve.serve)
 app.command("compare", rich_help_panel=TRAIN, epilog=compare.EXAMPLES)(compare.compare)
 app.command("inspect", rich_help_panel=TRY, epilog=inspect.EXAMPLES)(inspect.inspect)
 app.command("probe", rich_help_panel=TRY, epilog=probe.EXAMPLES)(probe.probe)

@@ -20,6 +20,7 @@ ROOMS = (
     "commands",
     "console",
     "api",
+    "serve",
     "steps",
     "evaluation",
     "report",

@@ -21,17 +21,20 @@ if TYPE_CHECKING:
     from sightx_cli.console.probe import show_probe
     from sightx_cli.console.run_comparison import show_run_comparison
     from sightx_cli.console.runs import ask_removal, show_removal, show_run, show_runs
+    from sightx_cli.console.serve import open_browser, show_address, show_served
     from sightx_cli.console.summary import show_cache, show_fit, show_lr_find, show_predict
     from sightx_cli.console.watch import show_watch
 
 __all__ = [
     "ConsoleListener",
     "ask_removal",
+    "open_browser",
     "print_error",
     "print_json",
     "print_next",
     "print_table",
     "print_text",
+    "show_address",
     "show_audit",
     "show_backbones",
     "show_cache",
@@ -48,6 +51,7 @@ __all__ = [
     "show_run",
     "show_run_comparison",
     "show_runs",
+    "show_served",
     "show_watch",
 ]
 
@@ -64,6 +68,7 @@ HOMES = {
     "probe": ("show_probe",),
     "run_comparison": ("show_run_comparison",),
     "runs": ("ask_removal", "show_removal", "show_run", "show_runs"),
+    "serve": ("open_browser", "show_address", "show_served"),
     "summary": ("show_cache", "show_fit", "show_lr_find", "show_predict"),
     "watch": ("show_watch",),
 }

@@ -42,3 +42,9 @@ def keeping_memory() -> Iterator[bool]:
         library.mallopt(M_MMAP_THRESHOLD, LARGEST_BYTES)
         library.mallopt(M_TRIM_THRESHOLD, 2 * LARGEST_BYTES)
         library.malloc_trim(0)
+
+
+def return_free_memory() -> None:
+    """Return what was freed to the system: after one very large image most of it would stay with the process."""
+    if may_touch("glibc"):
+        ctypes.CDLL(None).malloc_trim(0)
