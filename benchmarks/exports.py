@@ -3,11 +3,11 @@
     python benchmarks/exports.py RUN [EXPORTS]
 
 RUN is a finished run; EXPORTS the folder with its exports, made by `sightx export RUN --format all` (default: export/
-in the run). Images are noise in memory: nothing is decoded. Each form is asked for batches of 1 and of 4 by turns, so that other work
-on the machine slows them alike; the best of the rounds counts. Prints one JSON object: by form and batch, images a second
-of the wall clock and milliseconds of the processors for an image, and the best rate as a share of the run's own. Beside
-other work the processors' time says more than the clock's, with one thread (`taskset -c 0 python …`): threads that wait
-for each other count as working.
+in the run). Images are noise in memory: nothing is decoded. Each form is asked for batches of 1 and of 4 by turns, so
+that other work on the machine slows them alike; the best of the rounds counts. Prints one JSON object: by form and
+batch, images a second of the wall clock and milliseconds of the processors for an image, and the best rate as a share
+of the run's own. Beside other work the processors' time says more than the clock's, with one thread (`taskset -c 0
+python …`): threads that wait for each other count as working.
 """
 
 from __future__ import annotations
