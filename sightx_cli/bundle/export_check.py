@@ -111,7 +111,7 @@ def read_in_threads(paths: Sequence[str], read: Callable[[str], Read]) -> Iterat
 
 
 def find_disagreement(
-    reference: ReferenceAnswers, found: Probabilities, precision: ExportPrecision, distance: float = 0.0
+    reference: ReferenceAnswers, found: Probabilities, parity: Parity, precision: ExportPrecision, distance: float = 0.0
 ) -> str:
     """Say why an export that takes plain views does not agree with the bundle; "" where it does.
 
@@ -119,7 +119,6 @@ def find_disagreement(
     """
     if precision == "int8":
         return find_loss(reference.facts.task, reference.labels, reference.expected, found)
-    parity = reference.measure_views(found)
     allowed = LARGEST_DIFFERENCE[precision]
     if distance > 2 * allowed:
         return f"its distances from the training images differ by up to {distance:.2g}; {2 * allowed:g} is allowed"

@@ -110,8 +110,8 @@ def write_export(
         raise RunError(f"--format {exporter.name}: {why_not}", "choose another --format")
     loaded = exporter.load(model, folder, precision)
     found = reference.ask_views(loaded)
-    parity = reference.measure_views(found)
-    disagreement = find_disagreement(reference, found, precision, reference.measure_distances(loaded))
+    parity, distance = reference.measure_views(found), reference.measure_distances(loaded)
+    disagreement = find_disagreement(reference, found, parity, precision, distance)
     if disagreement:
         is_exact = precision == PRECISIONS[0]
         kept_in = "" if is_exact else f" in {precision}"

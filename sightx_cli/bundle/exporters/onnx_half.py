@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from sightx_cli.bundle.exporter import ExportPrecision
 
+VECTORS = "distances.vectors"
+"""The name of what tells unfamiliar images, which stays as it is: distances of near images are small differences."""
 SUFFIX = "_half"
 
 
@@ -28,7 +30,7 @@ def keep_in_half(program: Any, precision: ExportPrecision) -> Any:
     graph = half.graph
     casts = []
     for tensor in graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) < 2:
+        if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) < 2 or tensor.name.endswith(VECTORS):
             continue
         values, name, shape = numpy_helper.to_array(tensor), tensor.name, list(tensor.dims)
         is_brain = precision == "bfloat16"

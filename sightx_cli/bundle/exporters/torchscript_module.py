@@ -31,7 +31,7 @@ class TorchScriptModule:
     extra = ""
     packages: Mapping[ExportPrecision, tuple[str, ...]] = dict.fromkeys(precisions, ("torch",))
     models: Sequence[ModelFile] = (ModelFile(MODULE, "views"),)
-    runner: Runner | None = Runner("torch", "torch.jit.load(FILE)", "(MODEL(torch.from_numpy(VIEWS.copy())),)")
+    runner: Runner | None = Runner("torch", "torch.jit.load(FILE)", "[MODEL(torch.from_numpy(VIEWS.copy()))]")
 
     def write(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> str:
         """Trace and write; a network that does not trace is refused in torch's words."""
