@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import zipfile
 from pathlib import Path
@@ -21,12 +20,13 @@ class HalfBackbone(nn.Module):
     """A backbone that computes in half precision between a float32 input and float32 features.
 
     The head stays in float32: it standardises features, and the differences would lose most of their digits.
+    The backbone is converted in place: its stages run its own modules, not those of a copy.
     """
 
     def __init__(self, backbone: nn.Module, precision: str) -> None:
         super().__init__()
         self.kind: torch.dtype = getattr(torch, precision)
-        self.backbone = copy.deepcopy(backbone).to(self.kind)
+        self.backbone = backbone.to(self.kind)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the features (N, F) float32 of normalised images (N, 3, S, S) float32."""

@@ -6,6 +6,7 @@ torch keeps TorchScript but develops it no further: it is for programs that have
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sightx_cli.bundle.export_code import Runner
@@ -42,7 +43,8 @@ class TorchScriptModule:
 
         facts, classifier = model.facts, model.classifier
         if precision != EXACT:
-            classifier = nn.Sequential(HalfBackbone(classifier[0], precision), classifier[1])
+            own = replace(model).classifier  # loaded once more: other formats need the model as it is
+            classifier = nn.Sequential(HalfBackbone(own[0], precision), own[1])
         activation = facts.task.build_activation()
         whole = DeployedClassifier(classifier, activation, facts.mean, facts.std, facts.temperature)
         return write_traced(whole, facts.size_px, folder / MODULE)
