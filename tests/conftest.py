@@ -8,6 +8,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -255,8 +256,8 @@ def build_run(
 ) -> Callable[..., Path]:
     """Builds a finished run without a fit: a network of random weights with a bundle, and what it was validated on.
 
-    `build_run()` has test_resnet at 32 px and the digits, every second of them in its valid part; a task, a network
-    and other facts of the bundle can be given: `build_run(task, "vit_tiny_patch16_224", 224, fit="pad")`.
+    `build_run()` has test_resnet at 32 px and the digits, every second of them in its valid part; half of those are
+    unfamiliar to it. A task, a network and other facts can be given: `build_run(task, "resnet18", 64, fit="pad")`.
     """
 
     def build(task: Any = None, backbone: str = "test_resnet", size_px: int = 32, **facts: Any) -> Path:
@@ -266,8 +267,12 @@ def build_run(
         from sightx_cli import runs
         from sightx_cli.bundle.exporters import BUNDLED
         from sightx_cli.bundle.facts import BundleFacts, write_facts
+        from sightx_cli.bundle.familiarity import FamiliarImages, Familiarity, scale_features, write_vectors
         from sightx_cli.bundle.product import Product
         from sightx_cli.data.contents import digest_file
+        from sightx_cli.data.pixels import read_plain_view
+        from sightx_cli.engine.interface import FROZEN
+        from sightx_cli.engine.openvino_forward import load_openvino
         from sightx_cli.model.head import build_head
         from sightx_cli.task.single_label import SingleLabel
 
@@ -280,9 +285,15 @@ def build_run(
         found = BundleFacts(task, size_px, **{**plain, "backbone": backbone, "head": head, "recipe": "mine", **facts})
         (run / runs.BUNDLE).mkdir()
         for part in BUNDLED:
-            assert part.write(Product(model, found), run / runs.BUNDLE) == ""
-        write_facts(run / runs.BUNDLE, found)
+            assert part.write(Product(model, found, None, len(network.stages)), run / runs.BUNDLE) == ""
         files = sorted(digits.rglob("*.png"))
+        views = np.stack([read_plain_view(file, size_px, found.fit, found.reading)[0] for file in files])
+        [(_, outputs)] = load_openvino(run / runs.BUNDLE / runs.BUNDLE_GRAPH).run([(0, views)])
+        vectors = scale_features(outputs[FROZEN][::6])
+        limit = float(np.median(FamiliarImages(vectors, 3).measure(outputs[FROZEN][1::2])))
+        write_vectors(run / runs.BUNDLE / runs.BUNDLE_FAMILIAR, vectors)
+        familiarity = Familiarity(len(network.stages), limit, 3, len(vectors))
+        write_facts(run / runs.BUNDLE, replace(found, familiarity=familiarity))
         rows = [
             f"{file.relative_to(digits).as_posix()},{file.parent.name},{'valid' if place % 2 else 'train'},,,"
             f"{digest_file(file)}"

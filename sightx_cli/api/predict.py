@@ -101,7 +101,7 @@ def predict(
     counts, unreadable = dict.fromkeys(task.classes, 0), 0
     statuses: Counter[str] = Counter()
     listener.start(TASK, len(query.rows), "images")
-    columns = plan_columns(task, query.columns, predictor.facts.decision)
+    columns = plan_columns(task, query.columns, predictor.facts.decision, query.types)
     begun = Begun(identify(query, predictor.facts, abstain, predictor.views), len(query.rows))
     placing = placing_annotations(annotation_format, into_folder, query, predictor.facts, run, overwrite)
     with placing as annotations, writing_table(output, columns, begun, resume) as table:

@@ -6,8 +6,8 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from sightx_cli.bundle.judgement import UNFAMILIAR, UNSURE
 from sightx_cli.bundle.live_table import (
     ARRIVED,
     IMAGE,
+    LiveColumns,
     LiveTable,
     check_live_output,
     parse_time,
@@ -27,7 +28,7 @@ from sightx_cli.bundle.live_table import (
 )
 from sightx_cli.bundle.memory_model import Model
 from sightx_cli.bundle.sorted_folder import SortedFolder
-from sightx_cli.bundle.table import STATUS, find_parts, locking_table
+from sightx_cli.bundle.table import STATUS, find_parts, locking_table, sweep_lock
 from sightx_cli.data.arrivals import POLL_SECONDS, Arrival, Arrivals
 from sightx_cli.data.pixel_notices import PixelTally
 from sightx_cli.errors import DataError, UsageError, quote
@@ -46,7 +47,7 @@ ASKED = "asked"
 def watch(
     folder: str | Path,
     *,
-    model: str | Path | None = None,
+    model: str | Path | Model | None = None,
     output: str | Path = Path("predictions.csv"),
     move_to: str | Path | None = None,
     overwrite: bool = False,
@@ -55,7 +56,9 @@ def watch(
     stop: threading.Event | None = None,
     listener: Listener | None = None,
 ) -> WatchResult:
-    """Label the images in a folder and those that arrive there, with a run, the newest by default, until it is stopped.
+    """Label the images in a folder and those that arrive there, until it is stopped.
+
+    The model is a run's, the newest by default, or one that is loaded (see `load_model`).
 
     Each file is labelled once, when it has stood still, in the order of its time of change, then of its name; again
     only if its content changes. Its row is in the table at `output`, a CSV file, at once. A table that this model began
@@ -67,21 +70,26 @@ def watch(
     relay = Relay(listener or Silent())
     folder, output = Path(folder), Path(output)
     place = check_places(folder, output, move_to, overwrite)
-    loaded = load_model(model, tta=tta)
+    loaded = model if isinstance(model, Model) else load_model(model, tta=tta)
     columns = plan_live_columns(loaded.facts, abstain, loaded.predictor.views)
     for notice in find_untold(loaded.facts):
         relay.notice(notice)
-    with locking_table(output):
+    with opening_table(output, columns, overwrite) as table:
+        work = Watch(loaded, table, folder.resolve(), place, relay)
+        stopped = work.run(stop or threading.Event())
+    return work.build_result(stopped, abstain, began)
+
+
+@contextmanager
+def opening_table(output: Path, columns: LiveColumns, overwrite: bool) -> Iterator[LiveTable]:
+    """Open a growing table for this process alone, and leave nothing beside it, however the block ends."""
+    with ExitStack() as last, locking_table(output):
+        last.callback(sweep_lock, output)  # when the lock is free again
         table = LiveTable(output, columns, overwrite)
         try:
-            work = Watch(loaded, table, folder.resolve(), place, relay)
-            stopped = work.run(stop or threading.Event())
+            yield table
         finally:
             table.close()
-    with suppress(OSError):
-        (find_parts(output) / "lock").unlink(missing_ok=True)
-        find_parts(output).rmdir()
-    return work.build_result(stopped, abstain, began)
 
 
 def check_places(folder: Path, output: Path, move_to: str | Path | None, overwrite: bool) -> Path | None:

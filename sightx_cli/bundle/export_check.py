@@ -20,7 +20,7 @@ from sightx_cli.bundle.parity import SAME, Parity, hold_against
 from sightx_cli.bundle.predictor import Predictor
 from sightx_cli.data.pixels import read_plain_view
 from sightx_cli.data.readers import ImageFileError, read_image
-from sightx_cli.engine.interface import PROBABILITIES
+from sightx_cli.engine.interface import FROZEN, PROBABILITIES
 from sightx_cli.machine import measure_threads
 
 MOST_IMAGES = 500
@@ -43,11 +43,20 @@ class ReferenceAnswers:
     paths: tuple[str, ...]
     expected: Probabilities
     """(N, C), tempered."""
+    distances: NDArray[np.float32] | None = None
+    """(N,), from the training images; None where nothing tells unfamiliar images."""
 
     def measure_views(self, export: LoadedExport) -> Parity:
         """Measure how the export's answers to the plain views lie from the bundle's."""
         chunks = [export.answer_views(views) for views in read_plain_views(self.facts, self.paths)]
         return hold_against(self.facts.task, self.expected, np.concatenate(chunks))
+
+    def measure_distances(self, export: LoadedExport) -> float:
+        """Measure by how much the export's distances of a few images from the training images differ at most."""
+        if export.measure_views is None or self.distances is None:
+            return 0.0
+        found = export.measure_views(next(read_plain_views(self.facts, self.paths)))
+        return float(np.abs(found - self.distances[: len(found)]).max())
 
     def measure_images(self, answer: Callable[[Images], Probabilities]) -> Parity:
         """Measure how its answers to the whole images lie from the bundle's answers to their plain views."""
@@ -65,9 +74,12 @@ def build_reference(predictor: Predictor, paths: Sequence[str]) -> tuple[Referen
     if not readable:
         return ReferenceAnswers(predictor.facts, (), np.zeros((0, predictor.facts.task.outputs), np.float32)), failures
     batches = enumerate(read_plain_views(predictor.facts, readable, predictor.batch))
-    answers = [outputs[PROBABILITIES] for _, outputs in sorted(predictor.forward.run(batches), key=lambda one: one[0])]
-    expected = predictor.facts.task.temper(np.concatenate(answers), predictor.facts.temperature)
-    return ReferenceAnswers(predictor.facts, tuple(readable), expected), failures
+    answers = [outputs for _, outputs in sorted(predictor.forward.run(batches), key=lambda one: one[0])]
+    shares, distances = np.concatenate([one[PROBABILITIES] for one in answers]), None
+    if predictor.familiar is not None:
+        distances = predictor.familiar.measure(np.concatenate([one[FROZEN] for one in answers]))
+    expected = predictor.facts.task.temper(shares, predictor.facts.temperature)
+    return ReferenceAnswers(predictor.facts, tuple(readable), expected, distances), failures
 
 
 def read_plain_views(facts: BundleFacts, paths: Sequence[str], together: int = TOGETHER) -> Iterator[Images]:
@@ -89,9 +101,14 @@ def read_in_threads(paths: Sequence[str], read: Callable[[str], Read]) -> Iterat
             yield from pool.map(read, paths[first : first + TOGETHER])
 
 
-def find_disagreement(parity: Parity, precision: ExportPrecision) -> str:
-    """Say why an export that takes plain views does not agree with the bundle; "" where it does."""
+def find_disagreement(parity: Parity, precision: ExportPrecision, distance: float = 0.0) -> str:
+    """Say why an export that takes plain views does not agree with the bundle; "" where it does.
+
+    `distance` is by how much its distances from the training images differ, which go from 0 to 2.
+    """
     allowed = LARGEST_DIFFERENCE[precision]
+    if distance > 2 * allowed:
+        return f"its distances from the training images differ by up to {distance:.2g}; {2 * allowed:g} is allowed"
     if parity.largest_difference <= allowed:
         return ""
     return (

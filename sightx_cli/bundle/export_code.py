@@ -18,22 +18,21 @@ class Runner:
     opens: str
     """The expression that opens `FILE`, a path as text."""
     runs: str
-    """The expression that gives the probabilities (N, C) by MODEL of `VIEWS`, (N, S, S, 3) uint8."""
+    """The expression that gives the outputs by MODEL of `VIEWS`, (N, S, S, 3) uint8: the probabilities (N, C) and,
+    where there is one, the distance (N,)."""
 
 
 CODE = """\
-# Labels images: python @NAME@ IMAGE...   Needs numpy, pillow and @PACKAGE@; contract.json says what is done here.
-import json, math, pathlib, sys
-import numpy as np, @PACKAGE@
+# Labels images: python @NAME@ IMAGE...   Needs numpy, pillow, @PACKAGE@; contract.json says what is done.
+import json, math, pathlib, sys, numpy as np, @PACKAGE@
 from PIL import Image, ImageOps
 C = json.loads(pathlib.Path(__file__).with_name("contract.json").read_text(encoding="utf-8"))
-S, FIT, EDGES = C["image"]["size_px"], C["image"]["fit"], C["edges"]
+S, FIT, EDGES, RULE, FAR = C["image"]["size_px"], C["image"]["fit"], C["edges"], C["unsure"], C["unfamiliar"]
 MODEL = @OPENS@
 
 def read(path):  # upright RGB as in training; an error for what Pillow alone would read otherwise
     image = Image.open(path)
-    is_wrong = image.format not in C["reads"]["formats"] or math.prod(image.size) > C["reads"]["most_pixels"]
-    if is_wrong or image.mode[0] in "IF" or ";16" in str(image.tile):
+    if image.format not in C["reads"]["formats"] or image.mode[0] in "IF" or ";16" in str(image.tile):
         raise ValueError(f"{path} is not read here as in training: {'; '.join(C['reads']['refused'])}")
     side = {"crop": S / 0.875, "squash": S, "pad": S * min(image.size) / max(image.size)}[FIT]
     image.draft(None, (math.ceil(side),) * 2)  # a JPEG is decoded at a half, a quarter or an eighth of its size
@@ -53,9 +52,11 @@ def view(image):  # (S, S, 3) uint8: cropped, padded or squashed in one step
     return np.asarray(canvas)
 
 for path in sys.argv[1:] if __name__ == "__main__" else []:
-    p = dict(zip(EDGES, @RUNS@[0].tolist()))
+    p = dict(zip(EDGES, (outputs := @RUNS@)[0][0].tolist()))
     given = [max(p, key=lambda name: p[name] - EDGES[name])] if C["one_label"] else [n for n in p if p[n] >= EDGES[n]]
-    print(json.dumps({"image": path, "given": given, "probabilities": p}))
+    unsure = RULE and any(1 - p[n] >= RULE["has_not"][n] if n in given else p[n] >= RULE["has"][n] for n in p)
+    status = "unfamiliar" if FAR and outputs[1][0] > FAR["limit"] else "unsure" if unsure else "sure" if RULE else ""
+    print(json.dumps({"image": path, "given": given, "status": status, "probabilities": p}))
 """
 """Where a word stands between @, the script has what its format puts there."""
 

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sightx_cli.bundle.chosen_threshold import ROUNDING, decides_class
 from sightx_cli.bundle.exporter import ModelFile
 from sightx_cli.bundle.facts import BundleFacts
@@ -18,6 +20,12 @@ from sightx_cli.task.thresholds import DEFAULT_THRESHOLD
 CONTRACT_VERSION = 1
 READ = ("JPEG", "MPO", "PNG", "BMP", "GIF", "WEBP")
 """Pillow's names of the formats that the code beside reads as training did; of others it cannot tell deep values."""
+UNSURE_RULE = (
+    "unsure where a class that is not given reaches its floor in has, or 1 minus the probability of one that is given "
+    "reaches its floor in has_not"
+)
+NEVER = 2.0
+"""A floor that no probability reaches."""
 EDGES_MEAN = (
     "with one_label, an image is given the class whose probability lies highest above its edge; else each label whose "
     "probability reaches its edge"
@@ -40,6 +48,7 @@ def build_contract(facts: BundleFacts, models: Sequence[ModelFile], folder: Path
         "temperature": facts.temperature,
         "decision": None if facts.decision is None else asdict(facts.decision),
         "unsure": describe_unsure(facts),
+        "unfamiliar": describe_unfamiliar(facts, models),
         "model_sha256": facts.files,
     }
 
@@ -53,7 +62,8 @@ def list_edges(facts: BundleFacts) -> dict[str, float]:
     """List what each class's probability is held against (see EDGES_MEAN): zeros where the likeliest class is given."""
     classes, decision = facts.task.classes, facts.decision
     if not is_one_label(facts):
-        return facts.task.list_thresholds() or dict.fromkeys(classes, DEFAULT_THRESHOLD)
+        chosen = facts.task.list_thresholds() or dict.fromkeys(classes, DEFAULT_THRESHOLD)
+        return {name: float(np.float32(edge)) for name, edge in chosen.items()}  # as decisions compare them
     if decision is None or not decides_class(decision, facts.task):
         return dict.fromkeys(classes, 0.0)
     edge = decision.threshold - ROUNDING
@@ -81,6 +91,7 @@ def describe_model(facts: BundleFacts, model: ModelFile) -> dict[str, Any]:
             "temperature_inside": model.gives == "probabilities",
             "shape": ["N", facts.task.outputs] if model.takes == "views" else [1, facts.task.outputs],
         },
+        "distance": model.distance or None if facts.familiarity else None,
     }
 
 
@@ -125,13 +136,24 @@ def describe_unsure(facts: BundleFacts) -> dict[str, Any] | None:
     if facts.sets is None:
         return None
     floors = facts.sets.floors[f"{facts.sets.level:g}"]
-    claims = list(facts.task.classes)
-    if len(floors) == 2 * len(claims):
-        claims += [f"not {name}" for name in claims]
+    classes, has_not = facts.task.classes, floors[facts.task.outputs :] or (NEVER,) * facts.task.outputs
     return {
         "level": facts.sets.level,
-        "rule": "unsure where anything but what is decided has a probability from its floor on",
-        "floors": dict(zip(claims, floors, strict=True)),
+        "rule": UNSURE_RULE,
+        "has": dict(zip(classes, floors, strict=False)),
+        "has_not": dict(zip(classes, has_not, strict=True)),
+    }
+
+
+def describe_unfamiliar(facts: BundleFacts, models: Sequence[ModelFile]) -> dict[str, Any] | None:
+    """Describe when an image is unfamiliar; None where nothing tells it, or no file gives the distance."""
+    outputs = {model.distance for model in models if model.distance}
+    if facts.familiarity is None or not outputs:
+        return None
+    return {
+        "output": outputs.pop(),
+        "limit": facts.familiarity.limit,
+        "rule": "unfamiliar where the output is above the limit, however sure the probabilities are",
     }
 
 

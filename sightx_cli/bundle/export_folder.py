@@ -105,7 +105,7 @@ def write_export(
         raise RunError(f"--format {exporter.name}: {why_not}", "choose another --format")
     loaded = exporter.load(model, folder, precision)
     parity = reference.measure_views(loaded)
-    disagreement = find_disagreement(parity, precision)
+    disagreement = find_disagreement(parity, precision, reference.measure_distances(loaded))
     if disagreement:
         raise RunError(f"--format {exporter.name}: refused, {disagreement}", DIFFERS)
     any_size = check_any_size(exporter, loaded, reference, folder, listener)

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from sightx_cli import runs
 from sightx_cli.bundle.export_code import Runner
 from sightx_cli.bundle.facts import BundleFacts, check_bundled
+from sightx_cli.bundle.familiar_file import load_familiar
+from sightx_cli.bundle.familiarity import FamiliarImages
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 ExportPrecision = Literal["float32", "float16", "bfloat16", "int8"]
 PRECISIONS: tuple[ExportPrecision, ...] = ("float32", "float16", "bfloat16", "int8")
 """All that `--precision` can be; which format takes which, `Exporter.precisions` says."""
+
+DISTANCE = "distance"
+"""The output of exports that tells unfamiliar images."""
 
 Images = NDArray[np.uint8]
 Probabilities = NDArray[np.float32]
@@ -57,13 +62,24 @@ class FinishedModel:
         weights = self.run / runs.BUNDLE / runs.BUNDLE_WEIGHTS
         return load_classifier(facts.backbone, facts.head, facts.task.outputs, facts.size_px, weights, facts.grey)
 
-    def build_deployed(self) -> nn.Module:
-        """Build the whole program as a torch module: plain views (N, S, S, 3) uint8 in, tempered probabilities out."""
-        from sightx_cli.model.deployed_classifier import DeployedClassifier
+    @cached_property
+    def familiar(self) -> FamiliarImages | None:
+        """What tells unfamiliar images; None where nothing does. Raises RunError where its file is damaged."""
+        return load_familiar(self.run, self.facts)
 
-        facts = self.facts
-        activation = facts.task.build_activation()
-        return DeployedClassifier(self.classifier, activation, facts.mean, facts.std, facts.temperature).eval()
+    def build_deployed(self, measures_distance: bool = False) -> nn.Module:
+        """Build the whole program as a torch module: plain views (N, S, S, 3) uint8 in, tempered probabilities out.
+
+        With `measures_distance` it gives a second output where the bundle can tell unfamiliar images: the distance of
+        each to the training images, (N,).
+        """
+        from sightx_cli.model.deployed_classifier import DeployedClassifier, ImageDistance
+
+        facts, familiar = self.facts, self.familiar if measures_distance else None
+        distances = None if familiar is None else ImageDistance(familiar.vectors, familiar.neighbours)
+        stages = facts.familiarity.stages if facts.familiarity else 0
+        said = (facts.mean, facts.std, facts.temperature, distances, stages)
+        return DeployedClassifier(self.classifier, facts.task.build_activation(), *said).eval()
 
 
 @dataclass(frozen=True)
@@ -82,6 +98,8 @@ class ModelFile:
     """Tempered probabilities, or logits that the caller divides by the temperature and activates."""
     normalises: bool = True
     """Whether the file does the normalisation by mean and deviation itself."""
+    distance: str = ""
+    """The output that tells unfamiliar images, where the bundle can tell them; "" where the file has none."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +110,8 @@ class LoadedExport:
     """From plain views (N, S, S, 3) uint8 RGB to (N, C), with whatever the contract asks of the caller."""
     answer_image: Callable[[Images], Probabilities] | None = None
     """From one whole image (H, W, 3) uint8 RGB to (C,); None where the format has no such file."""
+    measure_views: Callable[[Images], NDArray[np.float32]] | None = None
+    """From plain views to their distances from the training images, (N,); None where that is not exported."""
 
 
 class Exporter(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -136,8 +137,8 @@ class Model:
 
 def _name_item(image: object, unnamed: str) -> tuple[str, Picture]:
     """Return what an image is called, and what is read. Raises UsageError for what is no image."""
-    if isinstance(image, (str, Path)):
-        return str(image), image
+    if isinstance(image, (str, os.PathLike)):
+        return str(image), Path(image)
     if isinstance(image, (bytearray, memoryview)):
         return unnamed, bytes(image)
     if isinstance(image, (bytes, Image.Image, np.ndarray)):

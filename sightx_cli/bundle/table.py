@@ -30,6 +30,7 @@ STATUS, DECISION = "status", "decision"
 PARTS = "part-*.jsonl"
 BEGUN = "begun.json"
 LOCK = "lock"
+NO_TYPES: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ class TableColumns:
     """The user's columns, and the name that each has here: one that bears a name of ours is kept as `…_given`."""
     answers: tuple[str, ...] = ()
     """What is said of an image, in order (see `list_answers`)."""
+    types: Mapping[str, Any] = field(default_factory=dict)
+    """The user's columns, by their names here, that Parquet holds as something else than text."""
 
     @functools.cached_property
     def names(self) -> list[str]:
@@ -142,11 +145,14 @@ def list_answers(task: Task, decision: Decision | None = None) -> tuple[str, ...
     return (*said, STATUS, *decided, *shares, "error")
 
 
-def plan_columns(task: Task, given: Sequence[str] = (), decision: Decision | None = None) -> TableColumns:
+def plan_columns(
+    task: Task, given: Sequence[str] = (), decision: Decision | None = None, types: Mapping[str, Any] = NO_TYPES
+) -> TableColumns:
     """Plan the columns of a table for the user's own, of which `image` is the image itself."""
     ours = {"image", *(answers := list_answers(task, decision))}
     kept = rename_given([name for name in given if name != "image"], ours)
-    return TableColumns(task, {name: kept.get(name, name) for name in given}, answers)
+    named = {name: kept.get(name, name) for name in given}
+    return TableColumns(task, named, answers, {named[name]: kind for name, kind in types.items() if name != "image"})
 
 
 def build_answer(prediction: Prediction, columns: TableColumns, abstains: bool = False) -> dict[str, Any]:
@@ -215,7 +221,7 @@ class PredictionTable:
         self.flush()
         writers: dict[str, Callable[[Path, Sequence[str], Iterable[dict[str, Any]]], None]] = {
             ".csv": write_csv,
-            ".parquet": functools.partial(write_parquet, numbers=self.columns.numbers),
+            ".parquet": functools.partial(write_parquet, numbers=self.columns.numbers, types=self.columns.types),
             ".jsonl": write_lines,
         }
         write = writers[self.output.suffix.lower()]
@@ -230,9 +236,7 @@ class PredictionTable:
     def sweep(self) -> None:
         """Remove what `remove_parts` had to leave, once the lock is free; what another process holds stays."""
         if self._is_left:
-            with suppress(OSError):
-                (self.folder / LOCK).unlink(missing_ok=True)
-                self.folder.rmdir()
+            sweep_lock(self.output)
 
 
 @contextmanager
@@ -254,6 +258,13 @@ def writing_table(output: Path, columns: TableColumns, begun: Begun, resume: boo
                 table.remove_parts()
             raise
         table.finish()
+
+
+def sweep_lock(output: Path) -> None:
+    """Remove the hidden folder of a table where it holds the lock alone, and nobody has that."""
+    with suppress(OSError):
+        (find_parts(output) / LOCK).unlink(missing_ok=True)
+        find_parts(output).rmdir()
 
 
 @contextmanager

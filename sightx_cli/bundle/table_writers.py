@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sightx_cli.data.cells import shield_cell
+from sightx_cli.tables.parquet_types import cast_texts
 
 GROUP_ROWS = 1000
 """Rows that Parquet holds together: the most that memory holds."""
@@ -36,13 +37,29 @@ def write_lines(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any
             file.write(json.dumps({name: row[name] for name in columns}, ensure_ascii=False) + "\n")
 
 
-def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]], numbers: Collection[str]) -> None:
-    """Write rows as Parquet, one group of rows after the other; `numbers` are the columns that are not text."""
+def write_parquet(
+    path: Path,
+    columns: Sequence[str],
+    rows: Iterable[dict[str, Any]],
+    numbers: Collection[str],
+    types: Mapping[str, Any],
+) -> None:
+    """Write rows as Parquet, one group of rows after the other.
+
+    `numbers` are the columns of ours that are not text; `types` those of the user's that are not, with their type (see
+    `tables.parquet_types`).
+    """
     import pyarrow
     import pyarrow.parquet
 
-    schema = pyarrow.schema([(c, pyarrow.float32() if c in numbers else pyarrow.string()) for c in columns])
+    kinds = {name: pyarrow.float32() if name in numbers else types.get(name, pyarrow.string()) for name in columns}
+    schema = pyarrow.schema(list(kinds.items()))
     source = iter(rows)
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
         while group := list(itertools.islice(source, GROUP_ROWS)):
-            writer.write_table(pyarrow.Table.from_pylist(group, schema=schema))
+            held = {name: [row[name] for row in group] for name in columns}
+            arrays = [
+                cast_texts(cells, kinds[name]) if name in types else pyarrow.array(cells, kinds[name])
+                for name, cells in held.items()
+            ]
+            writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))

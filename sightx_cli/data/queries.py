@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sightx_cli.data.folders import Listing, list_images, mark_visited
 from sightx_cli.data.layout import FOUND_OUT, Layout, check_source
@@ -34,6 +34,8 @@ class Query:
     rows: list[QueryRow]
     columns: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
+    types: Mapping[str, Any] = field(default_factory=dict)
+    """The columns that are no text in the tables that have them, with their type (see `tables.parquet_types`)."""
 
     def count_files(self) -> int:
         """Count the different files."""
@@ -70,7 +72,18 @@ def build_query(sources: Sequence[str | Path], layout: Layout = FOUND_OUT) -> Qu
         layout.refuse_for_images(sources[0], "none")
     columns = tuple(dict.fromkeys(name for part in parts for name in part.columns))
     rows = [row for part in parts for row in _align(part, columns)]
-    return Query(rows, columns, tuple(notice for part in parts for notice in part.notices))
+    return Query(rows, columns, tuple(notice for part in parts for notice in part.notices), _join_types(parts))
+
+
+def _join_types(parts: Sequence[Query]) -> dict[str, Any]:
+    """Join the types of columns: those in which all tables that have the column agree."""
+    found: dict[str, list[Any]] = {}
+    for part in parts:
+        for name in part.columns:
+            found.setdefault(name, []).append(part.types.get(name))
+    return {
+        name: kinds[0] for name, kinds in found.items() if kinds[0] is not None and kinds.count(kinds[0]) == len(kinds)
+    }
 
 
 def _list_files(given: Path) -> tuple[list[tuple[str, str]], tuple[Notice, ...]]:
@@ -92,6 +105,7 @@ def _read_table(path: Path, layout: Layout) -> Query:
     from sightx_cli.tables.columns import choose_image_column, describe_columns
     from sightx_cli.tables.image_finder import ImageFinder
     from sightx_cli.tables.located_images import describe_missing, locate_images
+    from sightx_cli.tables.parquet_types import find_column_types
 
     table = read_table(path)
     finder = ImageFinder(path.parent, layout.find_images_folder(), list_suffixes())
@@ -108,7 +122,8 @@ def _read_table(path: Path, layout: Layout) -> Query:
         text = f"{describe_missing(names, located, finder, path)}; their rows have an error"
         said.append(Notice("missing-files", text, len(located.missing), warns=True))
     rows = [QueryRow(*row) for row in zip(names, located.paths, cells, strict=True)]
-    return Query(rows, columns, tuple(notice for notice in said if notice is not None))
+    types = {kept.get(name, name): kind for name, kind in find_column_types(path, table.frame).items()}
+    return Query(rows, columns, tuple(notice for notice in said if notice is not None), types)
 
 
 def _align(part: Query, columns: tuple[str, ...]) -> list[QueryRow]:

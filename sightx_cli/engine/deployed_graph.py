@@ -1,4 +1,4 @@
-"""A bundle's OpenVINO graph made to leave the house: its temperature inside, or another graph before it."""
+"""A bundle's OpenVINO graph made to leave the house: temperature and distance inside, or another graph before it."""
 
 from __future__ import annotations
 
@@ -7,27 +7,50 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sightx_cli.engine.headed_graph import ACTIVATIONS
-from sightx_cli.engine.interface import PROBABILITIES
+from sightx_cli.engine.interface import FROZEN, PROBABILITIES
 from sightx_cli.startup.openvino_parts import openvino
 
 # isort: split
 from openvino import opset13 as op
 
 
-def temper_graph(graph: Any, activation: str, temperature: float) -> Any:
+def finish_graph(
+    graph: Any, activation: str, temperature: float, familiar: tuple[NDArray[np.float32], int] | None = None
+) -> Any:
     """Return a graph that ends with an activation as one whose logits are divided by a temperature before it.
 
-    It gives the probabilities alone (N, C). Raises ValueError for a graph that ends otherwise.
+    It gives the probabilities (N, C); with `familiar`, vectors (M, F) of training images and how many neighbours count,
+    also the distance of each image from them, (N,) (see `bundle.familiarity`). Raises ValueError for a graph that ends
+    otherwise.
     """
     last = graph.outputs[0].get_node().input_value(0).get_node()
     if last.get_type_name().lower() != activation:
         raise ValueError(f"the graph ends with {last.get_type_name()}, not with {activation}")
     logits = op.divide(last.input_value(0), op.constant(np.float32(temperature)))
-    probabilities = ACTIVATIONS[activation](logits)
-    probabilities.output(0).get_tensor().set_names({PROBABILITIES})
-    return openvino.Model([op.result(probabilities.output(0))], graph.get_parameters(), "classifier")
+    ends = {PROBABILITIES: ACTIVATIONS[activation](logits)}
+    if familiar is not None:
+        frozen = next(output for output in graph.outputs if FROZEN in output.names)
+        source = frozen.get_node().input_value(0)
+        ends["distance"] = measure_distance(source, *familiar)
+        source.get_tensor().set_names(set())
+    for name, end in ends.items():
+        end.output(0).get_tensor().set_names({name})
+    return openvino.Model([op.result(end.output(0)) for end in ends.values()], graph.get_parameters(), "classifier")
+
+
+def measure_distance(features: Any, vectors: NDArray[np.float32], neighbours: int) -> Any:
+    """Add the mean distance of features (N, F), scaled to length 1, to their nearest vectors."""
+    length = op.maximum(
+        op.sqrt(op.reduce_sum(op.multiply(features, features), 1, True)), op.constant(np.float32(1e-12))
+    )
+    product = op.matmul(op.divide(features, length), op.constant(vectors), False, True)
+    squared = op.subtract(op.constant(np.float32(2)), op.multiply(product, op.constant(np.float32(2))))
+    apart = op.sqrt(op.maximum(squared, op.constant(np.float32(0))))
+    nearest = op.topk(apart, op.constant(np.int64(neighbours)), 1, "min", "value")
+    return op.reduce_mean(nearest.output(0), 1, False)
 
 
 def put_before(first: Any, second: Any) -> Any:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ OPSET = 18
 averages what it shrinks."""
 
 
-def build_onnx(module: nn.Module, size_px: int) -> tuple[Any, str]:
+def build_onnx(module: nn.Module, size_px: int, outputs: Sequence[str]) -> tuple[Any, str]:
     """Return the ONNX model (`onnx.ModelProto`) of a module of images (N, size_px, size_px, 3) uint8, N left open.
 
     Where torch cannot export the network, returns None and why, in one line.
@@ -35,7 +36,7 @@ def build_onnx(module: nn.Module, size_px: int) -> tuple[Any, str]:
                 verbose=False,
                 opset_version=OPSET,
                 input_names=["image"],
-                output_names=["probabilities"],
+                output_names=list(outputs),
                 dynamic_shapes={"image": {0: torch.export.Dim("N")}},
             )
             assert program is not None

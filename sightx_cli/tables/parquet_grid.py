@@ -46,6 +46,6 @@ def _to_texts(column: pd.Series[Any]) -> list[str]:
 def _to_text(value: object) -> str:
     import pandas as pd
 
-    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value):
         return ""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -24,13 +24,13 @@ from sightx_cli.model.parameter_groups import build_stage_groups
 from sightx_cli.model.tensor_file import save_tensors
 from sightx_cli.progress import Notice
 from sightx_cli.train.judge import Judge
+from sightx_cli.train.loaders import read_loader_state, set_loader_state
 from sightx_cli.train.random_states import read_random_states, set_random_states
 from sightx_cli.train.state import Session
 
 MODEL, OPTIMIZER, BEST = "model.", "optimizer.", "best."
 """What the names of tensors begin with, by what they belong to."""
-PROBABILITIES = "probabilities"
-FACTS = "facts"
+PROBABILITIES, FACTS = "probabilities", "facts"
 
 
 class Keeper:
@@ -51,7 +51,7 @@ class Keeper:
 
     def keep_epoch(self, stage: int, judge: Judge, is_last: bool) -> None:
         """Keep the epoch that the judge has just judged."""
-        facts = {"stale": judge.stale, "awaits": judge.awaits, "passes": judge.dls.train.passes}
+        facts = {"stale": judge.stale, "awaits": judge.awaits, **read_loader_state(judge.dls.train)}
         self._keep(stage, judge.stage, judge.learn.epoch + 1, judge.epochs, is_last, judge.learn, facts)
 
     def _keep(
@@ -239,7 +239,7 @@ class Restoring(Callback):
                 if name.partition(".")[0] == str(number):
                     kept[name.partition(".")[2]] = torch.empty_like(parameter).copy_(tensor)
         self.judge.stale, self.judge.awaits, self.judge.joined = facts["stale"], facts["awaits"], ""
-        self.dls.train.passes = facts["passes"]
+        set_loader_state(self.dls.train, facts)
         set_random_states(self.state.tensors, self.dls)
 
 

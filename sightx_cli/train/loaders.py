@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -50,20 +51,34 @@ class CachedLoader(DataLoader):
         """How often the samples have been gone through: which view each is read in next."""
         self.left_out: NDArray[np.int64] | None = None
         """Positions of images that are passed over; None for none."""
+        self.owed_rows: NDArray[np.int64] = np.empty(0, np.int64)
+        self.owed_epochs = 0
+        """Positions of images that were passed over in so many epochs, and are seen twice in as many to come."""
 
     def create_batches(self, samples: Iterable[int]) -> Iterator[tuple[Tensor, ...]]:
         """Gather rows of the store, batch by batch, in the loader's order."""
         epoch = self.passes if self.shuffle else 0
         self.passes += 1
         order = np.fromiter(samples, dtype=np.int64)
+        batch = self.bs
         if self.left_out is not None:
             order = order[~np.isin(order, self.left_out)]
-        for number, start in enumerate(range(0, len(order), self.bs)):
-            rows = order[start : start + self.bs]
+        elif self.owed_epochs and self.shuffle:
+            self.owed_epochs -= 1
+            again = [*order.tolist(), *self.owed_rows.tolist()]
+            order = np.array(self.rng.sample(again, len(again)))
+            batch = ceil(len(order) / len(self))  # as many batches as ever, which the course of the rates counts
+        for number, start in enumerate(range(0, len(order), batch)):
+            rows = order[start : start + batch]
             yield (*self.gather(rows, epoch), torch.from_numpy(self.targets[rows]))
             if number % RELEASE_EVERY_BATCHES == 0:
                 for view in self.views:
                     view.release()
+
+    def readmit(self, epochs: int) -> None:
+        """Take the images that were left out of so many epochs in again: all are seen as often in the end."""
+        if self.left_out is not None:
+            self.owed_rows, self.owed_epochs, self.left_out = self.left_out, epochs, None
 
     def gather(self, rows: NDArray[np.int64], epoch: int) -> list[Tensor]:
         """Read the outputs of the images at these positions, each in its view of an epoch."""
@@ -80,6 +95,20 @@ class CachedLoader(DataLoader):
             tensor = torch.from_numpy(parts).float()
             inputs.append(tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor)
         return inputs
+
+
+def read_loader_state(loader: Any) -> dict[str, Any]:
+    """Return where a training loader is, as JSON can hold it."""
+    if not isinstance(loader, CachedLoader):
+        return {"passes": loader.passes}
+    return {"passes": loader.passes, "owed_rows": loader.owed_rows.tolist(), "owed_epochs": loader.owed_epochs}
+
+
+def set_loader_state(loader: Any, state: Mapping[str, Any]) -> None:
+    """Bring a training loader to where another was."""
+    loader.passes = state["passes"]
+    if isinstance(loader, CachedLoader):
+        loader.owed_rows, loader.owed_epochs = np.array(state["owed_rows"], np.int64), state["owed_epochs"]
 
 
 def build_cached_loaders(

@@ -175,7 +175,8 @@ class StageTrial:
         if gain <= 0 and gain > -NOISE_ERRORS * error and may_go_on:
             self.session.listener.note(f"{self.stage}: {figure}: {Outcome.OPEN.value}")
             return Outcome.OPEN
-        self._plain, learner.dls.train.left_out = None, None
+        self._plain = None
+        learner.dls.train.readmit(epochs)
         if gain > 0:
             self.session.listener.note(f"{self.stage}: {figure}: {Outcome.PAYS.value}")
             return Outcome.PAYS

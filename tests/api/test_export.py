@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,22 @@ import pytest
 from PIL import Image
 
 from sightx_cli import export, runs
+from sightx_cli.bundle.chosen_threshold import Decision
 from sightx_cli.bundle.exporters import EXPORTERS
 from sightx_cli.bundle.exporters.openvino_models import OpenVinoModels
+from sightx_cli.bundle.facts import Sets
 from sightx_cli.bundle.predictor import load_predictor
+from sightx_cli.bundle.table import build_answer, plan_columns
 from sightx_cli.errors import RunError, UsageError
 from sightx_cli.model.packaged import digest_weights
 from sightx_cli.progress import Recorder
 from sightx_cli.results.export import ExportResult
+from sightx_cli.task.grades import Grades
+from sightx_cli.task.multilabel import MultiLabel
+from sightx_cli.task.single_label import SingleLabel
+from sightx_cli.task.task import Task
+
+EDGES = {"a": 0.45, "b": 0.5, "c": 0.55}
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +79,6 @@ def test_the_json_of_one_format_has_its_contract(exported: ExportResult) -> None
 
 @pytest.mark.parametrize("format", ["onnx", "openvino"])
 def test_the_code_beside_it_answers_as_predict_does(exported: ExportResult, digits: Path, format: str) -> None:
-    import runpy
-
     run, files = exported.run, list_valid(exported.run, digits)[:5]
     code = runpy.run_path(str(run / runs.EXPORT / format / f"predict_{format}.py"))
     views = np.stack([code["view"](code["read"](file)) for file in files])
@@ -77,6 +86,48 @@ def test_the_code_beside_it_answers_as_predict_does(exported: ExportResult, digi
     found = model.run(None, {"image": views})[0] if format == "onnx" else model(views)[0]
     expected = [one.probabilities for one in load_predictor(run).predict((str(file), str(file)) for file in files)]
     np.testing.assert_allclose(found, np.stack([row for row in expected if row is not None]), atol=1e-4)
+
+
+SETS = Sets(0.9, {"0.9": (0.3,) * 3}, "valid", 36)
+LABEL_SETS = Sets(0.9, {"0.9": (0.5,) * 6}, "valid", 36)
+
+
+@pytest.mark.parametrize(
+    ("task", "facts"),
+    [
+        pytest.param(SingleLabel(("a", "b", "c")), {"sets": SETS, "fit": "pad"}, marks=pytest.mark.slow),
+        (SingleLabel(("a", "b")), {"decision": Decision(("b",), 0.6, "by hand", "valid"), "fit": "squash"}),
+        (MultiLabel(("a", "b", "c"), thresholds=(0.45, 0.5, 0.55)), {"sets": LABEL_SETS, "thresholds": EDGES}),
+        pytest.param(Grades(("0", "1", "2")), {"temperature": 0.4}, marks=pytest.mark.slow),
+    ],
+    ids=["classes", "a decided threshold", "several labels", "grades"],
+)
+def test_the_code_gives_the_labels_and_the_status_that_predict_gives(
+    build_run: Callable[..., Path],
+    digits: Path,
+    tmp_path: Path,
+    task: Task,
+    facts: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = build_run(task, **facts)
+    [made] = export(run, format="openvino", output=tmp_path).exports
+    files = [str(file) for file in list_valid(run, digits)]
+    monkeypatch.setattr(sys, "argv", ["", *files])
+    runpy.run_path(str(made.folder / "predict_openvino.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    predictor = load_predictor(run)
+    columns = plan_columns(predictor.facts.task, (), predictor.facts.decision)
+    statuses = set()
+    for line, prediction in zip(printed.splitlines(), predictor.predict(zip(files, files, strict=True)), strict=True):
+        said, expected = json.loads(line), build_answer(prediction, columns)
+        assert ";".join(said["given"]) == expected[task.columns[0]]
+        assert said["status"] == expected["status"]
+        statuses.add(said["status"])
+        np.testing.assert_allclose(list(said["probabilities"].values()), prediction.probabilities, atol=1e-4)
+    assert "unfamiliar" in statuses
+    assert len(statuses) > 1
 
 
 def test_the_file_for_any_size_resizes_within(exported: ExportResult, tmp_path: Path) -> None:

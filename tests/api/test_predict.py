@@ -411,3 +411,36 @@ def test_resume_takes_the_same_run_wherever_it_lies_and_no_other_model(
         predict(images, model=home / "moved", resume=True)
     facts.write_text(facts.read_text().replace('"nil"', '"nought"'))
     assert predict(images, model=home / "moved", resume=True).images == 18
+
+
+def test_columns_of_a_parquet_table_keep_their_types_in_parquet(digits_run: FitResult, images: Path) -> None:
+    names = [path.name for path in sorted(images.glob("*.png"))[:3]]
+    given = pd.DataFrame(
+        {
+            "image": names,
+            "age": pd.array([41, None, 7], dtype="Int64"),
+            "dose": [0.1, 1e-9, 2.5],
+            "seen": pd.to_datetime(["2024-02-29 10:11:12.5", None, "1999-12-31"], format="mixed"),
+            "after": [True, False, True],
+            "code": ["007", "", "x"],
+            "confidence": [1, 2, 3],
+        }
+    )
+    given.to_parquet(images / "list.parquet")
+    predict(images / "list.parquet", model=digits_run.run, output=Path("out.parquet"))
+    found = pd.read_parquet("out.parquet")
+    for name in ("age", "dose", "seen", "after", "code"):
+        pd.testing.assert_series_equal(found[name], given[name], check_dtype=name != "age")
+    assert found["confidence_given"].tolist() == [1, 2, 3]
+    assert found["confidence"].dtype == "float32"
+
+
+def test_a_column_that_tables_hold_in_different_types_is_text(digits_run: FitResult, images: Path) -> None:
+    name = next(images.glob("*.png")).name
+    pd.DataFrame({"image": [name], "id": [7], "n": [1]}).to_parquet(images / "a.parquet")
+    pd.DataFrame({"image": [name], "id": ["x"]}).to_parquet(images / "b.parquet")
+    predict([images / "a.parquet", images / "b.parquet"], model=digits_run.run, output=Path("out.parquet"))
+    found = pd.read_parquet("out.parquet")
+    assert found["id"].tolist() == ["7", "x"]
+    assert found["n"].tolist()[0] == 1
+    assert found["n"].isna().tolist() == [False, True]

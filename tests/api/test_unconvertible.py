@@ -14,7 +14,7 @@ import torch
 from timm.models import _registry
 from torch import Tensor, nn
 
-from sightx_cli import fit, predict
+from sightx_cli import fit, load_model, predict
 from sightx_cli.errors import RunError
 from sightx_cli.progress import Recorder
 
@@ -71,6 +71,8 @@ def test_torch_runs_it_from_the_fit_to_the_prediction(
     predict([digits / image for image in valid["image"]], model=result.run, output=Path("valid.csv"))
     right = pd.read_csv("valid.csv")["prediction"].to_numpy() == valid["label"].to_numpy()
     assert right.mean() == pytest.approx(result.metrics["accuracy"])
+    answers = load_model(result.run).predict([digits / image for image in valid["image"]])
+    assert [one.prediction for one in answers] == pd.read_csv("valid.csv")["prediction"].tolist()
 
     weights = result.run / "bundle" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])

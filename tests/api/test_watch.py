@@ -14,24 +14,25 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from sightx_cli import predict
+from sightx_cli import load_model, predict
 from sightx_cli.api.watch import watch
 from sightx_cli.data import arrivals
 from sightx_cli.errors import DataError, SightXError, UsageError
 from sightx_cli.progress import Recorder
 
 if TYPE_CHECKING:
+    from sightx_cli.bundle.memory_model import Model
     from sightx_cli.results.fit import FitResult
     from sightx_cli.results.watch import WatchResult
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with an empty folder `in`; files count as whole after a twentieth of a second."""
+    """The current folder, with an empty folder `in`; files count as whole after a moment."""
     (tmp_path / "in").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(arrivals, "STILL_SECONDS", 0.05)
-    monkeypatch.setattr(arrivals, "PATIENCE_SECONDS", 0.4)
+    monkeypatch.setattr(arrivals, "STILL_SECONDS", 0.03)
+    monkeypatch.setattr(arrivals, "PATIENCE_SECONDS", 0.3)
     return tmp_path
 
 
@@ -41,18 +42,24 @@ def files(digits: Path) -> list[Path]:
     return sorted(digits.rglob("*.png"))[::8]
 
 
+@pytest.fixture(scope="module")
+def model(digits_run: FitResult) -> Model:
+    """The model of the digits, loaded once."""
+    return load_model(digits_run.run)
+
+
 class Watcher:
     """A folder watched in a thread of its own."""
 
-    def __init__(self, run: Path, **how: Any) -> None:
+    def __init__(self, model: Model, **how: Any) -> None:
         self.stop, self.results, self.errors = threading.Event(), list["WatchResult"](), list[BaseException]()
         self.listener = Recorder()
-        self.thread = threading.Thread(target=self._watch, args=(run, how))
+        self.thread = threading.Thread(target=self._watch, args=(model, how))
         self.thread.start()
 
-    def _watch(self, run: Path, how: dict[str, Any]) -> None:
+    def _watch(self, model: Model, how: dict[str, Any]) -> None:
         try:
-            self.results.append(watch("in", model=run, stop=self.stop, listener=self.listener, **how))
+            self.results.append(watch("in", model=model, stop=self.stop, listener=self.listener, **how))
         except BaseException as error:
             self.errors.append(error)
 
@@ -73,8 +80,8 @@ class Watcher:
 
 
 @contextmanager
-def watching(run: FitResult, **how: Any) -> Iterator[Watcher]:
-    watcher = Watcher(run.run, **how)
+def watching(model: Model, **how: Any) -> Iterator[Watcher]:
+    watcher = Watcher(model, **how)
     try:
         yield watcher
     finally:
@@ -95,12 +102,12 @@ def put(file: Path, name: str) -> None:
 
 
 def test_what_is_there_and_what_arrives_has_its_row_in_order_and_as_predict_says(
-    digits_run: FitResult, files: list[Path]
+    model: Model, digits_run: FitResult, files: list[Path]
 ) -> None:
     for number, file in enumerate(files[:3]):
         put(file, f"{9 - number}.png")
         os.utime(f"in/{9 - number}.png", (number, number))
-    with watching(digits_run) as watcher:
+    with watching(model) as watcher:
         watcher.wait_for_rows(3)
         for number, file in enumerate(files[3:]):
             put(file, f"new{number}.png")
@@ -122,13 +129,13 @@ def test_what_is_there_and_what_arrives_has_its_row_in_order_and_as_predict_says
     )
 
 
-def test_it_goes_on_without_labelling_twice(digits_run: FitResult, files: list[Path]) -> None:
+def test_it_goes_on_without_labelling_twice(model: Model, files: list[Path]) -> None:
     put(files[0], "=1.png")
-    with watching(digits_run) as watcher:
+    with watching(model) as watcher:
         watcher.wait_for_rows(1)
         watcher.end()
     put(files[1], "2.png")
-    with watching(digits_run) as watcher:
+    with watching(model) as watcher:
         watcher.wait_for_rows(2)
         result = watcher.end()
     assert (result.images, result.before, result.latency.images) == (1, 1, 0)
@@ -136,23 +143,23 @@ def test_it_goes_on_without_labelling_twice(digits_run: FitResult, files: list[P
     assert list_names() == ["=1.png", "2.png"]
 
 
-def test_half_a_row_is_labelled_anew(digits_run: FitResult, files: list[Path]) -> None:
+def test_half_a_row_is_labelled_anew(model: Model, files: list[Path]) -> None:
     for number in range(3):
         put(files[number], f"{number}.png")
-    with watching(digits_run) as watcher:
+    with watching(model) as watcher:
         watcher.wait_for_rows(3)
         watcher.end()
     table = Path("predictions.csv")
     whole = table.read_bytes()
     table.write_bytes(whole[:-30])
-    with watching(digits_run) as watcher:
+    with watching(model) as watcher:
         watcher.wait(lambda: table.read_bytes() == whole)
         assert watcher.end().images == 1
     assert table.read_bytes() == whole
 
 
-def test_an_unreadable_file_has_its_row_after_it_had_time(digits_run: FitResult, files: list[Path]) -> None:
-    with watching(digits_run) as watcher:
+def test_an_unreadable_file_has_its_row_after_it_had_time(model: Model, files: list[Path]) -> None:
+    with watching(model) as watcher:
         watcher.wait(lambda: bool(watcher.listener.tasks))
         time.sleep(0.1)
         data = files[0].read_bytes()
@@ -169,8 +176,8 @@ def test_an_unreadable_file_has_its_row_after_it_had_time(digits_run: FitResult,
     assert result.unreadable == 1
 
 
-def test_labelled_files_are_moved_to_their_class(digits_run: FitResult, files: list[Path]) -> None:
-    with watching(digits_run, move_to="in/sorted") as watcher:
+def test_labelled_files_are_moved_to_their_class(model: Model, files: list[Path]) -> None:
+    with watching(model, move_to="in/sorted") as watcher:
         put(files[0], "a.png")
         watcher.wait(lambda: not Path("in/a.png").exists())
         put(files[0], "a.png")  # a camera may count from one again
@@ -186,51 +193,53 @@ def test_labelled_files_are_moved_to_their_class(digits_run: FitResult, files: l
 
 
 def test_a_file_with_a_row_that_was_not_moved_is_moved_and_not_labelled(
-    digits_run: FitResult, files: list[Path]
+    model: Model, digits_run: FitResult, files: list[Path]
 ) -> None:
     put(files[0], "a.png")
-    with watching(digits_run) as watcher:
+    with watching(model) as watcher:
         watcher.wait_for_rows(1)
         watcher.end()
-    with watching(digits_run, move_to="sorted") as watcher:
+    with watching(model, move_to="sorted") as watcher:
         watcher.wait(lambda: not Path("in/a.png").exists())
         result = watcher.end()
     assert (result.images, result.moved) == (0, 1)
     assert len(list(Path("sorted").rglob("a.png"))) == 1
 
 
-def test_what_cannot_be_moved_stays_and_is_said(digits_run: FitResult, files: list[Path]) -> None:
+def test_what_cannot_be_moved_stays_and_is_said(model: Model, files: list[Path]) -> None:
     put(files[0], "a.png")
-    with watching(digits_run, move_to="sorted") as watcher:
-        Path("sorted").write_text("in the way")
+    Path("sorted").mkdir()
+    for name in model.classes:
+        Path("sorted", name).write_text("in the way")
+    with watching(model, move_to="sorted") as watcher:
         watcher.wait(lambda: bool(watcher.listener.warnings))
         watcher.end()
     assert "files that cannot be moved stay where they are" in watcher.listener.warnings[0]
     assert Path("in/a.png").exists()
 
 
-def test_a_table_of_another_model_is_refused(digits_run: FitResult, files: list[Path]) -> None:
+def test_a_table_of_another_model_is_refused(model: Model, files: list[Path]) -> None:
     put(files[0], "a.png")
-    with watching(digits_run) as watcher:
+    with watching(model) as watcher:
         watcher.wait_for_rows(1)
         watcher.end()
     before = Path("predictions.csv").read_bytes()
     with pytest.raises(UsageError, match="was filled by another model"):
-        watch("in", model=digits_run.run, abstain=True)
+        watch("in", model=model, abstain=True)
     Path("predictions.csv").write_text("image,label\na.png,one\n")
     with pytest.raises(UsageError, match="has other columns"):
-        watch("in", model=digits_run.run)
+        watch("in", model=model)
     stop = threading.Event()
     stop.set()
-    watch("in", model=digits_run.run, overwrite=True, stop=stop)
+    watch("in", model=model, overwrite=True, stop=stop)
     assert Path("predictions.csv").read_bytes() == before[: before.index(b"\n") + 1]
 
 
-def test_two_watches_do_not_write_one_table(digits_run: FitResult) -> None:
-    with watching(digits_run) as watcher:
+def test_two_watches_do_not_write_one_table(model: Model) -> None:
+    with watching(model) as watcher:
         watcher.wait(lambda: bool(watcher.listener.tasks))
         with pytest.raises(UsageError, match="writes it now"):
-            watch("in", model=digits_run.run)
+            watch("in", model=model)
         watcher.end()
     assert [path.name for path in Path().iterdir() if path.name.startswith(".")] == []
 

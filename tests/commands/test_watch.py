@@ -48,7 +48,10 @@ def wait_for_rows(count: int) -> None:
     assert len(list_names()) >= count
 
 
-@pytest.mark.parametrize(("number", "said"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(signal.SIGINT, "interrupted"), pytest.param(signal.SIGTERM, "terminated", marks=pytest.mark.slow)],
+)
 def test_a_stop_ends_it_well_with_a_summary(
     digits_run: FitResult, files: list[Path], number: signal.Signals, said: str
 ) -> None:

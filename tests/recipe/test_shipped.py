@@ -46,8 +46,8 @@ def test_a_shipped_recipe_survives_being_written_and_read_again(file):
 def test_after_a_head_stage_the_backbone_starts_low(file):
     """A head that starts from a solved linear probe is destroyed by a peak of 9e-4 and backbone 3e-4.
 
-    Where epochs are judged and kept by the running average of the weights, twice the other recipes' rates are low, and six
-    times as much for 1,000 photographs and more, whose head then moves less than what is below it.
+    Where epochs are judged and kept by the running average of the weights, twice the other recipes' rates are low, and
+    six times as much for 1,000 photographs and more, whose head then moves less than what is below it.
     """
     recipe = load_recipe(file)
     times = 2 if recipe.training.weight_average else 1

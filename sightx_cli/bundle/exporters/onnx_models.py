@@ -10,6 +10,7 @@ import numpy as np
 
 from sightx_cli.bundle.export_code import Runner
 from sightx_cli.bundle.exporter import (
+    DISTANCE,
     ExportPrecision,
     FinishedModel,
     Images,
@@ -18,6 +19,7 @@ from sightx_cli.bundle.exporter import (
     Probabilities,
 )
 from sightx_cli.bundle.exporters.onnx_resize import put_resize_before
+from sightx_cli.engine.interface import PROBABILITIES
 from sightx_cli.machine import measure_threads
 
 VIEWS, ANY_SIZE = "model.onnx", "model-any-size.onnx"
@@ -31,9 +33,12 @@ class OnnxModels:
     precisions: tuple[ExportPrecision, ...] = ("float32",)
     extra = "export"
     packages: Mapping[ExportPrecision, tuple[str, ...]] = {"float32": ("onnx", "onnxscript", "onnxruntime")}
-    models: Sequence[ModelFile] = (ModelFile(VIEWS, "views"), ModelFile(ANY_SIZE, "any size", layout="HWC"))
+    models: Sequence[ModelFile] = (
+        ModelFile(VIEWS, "views", distance=DISTANCE),
+        ModelFile(ANY_SIZE, "any size", layout="HWC", distance=DISTANCE),
+    )
     runner: Runner | None = Runner(
-        "onnxruntime", "onnxruntime.InferenceSession(FILE)", 'MODEL.run(None, {"image": VIEWS})[0]'
+        "onnxruntime", "onnxruntime.InferenceSession(FILE)", 'MODEL.run(None, {"image": VIEWS})'
     )
 
     def write(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> str:  # noqa: ARG002 (one only)
@@ -41,7 +46,8 @@ class OnnxModels:
         from sightx_cli.model.onnx_program import build_onnx, write_onnx
 
         facts = model.facts
-        program, reason = build_onnx(model.build_deployed(), facts.size_px)
+        outputs = (PROBABILITIES, DISTANCE) if model.familiar else (PROBABILITIES,)
+        program, reason = build_onnx(model.build_deployed(measures_distance=True), facts.size_px, outputs)
         if program is None:
             return f"torch cannot export this network to ONNX ({reason})"
         write_onnx(program, folder / VIEWS)
@@ -53,12 +59,15 @@ class OnnxModels:
         views, any_size = (open_session(folder / name) for name in (VIEWS, ANY_SIZE))
 
         def answer_views(images: Images) -> Probabilities:
-            return np.asarray(views.run(None, {IMAGE: images})[0])
+            return np.asarray(views.run([PROBABILITIES], {IMAGE: images})[0])
 
         def answer_image(image: Images) -> Probabilities:
-            return np.asarray(any_size.run(None, {IMAGE: image})[0][0])
+            return np.asarray(any_size.run([PROBABILITIES], {IMAGE: image})[0][0])
 
-        return LoadedExport(answer_views, answer_image)
+        def measure_views(images: Images) -> Probabilities:
+            return np.asarray(views.run([DISTANCE], {IMAGE: images})[0])
+
+        return LoadedExport(answer_views, answer_image, measure_views if model.familiar else None)
 
 
 def open_session(path: Path) -> Any:

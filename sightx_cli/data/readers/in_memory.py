@@ -97,7 +97,8 @@ def _choose_bands(planes: NDArray[Any], name: str | Path, reading: Reading) -> B
 
 def _check_array(pixels: NDArray[Any], planes: NDArray[Any], name: str | Path, reading: Reading) -> None:
     is_float = pixels.dtype.kind == "f" and reading.find_range(FRACTIONS) is not None
-    if pixels.dtype not in (np.uint8, np.uint16) and not is_float:
+    is_whole = pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 2  # in either order of bytes
+    if not is_whole and not is_float:
         raise ImageFileError(
             name,
             f"is an array of {pixels.dtype}; allowed: uint8 from 0 to 255, or uint16",

@@ -6,6 +6,7 @@ import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 AGAIN = "copy it again from its source"
 AS_IMAGE = "save it as PNG or JPEG, and try again"
@@ -117,6 +118,8 @@ _IMAGES = {
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _VIDEO_BRANDS = (b"iso", b"mp4", b"avc", b"M4V", b"3gp", b"3g2")
 _LEAST_TEXT = 4
+_SHORT, _SUBFILE, _MAKE, _INNER, _DNG_VERSION = 3, 254, 271, 330, 50706
+"""A type of TIFF's values, and tags."""
 _SOF_REASONS = {3: "a lossless JPEG", 7: "a lossless JPEG", 5: "a differential JPEG", 6: "a differential JPEG"}
 
 
@@ -137,11 +140,30 @@ def find_kind_of_file(start: bytes, path: str | Path) -> FileKind | None:
         )
     if start.startswith(b"\x1f\x8b"):
         return _look_into_gzip(start)
-    if start.startswith((b"II*\0", b"MM\0*")) and Path(path).suffix.lower() in RAW.suffixes:
+    if start.startswith((b"II*\0", b"MM\0*")) and (Path(path).suffix.lower() in RAW.suffixes or is_raw_start(start)):
         return RAW
     if start and not start.strip(b"\0"):
         return FileKind("nothing but zero bytes (a copy or download that was cut off)", (), AGAIN)
     return _look_into_text(start)
+
+
+def is_raw_start(start: bytes) -> bool:
+    """Whether a TIFF is a camera's raw file by its first directory, as bytes have no name: its page is a thumbnail.
+
+    It has DNG's version, or is a smaller copy of what stands in directories of its own (TIFF/EP).
+    """
+    order: Literal["little", "big"] = "little" if start.startswith(b"II") else "big"
+    place = int.from_bytes(start[4:8], order)
+    tags = {}
+    for entry in range(place + 2, place + 2 + 12 * int.from_bytes(start[place : place + 2], order), 12):
+        if len(start) < entry + 12:
+            break
+        kind = int.from_bytes(start[entry + 2 : entry + 4], order)
+        tags[int.from_bytes(start[entry : entry + 2], order)] = int.from_bytes(
+            start[entry + 8 : entry + (10 if kind == _SHORT else 12)], order
+        )
+    is_copy = bool(tags.get(_SUBFILE, 0) & 1) and {_MAKE, _INNER} <= tags.keys()
+    return _DNG_VERSION in tags or is_copy
 
 
 def is_heif_start(start: bytes) -> bool:

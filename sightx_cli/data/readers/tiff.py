@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _FORMATS = (TiffImagePlugin.TiffImageFile.format,)
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_DIRECTORY_BYTES = 2048
+"""How much of a file is read to see its first directory."""
 _DEPTH = 32997
 """The tag ImageDepth: planes within one page."""
 _UNSIGNED = 1
@@ -93,7 +95,7 @@ def opening(
     """
     with naming_faults(path, data), ExitStack() as stack:
         check_file(path, data)
-        start = read_start(path, data, 512)
+        start = read_start(path, data, _DIRECTORY_BYTES)
         if find_kind_of_file(start, path) is not None or not start.startswith(_SIGNATURES):
             raise ImageFileError(path, *describe_file(path, start))  # a raw file shows a TIFF's reader its thumbnail
         # Never by its path: Pillow would map the file into memory, and then does not turn it upright.

@@ -136,7 +136,8 @@ def list_left_out(others: int, refused: Mapping[str, int]) -> list[Notice]:
         text = f"{name_count(others)} without a structured report, being no DICOM"
         notices.append(Notice("left-out", text, others))
     for reason, count in refused.items():
-        text = f"{name_count(count)} of DICOM without a structured report: each {reason}"
+        each = "it" if count == 1 else "each"
+        text = f"{name_count(count, 'DICOM image')} without a structured report: {each} {reason}"
         notices.append(Notice("left-out", text, count, warns=True))
     return notices
 

@@ -168,9 +168,9 @@ def count_kinds(images: Sequence[Annotation], shown: frozenset[str], tool: str) 
     return [Notice("not-shown", text, len(hidden), warns=True)]
 
 
-def name_count(count: int) -> str:
+def name_count(count: int, what: str = "image") -> str:
     """Return a number of images in words."""
-    return f"{count:,} image{'s' * (count != 1)}"
+    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 BROWSER_SUFFIXES = frozenset((".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".webp"))

@@ -108,6 +108,7 @@ def test_a_decoded_image_gives_the_pixels_of_its_file(name: str, tmp_path: Path)
         (COLOUR[:, ::-1], "mirrored.png"),
         (ROUND, "see through.png"),
         (DEEP, "deep grey.png"),
+        (DEEP.astype(">u2"), "deep grey.png"),
         (DEEP_COLOUR, "deep colour.png"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -170,3 +171,18 @@ def test_the_frame_that_the_caller_chose_is_read() -> None:
     with Image.open(file) as image:
         image.seek(1)
         assert decode_image("image", data=image).image.convert("L").getextrema() == (200, 200)
+
+
+@pytest.mark.parametrize("is_dng", [True, False], ids=["DNG", "TIFF/EP"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_raw_file_without_its_name_is_not_read_as_its_thumbnail(is_dng: bool, order: Any) -> None:
+    file = BytesIO()
+    with tifffile.TiffWriter(file, byteorder=order) as writer:
+        if is_dng:
+            writer.write(COLOUR, photometric="rgb", extratags=[(50706, "B", 4, b"\x01\x04\x00\x00", True)])
+        else:
+            camera = [(271, "s", 0, "A camera", True)]
+            writer.write(COLOUR, photometric="rgb", subfiletype=1, subifds=1, extratags=camera)
+            writer.write(DEEP)
+    with pytest.raises(ImageFileError, match="image: is a camera's raw file"):
+        decode_image("image", data=file.getvalue())
