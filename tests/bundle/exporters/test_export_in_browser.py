@@ -23,7 +23,7 @@ from sightx_cli.bundle.predictor import load_predictor
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
 )
-PAGE = Path(__file__).parents[3] / "docs" / "export.html"
+PAGE = Path(__file__).parents[3] / "docs" / "exports.html"
 ASK = """<script>
 (async () => {
   for (const name of NAMES) {
