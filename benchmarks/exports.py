@@ -3,9 +3,11 @@
     python benchmarks/exports.py RUN [EXPORTS]
 
 RUN is a finished run; EXPORTS the folder with its exports, made by `sightx export RUN --format all` (default: export/
-in the run). Images are noise in memory: nothing is decoded. Each form is asked for batches of 1 and of 4 with all
-threads, by turns, so that other work on the machine slows them alike; the best of the rounds counts. Prints one JSON
-object: images a second by form and batch, and each as a share of the run's own.
+in the run). Images are noise in memory: nothing is decoded. Each form is asked for batches of 1 and of 4 by turns, so
+that other work on the machine slows them alike; the best of the rounds counts. Prints one JSON object: by form and
+batch, images a second of the wall clock and milliseconds of the processors for an image, and the best rate as a share
+of the run's own. Beside other work the processors' time says more than the clock's, with one thread (`taskset -c 0
+python …`): threads that wait for each other count as working.
 """
 
 from __future__ import annotations
@@ -51,18 +53,19 @@ def open_exports(run: Path, within: Path) -> dict[str, Callable[[Any], Any]]:
     return found
 
 
-def measure_rate(answer: Callable[[Any], Any], images: Any) -> float:
-    """Measure images a second over a short while."""
-    began, done = time.perf_counter(), 0
+def measure_rate(answer: Callable[[Any], Any], images: Any) -> tuple[float, float]:
+    """Measure images a second, and milliseconds of the processors for an image, over a short while."""
+    began, worked, done = time.perf_counter(), time.process_time(), 0
     while (seconds := time.perf_counter() - began) < ROUND_SECONDS:
         done += answer(images)
-    return done / seconds
+    return done / seconds, 1000 * (time.process_time() - worked) / done
 
 
 def main(run: Path, within: Path) -> dict[str, Any]:
     """Measure every form by turns."""
     forms, size_px = open_exports(run, within), load_predictor(run).facts.size_px
     rates: dict[str, dict[int, float]] = {}
+    work: dict[str, dict[int, float]] = {}
     for batch in BATCHES:
         images = np.random.default_rng(0).integers(0, 256, (batch, size_px, size_px, 3), dtype=np.uint8)
         asked = {OWN: open_own(run, batch), **forms}
@@ -70,11 +73,13 @@ def main(run: Path, within: Path) -> dict[str, Any]:
             answer(images)
         seen = [{name: measure_rate(answer, images) for name, answer in asked.items()} for _ in range(ROUNDS)]
         for name in asked:
-            rates.setdefault(name, {})[batch] = round(max(one[name] for one in seen), 1)
+            rates.setdefault(name, {})[batch] = round(max(one[name][0] for one in seen), 1)
+            work.setdefault(name, {})[batch] = round(min(one[name][1] for one in seen), 2)
     best = {name: max(found.values()) for name, found in rates.items()}
     return {
         "threads": measure_threads().total,
         "images_per_second": rates,
+        "processor_ms_per_image": work,
         "share_of_own": {name: round(rate / best[OWN], 2) for name, rate in best.items()},
     }
 

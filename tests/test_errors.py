@@ -27,7 +27,7 @@ TYPED = re.compile(r"(?:^|[\s'(:])(?:sightx|ls|cd|pip|mv|cp|rm) |^--[a-z]|: --[a
 
 OURS = {
     *("available[0]", "DEMO_PREFIX", "DEMOS[0]", "choice.recipe", "nearest", "result.chosen", "low", "shift"),
-    *("fewest", "len(units)", "scaled[0]", "scaled[1]", "flag", "profile", "key", "tracker.name", "one.extra"),
+    *("fewest", "len(units)", "scaled[0]", "scaled[1]", "flag", "profile", "key", "tracker.name", "extras"),
     *("annotation_format.extra", "annotation_format.name"),
     *("self._fit", "self._leave_out", "option", "options.write_command()", "clean", "units", "self.headline.name"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 from sightx_cli import runs
@@ -19,6 +20,7 @@ from sightx_cli.bundle.facts import check_bundled
 from sightx_cli.bundle.predictor import load_predictor
 from sightx_cli.errors import DataError, RunError, UsageError, quote
 from sightx_cli.evaluation.kept_images import KeptImages, find_kept_images, read_source
+from sightx_cli.evaluation.training_views import draw_training_views
 from sightx_cli.progress import Listener, Notice, Relay, Silent, reporting
 from sightx_cli.report.hidden_folder import making_folder
 from sightx_cli.results.export import ALL, ExportResult
@@ -59,9 +61,9 @@ def export(
     check_bundled(folder, predictor.facts, *predictor.facts.files)
     kept = _find_images(folder, data)
     with reporting(heard, "asking the model itself"):
-        reference, failures = build_reference(predictor, kept.paths)
+        reference, failures = build_reference(predictor, kept.paths, kept.labels)
     _say_images(reference, kept, failures, folder, heard)
-    model = FinishedModel(folder, predictor.facts)
+    model = FinishedModel(folder, predictor.facts, partial(draw_training_views, folder, predictor.facts, data))
     written, refused = [], []
     for one in chosen:
         try:

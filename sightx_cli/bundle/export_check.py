@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sightx_cli.bundle.exporter import ExportPrecision, Images, LoadedExport, Probabilities
 from sightx_cli.bundle.facts import BundleFacts
+from sightx_cli.bundle.int8_loss import find_loss
 from sightx_cli.bundle.parity import SAME, Parity, hold_against
 from sightx_cli.bundle.predictor import Predictor
 from sightx_cli.data.pixels import read_plain_view
@@ -41,15 +42,20 @@ class ReferenceAnswers:
 
     facts: BundleFacts
     paths: tuple[str, ...]
+    labels: tuple[str, ...]
+    """What the images are, as a table of labels holds it."""
     expected: Probabilities
     """(N, C), tempered."""
     distances: NDArray[np.float32] | None = None
     """(N,), from the training images; None where nothing tells unfamiliar images."""
 
-    def measure_views(self, export: LoadedExport) -> Parity:
-        """Measure how the export's answers to the plain views lie from the bundle's."""
-        chunks = [export.answer_views(views) for views in read_plain_views(self.facts, self.paths)]
-        return hold_against(self.facts.task, self.expected, np.concatenate(chunks))
+    def ask_views(self, export: LoadedExport) -> Probabilities:
+        """Return the export's answers to the plain views, (N, C)."""
+        return np.concatenate([export.answer_views(views) for views in read_plain_views(self.facts, self.paths)])
+
+    def measure_views(self, found: Probabilities) -> Parity:
+        """Measure how an export's answers to the plain views lie from the bundle's."""
+        return hold_against(self.facts.task, self.expected, found)
 
     def measure_distances(self, export: LoadedExport) -> float:
         """Measure by how much the export's distances of a few images from the training images differ at most."""
@@ -65,21 +71,24 @@ class ReferenceAnswers:
         return hold_against(self.facts.task, self.expected, found)
 
 
-def build_reference(predictor: Predictor, paths: Sequence[str]) -> tuple[ReferenceAnswers, list[str]]:
+def build_reference(
+    predictor: Predictor, paths: Sequence[str], labels: Sequence[str]
+) -> tuple[ReferenceAnswers, list[str]]:
     """Let the bundle, compiled in float32, answer images; returns what it says, and why others cannot be read."""
-    readable: list[str] = []
-    failures: list[str] = []
-    for path, error in zip(paths, read_in_threads(paths, lambda path: _find_fault(predictor.facts, path)), strict=True):
-        (failures if error else readable).append(error or path)
+    faults = list(read_in_threads(paths, lambda path: _find_fault(predictor.facts, path)))
+    failures = [fault for fault in faults if fault]
+    readable = [path for path, fault in zip(paths, faults, strict=True) if not fault]
+    named = tuple(label for label, fault in zip(labels, faults, strict=True) if not fault)
     if not readable:
-        return ReferenceAnswers(predictor.facts, (), np.zeros((0, predictor.facts.task.outputs), np.float32)), failures
+        nothing = np.zeros((0, predictor.facts.task.outputs), np.float32)
+        return ReferenceAnswers(predictor.facts, (), (), nothing), failures
     batches = enumerate(read_plain_views(predictor.facts, readable, predictor.batch))
     answers = [outputs for _, outputs in sorted(predictor.forward.run(batches), key=lambda one: one[0])]
     shares, distances = np.concatenate([one[PROBABILITIES] for one in answers]), None
     if predictor.familiar is not None:
         distances = predictor.familiar.measure(np.concatenate([one[FROZEN] for one in answers]))
     expected = predictor.facts.task.temper(shares, predictor.facts.temperature)
-    return ReferenceAnswers(predictor.facts, tuple(readable), expected, distances), failures
+    return ReferenceAnswers(predictor.facts, tuple(readable), named, expected, distances), failures
 
 
 def read_plain_views(facts: BundleFacts, paths: Sequence[str], together: int = TOGETHER) -> Iterator[Images]:
@@ -101,11 +110,15 @@ def read_in_threads(paths: Sequence[str], read: Callable[[str], Read]) -> Iterat
             yield from pool.map(read, paths[first : first + TOGETHER])
 
 
-def find_disagreement(parity: Parity, precision: ExportPrecision, distance: float = 0.0) -> str:
+def find_disagreement(
+    reference: ReferenceAnswers, found: Probabilities, parity: Parity, precision: ExportPrecision, distance: float = 0.0
+) -> str:
     """Say why an export that takes plain views does not agree with the bundle; "" where it does.
 
     `distance` is by how much its distances from the training images differ, which go from 0 to 2.
     """
+    if precision == "int8":
+        return find_loss(reference.facts.task, reference.labels, reference.expected, found)
     allowed = LARGEST_DIFFERENCE[precision]
     if distance > 2 * allowed:
         return f"its distances from the training images differ by up to {distance:.2g}; {2 * allowed:g} is allowed"

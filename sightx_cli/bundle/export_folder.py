@@ -14,6 +14,7 @@ from sightx_cli.bundle.export_code import write_code
 from sightx_cli.bundle.export_contract import build_contract, digest_files
 from sightx_cli.bundle.exporter import PRECISIONS, Exporter, ExportPrecision, FinishedModel, LoadedExport
 from sightx_cli.bundle.exporters import EXPORTERS
+from sightx_cli.bundle.int8_loss import LEAST_INT8_AGREEMENT
 from sightx_cli.bundle.parity import Parity
 from sightx_cli.errors import RunError, UsageError
 from sightx_cli.filesystem import check_place
@@ -23,6 +24,9 @@ from sightx_cli.version import VERSION
 
 RECORD, CONTRACT = "export.json", "contract.json"
 DIFFERS = "export again with the newest version of its packages, or choose another --format"
+LOSES = "leave --precision out"
+INT8 = "int8"
+"""The precision that has an extra of its name beside the format's."""
 
 
 def check_precision(precision: str) -> ExportPrecision:
@@ -58,8 +62,9 @@ def check_exporters(exporters: Sequence[Exporter], precision: ExportPrecision) -
         missing = [package for package in one.packages[precision] if find_spec(package) is None]
         if missing:
             what = f"the package{'s' * (len(missing) > 1)} {', '.join(missing)}"
+            extras = f"{one.extra},{INT8}" if precision == INT8 else one.extra
             raise UsageError(
-                f"--format {one.name} needs {what}, not installed here", f'type pip install "sightx-cli[{one.extra}]"'
+                f"--format {one.name} needs {what}, not installed here", f'type pip install "sightx-cli[{extras}]"'
             )
 
 
@@ -104,13 +109,17 @@ def write_export(
     if why_not:
         raise RunError(f"--format {exporter.name}: {why_not}", "choose another --format")
     loaded = exporter.load(model, folder, precision)
-    parity = reference.measure_views(loaded)
-    disagreement = find_disagreement(parity, precision, reference.measure_distances(loaded))
+    found = reference.ask_views(loaded)
+    parity, distance = reference.measure_views(found), reference.measure_distances(loaded)
+    disagreement = find_disagreement(reference, found, parity, precision, distance)
     if disagreement:
-        raise RunError(f"--format {exporter.name}: refused, {disagreement}", DIFFERS)
-    any_size = check_any_size(exporter, loaded, reference, folder, listener)
+        is_exact = precision == PRECISIONS[0]
+        kept_in = "" if is_exact else f" in {precision}"
+        raise RunError(f"--format {exporter.name}{kept_in}: refused, {disagreement}", DIFFERS if is_exact else LOSES)
+    any_size = check_any_size(exporter, loaded, reference, folder, precision, listener)
     described = _describe(parity), None if any_size is None else _describe(any_size)
-    runs.write_json(folder / CONTRACT, build_contract(model.facts, exporter.models, folder))
+    models = exporter.models if loaded.measure_views else [replace(one, distance="") for one in exporter.models]
+    runs.write_json(folder / CONTRACT, build_contract(model.facts, models, folder))
     if exporter.runner is not None:
         name = f"predict_{exporter.name}.py"
         (folder / name).write_text(write_code(exporter.runner, name, exporter.models[0].name), encoding="utf-8")
@@ -130,7 +139,12 @@ def write_export(
 
 
 def check_any_size(
-    exporter: Exporter, loaded: LoadedExport, reference: ReferenceAnswers, folder: Path, listener: Listener
+    exporter: Exporter,
+    loaded: LoadedExport,
+    reference: ReferenceAnswers,
+    folder: Path,
+    precision: ExportPrecision,
+    listener: Listener,
 ) -> Parity | None:
     """Hold the file that takes any size against the model; one that gives other labels is removed, and that is said.
 
@@ -139,7 +153,7 @@ def check_any_size(
     if loaded.answer_image is None:
         return None
     parity = reference.measure_images(loaded.answer_image)
-    if parity.agreement >= LEAST_AGREEMENT:
+    if parity.agreement >= (LEAST_INT8_AGREEMENT if precision == INT8 else LEAST_AGREEMENT):
         return parity
     for one in (one for one in exporter.models if one.takes == "any size"):
         for file in folder.glob(f"{Path(one.name).stem}.*"):

@@ -25,7 +25,11 @@ Run = Annotated[
 ]
 Format = Annotated[
     str,
-    typer.Option(metavar="NAME", help="onnx, openvino, or all.", rich_help_panel=RUN),
+    typer.Option(
+        metavar="NAME",
+        help="onnx, openvino, torchscript, safetensors (a folder for timm and hubs), or all.",
+        rich_help_panel=RUN,
+    ),
 ]
 Precision = Annotated[
     str,

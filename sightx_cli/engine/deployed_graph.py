@@ -62,10 +62,12 @@ def put_before(first: Any, second: Any) -> Any:
     return openvino.Model(behind.get_results(), first.get_parameters(), "classifier")
 
 
-def save_graph(graph: Any, path: Path) -> None:
-    """Write a graph as `path` (.xml) and .bin in float32. Raises OSError when the disk is full, of which OpenVINO says
-    only that its stream failed."""
+def save_graph(graph: Any, path: Path, is_half: bool = False) -> None:
+    """Write a graph as `path` (.xml) and .bin in float32, or with its weights in float16.
+
+    Raises OSError when the disk is full, of which OpenVINO says only that its stream failed.
+    """
     try:
-        openvino.save_model(graph, str(path), compress_to_fp16=False)
+        openvino.save_model(graph, str(path), compress_to_fp16=is_half)
     except RuntimeError as error:
         raise OSError(errno.ENOSPC, "the graph could not be written", str(path)) from error

@@ -30,18 +30,19 @@ class DeployedClassifier(nn.Module):
     ) -> None:
         super().__init__()
         tempered = nn.Sequential(LogitScale(temperature), activation)
-        self.whole, _ = complete_classifier(classifier, tempered, stages if distances else 0)
-        self.distances = distances
+        self.distances, self.activation = distances, tempered
+        self.classifier: nn.Module = classifier.cpu().eval()
+        if distances is not None:
+            self.classifier, _ = complete_classifier(classifier, tempered, stages)
         self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1))
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Return the probabilities (N, C) of images (N, S, S, 3) uint8 RGB; their distances (N,) where asked for."""
-        answers = self.whole((image.permute(0, 3, 1, 2).float() - self.mean) / self.std)
+        normalised = (image.permute(0, 3, 1, 2).float() - self.mean) / self.std
         if self.distances is None:
-            probabilities: Tensor = answers
-            return probabilities
-        probabilities, features = answers
+            return self.activation(self.classifier(normalised))  # type: ignore[no-any-return]  # as all of torch
+        probabilities, features = self.classifier(normalised)
         return probabilities, self.distances(features)
 
 

@@ -40,6 +40,7 @@ class MultiLabel(Task):
 
     kind: ClassVar[str] = MULTI_LABEL
     activation: ClassVar[str] = "sigmoid"
+    torch_method: ClassVar[str] = "sigmoid()"
     headline: ClassVar[Metric] = MEAN_AVERAGE_PRECISION
     label_metric: ClassVar[Metric] = MACRO_F1
     gives_several: ClassVar[bool] = True

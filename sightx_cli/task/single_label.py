@@ -27,6 +27,7 @@ class SingleLabel(Task):
 
     kind: ClassVar[str] = SINGLE_LABEL
     activation: ClassVar[str] = "softmax"
+    torch_method: ClassVar[str] = "softmax(1)"
     headline: ClassVar[Metric] = ACCURACY
     label_metric: ClassVar[Metric] = BALANCED_ACCURACY
 

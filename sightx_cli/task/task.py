@@ -46,6 +46,8 @@ class Task(ABC):
     """In JSON, in bundle.json and in the registry of metrics."""
     activation: ClassVar[str]
     """What turns logits into probabilities at the end of the engine's graph (see `engine.headed_graph`)."""
+    torch_method: ClassVar[str]
+    """The call on a tensor of logits (N, C) that does the same: code for who loads the weights without SightX."""
     headline: ClassVar[Metric]
     """The figure that people ask for first."""
     label_metric: ClassVar[Metric]

@@ -251,7 +251,7 @@ def test_a_format_whose_package_is_missing_gives_the_line_that_installs_it(
     [
         ({"format": "onxx"}, "--format onxx: allowed are onnx"),
         ({"precision": "half"}, "--precision half: allowed are float32, float16, bfloat16, int8"),
-        ({"format": "onnx", "precision": "bfloat16"}, "--precision bfloat16: onnx does not take it"),
+        ({"format": "onnx", "precision": "int8"}, "--precision int8: onnx does not take it"),
     ],
 )
 def test_a_format_or_precision_that_there_is_not_is_refused_with_what_is_allowed(

@@ -12,10 +12,14 @@ from sightx_cli.bundle.exporters.onnx_models import OnnxModels
 from sightx_cli.bundle.exporters.openvino_graph import OpenVinoGraph
 from sightx_cli.bundle.exporters.openvino_models import OpenVinoModels
 from sightx_cli.bundle.exporters.safetensors_weights import SafetensorsWeights
+from sightx_cli.bundle.exporters.timm_folder import TimmFolder
+from sightx_cli.bundle.exporters.torchscript_module import TorchScriptModule
 from sightx_cli.bundle.product import BundlePart
 
 BUNDLED: tuple[BundlePart, ...] = (SafetensorsWeights(), OpenVinoGraph())
 """What every bundle holds: the weights, and the graph that predicts."""
 
-EXPORTERS: Mapping[str, Exporter] = {exporter.name: exporter for exporter in (OnnxModels(), OpenVinoModels())}
+EXPORTERS: Mapping[str, Exporter] = {
+    exporter.name: exporter for exporter in (OnnxModels(), OpenVinoModels(), TorchScriptModule(), TimmFolder())
+}
 """The formats of `sightx export` by name."""

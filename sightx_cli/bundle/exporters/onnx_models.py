@@ -18,21 +18,25 @@ from sightx_cli.bundle.exporter import (
     ModelFile,
     Probabilities,
 )
+from sightx_cli.bundle.exporters.onnx_half import keep_in_half
 from sightx_cli.bundle.exporters.onnx_resize import put_resize_before
-from sightx_cli.engine.interface import PROBABILITIES
+from sightx_cli.engine.interface import EXACT, PROBABILITIES
 from sightx_cli.machine import measure_threads
 
 VIEWS, ANY_SIZE = "model.onnx", "model-any-size.onnx"
 IMAGE = "image"
+NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
 class OnnxModels:
     """Writes the classifier by torch's exporter of programs, and runs it with onnxruntime."""
 
     name = "onnx"
-    precisions: tuple[ExportPrecision, ...] = ("float32",)
+    precisions: tuple[ExportPrecision, ...] = ("float32", "float16", "bfloat16")
     extra = "export"
-    packages: Mapping[ExportPrecision, tuple[str, ...]] = {"float32": ("onnx", "onnxscript", "onnxruntime")}
+    packages: Mapping[ExportPrecision, tuple[str, ...]] = dict.fromkeys(
+        precisions, ("onnx", "onnxscript", "onnxruntime")
+    )
     models: Sequence[ModelFile] = (
         ModelFile(VIEWS, "views", distance=DISTANCE),
         ModelFile(ANY_SIZE, "any size", layout="HWC", distance=DISTANCE),
@@ -41,8 +45,8 @@ class OnnxModels:
         "onnxruntime", "onnxruntime.InferenceSession(FILE)", 'MODEL.run(None, {"image": VIEWS})'
     )
 
-    def write(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> str:  # noqa: ARG002 (one only)
-        """Write both files."""
+    def write(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> str:
+        """Write both files; in half precision the weights are half as long, and what is computed of them is float32."""
         from sightx_cli.model.onnx_program import build_onnx, write_onnx
 
         facts = model.facts
@@ -50,6 +54,8 @@ class OnnxModels:
         program, reason = build_onnx(model.build_deployed(measures_distance=True), facts.size_px, outputs)
         if program is None:
             return f"torch cannot export this network to ONNX ({reason})"
+        if precision != EXACT:
+            program = keep_in_half(program, precision)
         write_onnx(program, folder / VIEWS)
         write_onnx(put_resize_before(program, facts.size_px, facts.fit), folder / ANY_SIZE)
         return ""

@@ -30,9 +30,13 @@ class OpenVinoModels:
     """Writes the graph that predicts, so that nothing is converted again; OpenVINO runs it."""
 
     name = "openvino"
-    precisions: tuple[ExportPrecision, ...] = ("float32",)
+    precisions: tuple[ExportPrecision, ...] = ("float32", "float16", "int8")
     extra = "export"
-    packages: Mapping[ExportPrecision, tuple[str, ...]] = {"float32": ("openvino", "onnx")}
+    packages: Mapping[ExportPrecision, tuple[str, ...]] = {
+        "float32": ("openvino", "onnx"),
+        "float16": ("openvino", "onnx"),
+        "int8": ("openvino", "onnx", "nncf"),
+    }
     models: Sequence[ModelFile] = (
         ModelFile(VIEWS, "views", distance=DISTANCE),
         ModelFile(ANY_SIZE, "any size", layout="HWC", distance=DISTANCE),
@@ -43,21 +47,30 @@ class OpenVinoModels:
         "MODEL(VIEWS).to_tuple()",
     )
 
-    def write(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> str:  # noqa: ARG002 (one only)
-        """Write both graphs."""
+    def write(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> str:
+        """Write both graphs; in float16 the weights are half as long, and what is computed of them is float32.
+
+        In int8 nothing tells unfamiliar images: their distances are measured in float32 features.
+        """
         from sightx_cli.engine.deployed_graph import finish_graph, put_before, save_graph
+        from sightx_cli.engine.quantised_graph import CALIBRATION_IMAGES, quantise_graph
 
         if model.graph is None:
             return "OpenVINO cannot convert this network: predict runs it with torch"
         facts = model.facts
-        familiar = None if model.familiar is None else (model.familiar.vectors, model.familiar.neighbours)
+        known = None if precision == "int8" else model.familiar
+        familiar = None if known is None else (known.vectors, known.neighbours)
         graph = finish_graph(read_graph(model.graph), facts.task.activation, facts.temperature, familiar)
-        save_graph(graph, folder / VIEWS)
+        if precision == "int8":
+            assert model.draw_training_views is not None
+            graph = quantise_graph(graph, model.draw_training_views(CALIBRATION_IMAGES))
+        is_half = precision == "float16"
+        save_graph(graph, folder / VIEWS, is_half)
         resize = load_core().read_model(build_resize(facts.size_px, facts.fit).SerializeToString())
-        save_graph(put_before(resize, graph), folder / ANY_SIZE)
+        save_graph(put_before(resize, graph), folder / ANY_SIZE, is_half)
         return ""
 
-    def load(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> LoadedExport:  # noqa: ARG002
+    def load(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> LoadedExport:
         """Compile both, to compute in float32."""
         views, any_size = (compile_file(folder / name) for name in (VIEWS, ANY_SIZE))
 
@@ -70,7 +83,9 @@ class OpenVinoModels:
         def measure_views(images: Images) -> Probabilities:
             return np.array(views(images)[DISTANCE])
 
-        return LoadedExport(answer_views, answer_image, measure_views if model.familiar else None)
+        return LoadedExport(
+            answer_views, answer_image, measure_views if model.familiar and precision != "int8" else None
+        )
 
 
 def compile_file(path: Path) -> Any:
