@@ -9,11 +9,11 @@ import typer
 
 from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.talk import Talk
-from sightx_cli.steps.options import RUN
 
 if TYPE_CHECKING:
     from sightx_cli.results.serve import ServeAddress
 
+LISTENING = "Where it listens"
 EXAMPLES = """\
 [bold]Examples[/]
 sightx serve                     [dim]the newest run, for this machine alone[/]
@@ -23,18 +23,20 @@ curl -F files=@scan.png http://127.0.0.1:8765/predict"""
 
 Model = Annotated[
     Path | None,
-    typer.Argument(metavar="[RUN]", help="A run folder [dim](default: the newest run)[/].", show_default=False),
+    typer.Argument(metavar="RUN", help="A run folder [dim](default: the newest run)[/].", show_default=False),
 ]
 Port = Annotated[
-    int, typer.Option(metavar="N", help="Where to listen; 0 takes any port that is free.", rich_help_panel=RUN)
+    int, typer.Option(metavar="N", help="Where to listen; 0 takes any port that is free.", rich_help_panel=LISTENING)
 ]
 Host = Annotated[
     str,
     typer.Option(
-        metavar="HOST", help="Another address than this machine's own: needs the token shown.", rich_help_panel=RUN
+        metavar="HOST",
+        help="For other machines too: an address of this one, or 0.0.0.0 for all. They need the token that is shown.",
+        rich_help_panel=LISTENING,
     ),
 ]
-Open = Annotated[bool, typer.Option("--open", help="Open the page in a browser.", rich_help_panel=RUN)]
+Open = Annotated[bool, typer.Option("--open", help="Open the page in a browser.", rich_help_panel=LISTENING)]
 
 
 @flatten_options

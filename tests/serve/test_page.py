@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -149,6 +150,36 @@ def test_a_photo_is_taken_and_answered(page: Tab) -> None:
     page.wait("/^photo .*: /.test(live.textContent)")
     assert page.evaluate("camera.hidden")
     assert page.evaluate("document.activeElement.id") == "photograph"
+
+
+GIVE = """(() => {
+  const given = new DataTransfer();
+  const bytes = Uint8Array.from(atob("CONTENT"), (letter) => letter.charCodeAt(0));
+  given.items.add(new File([bytes], "NAME", { type: "image/png" }));
+  const event = "NAME" === "pasted.png" ? new ClipboardEvent("paste", { clipboardData: given })
+    : new DragEvent("drop", { dataTransfer: given, cancelable: true });
+  document.dispatchEvent(event);
+})()"""
+
+
+@pytest.mark.parametrize("name", ["dropped.png", "pasted.png"])
+def test_an_image_is_dropped_or_pasted(page: Tab, digits: Path, name: str) -> None:
+    content = base64.b64encode((digits / "two" / "03.png").read_bytes()).decode()
+    page.evaluate(GIVE.replace("CONTENT", content).replace("NAME", name))
+    page.wait(f"live.textContent.startsWith('{name}: two')")
+
+
+def test_a_browser_elsewhere_gets_in_with_the_token_and_keeps_it(
+    tab: Tab, serve_within: Callable[..., Any], digits: Path
+) -> None:
+    with serve_within(token="secret") as running:
+        tab.open(f"http://127.0.0.1:{running.port}/?token=secret")
+        tab.wait("document.title !== 'SightX'")
+        assert tab.evaluate("location.search") == ""
+        give(tab, digits / "two" / "03.png")
+        assert tab.evaluate("said.textContent").startswith("two ")
+        assert tab.evaluate("document.cookie") == ""  # no script reads it
+        tab.errors.clear()
 
 
 def test_nothing_is_asked_of_anyone_else(page: Tab, digits: Path, served: Any) -> None:

@@ -1,4 +1,4 @@
-"""The page of docs/browser.md answers in a real browser as the model does."""
+"""The page of docs/browser.md, docs/exports.html, answers in a real browser as the model does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import base64
 import contextlib
 import functools
 import http.server
-import re
 import shutil
 import subprocess
 import threading
@@ -30,7 +29,7 @@ pytestmark = [
     pytest.mark.skipif(find_chromium() is None, reason="no Chromium here to run the page in"),
     pytest.mark.skipif(shutil.which("npm") is None, reason="no npm here to bring onnxruntime-web"),
 ]
-PAGE = Path(__file__).parents[3] / "docs" / "browser.md"
+PAGE = Path(__file__).parents[3] / "docs" / "exports.html"
 PACKAGE = "onnxruntime-web@1.30.0"
 ASK = """(async () => answer(new Blob([Uint8Array.from(atob("{content}"), (letter) => letter.charCodeAt(0))])))()"""
 
@@ -48,23 +47,24 @@ def tab(digits: Path, digits_run: FitResult, tmp_path_factory: pytest.TempPathFa
     done = subprocess.run(command, cwd=site, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"npm brings no {PACKAGE} here: {done.stderr.strip()[:200]}")
-    export(digits_run.run, format="onnx", output=site, data=digits)
-    [page] = re.findall(r"```html\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    (site / "index.html").write_text(page, encoding="utf-8")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
+    [made] = export(digits_run.run, format="onnx", output=site, data=digits).exports
+    for file in (PAGE, *(site / "node_modules/onnxruntime-web/dist").glob("ort*wasm*")):
+        shutil.copy(file, made.folder)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(made.folder)))
     with contextlib.ExitStack() as last:
         last.callback(server.server_close)
         last.callback(server.shutdown)
         threading.Thread(target=server.serve_forever).start()
         tab = last.enter_context(browsing(tmp_path_factory.mktemp("profile")))
-        tab.open(f"http://127.0.0.1:{server.server_port}/")
+        tab.open(f"http://127.0.0.1:{server.server_port}/{PAGE.name}")
         tab.wait("window.answer")
         yield tab
 
 
-def ask(tab: Tab, content: bytes) -> dict[str, float]:
-    found: dict[str, float] = tab.evaluate(ASK.format(content=base64.b64encode(content).decode()))
-    return found
+def ask(tab: Tab, content: bytes) -> tuple[dict[str, float], bool]:
+    """What the page says of an image: each class's probability, and whether it is unlike those learned from."""
+    found = tab.evaluate(ASK.format(content=base64.b64encode(content).decode()))
+    return found["probabilities"], found["far"]
 
 
 def write(image: Image.Image, kind: str, **how: object) -> bytes:
@@ -77,9 +77,10 @@ def test_every_image_has_the_label_that_the_model_gives_it(tab: Tab, digits: Pat
     model = load_model(digits_run.run)
     contents = [file.read_bytes() for file in sorted(digits.rglob("*.png"))]
     for content, answer in zip(contents, model.predict(contents), strict=True):
-        shares = ask(tab, content)
+        shares, is_far = ask(tab, content)
         assert max(shares, key=lambda name: shares[name]) == answer.prediction
         assert shares == pytest.approx(answer.probabilities, abs=0.03)
+        assert is_far == (answer.status == "unfamiliar")
 
 
 def turn(image: Image.Image) -> bytes:
@@ -112,4 +113,4 @@ ODD: dict[str, Callable[[Image.Image], bytes]] = {
 def test_odd_images_are_read_as_in_python(tab: Tab, digits: Path, digits_run: FitResult, kind: str) -> None:
     content = ODD[kind](ImageOps.exif_transpose(Image.open(digits / "two" / "03.png")))
     answer = load_model(digits_run.run).predict(content)
-    assert ask(tab, content) == pytest.approx(answer.probabilities, abs=0.05)
+    assert ask(tab, content)[0] == pytest.approx(answer.probabilities, abs=0.05)
