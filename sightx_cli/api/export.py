@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -64,10 +66,11 @@ def export(
         reference, failures = build_reference(predictor, kept.paths, kept.labels)
     _say_images(reference, kept, failures, folder, heard)
     model = FinishedModel(folder, predictor.facts, partial(draw_training_views, folder, predictor.facts, data))
-    written, refused = [], []
+    written, refused, is_new = [], [], not within.exists()
     for one in chosen:
         try:
             with (
+                leaving_nothing_empty(within, is_new),
                 reporting(heard, f"writing and checking {one.name}"),
                 making_folder(places[one.name], overwrite) as making,
             ):
@@ -82,6 +85,17 @@ def export(
         raise refused[0]
     seconds = {"total": round(time.perf_counter() - began, 3)}
     return ExportResult(format, precision, tuple(written), folder, seconds, tuple(heard.notices))
+
+
+@contextmanager
+def leaving_nothing_empty(folder: Path, is_new: bool) -> Iterator[None]:
+    """Remove a folder that is new and still empty when the block ends."""
+    try:
+        yield
+    finally:
+        if is_new:
+            with suppress(OSError):  # it holds something, or was not made
+                folder.rmdir()
 
 
 def _find_images(run: Path, data: str | Path | None) -> KeptImages:

@@ -75,20 +75,30 @@ def build_reference(
     predictor: Predictor, paths: Sequence[str], labels: Sequence[str]
 ) -> tuple[ReferenceAnswers, list[str]]:
     """Let the bundle, compiled in float32, answer images; returns what it says, and why others cannot be read."""
-    faults = list(read_in_threads(paths, lambda path: _find_fault(predictor.facts, path)))
-    failures = [fault for fault in faults if fault]
-    readable = [path for path, fault in zip(paths, faults, strict=True) if not fault]
-    named = tuple(label for label, fault in zip(labels, faults, strict=True) if not fault)
+    facts, readable, failures = predictor.facts, list[int](), list[str]()
+
+    def read_batches() -> Iterator[tuple[int, Images]]:
+        held: list[Images] = []
+        for place, (view, fault) in enumerate(read_in_threads(paths, lambda path: _try_to_read(facts, path))):
+            if view is None:
+                failures.append(fault)
+                continue
+            readable.append(place)
+            held.append(view)
+            if len(held) == predictor.batch:
+                yield place, np.stack(held)
+                held = []
+        if held:
+            yield len(paths), np.stack(held)
+
+    answers = [outputs for _, outputs in sorted(predictor.forward.run(read_batches()), key=lambda one: one[0])]
     if not readable:
-        nothing = np.zeros((0, predictor.facts.task.outputs), np.float32)
-        return ReferenceAnswers(predictor.facts, (), (), nothing), failures
-    batches = enumerate(read_plain_views(predictor.facts, readable, predictor.batch))
-    answers = [outputs for _, outputs in sorted(predictor.forward.run(batches), key=lambda one: one[0])]
+        return ReferenceAnswers(facts, (), (), np.zeros((0, facts.task.outputs), np.float32)), failures
     shares, distances = np.concatenate([one[PROBABILITIES] for one in answers]), None
     if predictor.familiar is not None:
         distances = predictor.familiar.measure(np.concatenate([one[FROZEN] for one in answers]))
-    expected = predictor.facts.task.temper(shares, predictor.facts.temperature)
-    return ReferenceAnswers(predictor.facts, tuple(readable), named, expected, distances), failures
+    named = tuple(paths[place] for place in readable), tuple(labels[place] for place in readable)
+    return ReferenceAnswers(facts, *named, facts.task.temper(shares, facts.temperature), distances), failures
 
 
 def read_plain_views(facts: BundleFacts, paths: Sequence[str], together: int = TOGETHER) -> Iterator[Images]:
@@ -130,9 +140,9 @@ def find_disagreement(
     )
 
 
-def _find_fault(facts: BundleFacts, path: str) -> str:
+def _try_to_read(facts: BundleFacts, path: str) -> tuple[Images | None, str]:
+    """Read a plain view (S, S, 3); where it cannot be read, return None and why."""
     try:
-        read_plain_view(path, facts.size_px, facts.fit, facts.reading)
+        return read_plain_view(path, facts.size_px, facts.fit, facts.reading)[0], ""
     except (ImageFileError, OSError) as error:
-        return str(error)
-    return ""
+        return None, str(error)

@@ -12,7 +12,7 @@ from sightx_cli import runs
 from sightx_cli.bundle.export_check import LEAST_AGREEMENT, ReferenceAnswers, find_disagreement
 from sightx_cli.bundle.export_code import write_code
 from sightx_cli.bundle.export_contract import build_contract, digest_files
-from sightx_cli.bundle.exporter import PRECISIONS, Exporter, ExportPrecision, FinishedModel, LoadedExport
+from sightx_cli.bundle.exporter import PRECISIONS, Exporter, ExportPrecision, FinishedModel, LoadedExport, ModelFile
 from sightx_cli.bundle.exporters import EXPORTERS
 from sightx_cli.bundle.int8_loss import LEAST_INT8_AGREEMENT
 from sightx_cli.bundle.parity import Parity
@@ -118,7 +118,7 @@ def write_export(
         raise RunError(f"--format {exporter.name}{kept_in}: refused, {disagreement}", DIFFERS if is_exact else LOSES)
     any_size = check_any_size(exporter, loaded, reference, folder, precision, listener)
     described = _describe(parity), None if any_size is None else _describe(any_size)
-    models = exporter.models if loaded.measure_views else [replace(one, distance="") for one in exporter.models]
+    models = _list_models(exporter, model, loaded, listener)
     runs.write_json(folder / CONTRACT, build_contract(model.facts, models, folder))
     if exporter.runner is not None:
         name = f"predict_{exporter.name}.py"
@@ -136,6 +136,17 @@ def write_export(
     files = tuple(folder / name for name in digest_files(folder))
     size = sum(file.stat().st_size for file in files)
     return WrittenExport(FormatExport(exporter.name, precision, folder, files, size, *described))
+
+
+def _list_models(
+    exporter: Exporter, model: FinishedModel, loaded: LoadedExport, listener: Listener
+) -> Sequence[ModelFile]:
+    """Return the model files as they are; says where they do not tell unfamiliar images, which the model can."""
+    if loaded.measure_views is not None or model.facts.familiarity is None or not exporter.models[0].distance:
+        return exporter.models
+    text = f"{exporter.name}: these files do not tell which images are unfamiliar; without --precision they do"
+    listener.notice(Notice("export-unfamiliar", text, 1, warns=True))
+    return [replace(one, distance="") for one in exporter.models]
 
 
 def check_any_size(

@@ -21,6 +21,7 @@ from sightx_cli.bundle.exporters.openvino_models import OpenVinoModels
 from sightx_cli.bundle.facts import Sets
 from sightx_cli.bundle.predictor import load_predictor
 from sightx_cli.bundle.table import build_answer, plan_columns
+from sightx_cli.data.pixels import read_plain_view
 from sightx_cli.errors import RunError, UsageError
 from sightx_cli.model.packaged import digest_weights
 from sightx_cli.progress import Recorder
@@ -161,7 +162,7 @@ def test_an_export_that_answers_otherwise_is_refused_and_leaves_nothing(
     monkeypatch.setattr(OpenVinoModels, "write", write_hotter)
     with pytest.raises(RunError, match="probabilities differ from this model's by up to 0"):
         export(run, format="openvino", output=tmp_path / "out")
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def write_hotter(exporter: OpenVinoModels, model: Any, folder: Path, precision: Any) -> str:
@@ -224,6 +225,23 @@ def test_without_an_image_to_check_on_nothing_is_exported(run: Path, tmp_path: P
         export(run, format="openvino", output=tmp_path / "out", data=tmp_path)
     assert caught.value.hint.endswith("--data FOLDER")
     assert not (tmp_path / "out").exists()
+
+
+def test_an_image_that_cannot_be_read_is_left_out_of_the_check_and_said(
+    run: Path, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sightx_cli.data.readers import ImageFileError
+
+    def read(path: str, *how: Any) -> Any:
+        if path == unreadable:
+            raise ImageFileError(path, "needs more memory than is free")
+        return read_plain_view(path, *how)
+
+    unreadable, heard = str(list_valid(run, digits)[3]), Recorder()
+    monkeypatch.setattr("sightx_cli.bundle.export_check.read_plain_view", read)
+    found = export(run, format="openvino", output=tmp_path / "out", listener=heard)
+    assert found.exports[0].parity.images == 35
+    assert "1 of the 36 validation images" in heard.warnings[0]
 
 
 def test_a_bundle_that_was_tampered_with_is_refused(build_run: Callable[..., Path], tmp_path: Path) -> None:

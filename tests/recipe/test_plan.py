@@ -39,7 +39,7 @@ def test_what_the_file_leaves_out_is_a_default():
         ("training.early_stop=2", "training.early_stop", 2),
         ("training.clip=none", "training.clip", None),
         ("stage.head.epochs=5", "stage.0.epochs", 5),
-        ("stage.1.rate.backbone=1e-5", "stage.1.rate", {"head": 5e-4, "backbone": 1e-5}),
+        ("stage.1.rate.backbone=1e-5", "stage.1.rate", {"head": 2e-3, "backbone": 1e-5}),
         ("model.head={dropout=0.5}", "model.head.dropout", 0.5),
         ('stage=[{train="head",epochs=5,rate=2e-3}]', "stage.0.train", "head"),
     ],
@@ -85,5 +85,5 @@ def test_every_key_of_the_file_is_in_the_plan():
 def test_the_short_table_leaves_out_prose_and_defaults():
     rows = list_rows(planned("image.size_px=384"))
     assert ("image.size_px", "384", "option") in rows
-    assert ("stage.1.rate", "{head = 0.0005, backbone = 5e-5}", "recipe") in rows
+    assert ("stage.1.rate", "{head = 0.002, backbone = 0.0002}", "recipe") in rows
     assert not any(key.startswith(("explanation", "summary", "when")) or origin == "default" for key, _, origin in rows)

@@ -43,7 +43,7 @@ def test_a_file_gives_the_values_that_stand_in_it():
     assert recipe.when.images == (1_000, 50_000)
     assert recipe.model.head.taps == "all"
     assert recipe.model.head.hidden == ()
-    assert [stage.title for stage in recipe.stage] == ["head", "last:2"]
+    assert [stage.title for stage in recipe.stage] == ["head", "last:3"]
     assert recipe.stage[0].rate == 3e-4
     assert recipe.training.early_stop is None
     assert recipe.ordered is None
@@ -98,6 +98,7 @@ def test_every_fault_is_reported_at_once_with_file_key_found_and_allowed():
         "training.metric=roc",
         'stage.0.epochs="three"',
         "stage.1.rate=-1",
+        "training.schedule=one-cycle",
         "training.warmup_epochs=2",
         without=["model.backbone"],
     )
@@ -235,7 +236,7 @@ def test_what_a_stage_may_train(train):
     [
         (["model.head.pool=flatten"], "model.head.pool"),
         (["training.metric=quadratic_kappa", "ordered=false"], "training.metric"),
-        (["training.warmup_epochs=1"], "training.warmup_epochs"),
+        (["training.schedule=flat", "training.warmup_epochs=1"], "training.warmup_epochs"),
         (["training.schedule=cosine", "training.warmup_epochs=2"], "stage.0.epochs"),
         (["stage.0.name=a", "stage.1.name=a"], "stage.1.name"),
         (["model.weights=scratch", "stage.0.train=all"], "stage.1.train"),

@@ -46,21 +46,20 @@ def test_a_shipped_recipe_survives_being_written_and_read_again(file):
 def test_after_a_head_stage_the_backbone_starts_low(file):
     """A head that starts from a solved linear probe is destroyed by a peak of 9e-4 and backbone 3e-4.
 
-    Where epochs are judged and kept by the running average of the weights, twice the other recipes' rates are low, and
-    six times as much for 1,000 photographs and more, whose head then moves less than what is below it.
+    Where epochs are judged and kept by the running average of the weights, on a course that only falls, four times the
+    other recipes' rates gain what these do not.
     """
     recipe = load_recipe(file)
-    times = 2 if recipe.training.weight_average else 1
-    times = 6 if recipe.name == "natural-medium" else times
+    averaged = recipe.training.weight_average > 0 and recipe.training.schedule == "cosine"
     for stage in recipe.stage[1:]:
         assert isinstance(stage.rate, dict)
-        assert stage.rate["head"] <= times * 5e-4 or stage.train == "all"
-        assert stage.rate.get("backbone", 0) <= times * 5e-5
+        assert stage.rate["head"] <= (2e-3 if averaged else 5e-4) or stage.train == "all"
+        assert stage.rate.get("backbone", 0) <= (3e-4 if averaged else 5e-5)
 
 
 def test_where_the_last_stages_are_tuned_the_running_average_of_the_weights_is_kept():
     averaged = {recipe.name for recipe in list_recipes() if recipe.training.weight_average}
-    assert averaged == {recipe.name for recipe in list_recipes() if recipe.stage[-1].train == "last:2"}
+    assert averaged == {recipe.name for recipe in list_recipes() if str(recipe.stage[-1].train).startswith("last:")}
     assert averaged == {"natural-medium", "medical-small", "medical-medium"}
 
 
@@ -69,7 +68,7 @@ def test_where_the_last_stages_are_tuned_the_running_average_of_the_weights_is_k
     [
         ("natural-small", "tf_efficientnet_lite2", 260, 1),
         ("natural-medium", "tf_efficientnet_lite2", 260, 2),
-        ("medical-small", "tf_efficientnet_lite0", 300, 2),
+        ("medical-small", "tf_efficientnet_lite0", 300, 4),
         ("medical-medium", "tf_efficientnet_lite0", 300, 1),
     ],
 )
@@ -99,7 +98,7 @@ def test_every_cell_of_the_table_has_its_recipe_and_the_list_is_in_its_order():
         ("natural-large", ["head", "all"]),
         ("natural-huge", ["head", "all"]),
         ("medical-small", ["head", "last:2"]),
-        ("medical-medium", ["head", "last:2"]),
+        ("medical-medium", ["head", "last:3"]),
         ("medical-large", ["head", "all"]),
         ("medical-huge", ["all"]),
     ],
@@ -108,13 +107,9 @@ def test_a_recipe_trains_what_its_cell_of_the_table_says(name, trains):
     assert [stage.train for stage in shipped(name).stage] == trains
 
 
-def test_medical_small_tunes_the_last_stages_at_a_tenth_of_the_head_rate():
-    head, last = shipped("medical-small").stage
-    assert last.rate["backbone"] == pytest.approx(head.rate / 10)
-
-
-def test_medical_medium_has_the_rates_of_the_worked_example():
-    assert shipped("medical-medium").stage[1].rate == {"head": 5e-4, "backbone": 5e-5}
+@pytest.mark.parametrize("name", ["medical-small", "medical-medium"])
+def test_images_unlike_photographs_tune_the_last_stages_at_a_tenth_of_the_head_rate(name):
+    assert shipped(name).stage[1].rate == {"head": 2e-3, "backbone": 2e-4}
 
 
 @pytest.mark.parametrize("name", ["natural-large", "natural-huge", "medical-large"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,15 @@ from sightx_cli import fit
 from sightx_cli.probe.trials import BUILD_SECONDS
 from sightx_cli.progress import Silent
 from sightx_cli.recipe.catalog import find_recipe
-from sightx_cli.recipe.plan import PlanValue
 from sightx_cli.recipe.recipe import recipe_to_toml
 from sightx_cli.recipe.settings import BACKBONE, SIZE, change_setting
 from sightx_cli.steps.options import Options
-from sightx_cli.steps.preparation import Preparation, prepare
-from sightx_cli.steps.recipe_probe import describe_untuned, leave_untuned, list_untuned
+from sightx_cli.steps.preparation import prepare
 from sightx_cli.steps.recipe_search import Chooser, join_plain_features, open_probe
 
 FIRST, SECOND = "test_resnet", "test_efficientnet"
 BOTH = f"{FIRST}+{SECOND}"
+HEAD = 'stage=[{train="head",epochs=1,rate=1e-3}]'
 """Networks that read images in different normalisations, with five stages and six."""
 
 
@@ -154,7 +152,7 @@ def test_a_fit_goes_on_with_the_network_that_was_chosen_and_its_plan_says_why(
     networks_brought(FIRST)
     monkeypatch.setattr("sightx_cli.steps.recipe_search.BACKBONES", (own, FIRST))
     monkeypatch.chdir(tmp_path)
-    done = fit(digits, shift="different", folds=0, engine="torch", budget=60.0, settings=("image.size_px=32",))
+    done = fit(digits, shift="different", folds=0, engine="torch", budget=60.0, settings=("image.size_px=32", HEAD))
     value = json.loads((done.run / "plan.json").read_text())["values"][BACKBONE]
     assert (value["value"] in (FIRST, f"{own}+{FIRST}"), value["origin"]) == (True, "probe")
     assert value["evidence"].startswith(f"backbone {value['value']}: ")
@@ -162,33 +160,12 @@ def test_a_fit_goes_on_with_the_network_that_was_chosen_and_its_plan_says_why(
     assert done.metrics["accuracy"] > 0.5  # the recipe's own network sees nothing
 
 
-def put_side_by_side(digits: Path, origin: Any = "probe", **how: Any) -> Preparation:
-    """A preparation by medical-small as a probe leaves it that has put two networks side by side."""
-    settings = ("image.size_px=32", *how.pop("settings", ()))
-    found = prepare(Options(str(digits), shift="different", settings=settings, **how), Silent())
-    recipe = change_setting(found.recipe, BACKBONE, BOTH)
-    values = {**found.plan.values, BACKBONE: PlanValue(BOTH, origin)}
-    return replace(found, recipe=recipe, plan=replace(found.plan, recipe=recipe, values=values))
-
-
-def test_networks_that_the_probe_put_side_by_side_are_not_tuned_and_the_plan_holds_no_such_stage(digits: Path) -> None:
-    probed = put_side_by_side(digits)
-    left_out = list_untuned(probed)
-    assert [stage.train for stage in left_out] == ["last:2"]
-    after = leave_untuned(probed, left_out)
-    assert [stage.train for stage in after.recipe.stage] == ["head"]
-    assert after.plan.recipe == after.recipe
-    assert {key.split(".")[1] for key in after.plan.values if key.startswith("stage.")} == {"0"}
-    notice = describe_untuned(left_out)
-    assert (notice.kind, notice.count) == ("stage-skipped", 1)
-    assert notice.text.startswith("last 2 stages and head: left out")
-    assert "--full trains it" in notice.text
-
-
-@pytest.mark.parametrize(
-    "how",
-    [{"full": True}, {"origin": "option"}, {"settings": ("stage.1.epochs=2",)}],
-    ids=["in full", "networks named", "stages set"],
-)
-def test_networks_side_by_side_are_tuned_where_the_user_asks_for_it(digits: Path, how: dict[str, Any]) -> None:
-    assert list_untuned(put_side_by_side(digits, **how)) == ()
+def test_networks_are_tried_side_by_side_only_where_the_head_alone_learns(
+    digits: Path, recipe: str, networks_brought: Callable[..., Path]
+) -> None:
+    networks_brought(FIRST)
+    networks_brought(SECOND)
+    tuned = ('stage=[{train="last:1",epochs=1,rate=1e-4}]',)
+    chooser = open_chooser(digits, recipe, settings=tuned)
+    chooser.run("accuracy")
+    assert set(list_tried(chooser)) == {FIRST, SECOND}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sightx_cli.bundle.export_code import Runner
 from sightx_cli.bundle.exporter import (
@@ -48,18 +49,14 @@ class OpenVinoModels:
     )
 
     def write(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> str:
-        """Write both graphs; in float16 the weights are half as long, and what is computed of them is float32.
-
-        In int8 nothing tells unfamiliar images: their distances are measured in float32 features.
-        """
+        """Write both graphs; in float16 the weights are half as long, and what is computed of them is float32."""
         from sightx_cli.engine.deployed_graph import finish_graph, put_before, save_graph
         from sightx_cli.engine.quantised_graph import CALIBRATION_IMAGES, quantise_graph
 
         if model.graph is None:
             return "OpenVINO cannot convert this network: predict runs it with torch"
         facts = model.facts
-        known = None if precision == "int8" else model.familiar
-        familiar = None if known is None else (known.vectors, known.neighbours)
+        familiar = find_familiar(model, precision)
         graph = finish_graph(read_graph(model.graph), facts.task.activation, facts.temperature, familiar)
         if precision == "int8":
             assert model.draw_training_views is not None
@@ -83,9 +80,18 @@ class OpenVinoModels:
         def measure_views(images: Images) -> Probabilities:
             return np.array(views(images)[DISTANCE])
 
-        return LoadedExport(
-            answer_views, answer_image, measure_views if model.familiar and precision != "int8" else None
-        )
+        return LoadedExport(answer_views, answer_image, measure_views if find_familiar(model, precision) else None)
+
+
+def find_familiar(model: FinishedModel, precision: ExportPrecision) -> tuple[NDArray[np.float32], int] | None:
+    """Return what tells unfamiliar images, features and a number of neighbours; None where nothing does.
+
+    Nothing does in int8: its features lie elsewhere than those kept of training images. Distances moved by up to 0.30:
+    3 of 153 photographs (6 of 85 of retinas) would have been familiar in place of unfamiliar, or the reverse.
+    """
+    if model.familiar is None or precision == "int8":
+        return None
+    return model.familiar.vectors, model.familiar.neighbours
 
 
 def compile_file(path: Path) -> Any:

@@ -73,7 +73,7 @@ class TimmFolder:
         import torch
 
         facts = model.facts
-        module = load_folder(folder)
+        module = load_folder(folder).to(memory_format=torch.channels_last)  # twice as fast, as the pixels lie
         mean, std = (torch.tensor(part).view(1, 3, 1, 1) for part in (facts.mean, facts.std))
 
         @torch.inference_mode()

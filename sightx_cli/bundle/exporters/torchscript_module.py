@@ -37,13 +37,15 @@ class TorchScriptModule:
         """Trace and write; a network that does not trace is refused in torch's words."""
         from torch import nn
 
+        from sightx_cli.model.deployed_classifier import DeployedClassifier
         from sightx_cli.model.traced_module import HalfBackbone, write_traced
 
-        whole = model.build_deployed()
+        facts, classifier = model.facts, model.classifier
         if precision != EXACT:
-            backbone, head = model.classifier
-            whole.classifier = nn.Sequential(HalfBackbone(backbone, precision), head)
-        return write_traced(whole, model.facts.size_px, folder / MODULE)
+            classifier = nn.Sequential(HalfBackbone(classifier[0], precision), classifier[1])
+        activation = facts.task.build_activation()
+        whole = DeployedClassifier(classifier, activation, facts.mean, facts.std, facts.temperature)
+        return write_traced(whole, facts.size_px, folder / MODULE)
 
     def load(self, model: FinishedModel, folder: Path, precision: ExportPrecision) -> LoadedExport:  # noqa: ARG002
         """Open the file as its user does."""
