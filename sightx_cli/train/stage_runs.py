@@ -91,7 +91,7 @@ def open_trial(session: Session, stage: TrainingStage) -> StageTrial | None:
         return None
     together = list(session.groups_of_train or session.train.digests)
     balanced = session.recipe.training.class_weights == "balanced"
-    left_out = choose_left_out(features, session.train.targets, together, session.task, balanced)
+    left_out = choose_left_out(features, session.train.targets, together, session.task, balanced, session.metric)
     return None if left_out is None else StageTrial(left_out, session.task, stage.title, session)
 
 

@@ -2,10 +2,9 @@
 
 On features of a good network a solved head is often the best that a few thousand images allow. So a stage's first epoch
 leaves a fifth of the training images out, and starts from a head that was solved without them: if the log loss of these
-falls, the other epochs train on all images; if it rises, the stage ends there. Where it rose by little, up to half of
-the epochs decide: high rates gain late. The validation images have no part in it. All is measured at its own
-temperature, as the finished model's probabilities are: a network that has seen its training images often is surer than
-it may be, which says nothing of what it tells apart.
+falls (of grades that kappa judges: their squared distance), the other epochs train on all images; if it rises, the
+stage ends there. Where it rose by little, up to half of the epochs decide: high rates gain late. The validation images
+have no part in it.
 """
 
 from __future__ import annotations
@@ -21,13 +20,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sightx_cli.features.prefix import FitFeatures
+from sightx_cli.metrics.registry import LOSS
 from sightx_cli.model.head import set_linear_solution
 from sightx_cli.probe.linear_head import LinearSolution, calm_threads, list_splits, solve_linear_head
 from sightx_cli.progress import Notice
 from sightx_cli.recipe.stage_titles import describe_stage
+from sightx_cli.task.judged_losses import measure_judged_losses, name_judged
 from sightx_cli.task.stratification import number_together
 from sightx_cli.task.task import Task
-from sightx_cli.task.temperature import fit_temperature
 from sightx_cli.train.loaders import CachedLoader
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ NOISE_ERRORS = 2.0
 told from chance: four mistakes or fewer."""
 
 HARM_ERRORS, ALLOWED_ERRORS = 3.0, 1.0
-"""A log loss that rose by so many standard errors ends the stage at once; at the end of its trial, by so many. The
+"""Losses that rose by so many standard errors end the stage at once; at the end of its trial, by so many. The
 rates are highest in the trial: of retina grades the loss rose by 0.15 and 0.08 in the first of six epochs, and was
 lower than the solved head's after the last, in three folds of three (kappa 0.80 and 0.85)."""
 
@@ -72,14 +72,14 @@ class LeftOut:
     weights: NDArray[np.float64]
     """What each counts, (N,): every class the same where the recipe makes it so."""
     losses: NDArray[np.float64]
-    """The log loss of each by the head solved on the other images, at its best temperature, (N,)."""
+    """What is held against each by the head solved on the other images (see `task.judged_losses`), (N,)."""
     mistakes: NDArray[np.float64]
     """1 for each that this head decides wrongly, else 0, (N,)."""
     head: LinearSolution
 
     @property
     def loss(self) -> float:
-        """Their mean log loss by the solved head."""
+        """The mean of their losses by the solved head."""
         return float(np.average(self.losses, weights=self.weights))
 
     @property
@@ -101,10 +101,12 @@ def choose_left_out(
     together: Sequence[str],
     task: Task,
     balanced: bool,
+    metric: str = LOSS.name,
 ) -> LeftOut | None:
     """Choose which training images the first epoch leaves out, and solve a head on the others.
 
-    `together` names each image's group. None where there are too few images or groups to tell.
+    `metric` is what chooses the fit's best epoch; `together` names each image's group. None where there are too few
+    images or groups to tell.
     """
     splits = list_splits(task.find_strata(targets), together, 0, TRIAL_FOLDS)
     if len(splits) < TRIAL_FOLDS:
@@ -127,18 +129,10 @@ def choose_left_out(
         )
     plain = features.train_views[0].take(positions=rows).astype(np.float32, copy=False)
     probabilities = head.predict(plain)
-    losses = measure_tempered_losses(task, probabilities, targets[rows])
+    losses = measure_judged_losses(task, metric, probabilities, targets[rows])
     wrong = (task.decide(probabilities) != targets[rows]).reshape(len(rows), -1).any(axis=1)
     weights = task.weigh_images(targets[rows]) if balanced else np.ones(len(rows))
     return LeftOut(rows, targets[rows], units, weights, losses, wrong.astype(np.float64), head)
-
-
-def measure_tempered_losses(
-    task: Task, probabilities: NDArray[np.float32], targets: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Measure the log loss of each image, (N,), of probabilities (N, C) at the temperature that suits them best."""
-    tempered = task.temper(probabilities, fit_temperature(task, probabilities, targets))
-    return np.asarray(task.measure_losses(tempered.astype(np.float64), targets), np.float64)
 
 
 class StageTrial:
@@ -173,8 +167,9 @@ class StageTrial:
         error, images, epochs = self.left_out.measure_error(gains), len(losses), learner.epoch + 1
         trial = "first epoch" if epochs == 1 else f"first {epochs} epochs"
         figure = (
-            f"the log loss of {images:,} training images left out of its {trial} {'fell' if gain > 0 else 'rose'} "
-            f"by {abs(gain):.3f} ± {error:.3f} from the solved head's {self.left_out.loss:.3f}"
+            f"the {name_judged(self.session.metric)} of {images:,} training images left out of its {trial} "
+            f"{'fell' if gain > 0 else 'rose'} by {abs(gain):.3f} ± {error:.3f} from the solved head's "
+            f"{self.left_out.loss:.3f}"
         )
         is_last = epochs + 1 > LARGEST_TRIAL * learner.n_epoch
         pays = gain > (-ALLOWED_ERRORS * error if is_last else 0.0)
@@ -209,4 +204,4 @@ class StageTrial:
             logits = learner.model(*(one.to(learner.dls.device) for one in inputs))
             found.append(activation(logits).float().cpu())
         probabilities = torch.cat(found).numpy()
-        return measure_tempered_losses(self.task, probabilities, self.left_out.targets)
+        return measure_judged_losses(self.task, self.session.metric, probabilities, self.left_out.targets)
