@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 TRIAL_FOLDS = 5
 """One fold of so many is left out of the first epoch."""
 
-FEWEST_LEFT_OUT = 40
-"""Fewer images, or groups, cannot tell: their stage trains as the recipe says."""
+FEWEST_LEFT_OUT = 100
+"""Fewer images, or groups, cannot tell: their stage trains as the recipe says. Of 53 retina photographs left out the
+squared distance of grades rose by 0.23 ± 0.17 in the trial of a stage that brought 0.81 → 0.87 of kappa."""
 
 NOISE_ERRORS = 2.0
 """A share of mistakes within so many standard errors of 0, a perfect network's, leaves nothing to gain that could be

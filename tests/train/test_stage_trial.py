@@ -210,7 +210,7 @@ def test_grades_and_several_labels_are_judged_alike(
 
 
 def test_without_full_and_with_too_few_images_there_is_no_trial(open_session: Open) -> None:
-    session, heard, _ = train(open_session, HARMS)  # 11 would be left out, and 40 are needed
+    session, heard, _ = train(open_session, HARMS)  # 11 would be left out, and 100 are needed
     assert list_epochs(session) == 3 * ["last:2"]
     assert not any("left out" in line for line in heard.notes)
 
@@ -371,5 +371,5 @@ def test_a_handful_of_mistakes_cannot_be_told_from_none(mistakes: int, is_perfec
     assert build_left_out(losses, list(range(200))).is_perfect is is_perfect
 
 
-def test_forty_images_or_groups_are_needed() -> None:
-    assert FEWEST_LEFT_OUT == 40
+def test_a_hundred_images_or_groups_are_needed() -> None:
+    assert FEWEST_LEFT_OUT == 100
