@@ -43,7 +43,7 @@ def test_a_file_gives_the_values_that_stand_in_it():
     assert recipe.when.images == (1_000, 50_000)
     assert recipe.model.head.taps == "all"
     assert recipe.model.head.hidden == ()
-    assert [stage.title for stage in recipe.stage] == ["head", "last:3"]
+    assert [stage.title for stage in recipe.stage] == ["head", "last:2"]
     assert recipe.stage[0].rate == 3e-4
     assert recipe.training.early_stop is None
     assert recipe.ordered is None
