@@ -237,7 +237,7 @@ def test_what_a_stage_may_train(train):
         (["model.head.pool=flatten"], "model.head.pool"),
         (["training.metric=quadratic_kappa", "ordered=false"], "training.metric"),
         (["training.schedule=flat", "training.warmup_epochs=1"], "training.warmup_epochs"),
-        (["training.schedule=cosine", "training.warmup_epochs=2"], "stage.0.epochs"),
+        (["stage.1.epochs=3", "training.warmup_epochs=2"], "stage.0.epochs"),
         (["stage.0.name=a", "stage.1.name=a"], "stage.1.name"),
         (["model.weights=scratch", "stage.0.train=all"], "stage.1.train"),
         (["stage.0.train=scratch"], "model.weights"),
@@ -249,13 +249,17 @@ def test_what_a_stage_may_train(train):
         (["stage.1.join=[{after=1, train='head', rate=1e-4}]"], "stage.1.join.0.train"),
         (["stage.1.join=[{after=1, train='last:3', rate={head=1e-3, backbone=1e-4}}]"], "stage.1.join.0.rate"),
         (
-            ["stage.1.join=[{after=2, train='last:3', rate=1e-4}, {after=2, train='last:4', rate=1e-4}]"],
+            [
+                "stage.1.epochs=3",
+                "stage.1.join=[{after=2, train='last:3', rate=1e-4}, {after=2, train='last:4', rate=1e-4}]",
+            ],
             "stage.1.join.1.after",
         ),
         (
             [
                 "training.schedule=cosine",
                 "training.warmup_epochs=1",
+                "stage.1.epochs=3",
                 "stage.1.join=[{after=2, train='last:3', rate=1e-4}]",
             ],
             "stage.1.join.0.after",
@@ -279,7 +283,7 @@ def test_a_stage_from_scratch_needs_no_word_on_the_weights():
 def test_what_joins_within_a_stage_is_read_and_changed_by_its_number():
     table = apply_overrides(
         load_table(MEDIUM),
-        ["stage.1.join=[{after=1, train='last:3', rate=1e-5}]", "stage.1.join.0.after=2"],
+        ["stage.1.epochs=3", "stage.1.join=[{after=1, train='last:3', rate=1e-5}]", "stage.1.join.0.after=2"],
     )
     (join,) = parse_recipe(table, "mine.toml").stage[1].join
     assert (join.after, join.train, join.rate) == (2, "last:3", 1e-5)
