@@ -130,20 +130,25 @@ def predict(
     images unlike those learned from. After Ctrl-C the rows so far are kept for --resume.
     With --watch a folder is labelled as it fills.
     """
-    import sightx_cli.api.predict as api
-    from sightx_cli.console import print_next, show_predict
-
     options = {"model": model, "output": output, "batch": batch, "image_column": image_column, "images": images}
     options |= {"heatmaps": heatmaps, "overwrite": overwrite, "abstain": abstain, "tta": tta}
     options |= {"into": into, "into_folder": into_folder}
     if watch or move_to is not None:
         watch_folder(sources, watch, resume, {**options, "move_to": move_to}, talk)
-        return
+    else:
+        label_sources(sources, resume, options, talk)
+
+
+def label_sources(sources: Sequence[str], resumes: bool, options: Mapping[str, object], talk: Talk) -> None:
+    """Label what there is, and say how to go on where it was interrupted."""
+    import sightx_cli.api.predict as api
+    from sightx_cli.console import print_next, show_predict
+
     try:
         with heeding_termination(), talk.listen() as listener:
-            result = api.predict(sources, resume=resume, listener=listener, **options)  # type: ignore[arg-type]
+            result = api.predict(sources, resume=resumes, listener=listener, **options)  # type: ignore[arg-type]
     except KeyboardInterrupt as interrupt:
-        if kept := api.describe_kept(output):
+        if kept := api.describe_kept(Path(str(options["output"]))):
             print_next(write_resuming(sources, options), f"goes on: {kept} are kept")
         raise typer.Exit(find_exit_status(interrupt)) from interrupt
     talk.answer(result, show_predict)

@@ -120,6 +120,7 @@ def test_patients_on_both_sides_of_a_given_split_are_a_leak(
     assert find_secrets(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_split_by_patient_is_the_same_whatever_the_key(
     slices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

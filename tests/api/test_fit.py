@@ -188,7 +188,9 @@ def test_a_bundle_that_answers_otherwise_than_the_cached_features_is_measured_on
     ("settings", "how"),
     [
         ((PARTS, 'model.head.taps="all"', 'image.fit="pad"', 'training.metric="loss"'), {}),
-        (('stage=[{train="last:1",epochs=2,rate=1e-2}]',), {"backbone": "coat_tiny"}),
+        pytest.param(
+            ('stage=[{train="last:1",epochs=2,rate=1e-2}]',), {"backbone": "coat_tiny"}, marks=pytest.mark.slow
+        ),
         ((ALL, 'model.weights="scratch"', "model.head.hidden=[16]"), {"weights": None, "cache": False}),
     ],
     ids=["parts, taps", "cannot be cut", "all from scratch, no cache, hidden layer"],

@@ -255,6 +255,7 @@ def test_before_is_what_the_earlier_run_predicts_of_the_same_images(made: Path, 
         assert figures.metrics["accuracy"] == pytest.approx(right)
 
 
+@pytest.mark.slow
 def test_images_that_the_earlier_run_was_trained_on_are_not_compared_on(made: Path, more: Path, tmp_path: Path) -> None:
     parts = read_parts(made / "head")
     split = pd.read_csv(made / "head" / "split.csv")

@@ -237,7 +237,7 @@ def test_predictions_are_no_truth_to_learn_from(done: FitResult, table: Path, ho
 # --- going on ---
 
 
-@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize("rows", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_fit_that_was_stopped_becomes_the_run_that_it_would_have_been(how: dict[str, Any], rows: int) -> None:
     whole = fit(**how, out=Path("whole"), full=True).run
     with pytest.raises(Stopped):
@@ -288,6 +288,7 @@ def test_the_probe_compares_by_a_figure_of_several_labels(how: dict[str, Any]) -
     assert {trial.setting for trial in found.probed.choices} >= {"model.head.taps"}
 
 
+@pytest.mark.slow
 def test_inspect_counts_labels_and_images_with_none_and_several(table: Path) -> None:
     result = inspect(table, out=Path("seen"))
     assert result.class_counts == {"round": 48, "straight": 48}

@@ -254,7 +254,7 @@ def test_a_place_without_write_permission_is_refused_by_name(write_photo: Callab
     check_refused(done, "locked/run: cannot be written (Permission denied)")
 
 
-@pytest.mark.parametrize("room", [2_000, 300_000])
+@pytest.mark.parametrize("room", [2_000, pytest.param(300_000, marks=pytest.mark.slow)])
 def test_a_full_disk_is_said_and_leaves_at_most_a_run_to_go_on_with(
     digits: Path, small: list[str], home: Path, room: int
 ) -> None:

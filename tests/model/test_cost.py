@@ -154,7 +154,10 @@ def test_a_network_has_a_size_of_its_own(name: str, size_px: int) -> None:
     assert find_own_size(name) == size_px
 
 
-@pytest.mark.parametrize(("name", "taps"), [("resnet18", "all"), ("mobilenetv2_100", "last:3"), ("vgg11", "last")])
+@pytest.mark.parametrize(
+    ("name", "taps"),
+    [("resnet18", "all"), ("mobilenetv2_100", "last:3"), pytest.param("vgg11", "last", marks=pytest.mark.slow)],
+)
 def test_the_shapes_said_of_a_prefix_are_those_of_its_outputs(open_backbone: Open, name: str, taps: str) -> None:
     prefix = Prefix(open_backbone(name, 64, taps), [2, 4], features=True).eval()
     with torch.no_grad():

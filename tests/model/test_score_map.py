@@ -91,7 +91,13 @@ def test_a_flattened_map_is_explained_exactly() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["vgg11", "mobilenetv3_small_050", "convnext_atto", "vit_tiny_patch16_224", "deit_tiny_distilled_patch16_224"],
+    [
+        pytest.param("vgg11", marks=pytest.mark.slow),
+        "mobilenetv3_small_050",
+        "convnext_atto",
+        "vit_tiny_patch16_224",
+        "deit_tiny_distilled_patch16_224",
+    ],
 )
 def test_where_more_lies_between_map_and_head_it_is_an_estimate_that_says_so(name: str) -> None:
     torch.manual_seed(0)

@@ -122,6 +122,7 @@ def test_the_metric_that_needs_every_class_is_replaced_aloud(lay_out: Callable[.
     assert "log loss chooses the best epoch" in said.text
 
 
+@pytest.mark.slow
 def test_an_inspection_says_what_a_fit_says(lay_out: Callable[..., Path], tmp_path: Path) -> None:
     source = lay_out(train={"nought": 44, "one": 4}, valid={"nought": 4})
     found = inspect(source, out=tmp_path / "looked").notices

@@ -157,7 +157,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "cosine": {"settings": [HEAD_AND_MORE, 'training.schedule="cosine"', "training.warmup_epochs=1"]},
 }
 LONG = {"patience", "no cache", "hidden layer, dropout", "groups that join", "sgd, clip", "flat, smoothing", "cosine"}
-LONG |= {"running averages of parts that join"}
+LONG |= {"running averages of parts that join", "rate auto", "stages of one title", "scratch"}
 """Left to `make test-all`: each stops a fit after every epoch."""
 
 
@@ -192,7 +192,7 @@ JUDGED = {
 """Stages whose first epoch is judged on training images left out of it, and the epochs that are trained."""
 
 
-@pytest.mark.parametrize("kind", JUDGED)
+@pytest.mark.parametrize("kind", ["goes on", pytest.param("ends, and another begins", marks=pytest.mark.slow)])
 def test_a_fit_whose_stages_are_judged_is_the_same_wherever_it_was_stopped(
     how: dict[str, Any], random_weights: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -213,6 +213,7 @@ def test_a_fit_whose_stages_are_judged_is_the_same_wherever_it_was_stopped(
     assert find_differences(whole, folder) == []
 
 
+@pytest.mark.slow
 def test_a_test_part_is_measured_as_if_nothing_had_stopped(how: dict[str, Any], digits: Path, home: Path) -> None:
     for image in digits.rglob("*.png"):
         part = "test" if int(image.stem) >= 18 else "train"
