@@ -262,6 +262,7 @@ def test_what_the_model_is_sure_of_is_measured_alone_too(digits_run: FitResult, 
     assert doubt.figures.metrics["accuracy"] == pytest.approx((sure["label"] == sure["prediction"]).mean())
 
 
+@pytest.mark.slow
 def test_views_that_are_averaged_are_held_against_the_plain_one(
     digits: Path, later: Path, random_weights: Callable[[str], Path]
 ) -> None:

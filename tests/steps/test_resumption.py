@@ -157,7 +157,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "cosine": {"settings": [HEAD_AND_MORE, 'training.schedule="cosine"', "training.warmup_epochs=1"]},
 }
 LONG = {"patience", "no cache", "hidden layer, dropout", "groups that join", "sgd, clip", "flat, smoothing", "cosine"}
-LONG |= {"running averages of parts that join", "rate auto", "stages of one title", "scratch"}
+LONG |= {"running averages of parts that join", "rate auto", "stages of one title", "scratch", "folds"}
 """Left to `make test-all`: each stops a fit after every epoch."""
 
 
@@ -235,6 +235,7 @@ def test_grades_go_on_as_grades(how: dict[str, Any], digits: Path, home: Path) -
     assert find_differences(whole, folder) == []
 
 
+@pytest.mark.slow
 def test_a_recipe_that_was_chosen_by_the_images_and_the_probe_is_not_chosen_again(
     how: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
