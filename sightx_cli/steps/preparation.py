@@ -105,9 +105,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     if earlier is not None:
         reading = earlier.choose_reading(reading, overridden)
     small = find_small_images(recipe, manifest.frame, overridden, reading) if choice is not None else None
-    if small is not None:
-        listener.notice(small.notice())
-        recipe = small.settle(recipe)
+    recipe = small.settle(recipe) if small is not None else recipe
     store = FeatureStore() if options.cache else None
     pixels = plan_pixels(recipe, store, reading)
     with importing(NETWORKS, listener):
@@ -121,7 +119,10 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     if unreadable:
         choice = choose(options, frame, shift)
         recipe, origin, overridden = resolve_recipe(options, choice, shift, earlier)
+        small = find_small_images(recipe, frame, overridden, reading) if choice is not None else None
         recipe = small.settle(recipe) if small is not None else recipe
+    if small is not None:
+        listener.notice(small.notice())
     task = choose_task(manifest.classes, recipe, manifest.separator)
     if earlier is not None:
         earlier.check_task(task)

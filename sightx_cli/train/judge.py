@@ -166,7 +166,7 @@ class Judge(Callback):
         )
         if self.average is not None:
             self.average.put_back()
-        self.stale = 0 if kept else self.stale + 1
+        self.stale = 0 if kept or outcome is Outcome.OPEN else self.stale + 1
         name = self.best.metric
         row: dict[str, float | int | str] = {
             "stage": self.stage,

@@ -74,5 +74,20 @@ def test_a_fit_that_chooses_its_recipe_trains_small_images_deeper_and_the_plan_s
     (notice,) = [one for one in heard.notices if one.kind == "small-images"]
     assert notice.text.startswith("the images have 32 px: enlarged 5 times, not 8.1")
     assert notice.text.endswith("undo both with --set image.size_px=260")
+    (tmp_path / "dark" / "broken.png").write_bytes(b"no image")
+    again = prepare(Options(str(tmp_path), shift="similar"), heard := Recorder())
+    assert (again.recipe.image.size_px, again.recipe.stage[1].train) == (160, DEEPER)
+    assert [one.kind for one in heard.notices].count("small-images") == 1
     named = prepare(Options(str(tmp_path), recipe="natural-medium"), Recorder())
     assert named.recipe.image.size_px == 260
+
+
+def test_where_unreadable_files_leave_another_recipe_it_is_taken_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(tmp_path, (32, 32), 60)
+    (tmp_path / "dark" / "broken.png").write_bytes(b"no image")
+    monkeypatch.setattr("sightx_cli.steps.fit_plan.count_images", lambda splits: 2_000 if len(splits) > 60 else 60)
+    preparation = prepare(Options(str(tmp_path), shift="similar"), heard := Recorder())
+    assert preparation.recipe == find_recipe("natural-small")[0]
+    assert "small-images" not in {one.kind for one in heard.notices}

@@ -139,6 +139,14 @@ def test_a_loss_that_rose_by_no_more_than_its_error_until_the_trial_ends_lets_th
 
 
 @pytest.mark.usefixtures("few_suffice", "always_unsure")
+def test_patience_does_not_end_a_stage_whose_trial_is_open(open_session: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sightx_cli.train.stage_trial.HARM_ERRORS", 1e3)
+    session, heard, _ = train(open_session, HARMS.replace("epochs=3", "epochs=6"), "training.early_stop=1")
+    assert list_epochs(session) == ["last:2"] * 3
+    assert [one.kind for one in heard.notices if one.kind.startswith("stage-")] == ["stage-ended"]
+
+
+@pytest.mark.usefixtures("few_suffice", "always_unsure")
 def test_an_open_trial_is_not_kept_so_that_a_fit_that_goes_on_begins_it_again(
     open_session: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
