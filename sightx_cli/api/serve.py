@@ -90,7 +90,7 @@ def check_packages() -> None:
 def _warn_of_network(host: str) -> Notice:
     text = (
         f"with --host {host} other machines reach this server, by the token in its address; what they send is not "
-        "encrypted, so use it in a network that you trust, or behind a proxy with HTTPS"
+        "encrypted, so use it in a network that you trust, or leave --host out and reach it by ssh -L"
     )
     return Notice("open-to-network", text, warns=True)
 

@@ -29,7 +29,7 @@ from sightx_cli.bundle.live_table import (
 from sightx_cli.bundle.memory_model import Model
 from sightx_cli.bundle.sorted_folder import SortedFolder
 from sightx_cli.bundle.table import STATUS, find_parts, locking_table, sweep_lock
-from sightx_cli.data.arrivals import POLL_SECONDS, Arrival, Arrivals
+from sightx_cli.data.arrivals import POLL_SECONDS, Arrival, Arrivals, read_state
 from sightx_cli.data.pixel_notices import PixelTally
 from sightx_cli.errors import DataError, UsageError, quote
 from sightx_cli.filesystem import check_place
@@ -103,9 +103,11 @@ def check_places(folder: Path, output: Path, move_to: str | Path | None, overwri
     place = Path(move_to)
     if place.exists() and not place.is_dir():
         raise UsageError(f"--move-to {place}: is a file", "name a folder")
-    if place.resolve() == folder.resolve():
-        beside = folder.resolve().with_name(f"{folder.resolve().name}-labelled")
-        raise UsageError(f"--move-to {place}: is the folder that is watched", f"--move-to {quote(beside)}")
+    watched = folder.resolve()
+    if place.resolve() in (watched, *watched.parents):
+        what = "is" if place.resolve() == watched else "holds"
+        beside = watched.with_name(f"{watched.name}-labelled")
+        raise UsageError(f"--move-to {place}: {what} the folder that is watched", f"--move-to {quote(beside)}")
     check_place("--move-to", place)
     return place.resolve()
 
@@ -191,7 +193,9 @@ class Watch:
         if self._sorted is not None and rows:
             self.table.flush()  # a power cut may lose a row, but none of a file that is gone from here
             for one, row in rows:
-                if self._move(Path(one.path), row):
+                if self.arrivals.has_changed(one):  # while the others were labelled: what it holds now has no row
+                    self.arrivals.await_again(one)
+                elif self._move(Path(one.path), row):
                     self.arrivals.forget(one)
         self._say_found()
 
@@ -210,7 +214,7 @@ class Watch:
     def _move_left_over(self) -> None:
         """Move the files that have their row and were not moved before the last end."""
         for path, row in self._unmoved.items():
-            state = Path(path).lstat() if os.path.lexists(path) else None
+            state = read_state(path)
             if state is not None and state.st_mtime_ns // 1000 * 1000 == parse_time(row[ARRIVED]):
                 self._move(Path(path), row)
         self._unmoved.clear()
@@ -218,13 +222,13 @@ class Watch:
     def _move(self, path: Path, row: dict[str, Any] | dict[str, str]) -> bool:
         assert self._sorted is not None
         try:
-            self._sorted.move(path, row)
+            is_moved = self._sorted.move(path, row) != path
         except OSError as error:
             text = f"files that cannot be moved stay where they are, such as {path} ({error.strerror or error})"
             self._say("unmoved", text)
             return False
-        self.moved += 1
-        return True
+        self.moved += is_moved
+        return is_moved
 
     def _say_found(self) -> None:
         """Say what was found in the files, each kind when it is first met."""

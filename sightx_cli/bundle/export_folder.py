@@ -123,17 +123,18 @@ def write_export(
     if exporter.runner is not None:
         name = f"predict_{exporter.name}.py"
         (folder / name).write_text(write_code(exporter.runner, name, exporter.models[0].name), encoding="utf-8")
+    digests = digest_files(folder)
     record = {
         "format": exporter.name,
         "precision": precision,
-        "files": digest_files(folder),
+        "files": digests,
         "parity": described[0].to_json(),
         "any_size": None if described[1] is None else described[1].to_json(),
         "model": {"recipe": model.facts.recipe, "backbone": model.facts.backbone, "sha256": model.facts.files},
         "versions": {"sightx": VERSION, **{name: version(name) for name in exporter.packages[precision]}},
     }
     runs.write_json(folder / RECORD, record)
-    files = tuple(folder / name for name in digest_files(folder))
+    files = tuple(folder / name for name in sorted((*digests, RECORD)))
     size = sum(file.stat().st_size for file in files)
     return WrittenExport(FormatExport(exporter.name, precision, folder, files, size, *described))
 

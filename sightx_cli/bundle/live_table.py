@@ -117,6 +117,7 @@ class LiveTable:
                     row = {name: unshield_cell(text) for name, text in cells.items()}
                     if row[MODEL] != self.columns.model:
                         self._refuse("was filled by another model, or one that was asked in another way")
+                    parse_time(row[ARRIVED])  # whoever asks for the rows reads it
                     yield row
             except (csv.Error, ValueError, TypeError, AttributeError) as error:
                 raise RunError(

@@ -47,9 +47,12 @@ class SortedFolder:
     def move(self, path: Path, row: Mapping[str, Any]) -> Path:
         """Move a file to its folder, under its own name or the first free one of name-2, name-3 …; returns where it is.
 
-        A copy that an interrupted move has left there is not made twice. Raises OSError.
+        A copy that an interrupted move has left there is not made twice; a file that lies there, by whatever name of
+        the folder, stays. Raises OSError.
         """
         folder = self.choose(row)
+        if folder.resolve() == path.parent.resolve():
+            return path
         folder.mkdir(parents=True, exist_ok=True)
         first = folder / path.name
         number = self._free.get(first, 1)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import heapq
 import os
+import stat
 import time
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightx_cli.data.file_kinds import FileKinds, has_image_ending, sort_by_ending
-from sightx_cli.data.folders import is_left_by_programs, is_valid_text
+from sightx_cli.data.folders import is_left_by_programs, is_valid_text, leads_to_folder
 from sightx_cli.progress import Listener, Notice, Silent
 
 POLL_SECONDS = 0.1
@@ -86,7 +87,7 @@ class Arrivals:
         self._waiting: dict[str, _Waiting] = {}
         self._whole: list[Arrival] = []
         self._listed: dict[str, _Listed] = {}
-        self._kinds, self._said = FileKinds(), set[str]()
+        self._said = set[str]()
         self._is_first, self._polled = True, 0.0
         self._look_at, self._look_at_all = 0.0, 0.0
 
@@ -118,7 +119,7 @@ class Arrivals:
 
     def has_changed(self, one: Arrival) -> bool:
         """Tell whether a file is not, or no longer, what arrived."""
-        state = _read_state(one.path)
+        state = read_state(one.path)
         return state is None or (state.st_mtime_ns, state.st_size) != (one.changed_ns, one.size)
 
     def await_again(self, one: Arrival) -> None:
@@ -147,14 +148,14 @@ class Arrivals:
         return len(self._waiting) + len(self._whole)
 
     def _wait(self, one: Arrival, needed: float) -> None:
-        state = _read_state(one.path)
+        state = read_state(one.path)
         if state is not None:
             arrived = one.arrived if needed > STILL_SECONDS else find_arrival(state, self._polled, time.time())
             seen = state.st_mtime_ns, state.st_size, time.monotonic(), arrived, one.is_new, needed
             self._waiting[one.path] = _Waiting(*seen)
 
     def _settle(self, path: str, one: _Waiting, now: float, clock: float) -> None:
-        state = _read_state(path)
+        state = read_state(path)
         if state is None:
             del self._waiting[path]
         elif (state.st_mtime_ns, state.st_size) != (one.changed_ns, one.size):
@@ -168,6 +169,7 @@ class Arrivals:
         """Look for new names in each folder that has changed, or, with `is_all`, at each file of each folder."""
         held = self._waiting.keys() | {one.path for one in self._whole}
         visited: set[tuple[int, int] | str] = set()
+        vanished, is_whole = set(self._listed), is_all
         left = [str(self.folder)]
         while left:
             folder = left.pop()
@@ -178,29 +180,35 @@ class Arrivals:
                 if identity in visited or real in self._apart:
                     continue
                 visited.add(identity)
+                vanished.discard(folder)
                 before = self._listed.get(folder)
                 if before is None or is_all or before.changed_ns != state.st_mtime_ns:
                     before = self._list(folder, state.st_mtime_ns, is_all, held, now, clock)
             except OSError as error:
                 self._say(f"folder {folder}", f"the folder {folder} cannot be read ({error.strerror})", warns=True)
+                is_whole = False
                 continue
             self._said.discard(f"folder {folder}")
             left += before.folders
+        for folder in vanished if is_whole else ():
+            del self._listed[folder]
+            self._miss(folder, self._done.pop(folder, {}))
 
     def _list(self, folder: str, changed_ns: int, is_all: bool, held: Set[str], now: float, clock: float) -> _Listed:
         done = self._done.setdefault(folder, {})
         with os.scandir(folder) as entries:
             found = [entry for entry in entries if entry.path not in self._apart]
-        inner = tuple(entry.path for entry in found if _is_folder(entry) and self._is_open(entry.name))
-        names = {entry.name for entry in found if not _is_folder(entry) and self._is_wanted(entry.name)}
-        for name in done.keys() - names:  # perhaps for a while only, as the files of a disk that is not there
-            self._gone[os.path.join(folder, name)] = done.pop(name)  # noqa: PTH118 - as above
-        while len(self._gone) > MOST_GONE:
-            del self._gone[next(iter(self._gone))]
+        inner = tuple(entry.path for entry in found if leads_to_folder(entry) and self._is_open(entry.name))
+        names = {entry.name for entry in found if not leads_to_folder(entry) and self._is_wanted(entry.name)}
+        self._miss(folder, {name: done.pop(name) for name in done.keys() - names})
         for name in names if is_all else names - done.keys():
             path = os.path.join(folder, name)  # noqa: PTH118 - as above
-            state = None if path in held else _read_state(path)
+            if path in held:
+                continue
+            state = read_state(path)
             if state is None:
+                if os.path.exists(path):  # noqa: PTH110 - as above
+                    self._say("no-images", f"passed over files that are no images, such as {name}")
                 continue
             known = self._known.pop(path, self._gone.pop(path, None))
             if known is not None and known // 1000 == state.st_mtime_ns // 1000:
@@ -213,6 +221,13 @@ class Arrivals:
         is_recent = clock - changed_ns / 1e9 < COARSEST_CLOCK_SECONDS
         self._listed[folder] = _Listed(0 if is_recent else changed_ns, inner)
         return self._listed[folder]
+
+    def _miss(self, folder: str, names: Mapping[str, int]) -> None:
+        """Remember images that are gone, perhaps for a while only, as those of a disk that is not there."""
+        for name, changed_ns in names.items():
+            self._gone[os.path.join(folder, name)] = changed_ns  # noqa: PTH118 - as above
+        while len(self._gone) > MOST_GONE:
+            del self._gone[next(iter(self._gone))]
 
     def _is_open(self, name: str) -> bool:
         """Tell by its name whether a folder is looked into."""
@@ -245,7 +260,8 @@ class Arrivals:
     def _is_image(self, one: Arrival) -> bool:
         """Tell by its first bytes whether a file without a known ending is an image; else it is passed over."""
         folder, name = os.path.split(one.path)
-        if has_image_ending(name) or self._kinds.tell(Path(folder), [name])[0] == "image":
+        # Each by itself: what all of an ending were until now says nothing of what is still to come.
+        if has_image_ending(name) or FileKinds().tell(Path(folder), [name])[0] == "image":
             return True
         self._say("no-images", f"passed over files that are no images, such as {name}")
         self.keep(one)
@@ -266,16 +282,10 @@ def find_arrival(state: os.stat_result, earliest: float, latest: float) -> float
     return min(max(told, earliest), latest)
 
 
-def _read_state(path: str) -> os.stat_result | None:
-    """Return the state of a file; None where it is gone."""
+def read_state(path: str) -> os.stat_result | None:
+    """Return the state of a file, that of its target where it is a link; None where it is gone, or is a pipe."""
     try:
-        return os.stat(path)  # noqa: PTH116 - as above
+        state = os.stat(path)  # noqa: PTH116 - as above
     except OSError:
         return None
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
+    return state if stat.S_ISREG(state.st_mode) else None

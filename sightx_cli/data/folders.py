@@ -105,7 +105,7 @@ class Folder:
         tally = Tally()
         for entry in entries:
             name = entry.name
-            if _is_folder(entry):
+            if leads_to_folder(entry):
                 if is_left_by_programs(name):
                     continue
                 kind = "hidden" if name.startswith(".") else "" if is_valid_text(name) else "misnamed"
@@ -224,7 +224,8 @@ def _describe_refusal(folder: Path, error: OSError) -> DataError:
     )
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a folder, or a link to one."""
     try:
         return entry.is_dir()
     except OSError:  # a link to itself

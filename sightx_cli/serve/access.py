@@ -108,8 +108,15 @@ class Access:
 def check_origin(host: str, headers: Mapping[str, str]) -> None:
     """Raise `Refusal` where a browser says that a page of another origin sends this; programs say nothing."""
     origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
-    if (origin is not None and urlsplit(origin).netloc != host) or site not in ("same-origin", "none"):
+    if (origin is not None and _find_host(origin) != host) or site not in ("same-origin", "none"):
         raise Refusal(403, "pages of other sites cannot ask here")
+
+
+def _find_host(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _read_cookie(cookies: str, name: str) -> str:

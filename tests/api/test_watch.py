@@ -16,6 +16,7 @@ import pytest
 
 from sightx_cli import load_model, predict
 from sightx_cli.api.watch import watch
+from sightx_cli.bundle.live_table import LiveTable
 from sightx_cli.data import arrivals
 from sightx_cli.errors import DataError, SightXError, UsageError
 from sightx_cli.progress import Recorder
@@ -206,6 +207,40 @@ def test_a_file_with_a_row_that_was_not_moved_is_moved_and_not_labelled(
     assert len(list(Path("sorted").rglob("a.png"))) == 1
 
 
+def test_a_file_that_changes_between_its_row_and_its_move_is_labelled_again(
+    model: Model, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rewritten: list[bytes] = []
+
+    def rewrite(table: LiveTable) -> None:
+        if not rewritten:
+            rewritten.append(files[8].read_bytes())
+            Path("in/a.png").write_bytes(rewritten[0])
+
+    monkeypatch.setattr(LiveTable, "flush", rewrite)  # what comes before the files are moved
+    put(files[0], "a.png")
+    with watching(model, move_to="sorted") as watcher:
+        watcher.wait_for_rows(2)
+        watcher.wait(lambda: not Path("in/a.png").exists())
+        result = watcher.end()
+    (moved,) = Path("sorted").rglob("a.png")
+    assert moved.read_bytes() == rewritten[0]
+    assert moved.parent.name == read_rows()["prediction"].iloc[1]
+    assert (result.images, result.moved) == (2, 1)
+
+
+def test_a_link_with_a_row_that_was_not_moved_is_moved(model: Model, files: list[Path]) -> None:
+    Path("in/a.png").symlink_to(files[0])
+    with watching(model) as watcher:
+        watcher.wait_for_rows(1)
+        watcher.end()
+    with watching(model, move_to="sorted") as watcher:
+        watcher.wait(lambda: not Path("in/a.png").is_symlink())
+        watcher.end()
+    (moved,) = Path("sorted").rglob("a.png")
+    assert moved.resolve() == files[0].resolve()
+
+
 def test_what_cannot_be_moved_stays_and_is_said(model: Model, files: list[Path]) -> None:
     put(files[0], "a.png")
     Path("sorted").mkdir()
@@ -251,6 +286,7 @@ def test_two_watches_do_not_write_one_table(model: Model) -> None:
         ("file.png", {}, "is a file"),
         ("in", {"output": "a.parquet"}, "grows row by row"),
         ("in", {"move_to": "in"}, "is the folder that is watched"),
+        ("in", {"move_to": "."}, "holds the folder that is watched"),  # in/ may be the folder of a class there
         ("in", {"move_to": "file.png"}, "is a file"),
         ("in", {"tta": 1000}, "--tta 1000"),
         ("in", {"model": "nowhere"}, "no such run folder"),

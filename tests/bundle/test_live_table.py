@@ -11,7 +11,14 @@ import pandas as pd
 import pytest
 
 from sightx_cli.bundle.facts import BundleFacts
-from sightx_cli.bundle.live_table import LiveTable, check_live_output, parse_time, plan_live_columns, write_time
+from sightx_cli.bundle.live_table import (
+    ARRIVED,
+    LiveTable,
+    check_live_output,
+    parse_time,
+    plan_live_columns,
+    write_time,
+)
 from sightx_cli.bundle.predictor import Prediction
 from sightx_cli.data.arrivals import Arrival
 from sightx_cli.errors import RunError, UsageError
@@ -139,3 +146,16 @@ def test_only_csv_grows(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("changed_ns", [0, -1_000, 1_700_000_000_999_999_000, 2**62, 10**24])
 def test_a_time_comes_back_to_the_microsecond(changed_ns: int) -> None:
     assert parse_time(write_time(changed_ns)) == changed_ns // 1000 * 1000
+
+
+@pytest.mark.parametrize("time", ["", "27.11.2026 11:58", "2026-11-27T11:58:01.5"])
+def test_a_time_that_was_written_otherwise_is_said(tmp_path: Path, time: str) -> None:
+    table = LiveTable(tmp_path / "a.csv", COLUMNS)
+    fill(table, "1.png")
+    table.close()
+    header, row = (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()
+    cells = row.split(",")
+    cells[header.split(",").index(ARRIVED)] = time
+    (tmp_path / "a.csv").write_text("\n".join([header, ",".join(cells), ""]), encoding="utf-8")
+    with pytest.raises(RunError, match="cannot be read as a table of predictions"):
+        list(LiveTable(tmp_path / "a.csv", COLUMNS).read_rows())

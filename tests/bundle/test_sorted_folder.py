@@ -115,3 +115,12 @@ def test_every_class_has_a_folder_of_its_own_in_any_case_of_its_letters(tmp_path
     folders = [place.choose(say(name)) for name in classes] + [place.choose(say("", "", "is empty"))]
     assert len({str(one).casefold() for one in folders}) == len(folders)
     assert {one.parent for one in folders} == {tmp_path}
+
+
+def test_a_file_that_lies_in_its_folder_stays_there(tmp_path: Path) -> None:
+    path = put(tmp_path / "out" / "ants" / "a.png")
+    (tmp_path / "link").symlink_to(path.parent)
+    place = build(tmp_path / "out", "ants", "bees")
+    for one in (path, tmp_path / "link" / "a.png"):
+        assert place.move(one, say("ants")) == one
+        assert path.read_text() == "x"

@@ -184,3 +184,44 @@ def test_a_large_folder_is_looked_at_less_often(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(arrivals, "_look", look_slowly)
     wait(arrivals, seconds=0.3)
     assert len(looks) <= 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+@pytest.mark.parametrize("pipe", ["ctl", "a.png"])
+def test_a_pipe_is_passed_over_and_said(tmp_path: Path, pipe: str) -> None:
+    os.mkfifo(tmp_path / pipe)
+    put(tmp_path / "b.png")
+    heard = Recorder()
+    assert name(wait(Arrivals(tmp_path, {}, [], heard))) == ["b.png"]
+    (notice,) = heard.notices
+    assert (notice.kind, notice.text.endswith(f"such as {pipe}")) == ("no-images", True)
+
+
+def test_an_image_without_an_ending_is_found_however_many_other_files_came_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sightx_cli.data.file_kinds.OPENED_AT_MOST", 3)
+    for number in range(5):
+        put(tmp_path / f"log{number}", "text", changed=5)
+    arrivals = Arrivals(tmp_path, {}, [])
+    assert wait(arrivals) == []
+    (tmp_path / "image").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    assert name(wait(arrivals, 1)) == ["image"]
+
+
+def test_names_of_folders_that_are_gone_are_held_within_the_bound_and_known_when_they_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_GONE", 4)
+    arrivals = Arrivals(tmp_path / "in", {}, [])
+    for batch in ("1", "2"):
+        for number in range(3):
+            put(tmp_path / "in" / batch / f"{number}.png")
+        assert len(wait(arrivals, 3)) == 3
+        (tmp_path / "in" / batch).rename(tmp_path / batch)
+        wait(arrivals)
+    assert sum(map(len, arrivals._done.values())) == 0
+    assert len(arrivals._gone) == 4
+    assert set(arrivals._listed) == {str(tmp_path / "in")}
+    (tmp_path / "2").rename(tmp_path / "in" / "2")
+    assert wait(arrivals) == []

@@ -42,6 +42,7 @@ def test_a_name_made_to_point_here_is_refused(host: str) -> None:
         {"origin": "null"},
         {"origin": "http://127.0.0.1:9999"},
         {"origin": "http://localhost:8765"},  # another origin than the page's own, 127.0.0.1
+        {"origin": "http://["},  # what no browser sends
         {"sec_fetch_site": "cross-site"},
         {"sec_fetch_site": "same-site"},
     ],

@@ -169,6 +169,22 @@ def test_an_image_is_dropped_or_pasted(page: Tab, digits: Path, name: str) -> No
     page.wait(f"live.textContent.startsWith('{name}: two')")
 
 
+def test_what_cannot_be_read_of_a_dropped_folder_is_said_and_stops_no_other(page: Tab, digits: Path) -> None:
+    content = base64.b64encode((digits / "two" / "03.png").read_bytes()).decode()
+    drop = GIVE.replace(
+        "const event",
+        """let rest = [{isFile: true, name: "no.png", file: (_, no) => no(new Error("locked"))},
+      {isFile: true, name: "yes.png", file: (done) => done(given.files[0])}];
+    const folder = {isFile: false, name: "scans", createReader: () => ({
+      readEntries: (done) => { done(rest); rest = []; } })};
+    DataTransferItem.prototype.webkitGetAsEntry = () => folder;
+    const event""",
+    )
+    page.evaluate(drop.replace("CONTENT", content).replace("NAME", "yes.png"))
+    page.wait("live.textContent.startsWith('yes.png: two')")
+    page.wait("trouble.textContent.startsWith('1 of the files or folders cannot be read')")
+
+
 def test_a_browser_elsewhere_gets_in_with_the_token_and_keeps_it(
     tab: Tab, serve_within: Callable[..., Any], digits: Path
 ) -> None:

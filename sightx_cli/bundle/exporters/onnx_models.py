@@ -25,7 +25,6 @@ from sightx_cli.machine import measure_threads
 
 VIEWS, ANY_SIZE = "model.onnx", "model-any-size.onnx"
 IMAGE = "image"
-NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
 class OnnxModels:

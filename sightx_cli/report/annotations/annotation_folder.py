@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.data.queries import Query, QueryRow
 from sightx_cli.errors import UsageError
 from sightx_cli.filesystem import check_place
+from sightx_cli.model.packaged import digest_weights
 from sightx_cli.progress import Listener, Notice, Silent, reporting
 from sightx_cli.report.annotations.interface import (
     Annotated,
@@ -93,13 +93,7 @@ def describe_changes(folder: Path) -> str:
 def list_digests(folder: Path) -> dict[str, str]:
     """Measure the digest of each file below a folder by its name there; links are none."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
-    return {path.relative_to(folder).as_posix(): measure_digest(path) for path in files}
-
-
-def measure_digest(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {path.relative_to(folder).as_posix(): digest_weights(path) for path in files}
 
 
 @dataclass
@@ -133,7 +127,7 @@ class AnnotationFolder:
         aside.mkdir(parents=True)
         root = find_root(list(self._images))
         images = [place_below(root, image) for image in order_for_review(list(self._images.values()))]
-        digest = measure_digest(self.run / runs.BUNDLE / runs.BUNDLE_FACTS)
+        digest = digest_weights(self.run / runs.BUNDLE / runs.BUNDLE_FACTS)
         annotated = Annotated(images, root, self.facts, self.run.name, digest, self.folder)
         written = self.annotation_format.write(annotated, aside)
         head = f"Made for {self.annotation_format.title} by SightX, with the model {self.run.name}."

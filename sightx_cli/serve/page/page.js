@@ -72,22 +72,24 @@ function megabytes(bytes) {
 
 async function listFiles(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.length) return [...transfer.files];
-  const found = [];
-  const walk = async (entry) => {
+  if (!entries.length) return { files: [...transfer.files], failed: 0 };
+  const files = [];
+  let failed = 0;
+  const read = async (entry) => {
     if (entry.isFile) {
-      found.push(await new Promise((done, failed) => entry.file(done, failed)));
+      files.push(await new Promise((done, refuse) => entry.file(done, refuse)));
       return;
     }
     const reader = entry.createReader();
     for (;;) {
-      const some = await new Promise((done, failed) => reader.readEntries(done, failed));
+      const some = await new Promise((done, refuse) => reader.readEntries(done, refuse));
       if (!some.length) return;
       for (const one of some) if (!one.name.startsWith(".")) await walk(one);
     }
   };
+  const walk = (entry) => read(entry).catch(() => { failed += 1; }); // one that cannot be read stops no other
   for (const entry of entries) await walk(entry);
-  return found;
+  return { files, failed };
 }
 
 // ---- asking the server
@@ -499,7 +501,9 @@ document.addEventListener("dragleave", (event) => event.relatedTarget || get("gi
 document.addEventListener("drop", async (event) => {
   event.preventDefault();
   get("give").classList.remove("over");
-  add(await listFiles(event.dataTransfer));
+  const { files, failed } = await listFiles(event.dataTransfer);
+  add(files);
+  if (failed) warn(`${failed} of the files or folders cannot be read here: the others are answered.`);
 });
 document.addEventListener("paste", (event) => {
   const files = [...event.clipboardData.files];
