@@ -17,7 +17,7 @@ ifndef VENV
 VENV := $(if $(filter python3,$(PYTHON)),.venv,.venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
 endif
 CONSTRAINTS ?= constraints.txt
-EXTRAS ?= demo,tables,medical,export,int8,serve,structured-report,tensorboard,dev
+EXTRAS ?= demo,tables,medical,export,int8,serve,structured-report,ray,launch,tensorboard,dev
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -61,7 +61,7 @@ test-all: install
 	@echo "before a release, also: make test-oldest"
 
 test-oldest:
-	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt EXTRAS=demo,tables,medical,export,int8,serve,structured-report,tensorboard,test
+	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt EXTRAS=demo,tables,medical,export,int8,serve,structured-report,ray,launch,tensorboard,test
 
 test-wheel: install
 	$(BIN)/python -m pytest tests/test_wheel.py
