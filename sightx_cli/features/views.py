@@ -42,8 +42,11 @@ class View:
 
     def read(self, path: str, digest: str, reader: Reader = read_pixels) -> NDArray[np.uint8]:
         """Read an image's pixels (size_px, size_px, 3); what is drawn depends on the image, the view and the seed."""
-        seed = (self.seed << 64) | (self.number << 48) | int(digest[:12], 16)
-        return read_view(path, self.size_px, self.fit, self.profile, seed, reader, self.reading)
+        return read_view(path, self.size_px, self.fit, self.profile, self.seed_draw(digest), reader, self.reading)
+
+    def seed_draw(self, digest: str) -> int:
+        """Return the seed that an image's view is drawn from."""
+        return (self.seed << 64) | (self.number << 48) | int(digest[:12], 16)
 
 
 def plain_view(view: View) -> View:
