@@ -44,7 +44,7 @@ class PixelFile:
 
     def __init__(self, folder: Path | None) -> None:
         """Make an empty file, in memory where `folder` is None."""
-        self._closing, self._lock = ExitStack(), threading.Lock()
+        self._closing, self._lock, name = ExitStack(), threading.Lock(), ""
         if folder is None and hasattr(os, "memfd_create"):
             number = os.memfd_create("sightx-pixels")
             # Not in /dev/shm, of which a container gives 64 MB by default.
@@ -52,11 +52,14 @@ class PixelFile:
         else:
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
-            named = not Path("/proc/self/fd").is_dir()
-            make = tempfile.NamedTemporaryFile if named else tempfile.TemporaryFile
-            self._file = self._closing.enter_context(make(dir=folder, prefix="sightx-pixels-", buffering=0))
+            number, name = tempfile.mkstemp(prefix="sightx-pixels-", dir=folder)
+            if Path("/proc/self/fd").is_dir():  # then it needs no name, and nothing can leave it behind
+                Path(name).unlink()
+            else:
+                self._closing.callback(Path(name).unlink, missing_ok=True)  # when the file is closed
+            self._file = self._closing.enter_context(os.fdopen(number, "w+b", buffering=0))
         opened, state = Path(f"/proc/{os.getpid()}/fd/{self._file.fileno()}"), os.fstat(self._file.fileno())
-        self.place = FilePlace(str(opened if opened.exists() else self._file.name), state.st_dev, state.st_ino)
+        self.place = FilePlace(str(opened if opened.exists() else name), state.st_dev, state.st_ino)
         self.bytes_used = 0
         """How far it has been written."""
         weakref.finalize(self, self._closing.close)

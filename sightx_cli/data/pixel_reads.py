@@ -94,22 +94,22 @@ def write_pixels(target: FilePlace, start: int, paths: Sequence[str], asked: Pix
     return WrittenPixels(tuple(rows), unreadable, full)
 
 
-def write_views(
-    target: FilePlace,
-    start: int,
-    items: Sequence[tuple[str, int]],
-    size_px: int,
-    fit: str,
-    profile: Profile | None,
-    reading: Reading,
-) -> WrittenPixels:
-    """Write views (size_px, size_px, 3) of images, (path, seed of what is drawn) each, into a file from a byte on."""
+ViewItem = tuple[str, int, int]
+"""An image's path, the seed that its view is drawn from, and the byte of the file where it goes."""
 
-    def put(file: BinaryIO, item: tuple[str, int]) -> None:
-        pixels = read_view(item[0], size_px, fit, profile, item[1], reading=reading)
+
+def write_views(
+    target: FilePlace, items: Sequence[ViewItem], size_px: int, fit: str, profile: Profile | None, reading: Reading
+) -> WrittenPixels:
+    """Write views (size_px, size_px, 3) of images into a file, each at its place."""
+
+    def put(file: BinaryIO, item: ViewItem) -> None:
+        path, seed, place = item
+        pixels = read_view(path, size_px, fit, profile, seed, reading=reading)
+        file.seek(place)
         file.write(pixels.data.cast("B"))
 
-    return WrittenPixels((), *_write_each(target, start, items, put))
+    return WrittenPixels((), *_write_each(target, 0, items, put))
 
 
 def _write_each(

@@ -52,13 +52,14 @@ class Readers(Protocol):
 
 
 def choose_processes(images: int, processors: int | None = None, free_bytes: int | None = None) -> int:
-    """Return how many processes read so many images; 0 where threads do it as fast, or memory is short.
+    """Return how many processes read so many images; 0 where threads do it as fast, or memory is short, and on systems
+    without memory that processes share by a file (other than Linux).
 
     As many as this process may use processors, by its affinity and container; `processors` and `free_bytes` of memory
     are measured where they are not given.
     """
     processors = measure_threads().decoding if processors is None else processors
-    if processors < LEAST_PROCESSORS or images < LEAST_IMAGES:
+    if processors < LEAST_PROCESSORS or images < LEAST_IMAGES or not hasattr(os, "memfd_create"):
         return 0
     free = measure_free_memory() if free_bytes is None else free_bytes
     fitting = processors if free is None else int(free * SHARE_OF_FREE_MEMORY / BYTES_PER_PROCESS)
