@@ -22,6 +22,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
+from sightx_cli.data.pixel_file import PixelFile
 from sightx_cli.data.reader_child import RAISED, SHORT
 from sightx_cli.machine import measure_free_memory, measure_threads
 
@@ -76,9 +77,10 @@ def choose_processes(images: int, processors: int | None = None, free_bytes: int
 class ReaderProcess:
     """One process, which runs one call after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, turn: str) -> None:
+        """Start it; `turn` is a file by whose lock large images are read one at a time."""
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "sightx_cli.data.reader_child"],
+            [sys.executable, "-P", "-m", "sightx_cli.data.reader_child", turn],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # libraries of image formats print what they make of damaged files
@@ -151,6 +153,7 @@ class ReaderPool:
         self._idle: list[ReaderProcess] = []
         self._all: set[ReaderProcess] = set()
         self._is_closed = False
+        self._turn = PixelFile(None)
 
     def submit(self, function: Callable[..., Given], *arguments: Any) -> Future[Given]:
         """Run a function in a process; its future raises what `ReaderProcess.call` does, but for `ReaderEndedError`."""
@@ -193,7 +196,7 @@ class ReaderPool:
                 raise RuntimeError("the processes that read images have been ended")
             if self._idle:
                 return self._idle.pop()
-        process = ReaderProcess()
+        process = ReaderProcess(self._turn.place.path)
         with self._lock:
             self._all.add(process)
         return process
