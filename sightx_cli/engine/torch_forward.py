@@ -62,6 +62,17 @@ class TorchForward:
         return outputs if isinstance(outputs, (tuple, list)) else (outputs,)
 
 
+def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return a tensor of the CPU on a device; towards CUDA it is on its way, and what is computed there waits for it.
+
+    Only from pinned memory is copied while Python goes on (PyTorch's tutorial "A guide on good usage of `non_blocking`
+    and `pin_memory()`"), and on MPS such a copy may be read before it is whole.
+    """
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 @contextmanager
 def computing_in(precision: Precision, device_type: str) -> Iterator[None]:
     """Compute the block in a precision: half by autocast, and float32 without the TF32 that CUDA has for it."""

@@ -33,6 +33,7 @@ from sightx_cli.train.fused_convolution import faster_depthwise
 from sightx_cli.train.loaders import build_cached_loaders, build_image_loaders
 from sightx_cli.train.optimizers import FusedAdamW
 from sightx_cli.train.state import Session
+from sightx_cli.train.step_losses import LossesOnDevice
 
 
 class SuffixClassifier(nn.Module):
@@ -197,7 +198,7 @@ def build_shifted_loss(loss: Any, offsets: Tensor) -> Callable[[Tensor, Tensor],
     """
 
     def measure_loss(logits: Tensor, targets: Tensor) -> Tensor:
-        shifted: Tensor = loss(logits - offsets.to(logits.device), targets)
+        shifted: Tensor = loss(logits - offsets, targets)
         return shifted
 
     return measure_loss
@@ -208,7 +209,7 @@ def _learner_options(session: Session, groups: Sequence[Group]) -> dict[str, Any
     training = session.recipe.training
     loss = session.task.build_loss(session.class_weights(), training.label_smoothing)
     if session.offsets is not None:
-        loss = build_shifted_loss(loss, torch.from_numpy(session.offsets))
+        loss = build_shifted_loss(loss, torch.from_numpy(session.offsets).to(session.device))
     optimizers = {
         "adamw": FusedAdamW,
         "adam": partial(Adam, decouple_wd=False),
@@ -216,7 +217,8 @@ def _learner_options(session: Session, groups: Sequence[Group]) -> dict[str, Any
     }
     starting = [group for group in groups if group.trained and not group.joins_after]
     trained = [parameter for group in starting for parameter in group.parameters]
-    callbacks: list[Any] = [FrozenStaysFrozen(session.backbone, trained, session.norms_train()), FiniteLoss()]
+    callbacks: list[Any] = [FrozenStaysFrozen(session.backbone, trained, session.norms_train())]
+    callbacks += [FiniteLoss(session.look_every), LossesOnDevice()]
     if training.clip is not None:
         callbacks.append(GradientClip(training.clip))
     return {

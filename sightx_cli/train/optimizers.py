@@ -47,7 +47,7 @@ class FusedAdamW(Optimizer):
                 [state["grad_avg"] for _, state in items],
                 [state["sqr_avg"] for _, state in items],
                 [],
-                [torch.tensor(float(step), device=device) for _ in items],
+                [torch.full((), float(step), device=device)] * len(items),  # written there: no copy to wait for
                 lr=rate,
                 beta1=momentum,
                 beta2=square_momentum,

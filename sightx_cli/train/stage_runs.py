@@ -62,6 +62,7 @@ def run_stage(
             session.is_unequal,
             average,
             trial,
+            session.look_every,
         )
         callbacks = [judge, *(keeper.restore(judge) if keeper is not None else ())]
         if average is not None:

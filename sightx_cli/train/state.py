@@ -22,6 +22,7 @@ from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.task.task import Task
 from sightx_cli.train.callbacks import NORMS_TRAIN_FROM_IMAGES
 from sightx_cli.train.judge import Best
+from sightx_cli.train.step_losses import choose_look
 
 
 @dataclass
@@ -64,6 +65,8 @@ class Session:
     def __post_init__(self) -> None:
         self.best = Best(self.metric)
         self.device = torch.device(self.engine.device)
+        self.look_every = choose_look(self.device)
+        """After how many steps of training their losses are looked at."""
 
     @property
     def backbone(self) -> Backbone:
