@@ -146,6 +146,12 @@ def measure_free(device: torch.device) -> int | None:
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
+def wait_for(device: torch.device) -> None:
+    """Wait until a device has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def send(tensor: Tensor, device: torch.device) -> Tensor:
     """Return a tensor of the CPU on a device; towards CUDA it is on its way, and what is computed there waits for it.
 

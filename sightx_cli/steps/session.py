@@ -125,6 +125,7 @@ def build_session(preparation: Preparation, listener: Listener) -> tuple[Session
         frozen_before=earlier.count_frozen_stages() if earlier is not None else None,
         has_head=earlier is not None,
         is_judged=not options.full,
+        is_batch_given=preparation.plan.values["training.batch"].origin == "option",
     )
     return session, engine
 
