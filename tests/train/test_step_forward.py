@@ -138,6 +138,7 @@ def compile_steps(
     return steps, told, waits, found
 
 
+@pytest.mark.slow
 def test_compiled_steps_learn_the_same_under_the_same_names() -> None:
     learner = make_learner(STEPS, more=3)
     names = list(learner.model.state_dict())
