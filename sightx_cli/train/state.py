@@ -17,6 +17,7 @@ from sightx_cli.features.views import View
 from sightx_cli.model.backbone import Backbone
 from sightx_cli.model.parameter_groups import Group, find_cut
 from sightx_cli.model.weights import Weights
+from sightx_cli.processes import ALONE, Processes
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.task.task import Task
@@ -54,6 +55,8 @@ class Session:
     """Whether the head was solved on the features of the pretrained network."""
     offsets: NDArray[np.float32] | None = None
     """What the solved head's logits (C,) were shifted by so that very unequal classes count the same."""
+    processes: Processes = ALONE
+    """Those that train together."""
     notices: list[Notice] = field(default_factory=list)
     """What was noticed while stages trained, for a process that goes on after them."""
     history: list[dict[str, float | int | str]] = field(default_factory=list)
