@@ -31,14 +31,19 @@ SHUTDOWN_SECONDS = 10
 MEETING_SECONDS = 600
 """How long machines wait for each other: as torchrun does."""
 START = """\
-import sys
+import ctypes, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 sys.argv[0] = "sightx"
 if {folder!r} not in sys.path:
     sys.path.insert(0, {folder!r})
 from sightx_cli.app import main
 main()
 """
-"""What each process runs: this package, wherever it lies, as the command itself does."""
+"""What each process runs: this package, wherever it lies, as the command itself does.
+
+On Linux it ends with the launcher, however that ends (PR_SET_PDEATHSIG of prctl(2)): else it would go on unseen.
+"""
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,9 @@ def launch_fit(options: Options, arguments: Sequence[str], listener: Listener) -
     from torch.distributed.launcher.api import elastic_launch
 
     launch = plan_launch(options, listener)
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # it says at length what is said here in a line
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("torch.distributed"):  # it says at length what is said here in a line
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     threads = max(1, measure_threads().total // launch.processes)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # torchrun would say 1
     try:

@@ -48,6 +48,10 @@ def train(preparation: Preparation, session: Session, journal: Journal, listener
         release_memory()
         listener.warn(f"{stopped}: the run is finished from the best epoch so far")
     session.best.restore(session.model)
+    if not session.processes.is_alone:
+        from sightx_cli.train.distribution import compare_weights
+
+        compare_weights(session, listener)
     return stopped, keeper.factor
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import os
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,7 @@ from fastai.distributed import DistributedTrainer
 from torch import Tensor, distributed
 
 from sightx_cli.processes import HIDDEN_NAMES, Processes
+from sightx_cli.progress import Listener, Notice
 from sightx_cli.task.batch_weight import sum_weights
 from sightx_cli.train.callbacks import BATCH_NORMS
 from sightx_cli.train.state import Session
@@ -28,6 +30,17 @@ from sightx_cli.train.state import Session
 def list_distribution(session: Session) -> list[Callback]:
     """List the callbacks that let a learner train with those of the other processes."""
     return [Distribution(session), JoinedLoss(session), WeighedGradient()]
+
+
+def compare_weights(session: Session, listener: Listener) -> None:
+    """Warn where the processes have come to other weights than the first, which are kept."""
+    checksum = 0
+    for tensor in session.model.state_dict().values():
+        checksum = zlib.crc32(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy(), checksum)
+    found = session.processes.gather(checksum)
+    if others := sum(one != found[0] for one in found):
+        said = f"{others} of {len(found)} processes have come to other weights than the first, whose are kept"
+        listener.notice(Notice("processes", f"{said}: are their GPUs or packages of another kind?", others, warns=True))
 
 
 class Distribution(DistributedTrainer):
