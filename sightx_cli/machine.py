@@ -60,12 +60,27 @@ class ThreadBudget:
         return self.total
 
 
+_sharers = [1]
+"""Of how many processes on this machine this is one, while all of them work."""
+
+
+@contextlib.contextmanager
+def sharing_processors(processes: int) -> Iterator[None]:
+    """Let this process count its part of the processors alone, while as many processes as it is one of all work."""
+    _sharers.append(processes)
+    try:
+        yield
+    finally:
+        _sharers.pop()
+
+
 def measure_threads() -> ThreadBudget:
     """Return this process's thread budget: the processors it may run on, at most what its container allows."""
     affinity = getattr(os, "sched_getaffinity", None)
     processors = len(affinity(0)) if affinity else os.cpu_count() or 1
     quota = measure_processor_quota()
-    return ThreadBudget(processors if quota is None else max(1, min(processors, math.ceil(quota))))
+    total = processors if quota is None else max(1, min(processors, math.ceil(quota)))
+    return ThreadBudget(max(1, total // _sharers[-1]))
 
 
 def measure_processor_quota() -> float | None:

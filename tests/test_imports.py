@@ -41,6 +41,7 @@ ROOMS = (
     "recipe",
     "metrics",
     "startup",
+    "processes",
     "progress",
     "machine",
     "filesystem",

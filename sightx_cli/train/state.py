@@ -17,6 +17,7 @@ from sightx_cli.features.views import View
 from sightx_cli.model.backbone import Backbone
 from sightx_cli.model.parameter_groups import Group, find_cut
 from sightx_cli.model.weights import Weights
+from sightx_cli.processes import ALONE, Processes
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.recipe.plan import PlanValue
 from sightx_cli.recipe.recipe import Recipe
@@ -61,6 +62,8 @@ class Session:
     """Whether an option says how many images a step takes."""
     settled: dict[str, PlanValue] = field(default_factory=dict)
     """The plan's values that were measured while stages trained."""
+    processes: Processes = ALONE
+    """Those that train together."""
     notices: list[Notice] = field(default_factory=list)
     """What was noticed while stages trained, for a process that goes on after them."""
     history: list[dict[str, float | int | str]] = field(default_factory=list)
