@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from sightx_cli.data.file_kinds import FileKinds
 from sightx_cli.data.folders import Folder, Listing, list_images
 from sightx_cli.data.layout import FOUND_OUT, Layout, check_source
-from sightx_cli.data.packed.shard_set import ShardSet, find_in_folder, find_shards, is_pattern
+from sightx_cli.data.packed.shard_set import ShardSet, find_shards, is_pattern
 from sightx_cli.data.readers import list_suffixes
-from sightx_cli.data.tables import is_table_name, read_table, rename_given
+from sightx_cli.data.readers.references import MARK, is_packed
+from sightx_cli.data.tables import exists, is_table_name, read_table, rename_given
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Notice
 from sightx_cli.tables.column_names import simplify
@@ -59,10 +60,13 @@ def build_query(sources: Sequence[str | Path], layout: Layout = FOUND_OUT) -> Qu
     seen: set[str] = set()
     for source in sources:
         given = Path(source).expanduser()
+        if is_packed(given) and not exists(given):
+            parts.append(Query([_name_packed(given)]))
+            continue
         if not is_pattern(str(source)):
             check_source(given)
         top = Folder(given, FileKinds()) if given.is_dir() else None
-        shards = find_shards(source, layout.image_column) if top is None else find_in_folder(top, layout.image_column)
+        shards = find_shards(source, top, layout.image_column)
         if shards is not None:
             parts.append(_read_shards(shards, given, layout))
             seen.update(row.path for row in parts[-1].rows)
@@ -93,6 +97,13 @@ def _join_types(parts: Sequence[Query]) -> dict[str, Any]:
     return {
         name: kinds[0] for name, kinds in found.items() if kinds[0] is not None and kinds.count(kinds[0]) == len(kinds)
     }
+
+
+def _name_packed(given: Path) -> QueryRow:
+    """Name one image of a shard, x.tar::12.jpg."""
+    shard = Path(str(given).partition(MARK)[0])
+    check_source(shard)
+    return QueryRow(str(given), str(given.absolute()))
 
 
 def _list_files(given: Path, top: Folder | None) -> tuple[list[tuple[str, str]], tuple[Notice, ...]]:

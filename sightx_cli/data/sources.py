@@ -13,7 +13,7 @@ from sightx_cli.data.labelled_table import load_labelled_table
 from sightx_cli.data.layout import FOUND_OUT, LAYOUT_HINT, Layout, check_source
 from sightx_cli.data.manifest import Manifest, build_manifest
 from sightx_cli.data.name_labels import load_named_images
-from sightx_cli.data.packed.shard_set import TAR_SUFFIX, ShardSet, find_in_folder, find_shards, is_pattern
+from sightx_cli.data.packed.shard_set import TAR_SUFFIX, ShardSet, find_shards, is_pattern
 from sightx_cli.data.tables import TABLE_SUFFIXES, is_table_name
 from sightx_cli.errors import DataError, UsageError, quote
 
@@ -40,7 +40,8 @@ def load_manifest(source: str | Path, layout: Layout = FOUND_OUT) -> Manifest:
     if not is_valid_text(str(path.absolute())):
         raise DataError(f"{path}: its path is not valid UTF-8 text", "rename that folder, and try again")
     top = Folder(path.absolute(), FileKinds()) if path.is_dir() else None
-    shards = find_shards(source, layout.image_column) if top is None else _find_in_folder(top, layout)
+    beside_images = layout.label_by is None  # their names may hold the labels
+    shards = find_shards(source, top, layout.image_column, beside_images)
     if shards is not None:
         return _load_shards(shards, path, layout)
     if top is not None:
@@ -53,11 +54,6 @@ def load_manifest(source: str | Path, layout: Layout = FOUND_OUT) -> Manifest:
         return build_manifest(read.frame, path.absolute().parent, "table", read.notices, read.separator)
     kinds = ", ".join(TABLE_SUFFIXES)
     raise DataError(f"{path} is neither a folder, nor a table ({kinds}), nor a shard ({TAR_SUFFIX})", LAYOUT_HINT)
-
-
-def _find_in_folder(top: Folder, layout: Layout) -> ShardSet | None:
-    """Find the shards in a folder; images directly in it may lie beside them, unless their names hold the labels."""
-    return find_in_folder(top, layout.image_column, beside_images=layout.label_by is None)
 
 
 def _load_shards(shards: ShardSet, path: Path, layout: Layout) -> Manifest:

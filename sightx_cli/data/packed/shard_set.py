@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sightx_cli.data.file_kinds import FileKinds
 from sightx_cli.data.folders import Folder, is_left_by_programs, natural_key
 from sightx_cli.data.layouts.part_names import name_parts, read_part_name
 from sightx_cli.data.packed.parquet_columns import (
@@ -54,30 +55,33 @@ def is_pattern(source: str) -> bool:
     return plain and any(sign in source for sign in "{*?[") and not exists(Path(source).expanduser())
 
 
-def find_shards(source: str | Path, image_column: str | None = None) -> ShardSet | None:
-    """Find the shards that a source means that is no folder; None where it means something else.
+def find_shards(
+    source: str | Path, top: Folder | None = None, image_column: str | None = None, beside_images: bool = False
+) -> ShardSet | None:
+    """Find the shards that a source means; None where it means something else.
 
-    `image_column` is what the user called the column of images: a table of paths has one, too.
+    `top` is the source where it is a folder that has been opened; in a folder with images in folders there is no shard,
+    and directly in it they may lie only with `beside_images`: they are left out, and said. `image_column` is what the
+    user called the column of images: a table of paths has one, too.
 
-    Raises: `DataError` for a pattern without a file, and for Parquet that is encrypted or holds images as numbers.
+    Raises: `DataError` for a pattern without a file, for a folder with shards of two kinds, and for Parquet given by
+    itself that is encrypted or holds images as numbers.
     """
     if is_pattern(str(source)):
         return _find_by_pattern(str(source))
-    path = Path(source).expanduser()
+    path = Path(source).expanduser().absolute()
+    if top is not None or path.is_dir():
+        return _find_in_folder(top or Folder(path, FileKinds()), image_column, beside_images)
     if is_tar_name(path) or (path.suffix.lower() in PARQUET_SUFFIXES and _is_packed(path, image_column)):
-        return ShardSet(path.absolute().parent, (path.absolute(),))
+        return ShardSet(path.parent, (path,))
     return None
 
 
-def find_in_folder(folder: Folder, image_column: str | None = None, beside_images: bool = False) -> ShardSet | None:
-    """Find the shards in a folder without images; None where there is no shard.
-
-    With `beside_images` there may be some directly in it, which are left out, and said. Raises `DataError` for shards
-    of two kinds.
-    """
+def _find_in_folder(folder: Folder, image_column: str | None, beside_images: bool) -> ShardSet | None:
     if any(inner.has_images for inner in folder.folders) or (folder.images and not beside_images):
         return None
-    found = sorted(_list_shards(folder.path, DEEPEST), key=lambda path: natural_key(str(path)))
+    root = folder.path.absolute()
+    found = sorted(_list_shards(root, DEEPEST), key=lambda path: natural_key(str(path)))
     tars = [path for path in found if is_tar_name(path) and not path.name.lower().endswith(".zip")]
     tables = [path for path in found if path.suffix.lower() in PARQUET_SUFFIXES]
     packed = [path for path in tables if _is_broken(path) or holds_images(path, image_column)] if tables else []
@@ -97,7 +101,7 @@ def find_in_folder(folder: Folder, image_column: str | None = None, beside_image
     if folder.images:
         text = f"left out {len(folder.images):,} images that lie beside the shards, such as {folder.images[0]}"
         notices.append(Notice("loose-images", text, len(folder.images), warns=True))
-    return ShardSet(folder.path, tuple(files), tuple(notices))
+    return ShardSet(root, tuple(files), tuple(notices))
 
 
 def holds_images(path: Path, image_column: str | None = None) -> bool:

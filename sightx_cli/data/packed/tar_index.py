@@ -81,7 +81,7 @@ def refuse_compressed(path: Path) -> None:
         raise ShardError(path, "is a ZIP archive, which is not read", "unzip {path}, and give the folder")
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=16)
 def _find_members(path: str, size: int, changed_ns: int) -> dict[str, tuple[int, int]]:  # noqa: ARG001 - of one state
     return {one.name: (one.offset, one.size) for one in read_tar_index(Path(path)).members}
 

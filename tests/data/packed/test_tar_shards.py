@@ -14,7 +14,7 @@ import pytest
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.queries import build_query
-from sightx_cli.data.readers import load_bytes
+from sightx_cli.data.readers import ImageFileError, load_bytes
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.errors import DataError, SightXError
 from tests.data.packed.conftest import add_member, draw_image
@@ -225,3 +225,16 @@ def test_groups_are_found_in_the_names_of_keys_not_of_shards(write_tar: WriteTar
 
     path = write_tar("person1.tar", {f"person{n}_0": {"jpg": draw_image(n), "cls": n} for n in (7, 8)})
     assert assign_groups(load_manifest(path).frame, r"person\d+")["group"].tolist() == ["person7", "person8"]
+
+
+def test_one_image_of_a_shard_can_be_asked_for_by_name_and_in_a_table(write_tar: WriteTar, tmp_path: Path) -> None:
+    path = write_tar("set/a.tar", PAIR)
+    assert load_bytes(build_query([f"{path}::k1.jpg"]).rows[0].path) == draw_image(1)
+    (tmp_path / "t.csv").write_text("image,label\nset/a.tar::k1.jpg,ant\nset/a.tar::k0.jpg,bee\n")
+    frame = load_manifest(tmp_path / "t.csv").frame
+    assert [load_bytes(one) for one in frame["path"]] == [draw_image(1), draw_image(0)]
+
+
+def test_a_member_that_is_not_there_is_said(write_tar: WriteTar) -> None:
+    with pytest.raises(ImageFileError, match="is not in that tar file"):
+        load_bytes(f"{write_tar('a.tar', PAIR)}::k7.jpg")
