@@ -62,7 +62,7 @@ def meet(processes: Processes, preparation: Preparation | None, folder: Path | N
     assert told is not None, "the first process shares what it has prepared"
     prepared, run, cache = told
     seen = [run, Path(prepared.frame["path"].iloc[0]), *([cache] if cache is not None else [])]
-    missing = next((path for path in seen if not wait_for(path)), None)
+    missing = next((path for path in seen if not wait_for_file(path)), None)
     for rank, path in enumerate(processes.gather(missing)):
         if path is not None:
             raise agree_on(processes, RunError(f"{path}: not there for process {rank} of {processes.count}", SHARED))
@@ -76,7 +76,7 @@ def agree_on(processes: Processes, error: SightXError) -> SightXError:
     return error if processes.is_first else ProcessLost()
 
 
-def wait_for(path: Path) -> bool:
+def wait_for_file(path: Path) -> bool:
     """Wait for a path that another machine may just have written; False where it does not come."""
     until = time.monotonic() + PATIENCE_SECONDS
     while not path.exists():
