@@ -16,6 +16,7 @@ from sightx_cli.features.shards import Array, Column, Columns, Shard, Writer, co
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.view_processes import choose_readers
 from sightx_cli.features.views import View, ViewReading, read_batches
+from sightx_cli.processes import ALONE, Processes
 from sightx_cli.progress import Listener, Silent
 
 SHARD_IMAGES = 2048
@@ -185,13 +186,18 @@ def compute_features(
     listener: Listener | None = None,
     task: str = "",
     pixels: PlainViews | None = None,
+    processes: Processes = ALONE,
 ) -> Features:
-    """Return the backbone's features of images in a view, (N, F) float32, in memory; nothing is cached."""
-    listener, items = listener or Silent(), list(zip(digests, paths, strict=True))
+    """Return the backbone's features of images in a view, (N, F) float32, in memory; nothing is cached.
+
+    Of several processes each computes those of its part of the images.
+    """
+    listener, items = listener or Silent(), list(zip(digests, paths, strict=True))[processes.cut_span(len(paths))]
     listener.start(task, len(items), "images")
     batches = read_batches(items, view, forward.batch_images, pixels, choose_readers(forward, len(items)))
-    rows = compute_outputs(forward, batches, len(items), listener, task)[FEATURES]
+    outputs = compute_outputs(forward, batches, len(items), listener, task)
     listener.finish(task)
+    rows = processes.join_rows(outputs.get(FEATURES, np.empty(0)))
     shard = Shard(tuple(digests), {FEATURES: rows})
     columns = {FEATURES: Column(rows.shape[1:], "float32")}
     return Features(columns, (shard,), np.zeros(len(rows), np.int32), np.arange(len(rows), dtype=np.int32), True)
