@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sightx_cli.metrics.figures import is_better
 from sightx_cli.metrics.registry import LOSS
+from sightx_cli.processes import ALONE, Processes
 from sightx_cli.progress import Listener
 from sightx_cli.task.task import Task
 from sightx_cli.train.stage_trial import Outcome, StageTrial
@@ -110,9 +111,12 @@ class Judge(Callback):
         average: WeightAverage | None = None,
         trial: StageTrial | None = None,
         look_every: int = 1,
+        processes: Processes = ALONE,
     ) -> None:
         self.look_every = look_every
         """After how many steps their loss is shown (see `step_losses`)."""
+        self.processes = processes
+        """Those that train together: each sees a part of the valid images, and all judge by the whole."""
         self.average, self.trial = average, trial
         """What gives the model the weights to judge, and what ends a stage that does not pay; None where nothing."""
         self.is_unequal = is_unequal
@@ -161,9 +165,10 @@ class Judge(Callback):
         """Judge the epoch, and keep it."""
         if self.learn.epoch < self.first:
             return
-        probabilities, targets = (torch.cat(each).cpu().numpy() for each in (self.predictions, self.targets))
+        probabilities, targets = self.join_predictions()
         figures = self.task.measure_epoch(probabilities, targets, self.best.metric)
         evened = self.task.measure_evened_loss(probabilities, targets) if self.is_unequal else None
+        figures, evened = self.processes.share((figures, evened))  # all decide the same, on any hardware
         outcome = Outcome.PAYS if self.trial is None else self.trial.judge(self.learn)
         # Weights of a stage that does not pay are no candidates: the validation images would choose them by chance.
         kept = outcome is Outcome.PAYS and self.best.offer(
@@ -199,6 +204,16 @@ class Judge(Callback):
             self.keep(self, stops or self.learn.epoch + 1 == self.epochs)
         if stops:
             raise CancelFitException
+
+    def join_predictions(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the probabilities (N, C) of the whole valid part, and its targets."""
+        if self.processes.is_alone:
+            return torch.cat(self.predictions).cpu().numpy(), torch.cat(self.targets).cpu().numpy()
+        answered = zip(self.predictions, self.targets, strict=True)
+        parts = self.processes.gather([(given.cpu().numpy(), wanted.cpu().numpy()) for given, wanted in answered])
+        batches = [batch for part in parts for batch in part]  # a process may have had none
+        probabilities, targets = (np.concatenate(each) for each in zip(*batches, strict=True))
+        return probabilities, targets
 
     def after_fit(self) -> None:
         """Close the progress bar."""

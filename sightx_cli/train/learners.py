@@ -153,6 +153,7 @@ def _build_whole_learner(session: Session, groups: Sequence[Group]) -> Learner:
         (session.weights.mean, session.weights.std),
         session.recipe.training.batch,
         session.device,
+        session.open_images(),
     )
     mine = [list(group.parameters) for group in groups if not group.joins_after]
 

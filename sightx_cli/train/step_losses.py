@@ -57,7 +57,8 @@ class LossesOnDevice(Callback):
     def before_fit(self) -> None:
         """Put them in the place of fastai's."""
         recorder = self.learn.recorder
-        recorder.smooth_loss, recorder.loss = StepLoss(recorder.smooth_loss.beta), PartLoss()
+        # Past `Callback.__setattr__`, which warns that the learner has a loss of its own: so has fastai's recorder.
+        vars(recorder).update(smooth_loss=StepLoss(recorder.smooth_loss.beta), loss=PartLoss())
 
 
 def read_losses(losses: list[Tensor]) -> list[float]:
