@@ -21,7 +21,7 @@ from sightx_cli.results.fit import FitResult
 from sightx_cli.steps.backbone_choice import check_probe_options, choose_backbone, join_probes
 from sightx_cli.steps.conclusion import Trained, check_room, conclude
 from sightx_cli.steps.decisions import recall_preparation, write_decisions
-from sightx_cli.steps.duration import estimate_duration
+from sightx_cli.steps.duration import choose_fit_device, estimate_duration
 from sightx_cli.steps.earlier_run import settle_from
 from sightx_cli.steps.follower import follow, meet
 from sightx_cli.steps.label_tolerance import settle_tolerance
@@ -72,6 +72,11 @@ def fit_first(options: Options, listener: Listener, processes: Processes) -> Fit
                 preparation = choose_backbone(preparation, heard)
             is_probed = options.probe and not options.is_recipe_named
             images = preparation.fingerprint.parts
+            device, said = choose_fit_device(preparation.recipe, images, is_probed, options.device)
+            if said is not None:
+                heard.notice(said)
+                options = replace(options, device=device)
+                preparation = replace(preparation, options=options)
             heard.notice(estimate_duration(preparation.recipe, images, is_probed, options.device))
             if is_probed:
                 from sightx_cli.steps.recipe_probe import probe_recipe

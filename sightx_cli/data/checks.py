@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from sightx_cli.data.check_processes import checking_apart
 from sightx_cli.data.contents import FileFacts, measure_files
 from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import AS_IS, Found, Header, Reading, check_image
@@ -73,7 +74,8 @@ def check_files(
     listener.start(task, len(frame), "images")
     try:
         paths = [str(path) for path in frame["path"]]
-        facts = measure_files(paths, use, partial(listener.advance, task), threads, reading)
+        with checking_apart(len(paths) if threads is None else 0, reading, pixels) as measure_parts:
+            facts = measure_files(paths, use, partial(listener.advance, task), threads, reading, measure_parts)
     finally:
         listener.finish(task)
     return sort_files(frame, facts)

@@ -40,17 +40,24 @@ class FileFacts:
     found: Found = NOTHING
 
 
+MeasureParts = Callable[[Sequence[str]], Iterator[tuple[int, list[FileFacts]]]]
+"""Reads files otherwise than in threads: (place of the first, facts of a few) of all of them."""
+
+
 def measure_files(
     paths: Sequence[str],
     use: Use,
     advance: Callable[[int], None] = lambda _: None,
     threads: int | None = None,
     reading: Reading = AS_IS,
+    measure_parts: MeasureParts | None = None,
 ) -> list[FileFacts]:
-    """Read every file once, in threads; return its facts in order. `advance` is called with how many more files
-    are done."""
+    """Read every file once, in threads or by `measure_parts`; return its facts in order. `advance` is called with how
+    many more files are done."""
     found: list[FileFacts | None] = [None] * len(paths)
-    for start, part in _measure_in_threads(paths, use, max(1, threads or measure_threads().decoding), reading):
+    count = max(1, threads or measure_threads().decoding)
+    parts = measure_parts(paths) if measure_parts else _measure_in_threads(paths, use, count, reading)
+    for start, part in parts:
         found[start : start + len(part)] = part
         advance(len(part))
     return [facts for facts in found if facts is not None]
