@@ -71,7 +71,8 @@ def fit_first(options: Options, listener: Listener, processes: Processes) -> Fit
             if options.backbone == AUTO:
                 preparation = choose_backbone(preparation, heard)
             is_probed = options.probe and not options.is_recipe_named
-            images = preparation.fingerprint.parts
+            shares = processes.count_devices()
+            images = {part: count // shares for part, count in preparation.fingerprint.parts.items()}
             heard.notice(estimate_duration(preparation.recipe, images, is_probed, options.device))
             if is_probed:
                 from sightx_cli.steps.recipe_probe import probe_recipe

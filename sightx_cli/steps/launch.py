@@ -80,7 +80,7 @@ def plan_launch(options: Options, listener: Listener) -> Launch:
     device, asked = choose_device(options.device), options.processes
     if device not in ("cpu", "cuda"):
         raise UsageError(f"--device {device}: each process needs a device of its own", "--device cpu, or leave it out")
-    found = count_devices(device)
+    found = count_seats(device)
     if asked is None and device == "cpu":
         raise UsageError(
             "--launch torchrun: there is no GPU here, so it has to be said how many processes share the processors",
@@ -97,7 +97,7 @@ def plan_launch(options: Options, listener: Listener) -> Launch:
     return Launch(asked or found, nodes, options.rendezvous or "")
 
 
-def count_devices(device: str) -> int:
+def count_seats(device: str) -> int:
     """Count what processes may have one of each: GPUs, or processors."""
     if device == "cpu":
         return measure_threads().total

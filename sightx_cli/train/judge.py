@@ -204,7 +204,7 @@ class Judge(Callback):
         if self.processes.is_alone:
             return torch.cat(self.predictions).numpy(), torch.cat(self.targets).numpy()
         answered = zip(self.predictions, self.targets, strict=True)
-        parts = self.processes.gather([(given.numpy(), wanted.numpy()) for given, wanted in answered])
+        parts = self.processes.gather([(given.cpu().numpy(), wanted.cpu().numpy()) for given, wanted in answered])
         batches = [batch for part in parts for batch in part]  # a process may have had none
         probabilities, targets = (np.concatenate(each) for each in zip(*batches, strict=True))
         return probabilities, targets
