@@ -27,6 +27,7 @@ ROOMS = (
     "train",
     "quality",
     "probe",
+    "cluster",
     "bundle",
     "features",
     "model",

@@ -72,7 +72,7 @@ def meet(processes: Processes, preparation: Preparation | None, folder: Path | N
         told = processes.share(handed)
         assert told is not None, "the first process shares what it has prepared"
         prepared, run, store, shown = told  # an image in an archive or a bucket is no path
-        missing = next((path for path in shown if not wait_for(path)), None)
+        missing = next((path for path in shown if not wait_for_file(path)), None)
         found = processes.gather(missing)
     finally:
         for mark in marks:
@@ -91,7 +91,7 @@ def agree_on(processes: Processes, error: SightXError) -> SightXError:
     return error if processes.is_first else ProcessLost()
 
 
-def wait_for(path: Path) -> bool:
+def wait_for_file(path: Path) -> bool:
     """Wait for a path that another machine may just have written; False where it does not come."""
     until = time.monotonic() + PATIENCE_SECONDS
     while not path.exists():

@@ -133,6 +133,7 @@ def build_session(
         frozen_before=earlier.count_frozen_stages() if earlier is not None else None,
         has_head=earlier is not None,
         is_judged=not options.full,
+        is_batch_given=preparation.plan.values["training.batch"].origin == "option",
         processes=processes,
     )
     return session, engine

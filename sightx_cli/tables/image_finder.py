@@ -30,6 +30,9 @@ COMPLETED, OTHER_ENDING, SHORTENED, MISSING, AMBIGUOUS = (
     "ambiguous",
 )
 
+_PACKED = "::"
+"""What stands between a shard and the image in it: whether the image is there, is known when it is read."""
+
 
 @dataclass(frozen=True)
 class FoundFile:
@@ -75,7 +78,8 @@ class ImageFinder:
     def find(self, names: Sequence[str]) -> list[FoundFile]:
         """Find the file of each name; blanks around a name make no difference, an empty one is missing."""
         tidied = [name.strip() for name in names]
-        as_given = self._find_as_given(set(tidied))
+        as_given = {name: FoundFile(name) for name in tidied if "://" in name}  # a URI: whoever reads it finds it
+        as_given |= self._find_as_given({name for name in tidied if name not in as_given})
         found = {name: as_given.get(name) or self._search(name) for name in dict.fromkeys(tidied)}
         return [found[name] for name in tidied]
 
@@ -99,6 +103,9 @@ class ImageFinder:
         """Find the names that are files as they stand, with either kind of separator."""
         left, found = names - {""}, dict[str, FoundFile]()
         for base in self.bases:
+            packed = {name: _join(base, name, False) for name in left if _PACKED in name}
+            found |= {name: FoundFile(path) for name, path in packed.items() if _is_there(path.partition(_PACKED)[0])}
+            left -= found.keys()
             for is_foreign in (False, True):
                 paths = {name: _join(base, name, is_foreign) for name in left if not is_foreign or "\\" in name}
                 counts = Counter(split_path(path)[0] for path in paths.values())

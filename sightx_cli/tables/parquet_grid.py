@@ -23,7 +23,7 @@ def read_parquet_grid(path: Path) -> Grid:
         with pyarrow.parquet.ParquetFile(path) as file:
             read = file.read()
         read.validate(full=True)
-        columns = [_to_texts(column.to_pandas()) for column in read.columns]
+        columns = [to_texts(column.to_pandas()) for column in read.columns]
     except Exception as error:  # what pyarrow and pandas raise for a flipped bit depends on which
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
@@ -33,7 +33,8 @@ def read_parquet_grid(path: Path) -> Grid:
     return Grid([(0, list(read.column_names)), *enumerate(rows, 1)], divider="")
 
 
-def _to_texts(column: pd.Series[Any]) -> list[str]:
+def to_texts(column: pd.Series[Any]) -> list[str]:
+    """Return a column's values as the text of cells."""
     import pandas as pd
 
     if pd.api.types.is_float_dtype(column.dtype):

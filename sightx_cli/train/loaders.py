@@ -24,6 +24,8 @@ from sightx_cli.features.extraction import Features
 from sightx_cli.features.sample import Sample
 from sightx_cli.features.views import View
 from sightx_cli.machine import measure_threads
+from sightx_cli.train.device_images import DeviceImages
+from sightx_cli.train.device_loaders import build_device_loaders
 
 RELEASE_EVERY_BATCHES = 16
 """How often the pages read from the store are released: a map's pages count as this process's memory."""
@@ -215,8 +217,14 @@ def build_image_loaders(
     normalisation: tuple[Sequence[float], Sequence[float]],
     batch: int,
     device: torch.device,
+    kept: DeviceImages | None = None,
 ) -> DataLoaders:
-    """Build loaders that read images, freshly augmented each epoch, through a fastai DataBlock."""
+    """Build loaders that read images, freshly augmented each epoch.
+
+    With `kept` they are decoded once and augmented on the device; else read in threads, through a fastai DataBlock.
+    """
+    if kept is not None:
+        return build_device_loaders(train, valid, view, normalisation, batch, device, kept)
     import pandas as pd
 
     rows = [(*row, False) for row in zip(train.paths, train.digests, train.targets, strict=True)]

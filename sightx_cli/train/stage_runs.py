@@ -14,6 +14,7 @@ from sightx_cli.model.parameter_groups import HEAD, Group, build_stage_groups, f
 from sightx_cli.processes import noticing_loss
 from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.startup.allocator import keeping_memory
+from sightx_cli.train.device_steps import settle_batch
 from sightx_cli.train.joins import fit_joining
 from sightx_cli.train.judge import Judge
 from sightx_cli.train.keeper import StageKeeper
@@ -46,10 +47,13 @@ def run_stage(
     before = session.seconds.get(name, 0.0)  # of an earlier stage of this title, or of an earlier process
     began = time.perf_counter()
     with keeping_memory(), building_learner(session, stage) as (learner, groups):
-        rates = [rate_factor * rate for rate in stage_rates(stage, groups)]
+        chosen = settle_batch(session, stage, learner, keeper.find_batch() if keeper is not None else None)
+        rates = [rate_factor * chosen.rate_factor * rate for rate in stage_rates(stage, groups)]
         training = session.recipe.training
         trains_layers = any(group.trained and group.name != HEAD for group in groups)
-        average = WeightAverage(training.weight_average) if training.weight_average and trains_layers else None
+        # Over as many images, whatever the batch (Busbridge et al. 2023, arXiv:2307.13813).
+        kept_share = training.weight_average**chosen.times
+        average = WeightAverage(kept_share) if training.weight_average and trains_layers else None
         if trial is not None and isinstance(learner.dls.train, CachedLoader):
             trial.begin(learner, session.head, session.offsets)
         judge = Judge(
@@ -65,6 +69,7 @@ def run_stage(
             session.is_unequal,
             average,
             trial,
+            session.look_every,
             processes=session.processes,
         )
         callbacks = [judge, *(keeper.restore(judge) if keeper is not None else ())]
