@@ -119,6 +119,27 @@ def test_more_processes_than_rows_of_a_batch_take_the_steps_of_one(small: list[s
 
 
 @pytest.mark.slow
+def test_images_with_several_labels_are_learned_from_as_by_one(small: list[str], digits: Path, tmp_path: Path) -> None:
+    rows = [
+        f"{file},{file.parent.name}{';odd' * (number % 3 == 0)}" for number, file in enumerate(digits.rglob("*.png"))
+    ]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,label", *rows]))
+    for name, launched in (("one", ()), ("two", TWO)):
+        status, _, said = run(tmp_path, "labels.csv", *small[1:], *BATCH, *launched, "--out", name)
+        assert status == 0, said
+    assert_same_run(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_two_processes_start_from_a_run_as_one_does(small: list[str], tmp_path: Path) -> None:
+    assert run(tmp_path, *small, *BATCH, "--out", "earlier")[0] == 0
+    for name, launched in (("one", ()), ("two", TWO)):
+        status, _, said = run(tmp_path, small[0], "--from", "earlier", "--engine", "torch", *launched, "--out", name)
+        assert status == 0, said
+    assert_same_run(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.slow
 def test_two_launchers_that_meet_train_as_two_machines_do(small: list[str], tmp_path: Path) -> None:
     meeting = ("--launch", "torchrun", "--processes", "1", "--nodes", "2", "--rendezvous", "localhost:29731")
     both = [start(tmp_path, *small, *BATCH, *meeting, "--out", "run", "--json") for _ in range(2)]
@@ -234,6 +255,15 @@ def test_a_wrong_input_is_said_once_by_the_first_process(small: list[str], tmp_p
     status, told, said = run(tmp_path, str(tmp_path / "nothing"), *small[1:], *TWO)
     assert (status, told) == (2, "")
     assert said.count("error:") == 1
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_ends_training_in_all_at_once(small: list[str], tmp_path: Path) -> None:
+    status, _, said = run(tmp_path, *small, *BATCH, "--rate", "1e12", *TWO, "--out", "run")
+    assert status == 2
+    assert said.count("the loss is no longer finite") == 1
+    assert "the run is finished from the best epoch so far" in said
+    assert (tmp_path / "run" / runs.BUNDLE).is_dir()
 
 
 # --- what is asked for and cannot be ---
