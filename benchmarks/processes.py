@@ -2,10 +2,11 @@
 
     .venv/bin/python benchmarks/processes.py [--data CIFAR.tar.gz] [--images 1000 400] [--seeds 0 1 2]
 
-A subset of CIFAR-10, `natural-medium` at 96 px with all its epochs (`--full`), by torchrun with Gloo on the CPU; each
-process has one thread. Every fit has a cache of its own, and so computes its features. Prints JSON: the figures of each
-seed, by one process and by two, and the processor seconds that each process spent on features and training together
-(`work`), which do not count what waits. A difference of figures is to be read beside what another seed changes.
+A subset of CIFAR-10, `natural-medium` with `tf_efficientnet_lite0` at 96 px and all its epochs (`--full`), by torchrun
+with Gloo on the CPU; each process has one thread. Every fit has a cache of its own, and so computes its features.
+Prints JSON: the figures of each seed, by one process and by two, and the processor seconds that each process spent on
+features and training (`work`), which do not count what waits. A difference of figures is to be read beside what another
+seed changes.
 """
 
 from __future__ import annotations
@@ -90,10 +91,8 @@ def fit_here(images: Path, seed: int, size_px: int) -> None:
     count_work(session, "keep_prefix", spent, "features")
     count_work(stage_runs, "fit_stage", spent, "training")
     rank, out = int(os.environ["RANK"]), Path(os.environ["OUT"])
-    settings = [f"image.size_px={size_px}"]
-    result = fit(
-        images, recipe="natural-medium", settings=settings, seed=seed, full=True, probe=False, folds=0, out=out
-    )
+    how = {"recipe": "natural-medium", "backbone": "tf_efficientnet_lite0", "settings": [f"image.size_px={size_px}"]}
+    result = fit(images, **how, seed=seed, full=True, probe=False, folds=0, out=out)
     total = {name: round(seconds, 2) for name, seconds in spent.items()}
     out.with_suffix(f".{rank}").write_text(json.dumps(total))
     if rank == 0:
