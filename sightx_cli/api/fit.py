@@ -71,12 +71,11 @@ def fit_first(options: Options, listener: Listener, processes: Processes) -> Fit
             if options.backbone == AUTO:
                 preparation = choose_backbone(preparation, heard)
             is_probed = options.probe and not options.is_recipe_named
-            images = preparation.fingerprint.parts
-            device, said = choose_fit_device(preparation.recipe, images, is_probed, options.device)
-            if said is not None:
-                heard.notice(said)
-                options = replace(options, device=device)
-                preparation = replace(preparation, options=options)
+            if processes.is_alone:
+                preparation = settle_device(preparation, is_probed, heard)
+                options = preparation.options
+            shares = processes.count_devices()
+            images = {part: count // shares for part, count in preparation.fingerprint.parts.items()}
             heard.notice(estimate_duration(preparation.recipe, images, is_probed, options.device))
             if is_probed:
                 from sightx_cli.steps.recipe_probe import probe_recipe
@@ -100,6 +99,16 @@ def fit_first(options: Options, listener: Listener, processes: Processes) -> Fit
     except OSError as error:  # the run is whole; it is only not found by default
         heard.warn(f"{runs.RUNS / runs.LATEST} cannot name this run ({error.strerror}): give --model to predict")
     return result
+
+
+def settle_device(preparation: Preparation, is_probed: bool, listener: Listener) -> Preparation:
+    """Let the CPU compute where it is done before a GPU has started; says so."""
+    options = preparation.options
+    device, said = choose_fit_device(preparation.recipe, preparation.fingerprint.parts, is_probed, options.device)
+    if said is None:
+        return preparation
+    listener.notice(said)
+    return replace(preparation, options=replace(options, device=device))
 
 
 def train_all(
