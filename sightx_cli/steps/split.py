@@ -94,10 +94,8 @@ def split_images(
         say_leaks(leaks, listener)
     if guess and not leaks.groups:
         listener.notice(note_suggestion(guess, len(frame)))
-    same = find_same_bytes(frame["digest"])
-    for notice in describe_repeats(
-        same, frame["image"].array, list_texts(frame["label"]), options.source, "identical files"
-    ):
+    same, labels = find_same_bytes(frame["digest"]), list_texts(frame["label"])
+    for notice in describe_repeats(same, frame["image"].array, labels, options.source, "identical files"):
         listener.notice(notice)
     if earlier is not None and not manifest.has_valid:
         frame = keep_split(frame, earlier, task, options.seed, listener)
