@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_LISTED = 200_000
+"""Up to so many images every value is looked at; of more, measures on samples draw from so many."""
+
 
 def list_texts(column: pd.Series[str]) -> list[str]:
     """Return a column's values, (N,), one object for all rows of a value: a million labels take 8 MB and not 60."""
@@ -20,6 +23,12 @@ def list_texts(column: pd.Series[str]) -> list[str]:
     codes, values = pd.factorize(column, use_na_sentinel=False)
     texts = np.array([*values], dtype=object)
     return texts[codes].tolist()  # type: ignore[no-any-return]
+
+
+def list_some(column: pd.Series[str], most: int = MOST_LISTED) -> list[str]:
+    """Return all values of a column, or of a longer one `most` that are evenly spread: enough to sample from."""
+    step = -(-len(column) // most)
+    return [str(text) for text in (column.iloc[::step] if step > 1 else column)]
 
 
 def number_texts(texts: Sequence[str] | pd.Series[str]) -> NDArray[np.int64]:
