@@ -61,6 +61,12 @@ def advise(frame: pd.DataFrame, reading: Reading, listener: Listener) -> Advice:
     return Advice(shift, choice.recipe, choice.reason)
 
 
+def advise_again(advice: Advice, frame: pd.DataFrame) -> Advice:
+    """Choose the recipe for all images by the shift that was measured on some of them."""
+    choice = choose_by_shift(count_images(frame["split"].tolist()), advice.shift)
+    return Advice(advice.shift, choice.recipe, choice.reason)
+
+
 def analyse(
     manifest: Manifest, frame: pd.DataFrame, examination: Examination, store: FeatureStore, listener: Listener
 ) -> Analysis:
