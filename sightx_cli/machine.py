@@ -60,12 +60,36 @@ class ThreadBudget:
         return self.total
 
 
+_sharers = [1]
+"""Of how many processes on this machine this is one, while all of them work."""
+
+
+@contextlib.contextmanager
+def sharing_processors(processes: int) -> Iterator[None]:
+    """Let this process count its part of the processors alone, while as many processes as it is one of all work."""
+    _sharers.append(processes)
+    try:
+        yield
+    finally:
+        _sharers.pop()
+
+
+_allotted: int | None = None
+
+
+def limit_threads(threads: int | None) -> None:
+    """Have `measure_threads` return no more than this many: of a worker process, which has others beside it."""
+    global _allotted
+    _allotted = threads
+
+
 def measure_threads() -> ThreadBudget:
-    """Return this process's thread budget: the processors it may run on, at most what its container allows."""
+    """Return this process's thread budget: the processors it may run on, at most what its container allows, or what
+    was allotted to it (see `limit_threads`)."""
     affinity = getattr(os, "sched_getaffinity", None)
     processors = len(affinity(0)) if affinity else os.cpu_count() or 1
-    quota = measure_processor_quota()
-    return ThreadBudget(processors if quota is None else max(1, min(processors, math.ceil(quota))))
+    limits = [math.ceil(one) for one in (measure_processor_quota(), _allotted) if one is not None]
+    return ThreadBudget(max(1, min([processors, *limits]) // _sharers[-1]))
 
 
 def measure_processor_quota() -> float | None:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightx_cli import runs
-from sightx_cli.api.predict import NO_IMAGE
 from sightx_cli.bundle.explainer import load_explainer
+from sightx_cli.bundle.predicted_rows import NO_IMAGE
 from sightx_cli.bundle.predictor import Prediction, load_predictor
 from sightx_cli.data.checks import Unreadable, refuse_all
 from sightx_cli.data.layout import Layout

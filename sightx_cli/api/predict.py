@@ -5,29 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from sightx_cli import runs
 from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.bundle.judgement import UNFAMILIAR, UNSURE
-from sightx_cli.bundle.predictor import Prediction, Predictor, load_predictor
-from sightx_cli.bundle.table import (
-    STATUS,
-    Begun,
-    PredictionTable,
-    build_answer,
-    check_output,
-    describe_kept,
-    plan_columns,
-    writing_table,
-)
+from sightx_cli.bundle.model_remarks import find_untold, read_figure
+from sightx_cli.bundle.partitions import describe_partitions
+from sightx_cli.bundle.predicted_rows import Draw, RowCounts, predict_asked
+from sightx_cli.bundle.predictor import load_predictor
+from sightx_cli.bundle.table import Begun, check_output, describe_kept, plan_columns, writing_table
+from sightx_cli.cluster.ray_cluster import check_address
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.pixel_notices import PixelTally
-from sightx_cli.data.queries import Query, QueryRow, build_query
+from sightx_cli.data.queries import Query, build_query
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Listener, Notice, Silent
 from sightx_cli.report.annotations import find_format
@@ -35,14 +28,12 @@ from sightx_cli.report.annotations.annotation_folder import choose_annotation_fo
 from sightx_cli.report.annotations.interface import AnnotationFormat
 from sightx_cli.report.heatmap_folder import HeatmapFolder, choose_heatmap_folder, has_heatmaps
 from sightx_cli.results.predict import PredictResult
+from sightx_cli.steps.cluster_prediction import ClusterWish, check_cluster_output, predict_on_cluster
 from sightx_cli.steps.random_state import keeping_random_state
-from sightx_cli.task.task import Task
 
-__all__ = ["describe_kept", "predict"]
+__all__ = ["describe_left", "predict"]
 
 TASK = "predicting"
-NO_IMAGE = "the table names no image in this row"
-"""The error of a row whose cell for the image is empty."""
 
 
 @keeping_random_state()
@@ -61,6 +52,8 @@ def predict(
     tta: int | None = None,
     into: str | None = None,
     into_folder: Path | None = None,
+    on: str | None = None,
+    address: str | None = None,
     listener: Listener | None = None,
 ) -> PredictResult:
     """Predict folders (recursive), files or tables of images with a run, the newest by default.
@@ -76,20 +69,28 @@ def predict(
     With `tta` a prediction is the mean over so many views of its image, changed as leaves the labels alone.
     With `into`, the name of a format of `report.annotations`, the predictions are written for that tool as well, to
     `into_folder` or beside the table, which appears whole too.
+    With `on="ray"` the workers of a Ray cluster predict, that at `address` or one on this machine; `output` may then be
+    a folder, for partitions and a manifest.
     Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
     listener = listener or Silent()
     output = Path(output)
+    check_address(on, address)
     if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: at least 1", "--batch 16")
     layout = Layout(image_column=image_column, images=None if images is None else Path(images))
+    given = [sources] if isinstance(sources, (str, Path)) else list(sources)
+    if on is not None:
+        refuse_here({"--heatmaps": heatmaps, "--into": into, "--into-folder": into_folder})
+        check_cluster_output(output, overwrite, resume)
+        wish = ClusterWish(runs.find_run(model), output, address, batch, tta or 1, abstain, overwrite, resume)
+        return predict_on_cluster(given, layout, wish, listener)
     check_output(output, overwrite, resume)
     annotation_format, into_folder = choose_annotations(into, into_folder, output, overwrite, heatmaps)
     if heatmaps is not None:
         heatmaps = choose_heatmap_folder("--heatmaps", Path(heatmaps), overwrite, resume)
     run = runs.find_run(model)
-    given = [sources] if isinstance(sources, (str, Path)) else list(sources)
     query = build_query(given, layout)
     for notice in query.notices:
         listener.notice(notice)
@@ -98,8 +99,7 @@ def predict(
     untold = find_untold(predictor.facts)
     for notice in untold:
         listener.notice(notice)
-    counts, unreadable = dict.fromkeys(task.classes, 0), 0
-    statuses: Counter[str] = Counter()
+    counts = RowCounts.of(task)
     listener.start(TASK, len(query.rows), "images")
     columns = plan_columns(task, query.columns, predictor.facts.decision, query.types)
     begun = Begun(identify(query, predictor.facts, abstain, predictor.views), len(query.rows))
@@ -108,10 +108,9 @@ def predict(
         clock = time.perf_counter()
         tally = PixelTally(predictor.facts.reading)
         draw = None if heatmaps is None else prepare_heatmaps(heatmaps, run, len(query.rows), table.resumed, listener)
-        predicted = predict_rows(query.rows, predictor, table, tally, draw, abstain)
+        predicted = predict_asked(query.rows, predictor, table, tally, draw, abstain)
         for asked, row in zip(query.rows, predicted, strict=True):
-            unreadable += _count(row, task, counts)
-            statuses[row[STATUS]] += 1
+            counts.add(row, task)
             if annotations is not None:
                 annotations.add(asked, row)
             listener.advance(TASK)
@@ -124,9 +123,9 @@ def predict(
     return PredictResult(
         images=len(query.rows),
         files=query.count_files(),
-        unreadable=unreadable,
-        unsure=statuses[UNSURE],
-        unfamiliar=statuses[UNFAMILIAR],
+        unreadable=counts.unreadable,
+        unsure=counts.statuses[UNSURE],
+        unfamiliar=counts.statuses[UNFAMILIAR],
         abstained=abstain,
         decision=None if predictor.facts.decision is None else asdict(predictor.facts.decision),
         output=output,
@@ -136,7 +135,7 @@ def predict(
         figure=read_figure(run, task, listener),
         seconds={"predict": round(working, 3), "total": round(time.perf_counter() - began, 3)},
         images_per_second=round((len(query.rows) - table.resumed) / max(working, 1e-9), 1),
-        counts=counts,
+        counts=counts.classes,
         notices=(*query.notices, *untold, *noticed),
     )
 
@@ -155,8 +154,16 @@ def choose_annotations(
     return annotation_format, choose_annotation_folder(annotation_format, folder, output, overwrite, others)
 
 
-Draw = Callable[[int, str, Prediction], object]
-"""Draws the heatmap of an image: the number of its row, its path, and its prediction."""
+def describe_left(output: Path) -> str:
+    """Say how much is kept of an interrupted prediction, such as "13 of 18 rows"; "" where there is none."""
+    return describe_partitions(output) or describe_kept(output)
+
+
+def refuse_here(options: Mapping[str, object]) -> None:
+    """Raise UsageError for an option that a prediction on a cluster does not take."""
+    for flag, value in options.items():
+        if value is not None:
+            raise UsageError(f"{flag} {value}: does not go with --on ray", f"leave {flag} out")
 
 
 def prepare_heatmaps(folder: Path, run: Path, images: int, resumed: int, listener: Listener) -> Draw:
@@ -173,95 +180,9 @@ def prepare_heatmaps(folder: Path, run: Path, images: int, resumed: int, listene
     return HeatmapFolder(folder, explainer, images, resumed > 0).draw
 
 
-def predict_rows(
-    rows: Sequence[QueryRow],
-    predictor: Predictor,
-    table: PredictionTable,
-    tally: PixelTally,
-    draw: Draw | None = None,
-    abstains: bool = False,
-) -> Iterator[Mapping[str, Any]]:
-    """Yield every row of the table, those that were there already first; an image in several rows is predicted once.
-
-    `tally` counts what is found in the files that are read; `draw` is given each prediction before its row is kept.
-    """
-    columns = table.columns
-    often = {path for path, count in Counter(row.path for row in rows).items() if count > 1}
-    answers: dict[str, dict[str, Any]] = {"": build_answer(Prediction("", None, NO_IMAGE), columns)}
-    for asked, row in zip(rows, table.done_rows(), strict=False):
-        if asked.path in often:
-            answers.setdefault(asked.path, columns.read_answer(row))
-        yield row
-    left = rows[table.resumed :]
-    fresh: dict[str, str] = {}
-    for asked in left:
-        if asked.path not in answers:
-            fresh.setdefault(asked.path, asked.image)
-    predictions = predictor.predict((image, path) for path, image in fresh.items())
-    for number, asked in enumerate(left, table.resumed + 1):
-        answer = answers.get(asked.path)
-        if answer is None:
-            prediction = next(predictions)
-            if prediction.found is not None:
-                tally.add(prediction.image, prediction.found)
-            if draw is not None:
-                draw(number, asked.path, prediction)
-            answer = build_answer(prediction, columns, abstains)
-            if asked.path in often:
-                answers[asked.path] = answer
-        row = columns.build_row(asked, answer)
-        table.write(row)
-        yield row
-
-
-def find_untold(facts: BundleFacts) -> list[Notice]:
-    """Find what the status cannot tell with this model."""
-    found = []
-    if facts.sets is None:
-        found.append(
-            Notice(
-                "no-status",
-                "the column status is empty where an image is not unfamiliar: this model had too few images to measure "
-                "how sure it is",
-            )
-        )
-    if facts.familiarity is None:
-        found.append(
-            Notice(
-                "no-familiarity",
-                "no image is called unfamiliar: this model has no layer as it was pretrained to tell by",
-            )
-        )
-    return found
-
-
 def identify(query: Query, facts: BundleFacts, abstains: bool = False, views: int = 1) -> str:
     """Return what must be the same for a prediction to go on: rows in their order, model, `abstains` and `views`."""
     digest = hashlib.sha256(json.dumps([facts.to_json(), query.columns, abstains, views], sort_keys=True).encode())
     for row in query.rows:
         digest.update(json.dumps(row).encode())
     return digest.hexdigest()
-
-
-def read_figure(run: Path, task: Task, listener: Listener) -> tuple[str, float] | None:
-    """Read the figure of a run's valid part that people ask for first; None where it has none, as a copied bundle."""
-    path = run / runs.METRICS
-    try:
-        return task.headline.name, float(
-            json.loads(path.read_text(encoding="utf-8"))["valid"]["metrics"][task.headline.name]
-        )
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        listener.warn(f"{path} cannot be read ({error}): the figures of this model are not shown")
-        return None
-
-
-def _count(row: Mapping[str, Any], task: Task, counts: dict[str, int]) -> int:
-    """Count the classes that a row names; returns 1 where its image could not be read, else 0."""
-    if row["error"]:
-        return 1
-    prediction = row[task.columns[0]]
-    for name in task.split_prediction(prediction) if prediction else ():
-        counts[name] += 1
-    return 0

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from sightx_cli.api.load_model import load_model
-from sightx_cli.api.predict import find_untold
 from sightx_cli.bundle.judgement import UNFAMILIAR, UNSURE
 from sightx_cli.bundle.live_table import (
     ARRIVED,
@@ -27,6 +26,7 @@ from sightx_cli.bundle.live_table import (
     plan_live_columns,
 )
 from sightx_cli.bundle.memory_model import Model
+from sightx_cli.bundle.model_remarks import find_untold
 from sightx_cli.bundle.sorted_folder import SortedFolder
 from sightx_cli.bundle.table import STATUS, find_parts, locking_table, sweep_lock
 from sightx_cli.data.arrivals import POLL_SECONDS, Arrival, Arrivals, read_state

@@ -40,6 +40,8 @@ class Begun:
     key: str
     """What must be the same for it to go on: the images in their order, and the model."""
     images: int
+    partition_rows: int = 0
+    """Rows of each part, where the parts are made side by side (see `bundle.partitions`)."""
 
 
 def check_output(output: Path, overwrite: bool, resume: bool = False) -> None:
@@ -84,11 +86,11 @@ def describe_kept(output: Path) -> str:
     """Say how much is kept of an interrupted table, such as "13 of 18 rows"; "" where there is none."""
     folder = find_parts(output)
     rows = sum(1 for _ in _read_lines(folder))
-    begun = _load_begun(folder)
+    begun = load_begun(folder)
     return f"{rows:,} of {begun.images:,} rows" if begun and rows else ""
 
 
-def _load_begun(folder: Path) -> Begun | None:
+def load_begun(folder: Path) -> Begun | None:
     """Load what a table in the making is of; None where nothing that can go on was begun."""
     try:
         return Begun(**json.loads((folder / BEGUN).read_text(encoding="utf-8")))
@@ -184,7 +186,7 @@ class PredictionTable:
         self.folder = find_parts(output)
         self._held: list[str] = []
         self._is_left = False
-        before = _load_begun(self.folder)
+        before = load_begun(self.folder)
         if resume and before is not None and before.key != begun.key:
             raise UsageError(
                 f"--resume: {output} was begun with other images or another run",

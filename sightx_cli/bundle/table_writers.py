@@ -7,7 +7,7 @@ import itertools
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sightx_cli.data.cells import shield_cell
 from sightx_cli.tables.parquet_types import cast_texts
@@ -38,7 +38,7 @@ def write_lines(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any
 
 
 def write_parquet(
-    path: Path,
+    path: Path | IO[bytes],
     columns: Sequence[str],
     rows: Iterable[dict[str, Any]],
     numbers: Collection[str],
@@ -46,8 +46,8 @@ def write_parquet(
 ) -> None:
     """Write rows as Parquet, one group of rows after the other.
 
-    `numbers` are the columns of ours that are not text; `types` those of the user's that are not, with their type (see
-    `tables.parquet_types`).
+    `path` may be an open file. `numbers` are the columns of ours that are not text; `types` those of the user's that
+    are not, with their type (see `tables.parquet_types`).
     """
     import pyarrow
     import pyarrow.parquet

@@ -99,6 +99,15 @@ MoveTo = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="With --watch: move each labelled file to FOLDER/CLASS/.", rich_help_panel=RUN),
 ]
+On = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ray",
+        help="Predict on the workers of a Ray cluster; the output may be a folder, for partitions.",
+        rich_help_panel=RUN,
+    ),
+]
+Address = Annotated[str | None, share_option("address")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output.", rich_help_panel=RUN)]
 
 
@@ -117,6 +126,8 @@ def predict(
     tta: Views = None,
     into: Into = None,
     into_folder: IntoFolder = None,
+    on: On = None,
+    address: Address = None,
     watch: Watched = False,
     move_to: MoveTo = None,
     *,
@@ -132,7 +143,7 @@ def predict(
     """
     options = {"model": model, "output": output, "batch": batch, "image_column": image_column, "images": images}
     options |= {"heatmaps": heatmaps, "overwrite": overwrite, "abstain": abstain, "tta": tta}
-    options |= {"into": into, "into_folder": into_folder}
+    options |= {"into": into, "into_folder": into_folder, "on": on, "address": address}
     if watch or move_to is not None:
         watch_folder(sources, watch, resume, {**options, "move_to": move_to}, talk)
     else:
@@ -148,7 +159,7 @@ def label_sources(sources: Sequence[str], resumes: bool, options: Mapping[str, o
         with heeding_termination(), talk.listen() as listener:
             result = api.predict(sources, resume=resumes, listener=listener, **options)  # type: ignore[arg-type]
     except KeyboardInterrupt as interrupt:
-        if kept := api.describe_kept(Path(str(options["output"]))):
+        if kept := api.describe_left(Path(str(options["output"]))):
             print_next(write_resuming(sources, options), f"goes on: {kept} are kept")
         raise typer.Exit(find_exit_status(interrupt)) from interrupt
     talk.answer(result, show_predict)

@@ -13,6 +13,8 @@ from sightx_cli.data.layout import FOUND_OUT, Layout, check_source
 from sightx_cli.data.packed.shard_set import ShardSet, find_shards, is_pattern
 from sightx_cli.data.readers import list_suffixes
 from sightx_cli.data.readers.references import MARK, is_packed
+from sightx_cli.data.readers.remote_file import hide_secrets, is_remote
+from sightx_cli.data.remote_sources import list_remote_images
 from sightx_cli.data.tables import exists, is_table_name, read_table, rename_given
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Notice
@@ -59,6 +61,12 @@ def build_query(sources: Sequence[str | Path], layout: Layout = FOUND_OUT) -> Qu
     parts: list[Query] = []
     seen: set[str] = set()
     for source in sources:
+        if is_remote(source):
+            uris, notices = list_remote_images(str(source))
+            named = [QueryRow(hide_secrets(uri), uri) for uri in uris if uri not in seen]
+            parts.append(Query(named, (), notices))
+            seen.update(uris)
+            continue
         given = Path(source).expanduser()
         if is_packed(given) and not exists(given):
             parts.append(Query([_name_packed(given)]))

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.data.pixels import PlainViews
+from sightx_cli.data.reader_processes import Readers
 from sightx_cli.engine.interface import FEATURES, Forward, Images, Outputs
 from sightx_cli.features.shards import Array, Column, Columns, Shard, Writer, convert
 from sightx_cli.features.store import FeatureStore
-from sightx_cli.features.views import View, read_batches
+from sightx_cli.features.view_processes import choose_readers
+from sightx_cli.features.views import View, ViewReading, read_batches
+from sightx_cli.processes import ALONE, Processes
 from sightx_cli.progress import Listener, Silent
 
 SHARD_IMAGES = 2048
 """Images per shard: the most that a killed process loses."""
+DEVICE_SHARD_IMAGES = 8 * SHARD_IMAGES
+"""The same where a device computes ten times as many a second."""
 
 
 @dataclass(frozen=True)
@@ -106,24 +112,28 @@ def extract_features(
     task: str,
     what: str,
     pixels: PlainViews | None = None,
+    readers: Readers | None = None,
 ) -> Features:
     """Return the features of the images looked up; compute those that the store lacks, and cache them under `address`.
 
-    `forward` builds the compiled forward, only when it is needed. Raises OSError if there is no room for them at all;
+    `forward` builds the compiled forward, only when it is needed. `readers` are chosen by its device where none are
+    given; they go on while what was computed is written. Raises OSError if there is no room for them at all;
     nothing half-written stays.
     """
     shards = list(lookup.shards)
     if lookup.missing:
         compiled, items = forward(), list(lookup.missing.items())
+        readers = choose_readers(compiled, len(items)) if readers is None else readers
+        together = SHARD_IMAGES if readers is None else DEVICE_SHARD_IMAGES
         listener.start(task, len(items), "images")
-        for start in range(0, len(items), SHARD_IMAGES):
-            part = items[start : start + SHARD_IMAGES]
+        with closing(ViewReading(items, view, compiled.batch_images, together, pixels, readers)) as reading:
+            for start in range(0, len(items), together):
+                digests = [digest for digest, _ in items[start : start + together]]
 
-            def fill(writer: Writer, part: Sequence[tuple[str, str]] = part) -> None:
-                batches = read_batches(part, view, compiled.batch_images, pixels)
-                run_forward(compiled, batches, writer.put, listener, task)
+                def fill(writer: Writer, start: int = start) -> None:
+                    run_forward(compiled, reading.take(start), writer.put, listener, task)
 
-            shards.append(store.keep(address, view.key, [digest for digest, _ in part], lookup.columns, what, fill))
+                shards.append(store.keep(address, view.key, digests, lookup.columns, what, fill))
         listener.finish(task)
     return locate_rows(lookup.columns, lookup.digests, shards, bool(lookup.missing))
 
@@ -176,13 +186,18 @@ def compute_features(
     listener: Listener | None = None,
     task: str = "",
     pixels: PlainViews | None = None,
+    processes: Processes = ALONE,
 ) -> Features:
-    """Return the backbone's features of images in a view, (N, F) float32, in memory; nothing is cached."""
-    listener, items = listener or Silent(), list(zip(digests, paths, strict=True))
+    """Return the backbone's features of images in a view, (N, F) float32, in memory; nothing is cached.
+
+    Of several processes each computes those of its part of the images.
+    """
+    listener, items = listener or Silent(), list(zip(digests, paths, strict=True))[processes.cut_span(len(paths))]
     listener.start(task, len(items), "images")
-    batches = read_batches(items, view, forward.batch_images, pixels)
-    rows = compute_outputs(forward, batches, len(items), listener, task)[FEATURES]
+    batches = read_batches(items, view, forward.batch_images, pixels, choose_readers(forward, len(items)))
+    outputs = compute_outputs(forward, batches, len(items), listener, task)
     listener.finish(task)
+    rows = processes.join_rows(outputs.get(FEATURES, np.empty(0)))
     shard = Shard(tuple(digests), {FEATURES: rows})
     columns = {FEATURES: Column(rows.shape[1:], "float32")}
     return Features(columns, (shard,), np.zeros(len(rows), np.int32), np.arange(len(rows), dtype=np.int32), True)

@@ -42,6 +42,8 @@ class PredictResult:
     annotations: Path | None = None
     """The folder of annotations for another tool, where they were asked for."""
     notices: tuple[Notice, ...] = ()
+    workers: int = 0
+    """The workers of a Ray cluster that predicted; 0 where this process did."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `predict`."""

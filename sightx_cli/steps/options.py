@@ -223,6 +223,25 @@ class Options(ImageOptions):
         Literal["auto", "openvino", "torch"],
         Option("What runs the frozen layers.", panel=MODEL, may_change=True),
     ] = "auto"
+    features_on: Annotated[
+        Literal["ray"] | None,
+        Option(
+            "Compute the features of frozen layers on the workers of a Ray cluster.",
+            panel=MODEL,
+            commands=("fit",),
+            may_change=True,
+        ),
+    ] = None
+    address: Annotated[
+        str | None,
+        Option(
+            "The Ray cluster to join [dim](default: one on this machine)[/].",
+            "auto|HOST:PORT",
+            MODEL,
+            commands=("fit",),
+            may_change=True,
+        ),
+    ] = None
     cache: Annotated[
         bool,
         Option("Do not cache the features of frozen layers.", panel=MODEL, flag="--no-cache", may_change=True),

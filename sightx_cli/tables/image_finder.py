@@ -78,7 +78,8 @@ class ImageFinder:
     def find(self, names: Sequence[str]) -> list[FoundFile]:
         """Find the file of each name; blanks around a name make no difference, an empty one is missing."""
         tidied = [name.strip() for name in names]
-        as_given = self._find_as_given(set(tidied))
+        as_given = {name: FoundFile(name) for name in tidied if "://" in name}  # a URI: whoever reads it finds it
+        as_given |= self._find_as_given({name for name in tidied if name not in as_given})
         found = {name: as_given.get(name) or self._search(name) for name in dict.fromkeys(tidied)}
         return [found[name] for name in tidied]
 

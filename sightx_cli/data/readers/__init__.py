@@ -28,6 +28,7 @@ from sightx_cli.data.readers.in_memory import Given, read_given, take_bytes
 from sightx_cli.data.readers.pillow_file import read_start
 from sightx_cli.data.readers.raster import RasterReader
 from sightx_cli.data.readers.references import is_packed, read_packed
+from sightx_cli.data.readers.remote_file import is_remote, read_remote
 from sightx_cli.data.readers.tiff import TiffReader
 
 if TYPE_CHECKING:
@@ -91,8 +92,12 @@ def find_reader(path: str | Path, data: bytes | None = None) -> Reader:
 def load_bytes(path: str | Path) -> bytes | None:
     """Return a file's bytes; None of one too large to take into memory whole, which only a file of its own can be.
 
+    Whatever has a URI is read from there.
+
     Raises: `ImageFileError` for a file that is missing, empty, unreadable, or not a regular file.
     """
+    if is_remote(path):
+        return read_remote(str(path))
     try:
         state = os.stat(path)  # noqa: PTH116 (each image of a set comes by here, some several times)
         if not stat.S_ISREG(state.st_mode) or not state.st_size:

@@ -1,0 +1,46 @@
+"""What is said of a model beside its predictions: what its status cannot tell, the figure that it is known by."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from sightx_cli import runs
+from sightx_cli.bundle.facts import BundleFacts
+from sightx_cli.progress import Listener, Notice
+from sightx_cli.task.task import Task
+
+
+def find_untold(facts: BundleFacts) -> list[Notice]:
+    """Find what the status cannot tell with this model."""
+    found = []
+    if facts.sets is None:
+        found.append(
+            Notice(
+                "no-status",
+                "the column status is empty where an image is not unfamiliar: this model had too few images to measure "
+                "how sure it is",
+            )
+        )
+    if facts.familiarity is None:
+        found.append(
+            Notice(
+                "no-familiarity",
+                "no image is called unfamiliar: this model has no layer as it was pretrained to tell by",
+            )
+        )
+    return found
+
+
+def read_figure(run: Path, task: Task, listener: Listener) -> tuple[str, float] | None:
+    """Read the figure of a run's valid part that people ask for first; None where it has none, as a copied bundle."""
+    path = run / runs.METRICS
+    try:
+        return task.headline.name, float(
+            json.loads(path.read_text(encoding="utf-8"))["valid"]["metrics"][task.headline.name]
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        listener.warn(f"{path} cannot be read ({error}): the figures of this model are not shown")
+        return None

@@ -1,0 +1,282 @@
+"""A Ray cluster: one that runs already, joined by its address, or a local one that lives as long as the work.
+
+Ray is asked to report its use to nobody, and its own words stay out of the terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sightx_cli.errors import UsageError
+from sightx_cli.machine import measure_free_memory, measure_threads
+from sightx_cli.progress import Listener, Notice
+from sightx_cli.version import VERSION
+
+ANSWER_SECONDS = 10.0
+"""How long an address may take to answer."""
+WORKER_SECONDS = 300.0
+"""How long a cluster may take to start its first worker: an autoscaler starts a machine for it."""
+STORE_SHARE, LEAST_STORE_BYTES, MOST_STORE_BYTES = 0.15, 80 * 1024**2, 2 * 1024**3
+"""How much of the free memory a local Ray keeps objects in; Ray allows no less than 75 MiB. What is in flight are the
+rows of a few partitions for each worker, and the model once: far less than a gigabyte."""
+SHARED_MEMORY = Path("/dev/shm")
+SHARED_SHARE = 0.9
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DISABLE_IMPORT_WARNING": "1",
+}
+"""What Ray is told in the environment, before it starts."""
+CLIENT = "ray://"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that work can be given to."""
+
+    ray: Any
+    """Ray's own module."""
+    workers: int
+    """How many workers it has room for now."""
+    processors_each: int
+    devices_each: int
+    """GPUs of each worker: 1, or 0 where the cluster has none."""
+    is_local: bool
+
+    def describe(self) -> str:
+        """Say what works, such as "2 workers"."""
+        what = "worker" if self.workers == 1 else "workers"
+        return f"{self.workers:,} {what}" + (" with a GPU each" if self.devices_each else "")
+
+
+def import_ray() -> Any:
+    """Import Ray with its data library; raises UsageError where it is not installed."""
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise UsageError("--on ray needs Ray, not installed here", 'type pip install "sightx-cli[ray]"') from error
+    return ray
+
+
+def check_address(on: str | None, address: str | None, flag: str = "--on") -> None:
+    """Raise UsageError for another engine than Ray, and for an address that nothing is done with."""
+    if on not in (None, "ray"):
+        raise UsageError(f"{flag} {on}: not known; allowed: ray", f"{flag} ray, or leave it out to work here")
+    if on is None and address is not None:
+        raise UsageError(f"--address {address}: is for work on a Ray cluster", f"add {flag} ray")
+
+
+@contextlib.contextmanager
+def joining_cluster(address: str | None, listener: Listener) -> Iterator[Cluster]:
+    """Join the cluster at an address, or start a local one; it is left, or shut down, when the block ends.
+
+    Where the process is connected already, that connection is used, and stays. Raises UsageError where nothing answers,
+    where Ray or Python differ there, or SightX is missing on its workers.
+    """
+    with _setting(QUIET):
+        ray = import_ray()
+        if ray.is_initialized():
+            yield _measure_cluster(ray, is_local=False)
+            return
+        with contextlib.ExitStack() as last:
+            logs = Path(tempfile.mkdtemp(prefix="sightx-ray-"))
+            last.callback(shutil.rmtree, logs, ignore_errors=True)
+            last.callback(ray.shutdown)
+            with _keeping_handlers(), _hushing(logs / "ray.txt"):
+                if address is None:
+                    _start_local(ray, logs, listener)
+                else:
+                    _join(ray, address)
+            last.enter_context(_hushing_data())
+            if address is not None:
+                _check_workers(ray, address)
+            yield _measure_cluster(ray, address is None)
+
+
+def _start_local(ray: Any, folder: Path, listener: Listener) -> None:
+    size, notice = choose_store_bytes(measure_free_memory(), _measure_shared_memory())
+    if notice is not None:
+        listener.notice(notice)
+    ray.init(
+        num_cpus=measure_threads().total,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.CRITICAL,
+        object_store_memory=size,
+        _node_ip_address="127.0.0.1",
+        _temp_dir=str(folder),
+    )
+
+
+def choose_store_bytes(free: int | None, shared: int | None) -> tuple[int, Notice | None]:
+    """Choose how much memory a local Ray keeps objects in, for what is free, there and in /dev/shm (None: unknown).
+
+    Where /dev/shm holds less than Ray needs, Ray keeps them on the disk, which is slower, and that is said.
+    """
+    wished = MOST_STORE_BYTES if free is None else int(free * STORE_SHARE)
+    size = max(LEAST_STORE_BYTES, min(wished, MOST_STORE_BYTES))
+    if shared is None or size <= shared * SHARED_SHARE:
+        return size, None
+    if shared * SHARED_SHARE >= LEAST_STORE_BYTES:
+        return int(shared * SHARED_SHARE), None
+    text = (
+        f"{SHARED_MEMORY} has only {shared / 1e6:.0f} MB free: Ray keeps on the disk what goes between its workers, "
+        "which is slower; a container gets more with docker run --shm-size=1g"
+    )
+    return size, Notice("shared-memory", text, warns=True)
+
+
+def _measure_shared_memory() -> int | None:
+    try:
+        return shutil.disk_usage(SHARED_MEMORY).free
+    except OSError:
+        return None
+
+
+def _join(ray: Any, address: str) -> None:
+    place = address.removeprefix(CLIENT)
+    if address != "auto":
+        _knock(address, place)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+    except Exception as error:  # Ray raises ConnectionError, RuntimeError, ValueError and grpc's own
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        if "ersion mismatch" in str(error):
+            raise UsageError(
+                f"--address {address}: the cluster has other versions of Ray or Python ({_find_versions(str(error))})",
+                "install the versions that the cluster has",
+            ) from error
+        found = "no cluster runs on this machine" if address == "auto" else f"cannot be joined ({said[:200]})"
+        hint = "start one with ray start --head, or leave --address out"
+        raise UsageError(f"--address {address}: {found}", hint) from error
+
+
+def _find_versions(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if "Ray:" in line or "Python:" in line]
+    return "; ".join(lines) or said.splitlines()[0]
+
+
+def _knock(address: str, place: str) -> None:
+    """Raise UsageError where nothing listens at an address, within seconds: Ray itself would try for a minute."""
+    host, _, port = place.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise UsageError(
+            f"--address {address}: not an address; allowed: auto, HOST:PORT, {CLIENT}HOST:PORT",
+            "a cluster's head listens on port 6379, its client server on 10001",
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
+    except OSError as error:
+        raise UsageError(
+            f"--address {address}: nothing answers there ({error.strerror or error})",
+            "see that the cluster runs (ray status) and that this machine may reach it, or leave --address out",
+        ) from error
+
+
+def _check_workers(ray: Any, address: str) -> None:
+    """Raise UsageError where a cluster's workers have no SightX, or another version."""
+
+    def find_version() -> str:  # pickled with its code: the workers need not know this module
+        try:
+            import openvino  # noqa: F401
+
+            from sightx_cli.version import VERSION as FOUND
+        except ImportError as error:
+            return f"cannot import {error.name}"
+        return str(FOUND)
+
+    try:
+        found = ray.get(ray.remote(num_cpus=1)(find_version).remote(), timeout=WORKER_SECONDS)
+    except ray.exceptions.GetTimeoutError as error:
+        raise UsageError(
+            f"--address {address}: no worker has had a processor free for {WORKER_SECONDS:.0f} seconds",
+            "see what runs there: ray status",
+        ) from error
+    if found != VERSION:
+        said = found if found.startswith("cannot") else f"have sightx-cli {found}, this machine {VERSION}"
+        raise UsageError(
+            f"--address {address}: the workers {said}",
+            "install this version where they run (docs/scale.md says how)",
+        )
+
+
+def _measure_cluster(ray: Any, is_local: bool) -> Cluster:
+    found = ray.cluster_resources()
+    devices = int(found.get("GPU", 0)) if has_device_forward() else 0
+    return Cluster(ray, max(devices or int(found.get("CPU", 1)), 1), 1, int(devices > 0), is_local)
+
+
+def has_device_forward() -> bool:
+    """Tell whether a worker can use a GPU for a finished model: not yet."""
+    return False
+
+
+@contextlib.contextmanager
+def _setting(variables: dict[str, str]) -> Iterator[None]:
+    """Set environment variables while the block runs; those that are set already win."""
+    added = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def _keeping_handlers() -> Iterator[None]:
+    """Put back what Ray makes of SIGTERM, which ends a work well here."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _hushing(log: Path) -> Iterator[None]:
+    """Send what is written to stderr to a file while the block runs: Ray's core writes there whatever it is told."""
+    sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    try:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+@contextlib.contextmanager
+def _hushing_data() -> Iterator[None]:
+    """Keep the words of Ray's data library in its log file while the block runs."""
+    logger = logging.getLogger("ray.data")
+    shown = [one for one in logger.handlers if type(one).__name__ != "SessionFileHandler"]
+    for one in shown:
+        logger.removeHandler(one)
+    try:
+        yield
+    finally:
+        for one in shown:
+            logger.addHandler(one)
