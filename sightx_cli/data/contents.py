@@ -14,6 +14,7 @@ import numpy as np
 
 from sightx_cli.data.readers import AS_IS, Found, Header, ImageFileError, Reading, load_bytes, measure_header
 from sightx_cli.data.readers.references import is_packed, read_packed
+from sightx_cli.data.readers.remote_file import is_remote
 from sightx_cli.machine import measure_threads
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ def digest_bytes(data: bytes) -> str:
 
 def digest_file(path: str | Path) -> str:
     """Return the digest of a file's bytes, however many; raises `ImageFileError` where they cannot be read."""
+    if is_remote(path):
+        return digest_bytes(load_bytes(path) or b"")
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()

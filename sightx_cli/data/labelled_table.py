@@ -12,6 +12,7 @@ from sightx_cli.data.layout import FOUND_OUT, Layout
 from sightx_cli.data.layouts.part_names import name_parts
 from sightx_cli.data.name_labels import drop_unmatched
 from sightx_cli.data.readers import list_suffixes
+from sightx_cli.data.readers.remote_file import hide_secrets, is_remote
 from sightx_cli.data.table_labels import read_labels
 from sightx_cli.data.tables import Table, are_tidy, read_table, rename_given, tidy_values
 from sightx_cli.errors import DataError
@@ -73,7 +74,7 @@ def load_labelled_table(path: Path, layout: Layout = FOUND_OUT) -> LabelledTable
     if layout.label_by is None and not found.separator and not layout.judges:
         _check_filled(found.cells, "label", table, path)
     used = {"image": image, "label": found.column, "split": part, "group": group}
-    images = tell_apart(names, located.paths, path.parent)
+    images = [hide_secrets(name) if is_remote(name) else name for name in tell_apart(names, located.paths, path.parent)]
     frame, same = build_labelled_frame(rows, used, images, located.paths, found.cells)
     frame, placed = read_parts(frame, part, path, layout.judges)
     frame, matched = drop_unmatched(frame, layout.label_by) if layout.label_by is not None else (frame, [])
