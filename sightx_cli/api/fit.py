@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 
 from sightx_cli import runs
+from sightx_cli.cluster.feature_pool import FeaturePool, opening_workers
 from sightx_cli.filesystem import check_place
 from sightx_cli.journal.journal import Journal
 from sightx_cli.machine import naming_shortage
@@ -45,12 +47,14 @@ def fit(options: Options, listener: Listener) -> FitResult:
     if options.resume is None:
         check_probe_options(options)
         check_place("--out", options.out or runs.RUNS / "new")
-    with keeping_journal(options, heard) as (journal, options):
+    with ExitStack() as last:
+        workers = last.enter_context(opening_workers(options.features_on, options.address, options.cache, heard))
+        journal, options = last.enter_context(keeping_journal(options, heard))
         heard.follow(build_trackers(options.track))
         if journal.has_decisions:
-            preparation = recall_preparation(journal, options, heard)
+            preparation = set_workers(recall_preparation(journal, options, heard), workers)
         else:
-            preparation = prepare(options, heard)
+            preparation = set_workers(prepare(options, heard), workers)
             if options.backbone == AUTO:
                 preparation = choose_backbone(preparation, heard)
             is_probed = options.probe and not options.is_recipe_named
@@ -78,6 +82,13 @@ def fit(options: Options, listener: Listener) -> FitResult:
     except OSError as error:  # the run is whole; it is only not found by default
         heard.warn(f"{runs.RUNS / runs.LATEST} cannot name this run ({error.strerror}): give --model to predict")
     return result
+
+
+def set_workers(preparation: Preparation, workers: FeaturePool | None) -> Preparation:
+    """Have workers, if there are any, compute the features that the store of a preparation lacks."""
+    if preparation.store is not None:
+        preparation.store.workers = workers
+    return preparation
 
 
 def train_all(preparation: Preparation, listener: TrackedRelay, journal: Journal, began: float) -> Trained:

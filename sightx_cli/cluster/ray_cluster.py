@@ -52,8 +52,10 @@ class Cluster:
     workers: int
     """How many workers it has room for now."""
     processors_each: int
+    devices: int
+    """GPUs of the cluster."""
     devices_each: int
-    """GPUs of each worker: 1, or 0 where the cluster has none."""
+    """GPUs of each worker that predicts: 1, or 0."""
     is_local: bool
 
     def describe(self) -> str:
@@ -148,9 +150,7 @@ def _measure_shared_memory() -> int | None:
 
 
 def _join(ray: Any, address: str) -> None:
-    place = address.removeprefix(CLIENT)
-    if address != "auto":
-        _knock(address, place)
+    knock(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except Exception as error:  # Ray raises ConnectionError, RuntimeError, ValueError and grpc's own
@@ -170,8 +170,11 @@ def _find_versions(said: str) -> str:
     return "; ".join(lines) or said.splitlines()[0]
 
 
-def _knock(address: str, place: str) -> None:
+def knock(address: str) -> None:
     """Raise UsageError where nothing listens at an address, within seconds: Ray itself would try for a minute."""
+    if address == "auto":
+        return
+    place = address.removeprefix(CLIENT)
     host, _, port = place.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise UsageError(
@@ -216,8 +219,10 @@ def _check_workers(ray: Any, address: str) -> None:
 
 def _measure_cluster(ray: Any, is_local: bool) -> Cluster:
     found = ray.cluster_resources()
-    devices = int(found.get("GPU", 0)) if has_device_forward() else 0
-    return Cluster(ray, max(devices or int(found.get("CPU", 1)), 1), 1, int(devices > 0), is_local)
+    devices = int(found.get("GPU", 0))
+    on_devices = devices > 0 and has_device_forward()
+    workers = devices if on_devices else max(int(found.get("CPU", 1)), 1)
+    return Cluster(ray, workers, 1, devices, int(on_devices), is_local)
 
 
 def has_device_forward() -> bool:

@@ -15,6 +15,9 @@ from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View, read_batches
 from sightx_cli.progress import Listener, Silent
 
+Compute = Callable[[Sequence[tuple[str, str]]], Iterable[tuple[int, dict[str, Array]]]]
+"""Computes the features of (digest, path) pairs elsewhere: (position of the first, outputs), in any order."""
+
 SHARD_IMAGES = 2048
 """Images per shard: the most that a killed process loses."""
 
@@ -106,20 +109,26 @@ def extract_features(
     task: str,
     what: str,
     pixels: PlainViews | None = None,
+    compute: Compute | None = None,
 ) -> Features:
     """Return the features of the images looked up; compute those that the store lacks, and cache them under `address`.
 
-    `forward` builds the compiled forward, only when it is needed. Raises OSError if there is no room for them at all;
+    `compute` computes them elsewhere, in place of the forward here. `forward` builds the compiled forward, only when it
+    is needed. Raises OSError if there is no room for them at all;
     nothing half-written stays.
     """
     shards = list(lookup.shards)
     if lookup.missing:
-        compiled, items = forward(), list(lookup.missing.items())
+        items = list(lookup.missing.items())
+        compiled = forward() if compute is None else None
         listener.start(task, len(items), "images")
         for start in range(0, len(items), SHARD_IMAGES):
             part = items[start : start + SHARD_IMAGES]
 
             def fill(writer: Writer, part: Sequence[tuple[str, str]] = part) -> None:
+                if compiled is None:
+                    put_computed(compute(part) if compute is not None else (), writer.put, listener, task)
+                    return
                 batches = read_batches(part, view, compiled.batch_images, pixels)
                 run_forward(compiled, batches, writer.put, listener, task)
 
@@ -144,6 +153,18 @@ def run_forward(
 ) -> None:
     """Run batches of images through a network; `put` takes the position of each batch's first image and its outputs."""
     for first, outputs in forward.run(batches):
+        put(first, outputs)
+        listener.advance(task, len(next(iter(outputs.values()))))
+
+
+def put_computed(
+    computed: Iterable[tuple[int, dict[str, Array]]],
+    put: Callable[[int, dict[str, Array]], None],
+    listener: Listener,
+    task: str,
+) -> None:
+    """Put what was computed elsewhere, as it comes."""
+    for first, outputs in computed:
         put(first, outputs)
         listener.advance(task, len(next(iter(outputs.values()))))
 
