@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sightx_cli
 from sightx_cli.errors import UsageError
 from sightx_cli.machine import measure_free_memory, measure_threads
 from sightx_cli.progress import Listener, Notice
@@ -37,9 +38,10 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DISABLE_IMPORT_WARNING": "1",
+    "RAY_worker_niceness": "0",
 }
-"""What Ray is told in the environment, before it starts."""
+"""What Ray is told in the environment, before it starts. By itself it starts workers with niceness 15: beside other
+work on the machine they hardly get on."""
 CLIENT = "ray://"
 
 
@@ -100,7 +102,8 @@ def joining_cluster(address: str | None, listener: Listener) -> Iterator[Cluster
             last.callback(ray.shutdown)
             with _keeping_handlers(), _hushing(logs / "ray.txt"):
                 if address is None:
-                    _start_local(ray, logs, listener)
+                    with _showing_package():
+                        _start_local(ray, logs, listener)
                 else:
                     _join(ray, address)
             last.enter_context(_hushing_data())
@@ -240,6 +243,21 @@ def _setting(variables: dict[str, str]) -> Iterator[None]:
     finally:
         for name in added:
             os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def _showing_package() -> Iterator[None]:
+    """Have processes that are started in the block find this very package, wherever it is imported from here."""
+    before = os.environ.get("PYTHONPATH")
+    home = str(Path(sightx_cli.__file__).parents[1])
+    os.environ["PYTHONPATH"] = home if not before else f"{home}{os.pathsep}{before}"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
 
 
 @contextlib.contextmanager

@@ -12,7 +12,6 @@ import pytest
 from sightx_cli import evaluate, fit
 from sightx_cli.cluster.feature_pool import FeaturePool
 from sightx_cli.errors import DataError
-from sightx_cli.features.store import TEXT
 from sightx_cli.progress import Silent
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def test_features_of_workers_are_those_of_one_process_to_the_digit(
 
 
 def read_shards(headers: list[Path]) -> dict[tuple[str, str], bytes]:
-    """The bytes of each array of each shard, by its address with its images, and its name."""
+    """The bytes of each output of each shard, by its address with its images, and its name."""
     found = {}
     for header in headers:
         address = header.parent.parent.as_posix().rpartition("outputs/")[2]
@@ -57,7 +56,7 @@ def read_shards(headers: list[Path]) -> dict[tuple[str, str], bytes]:
         found |= {
             (f"{address} {images}", file.name): file.read_bytes()
             for file in header.parent.glob("*.bin")
-            if file.stem != TEXT
+            if file.stem.startswith(("features", "map", "taps"))
         }
     return found
 
