@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 
 from sightx_cli import runs
+from sightx_cli.cluster.feature_pool import FeaturePool, opening_workers
 from sightx_cli.errors import UsageError
 from sightx_cli.filesystem import check_place
 from sightx_cli.journal.journal import Journal
@@ -62,12 +64,14 @@ def fit_first(options: Options, listener: Listener, processes: Processes) -> Fit
     if options.resume is None:
         check_probe_options(options)
         check_place("--out", options.out or runs.RUNS / "new")
-    with keeping_journal(options, heard, processes) as (journal, options):
+    with ExitStack() as last:
+        workers = last.enter_context(opening_workers(options.features_on, options.address, options.cache, heard))
+        journal, options = last.enter_context(keeping_journal(options, heard, processes))
         heard.follow(build_trackers(options.track))
         if journal.has_decisions:
-            preparation = recall_preparation(journal, options, heard)
+            preparation = set_workers(recall_preparation(journal, options, heard), workers)
         else:
-            preparation = prepare(options, heard)
+            preparation = set_workers(prepare(options, heard), workers)
             if options.backbone == AUTO:
                 preparation = choose_backbone(preparation, heard)
             is_probed = options.probe and not options.is_recipe_named
@@ -109,6 +113,13 @@ def settle_device(preparation: Preparation, is_probed: bool, listener: Listener)
         return preparation
     listener.notice(said)
     return replace(preparation, options=replace(options, device=device))
+
+
+def set_workers(preparation: Preparation, workers: FeaturePool | None) -> Preparation:
+    """Have workers, if there are any, compute the features that the store of a preparation lacks."""
+    if preparation.store is not None:
+        preparation.store.workers = workers
+    return preparation
 
 
 def train_all(
