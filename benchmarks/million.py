@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/million.py [--images 100000 1000000] [--data ../shared/data/cifar10-train.tar.gz]
 
 The images are 5,000 of CIFAR-10's, as JPEG, repeated in shards of Parquet that hold each once for 5,000 rows, so
-so that a million rows take some megabytes. Each size runs in a process of its own: the layout is read, every row's bytes
+that a million rows take some megabytes. Each size runs in a process of its own: the layout is read, every row's bytes
 are read, hashed and decoded, the images are split, the fingerprint is built, the split is written. Prints JSON;
 `ratio` is the peak of the largest size over that of the smallest, above what the process holds when it has imported.
 """
