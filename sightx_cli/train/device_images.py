@@ -59,23 +59,24 @@ class DeviceImages:
         self._measure_memory, self._processes = measure_memory, processes
         self._room: int | None = None
         """What of the device's memory may still be taken; None before it is known."""
-        self._opened: dict[tuple[int, PixelRequest], DecodedSet | StreamedSet | Resident] = {}
+        self._opened: list[tuple[Sample, PixelRequest, DecodedSet | StreamedSet | Resident]] = []
 
     def open(self, sample: Sample, asked: PixelRequest) -> DecodedSet | StreamedSet | Resident:
         """Return a part's images, decoded now where they have not been yet; a meeting of all processes.
 
         Raises `ImageFileError` for an image that can no longer be read.
         """
-        key = id(sample), asked
-        if key not in self._opened:
-            alone = self._processes.local_count == 1
-            images = self._decode(sample, asked) if alone else self._decode_together(sample, asked)
-            if isinstance(images, DecodedSet) and self._take_room(images.bytes_held):
-                self._opened[key] = send_images(images, self._device)
-                images.close()
-            else:
-                self._opened[key] = images
-        return self._opened[key]
+        for known, request, opened in self._opened:
+            if known is sample and request == asked:
+                return opened
+        alone = self._processes.local_count == 1
+        images: DecodedSet | StreamedSet | Resident
+        images = decoded = self._decode(sample, asked) if alone else self._decode_together(sample, asked)
+        if isinstance(decoded, DecodedSet) and self._take_room(decoded.bytes_held):
+            images = send_images(decoded, self._device)
+            decoded.close()
+        self._opened.append((sample, asked, images))
+        return images
 
     def _decode(self, sample: Sample, asked: PixelRequest, sharers: int = 1) -> DecodedSet | StreamedSet:
         """Decode on the processors of so many processes."""
