@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sightx_cli.data.pixels import DecodedImages, PlainViews
+from sightx_cli.engine.torch_forward import send
 from sightx_cli.features.extraction import Features
 from sightx_cli.features.sample import Sample
 from sightx_cli.features.views import View
@@ -54,6 +55,7 @@ class CachedLoader(DataLoader):
     ) -> None:
         super().__init__(dataset=range(len(targets)), bs=batch, shuffle=shuffle, n=len(targets), device=device)
         self.views, self.names, self.targets = views, names, targets
+        self.sent_to = device
         self.passes = 0
         """How often the samples have been gone through: which view each is read in next."""
         self.left_out: NDArray[np.int64] | None = None
@@ -79,7 +81,7 @@ class CachedLoader(DataLoader):
             batch = ceil(len(order) / len(self))  # as many batches as ever, which the course of the rates counts
         for number, start in enumerate(range(0, len(order), batch)):
             rows = self.share(order[start : start + batch])
-            yield (*self.gather(rows, epoch), torch.from_numpy(self.targets[rows]))
+            yield (*self.gather(rows, epoch), send(torch.from_numpy(self.targets[rows]), self.sent_to))
             if number % RELEASE_EVERY_BATCHES == 0:
                 for view in self.views:
                     view.release()
@@ -101,7 +103,7 @@ class CachedLoader(DataLoader):
                 if parts is None:
                     parts = np.empty((len(rows), *taken.shape[1:]), taken.dtype)
                 parts[here] = taken
-            tensor = torch.from_numpy(parts).float()
+            tensor = send(torch.from_numpy(parts), self.sent_to).float()  # as stored: half of the bytes on the way
             inputs.append(tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor)
         return inputs
 
