@@ -72,11 +72,12 @@ def fit_first(options: Options, listener: Listener, processes: Processes) -> Fit
                 preparation = choose_backbone(preparation, heard)
             is_probed = options.probe and not options.is_recipe_named
             images = preparation.fingerprint.parts
-            device, said = choose_fit_device(preparation.recipe, images, is_probed, options.device)
-            if said is not None:
-                heard.notice(said)
-                options = replace(options, device=device)
-                preparation = replace(preparation, options=options)
+            if processes.is_alone:
+                device, said = choose_fit_device(preparation.recipe, images, is_probed, options.device)
+                if said is not None:
+                    heard.notice(said)
+                    options = replace(options, device=device)
+                    preparation = replace(preparation, options=options)
             heard.notice(estimate_duration(preparation.recipe, images, is_probed, options.device))
             if is_probed:
                 from sightx_cli.steps.recipe_probe import probe_recipe
