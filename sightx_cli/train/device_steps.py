@@ -67,7 +67,8 @@ def settle_batch(
             session.notice(notice)
             session.settled[name_value(stage, "batch")] = PlanValue(choice.batch, "probe", notice.text)
     if choice.batch != training.batch:
-        learner.dls.train.bs, learner.dls.valid.bs = choice.batch, 2 * choice.batch
+        # Not twice as many to judge by, as elsewhere: they are judged in float32, and must fit too.
+        learner.dls.train.bs = learner.dls.valid.bs = choice.batch
     return choice
 
 
