@@ -11,11 +11,12 @@ from sightx_cli import runs
 from sightx_cli.bundle.bundle_forward import AUTO
 from sightx_cli.bundle.facts import check_changeable, keep_decision
 from sightx_cli.bundle.predictor import load_predictor, suit_images
+from sightx_cli.cluster.ray_cluster import check_address
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.pixel_notices import describe_pixels
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import UsageError
-from sightx_cli.evaluation.answered_images import answer_images, measure_rate
+from sightx_cli.evaluation.answered_images import Ask, answer_images, measure_rate
 from sightx_cli.evaluation.differences import compare_statuses, describe_differences, find_differences
 from sightx_cli.evaluation.doubts import measure_doubts
 from sightx_cli.evaluation.joined_units import RULE, check_units, join_units
@@ -74,6 +75,8 @@ def evaluate(
     about: Path | None = None,
     out: Path | None = None,
     overwrite: bool = False,
+    on: str | None = None,
+    address: str | None = None,
     listener: Listener | None = None,
 ) -> EvaluateResult:
     """Measure a run's model, the newest by default, on labelled images: a folder, a table, as in `fit`.
@@ -94,9 +97,12 @@ def evaluate(
     gains, and costs, is measured. `device` is auto (a GPU where there is one and the images are many), cpu, cuda or
     mps.
 
+    With `on="ray"` the workers of a Ray cluster answer for the images, that at `address` or one on this machine.
+
     Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
+    check_address(on, address)
     heard = Relay(listener or Silent())
     folder = runs.choose_evaluation_folder(name_source(source), out, overwrite)
     check_place("--out", folder)
@@ -136,8 +142,10 @@ def evaluate(
     check_columns(labelled.frame, [*(("--by", one) for one in by), ("--per", per), ("--group-by", group_by)])
     if per is not None:
         check_units(labelled.judged, per)
-    predictor = suit_images(predictor, run, len(labelled.frame), device, batch)
-    answered = answer_images(predictor, labelled.frame, heard)
+    if on is None:
+        predictor = suit_images(predictor, run, len(labelled.frame), device, batch)
+    ask = None if on is None else build_ask(run, address, batch, predictor.views)
+    answered = answer_images(predictor, labelled.frame, heard, ask)
     names = answered.frame["image"].tolist()
     for notice in describe_pixels(names, answered.found, answered.unreadable, reading):
         heard.notice(notice)
@@ -224,3 +232,10 @@ def evaluate(
             keep_decision(run, build_decision(decision))
     report = making.folder / runs.REPORT if (making.folder / runs.REPORT).is_file() else None
     return replace(result, folder=making.folder, predictions=making.folder / "predictions.csv", report=report)
+
+
+def build_ask(run: Path, address: str | None, batch: int | None, views: int) -> Ask:
+    """Build what asks the workers of a Ray cluster about images."""
+    from sightx_cli.cluster.answer_worker import ClusterAnswers
+
+    return ClusterAnswers(run, address, batch, views).ask

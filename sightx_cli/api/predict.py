@@ -29,7 +29,6 @@ from sightx_cli.report.annotations.annotation_folder import choose_annotation_fo
 from sightx_cli.report.annotations.interface import AnnotationFormat
 from sightx_cli.report.heatmap_folder import HeatmapFolder, choose_heatmap_folder, has_heatmaps
 from sightx_cli.results.predict import PredictResult
-from sightx_cli.steps.cluster_prediction import ClusterWish, check_cluster_output, predict_on_cluster
 from sightx_cli.steps.random_state import keeping_random_state
 
 __all__ = ["describe_left", "predict"]
@@ -85,6 +84,8 @@ def predict(
     layout = Layout(image_column=image_column, images=None if images is None else Path(images))
     given = [sources] if isinstance(sources, (str, Path)) else list(sources)
     if on is not None:
+        from sightx_cli.steps.cluster_prediction import ClusterWish, check_cluster_output, predict_on_cluster
+
         refuse_here({"--heatmaps": heatmaps, "--into": into, "--into-folder": into_folder})
         check_cluster_output(output, overwrite, resume)
         wish = ClusterWish(runs.find_run(model), output, address, batch, tta or 1, abstain, overwrite, resume)

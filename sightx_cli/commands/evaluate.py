@@ -126,6 +126,11 @@ class EvaluateOptions:
             rich_help_panel=FIGURES,
         ),
     ] = True
+    on: Annotated[
+        str | None,
+        typer.Option(metavar="ray", help="Predict on the workers of a Ray cluster.", rich_help_panel=MODEL),
+    ] = None
+    address: Annotated[str | None, share_option("address")] = None
     about: Annotated[Path | None, share_option("about")] = None
     out: Annotated[
         Path | None,
