@@ -1,12 +1,13 @@
 """What a fit does before it trains, with a million images: seconds and peak memory of each step, at two sizes.
 
-    .venv/bin/python benchmarks/million.py [--images 100000 1000000] [--data ../shared/data/cifar10-train.tar.gz] [--whole]
+    .venv/bin/python benchmarks/million.py [--images 100000 1000000] [--data ../shared/data/cifar10-train.tar.gz]
 
-The images are 5,000 of CIFAR-10's, as JPEG, repeated in shards of Parquet that hold each of them once for 5,000 rows, so
-that a million rows take some megabytes. Each size runs in a process of its own: the layout is read, every row's bytes
-are read, hashed and decoded, the images are split, the fingerprint is built, the split is written. With `--whole` the
-same happens as a fit does it (`steps.preparation.prepare`, recipe medical-huge, which trains from scratch and so needs no
-view of each image before), torch and timm imported. Prints JSON; `ratio` is the largest size's peak over the smallest's.
+The images are 5,000 of CIFAR-10's, as JPEG, repeated in shards of Parquet that hold each of them once for 5,000 rows,
+so that a million rows take some megabytes. Each size runs in a process of its own: the layout is read, every row's
+bytes are read, hashed and decoded, the images are split, the fingerprint is built, the split is written. With `--whole`
+the same happens as a fit does it (`steps.preparation.prepare`, with the recipe medical-huge, which trains from scratch
+and so needs no view of each image before), torch and timm imported. Prints JSON; `ratio` is the largest size's peak
+over the smallest's.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from PIL import Image
 DISTINCT = 5_000
 ROWS_OF_A_FILE = 50_000
 ROWS_OF_A_GROUP = 5_000
-CLASSES = tuple(["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"])
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 Result = TypeVar("Result")
 
