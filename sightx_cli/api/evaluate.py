@@ -8,13 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightx_cli import runs
+from sightx_cli.bundle.bundle_forward import AUTO
 from sightx_cli.bundle.facts import check_changeable, keep_decision
-from sightx_cli.bundle.predictor import load_predictor
+from sightx_cli.bundle.predictor import load_predictor, suit_images
+from sightx_cli.cluster.ray_cluster import check_address
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.pixel_notices import describe_pixels
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import UsageError
-from sightx_cli.evaluation.answered_images import answer_images, measure_rate
+from sightx_cli.evaluation.answered_images import Ask, answer_images, measure_rate
 from sightx_cli.evaluation.differences import compare_statuses, describe_differences, find_differences
 from sightx_cli.evaluation.doubts import measure_doubts
 from sightx_cli.evaluation.joined_units import RULE, check_units, join_units
@@ -64,6 +66,7 @@ def evaluate(
     keep: bool = False,
     tta: int | None = None,
     batch: int | None = None,
+    device: str = AUTO,
     image_column: str | None = None,
     label_column: str | None = None,
     images: Path | None = None,
@@ -72,6 +75,8 @@ def evaluate(
     about: Path | None = None,
     out: Path | None = None,
     overwrite: bool = False,
+    on: str | None = None,
+    address: str | None = None,
     listener: Listener | None = None,
 ) -> EvaluateResult:
     """Measure a run's model, the newest by default, on labelled images: a folder, a table, as in `fit`.
@@ -89,11 +94,15 @@ def evaluate(
     are given too. With `keep` the run's bundle decides by the threshold from now on.
 
     With `tta` a prediction is the mean over so many views of its image, changed as leaves the labels alone; what that
-    gains, and costs, is measured.
+    gains, and costs, is measured. `device` is auto (a GPU where there is one and the images are many), cpu, cuda or
+    mps.
+
+    With `on="ray"` the workers of a Ray cluster answer for the images, that at `address` or one on this machine.
 
     Raises SightXError for anything wrong in the input.
     """
     began = time.perf_counter()
+    check_address(on, address)
     heard = Relay(listener or Silent())
     folder = runs.choose_evaluation_folder(name_source(source), out, overwrite)
     check_place("--out", folder)
@@ -117,7 +126,7 @@ def evaluate(
     options |= {"image_column": image_column, "label_column": label_column, "images": images, "label_by": label_by}
     wish = Wish(at_sensitivity, at_specificity, cost, positive, tuple(prevalence), keep)
     run = runs.find_run(model)
-    predictor = load_predictor(run, batch, 1 if tta is None else tta)
+    predictor = load_predictor(run, batch, 1 if tta is None else tta, device=device)
     task, reading = predictor.facts.task, predictor.facts.reading
     if keep and not can_store(task):
         raise UsageError("--keep: each of several labels has a threshold of its own already", "leave --keep out")
@@ -133,7 +142,10 @@ def evaluate(
     check_columns(labelled.frame, [*(("--by", one) for one in by), ("--per", per), ("--group-by", group_by)])
     if per is not None:
         check_units(labelled.judged, per)
-    answered = answer_images(predictor, labelled.frame, heard)
+    if on is None:
+        predictor = suit_images(predictor, run, len(labelled.frame), device, batch)
+    ask = None if on is None else build_ask(run, address, batch, predictor.views)
+    answered = answer_images(predictor, labelled.frame, heard, ask)
     names = answered.frame["image"].tolist()
     for notice in describe_pixels(names, answered.found, answered.unreadable, reading):
         heard.notice(notice)
@@ -220,3 +232,10 @@ def evaluate(
             keep_decision(run, build_decision(decision))
     report = making.folder / runs.REPORT if (making.folder / runs.REPORT).is_file() else None
     return replace(result, folder=making.folder, predictions=making.folder / "predictions.csv", report=report)
+
+
+def build_ask(run: Path, address: str | None, batch: int | None, views: int) -> Ask:
+    """Build what asks the workers of a Ray cluster about images."""
+    from sightx_cli.cluster.answer_worker import ClusterAnswers
+
+    return ClusterAnswers(run, address, batch, views).ask

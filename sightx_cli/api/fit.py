@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 
 from sightx_cli import runs
+from sightx_cli.cluster.feature_pool import FeaturePool, opening_workers
 from sightx_cli.errors import UsageError
 from sightx_cli.filesystem import check_place
 from sightx_cli.journal.journal import Journal
@@ -21,7 +23,7 @@ from sightx_cli.results.fit import FitResult
 from sightx_cli.steps.backbone_choice import check_probe_options, choose_backbone, join_probes
 from sightx_cli.steps.conclusion import Trained, check_room, conclude
 from sightx_cli.steps.decisions import recall_preparation, write_decisions
-from sightx_cli.steps.duration import estimate_duration
+from sightx_cli.steps.duration import choose_fit_device, estimate_duration
 from sightx_cli.steps.earlier_run import settle_from
 from sightx_cli.steps.follower import follow, meet
 from sightx_cli.steps.label_tolerance import settle_tolerance
@@ -62,16 +64,22 @@ def fit_first(options: Options, listener: Listener, processes: Processes) -> Fit
     if options.resume is None:
         check_probe_options(options)
         check_place("--out", options.out or runs.RUNS / "new")
-    with keeping_journal(options, heard, processes) as (journal, options):
+    with ExitStack() as last:
+        workers = last.enter_context(opening_workers(options.features_on, options.address, options.cache, heard))
+        journal, options = last.enter_context(keeping_journal(options, heard, processes))
         heard.follow(build_trackers(options.track))
         if journal.has_decisions:
-            preparation = recall_preparation(journal, options, heard)
+            preparation = set_workers(recall_preparation(journal, options, heard), workers)
         else:
-            preparation = prepare(options, heard)
+            preparation = set_workers(prepare(options, heard), workers)
             if options.backbone == AUTO:
                 preparation = choose_backbone(preparation, heard)
             is_probed = options.probe and not options.is_recipe_named
-            images = preparation.fingerprint.parts
+            if processes.is_alone:
+                preparation = settle_device(preparation, is_probed, heard)
+                options = preparation.options
+            shares = processes.count_devices()
+            images = {part: count // shares for part, count in preparation.fingerprint.parts.items()}
             heard.notice(estimate_duration(preparation.recipe, images, is_probed, options.device))
             if is_probed:
                 from sightx_cli.steps.recipe_probe import probe_recipe
@@ -95,6 +103,23 @@ def fit_first(options: Options, listener: Listener, processes: Processes) -> Fit
     except OSError as error:  # the run is whole; it is only not found by default
         heard.warn(f"{runs.RUNS / runs.LATEST} cannot name this run ({error.strerror}): give --model to predict")
     return result
+
+
+def settle_device(preparation: Preparation, is_probed: bool, listener: Listener) -> Preparation:
+    """Let the CPU compute where it is done before a GPU has started; says so."""
+    options = preparation.options
+    device, said = choose_fit_device(preparation.recipe, preparation.fingerprint.parts, is_probed, options.device)
+    if said is None:
+        return preparation
+    listener.notice(said)
+    return replace(preparation, options=replace(options, device=device))
+
+
+def set_workers(preparation: Preparation, workers: FeaturePool | None) -> Preparation:
+    """Have workers, if there are any, compute the features that the store of a preparation lacks."""
+    if preparation.store is not None:
+        preparation.store.workers = workers
+    return preparation
 
 
 def train_all(

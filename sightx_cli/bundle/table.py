@@ -188,8 +188,9 @@ class PredictionTable:
         self._is_left = False
         before = load_begun(self.folder)
         if resume and before is not None and before.key != begun.key:
+            other = "by --on ray, or with" if before.partition_rows else "with"
             raise UsageError(
-                f"--resume: {output} was begun with other images or another run",
+                f"--resume: {output} was begun {other} other images or another run",
                 "give the same ones again, or --overwrite in place of --resume to start over",
             )
         if not resume or before is None:

@@ -37,7 +37,7 @@ def map_partitions(
                 worker,
                 fn_constructor_args=given,
                 batch_size=1,
-                compute=ray.data.ActorPoolStrategy(size=min(cluster.workers, len(numbers))),
+                compute=ray.data.ActorPoolStrategy(**_bound_pool(cluster, len(numbers))),
                 num_cpus=0 if cluster.devices_each else cluster.processors_each,
                 num_gpus=cluster.devices_each,
                 **_bound_retries(items.map_batches),
@@ -50,6 +50,12 @@ def map_partitions(
             f"the workers on Ray failed: {describe_failed_work(error)}",
             "what is done is kept: type the same command with --resume",
         ) from error
+
+
+def _bound_pool(cluster: Cluster, partitions: int) -> dict[str, int]:
+    """Return how many workers there are to be: on a cluster that grows, as many more as it comes to have room for."""
+    least = min(cluster.workers, partitions)
+    return {"size": least} if cluster.is_local else {"min_size": least, "max_size": partitions}
 
 
 def _bound_retries(map_batches: Callable[..., Any]) -> dict[str, int]:

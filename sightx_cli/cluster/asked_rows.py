@@ -110,7 +110,7 @@ def _describe_table(place: str, shown: str, count: int, first: Any, layout: Layo
             for batch in file.iter_batches(BATCH_ROWS):
                 cells = [to_texts(one.to_pandas()) for one in batch.columns]
                 for name, row in zip(cells[names.index(column)], zip(*cells, strict=True), strict=True):
-                    yield QueryRow(hide_secrets(name) if is_remote(name) else name, _join(base, name), row)
+                    yield QueryRow(name, _join(base, name), row)
 
     columns = tuple(kept.get(name, IMAGE) for name in names)
     return AskedRows(count, iterate, columns, types, (Notice("streamed-table", text, count),), 0)

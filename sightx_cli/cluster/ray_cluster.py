@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sightx_cli
 from sightx_cli.errors import UsageError
 from sightx_cli.machine import measure_free_memory, measure_threads
 from sightx_cli.progress import Listener, Notice
@@ -37,9 +38,10 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DISABLE_IMPORT_WARNING": "1",
+    "RAY_worker_niceness": "0",
 }
-"""What Ray is told in the environment, before it starts."""
+"""What Ray is told in the environment, before it starts. By itself it starts workers with niceness 15: beside other
+work on the machine they hardly get on."""
 CLIENT = "ray://"
 
 
@@ -52,8 +54,10 @@ class Cluster:
     workers: int
     """How many workers it has room for now."""
     processors_each: int
+    devices: int
+    """GPUs of the cluster."""
     devices_each: int
-    """GPUs of each worker: 1, or 0 where the cluster has none."""
+    """GPUs of each worker that predicts: 1, or 0."""
     is_local: bool
 
     def describe(self) -> str:
@@ -98,7 +102,8 @@ def joining_cluster(address: str | None, listener: Listener) -> Iterator[Cluster
             last.callback(ray.shutdown)
             with _keeping_handlers(), _hushing(logs / "ray.txt"):
                 if address is None:
-                    _start_local(ray, logs, listener)
+                    with _showing_package():
+                        _start_local(ray, logs, listener)
                 else:
                     _join(ray, address)
             last.enter_context(_hushing_data())
@@ -148,9 +153,7 @@ def _measure_shared_memory() -> int | None:
 
 
 def _join(ray: Any, address: str) -> None:
-    place = address.removeprefix(CLIENT)
-    if address != "auto":
-        _knock(address, place)
+    knock(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except Exception as error:  # Ray raises ConnectionError, RuntimeError, ValueError and grpc's own
@@ -170,8 +173,11 @@ def _find_versions(said: str) -> str:
     return "; ".join(lines) or said.splitlines()[0]
 
 
-def _knock(address: str, place: str) -> None:
+def knock(address: str) -> None:
     """Raise UsageError where nothing listens at an address, within seconds: Ray itself would try for a minute."""
+    if address == "auto":
+        return
+    place = address.removeprefix(CLIENT)
     host, _, port = place.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise UsageError(
@@ -216,8 +222,10 @@ def _check_workers(ray: Any, address: str) -> None:
 
 def _measure_cluster(ray: Any, is_local: bool) -> Cluster:
     found = ray.cluster_resources()
-    devices = int(found.get("GPU", 0)) if has_device_forward() else 0
-    return Cluster(ray, max(devices or int(found.get("CPU", 1)), 1), 1, int(devices > 0), is_local)
+    devices = int(found.get("GPU", 0))
+    on_devices = devices > 0 and has_device_forward()
+    workers = devices if on_devices else max(int(found.get("CPU", 1)), 1)
+    return Cluster(ray, workers, 1, devices, int(on_devices), is_local)
 
 
 def has_device_forward() -> bool:
@@ -235,6 +243,21 @@ def _setting(variables: dict[str, str]) -> Iterator[None]:
     finally:
         for name in added:
             os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def _showing_package() -> Iterator[None]:
+    """Have processes that are started in the block find this very package, wherever it is imported from here."""
+    before = os.environ.get("PYTHONPATH")
+    home = str(Path(sightx_cli.__file__).parents[1])
+    os.environ["PYTHONPATH"] = home if not before else f"{home}{os.pathsep}{before}"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
 
 
 @contextlib.contextmanager

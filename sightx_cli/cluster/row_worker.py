@@ -23,6 +23,8 @@ from sightx_cli.cluster.row_file import read_rows
 from sightx_cli.data.pixel_notices import PixelTally
 from sightx_cli.data.queries import QueryRow
 from sightx_cli.data.readers import Found
+from sightx_cli.data.readers.remote_file import hide_secrets
+from sightx_cli.dicom.pseudonyms import adopt_key
 from sightx_cli.machine import limit_threads
 from sightx_cli.task.task import Task
 
@@ -40,10 +42,12 @@ class RowOrder:
     partition_rows: int
     batch: int | None
     views: int
-    abstains: bool
-    is_parquet: bool
-    """Whether partitions are Parquet, with the number of each row, or JSON lines as `bundle.table` has them."""
     threads: int
+    key: bytes = field(repr=False)
+    """That of pseudonyms: the same for all workers as here."""
+    abstains: bool = False
+    is_parquet: bool = False
+    """Whether partitions are Parquet, with the number of each row, or JSON lines as `bundle.table` has them."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ class RowWorker:
         import ray
 
         limit_threads(order.threads)
+        adopt_key(order.key)
         self._order, self._rows = order, ray.get(rows)
         self._predictor = self.load(ray.get(model))
 
@@ -123,7 +128,7 @@ class RowWorker:
             return write_partition(table.rows, number, order), pickle.dumps(notes)
         except Exception as error:  # else Ray would take it for a partition that killed its worker, and go on
             counts = RowCounts.of(order.columns.task)
-            return b"", pickle.dumps(MadeNotes(counts, 0, (), f"{type(error).__name__}: {error}"))
+            return b"", pickle.dumps(MadeNotes(counts, 0, (), hide_secrets(f"{type(error).__name__}: {error}")))
 
 
 def count_rows(rows: Sequence[Mapping[str, Any]], task: Task) -> RowCounts:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from sightx_cli.data.check_processes import checking_apart
 from sightx_cli.data.contents import FileFacts, measure_files
 from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import AS_IS, Found, Header, Reading, check_image
@@ -73,7 +74,9 @@ def check_files(
     task = "checking the files"
     listener.start(task, len(frame), "images")
     try:
-        facts = measure_files(frame["path"], use, partial(listener.advance, task), threads, reading)
+        with checking_apart(len(frame) if threads is None else 0, reading, pixels) as measure_parts:
+            advance = partial(listener.advance, task)
+            facts = measure_files(frame["path"], use, advance, threads, reading, measure_parts)
     finally:
         listener.finish(task)
     return sort_files(frame, facts)

@@ -49,6 +49,10 @@ class FileFacts:
     found: Found = NOTHING
 
 
+MeasureParts = Callable[[Sequence[str]], Iterator[tuple[int, list[FileFacts]]]]
+"""Reads files otherwise than in threads: (place of the first, facts of a few) of all of them."""
+
+
 class ManyFacts(Sequence[FileFacts]):
     """The facts of many files in a few bytes each: their digests, and which of the few kinds of facts beside it.
 
@@ -94,14 +98,16 @@ def measure_files(
     advance: Callable[[int], None] = lambda _: None,
     threads: int | None = None,
     reading: Reading = AS_IS,
+    measure_parts: MeasureParts | None = None,
 ) -> ManyFacts:
-    """Read every file once, in threads; return its facts in order. `advance` is called with how many more files
-    are done."""
+    """Read every file once, in threads or by `measure_parts`; return its facts in order. `advance` is called with how
+    many more files are done."""
     found = ManyFacts(len(paths))
     count = max(1, threads or measure_threads().decoding)
     for first in range(0, len(paths), PATHS_HELD):
         held = [str(path) for path in paths[first : first + PATHS_HELD]]
-        for start, part in _measure_in_threads(held, use, count, reading):
+        parts = measure_parts(held) if measure_parts else _measure_in_threads(held, use, count, reading)
+        for start, part in parts:
             for place, facts in enumerate(part, first + start):
                 found.put(place, facts)
             advance(len(part))

@@ -39,6 +39,11 @@ def are_pseudonyms_lasting() -> bool:
     return _load_key()[1]
 
 
+def is_key_private() -> bool:
+    """Whether pseudonyms were made by a key that is nowhere but in this process: another's would be others."""
+    return bool(_load_key.cache_info().currsize) and not _load_key()[1]
+
+
 def describe_key() -> str:
     """Return what tells pseudonyms of one key from those of another; "" where there is no key yet."""
     folder = find_key_folder()
@@ -47,9 +52,26 @@ def describe_key() -> str:
     return hashlib.blake2b(_load_key()[0], digest_size=DIGEST_BYTES_SHOWN).hexdigest()
 
 
+def share_key() -> bytes:
+    """Return the key for a worker of another machine, which must make the same pseudonyms (see `adopt_key`)."""
+    return _load_key()[0]
+
+
+def adopt_key(key: bytes) -> None:
+    """Make the pseudonyms of this process with a key from elsewhere; it is kept in memory alone."""
+    global _adopted
+    _adopted = key
+    _load_key.cache_clear()
+
+
+_adopted: bytes | None = None
+
+
 @functools.cache
 def _load_key() -> tuple[bytes, bool]:
     """The key, and whether it is on disk."""
+    if _adopted is not None:
+        return _adopted, True
     folder = find_key_folder()
     if folder is not None:
         with contextlib.suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.bundle.predictor import Predictor
+from sightx_cli.bundle.predictor import Prediction, Predictor
 from sightx_cli.data.checks import Unreadable, refuse_all
-from sightx_cli.data.contents import measure_files
+from sightx_cli.data.contents import FileFacts, measure_files
 from sightx_cli.data.readers import Found, Header
 from sightx_cli.data.tags.tag_groups import add_tag_columns
 from sightx_cli.progress import Listener
@@ -43,12 +44,14 @@ class AnsweredImages:
     unreadable: tuple[Unreadable, ...]
 
 
-def answer_images(predictor: Predictor, frame: pd.DataFrame, listener: Listener) -> AnsweredImages:
-    """Ask a bundle about images (columns image, path); one that cannot be read is set aside, and never stops the rest.
+Ask = Callable[[Sequence[str], Sequence[str], Listener], Iterator[tuple[FileFacts, Prediction]]]
+"""Gives the facts of each file, and what the model says of it, in order: of images by their names and paths."""
 
-    Raises: `DataError` where none can be read.
-    """
-    paths, images = [str(path) for path in frame["path"]], [str(image) for image in frame["image"]]
+
+def ask_predictor(
+    predictor: Predictor, images: Sequence[str], paths: Sequence[str], listener: Listener
+) -> Iterator[tuple[FileFacts, Prediction]]:
+    """Ask a bundle in this process about images; their files are read before anything is yielded."""
     listener.start(HASHING, len(paths), "images")
     try:  # their bytes and headers alone: the model reads the pixels
         facts = measure_files(
@@ -56,23 +59,44 @@ def answer_images(predictor: Predictor, frame: pd.DataFrame, listener: Listener)
         )
     finally:
         listener.finish(HASHING)
+    return _predict_measured(predictor, images, paths, facts, listener)
+
+
+def _predict_measured(
+    predictor: Predictor, images: Sequence[str], paths: Sequence[str], facts: Sequence[FileFacts], listener: Listener
+) -> Iterator[tuple[FileFacts, Prediction]]:
     listener.start(PREDICTING, len(paths), "images")
-    rows, plain, statuses, found, good, unreadable = [], [], [], [], [], []
-    began = time.perf_counter()
     try:
-        for place, prediction in enumerate(predictor.predict(zip(images, paths, strict=True))):
+        for one, prediction in zip(facts, predictor.predict(zip(images, paths, strict=True)), strict=True):
             listener.advance(PREDICTING)
-            if prediction.probabilities is None or prediction.found is None:
-                error = prediction.error.removeprefix(f"{paths[place]}: ")
-                unreadable.append(Unreadable(images[place], error, facts[place].hint))
-                continue
-            good.append(place)
-            rows.append(prediction.probabilities)
-            plain.append(prediction.plain)
-            statuses.append(prediction.status)
-            found.append(prediction.found)
+            yield one, prediction
     finally:
         listener.finish(PREDICTING)
+
+
+def answer_images(
+    predictor: Predictor, frame: pd.DataFrame, listener: Listener, ask: Ask | None = None
+) -> AnsweredImages:
+    """Ask a bundle about images (columns image, path); one that cannot be read is set aside, and never stops the rest.
+
+    `ask` asks elsewhere than in this process. Raises: `DataError` where none can be read.
+    """
+    paths, images = [str(path) for path in frame["path"]], [str(image) for image in frame["image"]]
+    rows, plain, statuses, found, good, unreadable = [], [], [], [], [], []
+    facts: list[FileFacts] = []
+    answers = (ask or partial(ask_predictor, predictor))(images, paths, listener)
+    began = time.perf_counter()
+    for place, (one, prediction) in enumerate(answers):
+        facts.append(one)
+        if prediction.probabilities is None or prediction.found is None:
+            error = prediction.error.removeprefix(f"{paths[place]}: ")
+            unreadable.append(Unreadable(images[place], error, one.hint))
+            continue
+        good.append(place)
+        rows.append(prediction.probabilities)
+        plain.append(prediction.plain)
+        statuses.append(prediction.status)
+        found.append(prediction.found)
     if not rows:
         raise refuse_all(unreadable)
     read = frame.iloc[good].assign(digest=[facts[place].digest for place in good]).reset_index(drop=True)

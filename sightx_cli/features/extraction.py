@@ -19,6 +19,9 @@ from sightx_cli.features.views import View, ViewReading, read_batches
 from sightx_cli.processes import ALONE, Processes
 from sightx_cli.progress import Listener, Silent
 
+Compute = Callable[[Sequence[tuple[str, str]]], Iterable[tuple[int, dict[str, Array]]]]
+"""Computes the features of (digest, path) pairs elsewhere: (position of the first, outputs), in any order."""
+
 SHARD_IMAGES = 2048
 """Images per shard: the most that a killed process loses."""
 DEVICE_SHARD_IMAGES = 8 * SHARD_IMAGES
@@ -113,27 +116,39 @@ def extract_features(
     what: str,
     pixels: PlainViews | None = None,
     readers: Readers | None = None,
+    compute: Compute | None = None,
 ) -> Features:
     """Return the features of the images looked up; compute those that the store lacks, and cache them under `address`.
 
-    `forward` builds the compiled forward, only when it is needed. `readers` are chosen by its device where none are
-    given; they go on while what was computed is written. Raises OSError if there is no room for them at all;
+    `compute` computes them elsewhere, in place of the forward here, which `forward` builds when it is needed. `readers`
+    are chosen by its device where none are given; they go on while what was computed is written. Raises OSError if
+    there is no room for them at all;
     nothing half-written stays.
     """
-    shards = list(lookup.shards)
-    if lookup.missing:
-        compiled, items = forward(), list(lookup.missing.items())
+    shards, items = list(lookup.shards), list(lookup.missing.items())
+
+    def keep(part: Sequence[tuple[str, str]], fill: Callable[[Writer], None]) -> None:
+        shards.append(store.keep(address, view.key, [digest for digest, _ in part], lookup.columns, what, fill))
+
+    if items and compute is not None:
+        listener.start(task, len(items), "images")
+        for start in range(0, len(items), SHARD_IMAGES):
+            part = items[start : start + SHARD_IMAGES]
+            computed = compute(part)
+            keep(part, lambda writer, computed=computed: put_computed(computed, writer.put, listener, task))  # type: ignore[misc]
+        listener.finish(task)
+    elif items:
+        compiled = forward()
         readers = choose_readers(compiled, len(items)) if readers is None else readers
         together = SHARD_IMAGES if readers is None else DEVICE_SHARD_IMAGES
         listener.start(task, len(items), "images")
         with closing(ViewReading(items, view, compiled.batch_images, together, pixels, readers)) as reading:
             for start in range(0, len(items), together):
-                digests = [digest for digest, _ in items[start : start + together]]
 
                 def fill(writer: Writer, start: int = start) -> None:
                     run_forward(compiled, reading.take(start), writer.put, listener, task)
 
-                shards.append(store.keep(address, view.key, digests, lookup.columns, what, fill))
+                keep(items[start : start + together], fill)
         listener.finish(task)
     return locate_rows(lookup.columns, lookup.digests, shards, bool(lookup.missing))
 
@@ -154,6 +169,18 @@ def run_forward(
 ) -> None:
     """Run batches of images through a network; `put` takes the position of each batch's first image and its outputs."""
     for first, outputs in forward.run(batches):
+        put(first, outputs)
+        listener.advance(task, len(next(iter(outputs.values()))))
+
+
+def put_computed(
+    computed: Iterable[tuple[int, dict[str, Array]]],
+    put: Callable[[int, dict[str, Array]], None],
+    listener: Listener,
+    task: str,
+) -> None:
+    """Put what was computed elsewhere, as it comes."""
+    for first, outputs in computed:
         put(first, outputs)
         listener.advance(task, len(next(iter(outputs.values()))))
 

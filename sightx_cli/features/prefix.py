@@ -17,13 +17,14 @@ from sightx_cli.engine.batch_trial import TRIAL_IMAGES
 from sightx_cli.engine.choice import EngineChoice, build_forward
 from sightx_cli.engine.interface import EXACT, FEATURES, Forward, Precision
 from sightx_cli.features.addresses import digest_key
-from sightx_cli.features.extraction import Features, Lookup, extract_features, find_features
+from sightx_cli.features.extraction import Compute, Features, Lookup, extract_features, find_features
 from sightx_cli.features.joined_features import join_lookups
 from sightx_cli.features.sample import Sample
 from sightx_cli.features.shards import Column
 from sightx_cli.features.shared_extraction import agree_on_room, extract_parts
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View, plain_view
+from sightx_cli.features.workers import ForwardParts
 from sightx_cli.model.backbone import Backbone, Prefix
 from sightx_cli.model.combined_backbone import CombinedBackbone
 from sightx_cli.model.combined_network import split_backbone
@@ -198,9 +199,29 @@ class FrozenPrefix:
             task,
             f"{self._what}, {view.fit}, {seen}",
             self._pixels,
+            compute=self._find_workers(lookup, view, precision),
         )
         self.store.tell(self._listener)
         return features
+
+    def _find_workers(self, lookup: Lookup, view: View, precision: Precision) -> Compute | None:
+        """Find who computes the missing features elsewhere; None where this process does."""
+        workers = self.store.workers
+        if workers is None or len(lookup.missing) < workers.least_images:
+            return None
+        forward, graph = self.build_forward(precision), self.graph  # converts the graph, if it has to be
+        mean, std = (tuple(values) for values in (self._weights.mean, self._weights.std))
+        parts = ForwardParts(
+            f"{self._addresses[precision][0]} {precision} {self._size_px}",
+            graph if forward.engine == "openvino" and graph is not None and graph.is_file() else None,
+            self._prefix,
+            tuple(self._prefix.output_names()),
+            self._size_px,
+            mean,
+            std,
+            precision,
+        )
+        return lambda items: workers.compute(parts, view, items, lookup.columns)
 
     def build_forward(self, precision: Precision = EXACT, images: int = 0) -> Forward:
         """Convert and compile the prefix, once for each precision, and once more before many images."""

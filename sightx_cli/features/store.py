@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -49,6 +50,9 @@ from sightx_cli.features.shards import (
 from sightx_cli.filesystem import measure_folder
 from sightx_cli.progress import Listener
 from sightx_cli.results.cache import CacheEntry
+
+if TYPE_CHECKING:
+    from sightx_cli.features.workers import FeatureWorkers
 
 BUDGET_BYTES = 20 * 1024**3
 """How much the store may hold (`SIGHTX_CACHE_BYTES` overrides it): some 600,000 maps of 80 × 14 × 14, or 4 million
@@ -94,6 +98,8 @@ class FeatureStore:
         self.blocked: str | None = None
         """Why nothing can be written in the folder, in the system's words; None as long as no write has failed."""
         self._uses_aside = False
+        self.workers: FeatureWorkers | None = None
+        """Who computes what it lacks; None: this process."""
 
     @property
     def graphs(self) -> Path:

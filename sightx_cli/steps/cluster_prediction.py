@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from sightx_cli.bundle.facts import BundleFacts, load_facts
 from sightx_cli.bundle.judgement import UNFAMILIAR, UNSURE
@@ -37,22 +34,19 @@ from sightx_cli.bundle.table import (
     load_begun,
     plan_columns,
 )
-from sightx_cli.cluster.actor_pool import RETRIES, map_partitions
+from sightx_cli.cluster.actor_pool import RETRIES
 from sightx_cli.cluster.asked_rows import AskedRows, ask_rows
 from sightx_cli.cluster.packed_model import PackedModel, pack_model
-from sightx_cli.cluster.ray_cluster import Cluster, joining_cluster
-from sightx_cli.cluster.row_file import RowFile, read_rows, write_row_file
-from sightx_cli.cluster.row_worker import MadeNotes, RowOrder, RowWorker, write_lost_partition
+from sightx_cli.cluster.partition_work import PartitionWork, choose_partition_rows
+from sightx_cli.cluster.ray_cluster import joining_cluster
+from sightx_cli.cluster.row_file import RowFile, write_row_file
+from sightx_cli.cluster.row_worker import RowOrder, RowWorker, write_lost_partition
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.pixel_notices import PixelTally
-from sightx_cli.errors import DataError, RunError
+from sightx_cli.dicom.pseudonyms import share_key
+from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.results.predict import PredictResult
-
-MOST_PARTITION_ROWS, LEAST_PARTITION_ROWS = 2000, 4
-"""Of a partition: what a killed process loses for each worker, and what memory holds."""
-PARTITIONS_EACH = 16
-"""Partitions for each worker, at least: the last ones to be done keep few workers waiting."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +93,19 @@ def predict_on_cluster(
     with ExitStack() as last:
         folder = last.enter_context(tempfile.TemporaryDirectory(prefix="sightx-rows-"))
         cluster = last.enter_context(joining_cluster(wish.address, listener))
-        size = choose_partition_rows(asked.count, cluster.workers, wish)
+        size = choose_rows(asked.count, cluster.workers, wish)
         rows = write_row_file(Path(folder) / "rows.parquet", asked.iterate(), len(asked.columns), size)
         begun = Begun(identify_rows(rows, asked.columns, packed, wish), rows.rows, size)
         partitions = last.enter_context(making_partitions(wish.output, begun, wish.resume))
         order = RowOrder(
-            columns, size, wish.batch, wish.views, wish.abstains, partitions.is_folder, cluster.processors_each
+            columns=columns,
+            partition_rows=size,
+            batch=wish.batch,
+            views=wish.views,
+            threads=cluster.processors_each,
+            key=share_key(),
+            abstains=wish.abstains,
+            is_parquet=partitions.is_folder,
         )
         work = PartitionWork(cluster, worker, order, packed, rows)
         rate = fill_partitions(work, partitions, counts, tally, listener)
@@ -146,23 +147,6 @@ class WorkRate:
     workers: int
 
 
-@dataclass(frozen=True)
-class PartitionWork:
-    """Who makes the partitions, and of what."""
-
-    cluster: Cluster
-    worker: type[RowWorker]
-    order: RowOrder
-    packed: PackedModel
-    rows: RowFile
-
-    def make(self, numbers: Sequence[int]) -> Iterator[dict[str, Any]]:
-        """Have partitions made; yield them as they come."""
-        put = self.cluster.ray.put
-        sent = put(self.packed), put(np.fromfile(self.rows.path, np.uint8))
-        yield from map_partitions(self.cluster, self.worker, (self.order, *sent), numbers)
-
-
 def fill_partitions(
     work: PartitionWork, partitions: PartitionFolder, counts: RowCounts, tally: PixelTally, listener: Listener
 ) -> WorkRate:
@@ -176,16 +160,13 @@ def fill_partitions(
     listener.start(task, work.rows.rows, "images")
     try:
         listener.advance(task, partitions.resumed)
-        for made in work.make(missing) if missing else ():
-            notes: MadeNotes = pickle.loads(made["notes"])
-            if notes.defect:
-                raise RunError(f"a worker failed: {notes.defect}", "what is done is kept: type the same with --resume")
-            own = notes.counts
-            if not partitions.keep(made["number"], made["content"], own):
+        for made in work.make(missing):
+            own = made.notes.counts
+            if not partitions.keep(made.number, made.content, own):
                 continue
             counts.merge(own)
-            tally.images += notes.plain
-            for image, found in notes.found:
+            tally.images += made.notes.plain
+            for image, found in made.notes.found:
                 tally.add(image, found)
             now, done = time.perf_counter(), done + own.rows
             if not of_first:
@@ -206,7 +187,7 @@ def keep_lost(
     work: PartitionWork, partitions: PartitionFolder, number: int, counts: RowCounts, listener: Listener
 ) -> None:
     """Keep a partition that killed each worker that it was given to, with an error in each row, and say so."""
-    asked = read_rows(work.rows.path.read_bytes(), number)
+    asked = work.read_asked(number)
     content, own = write_lost_partition(asked, number, work.order)
     partitions.keep(number, content, own)
     counts.merge(own)
@@ -251,12 +232,10 @@ def plan_partition_columns(asked: AskedRows, facts: BundleFacts, is_folder: bool
     return replace(columns, given=given, types={free if n == ORDER_KEY else n: t for n, t in columns.types.items()})
 
 
-def choose_partition_rows(rows: int, workers: int, wish: ClusterWish) -> int:
+def choose_rows(rows: int, workers: int, wish: ClusterWish) -> int:
     """Choose the rows of a partition: as before where an interrupted prediction goes on."""
     before = load_begun(find_parts(wish.output)) if wish.resume else None
-    if before is not None and before.partition_rows:
-        return before.partition_rows
-    return min(max(-(-rows // (PARTITIONS_EACH * workers)), LEAST_PARTITION_ROWS), MOST_PARTITION_ROWS)
+    return (before.partition_rows if before is not None else 0) or choose_partition_rows(rows, workers)
 
 
 def identify_rows(rows: RowFile, columns: Sequence[str], packed: PackedModel, wish: ClusterWish) -> str:

@@ -90,7 +90,8 @@ def say_bound(parts: Mapping[str, pd.DataFrame], listener: Listener) -> None:
     if sum(map(len, parts.values())) > MOST_LISTED and valid > searched:
         text = (
             f"no resized or re-saved copy of a training image among {searched:,} of the {valid:,} valid images: at "
-            f"most {bound_share(searched):.2g} % of them are copies (95 %, rule of three); all bytes were compared"
+            f"most {bound_share(searched):.2g} % of them are copies (95 %, rule of three). The bytes of all were "
+            "compared"
         )
         listener.notice(Notice("copies-bound", text, searched))
 

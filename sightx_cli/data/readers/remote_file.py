@@ -20,7 +20,7 @@ SEPARATOR = "://"
 BUCKETS = ("s3", "gs", "gcs")
 """Where a name is a bucket and any text behind it."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-_SECRETS = re.compile(r"(?<=://)[^/@]*@|\?.*")
+_SECRETS = re.compile(r"(?<=://)[^/@\s]*@|(?<=\w)\?\S*")
 """A user with a password, and what a signed address ends with."""
 REASONS = {
     errno.ENOENT: "does not exist",
