@@ -43,8 +43,9 @@ def check(files: list[str], pixels: PlainViews | None, readers: ReaderPool | Rea
         return check_image(path, data, AS_IS) if found is None else found
 
     if readers is None:
-        return measure_files(files, use)
-    return measure_files(files, use, measure_parts=lambda paths: check_in_processes(paths, AS_IS, pixels, readers))
+        return list(measure_files(files, use))
+    apart = measure_files(files, use, measure_parts=lambda paths: check_in_processes(paths, AS_IS, pixels, readers))
+    return list(apart)
 
 
 @pytest.mark.parametrize("budget_views", [0, 20, 100])
