@@ -270,3 +270,16 @@ def test_a_shard_that_was_cut_after_it_was_indexed_is_an_unreadable_image(write_
     path.write_bytes(path.read_bytes()[:700])
     with pytest.raises(ImageFileError, match="is truncated"):
         load_bytes(frame["path"].iloc[1])
+
+
+def test_a_compressed_tar_that_is_not_called_so_is_uncompressed_to_another_file(write_tar: WriteTar) -> None:
+    path = write_tar("a.tar", PAIR)
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(SightXError) as caught:
+        load_manifest(path)
+    assert caught.value.hint == f"gunzip < {path} > {path.with_name('a-plain.tar')}"
+
+
+def test_where_classes_are_numbers_it_is_said_how_to_name_them(write_tar: WriteTar) -> None:
+    notices = load_manifest(write_tar("a.tar", PAIR)).notices
+    assert "classes.txt" in next(notice.text for notice in notices if notice.kind == "class-names")
