@@ -66,5 +66,15 @@ class MemoryShortage(SightXError):  # noqa: N818 (named for what it tells, as th
     """Memory ran out: the machine's, its container's or the GPU's (see `machine.find_memory_shortage`)."""
 
 
+class ProcessLost(SightXError):  # noqa: N818 (named for what it tells)
+    """Another process of the same fit has ended, and so all do."""
+
+    exit_code = 75
+    """EX_TEMPFAIL of sysexits.h: none of the statuses of a command, so that what ended first can be told from it."""
+
+    def __init__(self) -> None:
+        super().__init__("another process of this fit has ended, so all have")
+
+
 class UsageError(SightXError):
     """The options given contradict each other or need something that is missing."""

@@ -60,6 +60,20 @@ class ThreadBudget:
         return self.total
 
 
+_sharers = [1]
+"""Of how many processes on this machine this is one, while all of them work."""
+
+
+@contextlib.contextmanager
+def sharing_processors(processes: int) -> Iterator[None]:
+    """Let this process count its part of the processors alone, while as many processes as it is one of all work."""
+    _sharers.append(processes)
+    try:
+        yield
+    finally:
+        _sharers.pop()
+
+
 _allotted: int | None = None
 
 
@@ -75,7 +89,7 @@ def measure_threads() -> ThreadBudget:
     affinity = getattr(os, "sched_getaffinity", None)
     processors = len(affinity(0)) if affinity else os.cpu_count() or 1
     limits = [math.ceil(one) for one in (measure_processor_quota(), _allotted) if one is not None]
-    return ThreadBudget(max(1, min([processors, *limits])))
+    return ThreadBudget(max(1, min([processors, *limits]) // _sharers[-1]))
 
 
 def measure_processor_quota() -> float | None:

@@ -29,6 +29,7 @@ OURS = {
     *("available[0]", "DEMO_PREFIX", "DEMOS[0]", "choice.recipe", "nearest", "result.chosen", "low", "shift"),
     *("fewest", "len(units)", "scaled[0]", "scaled[1]", "flag", "profile", "key", "tracker.name", "extras"),
     *("annotation_format.extra", "annotation_format.name"),
+    *("found", "alone[0]", "max(2, found)"),
     *("self._fit", "self._leave_out", "option", "options.write_command()", "clean", "units", "self.headline.name"),
 }
 """What stands in commands unquoted: our own words, numbers, and what was quoted where it was made."""

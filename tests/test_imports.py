@@ -42,6 +42,7 @@ ROOMS = (
     "recipe",
     "metrics",
     "startup",
+    "processes",
     "progress",
     "machine",
     "filesystem",

@@ -18,7 +18,19 @@ import sightx_cli
 CHECKOUT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-INSTALLED = ("demo", "tables", "medical", "export", "int8", "serve", "structured-report", "ray", "launch", "tensorboard", "test")
+INSTALLED = (
+    "demo",
+    "tables",
+    "medical",
+    "export",
+    "int8",
+    "serve",
+    "structured-report",
+    "ray",
+    "launch",
+    "tensorboard",
+    "test",
+)
 """The extras that `make install` brings, but for the developers' own."""
 NEEDED = [
     Requirement(text) for text in (*PROJECT["dependencies"], *(one for name in INSTALLED for one in EXTRAS[name]))

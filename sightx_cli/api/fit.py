@@ -8,9 +8,11 @@ from dataclasses import replace
 
 from sightx_cli import runs
 from sightx_cli.cluster.feature_pool import FeaturePool, opening_workers
+from sightx_cli.errors import UsageError
 from sightx_cli.filesystem import check_place
 from sightx_cli.journal.journal import Journal
-from sightx_cli.machine import naming_shortage
+from sightx_cli.machine import naming_shortage, sharing_processors
+from sightx_cli.processes import ALONE, Processes, joined_processes
 from sightx_cli.progress import Listener
 from sightx_cli.recipe.plan import list_rows
 from sightx_cli.recipe.words import describe_plan
@@ -23,7 +25,9 @@ from sightx_cli.steps.conclusion import Trained, check_room, conclude
 from sightx_cli.steps.decisions import recall_preparation, write_decisions
 from sightx_cli.steps.duration import estimate_duration
 from sightx_cli.steps.earlier_run import settle_from
+from sightx_cli.steps.follower import follow, meet
 from sightx_cli.steps.label_tolerance import settle_tolerance
+from sightx_cli.steps.launch import is_launching
 from sightx_cli.steps.options import AUTO, Options
 from sightx_cli.steps.preparation import Preparation, prepare
 from sightx_cli.steps.random_state import keeping_random_state
@@ -40,6 +44,19 @@ def fit(options: Options, listener: Listener) -> FitResult:
     anything that stops it. Raises SightXError for anything wrong in the input. After Ctrl-C during training, or what
     else ends it early, the run is finished from the best epoch so far, and the result says why in `stopped`.
     """
+    if is_launching(options):
+        raise UsageError(
+            "launch starts the processes of a command: a script is started in them by torchrun itself",
+            "torchrun --nproc-per-node 2 SCRIPT.py, and launch left out",
+        )
+    with joined_processes() as processes:
+        if not processes.is_first:
+            return follow(processes)
+        return processes.share(fit_first(options, listener, processes))
+
+
+def fit_first(options: Options, listener: Listener, processes: Processes) -> FitResult:
+    """Fit, as the first of the processes that train together; mostly it is alone."""
     began = time.perf_counter()
     heard, options = TrackedRelay(listener), settle_from(options)
     if options.about is not None:
@@ -49,7 +66,7 @@ def fit(options: Options, listener: Listener) -> FitResult:
         check_place("--out", options.out or runs.RUNS / "new")
     with ExitStack() as last:
         workers = last.enter_context(opening_workers(options.features_on, options.address, options.cache, heard))
-        journal, options = last.enter_context(keeping_journal(options, heard))
+        journal, options = last.enter_context(keeping_journal(options, heard, processes))
         heard.follow(build_trackers(options.track))
         if journal.has_decisions:
             preparation = set_workers(recall_preparation(journal, options, heard), workers)
@@ -73,7 +90,7 @@ def fit(options: Options, listener: Listener) -> FitResult:
         image, training = preparation.recipe.image, preparation.recipe.training
         try:
             with naming_shortage("fitting", training.batch, image.size_px):
-                result = conclude(train_all(preparation, heard, journal, began), journal, heard)
+                result = conclude(train_all(preparation, heard, journal, began, processes), journal, heard)
             heard.finish_tracking(result)
         finally:
             heard.abort_tracking()
@@ -91,7 +108,9 @@ def set_workers(preparation: Preparation, workers: FeaturePool | None) -> Prepar
     return preparation
 
 
-def train_all(preparation: Preparation, listener: TrackedRelay, journal: Journal, began: float) -> Trained:
+def train_all(
+    preparation: Preparation, listener: TrackedRelay, journal: Journal, began: float, processes: Processes = ALONE
+) -> Trained:
     """Show the plan, compute what is frozen, and train; `began` is when the fit did, on the clock of `perf_counter`."""
     plan = preparation.plan
     listener.show_plan(preparation.recipe.name, list_rows(plan), plan.sentence, describe_plan(plan))
@@ -100,7 +119,11 @@ def train_all(preparation: Preparation, listener: TrackedRelay, journal: Journal
 
     seconds = dict(preparation.seconds)
     clock = time.perf_counter()
-    session, engine = build_session(preparation, listener)
+    if not processes.is_alone:
+        listener.note(processes.describe())
+        meet(processes, preparation, journal.folder)
+    with sharing_processors(processes.local_count):
+        session, engine = build_session(preparation, listener, processes)
     seconds["build"] = time.perf_counter() - clock
     if session.kept is not None:
         seconds["prefix"] = session.kept.seconds
@@ -116,6 +139,7 @@ def train_all(preparation: Preparation, listener: TrackedRelay, journal: Journal
     validated = validate_head(preparation, session, listener)
     if validated is not None:
         seconds["cross_validation"] = validated.seconds
-    stopped, factor = train(preparation, session, journal, listener)
+    with sharing_processors(processes.local_count):
+        stopped, factor = train(preparation, session, journal, listener)
     seconds.update(session.seconds)
     return Trained(preparation, session, engine, copies, validated, stopped, factor, seconds, began)

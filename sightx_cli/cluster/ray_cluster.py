@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shutil
-import signal
 import socket
-import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import sightx_cli
+from sightx_cli.cluster.ray_surroundings import (
+    hushing_data,
+    hushing_stderr,
+    keeping_handlers,
+    setting_variables,
+    showing_package,
+)
 from sightx_cli.errors import UsageError
 from sightx_cli.machine import measure_free_memory, measure_threads
 from sightx_cli.progress import Listener, Notice
@@ -91,7 +93,7 @@ def joining_cluster(address: str | None, listener: Listener) -> Iterator[Cluster
     Where the process is connected already, that connection is used, and stays. Raises UsageError where nothing answers,
     where Ray or Python differ there, or SightX is missing on its workers.
     """
-    with _setting(QUIET):
+    with setting_variables(QUIET):
         ray = import_ray()
         if ray.is_initialized():
             yield _measure_cluster(ray, is_local=False)
@@ -100,13 +102,13 @@ def joining_cluster(address: str | None, listener: Listener) -> Iterator[Cluster
             logs = Path(tempfile.mkdtemp(prefix="sightx-ray-"))
             last.callback(shutil.rmtree, logs, ignore_errors=True)
             last.callback(ray.shutdown)
-            with _keeping_handlers(), _hushing(logs / "ray.txt"):
+            with keeping_handlers(), hushing_stderr(logs / "ray.txt"):
                 if address is None:
-                    with _showing_package():
+                    with showing_package():
                         _start_local(ray, logs, listener)
                 else:
                     _join(ray, address)
-            last.enter_context(_hushing_data())
+            last.enter_context(hushing_data())
             if address is not None:
                 _check_workers(ray, address)
             yield _measure_cluster(ray, address is None)
@@ -231,75 +233,3 @@ def _measure_cluster(ray: Any, is_local: bool) -> Cluster:
 def has_device_forward() -> bool:
     """Tell whether a worker can use a GPU for a finished model: not yet."""
     return False
-
-
-@contextlib.contextmanager
-def _setting(variables: dict[str, str]) -> Iterator[None]:
-    """Set environment variables while the block runs; those that are set already win."""
-    added = {name: value for name, value in variables.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
-
-
-@contextlib.contextmanager
-def _showing_package() -> Iterator[None]:
-    """Have processes that are started in the block find this very package, wherever it is imported from here."""
-    before = os.environ.get("PYTHONPATH")
-    home = str(Path(sightx_cli.__file__).parents[1])
-    os.environ["PYTHONPATH"] = home if not before else f"{home}{os.pathsep}{before}"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
-
-
-@contextlib.contextmanager
-def _keeping_handlers() -> Iterator[None]:
-    """Put back what Ray makes of SIGTERM, which ends a work well here."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextlib.contextmanager
-def _hushing(log: Path) -> Iterator[None]:
-    """Send what is written to stderr to a file while the block runs: Ray's core writes there whatever it is told."""
-    sys.stderr.flush()
-    try:
-        kept = os.dup(2)
-    except OSError:  # there is none
-        yield
-        return
-    try:
-        with log.open("ab") as file:
-            os.dup2(file.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-@contextlib.contextmanager
-def _hushing_data() -> Iterator[None]:
-    """Keep the words of Ray's data library in its log file while the block runs."""
-    logger = logging.getLogger("ray.data")
-    shown = [one for one in logger.handlers if type(one).__name__ != "SessionFileHandler"]
-    for one in shown:
-        logger.removeHandler(one)
-    try:
-        yield
-    finally:
-        for one in shown:
-            logger.addHandler(one)

@@ -47,6 +47,18 @@ class Draws:
     contrast: float
 
 
+@dataclass(frozen=True)
+class Slant:
+    """How a rotated window is cut from an image: from a whole-number reduction of it, by one affine transform."""
+
+    reduction: tuple[int, int]
+    """By how much the image is reduced first, across and down."""
+    matrix: tuple[float, float, float, float, float, float]
+    """Pillow's: x = a·(column + ½) + b·(row + ½) + c of the reduced image, and so for y with d, e, f."""
+    is_enlarged: bool
+    """Whether a pixel of the view is less than half a pixel of the image: then bicubic, else bilinear."""
+
+
 Reader = Callable[..., Image.Image]
 """Reads an image file like `read_pixels`, with the same arguments."""
 
@@ -71,38 +83,42 @@ def read_view(
     Raises: `ImageFileError` if the file cannot be read, `DataError` for an unknown `fit`.
     """
     with holding_pixels():
-        if profile is None or _changes_nothing(profile):
+        if profile is None or changes_nothing(profile):
             return fit_image(reader(path, **measure_needed_sides(size_px, fit), reading=reading), size_px, fit)
-        closest = max(profile.zoom, CROP_PART * _spread(min(profile.rotation_degrees, 45.0)))
-        sides = measure_needed_sides(size_px, fit, closest if fit == "crop" else profile.zoom)
-        image = reader(path, **sides, reading=reading)
+        image = reader(path, **measure_drawn_sides(size_px, fit, profile), reading=reading)
         return augment_image(image, size_px, fit, profile, seed)
+
+
+def measure_drawn_sides(size_px: int, fit: str, profile: Profile) -> dict[str, int]:
+    """The sides that augmented views need of the decoded image, as arguments of `read_image`."""
+    closest = max(profile.zoom, CROP_PART * _spread(min(profile.rotation_degrees, 45.0)))
+    return measure_needed_sides(size_px, fit, closest if fit == "crop" else profile.zoom)
 
 
 def augment_image(image: Image.Image, size_px: int, fit: str, profile: Profile, seed: int) -> Pixels:
     """One augmented view of an RGB or grey image: (size_px, size_px, 3) uint8; see `read_view`."""
-    return apply_draws(image, size_px, fit, profile.zoom, _draw(profile, seed))
+    return apply_draws(image, size_px, fit, profile.zoom, draw_changes(profile, seed))
 
 
 def apply_draws(image: Image.Image, size_px: int, fit: str, zoom: float, draws: Draws) -> Pixels:
     """Make the view (size_px, size_px, 3) uint8 of an RGB or grey image that these draws say; `zoom` is the largest."""
-    spread = _spread(draws.angle_degrees)
-    window = _choose_view_window(image.size, fit, zoom, draws, spread)
+    window = choose_view_window(image.size, fit, zoom, draws)
     if draws.angle_degrees:
         view = _cut_slanted(image, window, size_px, draws)
     else:
         view = cut_window(image, window, size_px, light=lambda part: _change_light(part, draws))
-    turn = _choose_turn(draws)
+    turn = choose_turn(draws)
     return to_array(view if turn is None else view.transpose(turn))
 
 
-def _changes_nothing(profile: Profile) -> bool:
-    """Whether every view is the plain one, so that not even the crop moves."""
+def changes_nothing(profile: Profile) -> bool:
+    """Tell whether every view is the plain one, so that not even the crop moves."""
     turns = profile.horizontal_flip or profile.vertical_flip or profile.quarter_turns or profile.rotation_degrees
     return not (turns or profile.zoom > 1 or profile.brightness or profile.contrast)
 
 
-def _draw(profile: Profile, seed: int) -> Draws:
+def draw_changes(profile: Profile, seed: int) -> Draws:
+    """Draw one view's changes within what the profile calls safe; the same for the same seed."""
     generator = np.random.default_rng(seed)
     coins = generator.random(7)
     angle, brightness, contrast = generator.uniform(-1, 1, 3)
@@ -119,8 +135,8 @@ def _draw(profile: Profile, seed: int) -> Draws:
     )
 
 
-def _choose_turn(draws: Draws) -> Image.Transpose | None:
-    """The symmetry of the square, one of eight, that equals the quarter turns, then the flips."""
+def choose_turn(draws: Draws) -> Image.Transpose | None:
+    """Return the symmetry of the square, one of eight, that equals the quarter turns, then the flips."""
     # Both flips are half a turn; a vertical flip is half a turn and a horizontal flip.
     quarters = (draws.quarter_turns + 2 * draws.flip_y) % 4
     turns = Image.Transpose
@@ -135,8 +151,9 @@ def _spread(angle_degrees: float) -> float:
     return abs(cos(angle)) + abs(sin(angle))
 
 
-def _choose_view_window(size: tuple[int, int], fit: str, zoom: float, draws: Draws, spread: float) -> Window:
-    plain = choose_window(size, fit)
+def choose_view_window(size: tuple[int, int], fit: str, zoom: float, draws: Draws) -> Window:
+    """Return the window of an image of (width, height) pixels that these draws show, before it is rotated."""
+    plain, spread = choose_window(size, fit), _spread(draws.angle_degrees)
     width, height = size
     if fit == "crop":
         # Between the whole short side and `zoom` closer than the plain crop; if rotated, still within the image.
@@ -158,19 +175,25 @@ def _cut_slanted(image: Image.Image, window: Window, size_px: int, draws: Draws)
     Closer to a bicubic view of 4 × the pixels than resizing first and rotating then (43.8 against 41.3 dB at half
     the size, 46.5 against 42.1 at two thirds) and twice as fast; below half a pixel per pixel bicubic is needed.
     """
+    slant = measure_slant(window, size_px, draws.angle_degrees)
+    if slant.reduction != (1, 1):
+        image = image.reduce(slant.reduction)
+    resampling = Image.Resampling.BICUBIC if slant.is_enlarged else Image.Resampling.BILINEAR
+    lit, size = _change_light(image, draws), (size_px, size_px)
+    return lit.transform(size, Image.Transform.AFFINE, slant.matrix, resampling, fillcolor=choose_pad_colour(lit))
+
+
+def measure_slant(window: Window, size_px: int, angle_degrees: float) -> Slant:
+    """Return how a window is cut, rotated by an angle about its middle, to a square of `size_px`."""
     step_x, step_y = window.width / size_px, window.height / size_px  # pixels of the image per pixel of the view
     reduction = (max(1, int(step_x)), max(1, int(step_y)))
-    if reduction != (1, 1):
-        image = image.reduce(reduction)
     step_x, step_y = step_x / reduction[0], step_y / reduction[1]
     middle_x = (window.left + window.width / 2) / reduction[0]
     middle_y = (window.top + window.height / 2) / reduction[1]
-    angle, half = radians(draws.angle_degrees), size_px / 2
+    angle, half = radians(angle_degrees), size_px / 2
     xx, xy, yx, yy = step_x * cos(angle), step_x * sin(angle), -step_y * sin(angle), step_y * cos(angle)
     matrix = (xx, xy, middle_x - (xx + xy) * half, yx, yy, middle_y - (yx + yy) * half)
-    resampling = Image.Resampling.BILINEAR if min(step_x, step_y) >= 0.5 else Image.Resampling.BICUBIC
-    lit, size = _change_light(image, draws), (size_px, size_px)
-    return lit.transform(size, Image.Transform.AFFINE, matrix, resampling, fillcolor=choose_pad_colour(lit))
+    return Slant(reduction, matrix, min(step_x, step_y) < 0.5)
 
 
 def _change_light(part: Image.Image, draws: Draws) -> Image.Image:

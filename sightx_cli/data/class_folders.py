@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NAMES_HINT = "put the images of each class in a folder of its own, or add --label-by REGEX where their names say it"
 
 
-def load_class_folders(root: Path, judges: bool = False) -> Manifest:
+def load_class_folders(top: Folder, judges: bool = False) -> Manifest:
     """Read a folder of class folders, or of parts such as train/ and valid/ that hold them. No image is decoded.
 
     Where a finished model `judges` them, no part need be one to train on.
@@ -31,8 +31,7 @@ def load_class_folders(root: Path, judges: bool = False) -> Manifest:
     Raises: `DataError` for a folder without images in class folders, with parts that cannot be used, or of which the
     classes cannot be told.
     """
-    listing = Listing()
-    top = Folder(root, listing.kinds)
+    root, listing = top.path, Listing(kinds=top.kinds)
     visit(top, listing)
     layout = find_layout(top, judges)
     bases = list({one.path: one for base in layout.bases for one in (*reversed(base.list_above()), base)}.values())

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from sightx_cli.data.readers import AS_IS, Found, Header, ImageFileError, Reading, load_bytes, measure_header
+from sightx_cli.data.readers.references import is_packed, read_packed
 from sightx_cli.machine import measure_threads
 
 DIGEST_BYTES = 16
@@ -79,6 +80,8 @@ def digest_file(path: str | Path) -> str:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()
     except OSError as error:
+        if is_packed(path):
+            return digest_bytes(read_packed(path))
         raise ImageFileError(path, f"cannot be read: {error.strerror or error}") from error
 
 

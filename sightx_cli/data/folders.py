@@ -51,7 +51,7 @@ class Folder:
         self.path = path
         self.name = path.name
         self.is_link = is_link
-        self._kinds = kinds
+        self.kinds = kinds
         self._above = above
 
     @cached_property
@@ -109,7 +109,7 @@ class Folder:
                 if is_left_by_programs(name):
                     continue
                 kind = "hidden" if name.startswith(".") else "" if is_valid_text(name) else "misnamed"
-                folder = Folder(self.path / name, self._kinds, self, entry.is_symlink())
+                folder = Folder(self.path / name, self.kinds, self, entry.is_symlink())
                 if not kind and folder.is_link and folder._is_loop():
                     kind = "again"
                 if kind:
@@ -130,7 +130,7 @@ class Folder:
                     tally.add(kind, "", f"{self.name}/{name}")
                 else:
                     tally.add(kind, find_ending(name), name)
-        told = self._kinds.tell(self.path, unknown)
+        told = self.kinds.tell(self.path, unknown)
         for name, what in zip(unknown, told, strict=True):
             tally.add({"image": "told", "text": "none", "unknown": "other"}[what], find_ending(name), name)
         found_by_bytes = [name for name, what in zip(unknown, told, strict=True) if what == "image"]
@@ -159,15 +159,15 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     )
 
 
-def list_images(folder: Path, listing: Listing) -> Iterator[Path]:
+def list_images(top: Folder, listing: Listing) -> Iterator[Path]:
     """The image files in a folder and the folders below it; links to folders are followed, each folder is read once.
 
-    The caller marks the folder itself as visited. A link to a missing file is listed, so that it is
-    reported rather than lost.
+    A link to a missing file is listed, so that it is reported rather than lost.
 
     Raises: `DataError` if a folder cannot be read.
     """
-    return (one.path / name for one in walk(Folder(folder, listing.kinds), listing) for name in one.images)
+    visit(top, listing)
+    return (one.path / name for one in walk(top, listing) for name in one.images)
 
 
 def walk(folder: Folder, listing: Listing) -> Iterator[Folder]:
@@ -187,11 +187,6 @@ def visit(folder: Folder, listing: Listing) -> bool:
         return False
     listing.visited.add(folder.identity)
     return True
-
-
-def mark_visited(folder: Path, listing: Listing) -> bool:
-    """As `visit`, by a path. Raises: `DataError` if the folder cannot be accessed."""
-    return visit(Folder(folder, listing.kinds), listing)
 
 
 def is_left_by_programs(name: str) -> bool:

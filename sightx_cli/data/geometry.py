@@ -24,6 +24,12 @@ PAD_COLOUR = (0, 0, 0)
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in the image's pixels."""
+Square = tuple[int, int, int, int]
+"""Left, top, right, bottom in the view's pixels."""
+
+
 @dataclass(frozen=True)
 class Window:
     """The rectangle that fills the square, in the image's pixels; parts beyond the image are padded."""
@@ -83,13 +89,8 @@ def cut_window(
 
     `light` changes the resized pixels of the image, but not the black around them.
     """
-    left, top = max(window.left, 0.0), max(window.top, 0.0)
-    right = min(window.left + window.width, image.width)
-    bottom = min(window.top + window.height, image.height)
-    scale_x, scale_y = size_px / window.width, size_px / window.height
-    x0, x1 = _span((left - window.left) * scale_x, (right - window.left) * scale_x, size_px)
-    y0, y1 = _span((top - window.top) * scale_y, (bottom - window.top) * scale_y, size_px)
-    size, box = (x1 - x0, y1 - y0), (left, top, right, bottom)
+    box, (x0, y0, x1, y1) = place_window(window, image.size, size_px)
+    size = (x1 - x0, y1 - y0)
     part = image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
     if light is not None:
         part = light(part)
@@ -98,6 +99,17 @@ def cut_window(
     canvas = Image.new(part.mode, (size_px, size_px), choose_pad_colour(part))
     canvas.paste(part, (x0, y0))
     return canvas
+
+
+def place_window(window: Window, image_size: tuple[int, int], size_px: int) -> tuple[Box, Square]:
+    """Return what of a window lies within an image of (width, height), and where in the square of `size_px` it goes."""
+    left, top = max(window.left, 0.0), max(window.top, 0.0)
+    right = min(window.left + window.width, image_size[0])
+    bottom = min(window.top + window.height, image_size[1])
+    scale_x, scale_y = size_px / window.width, size_px / window.height
+    x0, x1 = _span((left - window.left) * scale_x, (right - window.left) * scale_x, size_px)
+    y0, y1 = _span((top - window.top) * scale_y, (bottom - window.top) * scale_y, size_px)
+    return (left, top, right, bottom), (x0, y0, x1, y1)
 
 
 def choose_pad_colour(image: Image.Image) -> int | tuple[int, int, int]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sightx_cli.data.layout import FOUND_OUT, Layout
 from sightx_cli.data.layouts.part_names import name_parts
@@ -74,8 +74,8 @@ def load_labelled_table(path: Path, layout: Layout = FOUND_OUT) -> LabelledTable
         _check_filled(found.cells, "label", table, path)
     used = {"image": image, "label": found.column, "split": part, "group": group}
     images = tell_apart(names, located.paths, path.parent)
-    frame, same = _build_frame(rows, used, images, located.paths, found.cells)
-    frame, placed = _read_parts(frame, part, path, layout.judges)
+    frame, same = build_labelled_frame(rows, used, images, located.paths, found.cells)
+    frame, placed = read_parts(frame, part, path, layout.judges)
     frame, matched = drop_unmatched(frame, layout.label_by) if layout.label_by is not None else (frame, [])
     if len(located.missing) == len(rows):
         others = list_holding(rows, [name for name in rows.columns if name != image.name], finder)
@@ -100,13 +100,17 @@ def _drop_blank(table: Table) -> Table:
     return Table(table.frame[filled].reset_index(drop=True), lines, table.notices)
 
 
-def _build_frame(
-    rows: pd.DataFrame, used: dict[str, FoundColumn | None], names: list[str], paths: list[str], labels: Sequence[str]
+def build_labelled_frame(
+    rows: pd.DataFrame,
+    used: dict[str, FoundColumn | None],
+    names: Sequence[str] | pd.Series[str],
+    paths: Sequence[str] | pd.Series[str],
+    labels: Sequence[str],
 ) -> tuple[pd.DataFrame, list[Notice]]:
     """Put the columns together; names that become the same without blanks around them are said."""
     import pandas as pd
 
-    columns: dict[str, Sequence[str]] = {"image": names, "path": paths, "label": labels}
+    columns: dict[str, Any] = {"image": names, "path": paths, "label": labels}
     for own in ("split", "group"):
         column = used[own]
         columns[own] = rows[column.name].tolist() if column is not None else [""] * len(rows)
@@ -130,7 +134,7 @@ def _check_filled(values: Sequence[str], what: str, table: Table, path: Path) ->
         )
 
 
-def _read_parts(
+def read_parts(
     frame: pd.DataFrame, column: FoundColumn | None, path: Path, judges: bool = False
 ) -> tuple[pd.DataFrame, list[Notice]]:
     """Read the names of the parts; beside given ones, a row without a name is trained on, which is said."""

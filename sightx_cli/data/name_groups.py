@@ -26,6 +26,7 @@ FEW = 4
 MAX_WORDS = 6
 """More distinct words before the numbers than this are names, not a system."""
 
+_SEPARATORS = re.compile(r"[\\/]|(?<=\.tar)::|(?<=\.pq)::|(?<=\.parquet)::")
 _WORDS = (
     "person|patient|pat|pt|subject|subj|sub|participant|volunteer|donor|child|case|study|animal|mouse|specimen|sample|"
     "slide|lesion|plate|wafer|tree|plot|cow|fish"
@@ -85,7 +86,7 @@ def guess_groups(images: Sequence[str], labels: Sequence[str]) -> Guess | None:
 
 def name_files(images: Iterable[str]) -> list[str]:
     """Return the file names of image paths, with either kind of separator."""
-    return [re.split(r"[\\/]", str(image))[-1] for image in images]
+    return [_SEPARATORS.split(str(image))[-1] for image in images]
 
 
 def find_names(expression: str, names: Sequence[str]) -> list[str]:

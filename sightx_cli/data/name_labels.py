@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.folders import Listing, list_images, mark_visited
+from sightx_cli.data.folders import Folder, Listing, list_images
 from sightx_cli.data.layouts.part_names import name_parts
 from sightx_cli.data.manifest import Manifest, build_manifest
 from sightx_cli.data.name_groups import find_names, name_files
@@ -47,7 +46,7 @@ def drop_unmatched(frame: pd.DataFrame, expression: str) -> tuple[pd.DataFrame, 
     return frame[frame["label"] != ""].reset_index(drop=True), [Notice("unlabelled", text, len(lost), warns=True)]
 
 
-def load_named_images(root: Path, expression: str) -> Manifest:
+def load_named_images(top: Folder, expression: str) -> Manifest:
     """Read a folder of images whose names hold their labels, with the folders below it; no image is opened.
 
     Folders directly in it that are parts, one of them train, are the split, and what is in none of them is left out.
@@ -57,9 +56,8 @@ def load_named_images(root: Path, expression: str) -> Manifest:
     """
     import pandas as pd
 
-    listing = Listing()
-    mark_visited(root, listing)
-    files = list(list_images(root, listing))
+    root, listing = top.path, Listing(kinds=top.kinds)
+    files = list(list_images(top, listing))
     if not files:
         said = "; ".join(notice.text for notice in listing.list_notices())
         raise DataError(f"{root} contains no images", said or "give a folder of images, or a table of them")

@@ -72,9 +72,7 @@ class DecodedImages:
         kept = self._kept.get(key)
         if kept is not None:
             return kept
-        with holding_pixels():
-            image = read_pixels(path, min_side_px, min_long_side_px, reading=reading)
-            image = shrink(image, min_side_px, min_long_side_px)
+        image = decode_shrunk(path, min_side_px, min_long_side_px, reading)
         cost = (1 if image.mode == "L" else 4) * image.width * image.height  # Pillow keeps RGB in four bytes
         with self._lock:
             if cost <= self._left and key not in self._kept:
@@ -141,6 +139,15 @@ class PlainViews:
                 return False
             self._left -= cost
             return True
+
+
+def decode_shrunk(
+    path: str | Path, min_side_px: int | None = None, min_long_side_px: int | None = None, reading: Reading = AS_IS
+) -> Image.Image:
+    """Read an image, of no less than the sides asked for and less than twice one; raises what `read_image` raises."""
+    with holding_pixels():
+        image = read_pixels(path, min_side_px, min_long_side_px, reading=reading)
+        return shrink(image, min_side_px, min_long_side_px)
 
 
 def shrink(image: Image.Image, min_side_px: int | None, min_long_side_px: int | None) -> Image.Image:

@@ -1,18 +1,21 @@
-"""What is to be predicted: every row of a table in its order, with its own columns; every file of a folder once."""
+"""What is to be predicted: each row of a table or shard in its order, with its columns; each file of a folder once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sightx_cli.data.folders import Listing, list_images, mark_visited
+from sightx_cli.data.file_kinds import FileKinds
+from sightx_cli.data.folders import Folder, Listing, list_images
 from sightx_cli.data.layout import FOUND_OUT, Layout, check_source
+from sightx_cli.data.packed.shard_set import ShardSet, find_shards, is_pattern
 from sightx_cli.data.readers import list_suffixes
+from sightx_cli.data.readers.references import MARK, is_packed
 from sightx_cli.data.readers.remote_file import hide_secrets, is_remote
 from sightx_cli.data.remote_sources import list_remote_images
-from sightx_cli.data.tables import is_table_name, read_table, rename_given
+from sightx_cli.data.tables import exists, is_table_name, read_table, rename_given
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Notice
 from sightx_cli.tables.column_names import simplify
@@ -65,12 +68,22 @@ def build_query(sources: Sequence[str | Path], layout: Layout = FOUND_OUT) -> Qu
             seen.update(uris)
             continue
         given = Path(source).expanduser()
-        check_source(given)
-        if not given.is_dir() and is_table_name(given):
+        if is_packed(given) and not exists(given):
+            parts.append(Query([_name_packed(given)]))
+            continue
+        if not is_pattern(str(source)):
+            check_source(given)
+        top = Folder(given, FileKinds()) if given.is_dir() else None
+        shards = find_shards(source, top, layout.image_column)
+        if shards is not None:
+            parts.append(_read_shards(shards, given, layout))
+            seen.update(row.path for row in parts[-1].rows)
+            continue
+        if top is None and is_table_name(given):
             parts.append(_read_table(given.absolute(), layout))
             seen.update(row.path for row in parts[-1].rows)
             continue
-        images, notices = _list_files(given)
+        images, notices = _list_files(given, top)
         fresh = [(image, path) for image, path in images if path not in seen]
         parts.append(Query([QueryRow(image, path) for image, path in fresh], (), notices))
         seen.update(path for _, path in images)
@@ -94,18 +107,40 @@ def _join_types(parts: Sequence[Query]) -> dict[str, Any]:
     }
 
 
-def _list_files(given: Path) -> tuple[list[tuple[str, str]], tuple[Notice, ...]]:
+def _name_packed(given: Path) -> QueryRow:
+    """Name one image of a shard, x.tar::12.jpg."""
+    shard = Path(str(given).partition(MARK)[0])
+    check_source(shard)
+    return QueryRow(str(given), str(given.absolute()))
+
+
+def _list_files(given: Path, top: Folder | None) -> tuple[list[tuple[str, str]], tuple[Notice, ...]]:
     """List (image, path) of a folder's images, or of one file."""
-    if not given.is_dir():
+    if top is None:
         return [(str(given), str(given.absolute()))], ()
-    listing = Listing()
-    mark_visited(given, listing)
-    images = [(str(image), str(image.absolute())) for image in list_images(given, listing)]
+    listing = Listing(kinds=top.kinds)
+    images = [(str(image), str(image.absolute())) for image in list_images(top, listing)]
     notices = listing.list_notices()
     if not images:
         said = "; ".join(notice.text for notice in notices)
         raise DataError(f"{given} contains no images", said or "give a folder of images")
     return images, tuple(notices)
+
+
+def _read_shards(shards: ShardSet, given: Path, layout: Layout) -> Query:
+    """List the images of shards, in the order of the shards and within each; Parquet's other columns are kept."""
+    from sightx_cli.data.packed.packed_rows import read_packed_rows
+
+    if layout.images is not None:
+        replace(layout, image_column=None).refuse_for_images(given, "shards, which hold their images")
+    packed = read_packed_rows(shards, layout, with_labels=False)
+    typed = given if given.is_dir() else given.parent
+    kept = rename_given(list(packed.columns.columns), [IMAGE])
+    columns = (IMAGE, *kept.values()) if kept else ()
+    images = [str(typed / image) for image in packed.images]
+    cells = zip(images, *(packed.columns[name].tolist() for name in kept), strict=True) if kept else ((),) * len(images)
+    rows = [QueryRow(*row) for row in zip(images, packed.paths.tolist(), cells, strict=True)]
+    return Query(rows, columns, (*shards.notices, *packed.notices, *packed.faults.list_notices()))
 
 
 def _read_table(path: Path, layout: Layout) -> Query:

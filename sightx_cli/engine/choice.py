@@ -71,11 +71,12 @@ def choose_engine(engine: str, device: str) -> EngineChoice:
 
 
 def choose_step_precision(engine: EngineChoice) -> Precision:
-    """Return the precision of steps that train layers: bfloat16 where it is faster, float32 elsewhere.
+    """Return the precision of steps that train layers: half precision where it is faster, float32 elsewhere.
 
-    Each epoch is judged in float32 all the same. float16 would need a gradient scaler.
+    Each epoch is judged in float32 all the same. float16 needs a gradient scaler (`train.scaled_gradients`), on CUDA.
     """
-    return "bfloat16" if engine.half == "bfloat16" else EXACT
+    is_usable = engine.half == "bfloat16" or engine.device.startswith("cuda")
+    return engine.half if engine.half is not None and is_usable else EXACT
 
 
 def build_forward(

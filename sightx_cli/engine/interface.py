@@ -31,6 +31,30 @@ def choose_batch(size_px: int) -> int:
     return max(1, min(BATCH_IMAGES, int(2 ** math.floor(math.log2(max(images, 1.0))))))
 
 
+DEVICE_BATCH_IMAGES = 256
+"""Images of 224 px per call on a GPU: some tens of milliseconds of work for each start of a call's kernels. Assumed,
+not measured on a GPU: with 4 at once, as on a CPU, an H200 took 750 images/s of what its processors could read."""
+
+DEVICE_BYTES_PER_PIXEL = 400
+"""What a forward holds at once for each pixel of its input, in float32: resnet50's widest maps are two of 64 channels
+at a quarter of the pixels and one of 256 at a sixteenth, which is 192 bytes; twice that for what kernels set aside."""
+
+DEVICE_SHARE = 0.5
+"""Of the free memory of a GPU, for the maps of a call."""
+
+
+def choose_device_batch(size_px: int, free_bytes: int | None) -> int:
+    """Return how many images of a size go into one call on a GPU with so much free memory (None: not known).
+
+    As many pixels as DEVICE_BATCH_IMAGES of 224 px, a power of two; where that is more than the memory holds after all,
+    a call is halved (`TorchForward`).
+    """
+    images = DEVICE_BATCH_IMAGES * (224 / size_px) ** 2
+    if free_bytes is not None:
+        images = min(images, DEVICE_SHARE * free_bytes / (DEVICE_BYTES_PER_PIXEL * size_px**2))
+    return int(2 ** math.floor(math.log2(max(images, 1.0))))
+
+
 PROBABILITIES = "probabilities"
 """The first output of a bundle's graph: (N, classes), each row summing to 1."""
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from sightx_cli.engine.interface import EXACT, Images, Key, Outputs, Precision, choose_batch
+from sightx_cli.engine.interface import EXACT, Images, Key, Outputs, Precision, choose_batch, choose_device_batch
 
 HALVES: dict[Precision, torch.dtype] = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
+AHEAD_BATCHES = 1
+"""Batches that are computed while the outputs of the one before come back."""
 
 _COMPUTING = threading.Lock()
 """What `computing_in` sets is the process's: of two threads within, the one that leaves last would put back the
@@ -34,32 +37,130 @@ class TorchForward:
         std: Sequence[float],
         device: str = "cpu",
         precision: Precision = EXACT,
+        batch: int | None = None,
     ) -> None:
+        """Put a module on a device; `batch` is how many images go through it at once (None: what suits both)."""
         self.device = torch.device(device)
         self.size_px = size_px
-        self.batch_images = choose_batch(size_px)
         self.output_names = tuple(output_names)
         self._module = module.to(self.device).eval()
+        if self.device.type == "cuda":
+            self._module.to(memory_format=torch.channels_last)
         self._mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1) * 255
         self._std = torch.tensor(std, device=self.device).view(1, 3, 1, 1) * 255
         self.precision = precision
+        if batch is None:
+            on_cpu = self.device.type == "cpu"
+            batch = choose_batch(size_px) if on_cpu else choose_device_batch(size_px, measure_free(self.device))
+        self.batch_images = batch
+        self._most_images: int | None = None
+        """How many images at once the device's memory has held, where it did not hold a batch; None where it did."""
 
     def run(self, batches: Iterable[tuple[Key, Images]]) -> Iterator[tuple[Key, Outputs]]:
-        """Run batches of uint8 images (N, H, W, 3); yield (key, outputs float32 by name), in order."""
+        """Run batches of uint8 images (N, H, W, 3); yield (key, outputs float32 by name), in order.
+
+        The outputs of a batch are fetched when the next one is on its way, so that a GPU does not wait for either.
+        """
+        way = Way(self.device)
+        running: deque[tuple[Key, Callable[[], Outputs]]] = deque()
         for key, images in batches:
-            outputs = self._compute(images)
-            yield key, {n: o.float().cpu().numpy() for n, o in zip(self.output_names, outputs, strict=True)}
+            outputs = self._compute(way.bring(images))
+            running.append((key, way.fetch(dict(zip(self.output_names, outputs, strict=True)))))
+            if len(running) > AHEAD_BATCHES:
+                key, wait = running.popleft()
+                yield key, wait()
+        for key, wait in running:
+            yield key, wait()
+
+    def _compute(self, pixels: Tensor) -> Sequence[Tensor]:
+        """Run the module on images (N, H, W, 3); in halves, and those again, where the device has too little memory."""
+        if self._most_images is None or len(pixels) <= self._most_images:
+            try:
+                return self._run_module(pixels)
+            except torch.OutOfMemoryError:
+                if len(pixels) == 1:
+                    raise
+                self._most_images = -(-len(pixels) // 2)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+        parts = [self._compute(part) for part in torch.split(pixels, self._most_images)]
+        return [torch.cat(each) for each in zip(*parts, strict=True)]
 
     @torch.inference_mode()
-    def _compute(self, images: Images) -> Sequence[torch.Tensor]:
-        pixels = torch.from_numpy(np.require(images, requirements=["C", "W"]))
-        if self.device.type == "cuda":
-            pixels = pixels.pin_memory().to(self.device, non_blocking=True)
-        normalised = (pixels.to(self.device).permute(0, 3, 1, 2).float() - self._mean) / self._std
+    def _run_module(self, pixels: Tensor) -> Sequence[Tensor]:
+        normalised = (pixels.permute(0, 3, 1, 2).float() - self._mean) / self._std
         normalised = normalised.contiguous(memory_format=torch.channels_last)
         with _COMPUTING, computing_in(self.precision, self.device.type):
             outputs = self._module(normalised)
         return outputs if isinstance(outputs, (tuple, list)) else (outputs,)
+
+
+class Way:
+    """The way of images to a device and of outputs back: on CUDA both go on while the device computes.
+
+    Images go there in a stream of their own ("CUDA semantics" in PyTorch's documentation); outputs come back behind
+    what computes them, and an event tells when they have arrived.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+
+    def bring(self, images: Images) -> Tensor:
+        """Return images (N, H, W, 3) uint8 on the device; the array may be changed when this returns."""
+        pixels = torch.from_numpy(np.require(images, requirements=["C", "W"]))
+        with torch.cuda.stream(self._stream):  # of None: the one that computes
+            brought = send(pixels, self.device)
+        if self._stream is not None:
+            computing = torch.cuda.current_stream(self.device)
+            computing.wait_stream(self._stream)
+            brought.record_stream(computing)  # not to be given away before it is read there
+        return brought
+
+    def fetch(self, outputs: Mapping[str, Tensor]) -> Callable[[], Outputs]:
+        """Let outputs come back as float32; returns what waits for them."""
+        if self._stream is None:
+            return lambda: {name: one.float().cpu().numpy() for name, one in outputs.items()}
+        arriving = {}
+        for name, one in outputs.items():
+            arriving[name] = torch.empty(one.shape, pin_memory=True)
+            arriving[name].copy_(one.float(), non_blocking=True)
+        arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        arrived.record(torch.cuda.current_stream(self.device))
+
+        def wait() -> Outputs:
+            arrived.synchronize()
+            return {name: one.numpy().copy() for name, one in arriving.items()}  # pinned memory is for the way only
+
+        return wait
+
+
+def measure_free(device: torch.device) -> int | None:
+    """Return the bytes that may still be taken of a GPU's memory; None where that is not known, as on the CPU.
+
+    What torch holds in reserve is free for its own tensors.
+    """
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until a device has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor of the CPU on a device; towards CUDA it is on its way, and what is computed there waits for it.
+
+    Only from pinned memory is copied while Python goes on (PyTorch's tutorial "A guide on good usage of `non_blocking`
+    and `pin_memory()`"), and on MPS such a copy may be read before it is whole.
+    """
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 @contextmanager

@@ -17,8 +17,10 @@ from sightx_cli.data.cells import unshield_cell
 from sightx_cli.data.contents import digest_file
 from sightx_cli.data.demo import DEMO_PREFIX
 from sightx_cli.data.layout import Layout
+from sightx_cli.data.packed.shard_set import find_shards
 from sightx_cli.data.queries import build_query
 from sightx_cli.data.readers import ImageFileError
+from sightx_cli.data.readers.references import is_packed
 from sightx_cli.data.tables import read_table
 from sightx_cli.errors import DataError, RunError, quote
 
@@ -86,10 +88,10 @@ def _read_part(path: Path, part: str) -> list[dict[str, str]]:
 
 def _list_by_name(source: str | Path, layout: Layout, names: Sequence[str], is_named: bool) -> Mapping[str, str]:
     """Return where each image would lie by its name; raises DataError for a named source that cannot be read."""
-    if str(source).startswith(DEMO_PREFIX):
+    if str(source).startswith(DEMO_PREFIX) or find_shards(source, image_column=layout.image_column) is not None:
         from sightx_cli.data.sources import load_manifest
 
-        frame = load_manifest(source).frame
+        frame = load_manifest(source, layout).frame
         return dict(zip(frame["image"], frame["path"], strict=True))
     place = Path(source).expanduser().absolute()
     if place.is_dir():
@@ -104,7 +106,7 @@ def _list_by_name(source: str | Path, layout: Layout, names: Sequence[str], is_n
 
 def _is_same(path: str | None, digest: str) -> bool:
     """Whether a file is there and, where the run kept digests, is the one that it read."""
-    if path is None or not Path(path).is_file():
+    if path is None or not (is_packed(path) or Path(path).is_file()):
         return False
     try:
         return not digest or digest_file(path) == digest

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.data.pixels import PlainViews
+from sightx_cli.data.reader_processes import Readers
 from sightx_cli.engine.interface import FEATURES, Forward, Images, Outputs
 from sightx_cli.features.shards import Array, Column, Columns, Shard, Writer, convert
 from sightx_cli.features.store import FeatureStore
-from sightx_cli.features.views import View, read_batches
+from sightx_cli.features.view_processes import choose_readers
+from sightx_cli.features.views import View, ViewReading, read_batches
+from sightx_cli.processes import ALONE, Processes
 from sightx_cli.progress import Listener, Silent
 
 Compute = Callable[[Sequence[tuple[str, str]]], Iterable[tuple[int, dict[str, Array]]]]
@@ -20,6 +24,8 @@ Compute = Callable[[Sequence[tuple[str, str]]], Iterable[tuple[int, dict[str, Ar
 
 SHARD_IMAGES = 2048
 """Images per shard: the most that a killed process loses."""
+DEVICE_SHARD_IMAGES = 8 * SHARD_IMAGES
+"""The same where a device computes ten times as many a second."""
 
 
 @dataclass(frozen=True)
@@ -109,32 +115,58 @@ def extract_features(
     task: str,
     what: str,
     pixels: PlainViews | None = None,
+    readers: Readers | None = None,
     compute: Compute | None = None,
 ) -> Features:
     """Return the features of the images looked up; compute those that the store lacks, and cache them under `address`.
 
-    `compute` computes them elsewhere, in place of the forward here. `forward` builds the compiled forward, only when it
-    is needed. Raises OSError if there is no room for them at all;
-    nothing half-written stays.
+    `forward` builds the compiled forward, only when it is needed. `readers` are chosen by its device where none are
+    given; they go on while what was computed is written. `compute` computes elsewhere, in place of both. Raises OSError
+    if there is no room for them at all; nothing half-written stays.
     """
     shards = list(lookup.shards)
-    if lookup.missing:
-        items = list(lookup.missing.items())
-        compiled = forward() if compute is None else None
+    if lookup.missing and compute is not None:
+        shards += _keep_computed(store, address, view, lookup, compute, listener, task, what)
+    elif lookup.missing:
+        compiled, items = forward(), list(lookup.missing.items())
+        readers = choose_readers(compiled, len(items)) if readers is None else readers
+        together = SHARD_IMAGES if readers is None else DEVICE_SHARD_IMAGES
         listener.start(task, len(items), "images")
-        for start in range(0, len(items), SHARD_IMAGES):
-            part = items[start : start + SHARD_IMAGES]
+        with closing(ViewReading(items, view, compiled.batch_images, together, pixels, readers)) as reading:
+            for start in range(0, len(items), together):
+                digests = [digest for digest, _ in items[start : start + together]]
 
-            def fill(writer: Writer, part: Sequence[tuple[str, str]] = part) -> None:
-                if compiled is None:
-                    put_computed(compute(part) if compute is not None else (), writer.put, listener, task)
-                    return
-                batches = read_batches(part, view, compiled.batch_images, pixels)
-                run_forward(compiled, batches, writer.put, listener, task)
+                def fill(writer: Writer, start: int = start) -> None:
+                    run_forward(compiled, reading.take(start), writer.put, listener, task)
 
-            shards.append(store.keep(address, view.key, [digest for digest, _ in part], lookup.columns, what, fill))
+                shards.append(store.keep(address, view.key, digests, lookup.columns, what, fill))
         listener.finish(task)
     return locate_rows(lookup.columns, lookup.digests, shards, bool(lookup.missing))
+
+
+def _keep_computed(
+    store: FeatureStore,
+    address: str,
+    view: View,
+    lookup: Lookup,
+    compute: Compute,
+    listener: Listener,
+    task: str,
+    what: str,
+) -> Iterator[Shard]:
+    """Keep what is computed elsewhere of the missing images, shard after shard."""
+    items = list(lookup.missing.items())
+    listener.start(task, len(items), "images")
+    for start in range(0, len(items), SHARD_IMAGES):
+        part = items[start : start + SHARD_IMAGES]
+
+        def fill(writer: Writer, part: Sequence[tuple[str, str]] = part) -> None:
+            for first, outputs in compute(part):
+                writer.put(first, outputs)
+                listener.advance(task, len(next(iter(outputs.values()))))
+
+        yield store.keep(address, view.key, [digest for digest, _ in part], lookup.columns, what, fill)
+    listener.finish(task)
 
 
 def locate_rows(columns: Columns, digests: Sequence[str], shards: Sequence[Shard], computed: bool = False) -> Features:
@@ -153,18 +185,6 @@ def run_forward(
 ) -> None:
     """Run batches of images through a network; `put` takes the position of each batch's first image and its outputs."""
     for first, outputs in forward.run(batches):
-        put(first, outputs)
-        listener.advance(task, len(next(iter(outputs.values()))))
-
-
-def put_computed(
-    computed: Iterable[tuple[int, dict[str, Array]]],
-    put: Callable[[int, dict[str, Array]], None],
-    listener: Listener,
-    task: str,
-) -> None:
-    """Put what was computed elsewhere, as it comes."""
-    for first, outputs in computed:
         put(first, outputs)
         listener.advance(task, len(next(iter(outputs.values()))))
 
@@ -197,13 +217,18 @@ def compute_features(
     listener: Listener | None = None,
     task: str = "",
     pixels: PlainViews | None = None,
+    processes: Processes = ALONE,
 ) -> Features:
-    """Return the backbone's features of images in a view, (N, F) float32, in memory; nothing is cached."""
-    listener, items = listener or Silent(), list(zip(digests, paths, strict=True))
+    """Return the backbone's features of images in a view, (N, F) float32, in memory; nothing is cached.
+
+    Of several processes each computes those of its part of the images.
+    """
+    listener, items = listener or Silent(), list(zip(digests, paths, strict=True))[processes.cut_span(len(paths))]
     listener.start(task, len(items), "images")
-    batches = read_batches(items, view, forward.batch_images, pixels)
-    rows = compute_outputs(forward, batches, len(items), listener, task)[FEATURES]
+    batches = read_batches(items, view, forward.batch_images, pixels, choose_readers(forward, len(items)))
+    outputs = compute_outputs(forward, batches, len(items), listener, task)
     listener.finish(task)
+    rows = processes.join_rows(outputs.get(FEATURES, np.empty(0)))
     shard = Shard(tuple(digests), {FEATURES: rows})
     columns = {FEATURES: Column(rows.shape[1:], "float32")}
     return Features(columns, (shard,), np.zeros(len(rows), np.int32), np.arange(len(rows), dtype=np.int32), True)

@@ -6,6 +6,7 @@ import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from sightx_cli.features.extraction import Compute, Features, Lookup, extract_fe
 from sightx_cli.features.joined_features import join_lookups
 from sightx_cli.features.sample import Sample
 from sightx_cli.features.shards import Column
+from sightx_cli.features.shared_extraction import agree_on_room, extract_parts, reserve_room
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View, plain_view
 from sightx_cli.features.workers import ForwardParts
@@ -27,6 +29,7 @@ from sightx_cli.model.backbone import Backbone, Prefix
 from sightx_cli.model.combined_backbone import CombinedBackbone
 from sightx_cli.model.combined_network import split_backbone
 from sightx_cli.model.weights import Weights
+from sightx_cli.processes import ALONE, Processes
 from sightx_cli.progress import Listener, reporting
 from sightx_cli.startup.imports import COMPILING
 
@@ -196,7 +199,7 @@ class FrozenPrefix:
             task,
             f"{self._what}, {view.fit}, {seen}",
             self._pixels,
-            self._find_workers(lookup, view, precision),
+            compute=self._find_workers(lookup, view, precision),
         )
         self.store.tell(self._listener)
         return features
@@ -244,21 +247,6 @@ class FrozenPrefix:
         return self._built[precision]
 
 
-def reserve_room(store: FeatureStore, lookups: Sequence[Lookup], listener: Listener) -> bool:
-    """Decide where the missing features go, and report anything unusual; False if they fit nowhere."""
-    needed = sum(lookup.needed_bytes for lookup in lookups)
-    has_room = store.reserve(needed, sum(lookup.found_bytes for lookup in lookups))
-    store.tell(listener)
-    if has_room and not store.is_short:
-        return True
-    then = "they are held for this run only" if has_room else "they are recomputed each epoch"
-    listener.warn(
-        f"the frozen layers' features need {needed / 1e9:.1f} GB, more than the cache's budget or the disk "
-        f"allows: {then} (SIGHTX_CACHE moves the cache, SIGHTX_CACHE_BYTES enlarges it)"
-    )
-    return has_room
-
-
 def keep_prefix(
     frozen: FrozenPrefix,
     backbone: Backbone,
@@ -267,6 +255,7 @@ def keep_prefix(
     valid: Sample,
     precision: Precision,
     listener: Listener,
+    processes: Processes = ALONE,
 ) -> FitFeatures | None:
     """Compute and cache the prefix's features, or find them in the cache; None, after one line, if they fit nowhere.
 
@@ -275,28 +264,36 @@ def keep_prefix(
     """
     began = time.perf_counter()
     plain = plain_view(views[0])
-    lookups = [frozen.find(valid.paths, valid.digests, plain, dtype="float32")]
-    lookups += [frozen.find(train.paths, train.digests, view, precision) for view in views]
-    if not reserve_room(frozen.store, lookups, listener):
+
+    def find() -> list[Lookup]:
+        of_valid = frozen.find(valid.paths, valid.digests, plain, dtype="float32")
+        return [of_valid, *(frozen.find(train.paths, train.digests, view, precision) for view in views)]
+
+    extract = [partial(frozen.extract, view=plain, task="frozen layers, valid part", precision=EXACT)]
+    for number, view in enumerate(views):
+        task = f"frozen layers, view {number + 1} of {len(views)}"
+        extract.append(partial(frozen.extract, view=view, task=task, precision=precision))
+    lookups = find()
+    has_room = reserve_room(frozen.store, lookups, listener)
+    if not agree_on_room(frozen.store, has_room, processes, listener):
         return None
+    is_computed = any(lookup.missing for lookup in lookups)
     for lookup, one in zip(lookups, (EXACT, *[precision] * len(views)), strict=True):
         frozen.planned_images[one] = frozen.planned_images.get(one, 0) + len(lookup.missing)
     try:
-        of_valid = frozen.extract(lookups[0], plain, "frozen layers, valid part")
-        of_views = tuple(
-            frozen.extract(lookup, view, f"frozen layers, view {number + 1} of {len(views)}", precision)
-            for number, (view, lookup) in enumerate(zip(views, lookups[1:], strict=True))
-        )
+        if not processes.is_alone:
+            lookups = extract_parts(lookups, extract, find, processes)
+        of_valid, *of_views = (run(lookup) for run, lookup in zip(extract, lookups, strict=True))
     except OSError as error:
         frozen.store.tell(listener)
         listener.warn(f"no room for the frozen layers' features ({error.strerror}): they are recomputed each epoch")
         return None
     return FitFeatures(
         cuts=(*frozen.cuts, len(backbone.stages)),
-        train_views=of_views,
+        train_views=tuple(of_views),
         valid=of_valid,
         taps_before={cut: any(tap < cut for tap in backbone.tapped) for cut in frozen.cuts},
-        computed=any(one.computed for one in (of_valid, *of_views)),
+        computed=is_computed,
         graph=frozen.graph if frozen.graph is not None and frozen.graph.is_file() else None,
         seconds=time.perf_counter() - began,
     )

@@ -12,6 +12,7 @@ from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.fingerprint import Fingerprint
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.readers import Reading
+from sightx_cli.data.readers.references import is_packed, name_for_people
 from sightx_cli.data.tags.tag_groups import find_suggestion, list_members
 from sightx_cli.errors import DataError, SightXError
 from sightx_cli.features.examination import Examination
@@ -128,5 +129,5 @@ def guess_likely_groups(frame: pd.DataFrame) -> Guess | None:
 
 
 def make_absolute(paths: Sequence[str]) -> tuple[str, ...]:
-    """Return absolute paths, without the folders' own links resolved."""
-    return tuple(str(Path(path).absolute()) for path in paths)
+    """Return absolute paths, without the folders' own links resolved; of images in shards the names for people."""
+    return tuple(name_for_people(path) if is_packed(path) else str(Path(path).absolute()) for path in paths)

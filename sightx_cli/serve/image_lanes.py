@@ -1,4 +1,4 @@
-"""Ordinary images and very large ones wait in two queues, so that one scan of 100 megapixels holds nobody up."""
+"""Ordinary images and very large ones wait in two queues, so that a scan of 40 megapixels holds nobody up."""
 
 from __future__ import annotations
 
@@ -22,6 +22,15 @@ def measure_pixels(data: bytes) -> int:
     return int(header[0] * header[1])
 
 
+def refuse(pixels: int, most: int) -> Future[Answer]:
+    """Answer an image that is too large to be read here."""
+    refused: Future[Answer] = Future()
+    refused.set_result(
+        Answer(None, None, {}, error=f"has {pixels:,} pixels; at most {most:,} are answered here: make it smaller")
+    )
+    return refused
+
+
 class ImageLanes:
     """Puts each image in the queue for its size."""
 
@@ -31,7 +40,7 @@ class ImageLanes:
         limits: Limits,
         is_more_coming: Callable[[], bool],
     ) -> None:
-        self._large_pixels = limits.large_pixels
+        self._large_pixels, self._most_pixels = limits.large_pixels, limits.image_pixels
         self._ordinary = ImageQueue(
             predict,
             limit=limits.waiting_images,
@@ -49,16 +58,24 @@ class ImageLanes:
         self._large = ImageQueue(predict_large, limit=limits.waiting_images, batch=1, name="large images")
 
     def put(self, images: Sequence[bytes]) -> list[Future[Answer]]:
-        """Add images, all or none, and return their answers to come; raises a `Refusal` where they do not fit."""
-        is_large = [measure_pixels(data) >= self._large_pixels for data in images]
-        large = iter(self._large.put([data for data, one in zip(images, is_large, strict=True) if one]))
+        """Add images, all or none, and return their answers to come; raises a `Refusal` where they do not fit.
+
+        One with more pixels than are answered here has its error at once, and is never decoded.
+        """
+        pixels = [measure_pixels(data) for data in images]
+        sized = list(zip(images, pixels, strict=True))
+        is_large = [count >= self._large_pixels for count in pixels]
+        large = iter(self._large.put([data for data, n in sized if self._large_pixels <= n <= self._most_pixels]))
         try:
-            rest = iter(self._ordinary.put([data for data, one in zip(images, is_large, strict=True) if not one]))
+            rest = iter(self._ordinary.put([data for data, n in sized if n < self._large_pixels]))
         except Exception:
             for future in large:
                 future.cancel()
             raise
-        return [next(large if one else rest) for one in is_large]
+        return [
+            refuse(count, self._most_pixels) if count > self._most_pixels else next(large if one else rest)
+            for count, one in zip(pixels, is_large, strict=True)
+        ]
 
     def count_waiting(self) -> int:
         """Count the images that wait."""

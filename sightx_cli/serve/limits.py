@@ -36,6 +36,8 @@ class Limits:
     """How long the model waits for others that are being received, to take them along."""
     large_pixels: int = 16_000_000
     """From so many pixels on an image is read aside, one at a time, so that ordinary ones do not wait for it."""
+    image_pixels: int = 50_000_000
+    """The largest image that is answered: one of 45 megapixels passes, and a scan that would hold 600 MB does not."""
     waiting_heatmaps: int = 8
     idle_seconds: float = 10.0
     """How long a client may send nothing in the middle of a request, or before one."""

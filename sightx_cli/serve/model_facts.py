@@ -42,7 +42,7 @@ def gather_model_facts(run: Path, facts: BundleFacts, limits: Limits) -> tuple[d
         "columns": ["image", *list_answers(facts.task, decision)],
         "figures": [_describe_figures(name, part, metrics) for name, part in list(parts.items())[:1]],
         "heatmaps": {"available": not HeatmapDrawer.find_obstacle(), "why": HeatmapDrawer.find_obstacle()},
-        "limits": {name: getattr(limits, name) for name in ("file_bytes", "request_bytes", "files")},
+        "limits": {name: getattr(limits, name) for name in ("file_bytes", "image_pixels", "request_bytes", "files")},
         "research": RESEARCH,
         "version": VERSION,
     }

@@ -30,8 +30,8 @@ def describe_endpoints(facts: Mapping[str, Any], limits: Limits) -> Schema:
     refused = {status: _build_response(text, _refer("Error")) for status, text in REFUSALS.items()}
     answers = _refer("Answers")
     sizes = (
-        f"Up to {limits.files} images of {limits.file_bytes // MEBIBYTE} MB, {limits.request_bytes // MEBIBYTE} MB "
-        "together. Nothing is stored, and no name is logged."
+        f"Up to {limits.files} images of {limits.file_bytes // MEBIBYTE} MB and {limits.image_pixels // 10**6} "
+        f"megapixels, {limits.request_bytes // MEBIBYTE} MB together. Nothing is stored, and no name is logged."
     )
     drawn = {
         "description": "The picture; as JSON, where that is what Accept asks for, the map alone and its words.",
@@ -109,7 +109,7 @@ def build_schemas(facts: Mapping[str, Any]) -> Schema:
         "picture": {**text, "contentEncoding": "base64", "contentMediaType": "image/png"},
         "words": {"type": "array", "items": text},
     }
-    limits = {name: {"type": "integer"} for name in ("file_bytes", "request_bytes", "files")}
+    limits = {name: {"type": "integer"} for name in ("file_bytes", "image_pixels", "request_bytes", "files")}
     model = {
         "run": text,
         "name": text,

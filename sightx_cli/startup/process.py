@@ -20,6 +20,10 @@ _QUIET = (
     # Pillow on large images (refused by our own limit), odd EXIF and odd TIFF tags: one line per file would bury ours.
     {"message": r"Image size \(\d+ pixels\) exceeds limit"},
     {"category": UserWarning, "module": r"PIL\."},
+    # torch's training in several processes: an option that Accelerate passes on, and gradients of 1 × 1 convolutions
+    # that are laid out otherwise than their weights, too small for it to matter.
+    {"message": r"`broadcast_buffers` is deprecated", "category": FutureWarning},
+    {"message": r"Grad strides do not match bucket view strides", "category": UserWarning},
     # timm, as it resizes a table of positions: how its own lines call torch.
     {"category": UserWarning, "module": r"timm\.layers\.interpolate"},
     # pydicom on each tag that is not quite as DICOM asks: our reader makes one notice of them all.

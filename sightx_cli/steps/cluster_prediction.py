@@ -93,7 +93,7 @@ def predict_on_cluster(
     with ExitStack() as last:
         folder = last.enter_context(tempfile.TemporaryDirectory(prefix="sightx-rows-"))
         cluster = last.enter_context(joining_cluster(wish.address, listener))
-        size = choose_rows(asked.count, cluster.workers, wish)
+        size = settle_partition_rows(asked.count, cluster.workers, wish)
         rows = write_row_file(Path(folder) / "rows.parquet", asked.iterate(), len(asked.columns), size)
         begun = Begun(identify_rows(rows, asked.columns, packed, wish), rows.rows, size)
         partitions = last.enter_context(making_partitions(wish.output, begun, wish.resume))
@@ -232,7 +232,7 @@ def plan_partition_columns(asked: AskedRows, facts: BundleFacts, is_folder: bool
     return replace(columns, given=given, types={free if n == ORDER_KEY else n: t for n, t in columns.types.items()})
 
 
-def choose_rows(rows: int, workers: int, wish: ClusterWish) -> int:
+def settle_partition_rows(rows: int, workers: int, wish: ClusterWish) -> int:
     """Choose the rows of a partition: as before where an interrupted prediction goes on."""
     before = load_begun(find_parts(wish.output)) if wish.resume else None
     return (before.partition_rows if before is not None else 0) or choose_partition_rows(rows, workers)

@@ -101,7 +101,7 @@ def write_result(trained: Trained, folder: Path, destination: Path, listener: Re
         task=session.task.kind,
         classes=session.task.classes,
         valid=valid,
-        selected_on=True,
+        selected_on=len(session.history) > 1,  # else there was nothing to choose between
         test=test,
         seconds={name: round(value, 3) for name, value in seconds.items()},
         prefix=PrefixFacts(engine.name, engine.precision, engine.why, not kept.computed, len(kept.train_views))

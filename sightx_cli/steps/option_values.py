@@ -10,6 +10,7 @@ from sightx_cli.errors import UsageError
 
 HIGHEST_SEED = 2**32 - 1
 """What NumPy takes."""
+HIGHEST_PORT = 65_535
 
 
 def read_rate_option(flag: str, value: float | str) -> float | Literal["auto"]:
@@ -66,6 +67,24 @@ def read_budget(flag: str, value: float) -> float:
     if not seconds > 0:
         raise UsageError(f"{flag} {value!r}: allowed is a number of seconds above 0", f"{flag} 60")
     return seconds
+
+
+def read_count(flag: str, value: int) -> int:
+    """Read how many of something there are to be. Raises UsageError for less than one."""
+    count = _to_whole(value)
+    if count is None or count < 1:
+        raise UsageError(f"{flag} {value!r}: allowed are whole numbers from 1 on", f"{flag} 2")
+    return count
+
+
+def read_rendezvous(flag: str, value: str) -> str:
+    """Read where machines meet. Raises UsageError for anything but HOST:PORT."""
+    host, _, port = str(value).rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) <= HIGHEST_PORT:
+        raise UsageError(
+            f"{flag} {value}: allowed is the name of a machine with a port, 1 to {HIGHEST_PORT}", f"{flag} node1:29500"
+        )
+    return str(value)
 
 
 def read_stage(flag: str, value: int | str) -> str:

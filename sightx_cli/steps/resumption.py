@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from sightx_cli import runs
-from sightx_cli.errors import RunError, UsageError
+from sightx_cli.errors import ProcessLost, RunError, UsageError
 from sightx_cli.filesystem import FolderLock, is_locked
 from sightx_cli.journal.journal import ELSEWHERE, Journal, begin_journal, open_journal, read_journal
+from sightx_cli.processes import ALONE, Processes
 from sightx_cli.progress import Listener
 from sightx_cli.steps.option import list_options
 from sightx_cli.steps.options import Options
@@ -22,7 +23,9 @@ DEMO = "demo:"
 
 
 @contextmanager
-def keeping_journal(options: Options, listener: Listener) -> Iterator[tuple[Journal, Options]]:
+def keeping_journal(
+    options: Options, listener: Listener, processes: Processes = ALONE
+) -> Iterator[tuple[Journal, Options]]:
     """Give the journal of the run to make, and the options that hold for it.
 
     When the block fails, what was trained stays, and the listener hears how to go on; a new run, or a new copy of one,
@@ -34,12 +37,13 @@ def keeping_journal(options: Options, listener: Listener) -> Iterator[tuple[Jour
     try:
         yield journal, options
     except BaseException as error:
-        kept, is_stopped = journal.points, isinstance(error, KeyboardInterrupt)
+        kept, is_stopped = journal.points, isinstance(error, KeyboardInterrupt | ProcessLost)
         if journal.is_finished:
             listener.warn(f"stopped when the run was whole: {journal.folder}")
         elif not is_own or kept != before or (is_stopped and journal.has_decisions):
             reached = f"up to {kept[-1].describe()} is kept" if kept else "nothing is trained yet"
-            listener.warn(f"stopped: {reached}; {runs.write_resume(journal.folder)} goes on")
+            launched = "" if processes.is_alone else f" --launch torchrun --processes {processes.local_count}"
+            listener.warn(f"stopped: {reached}; {runs.write_resume(journal.folder)}{launched} goes on")
             journal.close()
         else:
             journal.remove()

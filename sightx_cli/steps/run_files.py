@@ -67,6 +67,7 @@ def write_run(
         **describe_weights(session.weights, preparation.options.weights is not None),
         "rate.factor": PlanValue(rate_factor, "option" if preparation.options.rate else "default"),
         **describe_offsets(session),
+        **session.settled,
     }
     plan = replace(preparation.plan, values={**preparation.plan.values, **found})
     command = write_command(record_options(preparation.options))
@@ -112,7 +113,7 @@ def describe_steps(engine: EngineChoice, recipe: Recipe) -> dict[str, PlanValue]
         return {}
     precision = choose_step_precision(engine)
     faster = "faster here; every epoch is judged in float32, and the head computes in it"
-    why = faster if precision != EXACT else f"bfloat16 would be no faster here ({engine.device})"
+    why = faster if precision != EXACT else f"half precision would be no faster here ({engine.device})"
     return {"training.precision": PlanValue(precision, "default", why)}
 
 
@@ -172,12 +173,15 @@ def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
 
 def describe_environment(session: Session) -> dict[str, Any]:
     """Return the contents of environment.json: versions, machine, device, threads."""
+    from sightx_cli.train.compiled_steps import find_lack
+
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
         "threads": measure_threads().total,
         "device": str(session.device),
+        "compiler": find_lack(session.device) or "torch.compile, where it pays",
         "weights": {"origin": session.weights.origin, "digest": session.weights.digest},
         "packages": {name: read_package_version(name) for name in PACKAGES},
     }

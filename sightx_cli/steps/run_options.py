@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Annotated
 
 from sightx_cli.report.trackers import read_tracker_names
+from sightx_cli.steps.launch_options import LaunchOptions
 from sightx_cli.steps.option import Option
-from sightx_cli.steps.option_set import OptionSet
 
 RUN_FOLDER = "Run folder"
 """Title of the help panel."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(OptionSet):
+class RunOptions(LaunchOptions):
     """The base of `steps.options.Options`, whose own options are listed before these."""
 
     out: Annotated[

@@ -20,6 +20,7 @@ from sightx_cli.model.forward_check import check_forward
 from sightx_cli.model.parameter_groups import find_cuts
 from sightx_cli.model.run_weights import fill_head, load_run_backbone
 from sightx_cli.probe.precision import settle_precision
+from sightx_cli.processes import ALONE, Processes
 from sightx_cli.progress import Listener, reporting
 from sightx_cli.startup.collection import resume_collection
 from sightx_cli.startup.imports import OPENING, TRAINING, importing
@@ -37,14 +38,17 @@ if TYPE_CHECKING:
     from sightx_cli.train.state import Session
 
 
-def build_session(preparation: Preparation, listener: Listener) -> tuple[Session, EngineChoice]:
+def build_session(
+    preparation: Preparation, listener: Listener, processes: Processes = ALONE
+) -> tuple[Session, EngineChoice]:
     """Build the network and everything around it; computes, or finds cached, the frozen layers' features.
 
     Every stage's groups and rates are resolved here, so that a recipe that does not suit the network fails before
-    anything is computed, and a random image passes through backbone and head.
+    anything is computed, and a random image passes through backbone and head. Of several processes each computes its
+    part of the features.
     """
     options, recipe = preparation.options, preparation.recipe
-    device = choose_device(options.device)
+    device = processes.place(choose_device(options.device))
     engine = choose_engine(options.engine, device)
     seed_everything(options.seed)
     task, earlier = preparation.task, preparation.earlier
@@ -92,16 +96,20 @@ def build_session(preparation: Preparation, listener: Listener) -> tuple[Session
         name, size_px = recipe.model.backbone, recipe.image.size_px
         frozen = FrozenPrefix(name, backbone, weights, cuts, size_px, store, engine, listener, pixels)
         count, build = len(train) * len(wanted), frozen.build_forward
-        engine = settle_precision(engine, build, wanted[0], train, task, count, seed, listener, store, frozen.address)
+        if processes.is_first:
+            settled = (wanted[0], train, task, count, seed, listener, store, frozen.address)
+            engine = settle_precision(engine, build, *settled)
+        engine = replace(processes.share(engine), device=device)
     else:
         engine = replace(engine, precision_why="no features are computed before training")
     with importing(TRAINING, listener):
         if frozen is not None:
-            kept = keep_prefix(frozen, backbone, wanted, train, valid, engine.precision, listener)
+            kept = keep_prefix(frozen, backbone, wanted, train, valid, engine.precision, listener, processes)
         features = kept
         if kept is None and not recipe.model.head.hidden and recipe.model.weights != "scratch":
             # A head is solved even if nothing is cached: the recipe's low rates would not get far from a random head.
-            features = compute_head_features(backbone, weights, wanted[0], train, valid, engine, listener, pixels)
+            how = (engine, listener, pixels, processes)
+            features = compute_head_features(backbone, weights, wanted[0], train, valid, *how)
     if pixels is not None:
         pixels.clear()
     from sightx_cli.train.state import Session
@@ -125,6 +133,8 @@ def build_session(preparation: Preparation, listener: Listener) -> tuple[Session
         frozen_before=earlier.count_frozen_stages() if earlier is not None else None,
         has_head=earlier is not None,
         is_judged=not options.full,
+        is_batch_given=preparation.plan.values["training.batch"].origin == "option",
+        processes=processes,
     )
     return session, engine
 
@@ -138,6 +148,7 @@ def compute_head_features(
     engine: EngineChoice,
     listener: Listener,
     pixels: PlainViews | None,
+    processes: Processes = ALONE,
 ) -> FitFeatures:
     """Compute what the head is solved and judged on, in memory, if nothing is cached: one plain view of each image."""
     began = time.perf_counter()
@@ -146,7 +157,9 @@ def compute_head_features(
     exact = replace(engine, precision=EXACT)
     forward = build_forward(exact, prefix, names, view.size_px, weights.mean, weights.std, None, listener)
     of_train, of_valid = (
-        compute_features(forward, view, part.paths, part.digests, listener, f"features of the {name} part", pixels)
+        compute_features(
+            forward, view, part.paths, part.digests, listener, f"features of the {name} part", pixels, processes
+        )
         for name, part in (("train", train), ("valid", valid))
     )
     return FitFeatures((), (of_train,), of_valid, {}, True, None, time.perf_counter() - began)

@@ -13,6 +13,7 @@ from sightx_cli.progress import Listener, Notice
 from sightx_cli.recipe.rates import HEAD
 from sightx_cli.recipe.words import name_train_loss
 from sightx_cli.startup.termination import name_interrupt
+from sightx_cli.steps.follower import join_at_point
 from sightx_cli.steps.preparation import Preparation
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def train(preparation: Preparation, session: Session, journal: Journal, listener
     try:
         run_stages(preparation, session, keeper, listener)
     except KeyboardInterrupt as interrupt:
-        if not session.best.figures:
-            raise  # not one epoch is done: there is nothing to keep
+        if not session.best.figures or not session.processes.is_alone:
+            raise  # not one epoch is done: there is nothing to keep; or the other processes end now
         stopped = name_interrupt(interrupt)
     except Exception as error:
         recipe = preparation.recipe
@@ -47,6 +48,10 @@ def train(preparation: Preparation, session: Session, journal: Journal, listener
         release_memory()
         listener.warn(f"{stopped}: the run is finished from the best epoch so far")
     session.best.restore(session.model)
+    if not session.processes.is_alone:
+        from sightx_cli.train.distribution import compare_weights
+
+        compare_weights(session, listener)
     return stopped, keeper.factor
 
 
@@ -69,8 +74,9 @@ def run_stages(preparation: Preparation, session: Session, keeper: Keeper, liste
 
     # Again, for libraries draw numbers while they are imported (rich does), and which are depends on the caller.
     random.seed(preparation.options.seed)
-    point = keeper.go_on()
-    if point is None:
+    processes = session.processes
+    point = keeper.go_on() if processes.is_first else None
+    if point is None and processes.is_first:
         is_carried = start_from_head(session)
         is_solved = set_solved_head(session) is not None
         keeper.factor = choose_rate_factor(preparation, session, listener, is_solved)
@@ -80,11 +86,13 @@ def run_stages(preparation: Preparation, session: Session, keeper: Keeper, liste
             choose_head(session)
         keeper.keep_solved(SOLVED)
         first = 0
-    else:
+    elif point is not None:
         listener.note(f"going on after {point.describe()}")
         for row in session.history:
             listener.epoch({**row, "metric": session.metric})
         first = point.stage + point.is_last
+    if (joined := join_at_point(keeper, processes)) is not None:
+        point, first = joined, joined.stage + joined.is_last
     if differs := name_train_loss(preparation.recipe):
         listener.note(f"train loss is measured with {differs}, valid loss without: the two are not comparable")
     for number in range(first, len(preparation.recipe.stage)):

@@ -30,6 +30,9 @@ COMPLETED, OTHER_ENDING, SHORTENED, MISSING, AMBIGUOUS = (
     "ambiguous",
 )
 
+_PACKED = "::"
+"""What stands between a shard and the image in it: whether the image is there, is known when it is read."""
+
 
 @dataclass(frozen=True)
 class FoundFile:
@@ -100,6 +103,9 @@ class ImageFinder:
         """Find the names that are files as they stand, with either kind of separator."""
         left, found = names - {""}, dict[str, FoundFile]()
         for base in self.bases:
+            packed = {name: _join(base, name, False) for name in left if _PACKED in name}
+            found |= {name: FoundFile(path) for name, path in packed.items() if _is_there(path.partition(_PACKED)[0])}
+            left -= found.keys()
             for is_foreign in (False, True):
                 paths = {name: _join(base, name, is_foreign) for name in left if not is_foreign or "\\" in name}
                 counts = Counter(split_path(path)[0] for path in paths.values())

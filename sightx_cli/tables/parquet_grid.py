@@ -34,7 +34,7 @@ def read_parquet_grid(path: Path) -> Grid:
 
 
 def to_texts(column: pd.Series[Any]) -> list[str]:
-    """Give the cells of a column as text; nothing for what is missing."""
+    """Return a column's values as the text of cells."""
     import pandas as pd
 
     if pd.api.types.is_float_dtype(column.dtype):

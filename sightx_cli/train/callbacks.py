@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 
 from fastai.callback.core import Callback
@@ -58,9 +57,34 @@ class FiniteLoss(Callback):
 
     order = 6
 
+    def __init__(self, look_every: int = 1) -> None:
+        self.look_every = look_every
+        """After how many steps the losses are looked at, and at the end of each epoch. With more than one (see
+        `step_losses`) the weights may have learned from such a loss by then: the best epoch's are what is kept."""
+        self._are_finite: Tensor | None = None
+        self._steps = 0
+
+    def before_train(self) -> None:
+        """Begin an epoch."""
+        self._are_finite, self._steps = None, 0
+
     def after_loss(self) -> None:
-        """Check the batch's loss before the weights are updated."""
-        if self.training and not math.isfinite(self.learn.loss.item()):
+        """Check the batch's loss before the weights are updated, or keep it in mind until the next look."""
+        if not self.training:
+            return
+        is_finite = self.learn.loss.detach().isfinite().all()
+        self._are_finite = is_finite if self._are_finite is None else self._are_finite & is_finite
+        self._steps += 1
+        if self._steps % self.look_every == 0:
+            self._look()
+
+    def after_train(self) -> None:
+        """Look at what the last steps of the epoch gave."""
+        if self.look_every > 1:
+            self._look()
+
+    def _look(self) -> None:
+        if self._are_finite is not None and not bool(self._are_finite):
             rate = max(hyper["lr"] for hyper in self.learn.opt.hypers)
             raise TrainingError(
                 f"the loss is no longer finite (epoch {self.learn.epoch + 1}, rate {rate:.1e})",

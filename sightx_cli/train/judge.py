@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from sightx_cli.metrics.figures import is_better
 from sightx_cli.metrics.registry import LOSS
+from sightx_cli.processes import ALONE, Processes
 from sightx_cli.progress import Listener
 from sightx_cli.task.task import Task
 from sightx_cli.train.stage_trial import Outcome, StageTrial
+from sightx_cli.train.step_losses import read_losses
 from sightx_cli.train.weight_average import WeightAverage
 
 
@@ -108,7 +110,13 @@ class Judge(Callback):
         is_unequal: bool = False,
         average: WeightAverage | None = None,
         trial: StageTrial | None = None,
+        look_every: int = 1,
+        processes: Processes = ALONE,
     ) -> None:
+        self.look_every = look_every
+        """After how many steps their loss is shown (see `step_losses`)."""
+        self.processes = processes
+        """Those that train together: each sees a part of the valid images, and all judge by the whole."""
         self.average, self.trial = average, trial
         """What gives the model the weights to judge, and what ends a stage that does not pay; None where nothing."""
         self.is_unequal = is_unequal
@@ -136,7 +144,7 @@ class Judge(Callback):
     def before_epoch(self) -> None:
         """Start the epoch's clock."""
         self.began = time.perf_counter()
-        self.losses: list[float] = []
+        self.losses: list[Tensor] = []
 
     def before_validate(self) -> None:
         """Start collecting predictions."""
@@ -144,21 +152,23 @@ class Judge(Callback):
         self.targets: list[Tensor] = []
 
     def after_batch(self) -> None:
-        """Collect the batch's predictions."""
+        """Collect the batch's predictions, on the device that computes them."""
         if self.training:
-            self.losses.append(self.learn.loss.item())
-            self.listener.advance(self.work, 1, {"loss": float(self.learn.smooth_loss)})
+            self.losses.append(self.learn.loss.detach())
+            is_shown = len(self.losses) % self.look_every == 0
+            self.listener.advance(self.work, 1, {"loss": float(self.learn.smooth_loss)} if is_shown else None)
         else:
-            self.predictions.append(self.activation(self.learn.pred.detach().float()).cpu())
-            self.targets.append(self.learn.y.detach().cpu())
+            self.predictions.append(self.activation(self.learn.pred.detach().float()))
+            self.targets.append(self.learn.y.detach())
 
     def after_epoch(self) -> None:
         """Judge the epoch, and keep it."""
         if self.learn.epoch < self.first:
             return
-        probabilities, targets = torch.cat(self.predictions).numpy(), torch.cat(self.targets).numpy()
+        probabilities, targets = self.join_predictions()
         figures = self.task.measure_epoch(probabilities, targets, self.best.metric)
         evened = self.task.measure_evened_loss(probabilities, targets) if self.is_unequal else None
+        figures, evened = self.processes.share((figures, evened))  # all decide the same, on any hardware
         outcome = Outcome.PAYS if self.trial is None else self.trial.judge(self.learn)
         # Weights of a stage that does not pay are no candidates: the validation images would choose them by chance.
         kept = outcome is Outcome.PAYS and self.best.offer(
@@ -168,11 +178,12 @@ class Judge(Callback):
             self.average.put_back()
         self.stale = 0 if kept or outcome is Outcome.OPEN else self.stale + 1
         name = self.best.metric
+        losses = read_losses(self.losses)
         row: dict[str, float | int | str] = {
             "stage": self.stage,
             "epoch": self.learn.epoch + 1,
             "epochs": self.epochs,
-            "train_loss": float(np.mean(self.losses)) if self.losses else float("nan"),
+            "train_loss": float(np.mean(losses)) if losses else float("nan"),
             **list_figures(figures),
             "seconds": round(time.perf_counter() - self.began, 3),
             "best": "yes" if kept else "",
@@ -193,6 +204,16 @@ class Judge(Callback):
             self.keep(self, stops or self.learn.epoch + 1 == self.epochs)
         if stops:
             raise CancelFitException
+
+    def join_predictions(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the probabilities (N, C) of the whole valid part, and its targets."""
+        if self.processes.is_alone:
+            return torch.cat(self.predictions).cpu().numpy(), torch.cat(self.targets).cpu().numpy()
+        answered = zip(self.predictions, self.targets, strict=True)
+        parts = self.processes.gather([(given.cpu().numpy(), wanted.cpu().numpy()) for given, wanted in answered])
+        batches = [batch for part in parts for batch in part]  # a process may have had none
+        probabilities, targets = (np.concatenate(each) for each in zip(*batches, strict=True))
+        return probabilities, targets
 
     def after_fit(self) -> None:
         """Close the progress bar."""

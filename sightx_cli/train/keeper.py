@@ -13,23 +13,33 @@ from typing import Any
 
 import numpy as np
 import torch
-from fastai.callback.core import Callback, CancelEpochException
+from fastai.callback.core import Callback
 from fastai.learner import Learner
 from safetensors import safe_open
-from torch import Tensor, nn
+from torch import Tensor
 
 from sightx_cli.journal.journal import Journal
 from sightx_cli.journal.points import Point, remove_others, write_point_file
 from sightx_cli.model.parameter_groups import build_stage_groups
 from sightx_cli.model.tensor_file import save_tensors
 from sightx_cli.progress import Notice
+from sightx_cli.recipe.plan import PlanValue
 from sightx_cli.train.judge import Judge
-from sightx_cli.train.loaders import read_loader_state, set_loader_state
-from sightx_cli.train.random_states import read_random_states, set_random_states
+from sightx_cli.train.loaders import read_loader_state
+from sightx_cli.train.random_states import read_random_states
+from sightx_cli.train.restoration import (
+    MODEL,
+    OPTIMIZER,
+    Restoring,
+    Skipping,
+    State,
+    list_parameters,
+    load_changed,
+)
 from sightx_cli.train.state import Session
 
-MODEL, OPTIMIZER, BEST = "model.", "optimizer.", "best."
-"""What the names of tensors begin with, by what they belong to."""
+BEST = "best."
+"""What the names of the best epoch's tensors begin with."""
 PROBABILITIES, FACTS = "probabilities", "facts"
 
 
@@ -51,7 +61,8 @@ class Keeper:
 
     def keep_epoch(self, stage: int, judge: Judge, is_last: bool) -> None:
         """Keep the epoch that the judge has just judged."""
-        facts = {"stale": judge.stale, "awaits": judge.awaits, **read_loader_state(judge.dls.train)}
+        loader = judge.dls.train
+        facts = {"stale": judge.stale, "awaits": judge.awaits, "batch": loader.bs, **read_loader_state(loader)}
         self._keep(stage, judge.stage, judge.learn.epoch + 1, judge.epochs, is_last, judge.learn, facts)
 
     def _keep(
@@ -70,7 +81,7 @@ class Keeper:
         tensors |= read_random_states(learner.dls if learner is not None else None)
         scalars: list[dict[str, Any]] = []
         if learner is not None and not is_last:
-            for number, parameter in enumerate(_list_parameters(learner)):
+            for number, parameter in enumerate(list_parameters(learner)):
                 kept = learner.opt.state[parameter]
                 scalars.append({name: value for name, value in kept.items() if not isinstance(value, Tensor)})
                 tensors |= {f"{OPTIMIZER}{number}.{k}": v for k, v in kept.items() if isinstance(v, Tensor)}
@@ -82,6 +93,7 @@ class Keeper:
             "is_solved": session.is_solved,
             "notices": [asdict(notice) for notice in session.notices],
             "offsets": session.offsets,
+            "settled": {name: asdict(value) for name, value in session.settled.items()},
             "seconds": {**session.seconds, **self._measure_stage(learner, title)},
         }
         try:
@@ -155,6 +167,8 @@ class Keeper:
         session.is_solved = self.state.facts["is_solved"]
         for notice in self.state.facts["notices"]:
             session.notice(Notice(**notice))
+        for name, value in self.state.facts.get("settled", {}).items():
+            session.settled[name] = PlanValue(**value)
         offsets = self.state.facts.get("offsets")
         session.offsets = None if offsets is None else np.array(offsets, np.float32)
         session.seconds.update(self.state.facts["seconds"])
@@ -189,6 +203,13 @@ class StageKeeper:
         """Whether an earlier process trained some of the stage."""
         return self._find_point() is not None
 
+    def find_batch(self) -> int | None:
+        """Return how many images a step takes in the stage that an earlier process began; None where it did not."""
+        if not self.is_begun or self.keeper.state is None:
+            return None
+        batch: int | None = self.keeper.state.facts.get("batch")
+        return batch
+
     def keep(self, judge: Judge, is_last: bool) -> None:
         """Keep the epoch that the judge has just judged."""
         self.keeper.keep_epoch(self.stage, judge, is_last)
@@ -204,57 +225,6 @@ class StageKeeper:
     def _find_point(self) -> Point | None:
         point = self.keeper.point
         return point if point is not None and point.stage == self.stage and not point.is_last else None
-
-
-class State:
-    """A point's state as read: its tensors and facts."""
-
-    def __init__(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        self.tensors, self.facts = tensors, facts
-
-    def select(self, prefix: str) -> dict[str, Tensor]:
-        """Return the tensors whose names begin so, without that beginning."""
-        return {name.removeprefix(prefix): one for name, one in self.tensors.items() if name.startswith(prefix)}
-
-
-class Restoring(Callback):
-    """Puts a stage's state back when its first epoch to train begins: weights, optimizer, random states."""
-
-    order = 3  # before groups that join in this epoch do
-
-    def __init__(self, state: State, judge: Judge, model: nn.Module) -> None:
-        self.state, self.judge, self.whole = state, judge, model
-
-    def before_epoch(self) -> None:
-        """Restore, once."""
-        if self.learn.epoch != self.judge.first:
-            return
-        facts = self.state.facts
-        load_changed(self.whole, self.state.select(MODEL))
-        tensors = self.state.select(OPTIMIZER)
-        for number, parameter in enumerate(_list_parameters(self.learn)):
-            kept = self.learn.opt.state[parameter]
-            kept.update(facts["optimizer"][number])
-            for name, tensor in tensors.items():
-                if name.partition(".")[0] == str(number):
-                    kept[name.partition(".")[2]] = torch.empty_like(parameter).copy_(tensor)
-        self.judge.stale, self.judge.awaits, self.judge.joined = facts["stale"], facts["awaits"], ""
-        set_loader_state(self.dls.train, facts)
-        set_random_states(self.state.tensors, self.dls)
-
-
-class Skipping(Callback):
-    """Passes over the epochs that an earlier process trained; groups that joined in them have joined by now."""
-
-    order = 50  # after groups join, before the judge
-
-    def __init__(self, first: int) -> None:
-        self.first = first
-
-    def before_epoch(self) -> None:
-        """Pass over the epoch."""
-        if self.learn.epoch < self.first:
-            raise CancelEpochException
 
 
 def list_trained(session: Session, stage: int) -> Iterator[tuple[str, Tensor]]:
@@ -277,13 +247,6 @@ def list_trained(session: Session, stage: int) -> Iterator[tuple[str, Tensor]]:
             yield name, tensor.detach()
 
 
-def load_changed(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Load some of a model's weights; all others stay."""
-    unknown = model.load_state_dict(dict(tensors), strict=False).unexpected_keys
-    if unknown:
-        raise ValueError(f"the journal has weights that this network lacks: {unknown[:3]}")
-
-
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> int:
     """Write tensors and facts as one safetensors file; returns its checksum. Raises OSError."""
     text = json.dumps(facts, default=lambda value: value.tolist())
@@ -294,7 +257,3 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `write_tensors` wrote."""
     with safe_open(path, "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()[FACTS])  # noqa: SIM118
-
-
-def _list_parameters(learner: Learner) -> list[nn.Parameter]:
-    return [parameter for group in learner.opt.param_lists for parameter in group]

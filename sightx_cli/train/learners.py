@@ -21,18 +21,21 @@ from fastai.vision.learner import vision_learner
 from torch import Tensor, nn
 
 from sightx_cli.engine.choice import choose_step_precision
-from sightx_cli.engine.interface import EXACT, Precision
+from sightx_cli.engine.interface import EXACT
 from sightx_cli.engine.torch_forward import computing_in
 from sightx_cli.features.prefix import FitFeatures
 from sightx_cli.model.backbone import Suffix
 from sightx_cli.model.parameter_groups import Group, build_stage_groups, find_cut
 from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.train.callbacks import FiniteLoss, FrozenStaysFrozen
+from sightx_cli.train.device_steps import list_device_callbacks, tuned_kernels
 from sightx_cli.train.folded_norms import folded_norms
 from sightx_cli.train.fused_convolution import faster_depthwise
 from sightx_cli.train.loaders import build_cached_loaders, build_image_loaders
 from sightx_cli.train.optimizers import FusedAdamW
 from sightx_cli.train.state import Session
+from sightx_cli.train.step_forward import training_in
+from sightx_cli.train.step_losses import LossesOnDevice
 
 
 class SuffixClassifier(nn.Module):
@@ -85,39 +88,14 @@ def building_learner(session: Session, stage: TrainingStage) -> Iterator[tuple[L
     try:
         with (
             folding(session, learner, cached if cut else None, cut),
-            training_in(learner.model, session.head, precision, session.device.type),
+            training_in(learner.model, session.head, precision, session.device.type) as steps,
+            tuned_kernels(session.is_on_gpu, stage.epochs * len(learner.dls.train)),
         ):
+            learner.add_cbs(list_device_callbacks(session, stage, steps, precision, cached is not None and cut > 0))
             yield learner, learner_groups
     finally:
         for parameter in session.model.parameters():
             parameter.requires_grad_(False)
-
-
-@contextmanager
-def training_in(model: nn.Module, head: nn.Module, precision: Precision, device_type: str) -> Iterator[None]:
-    """Let a model's forward compute in a precision in training, its head in float32, and all in float32 in validation.
-
-    The context is entered within each forward, so that it cannot outlive a batch that an error or Ctrl-C ends.
-    """
-    forward, read = model.forward, head.forward
-
-    def run(*inputs: Tensor) -> Tensor:
-        with computing_in(precision if model.training else EXACT, device_type):
-            logits: Tensor = forward(*inputs)
-        return logits
-
-    def run_head(features: Tensor) -> Tensor:
-        with torch.autocast(device_type, enabled=False):
-            logits: Tensor = read(features.float())
-        return logits
-
-    head.forward = run_head
-    model.forward = run  # after the head's, which may be all there is of the model
-    try:
-        yield
-    finally:
-        for module in {id(model): model, id(head): head}.values():
-            del module.forward
 
 
 @contextmanager
@@ -134,8 +112,14 @@ def folding(session: Session, learner: Learner, cached: FitFeatures | None, cut:
         rows = np.arange(min(2, len(session.valid)))
         inputs = [torch.from_numpy(cached.valid.take(name, rows).astype(np.float32)) for name in names]
     learner.model.eval()
+
+    def run() -> Tensor:
+        with computing_in(EXACT, session.device.type):  # what TF32 rounds is more than folding may change
+            logits: Tensor = learner.model(*(one.to(session.device) for one in inputs))
+        return logits
+
     with (
-        folded_norms(learner.model, lambda: learner.model(*(one.to(session.device) for one in inputs))),
+        folded_norms(learner.model, run),
         faster_depthwise(learner.model),
     ):
         yield
@@ -169,6 +153,7 @@ def _build_whole_learner(session: Session, groups: Sequence[Group]) -> Learner:
         (session.weights.mean, session.weights.std),
         session.recipe.training.batch,
         session.device,
+        session.open_images(),
     )
     mine = [list(group.parameters) for group in groups if not group.joins_after]
 
@@ -197,7 +182,7 @@ def build_shifted_loss(loss: Any, offsets: Tensor) -> Callable[[Tensor, Tensor],
     """
 
     def measure_loss(logits: Tensor, targets: Tensor) -> Tensor:
-        shifted: Tensor = loss(logits - offsets.to(logits.device), targets)
+        shifted: Tensor = loss(logits - offsets, targets)
         return shifted
 
     return measure_loss
@@ -208,7 +193,7 @@ def _learner_options(session: Session, groups: Sequence[Group]) -> dict[str, Any
     training = session.recipe.training
     loss = session.task.build_loss(session.class_weights(), training.label_smoothing)
     if session.offsets is not None:
-        loss = build_shifted_loss(loss, torch.from_numpy(session.offsets))
+        loss = build_shifted_loss(loss, torch.from_numpy(session.offsets).to(session.device))
     optimizers = {
         "adamw": FusedAdamW,
         "adam": partial(Adam, decouple_wd=False),
@@ -216,7 +201,8 @@ def _learner_options(session: Session, groups: Sequence[Group]) -> dict[str, Any
     }
     starting = [group for group in groups if group.trained and not group.joins_after]
     trained = [parameter for group in starting for parameter in group.parameters]
-    callbacks: list[Any] = [FrozenStaysFrozen(session.backbone, trained, session.norms_train()), FiniteLoss()]
+    callbacks: list[Any] = [FrozenStaysFrozen(session.backbone, trained, session.norms_train())]
+    callbacks += [FiniteLoss(session.look_every), LossesOnDevice()]
     if training.clip is not None:
         callbacks.append(GradientClip(training.clip))
     return {

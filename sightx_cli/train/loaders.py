@@ -24,9 +24,16 @@ from sightx_cli.features.extraction import Features
 from sightx_cli.features.sample import Sample
 from sightx_cli.features.views import View
 from sightx_cli.machine import measure_threads
+from sightx_cli.train.device_images import DeviceImages
+from sightx_cli.train.device_loaders import build_device_loaders
 
 RELEASE_EVERY_BATCHES = 16
 """How often the pages read from the store are released: a map's pages count as this process's memory."""
+
+
+def keep_rows(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Keep the rows of a batch as they are: what a process alone reads of it."""
+    return rows
 
 
 class CachedLoader(DataLoader):
@@ -54,6 +61,8 @@ class CachedLoader(DataLoader):
         self.owed_rows: NDArray[np.int64] = np.empty(0, np.int64)
         self.owed_epochs = 0
         """Positions of images that were passed over in so many epochs, and are seen twice in as many to come."""
+        self.share = keep_rows
+        """What this process reads of the rows of each batch (see `train.distribution`)."""
 
     def create_batches(self, samples: Iterable[int]) -> Iterator[tuple[Tensor, ...]]:
         """Gather rows of the store, batch by batch, in the loader's order."""
@@ -69,7 +78,7 @@ class CachedLoader(DataLoader):
             order = np.array(self.rng.sample(again, len(again)))
             batch = ceil(len(order) / len(self))  # as many batches as ever, which the course of the rates counts
         for number, start in enumerate(range(0, len(order), batch)):
-            rows = order[start : start + batch]
+            rows = self.share(order[start : start + batch])
             yield (*self.gather(rows, epoch), torch.from_numpy(self.targets[rows]))
             if number % RELEASE_EVERY_BATCHES == 0:
                 for view in self.views:
@@ -134,10 +143,16 @@ class ThreadedLoader(TfmdDL):
     Worker processes would each import torch (seconds, hundreds of MB) and start threads of their own.
     """
 
+    share = staticmethod(keep_rows)
+    """What this process reads of the rows of each batch (see `train.distribution`)."""
+
     def create_batches(self, samples: Iterable[int]) -> Iterator[Any]:
         """Read items ahead of the batch that trains."""
         self.it = iter(self.dataset)
-        yield from map(self.do_batch, self.chunkify(self._read_ahead(samples)))
+        parts = [self.share(np.array(part, np.int64)).tolist() for part in self.chunkify(iter(samples))]
+        items = self._read_ahead(sample for part in parts for sample in part)
+        for part in parts:
+            yield self.do_batch([next(items) for _ in part])
 
     def _read_ahead(self, samples: Iterable[int]) -> Iterator[Any]:
         threads = measure_threads().decoding
@@ -202,8 +217,14 @@ def build_image_loaders(
     normalisation: tuple[Sequence[float], Sequence[float]],
     batch: int,
     device: torch.device,
+    kept: DeviceImages | None = None,
 ) -> DataLoaders:
-    """Build loaders that read images, freshly augmented each epoch, through a fastai DataBlock."""
+    """Build loaders that read images, freshly augmented each epoch.
+
+    With `kept` they are decoded once and augmented on the device; else read in threads, through a fastai DataBlock.
+    """
+    if kept is not None:
+        return build_device_loaders(train, valid, view, normalisation, batch, device, kept)
     import pandas as pd
 
     rows = [(*row, False) for row in zip(train.paths, train.digests, train.targets, strict=True)]

@@ -15,6 +15,8 @@ import torch
 from fastai.callback.core import Callback
 from torch import Tensor
 
+from sightx_cli.engine.torch_forward import send
+
 
 class MixedImages(Callback):
     """Mixes each training batch with itself in another order, and its loss alike; one of two ways by chance, if both.
@@ -39,7 +41,7 @@ class MixedImages(Callback):
         share = float(np.random.beta(self.alphas[way], self.alphas[way]))
         share = max(share, 1 - share)  # the labels of the image that it is said to be weigh most
         inputs: tuple[Tensor, ...] = self.learn.xb
-        partners = torch.randperm(len(inputs[0])).to(inputs[0].device)
+        partners = send(torch.randperm(len(inputs[0])), inputs[0].device)
         if way == "cutmix" and inputs[0].dim() == 4:
             inputs, share = paste_parts(inputs, partners, share)
         else:

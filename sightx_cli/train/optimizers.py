@@ -18,6 +18,12 @@ class FusedAdamW(Optimizer):
     group in place of some thirty small ones for each parameter.
     """
 
+    _step_supports_amp_scaling = True
+    """So torch's `GradScaler` gives it `found_inf`, on the device, and does not wait to read it: the kernel leaves the
+    weights alone where gradients are not finite."""
+    found_inf: Tensor | None = None
+    grad_scale: Tensor | None = None
+
     def __init__(self, params: Any, lr: float = 1e-3, wd: float = 0.01, eps: float = 1e-5) -> None:
         steps = [weight_decay, partial(average_grad, dampening=True), average_sqr_grad, step_stat, adam_step]
         super().__init__(params, steps, lr=lr, mom=0.9, sqr_mom=0.99, eps=eps, wd=wd)
@@ -47,7 +53,7 @@ class FusedAdamW(Optimizer):
                 [state["grad_avg"] for _, state in items],
                 [state["sqr_avg"] for _, state in items],
                 [],
-                [torch.tensor(float(step), device=device) for _ in items],
+                [torch.full((), float(step), device=device)] * len(items),  # written there: no copy to wait for
                 lr=rate,
                 beta1=momentum,
                 beta2=square_momentum,
@@ -55,6 +61,8 @@ class FusedAdamW(Optimizer):
                 eps=epsilon,
                 amsgrad=False,
                 maximize=False,
+                grad_scale=self.grad_scale,
+                found_inf=self.found_inf,
             )
 
 

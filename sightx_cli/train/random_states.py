@@ -11,6 +11,8 @@ import torch
 from fastai.data.core import DataLoaders
 from torch import Tensor
 
+from sightx_cli.processes import Processes
+
 PREFIX = "random."
 """What the names of these tensors begin with."""
 
@@ -49,6 +51,15 @@ def set_random_states(tensors: Mapping[str, Tensor], loaders: DataLoaders | None
         torch.mps.set_rng_state(states["mps"])
     for number, loader in enumerate(loaders.loaders if loaders is not None else ()):
         loader.rng.setstate(_write_python(states[f"loader.{number}"]))
+
+
+def join_random_states(processes: Processes) -> None:
+    """Bring what is random to where it is in the first process: all then draw the same batches."""
+    if processes.is_alone:
+        return
+    states = processes.share(read_random_states(None) if processes.is_first else {})
+    if not processes.is_first:
+        set_random_states(states, None)
 
 
 def _read_python(state: tuple[Any, ...]) -> Tensor:

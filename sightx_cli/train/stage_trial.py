@@ -162,7 +162,7 @@ class StageTrial:
         """Judge the learner's model after an epoch, and say what came out; PAYS once the trial is over."""
         if self._plain is None:
             return Outcome.PAYS
-        losses = self._measure_losses(learner)
+        losses = self._join_losses(learner)
         gains = self.left_out.losses - losses
         gain = float(np.average(gains, weights=self.left_out.weights))
         error, images, epochs = self.left_out.measure_error(gains), len(losses), learner.epoch + 1
@@ -196,13 +196,21 @@ class StageTrial:
         )
         return Notice("stage-skipped", said, len(left_out.rows))
 
+    def _join_losses(self, learner: Any) -> NDArray[np.float64]:
+        """Measure the losses of all images left out, those of each process on its part of them."""
+        processes = self.session.processes
+        part = processes.cut_span(len(self.left_out.rows))
+        measured = self._measure_losses(learner, self.left_out.rows[part], self.left_out.targets[part])
+        return processes.join_rows(measured)
+
     @torch.no_grad()
-    def _measure_losses(self, learner: Any) -> NDArray[np.float64]:
+    def _measure_losses(self, learner: Any, rows: NDArray[np.int64], targets: NDArray[np.int64]) -> NDArray[np.float64]:
         assert self._plain is not None
         activation, found = self.task.build_activation(), []
-        for start in range(0, len(self.left_out.rows), self._plain.bs):
-            inputs = self._plain.gather(self.left_out.rows[start : start + self._plain.bs], 0)
+        for start in range(0, len(rows), self._plain.bs):
+            inputs = self._plain.gather(rows[start : start + self._plain.bs], 0)
             logits = learner.model(*(one.to(learner.dls.device) for one in inputs))
             found.append(activation(logits).float().cpu())
-        probabilities = torch.cat(found).numpy()
-        return measure_judged_losses(self.task, self.session.metric, probabilities, self.left_out.targets)
+        if not found:
+            return np.empty(0)
+        return measure_judged_losses(self.task, self.session.metric, torch.cat(found).numpy(), targets)

@@ -17,11 +17,15 @@ from sightx_cli.features.views import View
 from sightx_cli.model.backbone import Backbone
 from sightx_cli.model.parameter_groups import Group, find_cut
 from sightx_cli.model.weights import Weights
+from sightx_cli.processes import ALONE, Processes
 from sightx_cli.progress import Listener, Notice
+from sightx_cli.recipe.plan import PlanValue
 from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.task.task import Task
 from sightx_cli.train.callbacks import NORMS_TRAIN_FROM_IMAGES
+from sightx_cli.train.device_images import DeviceImages
 from sightx_cli.train.judge import Best
+from sightx_cli.train.step_losses import choose_look
 
 
 @dataclass
@@ -54,6 +58,12 @@ class Session:
     """Whether the head was solved on the features of the pretrained network."""
     offsets: NDArray[np.float32] | None = None
     """What the solved head's logits (C,) were shifted by so that very unequal classes count the same."""
+    is_batch_given: bool = False
+    """Whether an option says how many images a step takes."""
+    settled: dict[str, PlanValue] = field(default_factory=dict)
+    """The plan's values that were measured while stages trained."""
+    processes: Processes = ALONE
+    """Those that train together."""
     notices: list[Notice] = field(default_factory=list)
     """What was noticed while stages trained, for a process that goes on after them."""
     history: list[dict[str, float | int | str]] = field(default_factory=list)
@@ -61,9 +71,16 @@ class Session:
     trained_from: int = 10**6
     """The earliest network stage that has been trained so far: cached features from beyond it are no longer valid."""
 
+    device_images: DeviceImages | None = None
+    """The decoded images of the stages that train on images on a device with memory of its own."""
+
     def __post_init__(self) -> None:
         self.best = Best(self.metric)
         self.device = torch.device(self.engine.device)
+        self.is_on_gpu = self.device.type == "cuda"
+        """Whether steps are to suit a GPU (see `device_steps`)."""
+        self.look_every = choose_look(self.device)
+        """After how many steps of training their losses are looked at."""
 
     @property
     def backbone(self) -> Backbone:
@@ -76,6 +93,12 @@ class Session:
         """The classifier's head."""
         head: nn.Sequential = self.model[1]  # type: ignore[assignment]
         return head
+
+    def open_images(self) -> DeviceImages | None:
+        """Return what decodes images for the device, the same for all stages; None where they are read in threads."""
+        if self.device_images is None and self.device.type == "cuda":
+            self.device_images = DeviceImages(self.device, self.listener, self.notice)
+        return self.device_images
 
     def notice(self, notice: Notice) -> None:
         """Say what was noticed while stages train, and keep it for a process that goes on after them."""

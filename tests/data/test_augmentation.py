@@ -153,11 +153,11 @@ def test_light_stays_within_what_the_profile_says_and_the_border_stays_black() -
     ("quarters", "flip_x", "flip_y"), [(q, x, y) for q in range(4) for x in (0, 1) for y in (0, 1)]
 )
 def test_turns_then_flips_are_one_symmetry(quarters: int, flip_x: int, flip_y: int) -> None:
-    from sightx_cli.data.augmentation import Draws, _choose_turn
+    from sightx_cli.data.augmentation import Draws, choose_turn
 
     image = Image.fromarray(np.arange(12, dtype=np.uint8).reshape(2, 2, 3))
     draws = Draws(bool(flip_x), bool(flip_y), quarters, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    turn = _choose_turn(draws)
+    turn = choose_turn(draws)
     expected = np.rot90(np.asarray(image), quarters)
     expected = expected[:, ::-1] if flip_x else expected
     expected = expected[::-1] if flip_y else expected

@@ -10,7 +10,7 @@ import pytest
 
 from sightx_cli.data import file_kinds
 from sightx_cli.data.file_kinds import FileKinds, find_ending
-from sightx_cli.data.folders import Listing, list_images
+from sightx_cli.data.folders import Folder, Listing, list_images
 from sightx_cli.data.sources import load_manifest
 
 Make = Callable[..., Path]
@@ -94,7 +94,8 @@ def test_images_keep_their_natural_order_whatever_their_endings(tmp_path: Path, 
     for name in ("10", "9.jpg", "11.dat", "2"):
         (tmp_path / "cat" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "cat" / name).write_bytes(photo)
-    assert [path.name for path in list_images(tmp_path / "cat", Listing())] == ["2", "9.jpg", "10", "11.dat"]
+    found = list_images(Folder(tmp_path / "cat", FileKinds()), Listing())
+    assert [path.name for path in found] == ["2", "9.jpg", "10", "11.dat"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="named pipes")
@@ -113,7 +114,7 @@ def test_of_very_many_alike_the_first_are_opened_and_the_others_said(
     for number in range(1_200):
         (folder / f"{number:04}").write_bytes(photo if number < 600 else b"")
     listing = Listing()
-    assert len(list(list_images(folder, listing))) == 1_200
+    assert len(list(list_images(Folder(folder, listing.kinds), listing))) == 1_200
     said = {notice.kind: notice.count for notice in listing.list_notices()}
     assert said == {"told-by-content": 1_200, "unopened": 688}
 

@@ -19,6 +19,7 @@ from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -395,6 +396,22 @@ def test_a_very_large_image_holds_up_no_ordinary_one(
         assert not held.done()
         slow.door.set()
         assert held.result(20).status == 200
+
+
+def test_an_image_of_too_many_pixels_is_refused_from_its_header_and_stops_no_other(
+    served: Any, pictures: list[tuple[str, bytes]]
+) -> None:
+    head = BytesIO()
+    Image.new("L", (8, 8)).save(head, "PNG")
+    data = bytearray(head.getvalue())
+    data[16:24] = (10_000).to_bytes(4) + (6_000).to_bytes(4)  # the size in the header, and no such pixels behind it
+    data[29:33] = crc32(data[12:29]).to_bytes(4)
+    reply = served.send(("scan.png", bytes(data)), pictures[0])
+    refused, answered = reply.json["images"]
+    assert refused["error"] == "has 60,000,000 pixels; at most 50,000,000 are answered here: make it smaller"
+    assert (reply.status, answered["error"], refused["prediction"]) == (200, "", None)
+    assert served.send(("scan.png", bytes(data))).status == 422
+    assert served.ask("GET", "/model").json["limits"]["image_pixels"] == 50_000_000
 
 
 def test_an_answer_that_takes_too_long_is_told_to_come_back(

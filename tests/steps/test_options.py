@@ -28,6 +28,10 @@ OTHER: dict[str, Any] = {
     "seed": 3,
     "folds": 2,
     "track": "tensorboard",
+    "launch": "torchrun",
+    "processes": 2,
+    "nodes": 2,
+    "rendezvous": "node1:29500",
     "weights_mean": (0.5, 0.4, 0.3),
     "weights_std": (0.00048828125,),
 }

@@ -27,6 +27,7 @@ from sightx_cli.data.readers.heif import HeifReader
 from sightx_cli.data.readers.in_memory import Given, read_given, take_bytes
 from sightx_cli.data.readers.pillow_file import read_start
 from sightx_cli.data.readers.raster import RasterReader
+from sightx_cli.data.readers.references import is_packed, read_packed
 from sightx_cli.data.readers.remote_file import is_remote, read_remote
 from sightx_cli.data.readers.tiff import TiffReader
 
@@ -89,7 +90,9 @@ def find_reader(path: str | Path, data: bytes | None = None) -> Reader:
 
 
 def load_bytes(path: str | Path) -> bytes | None:
-    """Return a file's bytes; None of one too large to take into memory whole. Whatever has a URI is read from there.
+    """Return a file's bytes; None of one too large to take into memory whole, which only a file of its own can be.
+
+    Whatever has a URI is read from there.
 
     Raises: `ImageFileError` for a file that is missing, empty, unreadable, or not a regular file.
     """
@@ -104,7 +107,14 @@ def load_bytes(path: str | Path) -> bytes | None:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123
             return file.read()
     except (OSError, ValueError) as error:  # ValueError: no file can have this name
+        if is_packed(path):
+            return read_packed(path)
         raise ImageFileError(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _take(path: str | Path, data: bytes | None) -> bytes | None:
+    """Return the bytes of what is no file of its own, an image in a shard; else what was given."""
+    return load_bytes(path) if data is None and is_packed(path) else data
 
 
 def read_image(
@@ -156,9 +166,11 @@ def decode_image(
 
 def check_image(path: str | Path, data: bytes | None = None, reading: Reading = AS_IS) -> Found:
     """Read a file to its end, as cheaply as its format allows; raises `ImageFileError` if it cannot be used."""
+    data = _take(path, data)
     return find_reader(path, data).check(path, data, reading)
 
 
 def measure_header(path: str | Path, data: bytes | None = None, reading: Reading = AS_IS) -> Header:
     """Read (width, height, mode, bits per channel, format) from the header alone; the size is the upright one."""
+    data = _take(path, data)
     return find_reader(path, data).measure_header(path, data, reading)

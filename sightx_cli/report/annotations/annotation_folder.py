@@ -14,6 +14,7 @@ from typing import Any
 from sightx_cli import runs
 from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.data.queries import Query, QueryRow
+from sightx_cli.data.readers.references import is_packed
 from sightx_cli.errors import UsageError
 from sightx_cli.filesystem import check_place
 from sightx_cli.model.packaged import digest_weights
@@ -174,6 +175,13 @@ def placing_annotations(
     if annotation_format is None or folder is None:
         yield None
         return
+    packed = [row.image for row in query.rows if is_packed(row.path)]
+    if packed:
+        raise UsageError(
+            f"--into {annotation_format.name}: needs images in files of their own, and {len(packed):,} of these lie in "
+            f"shards, such as {packed[0]}",
+            "unpack them (tar xf SHARD -C FOLDER), and give the folder",
+        )
     paths = [settle_path(row.path) for row in query.rows if row.path]
     find_root(paths)
     annotation_format.check_images(paths)

@@ -1,0 +1,129 @@
+"""Reads the bytes of any row of Parquet: a few row groups are held, as many as a share of the memory allows.
+
+Parquet is read by row groups (`datasets` makes them of 100 images); those read last stay in memory, each process for
+itself, so that reading in order takes each group once, and reading in any order little more than reading the group.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sightx_cli.data.packed.shard_faults import ShardError
+from sightx_cli.data.readers.base import ImageFileError
+from sightx_cli.machine import measure_free_memory
+
+SHARE_OF_FREE_MEMORY = 0.1
+LEAST_BYTES, MOST_BYTES = 256 * 1024**2, 2 * 1024**3
+
+
+class FileState(NamedTuple):
+    """A file as it was when it was read: another size or time is another file."""
+
+    path: str
+    size: int
+    changed_ns: int
+
+
+class RowGroups:
+    """The row groups read last, of all files, within a budget of bytes; threads that want the same one read it once."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        self._budget_bytes = budget_bytes
+        self._held: OrderedDict[tuple[FileState, int, str], Any] = OrderedDict()
+        self._reading: dict[tuple[FileState, int, str], threading.Lock] = {}
+        self._lock = threading.Lock()
+        self._bytes = 0
+
+    def find(self, state: FileState, group: int, column: str) -> Any:
+        """Return a row group's column of bytes, a `pyarrow.ChunkedArray`, read where it is not held."""
+        key = (state, group, column)
+        with self._lock:
+            if key in self._held:
+                self._held.move_to_end(key)
+                return self._held[key]
+            reading = self._reading.setdefault(key, threading.Lock())
+        with reading:
+            with self._lock:
+                if key in self._held:
+                    return self._held[key]
+            values = _read_group(state, group, column)
+            with self._lock:
+                self._held[key] = values
+                self._bytes += values.nbytes
+                while self._bytes > self._budget_bytes and len(self._held) > 1:
+                    self._bytes -= self._held.popitem(last=False)[1].nbytes
+                self._reading.pop(key, None)
+        return values
+
+
+@functools.cache
+def open_row_groups() -> RowGroups:
+    """Return what this process holds: a tenth of the memory that was free."""
+    free = measure_free_memory() or 0
+    return RowGroups(min(max(int(free * SHARE_OF_FREE_MEMORY), LEAST_BYTES), MOST_BYTES))
+
+
+def read_cell(path: str, row: int, column: str, shown: str) -> bytes:
+    """Return the bytes in a row (from 0) of a column; raises `ImageFileError` where there are none, `OSError`."""
+    import pyarrow
+
+    state = os.stat(path)  # noqa: PTH116 - each image of a set comes by here
+    try:
+        values, place = _find_row(FileState(path, state.st_size, state.st_mtime_ns), row, column)
+        value = None if values is None else values[place].as_py()
+    except (pyarrow.ArrowException, ShardError) as error:
+        raise ImageFileError(shown, f"cannot be read from its shard: {str(error).splitlines()[0]}") from error
+    if values is None:
+        raise ImageFileError(shown, f"is beyond the last row of {path}")
+    if value is None:
+        raise ImageFileError(shown, "has no image: the cell is null", "fill it in, or leave the row out")
+    return bytes(value)
+
+
+def find_bytes_column(path: Path) -> str:
+    """Return the column that holds the images of a file; raises `ImageFileError` where none does."""
+    from sightx_cli.data.packed.parquet_columns import find_image_columns, read_parquet_schema
+
+    found = find_image_columns(path, read_parquet_schema(path))
+    if not found:
+        raise ImageFileError(path, "has no column with the bytes of images")
+    return found[0].bytes_column
+
+
+def _find_row(state: FileState, row: int, column: str) -> tuple[Any, int]:
+    starts = _list_starts(state)
+    if not 0 <= row < starts[-1]:
+        return None, 0
+    group = bisect_right(starts, row) - 1
+    return open_row_groups().find(state, group, column), row - starts[group]
+
+
+@functools.lru_cache(maxsize=256)
+def _list_starts(state: FileState) -> tuple[int, ...]:
+    metadata = _read_metadata(state)
+    return tuple(accumulate((metadata.row_group(one).num_rows for one in range(metadata.num_row_groups)), initial=0))
+
+
+@functools.lru_cache(maxsize=256)
+def _read_metadata(state: FileState) -> Any:
+    from pyarrow import parquet
+
+    return parquet.read_metadata(state.path)
+
+
+def _read_group(state: FileState, group: int, column: str) -> Any:
+    """Read one row group's column; of a struct such as image.bytes the field, null where the struct is."""
+    import pyarrow.compute
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(state.path, metadata=_read_metadata(state)) as file:
+        table = file.read_row_group(group, columns=[column], use_threads=False)
+    values = table.column(0)
+    return pyarrow.compute.struct_field(values, [0]) if pyarrow.types.is_struct(values.type) else values

@@ -1,0 +1,99 @@
+"""What the steps of a stage have on a GPU and not on the CPU: the batch that suits it, compiled steps, spare memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from fastai.callback.core import Callback
+
+from sightx_cli.engine.interface import Precision
+from sightx_cli.engine.torch_forward import measure_free, wait_for
+from sightx_cli.recipe.parts import TrainingStage
+from sightx_cli.recipe.plan import PlanValue
+from sightx_cli.train.batch_search import BatchChoice, StepTrials, find_train_batch
+from sightx_cli.train.compiled_steps import CompiledSteps, build_compiler, find_lack
+from sightx_cli.train.loaders import CachedLoader
+from sightx_cli.train.scaled_gradients import ScaledGradients
+from sightx_cli.train.short_memory import ShortMemory, is_one_of_many
+from sightx_cli.train.state import Session
+from sightx_cli.train.step_forward import StepForward
+
+TUNED_FROM_STEPS = 500
+"""From so many steps of one shape on cuDNN times its kernels first, which takes a few seconds."""
+
+
+def list_device_callbacks(
+    session: Session, stage: TrainingStage, steps: StepForward, precision: Precision, is_suffix: bool
+) -> list[Callback]:
+    """List the callbacks of a learner on a GPU; `is_suffix` says that it trains on cached features."""
+    if not session.is_on_gpu:
+        return []
+    device = session.device
+    callbacks: list[Callback] = [ShortMemory(steps, session.notice)]
+    if precision == "float16":
+        callbacks.append(ScaledGradients(device.type))
+    if not find_lack(device) and not is_one_of_many():
+
+        def tell(text: str) -> None:
+            session.listener.note(f"stage {stage.title}: {text}")
+            is_compiled = steps.compiled is not None
+            session.settled[name_value(session, stage, "compiled")] = PlanValue(is_compiled, "probe", text)
+
+        callbacks.append(CompiledSteps(steps, tell, partial(wait_for, device), build_compiler(is_suffix)))
+    return callbacks
+
+
+def settle_batch(
+    session: Session, stage: TrainingStage, learner: Any, known: int | None, free_bytes: int | None = None
+) -> BatchChoice:
+    """Choose the batch of a stage, and have the learner's loaders give it.
+
+    `known` is what it was in the process that this one goes on from. `free_bytes` of memory may be taken (None: what
+    the GPU has free). Of several processes none measures for itself.
+    """
+    training = session.recipe.training
+    choice = BatchChoice(known or training.batch, training.batch, training.optimizer)
+    if known is None and session.is_on_gpu and not session.is_batch_given and not is_one_of_many():
+        free = measure_free(session.device) if free_bytes is None else free_bytes
+        targets = torch.from_numpy(session.train.targets)
+        trials = StepTrials(learner, list_shapes(session, learner), targets, session.device)
+        choice = find_train_batch(training.batch, training.optimizer, len(session.train), free, trials.run)
+        if choice.batch != training.batch:
+            notice = choice.describe(stage.title)
+            session.notice(notice)
+            session.settled[name_value(session, stage, "batch")] = PlanValue(choice.batch, "probe", notice.text)
+    if choice.batch != training.batch:
+        learner.dls.train.bs, learner.dls.valid.bs = choice.batch, 2 * choice.batch
+    return choice
+
+
+def list_shapes(session: Session, learner: Any) -> list[tuple[int, ...]]:
+    """List the shapes of what a learner reads of one image: cached maps and taps, or pixels."""
+    loader = learner.dls.train
+    if isinstance(loader, CachedLoader):
+        return [loader.views[0].columns[name].shape for name in loader.names]
+    return [(3, session.view.size_px, session.view.size_px)]
+
+
+def name_value(session: Session, stage: TrainingStage, what: str) -> str:
+    """Name the plan's value of a stage."""
+    number = next((number for number, one in enumerate(session.recipe.stage) if one is stage), 0)
+    return f"stage.{number}.{what}"
+
+
+@contextmanager
+def tuned_kernels(is_on_gpu: bool, steps: int) -> Iterator[None]:
+    """Let cuDNN choose its kernels by timing them, in the block, where a GPU has enough steps of one shape to take."""
+    if not is_on_gpu or steps < TUNED_FROM_STEPS:
+        yield
+        return
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

@@ -1,0 +1,79 @@
+"""The forward of a network while it trains: its precision, and how a batch goes through it.
+
+It takes the place of the model's own `forward`, so that the names of its weights stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from sightx_cli.engine.interface import EXACT, Precision
+from sightx_cli.engine.torch_forward import computing_in
+
+Run = Callable[..., Tensor]
+
+
+class StepForward:
+    """Computes logits (N, classes): in a precision in training, its head in float32, and all in float32 in validation.
+
+    The context of the precision is entered within each call, so that it cannot outlive a batch that an error or Ctrl-C
+    ends.
+    """
+
+    def __init__(self, model: nn.Module, precision: Precision, device_type: str) -> None:
+        self.model, self.precision, self.device_type = model, precision, device_type
+        self.run: Run = model.forward
+        self.parts = 1
+        """In how many parts a batch goes through, one after the other."""
+        self.compiled: Run | None = None
+        """`run` as torch's compiler makes it."""
+        self.compiled_images = 0
+        """The images of the batches that it is made for: others, such as an epoch's last, would have it made again."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        """Return the logits of a batch."""
+        training = self.model.training
+        with computing_in(self.precision if training else EXACT, self.device_type):
+            if self.parts > 1:
+                return self._run_parts(inputs)
+            if training and self.compiled is not None and len(inputs[0]) == self.compiled_images:
+                # What the graph gave in the step before is not read again.
+                torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+                return self.compiled(*inputs)
+            return self.run(*inputs)
+
+    def _run_parts(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        """Run a batch in parts: what a part's gradients need is computed again when they are, and is held no longer.
+
+        That takes a second forward, and gives the gradients of the whole batch to any loss of it (Chen et al. 2016,
+        arXiv:1604.06174). Norms that learn their statistics see each part by itself.
+        """
+        parts = list(zip(*(one.split(-(-len(one) // self.parts)) for one in inputs), strict=True))  # type: ignore[no-untyped-call]
+        if not torch.is_grad_enabled():
+            return torch.cat([self.run(*part) for part in parts])
+        return torch.cat([checkpoint(self.run, *part, use_reentrant=False) for part in parts])
+
+
+@contextmanager
+def training_in(model: nn.Module, head: nn.Module, precision: Precision, device_type: str) -> Iterator[StepForward]:
+    """Let a model's forward be a `StepForward` in the block."""
+    read = head.forward
+
+    def run_head(features: Tensor) -> Tensor:
+        with torch.autocast(device_type, enabled=False):
+            logits: Tensor = read(features.float())
+        return logits
+
+    head.forward = run_head
+    steps = StepForward(model, precision, device_type)  # after the head's, which may be all there is of the model
+    model.forward = steps
+    try:
+        yield steps
+    finally:
+        for module in {id(model): model, id(head): head}.values():
+            del module.forward
