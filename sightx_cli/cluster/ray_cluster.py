@@ -6,7 +6,9 @@ Ray is asked to report its use to nobody, and its own words stay out of the term
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
+import secrets
 import shutil
 import socket
 import tempfile
@@ -45,6 +47,15 @@ QUIET = {
 """What Ray is told in the environment, before it starts. By itself it starts workers with niceness 15: beside other
 work on the machine they hardly get on."""
 CLIENT = "ray://"
+
+
+@functools.cache
+def draw_token() -> dict[str, str]:
+    """Draw what lets this user's processes alone into a local Ray; Ray itself would keep it in the user's home.
+
+    The same for all clusters of a process, since Ray remembers it.
+    """
+    return {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 @dataclass(frozen=True)
@@ -104,7 +115,7 @@ def joining_cluster(address: str | None, listener: Listener) -> Iterator[Cluster
             last.callback(ray.shutdown)
             with keeping_handlers(), hushing_stderr(logs / "ray.txt"):
                 if address is None:
-                    with showing_package():
+                    with showing_package(), setting_variables(draw_token()):
                         _start_local(ray, logs, listener)
                 else:
                     _join(ray, address)
@@ -166,7 +177,10 @@ def _join(ray: Any, address: str) -> None:
                 "install the versions that the cluster has",
             ) from error
         found = "no cluster runs on this machine" if address == "auto" else f"cannot be joined ({said[:200]})"
-        hint = "start one with ray start --head, or leave --address out"
+        hint = (
+            "see ray status there; a cluster that asks for a token needs RAY_AUTH_MODE=token and the token in the "
+            "environment (docs/scale.md); without --address one is started here"
+        )
         raise UsageError(f"--address {address}: {found}", hint) from error
 
 
@@ -179,12 +193,16 @@ def knock(address: str) -> None:
     """Raise UsageError where nothing listens at an address, within seconds: Ray itself would try for a minute."""
     if address == "auto":
         return
-    place = address.removeprefix(CLIENT)
-    host, _, port = place.rpartition(":")
+    if address.startswith(CLIENT):
+        raise UsageError(
+            f"--address {address}: Ray's data library does not work through its client; allowed: auto, HOST:PORT",
+            "type the command on a machine of the cluster with --address auto, or by ray job submit (docs/scale.md)",
+        )
+    host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise UsageError(
-            f"--address {address}: not an address; allowed: auto, HOST:PORT, {CLIENT}HOST:PORT",
-            "a cluster's head listens on port 6379, its client server on 10001",
+            f"--address {address}: not an address; allowed: auto, HOST:PORT",
+            "a cluster's head listens on port 6379",
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()

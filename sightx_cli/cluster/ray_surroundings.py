@@ -16,14 +16,14 @@ import sightx_cli
 
 @contextlib.contextmanager
 def setting_variables(variables: dict[str, str]) -> Iterator[None]:
-    """Set environment variables while the block runs; those that are set already win."""
-    added = {name: value for name, value in variables.items() if name not in os.environ}
-    os.environ.update(added)
+    """Set environment variables while the block runs; those that are set already win, and Ray's own go again."""
+    before = dict(os.environ)
+    os.environ.update({name: value for name, value in variables.items() if name not in before})
     try:
         yield
     finally:
-        for name in added:
-            os.environ.pop(name, None)
+        for name in [name for name in os.environ if name.startswith("RAY_") and name not in before]:
+            del os.environ[name]
 
 
 @contextlib.contextmanager

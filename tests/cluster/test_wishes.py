@@ -68,13 +68,12 @@ def test_without_ray_the_line_that_installs_it_is_said(
     assert not Path("predictions.csv").exists()
 
 
-@pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}"])
 def test_an_address_where_nothing_answers_is_said_within_seconds(
-    digits_run: FitResult, copy_digits: Callable[[int], Path], closed_port: int, form: str
+    digits_run: FitResult, copy_digits: Callable[[int], Path], closed_port: int
 ) -> None:
     began = time.monotonic()
     with pytest.raises(UsageError, match="nothing answers there"):
-        predict(copy_digits(1), model=digits_run.run, on="ray", address=form.format(closed_port))
+        predict(copy_digits(1), model=digits_run.run, on="ray", address=f"127.0.0.1:{closed_port}")
     assert time.monotonic() - began < 60
 
 
@@ -82,6 +81,12 @@ def test_an_address_where_nothing_answers_is_said_within_seconds(
 def test_what_is_no_address_is_said(digits_run: FitResult, copy_digits: Callable[[int], Path], address: str) -> None:
     with pytest.raises(UsageError, match="not an address; allowed: auto, HOST:PORT"):
         predict(copy_digits(1), model=digits_run.run, on="ray", address=address)
+
+
+def test_rays_client_is_said_not_to_do(digits_run: FitResult, copy_digits: Callable[[int], Path]) -> None:
+    with pytest.raises(UsageError, match="does not work through its client") as raised:
+        predict(copy_digits(1), model=digits_run.run, on="ray", address="ray://127.0.0.1:10001")
+    assert "ray job submit" in raised.value.hint
 
 
 def test_a_folder_of_other_files_is_no_place_for_partitions(
