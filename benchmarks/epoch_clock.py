@@ -11,6 +11,7 @@ class EpochClock(Callback):
     def before_fit(self) -> None:
         self.seconds: list[float] = []
         self.images: list[int] = []
+        self.ended_at: list[float] = []
 
     def before_train(self) -> None:
         self.images.append(0)
@@ -22,6 +23,7 @@ class EpochClock(Callback):
 
     def after_train(self) -> None:
         self.seconds.append(time.perf_counter() - self.began)
+        self.ended_at.append(time.time())
 
     def figures(self) -> dict[str, Any]:
         """Give the median rate of the epochs after the first, which warms up."""

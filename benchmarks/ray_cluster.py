@@ -5,8 +5,8 @@
 `rate` and `kill` predict the first of the images in the folder IMAGES, here and on Ray, and compare the tables byte by
 byte. The rates count from the first partition on; beside them stands the processor time of each image, of every process
 of Ray's as well, which other work on the machine does not disturb.
-`memory` makes 5,000 small images and names them in tables of 100,000 and 1,000,000 rows; the model is left out, and with
---no-reading the images too, so that what is measured is all but these. Prints JSON.
+`memory` makes 5,000 small images and names them in tables of 100,000 and 1,000,000 rows; the model is left out, and
+with --no-reading the images too, so that what is measured is all but these. Prints JSON.
 """
 
 from __future__ import annotations

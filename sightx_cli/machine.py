@@ -11,6 +11,7 @@ import contextlib
 import errno
 import math
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from sightx_cli.errors import MemoryShortage
 
 CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 MEMORY_FACTS = Path("/proc/meminfo")
+NVIDIA_FILES = ("/dev/nvidiactl", "/dev/dxg")
+"""Of Linux, and of Linux within Windows."""
 NO_LIMIT_BYTES = 2**60
 """cgroup version 1 reports a number near 2^63 when there is no limit."""
 SAID_OF_THREADS = ("can't start new thread", "resource temporarily unavailable")
@@ -58,6 +61,14 @@ class ThreadBudget:
     def decoding(self) -> int:
         """Threads that decode images; they mostly fill the gaps between batches."""
         return self.total
+
+
+def has_nvidia_driver() -> bool:
+    """Tell whether the driver of an NVIDIA GPU is here, without starting it: whether torch can use it, torch must say.
+
+    Its device files are there on Linux and in containers that are given a GPU, its tool everywhere.
+    """
+    return any(Path(file).exists() for file in NVIDIA_FILES) or shutil.which("nvidia-smi") is not None
 
 
 _sharers = [1]

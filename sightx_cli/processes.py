@@ -79,21 +79,37 @@ class Processes:
         machines = f"{self.machines} machine{'s' * (self.machines > 1)}"
         return f"{self.count} processes on {machines}: each computes its part of the features, and of every batch"
 
+    def write_launch(self) -> str:
+        """Write what starts as many again, to add to a command."""
+        if self.is_alone:
+            return ""
+        place = f" --nodes {self.machines} --rendezvous HOST:PORT" if self.machines > 1 else ""
+        return f" --launch torchrun --processes {self.local_count}{place}"
+
+    def count_devices(self) -> int:
+        """Count the devices that compute side by side; the processes of one machine without GPUs share its own."""
+        if self.is_alone:
+            return 1
+        import torch
+
+        return self.count if torch.cuda.is_available() else self.machines
+
     def split(self, items: Sequence[Item]) -> Sequence[Item]:
         """Return this process's part of items that lie in no order."""
         return items[self.rank :: self.count]
 
     def cut(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return this process's part of the rows of a batch: as many as others have, or one less; never none.
+        """Return this process's part of the rows of a batch: as many as others have, or one less.
 
-        Where a batch has fewer rows than there are processes, some are taken twice.
+        A batch of fewer rows than there are processes is learned from whole by each: what they learn on average is the
+        same, and none is without a row.
         """
         if self.is_alone:
             return rows
+        if len(rows) < self.count:
+            return rows
         import numpy as np
 
-        if len(rows) < self.count:
-            return np.resize(rows, self.count)[self.rank : self.rank + 1]
         return np.array_split(rows, self.count)[self.rank]
 
     def cut_span(self, length: int) -> slice:

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightx_cli import runs
+from sightx_cli.bundle.bundle_forward import AUTO, CPU
 from sightx_cli.bundle.facts import check_changeable, keep_decision
-from sightx_cli.bundle.predictor import load_predictor
+from sightx_cli.bundle.predictor import load_predictor, suit_images
 from sightx_cli.cluster.ray_cluster import check_address
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.pixel_notices import describe_pixels
@@ -65,6 +66,7 @@ def evaluate(
     keep: bool = False,
     tta: int | None = None,
     batch: int | None = None,
+    device: str = AUTO,
     image_column: str | None = None,
     label_column: str | None = None,
     images: Path | None = None,
@@ -92,7 +94,8 @@ def evaluate(
     are given too. With `keep` the run's bundle decides by the threshold from now on.
 
     With `tta` a prediction is the mean over so many views of its image, changed as leaves the labels alone; what that
-    gains, and costs, is measured.
+    gains, and costs, is measured. `device` is auto (a GPU where there is one and the images are many), cpu, cuda or
+    mps.
 
     With `on="ray"` the workers of a Ray cluster answer for the images, that at `address` or one on this machine.
 
@@ -123,7 +126,7 @@ def evaluate(
     options |= {"image_column": image_column, "label_column": label_column, "images": images, "label_by": label_by}
     wish = Wish(at_sensitivity, at_specificity, cost, positive, tuple(prevalence), keep)
     run = runs.find_run(model)
-    predictor = load_predictor(run, batch, 1 if tta is None else tta)
+    predictor = load_predictor(run, batch, 1 if tta is None else tta, device=device if on is None else CPU)
     task, reading = predictor.facts.task, predictor.facts.reading
     if keep and not can_store(task):
         raise UsageError("--keep: each of several labels has a threshold of its own already", "leave --keep out")
@@ -139,7 +142,9 @@ def evaluate(
     check_columns(labelled.frame, [*(("--by", one) for one in by), ("--per", per), ("--group-by", group_by)])
     if per is not None:
         check_units(labelled.judged, per)
-    ask = None if on is None else build_ask(run, address, batch, predictor.views)
+    if on is None:
+        predictor = suit_images(predictor, run, len(labelled.frame), device, batch)
+    ask = None if on is None else build_ask(run, address, batch, predictor.views, device)
     answered = answer_images(predictor, labelled.frame, heard, ask)
     names = answered.frame["image"].tolist()
     for notice in describe_pixels(names, answered.found, answered.unreadable, reading):
@@ -229,8 +234,8 @@ def evaluate(
     return replace(result, folder=making.folder, predictions=making.folder / "predictions.csv", report=report)
 
 
-def build_ask(run: Path, address: str | None, batch: int | None, views: int) -> Ask:
+def build_ask(run: Path, address: str | None, batch: int | None, views: int, device: str) -> Ask:
     """Build what asks the workers of a Ray cluster about images."""
     from sightx_cli.cluster.answer_worker import ClusterAnswers
 
-    return ClusterAnswers(run, address, batch, views).ask
+    return ClusterAnswers(run, address, batch, views, device).ask

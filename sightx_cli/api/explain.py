@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightx_cli import runs
+from sightx_cli.bundle.bundle_forward import AUTO, settle_device
 from sightx_cli.bundle.explainer import load_explainer
 from sightx_cli.bundle.predicted_rows import NO_IMAGE
 from sightx_cli.bundle.predictor import Prediction, load_predictor
@@ -32,14 +33,16 @@ def explain(
     out: Path | None = None,
     class_name: str | None = None,
     overwrite: bool = False,
+    device: str = AUTO,
     listener: Listener | None = None,
 ) -> ExplainResult:
     """Draw a heatmap of each image: where the score of the class comes from that a run gives it, or of a named one.
 
     Images are files, folders (recursive) or tables, as in `predict`. The folder `out` appears whole, with a PNG for
     each image (each label that it is given, where there may be several) and the list `heatmaps.csv`. An image that
-    cannot be read has its entry, with the reason in `error`. `model` is a run, by default the newest. Raises
-    SightXError for anything wrong in the input, and where no image can be read.
+    cannot be read has its entry, with the reason in `error`. `model` is a run, by default the newest. `device` is auto
+    (a GPU where there is one and the images are many), cpu, cuda or mps. Raises SightXError for anything wrong in the
+    input, and where no image can be read.
     """
     began = time.perf_counter()
     listener = listener or Silent()
@@ -49,9 +52,10 @@ def explain(
     files = {row.path: row.image for row in query.rows if row.path}
     for notice in query.notices:
         listener.notice(notice)
-    explainer = load_explainer(run)
+    device = settle_device(device, len(files))
+    explainer = load_explainer(run, device)
     classes = () if class_name is None else (explainer.check_class(class_name),)
-    predictor = load_predictor(run, 1 if len(files) == 1 else None)
+    predictor = load_predictor(run, 1 if len(files) == 1 else None, device=device)
     tally = PixelTally(predictor.facts.reading)
     images = [ExplainedImage(row.image, error=NO_IMAGE) for row in query.rows if not row.path]
     listener.start(TASK, len(files), "images")

@@ -23,7 +23,7 @@ from sightx_cli.results.fit import FitResult
 from sightx_cli.steps.backbone_choice import check_probe_options, choose_backbone, join_probes
 from sightx_cli.steps.conclusion import Trained, check_room, conclude
 from sightx_cli.steps.decisions import recall_preparation, write_decisions
-from sightx_cli.steps.duration import estimate_duration
+from sightx_cli.steps.duration import choose_fit_device, estimate_duration
 from sightx_cli.steps.earlier_run import settle_from
 from sightx_cli.steps.follower import follow, meet
 from sightx_cli.steps.label_tolerance import settle_tolerance
@@ -75,7 +75,11 @@ def fit_first(options: Options, listener: Listener, processes: Processes) -> Fit
             if options.backbone == AUTO:
                 preparation = choose_backbone(preparation, heard)
             is_probed = options.probe and not options.is_recipe_named
-            images = preparation.fingerprint.parts
+            if processes.is_alone:
+                preparation = settle_device(preparation, is_probed, heard)
+                options = preparation.options
+            shares = processes.count_devices()
+            images = {part: count // shares for part, count in preparation.fingerprint.parts.items()}
             heard.notice(estimate_duration(preparation.recipe, images, is_probed, options.device))
             if is_probed:
                 from sightx_cli.steps.recipe_probe import probe_recipe
@@ -99,6 +103,16 @@ def fit_first(options: Options, listener: Listener, processes: Processes) -> Fit
     except OSError as error:  # the run is whole; it is only not found by default
         heard.warn(f"{runs.RUNS / runs.LATEST} cannot name this run ({error.strerror}): give --model to predict")
     return result
+
+
+def settle_device(preparation: Preparation, is_probed: bool, listener: Listener) -> Preparation:
+    """Let the CPU compute where it is done before a GPU has started; says so."""
+    options = preparation.options
+    device, said = choose_fit_device(preparation.recipe, preparation.fingerprint.parts, is_probed, options.device)
+    if said is None:
+        return preparation
+    listener.notice(said)
+    return replace(preparation, options=replace(options, device=device))
 
 
 def set_workers(preparation: Preparation, workers: FeaturePool | None) -> Preparation:

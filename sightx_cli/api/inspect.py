@@ -20,10 +20,11 @@ from sightx_cli.features.examination import examine_images
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.filesystem import check_place
 from sightx_cli.progress import Listener, Relay, Silent
-from sightx_cli.quality.analysis import analyse
+from sightx_cli.quality.analysis import advise_again, analyse
 from sightx_cli.quality.fix_list import choose_rows, write_rows
 from sightx_cli.quality.inspection import advise_recipe, gather_findings
 from sightx_cli.quality.repeats import CONTRADICTING, COPIES
+from sightx_cli.quality.sample_bounds import sample_manifest
 from sightx_cli.report.hidden_folder import making_folder
 from sightx_cli.results.inspect import InspectResult
 from sightx_cli.steps.fit_plan import find_image_settings
@@ -60,7 +61,8 @@ def inspect(
     """Look at labelled images: duplicates, leaks, outliers, doubtful labels, shortcuts, the shift and the recipe.
 
     The source and what says where its images, labels and groups stand are as in `fit`, and so are `settings`, of which
-    only those that say how pixels are taken from the files are allowed, such as "image.page=2". The findings appear in
+    only those that say how pixels are taken from the files are allowed, such as "image.page=2". Of more than 200,000
+    images a sample is examined, which is said with what it leaves open. The findings appear in
     the folder `out`, or in a new one under `inspections/`, whole or not at all: fingerprint.json, findings.json,
     index.html, contact sheets, and leave-out.csv with the images to leave out where there are any. `fix` is another
     file for that list. With `only="shift"` only the shift and the recipe are measured, and no file is written.
@@ -93,10 +95,13 @@ def inspect(
     manifest = load_manifest(source, asked.layout())
     for notice in (describe_classes(manifest), *manifest.notices):
         listener.notice(notice)
+    whole, (manifest, sampled) = manifest, sample_manifest(manifest)
+    if sampled is not None and folder is not None:
+        listener.notice(sampled)
     reading = measure_reading(manifest.frame, find_image_settings(asked, manifest.frame), listener)
     if folder is None:
         seconds = {"total": round(time.perf_counter() - began, 3)}
-        return replace(advise_recipe(manifest, reading, listener), notices=tuple(listener.notices), seconds=seconds)
+        return replace(advise_recipe(whole, reading, listener), notices=tuple(listener.notices), seconds=seconds)
     store = FeatureStore()
     frame, examination, unreadable = examine_images(manifest.frame, store, listener, reading=reading)
     for notice in describe_pixels(frame["image"].tolist(), examination.found, unreadable, reading):
@@ -104,6 +109,8 @@ def inspect(
     frame = assign_groups(frame, group_by)
     read = time.perf_counter()
     analysis = analyse(manifest, frame, examination, store, listener)
+    if sampled is not None:
+        analysis = replace(analysis, advice=advise_again(analysis.advice, whole.frame))
     analysed = time.perf_counter()
     fingerprint = build_fingerprint(manifest, frame, unreadable, examination.headers)
     readable = frame.assign(digest=list(examination.digests))

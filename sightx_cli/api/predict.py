@@ -1,4 +1,4 @@
-"""`predict`: label images with a run's bundle, into a table. Never imports torch."""
+"""`predict`: label images with a run's bundle, into a table. On the CPU it never imports torch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from sightx_cli import runs
+from sightx_cli.bundle.bundle_forward import AUTO
 from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.bundle.judgement import UNFAMILIAR, UNSURE
 from sightx_cli.bundle.model_remarks import find_untold, read_figure
@@ -49,6 +50,7 @@ def predict(
     resume: bool = False,
     abstain: bool = False,
     tta: int | None = None,
+    device: str = AUTO,
     into: str | None = None,
     into_folder: Path | None = None,
     on: str | None = None,
@@ -66,6 +68,7 @@ def predict(
     refused, unless `overwrite` lets it be replaced. With `heatmaps`, a folder, it is drawn there where each prediction
     comes from (see `explain`). `batch` images go through the network at once, by default as many as suit their size.
     With `tta` a prediction is the mean over so many views of its image, changed as leaves the labels alone.
+    `device` is auto (a GPU where there is one and the images are many), cpu, cuda or mps.
     With `into`, the name of a format of `report.annotations`, the predictions are written for that tool as well, to
     `into_folder` or beside the table, which appears whole too.
     With `on="ray"` the workers of a Ray cluster predict, that at `address` or one on this machine; `output` may then be
@@ -85,7 +88,7 @@ def predict(
 
         refuse_here({"--heatmaps": heatmaps, "--into": into, "--into-folder": into_folder})
         check_cluster_output(output, overwrite, resume)
-        wish = ClusterWish(runs.find_run(model), output, address, batch, tta or 1, abstain, overwrite, resume)
+        wish = ClusterWish(runs.find_run(model), output, address, batch, tta or 1, abstain, overwrite, resume, device)
         return predict_on_cluster(given, layout, wish, listener)
     check_output(output, overwrite, resume)
     annotation_format, into_folder = choose_annotations(into, into_folder, output, overwrite, heatmaps)
@@ -95,7 +98,7 @@ def predict(
     query = build_query(given, layout)
     for notice in query.notices:
         listener.notice(notice)
-    predictor = load_predictor(run, 1 if len(query.rows) == 1 else batch, tta or 1, len(query.rows))
+    predictor = load_predictor(run, 1 if len(query.rows) == 1 else batch, tta or 1, len(query.rows), device=device)
     task = predictor.facts.task
     untold = find_untold(predictor.facts)
     for notice in untold:

@@ -56,6 +56,7 @@ class Explainer:
 
     facts: BundleFacts
     model: nn.Sequential
+    device: str = "cpu"
 
     def check_class(self, name: str) -> str:
         """Return the name of a class; raises UsageError for one that the model does not know."""
@@ -83,25 +84,25 @@ class Explainer:
         from sightx_cli.model.score_map import collect_maps, map_score, using_one_thread
 
         mean, std = (torch.tensor(part).view(1, 3, 1, 1) * 255 for part in (self.facts.mean, self.facts.std))
-        image = (torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() - mean) / std
-        weights = [torch.from_numpy(self.facts.task.weigh_logits(name)) for name in classes]
+        image = ((torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() - mean) / std).to(self.device)
+        weights = [torch.from_numpy(self.facts.task.weigh_logits(name)).to(self.device) for name in classes]
         with using_one_thread():
             maps = collect_maps(self.model[0], image)  # type: ignore[arg-type]  # the backbone, in a Sequential
             found = [map_score(self.model, maps, one) for one in weights]
         return [self._build(name, one, len(maps)) for name, one in zip(classes, found, strict=True)]
 
     def _build(self, name: str, found: ScoreMap, networks: int) -> Heatmap:
-        square: NDArray[Any] = found.places.numpy()
+        square: NDArray[Any] = found.places.cpu().numpy()
         known = found.score, found.covered, found.is_exact, found.has_average
         return Heatmap(name, square, self.facts.fit, *known, networks)
 
 
-def load_explainer(run: Path) -> Explainer:
-    """Load the weights of a run's bundle for torch. Raises RunError where they are missing or damaged."""
+def load_explainer(run: Path, device: str = "cpu") -> Explainer:
+    """Load the weights of a run's bundle for torch, on a device. Raises RunError where they are missing or damaged."""
     from sightx_cli.model.classifier import load_classifier
 
     facts = load_facts(run)
     check_bundled(run, facts, runs.BUNDLE_WEIGHTS)
     weights = run / runs.BUNDLE / runs.BUNDLE_WEIGHTS
     model = load_classifier(facts.backbone, facts.head, facts.task.outputs, facts.size_px, weights, facts.grey)
-    return Explainer(facts, model.requires_grad_(requires_grad=False))
+    return Explainer(facts, model.requires_grad_(requires_grad=False).to(device), device)

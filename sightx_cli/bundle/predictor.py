@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli import runs
+from sightx_cli.bundle.bundle_forward import AUTO, CPU, compile_graph, load_torch_forward, settle_device
 from sightx_cli.bundle.facts import BundleFacts, check_bundled, load_facts
 from sightx_cli.bundle.familiar_file import load_familiar
 from sightx_cli.bundle.familiarity import FamiliarImages
@@ -19,14 +20,9 @@ from sightx_cli.bundle.judgement import judge
 from sightx_cli.data.pixels import read_plain_view
 from sightx_cli.data.readers import Found, Given, ImageFileError
 from sightx_cli.data.test_views import count_distinct, read_test_views
-from sightx_cli.engine.batch_trial import TRIAL_IMAGES, find_batch
-from sightx_cli.engine.graph_files import BATCH_SUFFIX
-from sightx_cli.engine.interface import EXACT, FROZEN, PROBABILITIES, Forward, Images, Outputs, choose_batch
-from sightx_cli.engine.openvino_forward import OpenVinoForward, measure_graph_shapes, read_graph
+from sightx_cli.engine.batch_trial import TRIAL_IMAGES
+from sightx_cli.engine.interface import FROZEN, PROBABILITIES, Forward, Images, Outputs
 from sightx_cli.errors import RunError, UsageError
-from sightx_cli.features.addresses import digest_key
-from sightx_cli.features.store import FeatureStore
-from sightx_cli.filesystem import read_checksum
 from sightx_cli.machine import measure_threads
 
 Pixels = NDArray[np.uint8]
@@ -217,16 +213,22 @@ def load_predictor(
     images: int = 0,
     streams: int | None = None,
     is_whole: bool = False,
+    device: str = CPU,
 ) -> Predictor:
     """Load a run's bundle and compile its graph for batches of a size (None: what suits the images' size).
 
     `images` is how many it is to predict: with many, the batch is tried first, and remembered for this machine. With
     `views` a prediction is the mean over so many views of its image (see `count_views`). `streams` is how many batches
-    share the threads: with 1 a single image is answered soonest.
+    share the threads: with 1 a single image is answered soonest. `device` is where torch runs it, in float32 too (the
+    probabilities agree within `bundle_forward.DEVICE_TOLERANCE`); on the CPU it is the graph, which needs no torch.
 
     Only the files that predict are read, and checked, unless `is_whole` asks that all be there as the fit wrote them.
     Raises RunError when one is missing or damaged, or is not of these facts.
     """
+    device = settle_device(device, images)
+    if device != CPU:
+        facts = load_facts(run)
+        return load_torch_predictor(run, facts, count_views(facts, views), device, batch, is_whole)
     path = run / runs.BUNDLE / runs.BUNDLE_GRAPH
     is_settled = views == 1 and (batch is not None or images < TRIAL_IMAGES)  # nothing else of the facts, no trial
     with ThreadPoolExecutor(1) as pool:
@@ -235,9 +237,7 @@ def load_predictor(
         facts = load_facts(run)
         views = count_views(facts, views)
         if not facts.graph:
-            size = max(choose_batch(facts.size_px) if batch is None else batch, views)
-            check_bundled(run, facts, *(facts.files if is_whole else (runs.BUNDLE_WEIGHTS,)))
-            return Predictor(facts, load_torch_forward(run, facts), size, load_familiar(run, facts), views)
+            return load_torch_predictor(run, facts, views, CPU, batch, is_whole)
         read = runs.BUNDLE_GRAPH, str(Path(runs.BUNDLE_GRAPH).with_suffix(".bin"))
         check_bundled(run, facts, *({*facts.files, *read} if is_whole else read))
         forward, shapes = begun.result() if begun is not None else compile_graph(path, batch, images, views, streams)
@@ -250,40 +250,18 @@ def load_predictor(
     return Predictor(facts, forward, forward.batch_images, load_familiar(run, facts), views)
 
 
-def compile_graph(
-    path: Path, batch: int | None, images: int, views: int = 1, streams: int | None = None
-) -> tuple[OpenVinoForward, tuple[int, int]]:
-    """Read a run's graph and compile it, for batches as `load_predictor` says; return its shapes as well.
-
-    Raises RunError when it is missing or damaged.
-    """
-    try:
-        graph = read_graph(path)
-        shapes = measure_graph_shapes(graph)
-    except RuntimeError as error:
-        raise RunError(f"{path}: cannot be read", "fit again, or name another run") from error
-    if batch is None:
-        count = images * views
-        batch = find_batch(graph, EXACT, count, place_record(path) if count >= TRIAL_IMAGES else None)
-    return OpenVinoForward(graph, batch=max(batch, views), streams=streams), shapes
+def load_torch_predictor(
+    run: Path, facts: BundleFacts, views: int, device: str, batch: int | None = None, is_whole: bool = False
+) -> Predictor:
+    """Load a run's bundle for torch to run on a device (see `load_predictor`)."""
+    check_bundled(run, facts, *(facts.files if is_whole else (runs.BUNDLE_WEIGHTS,)))
+    forward = load_torch_forward(run, facts, device, batch)
+    return Predictor(facts, forward, max(forward.batch_images, views), load_familiar(run, facts), views)
 
 
-def place_record(graph: Path) -> Path | None:
-    """Return where the cache keeps what is known of the batches of a run's graph; None where it cannot keep anything.
-
-    Not in the run, which may be handed over: what is fast here need not be fast there.
-    """
-    address = digest_key({"graph": f"{read_checksum(graph):08x}"})
-    return FeatureStore().place_graph(f"run-{address}{BATCH_SUFFIX}")
-
-
-def load_torch_forward(run: Path, facts: BundleFacts) -> Forward:
-    """Load the classifier's weights for torch to run: only of networks that OpenVINO cannot convert."""
-    from sightx_cli.engine.torch_forward import TorchForward
-    from sightx_cli.model.classifier import complete_classifier, load_classifier
-
-    weights = run / runs.BUNDLE / runs.BUNDLE_WEIGHTS
-    model = load_classifier(facts.backbone, facts.head, facts.task.outputs, facts.size_px, weights, facts.grey)
-    stages = facts.familiarity.stages if facts.familiarity else 0
-    whole, names = complete_classifier(model, facts.task.build_activation(), stages)
-    return TorchForward(whole, names, facts.size_px, facts.mean, facts.std)
+def suit_images(predictor: Predictor, run: Path, images: int, device: str, batch: int | None = None) -> Predictor:
+    """Return a predictor on the device that suits so many images, where that was not known when it was loaded."""
+    settled = settle_device(device, images) if device == AUTO else CPU
+    if settled == CPU:
+        return predictor
+    return load_torch_predictor(run, predictor.facts, predictor.views, settled, batch)

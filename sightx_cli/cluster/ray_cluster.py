@@ -13,7 +13,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,22 @@ class Cluster:
     devices_each: int
     """GPUs of each worker that predicts: 1, or 0."""
     is_local: bool
+
+    @property
+    def device(self) -> str:
+        """Where a worker that predicts computes: `cpu` or `cuda`."""
+        return "cuda" if self.devices_each else "cpu"
+
+    def choose_device(self, device: str) -> Cluster:
+        """Let each worker that predicts have a GPU, where the cluster has some and `device` is auto or cuda.
+
+        Raises UsageError for another device, and for cuda where there is none.
+        """
+        if device not in ("auto", "cpu", "cuda"):
+            raise UsageError(f"--device {device}: allowed on Ray are auto, cpu, cuda", "leave --device out")
+        if device == "cuda" and not self.devices:
+            raise UsageError("--device cuda: the cluster on Ray has no GPU", "leave --device out")
+        return self if device == "cpu" or not self.devices else replace(self, workers=self.devices, devices_each=1)
 
     def describe(self) -> str:
         """Say what works, such as "2 workers"."""
@@ -242,12 +258,4 @@ def _check_workers(ray: Any, address: str) -> None:
 
 def _measure_cluster(ray: Any, is_local: bool) -> Cluster:
     found = ray.cluster_resources()
-    devices = int(found.get("GPU", 0))
-    on_devices = devices > 0 and has_device_forward()
-    workers = devices if on_devices else max(int(found.get("CPU", 1)), 1)
-    return Cluster(ray, workers, 1, devices, int(on_devices), is_local)
-
-
-def has_device_forward() -> bool:
-    """Tell whether a worker can use a GPU for a finished model: not yet."""
-    return False
+    return Cluster(ray, max(int(found.get("CPU", 1)), 1), 1, int(found.get("GPU", 0)), 0, is_local)

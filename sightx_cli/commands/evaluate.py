@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sightx_cli.commands.device import Device
 from sightx_cli.commands.flat_options import flatten_options, share_option
 from sightx_cli.commands.talk import Talk
 from sightx_cli.steps.options import MODEL, RUN
@@ -103,6 +104,7 @@ class EvaluateOptions:
             metavar="N", min=1, help="Images per batch [dim](default: chosen by their size)[/].", rich_help_panel=MODEL
         ),
     ] = None
+    device: Device = "auto"
     tta: Annotated[
         int | None,
         typer.Option(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sightx_cli.commands.device import Device
 from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.talk import Talk
 from sightx_cli.steps.options import RUN
@@ -54,6 +55,7 @@ def explain(
     out: Out = None,
     class_name: ClassName = None,
     overwrite: Overwrite = False,
+    device: Device = "auto",
     *,
     talk: Talk,
 ) -> None:
@@ -67,6 +69,6 @@ def explain(
 
     with talk.listen() as listener:
         result = api.explain(
-            sources, model=model, out=out, class_name=class_name, overwrite=overwrite, listener=listener
+            sources, model=model, out=out, class_name=class_name, overwrite=overwrite, device=device, listener=listener
         )
     talk.answer(result, show_explanation)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sightx_cli.commands.device import Device
 from sightx_cli.commands.flat_options import flatten_options, share_option
 from sightx_cli.commands.talk import Talk
 from sightx_cli.errors import UsageError
@@ -124,6 +125,7 @@ def predict(
     overwrite: Overwrite = False,
     abstain: Abstain = False,
     tta: Views = None,
+    device: Device = "auto",
     into: Into = None,
     into_folder: IntoFolder = None,
     on: On = None,
@@ -143,6 +145,7 @@ def predict(
     """
     options = {"model": model, "output": output, "batch": batch, "image_column": image_column, "images": images}
     options |= {"heatmaps": heatmaps, "overwrite": overwrite, "abstain": abstain, "tta": tta}
+    options |= {} if device == "auto" else {"device": device}
     options |= {"into": into, "into_folder": into_folder, "on": on, "address": address}
     if watch or move_to is not None:
         watch_folder(sources, watch, resume, {**options, "move_to": move_to}, talk)

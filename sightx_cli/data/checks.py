@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from sightx_cli.data.check_processes import checking_apart
 from sightx_cli.data.contents import FileFacts, measure_files
 from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import AS_IS, Found, Header, Reading, check_image
 from sightx_cli.data.tags.tag_groups import add_tag_columns
+from sightx_cli.data.text_columns import list_texts
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener
 from sightx_cli.task.label_text import count_names
@@ -72,8 +74,9 @@ def check_files(
     task = "checking the files"
     listener.start(task, len(frame), "images")
     try:
-        paths = [str(path) for path in frame["path"]]
-        facts = measure_files(paths, use, partial(listener.advance, task), threads, reading)
+        with checking_apart(len(frame) if threads is None else 0, reading, pixels) as measure_parts:
+            advance = partial(listener.advance, task)
+            facts = measure_files(frame["path"], use, advance, threads, reading, measure_parts)
     finally:
         listener.finish(task)
     return sort_files(frame, facts)
@@ -82,14 +85,15 @@ def check_files(
 def sort_files(frame: pd.DataFrame, facts: Sequence[FileFacts]) -> CheckedFiles:
     """Separate the rows whose files can be read from the others; raises `DataError` if none can."""
     bad = [place for place, one in enumerate(facts) if one.error]
-    images = [str(image) for image in frame["image"]]
-    unreadable = [Unreadable(images[place], facts[place].error, facts[place].hint) for place in bad]
+    unreadable = [Unreadable(str(frame["image"].iloc[place]), facts[place].error, facts[place].hint) for place in bad]
     if unreadable and len(unreadable) == len(facts):
         raise refuse_all(unreadable)
-    good = frame.assign(digest=[one.digest for one in facts]).drop(index=frame.index[bad]).reset_index(drop=True)
-    usable = [one for one in facts if not one.error]
-    headers = tuple(one.header for one in usable if one.header is not None)
-    found = tuple(one.found for one in usable)
+    good = frame.assign(digest=[one.digest for one in facts])
+    if bad:
+        good = good.drop(index=frame.index[bad])
+    good = good.reset_index(drop=True)
+    headers = tuple(one.header for one in facts if one.header is not None and not one.error)
+    found = tuple(one.found for one in facts if not one.error)
     return CheckedFiles(add_tag_columns(good, found), headers, unreadable, found)
 
 
@@ -125,7 +129,7 @@ def check_classes(frame: pd.DataFrame, separator: str = "") -> None:
     Raises: `DataError` for no image at all, for a single class, and for classes with fewer than two images (all named).
     """
     pool = frame[~frame["split"].isin(["valid", "test"])]
-    counts = count_names(pool["label"].tolist(), separator)
+    counts = count_names(list_texts(pool["label"]), separator)
     if not len(pool):
         raise DataError("there is no image to train on", "give a folder with one subfolder of images for each class")
     if separator and len(counts) < 2:
@@ -147,7 +151,7 @@ def check_classes(frame: pd.DataFrame, separator: str = "") -> None:
             f"({'each has' if len(few) > 1 else 'it has'} one); at least {MIN_IMAGES_PER_CLASS} are needed",
             "add images to it, merge it with another class, or remove it",
         )
-    unknown = sorted(set(count_names(frame["label"].tolist(), separator)) - set(counts))
+    unknown = sorted(set(count_names(list_texts(frame["label"]), separator)) - set(counts))
     if unknown:
         raise DataError(
             f"the valid or test part has images of {', '.join(map(repr, unknown[:5]))}, "

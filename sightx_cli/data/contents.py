@@ -5,15 +5,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
 
 from sightx_cli.data.readers import AS_IS, Found, Header, ImageFileError, Reading, load_bytes, measure_header
 from sightx_cli.data.readers.references import is_packed, read_packed
+from sightx_cli.data.readers.remote_file import is_remote
 from sightx_cli.machine import measure_threads
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 DIGEST_BYTES = 16
+PATHS_HELD = 100_000
+"""So many paths are in memory as text at a time; the threads wait for each other in between."""
 _CHUNK = 16  # files per task of a thread: less waiting between threads, and progress still moves
 
 Use = Callable[[str, str, bytes | None], Found]
@@ -25,7 +34,7 @@ NOTHING = Found()
 """Of a file that cannot be used."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileFacts:
     """What reading an image file once reveals."""
 
@@ -40,20 +49,69 @@ class FileFacts:
     found: Found = NOTHING
 
 
+MeasureParts = Callable[[Sequence[str]], Iterator[tuple[int, list[FileFacts]]]]
+"""Reads files otherwise than in threads: (place of the first, facts of a few) of all of them."""
+
+
+class ManyFacts(Sequence[FileFacts]):
+    """The facts of many files in a few bytes each: their digests, and which of the few kinds of facts beside it.
+
+    A million `FileFacts` take 300 MB, and most files of a set have the same size, mode and findings.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._digests = np.zeros((count, DIGEST_BYTES), np.uint8)
+        self._kinds = np.zeros(count, np.int32)
+        self._known: dict[FileFacts, int] = {}
+        self._list: list[FileFacts] = []
+
+    def put(self, place: int, facts: FileFacts) -> None:
+        """Keep the facts of the file at a place."""
+        kind = replace(facts, digest="x" * bool(facts.digest))
+        number = self._known.setdefault(kind, len(self._list))
+        if number == len(self._list):
+            self._list.append(kind)
+        self._kinds[place] = number
+        if facts.digest:
+            self._digests[place] = np.frombuffer(bytes.fromhex(facts.digest), np.uint8)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    @overload
+    def __getitem__(self, place: int) -> FileFacts: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[FileFacts]: ...
+
+    def __getitem__(self, place: int | slice) -> FileFacts | Sequence[FileFacts]:
+        """Return the facts of a file, or of some."""
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        kind: FileFacts = self._list[int(self._kinds[place])]
+        return replace(kind, digest=self._digests[place].tobytes().hex()) if kind.digest else kind
+
+
 def measure_files(
-    paths: Sequence[str],
+    paths: Sequence[str] | pd.Series[str],
     use: Use,
     advance: Callable[[int], None] = lambda _: None,
     threads: int | None = None,
     reading: Reading = AS_IS,
-) -> list[FileFacts]:
-    """Read every file once, in threads; return its facts in order. `advance` is called with how many more files
-    are done."""
-    found: list[FileFacts | None] = [None] * len(paths)
-    for start, part in _measure_in_threads(paths, use, max(1, threads or measure_threads().decoding), reading):
-        found[start : start + len(part)] = part
-        advance(len(part))
-    return [facts for facts in found if facts is not None]
+    measure_parts: MeasureParts | None = None,
+) -> ManyFacts:
+    """Read every file once, in threads or by `measure_parts`; return its facts in order. `advance` is called with how
+    many more files are done."""
+    found = ManyFacts(len(paths))
+    count = max(1, threads or measure_threads().decoding)
+    for first in range(0, len(paths), PATHS_HELD):
+        held = [str(path) for path in paths[first : first + PATHS_HELD]]
+        parts = measure_parts(held) if measure_parts else _measure_in_threads(held, use, count, reading)
+        for start, part in parts:
+            for place, facts in enumerate(part, first + start):
+                found.put(place, facts)
+            advance(len(part))
+    return found
 
 
 def measure_file(path: str, use: Use, reading: Reading = AS_IS) -> FileFacts:
@@ -76,6 +134,8 @@ def digest_bytes(data: bytes) -> str:
 
 def digest_file(path: str | Path) -> str:
     """Return the digest of a file's bytes, however many; raises `ImageFileError` where they cannot be read."""
+    if is_remote(path):
+        return digest_bytes(load_bytes(path) or b"")
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()

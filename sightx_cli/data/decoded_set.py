@@ -15,7 +15,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from sightx_cli.data.pixel_file import PixelFile
+from sightx_cli.data.pixel_file import FilePlace, PixelFile
 from sightx_cli.data.pixel_reads import PixelRequest, Row, WrittenPixels
 from sightx_cli.data.read_ahead import CHUNK_IMAGES, read_files
 from sightx_cli.data.reader_processes import Readers
@@ -68,6 +68,16 @@ class Batch:
     images: Located
 
 
+@dataclass(frozen=True)
+class SharedImages:
+    """A `DecodedSet` as it is told to another process."""
+
+    places: tuple[FilePlace, ...]
+    file_of: NDArray[np.int32]
+    images: Located
+    on_disk: bool
+
+
 class DecodedSet:
     """Decoded images in files that this process holds, in memory or on disk."""
 
@@ -96,6 +106,17 @@ class DecodedSet:
         """Yield one batch after the other."""
         for rows in batches:
             yield self.gather(rows, take_room)
+
+    def describe(self) -> SharedImages:
+        """Return what another process of this machine finds the images by, as long as this one holds them."""
+        places = tuple(file.place for file in self.files)
+        return SharedImages(places, self.file_of, self.images, self.on_disk)
+
+    @staticmethod
+    def attach(shared: SharedImages) -> DecodedSet:
+        """Open the images that another process has decoded. Raises OSError where they cannot be opened."""
+        files = [PixelFile(place=place) for place in shared.places]
+        return DecodedSet(files, shared.file_of, shared.images, shared.on_disk)
 
     def close(self) -> None:
         """Give memory and disk space back."""

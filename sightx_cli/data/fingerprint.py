@@ -12,6 +12,7 @@ import numpy as np
 from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.readers import Header
+from sightx_cli.data.text_columns import list_texts
 from sightx_cli.task.label_text import count_names, split_names
 
 if TYPE_CHECKING:
@@ -110,18 +111,19 @@ def build_fingerprint(
     """Build the fingerprint of the readable images in `frame` from the headers of their files."""
     widths, heights = [header[0] for header in headers], [header[1] for header in headers]
     separator = manifest.separator
-    found = count_names(frame["label"].tolist(), separator)
+    labels = list_texts(frame["label"])
+    found = count_names(labels, separator)
     counts = {label: found[label] for label in manifest.classes}
-    trained = frame.loc[~frame["split"].isin(["valid", "test"]), "label"].tolist()
-    groups = set(frame["group"]) - {""}
+    trained = list_texts(frame.loc[~frame["split"].isin(["valid", "test"]), "label"])
+    groups = set(frame["group"].unique()) - {""}
     return Fingerprint(
         source_kind=manifest.kind,
         images=len(frame),
-        parts=_count(part or "undivided" for part in frame["split"]),
+        parts=_count(part or "undivided" for part in list_texts(frame["split"])),
         classes=counts,
         is_numbered=manifest.is_numbered,
         imbalance_ratio=round(_measure_imbalance(trained, separator), 3),
-        labels_per_image=_count_labels(frame["label"].tolist(), separator) if separator else {},
+        labels_per_image=_count_labels(labels, separator) if separator else {},
         groups=len(groups),
         width_px=_measure_spread(widths),
         height_px=_measure_spread(heights),

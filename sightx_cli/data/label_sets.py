@@ -15,6 +15,7 @@ from sightx_cli.data.folders import natural_key
 from sightx_cli.data.manifest import Manifest, build_manifest
 from sightx_cli.data.spellings import unify_spellings
 from sightx_cli.data.tables import tidy
+from sightx_cli.data.text_columns import list_texts
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Notice
 from sightx_cli.task.label_text import SEPARATORS, choose_separator, join_labels
@@ -67,7 +68,7 @@ def read_label_sets(cells: Sequence[str], asked: bool | None = None, what: str =
 
 def settle_label_sets(manifest: Manifest, asked: bool | None) -> Manifest:
     """Read the labels of a manifest as sets where they are, as `read_label_sets` does for a table."""
-    labels = manifest.frame["label"].tolist()
+    labels = list_texts(manifest.frame["label"])
     found = read_label_sets(labels, asked)
     if list(found.cells) == labels and not found.separator:
         return replace(manifest, notices=(*manifest.notices, *found.notices))

@@ -12,8 +12,9 @@ from sightx_cli.data.layout import FOUND_OUT, Layout
 from sightx_cli.data.layouts.part_names import name_parts
 from sightx_cli.data.name_labels import drop_unmatched
 from sightx_cli.data.readers import list_suffixes
+from sightx_cli.data.readers.remote_file import hide_secrets, is_remote
 from sightx_cli.data.table_labels import read_labels
-from sightx_cli.data.tables import Table, read_table, rename_given, tidy_values
+from sightx_cli.data.tables import Table, are_tidy, read_table, rename_given, tidy_values
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Notice
 from sightx_cli.tables.columns import (
@@ -73,7 +74,7 @@ def load_labelled_table(path: Path, layout: Layout = FOUND_OUT) -> LabelledTable
     if layout.label_by is None and not found.separator and not layout.judges:
         _check_filled(found.cells, "label", table, path)
     used = {"image": image, "label": found.column, "split": part, "group": group}
-    images = tell_apart(names, located.paths, path.parent)
+    images = [hide_secrets(name) if is_remote(name) else name for name in tell_apart(names, located.paths, path.parent)]
     frame, same = build_labelled_frame(rows, used, images, located.paths, found.cells)
     frame, placed = read_parts(frame, part, path, layout.judges)
     frame, matched = drop_unmatched(frame, layout.label_by) if layout.label_by is not None else (frame, [])
@@ -113,15 +114,17 @@ def build_labelled_frame(
     columns: dict[str, Any] = {"image": names, "path": paths, "label": labels}
     for own in ("split", "group"):
         column = used[own]
-        columns[own] = rows[column.name].tolist() if column is not None else [""] * len(rows)
+        columns[own] = rows[column.name] if column is not None else ""
     documented = {one.name for own, one in used.items() if one is not None and one.name.lower() == own}
     others = [name for name in rows.columns if name not in documented]
-    columns |= {kept: rows[name].tolist() for name, kept in rename_given(others, (*OWN, *LATER)).items()}
+    columns |= {kept: rows[name] for name, kept in rename_given(others, (*OWN, *LATER)).items()}
     notices = []
-    for name in [one for one in columns if one not in ("image", "path", "label")]:
-        columns[name], same = tidy_values(columns[name], name)
+    for name, column in columns.items():
+        if not isinstance(column, pd.Series) or name in ("image", "path") or are_tidy(column.unique()):
+            continue
+        columns[name], same = tidy_values(column.tolist(), name)
         notices += [Notice("same-names", same, warns=True)] if same and name != "split" else []
-    return pd.DataFrame(columns, dtype=str), notices
+    return pd.DataFrame(columns, dtype=str, index=rows.index), notices
 
 
 def _check_filled(values: Sequence[str], what: str, table: Table, path: Path) -> None:

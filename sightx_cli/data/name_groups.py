@@ -10,9 +10,13 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sightx_cli.data.tables import tidy
 from sightx_cli.results.inspect import Guess
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MIN_SHARE = 0.2
 """This share of all images must share a group with another, or the guess is not worth typing."""
@@ -22,6 +26,9 @@ MIN_SHARE_OF_KIND = 0.1
 
 FEW = 4
 """A group of this size is never too large a share, however few images there are."""
+
+MOST_NAMES, BLOCK_NAMES = 200_000, 1_000
+"""The most names in which kinds are looked for, and how many side by side are taken of more."""
 
 MAX_WORDS = 6
 """More distinct words before the numbers than this are names, not a system."""
@@ -57,13 +64,28 @@ KINDS = (
 """The known naming schemes, tried in this order; an image counts for the first that matches its name."""
 
 
-def guess_groups(images: Sequence[str], labels: Sequence[str]) -> Guess | None:
+def guess_groups(images: Sequence[str] | pd.Series[str], labels: Sequence[str]) -> Guess | None:
     """Guess groups from file names; None if they do not look like groups.
 
     `images` are names with or without folders, `labels` the class of each. A single group, or as few
-    groups as classes, does not count: that is a prefix shared by all names, or the class.
+    groups as classes, does not count: that is a prefix shared by all names, or the class. Of more than MOST_NAMES the
+    kinds of names are looked for in blocks of them.
     """
+    expressions = _find_expressions(name_files(images if len(images) <= MOST_NAMES else _take_blocks(images)))
+    if not expressions:
+        return None
     names = name_files(images)
+    joined = "|".join(expressions)
+    groups = find_names(joined, names)
+    sizes = Counter(group for group in groups if group)
+    shared = [place for place, group in enumerate(groups) if sizes[group] > 1]
+    if len(sizes) <= len(set(labels)) or len(shared) < MIN_SHARE * len(names):
+        return None
+    return Guess(joined, len(sizes), len(shared), names[shared[0]])
+
+
+def _find_expressions(names: Sequence[str]) -> list[str]:
+    """Find the kinds of names that make groups, and what to type for each."""
     left = list(range(len(names)))
     expressions = []
     for kind in KINDS:
@@ -73,15 +95,13 @@ def guess_groups(images: Sequence[str], labels: Sequence[str]) -> Guess | None:
         if expression and _makes_groups(expression, [names[place] for place in found], len(names), kind.most):
             expressions.append(expression)
             left = [place for place in left if place not in found]
-    if not expressions:
-        return None
-    joined = "|".join(expressions)
-    groups = find_names(joined, names)
-    sizes = Counter(group for group in groups if group)
-    shared = [place for place, group in enumerate(groups) if sizes[group] > 1]
-    if len(sizes) <= len(set(labels)) or len(shared) < MIN_SHARE * len(names):
-        return None
-    return Guess(joined, len(sizes), len(shared), names[shared[0]])
+    return expressions
+
+
+def _take_blocks(images: Sequence[str] | pd.Series[str]) -> list[str]:
+    """Take names from evenly spread blocks: those of one group lie side by side, and one by one none would meet."""
+    starts = range(0, len(images) - BLOCK_NAMES, len(images) * BLOCK_NAMES // MOST_NAMES)
+    return [str(image) for start in starts for image in images[start : start + BLOCK_NAMES]]
 
 
 def name_files(images: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,13 +42,16 @@ class PixelFile:
     plain write raises OSError. Raises OSError where it cannot be made.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        """Make an empty file, in memory where `folder` is None."""
+    def __init__(self, folder: Path | None = None, place: FilePlace | None = None) -> None:
+        """Make an empty file, in memory where `folder` is None; or open another process's, by its `place`."""
         self._closing, self._lock, name = ExitStack(), threading.Lock(), ""
-        if folder is None and hasattr(os, "memfd_create"):
+        if place is not None:
+            name = place.path
+            self._file: BinaryIO = self._closing.enter_context(opening_place(place))
+        elif folder is None and hasattr(os, "memfd_create"):
             number = os.memfd_create("sightx-pixels")
             # Not in /dev/shm, of which a container gives 64 MB by default.
-            self._file: IO[bytes] = self._closing.enter_context(os.fdopen(number, "w+b", buffering=0))
+            self._file = self._closing.enter_context(os.fdopen(number, "w+b", buffering=0))
         else:
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +63,7 @@ class PixelFile:
             self._file = self._closing.enter_context(os.fdopen(number, "w+b", buffering=0))
         opened, state = Path(f"/proc/{os.getpid()}/fd/{self._file.fileno()}"), os.fstat(self._file.fileno())
         self.place = FilePlace(str(opened if opened.exists() else name), state.st_dev, state.st_ino)
-        self.bytes_used = 0
+        self.bytes_used = 0 if place is None else state.st_size
         """How far it has been written."""
         weakref.finalize(self, self._closing.close)
 

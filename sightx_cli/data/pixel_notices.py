@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sightx_cli.data.checks import Unreadable, describe_reasons
 from sightx_cli.data.readers import Found, Reading, Remark
 from sightx_cli.data.readers.depth import FRACTIONS, WHOLE_NUMBERS
 from sightx_cli.data.tags.dicom_notices import DicomTally
 from sightx_cli.progress import Notice
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST = 0.5
 """From this share of the images on something is true of most of them, and warned of."""
@@ -162,7 +166,7 @@ class PixelTally:
 
 
 def describe_pixels(
-    images: Sequence[str], found: Sequence[Found], unreadable: Sequence[Unreadable], reading: Reading
+    images: Sequence[str] | pd.Series[str], found: Sequence[Found], unreadable: Sequence[Unreadable], reading: Reading
 ) -> list[Notice]:
     """Return what is said of a set's pixels: of each readable image its name and what was found in it."""
     notices = []

@@ -93,7 +93,9 @@ class PlainViews:
         reading: Reading = AS_IS,
     ) -> None:
         self.size_px, self.fit, self.reading = size_px, fit, reading
-        self._known = known
+        self._view_bytes = 3 * size_px**2
+        self.known = known
+        """Digests of images whose views are not needed."""
         self._left = measure_budget() if budget_bytes is None else budget_bytes
         self._kept: dict[str, Pixels] = {}
         self._lock = threading.Lock()
@@ -117,10 +119,28 @@ class PlainViews:
 
         Raises what `read_image` raises.
         """
-        if digest in self._known or not self._take_room(digest):
+        if digest in self.known or not self._take_room(digest):
             return None
         self._kept[digest], found = read_plain_view(path, self.size_px, self.fit, self.reading, data)
         return found
+
+    def take_rooms(self, views: int) -> int:
+        """Take room for so many views that others decode, or for as many as there is; `put` or `give_back` each."""
+        with self._lock:
+            taken = min(views, self._left // self._view_bytes)
+            self._left -= taken * self._view_bytes
+        return taken
+
+    def put(self, digest: str, pixels: Pixels) -> None:
+        """Keep a view that room was taken for."""
+        if digest in self._kept:
+            self.give_back(1)
+        self._kept[digest] = pixels
+
+    def give_back(self, views: int) -> None:
+        """Give back room for so many views."""
+        with self._lock:
+            self._left += views * self._view_bytes
 
     def pop(self, digest: str) -> Pixels | None:
         """Hand over an image's view, once; None where it is not kept."""
@@ -133,11 +153,10 @@ class PlainViews:
 
     def _take_room(self, digest: str) -> bool:
         """Count one more view against the budget; False where it does not fit, or is there already."""
-        cost = 3 * self.size_px**2
         with self._lock:
-            if digest in self._kept or cost > self._left:
+            if digest in self._kept or self._view_bytes > self._left:
                 return False
-            self._left -= cost
+            self._left -= self._view_bytes
             return True
 
 

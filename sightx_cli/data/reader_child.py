@@ -41,6 +41,10 @@ def serve_pipes() -> None:
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, 0)
         os.dup2(nothing, 1)
+        if len(sys.argv) > 1:
+            from sightx_cli.data.readers.gate import TurnGate, set_gate
+
+            set_gate(TurnGate(sys.argv[1]))
         try:
             answer_calls(asked, answers)
         except BrokenPipeError:  # whoever asked has ended

@@ -7,11 +7,11 @@ bits, and kept with the model. The sample is looked at only where its files' nam
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from math import ceil, floor, log10
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,7 +67,7 @@ def measure_reading(frame: pd.DataFrame, image: ImageInput | None = None, listen
 def sample_files(frame: pd.DataFrame) -> list[list[str]]:
     """Choose the files to look at, by class, the same whatever the order of the rows; none that cannot be deep."""
     pool = frame[~frame["split"].isin(["valid", "test"])]
-    deep = [Path(path).suffix.lower() not in NEVER_DEEP for path in pool["path"]]
+    deep = [os.path.splitext(path)[1].lower() not in NEVER_DEEP for path in pool["path"]]  # noqa: PTH122 - of each image
     classes = [sorted(map(str, paths)) for _, paths in pool[deep].groupby("label", sort=True)["path"]]
     each = max(1, SAMPLE_IMAGES // max(len(classes), 1))
     chosen = [classes[place] for place in _spread(len(classes), MOST_CLASSES)]

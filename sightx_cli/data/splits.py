@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from sightx_cli.data.cells import shield_cell
 from sightx_cli.data.name_groups import find_names, name_files
+from sightx_cli.data.text_columns import list_repeated, list_texts
 from sightx_cli.errors import DataError, RunError, quote
 from sightx_cli.task.stratification import Strata, divide_evenly, number_together
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPLIT_COLUMNS = ("image", "label", "split", "group", "fold", "digest")
+ROWS_WRITTEN = 100_000
+"""So many rows are text in memory while they are written."""
 OWN_COLUMNS = (*SPLIT_COLUMNS, "path", "is_judged")
 """Those that a frame has of ours, whatever the user's table holds."""
 
@@ -44,14 +48,14 @@ def split_manifest(
     if not 0 < valid_fraction < 1:
         raise DataError(f"the valid fraction is {valid_fraction}; it must be between 0 and 1")
     result = frame.copy()
-    split = result["split"].to_numpy(dtype=object).copy()
+    split = np.array(list_texts(result["split"]), dtype=object)
     pool = np.flatnonzero((split == "") | (split == "train"))
     if not (split == "valid").any():
-        labels = strata if isinstance(strata, np.ndarray) else np.array(strata or result["label"], dtype=object)
-        labels = labels[pool]
-        groups = result["group"].to_numpy(dtype=object)[pool]
-        digests = result["digest"].tolist() if "digest" in result.columns else [""] * len(result)
-        together = join_groups(groups.tolist(), [digests[place] for place in pool])
+        named = strata if strata is not None and len(strata) else list_texts(result["label"])
+        labels = (named if isinstance(named, np.ndarray) else np.array(named, dtype=object))[pool]
+        groups = np.array(list_texts(result["group"]), dtype=object)[pool]
+        digests = result["digest"].iloc[pool].tolist() if "digest" in result.columns else [""] * len(pool)
+        together = join_groups(groups.tolist(), digests)
         if labels.ndim == 2:
             chosen = _choose_by_labels(labels, together, seed, valid_fraction)
         elif (groups != "").any():
@@ -70,12 +74,7 @@ def join_groups(groups: Sequence[str], digests: Sequence[str]) -> list[str]:
     Both are in the order of the images, "" for none. Returns a name for each image: its group's, or that of the
     first group it is merged with, or a name for the bytes it shares; "" for an image on its own.
     """
-    links: dict[tuple[str, str], list[int]] = {}
-    for place, (group, digest) in enumerate(zip(groups, digests, strict=True)):
-        for kind, key in (("group", group), ("bytes", digest)):
-            if key:
-                links.setdefault((kind, key), []).append(place)
-    joined = join_linked(len(groups), [places for places in links.values() if len(places) > 1])
+    joined = join_linked(len(groups), chain(list_repeated(groups), list_repeated(digests)))
     sizes = np.bincount(joined, minlength=1)
     names: dict[int, str] = {}
     for component, group in zip(joined.tolist(), groups, strict=True):
@@ -131,10 +130,9 @@ def _choose_copies_together(
     counts = Counter(labels.tolist())
     first: dict[str, int] = {}
     for place, name in enumerate(together):
-        key = name or f"\0{place}"
-        if key not in first or counts[labels[place]] < counts[labels[first[key]]]:
-            first[key] = place
-    stands = np.array(sorted(first.values()))
+        if name and (name not in first or counts[labels[place]] < counts[labels[first[name]]]):
+            first[name] = place
+    stands = np.sort([*(place for place, name in enumerate(together) if not name), *first.values()])
     chosen = set(stands[_choose_stratified(labels[stands], seed, fraction)].tolist())
     names = {together[place] for place in chosen} - {""}
     return np.array([place for place, name in enumerate(together) if place in chosen or name in names], dtype=int)
@@ -237,7 +235,10 @@ def write_split(frame: pd.DataFrame, path: str | Path) -> None:
     table = frame.assign(**{name: "" for name in ("fold", "digest") if name not in frame.columns})
     unfinished = target.with_name(f".{target.name}.part")
     try:
-        table.loc[:, list(SPLIT_COLUMNS)].map(shield_cell).to_csv(unfinished, index=False, encoding="utf-8")
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+            for start in range(0, max(len(table), 1), ROWS_WRITTEN):
+                rows = table.iloc[start : start + ROWS_WRITTEN].loc[:, list(SPLIT_COLUMNS)]
+                rows.map(shield_cell).to_csv(file, index=False, header=start == 0)
         unfinished.replace(target)
     except OSError as error:
         unfinished.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sightx_cli.data.label_sets import join_class_columns, read_label_sets
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.name_labels import read_name_labels
+from sightx_cli.data.text_columns import list_texts
 from sightx_cli.errors import DataError, quote
 from sightx_cli.progress import Notice
 from sightx_cli.tables.class_columns import ClassColumns, find_class_columns, holds_answers, read_class_columns
@@ -58,7 +59,7 @@ def read_labels(
         else FoundColumn(find_given(table, path, given, "--label-column"))
     )
     if column is not None:
-        cells = table[column.name].tolist()
+        cells = list_texts(table[column.name])
         _refuse_failed_formulas(cells, path)
         return _settle(cells, layout, column.name, column)
     _refuse_predictions(table, path)

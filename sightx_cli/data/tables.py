@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,6 +111,11 @@ def rename_given(names: Sequence[str], own: Collection[str]) -> dict[str, str]:
 def tidy(text: str) -> str:
     """Return a name as it is compared: without blanks around it, composed (NFC): macOS writes é as e and an accent."""
     return unicodedata.normalize("NFC", text).strip()
+
+
+def are_tidy(values: Iterable[str]) -> bool:
+    """Whether tidying would change none of some values."""
+    return all(tidy(value) == value for value in values)
 
 
 def tidy_values(values: Sequence[str], what: str) -> tuple[list[str], str]:

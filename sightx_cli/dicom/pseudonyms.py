@@ -39,6 +39,11 @@ def are_pseudonyms_lasting() -> bool:
     return _load_key()[1]
 
 
+def is_key_private() -> bool:
+    """Whether pseudonyms were made by a key that is nowhere but in this process: another's would be others."""
+    return bool(_load_key.cache_info().currsize) and not _load_key()[1]
+
+
 def describe_key() -> str:
     """Return what tells pseudonyms of one key from those of another; "" where there is no key yet."""
     folder = find_key_folder()

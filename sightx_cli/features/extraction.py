@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -120,53 +120,40 @@ def extract_features(
 ) -> Features:
     """Return the features of the images looked up; compute those that the store lacks, and cache them under `address`.
 
-    `forward` builds the compiled forward, only when it is needed. `readers` are chosen by its device where none are
-    given; they go on while what was computed is written. `compute` computes elsewhere, in place of both. Raises OSError
-    if there is no room for them at all; nothing half-written stays.
+    `compute` computes them elsewhere, in place of the forward here, which `forward` builds when it is needed. `readers`
+    are chosen by its device where none are given; they go on while what was computed is written. Raises OSError if
+    there is no room for them at all;
+    nothing half-written stays.
     """
-    shards = list(lookup.shards)
-    if lookup.missing and compute is not None:
-        shards += _keep_computed(store, address, view, lookup, compute, listener, task, what)
-    elif lookup.missing:
-        compiled, items = forward(), list(lookup.missing.items())
+    shards, items = list(lookup.shards), list(lookup.missing.items())
+
+    def keep(part: Sequence[tuple[str, str]], fill: Callable[[Writer], None]) -> None:
+        shards.append(store.keep(address, view.key, [digest for digest, _ in part], lookup.columns, what, fill))
+
+    if items and compute is not None:
+        listener.start(task, len(items), "images")
+        for start in range(0, len(items), SHARD_IMAGES):
+            part = items[start : start + SHARD_IMAGES]
+
+            def put(writer: Writer, part: Sequence[tuple[str, str]] = part) -> None:
+                put_computed(compute(part), writer.put, listener, task)  # anew, where a disk failed midway
+
+            keep(part, put)
+        listener.finish(task)
+    elif items:
+        compiled = forward()
         readers = choose_readers(compiled, len(items)) if readers is None else readers
         together = SHARD_IMAGES if readers is None else DEVICE_SHARD_IMAGES
         listener.start(task, len(items), "images")
         with closing(ViewReading(items, view, compiled.batch_images, together, pixels, readers)) as reading:
             for start in range(0, len(items), together):
-                digests = [digest for digest, _ in items[start : start + together]]
 
                 def fill(writer: Writer, start: int = start) -> None:
                     run_forward(compiled, reading.take(start), writer.put, listener, task)
 
-                shards.append(store.keep(address, view.key, digests, lookup.columns, what, fill))
+                keep(items[start : start + together], fill)
         listener.finish(task)
     return locate_rows(lookup.columns, lookup.digests, shards, bool(lookup.missing))
-
-
-def _keep_computed(
-    store: FeatureStore,
-    address: str,
-    view: View,
-    lookup: Lookup,
-    compute: Compute,
-    listener: Listener,
-    task: str,
-    what: str,
-) -> Iterator[Shard]:
-    """Keep what is computed elsewhere of the missing images, shard after shard."""
-    items = list(lookup.missing.items())
-    listener.start(task, len(items), "images")
-    for start in range(0, len(items), SHARD_IMAGES):
-        part = items[start : start + SHARD_IMAGES]
-
-        def fill(writer: Writer, part: Sequence[tuple[str, str]] = part) -> None:
-            for first, outputs in compute(part):
-                writer.put(first, outputs)
-                listener.advance(task, len(next(iter(outputs.values()))))
-
-        yield store.keep(address, view.key, [digest for digest, _ in part], lookup.columns, what, fill)
-    listener.finish(task)
 
 
 def locate_rows(columns: Columns, digests: Sequence[str], shards: Sequence[Shard], computed: bool = False) -> Features:
@@ -185,6 +172,18 @@ def run_forward(
 ) -> None:
     """Run batches of images through a network; `put` takes the position of each batch's first image and its outputs."""
     for first, outputs in forward.run(batches):
+        put(first, outputs)
+        listener.advance(task, len(next(iter(outputs.values()))))
+
+
+def put_computed(
+    computed: Iterable[tuple[int, dict[str, Array]]],
+    put: Callable[[int, dict[str, Array]], None],
+    listener: Listener,
+    task: str,
+) -> None:
+    """Put what was computed elsewhere, as it comes."""
+    for first, outputs in computed:
         put(first, outputs)
         listener.advance(task, len(next(iter(outputs.values()))))
 

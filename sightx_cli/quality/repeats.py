@@ -5,25 +5,31 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from sightx_cli.data.text_columns import list_repeated
 from sightx_cli.errors import quote
 from sightx_cli.progress import Notice
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pandas.api.extensions import ExtensionArray
 
 CONTRADICTING, COPIES = "contradicting-labels", "copies"
 
 
-def find_same_bytes(digests: Sequence[str]) -> list[list[int]]:
+def find_same_bytes(digests: Sequence[str] | pd.Series[str]) -> list[list[int]]:
     """Return the positions of the files with the same bytes, for each content that two or more have."""
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, digest in enumerate(digests):
-        places[digest].append(place)
-    return [group for group in places.values() if len(group) > 1]
+    return list(list_repeated(digests))
 
 
 def describe_repeats(
-    groups: Sequence[Sequence[int]], images: Sequence[str], labels: Sequence[str], source: object, same: str
+    groups: Sequence[Sequence[int]],
+    images: Sequence[str] | ExtensionArray,
+    labels: Sequence[str],
+    source: object,
+    same: str,
 ) -> list[Notice]:
     """Say how many photographs are there more than once, and how many of them with different labels.
 

@@ -61,6 +61,7 @@ class ClusterWish:
     abstains: bool = False
     overwrite: bool = False
     resume: bool = False
+    device: str = "auto"
 
 
 def check_cluster_output(output: Path, overwrite: bool, resume: bool) -> None:
@@ -88,11 +89,12 @@ def predict_on_cluster(
     untold = find_untold(facts)
     for notice in untold:
         listener.notice(notice)
-    packed, counts, tally = pack_model(wish.run), RowCounts.of(facts.task), PixelTally(facts.reading)
+    counts, tally = RowCounts.of(facts.task), PixelTally(facts.reading)
     columns = plan_partition_columns(asked, facts, is_folder_output(wish.output))
     with ExitStack() as last:
         folder = last.enter_context(tempfile.TemporaryDirectory(prefix="sightx-rows-"))
-        cluster = last.enter_context(joining_cluster(wish.address, listener))
+        cluster = last.enter_context(joining_cluster(wish.address, listener)).choose_device(wish.device)
+        packed = pack_model(wish.run, cluster.device)
         size = settle_partition_rows(asked.count, cluster.workers, wish)
         rows = write_row_file(Path(folder) / "rows.parquet", asked.iterate(), len(asked.columns), size)
         begun = Begun(identify_rows(rows, asked.columns, packed, wish), rows.rows, size)
@@ -104,6 +106,7 @@ def predict_on_cluster(
             views=wish.views,
             threads=cluster.processors_each,
             key=share_key(),
+            device=cluster.device,
             abstains=wish.abstains,
             is_parquet=partitions.is_folder,
         )

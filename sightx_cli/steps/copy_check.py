@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sightx_cli.data.text_columns import MOST_LISTED
 from sightx_cli.errors import quote
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.quality.repeats import describe_repeats
+from sightx_cli.quality.sample_bounds import bound_share
 from sightx_cli.results.leaks import CopiesAcross
 from sightx_cli.steps.preparation import Preparation
 
@@ -63,6 +65,7 @@ def look_for_copies(preparation: Preparation, session: Session, listener: Listen
         return None
     pairs = list_pairs(session.features.read_views()[0], session.features.read_valid(), parts)
     if not pairs:
+        say_bound(parts, listener)
         return None
     agreement = compare_pixels(pairs, parts, preparation, listener)
     if agreement is None:
@@ -71,6 +74,7 @@ def look_for_copies(preparation: Preparation, session: Session, listener: Listen
     say_repeats([pair for pair, _ in copies], parts, preparation, listener)
     across = [(found, pair) for pair, found in copies if pair.part == "valid"]
     if not across:
+        say_bound(parts, listener)
         return None
     first = max(across, key=lambda one: one[0])[1]
     example = (str(parts["train"]["image"].iloc[first.train]), str(parts["valid"]["image"].iloc[first.other]))
@@ -78,6 +82,18 @@ def look_for_copies(preparation: Preparation, session: Session, listener: Listen
     found = CopiesAcross(len(across), looked_at, example, time.perf_counter() - began)
     say_copies(found, preparation, listener)
     return found
+
+
+def say_bound(parts: Mapping[str, pd.DataFrame], listener: Listener) -> None:
+    """Say of very many images, of which no copies were found, how few were compared and what that leaves open."""
+    searched, valid = SEARCHED_IMAGES, len(parts["valid"])
+    if sum(map(len, parts.values())) > MOST_LISTED and valid > searched:
+        text = (
+            f"no resized or re-saved copy of a training image among {searched:,} of the {valid:,} valid images: at "
+            f"most {bound_share(searched):.2g} % of them are copies (95 %, rule of three). The bytes of all were "
+            "compared"
+        )
+        listener.notice(Notice("copies-bound", text, searched))
 
 
 def list_pairs(train: NDArray[np.float32], valid: NDArray[np.float32], parts: Mapping[str, pd.DataFrame]) -> list[Pair]:

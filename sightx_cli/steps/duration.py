@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,6 +42,8 @@ ON_CPU = Rates(254.0, 4.0, 4.0, 300.0, 5_000.0, 120.0, 20.0)
 """AMD EPYC (Zen 5), two cores."""
 ON_GPU = Rates(None, 12.0, 4.0, 750.0, 5_000.0, 118.0, 118.0)
 """NVIDIA H200, 16 cores: reading the images is what takes the time there."""
+GPU_START_SECONDS = ON_GPU.start_seconds - ON_CPU.start_seconds
+"""What a fit on a GPU takes before it computes anything: CUDA's start, and each kernel's first call."""
 MACS = 384_000_000
 """The multiply-adds of tf_efficientnet_lite0 at 224 px."""
 
@@ -71,6 +73,27 @@ def estimate_duration(recipe: Recipe, images: Mapping[str, int], is_probed: bool
     rates = ON_CPU if choose_device(device).split(":")[0] == "cpu" else ON_GPU
     slower = rates.gflops / measure_speed() if rates.gflops is not None else 1.0
     return describe_duration(estimate_seconds(recipe, images, is_probed, rates, count_macs(recipe) / MACS, slower))
+
+
+def choose_fit_device(
+    recipe: Recipe, images: Mapping[str, int], is_probed: bool, device: str, found: str | None = None
+) -> tuple[str, Notice | None]:
+    """Return the device of a fit, and what is said where it is not the GPU that is here: few images are done before it
+    has started. `found` is what `auto` stands for (None: what torch finds)."""
+    from sightx_cli.engine.choice import choose_device
+
+    if device != "auto" or (found or choose_device()) != "cuda":
+        return device, None
+    assert ON_CPU.gflops is not None
+    slower, work = ON_CPU.gflops / measure_speed(), count_macs(recipe) / MACS
+    seconds = estimate_seconds(recipe, images, is_probed, replace(ON_CPU, start_seconds=0.0), work, slower)
+    if seconds >= GPU_START_SECONDS:
+        return device, None
+    said = (
+        f"the CPU computes: it takes about {max(seconds, 1.0):.0f} s for so few images, and the GPU "
+        f"{GPU_START_SECONDS:.0f} to start. --device cuda uses the GPU"
+    )
+    return "cpu", Notice("device", said)
 
 
 def count_macs(recipe: Recipe) -> float:

@@ -7,6 +7,7 @@ would bring a fit that goes on.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from sightx_cli.journal.points import Point
     from sightx_cli.train.keeper import Keeper
 
+MARK = ".meeting-"
+"""What the name of a file begins with that the first process writes, and the others look for."""
 SHARED = "every machine reads the images, the run's folder and the cache (SIGHTX_CACHE) under the same paths"
 
 
@@ -53,22 +56,34 @@ def meet(processes: Processes, preparation: Preparation | None, folder: Path | N
 
     Raises RunError in the first where another does not.
     """
-    handed = None
+    handed, marks = None, list[Path]()
     if preparation is not None and folder is not None:
-        keeps = preparation.store.folder.absolute() if preparation.store is not None else None
+        cache = preparation.store.folder.absolute() if preparation.store is not None else None
+        for place in (folder.absolute(), *([cache] if cache is not None else [])):
+            with contextlib.suppress(OSError):  # what cannot be written is said where it is needed
+                mark = place / f"{MARK}{os.getpid()}"
+                mark.touch()
+                marks.append(mark)
+        image = Path(preparation.frame["path"].iloc[0]).absolute()
         # what was decoded is the first one's, and so is its store of what does not fit in the cache
-        handed = (replace(preparation, store=None, pixels=None), folder.absolute(), keeps)
-    told = processes.share(handed)
-    assert told is not None, "the first process shares what it has prepared"
-    prepared, run, cache = told
-    seen = [run, Path(prepared.frame["path"].iloc[0]), *([cache] if cache is not None else [])]
-    missing = next((path for path in seen if not wait_for_file(path)), None)
-    for rank, path in enumerate(processes.gather(missing)):
+        kept = replace(preparation, store=None, pixels=None)
+        handed = (kept, folder.absolute(), cache, [*marks, *([image] if image.exists() else [])])
+    try:
+        told = processes.share(handed)
+        assert told is not None, "the first process shares what it has prepared"
+        prepared, run, store, shown = told  # an image in an archive or a bucket is no path
+        missing = next((path for path in shown if not wait_for_file(path)), None)
+        found = processes.gather(missing)
+    finally:
+        for mark in marks:
+            mark.unlink(missing_ok=True)
+    for rank, path in enumerate(found):
         if path is not None:
-            raise agree_on(processes, RunError(f"{path}: not there for process {rank} of {processes.count}", SHARED))
+            place = path.parent if path.name.startswith(MARK) else path
+            raise agree_on(processes, RunError(f"{place}: not there for process {rank} of {processes.count}", SHARED))
     if preparation is not None:
         return preparation, run
-    return replace(prepared, store=FeatureStore(cache) if cache is not None else None), run
+    return replace(prepared, store=FeatureStore(store) if store is not None else None), run
 
 
 def agree_on(processes: Processes, error: SightXError) -> SightXError:

@@ -30,6 +30,8 @@ SHUTDOWN_SECONDS = 10
 """What a process is given to end by itself, before it is killed: to write which epoch is kept takes less."""
 MEETING_SECONDS = 600
 """How long machines wait for each other: as torchrun does."""
+FOLLOWING = (ProcessLost.exit_code, -signal.SIGTERM)
+"""How processes end that are ended because another has."""
 START = """\
 import ctypes, signal, sys
 if sys.platform == "linux":
@@ -80,7 +82,7 @@ def plan_launch(options: Options, listener: Listener) -> Launch:
     device, asked = choose_device(options.device), options.processes
     if device not in ("cpu", "cuda"):
         raise UsageError(f"--device {device}: each process needs a device of its own", "--device cpu, or leave it out")
-    found = count_devices(device)
+    found = count_seats(device)
     if asked is None and device == "cpu":
         raise UsageError(
             "--launch torchrun: there is no GPU here, so it has to be said how many processes share the processors",
@@ -97,7 +99,7 @@ def plan_launch(options: Options, listener: Listener) -> Launch:
     return Launch(asked or found, nodes, options.rendezvous or "")
 
 
-def count_devices(device: str) -> int:
+def count_seats(device: str) -> int:
     """Count what processes may have one of each: GPUs, or processors."""
     if device == "cpu":
         return measure_threads().total
@@ -133,7 +135,7 @@ def launch_fit(options: Options, arguments: Sequence[str], listener: Listener) -
     except RendezvousError as error:
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise UsageError(
-            f"the {launch.nodes} machines did not meet at {launch.rendezvous or 'this one'} ({reason})",
+            f"the {launch.nodes} machines did not meet at {launch.rendezvous or 'this one'}, or lost it ({reason})",
             "type the same command on each, with the same --nodes and --rendezvous; its port must be free and open",
         ) from error
     return 0
@@ -165,8 +167,7 @@ def read_failures(failures: Iterable[tuple[int, int]]) -> int:
 
     Raises TrainingError where a signal did: nobody has said so yet.
     """
-    first = sorted(failures, key=lambda one: (one[1] == ProcessLost.exit_code, one[1] >= 0, one[0]))[0]
-    rank, status = first
+    rank, status = min(failures, key=lambda one: (one[1] in FOLLOWING, one[1] >= 0, one[0]))
     if status >= 0:
         return SightXError.exit_code if status == ProcessLost.exit_code else status
     name = signal.Signals(-status).name

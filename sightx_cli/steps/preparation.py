@@ -16,6 +16,7 @@ from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import AS_IS, Reading
 from sightx_cli.data.set_range import measure_reading
 from sightx_cli.data.sources import load_manifest
+from sightx_cli.data.text_columns import list_some
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View
 from sightx_cli.progress import Listener
@@ -113,7 +114,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         clock = time.perf_counter()
     frame, unreadable = checked.frame, checked.unreadable
     seconds = {"import": time.perf_counter() - clock}
-    for notice in describe_pixels(frame["image"].tolist(), checked.found, unreadable, reading):
+    for notice in describe_pixels(frame["image"], checked.found, unreadable, reading):
         listener.notice(notice)
     check_classes(frame, manifest.separator)
     if unreadable:
@@ -216,4 +217,4 @@ def measure_shift_if_asked(options: Options, frame: pd.DataFrame, reading: Readi
     if options.is_recipe_named or options.shift is not None:
         return None
     paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"]
-    return measure_manifest_shift([str(path) for path in paths], reading, listener, options.cache)
+    return measure_manifest_shift(list_some(paths), reading, listener, options.cache)

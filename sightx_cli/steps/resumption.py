@@ -42,8 +42,7 @@ def keeping_journal(
             listener.warn(f"stopped when the run was whole: {journal.folder}")
         elif not is_own or kept != before or (is_stopped and journal.has_decisions):
             reached = f"up to {kept[-1].describe()} is kept" if kept else "nothing is trained yet"
-            launched = "" if processes.is_alone else f" --launch torchrun --processes {processes.local_count}"
-            listener.warn(f"stopped: {reached}; {runs.write_resume(journal.folder)}{launched} goes on")
+            listener.warn(f"stopped: {reached}; {runs.write_resume(journal.folder)}{processes.write_launch()} goes on")
             journal.close()
         else:
             journal.remove()

@@ -88,11 +88,11 @@ def find_small_images(
     is_set = is_within(SIZE, overridden) or is_within("stage", overridden)
     if is_set or recipe.when.shift != "similar" or not any(stage.train == TUNED for stage in recipe.stage):
         return None
-    paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"].astype(str).tolist()
+    paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"]
     sides = []
-    for path in paths[:: max(1, len(paths) // SAMPLE_FILES)]:
+    for path in paths.iloc[:: max(1, len(paths) // SAMPLE_FILES)]:
         try:
-            width, height, *_ = measure_header(path, None, reading)
+            width, height, *_ = measure_header(str(path), None, reading)
         except ImageFileError:
             continue  # the check of all files reports it
         sides.append(min(width, height))

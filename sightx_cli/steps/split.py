@@ -11,6 +11,7 @@ from sightx_cli.data.exclusions import exclude_images
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.splits import assign_groups, join_groups, split_manifest
 from sightx_cli.data.tags.tag_groups import describe_suggestion, find_suggestion, list_members
+from sightx_cli.data.text_columns import list_texts
 from sightx_cli.errors import quote
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.quality.leaks import find_leaks
@@ -93,21 +94,20 @@ def split_images(
         say_leaks(leaks, listener)
     if guess and not leaks.groups:
         listener.notice(note_suggestion(guess, len(frame)))
-    images, labels = frame["image"].tolist(), frame["label"].tolist()
-    same = find_same_bytes(frame["digest"].tolist())
-    for notice in describe_repeats(same, images, labels, options.source, "identical files"):
+    same, labels = find_same_bytes(frame["digest"]), list_texts(frame["label"])
+    for notice in describe_repeats(same, frame["image"].array, labels, options.source, "identical files"):
         listener.notice(notice)
     if earlier is not None and not manifest.has_valid:
         frame = keep_split(frame, earlier, task, options.seed, listener)
-    frame = split_manifest(frame, options.seed, strata=task.stratify(frame["label"].tolist()))
+    frame = split_manifest(frame, options.seed, strata=task.stratify(list_texts(frame["label"])))
     if earlier is not None:
         say_trained(frame, earlier, options.allow_leaks, listener)
     for notice in find_missing_classes(frame, task, manifest.has_valid):
         listener.notice(notice)
     pool = frame["split"].isin(["train"] if manifest.has_valid else ["train", "valid"]).to_numpy()
     rows = frame[pool]
-    together = join_groups(rows["group"].tolist(), rows["digest"].tolist())
-    strata = task.stratify(rows["label"].tolist())
+    together = join_groups(list_texts(rows["group"]), rows["digest"].tolist())
+    strata = task.stratify(list_texts(rows["label"]))
     wanted = 0 if options.folds is None and earlier is not None else options.folds
     folds = choose_fold_count(wanted, strata, together, manifest.has_valid)
     if folds:
@@ -127,10 +127,9 @@ def split_images(
 
 def find_given_leaks(frame: pd.DataFrame, guess: Guess | None) -> Leaks:
     """Find what the given parts share: identical files, and groups, the user's or those suggested."""
-    digests = frame["digest"].tolist()
     if guess is None:
-        return find_leaks(frame, digests, frame["group"].tolist())
-    return find_leaks(frame, digests, list_members(frame, guess), guess)
+        return find_leaks(frame, frame["digest"], frame["group"])
+    return find_leaks(frame, frame["digest"], list_members(frame, guess), guess)
 
 
 def note_suggestion(guess: Guess, images: int) -> Notice:

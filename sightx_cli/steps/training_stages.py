@@ -43,6 +43,8 @@ def train(preparation: Preparation, session: Session, journal: Journal, listener
             told = error
         if told is None or not session.best.figures:
             raise
+        if not session.processes.is_alone and not isinstance(error, TrainingError):
+            raise  # the other processes have memory left, and train on
         stopped = f"{told.message}; {told.hint}" if told.hint else told.message
     if stopped:
         release_memory()

@@ -85,8 +85,11 @@ def number_together(together: Sequence[str]) -> NDArray[np.int64]:
     In the order in which they come, and not by name: a patient's pseudonym differs from machine to machine.
     """
     numbers: dict[str, int] = {}
-    named = (name or f"\0{place}" for place, name in enumerate(together))
-    return np.array([numbers.setdefault(name, len(numbers)) for name in named], dtype=np.int64)
+    found, count = np.empty(len(together), np.int64), 0
+    for place, name in enumerate(together):
+        number = numbers.setdefault(name, count) if name else count
+        found[place], count = number, count + (number == count)
+    return found
 
 
 def _mark_sets(labels: NDArray[np.int64], fewest: int) -> NDArray[np.int64]:

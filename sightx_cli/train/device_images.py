@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -10,11 +11,14 @@ import torch
 from torch import Tensor
 
 from sightx_cli.data.decoded_room import Rooms, decode_images
-from sightx_cli.data.decoded_set import DecodedSet, Located, StreamedSet
+from sightx_cli.data.decoded_set import DecodedSet, Located, SharedImages, StreamedSet
 from sightx_cli.data.pixel_reads import PixelRequest
-from sightx_cli.data.reader_processes import Readers
+from sightx_cli.data.reader_processes import Readers, choose_processes, open_readers
+from sightx_cli.data.readers import ImageFileError
 from sightx_cli.features.sample import Sample
 from sightx_cli.features.store import default_budget_bytes, default_store_folder
+from sightx_cli.machine import measure_threads
+from sightx_cli.processes import ALONE, Processes
 from sightx_cli.progress import Listener, Notice, Silent
 from sightx_cli.train.transfer import Transfer, measure_device_memory
 
@@ -34,7 +38,10 @@ class Resident:
 
 
 class DeviceImages:
-    """Opens the parts of a fit, each once; what is on the device stays there as long as this object lives."""
+    """Opens the parts of a fit, each once; what is on the device stays there as long as this object lives.
+
+    Of several processes on a machine one decodes, and the others read what it has decoded.
+    """
 
     def __init__(
         self,
@@ -44,27 +51,61 @@ class DeviceImages:
         rooms: Rooms | None = None,
         readers: Readers | None = None,
         measure_memory: Callable[[torch.device], int] = measure_device_memory,
+        processes: Processes = ALONE,
     ) -> None:
         self._device, self._listener, self._rooms, self._readers = device, listener or Silent(), rooms, readers
         self._notice = notice or self._listener.notice
-        self._measure_memory = measure_memory
+        self._measure_memory, self._processes = measure_memory, processes
         self._opened: dict[tuple[int, PixelRequest], DecodedSet | StreamedSet | Resident] = {}
 
     def open(self, sample: Sample, asked: PixelRequest) -> DecodedSet | StreamedSet | Resident:
-        """Return a part's images, decoded now where they have not been yet.
+        """Return a part's images, decoded now where they have not been yet; a meeting of all processes.
 
         Raises `ImageFileError` for an image that can no longer be read.
         """
         key = id(sample), asked
         if key not in self._opened:
-            rooms = self._rooms or Rooms.measure(default_store_folder() / "decoded", default_budget_bytes())
-            images = decode_images(sample.paths, asked, rooms, self._listener, self._notice, self._readers)
+            alone = self._processes.local_count == 1
+            images = self._decode(sample, asked) if alone else self._decode_together(sample, asked)
             if isinstance(images, DecodedSet) and self._has_room(images.bytes_held):
                 self._opened[key] = send_images(images, self._device)
                 images.close()
             else:
                 self._opened[key] = images
         return self._opened[key]
+
+    def _decode(self, sample: Sample, asked: PixelRequest, sharers: int = 1) -> DecodedSet | StreamedSet:
+        """Decode on the processors of so many processes."""
+        rooms = self._rooms or Rooms.measure(default_store_folder() / "decoded", default_budget_bytes())
+        readers = self._readers
+        if sharers > 1 and readers is None:
+            readers = open_readers(choose_processes(len(sample), sharers * measure_threads().decoding))
+        return decode_images(sample.paths, asked, rooms, self._listener, self._notice, readers)
+
+    def _decode_together(self, sample: Sample, asked: PixelRequest) -> DecodedSet | StreamedSet:
+        """Let the first process of each machine decode, and the others find what it has."""
+        processes, images = self._processes, None
+        shared: SharedImages | None = None
+        failure: tuple[str, str, str] | None = None
+        if processes.local_rank == 0:
+            try:
+                images = self._decode(sample, asked, processes.local_count)
+                shared = images.describe() if isinstance(images, DecodedSet) else None
+            except ImageFileError as error:  # the others are to end as well, and not to wait
+                failure = error.path, error.reason, error.hint
+        told = processes.gather((shared, failure))
+        for _, one in told:
+            if one is not None:
+                raise ImageFileError(*one)
+        shared, _ = told[processes.rank - processes.local_rank]
+        if images is None:
+            with contextlib.suppress(OSError):  # not to be seen from here, as from another container
+                images = DecodedSet.attach(shared) if shared is not None else self._stream(sample, asked)
+        processes.wait()  # the first may close its files when the others have opened them
+        return images if images is not None else self._decode(sample, asked)
+
+    def _stream(self, sample: Sample, asked: PixelRequest) -> StreamedSet:
+        return StreamedSet(sample.paths, asked, self._readers or open_readers(choose_processes(len(sample))))
 
     def _has_room(self, bytes_held: int) -> bool:
         return bytes_held <= RESIDENT_SHARE * self._measure_memory(self._device)

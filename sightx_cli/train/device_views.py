@@ -9,7 +9,7 @@ Nothing here asks the device for a value, so that the host never waits for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,6 +18,8 @@ from sightx_cli.train.view_numbers import SUPPORT, BatchShape
 
 RESIZED_CURVE = -0.5
 """The parameter a of Keys' cubic that Pillow resizes by; it transforms by a = -1."""
+PIXELS_AT_A_TIME = 2**24
+"""Of all images that are cut at a time: some 0.5 GB of places and levels, whatever the batch."""
 TOLERANCE = 1e-3
 """Pillow's transform cuts fractions of a level off, and a sum that is whole may be a little less in float32."""
 
@@ -32,6 +34,10 @@ class Source:
     pixels: Tensor
     numbers: Mapping[str, Tensor]
     shape: BatchShape
+
+    def part(self, start: int, end: int) -> Source:
+        """Return some of the batch's views."""
+        return replace(self, numbers={name: one[start:end] for name, one in self.numbers.items()})
 
     def column(self, name: str, dimensions: int = 2, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return one number of each view, (N, 1, …)."""
@@ -48,6 +54,14 @@ class Source:
 
 def cut_views(source: Source, size_px: int) -> Tensor:
     """Cut the batch's views: whole levels of 0 to 255 as float32, (N, 1 or 3, size_px, size_px)."""
+    images, pixels = len(source.numbers["offset"]), max(source.shape.width * source.shape.height, size_px**2)
+    step = max(1, PIXELS_AT_A_TIME // pixels)
+    if step >= images:
+        return _cut_some(source, size_px)
+    return torch.cat([_cut_some(source.part(start, start + step), size_px) for start in range(0, images, step)])
+
+
+def _cut_some(source: Source, size_px: int) -> Tensor:
     patches = gather_patches(source)
     if source.shape.is_slanted:
         lit = change_light(patches, source.column("level", 4), source) if source.shape.changes_light else patches

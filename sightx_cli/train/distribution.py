@@ -20,6 +20,7 @@ from fastai.callback.core import Callback
 from fastai.distributed import DistributedTrainer
 from torch import Tensor, distributed
 
+from sightx_cli.model.shared_norms import share_norms, unshare_norms
 from sightx_cli.processes import HIDDEN_NAMES, Processes
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.task.batch_weight import sum_weights
@@ -52,7 +53,7 @@ class Distribution(DistributedTrainer):
         processes, is_cpu = session.processes, session.device.type == "cpu"
         with _showing(processes):
             super().__init__(
-                sync_bn=False,  # fastai's conversion loses the activation in timm's norms: see `steps.session`
+                sync_bn=False,  # fastai's conversion loses the activation in timm's norms: see `share_norms`
                 cpu=is_cpu,
                 # Norms have the same statistics everywhere, or are averaged below; what of the network a stage leaves
                 # unused is so in every step.
@@ -60,15 +61,25 @@ class Distribution(DistributedTrainer):
             )
         self.session, self.processes = session, processes
         self._averages = is_cpu and session.norms_train()
+        if self._averages and processes.is_first:
+            said = "without GPUs BatchNorm normalises each process's part of a batch by itself"
+            session.notice(Notice("processes", f"{said}: figures are a little others than those of one process"))
 
     def before_fit(self) -> None:
         """Wrap the model, and let the loaders give this process's part."""
+        if self.session.norms_train() and not self._averages:
+            share_norms(self.session.model)
         train, valid = self.dls.train, self.dls.valid
         train.share = self.processes.cut
         draw = valid.get_idxs
         valid.get_idxs = lambda: (order := list(draw()))[self.processes.cut_span(len(order))]
         super().before_fit()
         self._trained = self._list_trained()
+
+    def after_fit(self) -> None:
+        """Take the wrapper off again."""
+        super().after_fit()
+        unshare_norms(self.session.model)
 
     def _wrap_dl(self, loader: Any) -> Any:
         return loader  # fastai's own loader sends positions by CUDA, and gives each process another part of the epoch

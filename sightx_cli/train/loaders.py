@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sightx_cli.data.pixels import DecodedImages, PlainViews
+from sightx_cli.engine.torch_forward import send
 from sightx_cli.features.extraction import Features
 from sightx_cli.features.sample import Sample
 from sightx_cli.features.views import View
 from sightx_cli.machine import measure_threads
 from sightx_cli.train.device_images import DeviceImages
 from sightx_cli.train.device_loaders import build_device_loaders
+from sightx_cli.train.resident_features import ResidentFeatures, settle_on_device
 
 RELEASE_EVERY_BATCHES = 16
 """How often the pages read from the store are released: a map's pages count as this process's memory."""
@@ -63,6 +65,8 @@ class CachedLoader(DataLoader):
         """Positions of images that were passed over in so many epochs, and are seen twice in as many to come."""
         self.share = keep_rows
         """What this process reads of the rows of each batch (see `train.distribution`)."""
+        self.resident: ResidentFeatures | None = settle_on_device(views, names, device)
+        """The features on the device; None where each batch is read from the store, and sent."""
 
     def create_batches(self, samples: Iterable[int]) -> Iterator[tuple[Tensor, ...]]:
         """Gather rows of the store, batch by batch, in the loader's order."""
@@ -79,7 +83,7 @@ class CachedLoader(DataLoader):
             batch = ceil(len(order) / len(self))  # as many batches as ever, which the course of the rates counts
         for number, start in enumerate(range(0, len(order), batch)):
             rows = self.share(order[start : start + batch])
-            yield (*self.gather(rows, epoch), torch.from_numpy(self.targets[rows]))
+            yield (*self.gather(rows, epoch), send(torch.from_numpy(self.targets[rows]), self.device))
             if number % RELEASE_EVERY_BATCHES == 0:
                 for view in self.views:
                     view.release()
@@ -90,20 +94,28 @@ class CachedLoader(DataLoader):
             self.owed_rows, self.owed_epochs, self.left_out = self.left_out, epochs, None
 
     def gather(self, rows: NDArray[np.int64], epoch: int) -> list[Tensor]:
-        """Read the outputs of the images at these positions, each in its view of an epoch."""
+        """Read the outputs of the images at these positions, each in its view of an epoch, on the loader's device."""
         view_of = (rows + epoch) % len(self.views)
         inputs = []
         for name in self.names:
-            parts: NDArray[Any] | None = None
-            for number in np.unique(view_of):
-                here = view_of == number
-                taken = self.views[number].take(name, rows[here])
-                if parts is None:
-                    parts = np.empty((len(rows), *taken.shape[1:]), taken.dtype)
-                parts[here] = taken
-            tensor = torch.from_numpy(parts).float()
+            if self.resident is not None:
+                tensor = self.resident.gather(name, rows, view_of)
+            else:
+                tensor = send(torch.from_numpy(self._read(name, rows, view_of)), self.device)
+            tensor = tensor.float()
             inputs.append(tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor)
         return inputs
+
+    def _read(self, name: str, rows: NDArray[np.int64], view_of: NDArray[np.int64]) -> NDArray[Any]:
+        parts: NDArray[Any] | None = None
+        for number in np.unique(view_of):
+            here = view_of == number
+            taken = self.views[number].take(name, rows[here])
+            if parts is None:
+                parts = np.empty((len(rows), *taken.shape[1:]), taken.dtype)
+            parts[here] = taken
+        assert parts is not None, "a batch has at least one row"
+        return parts
 
 
 def read_loader_state(loader: Any) -> dict[str, Any]:

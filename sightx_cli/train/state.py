@@ -97,7 +97,7 @@ class Session:
     def open_images(self) -> DeviceImages | None:
         """Return what decodes images for the device, the same for all stages; None where they are read in threads."""
         if self.device_images is None and self.device.type == "cuda":
-            self.device_images = DeviceImages(self.device, self.listener, self.notice)
+            self.device_images = DeviceImages(self.device, self.listener, self.notice, processes=self.processes)
         return self.device_images
 
     def notice(self, notice: Notice) -> None:

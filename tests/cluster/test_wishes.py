@@ -14,8 +14,9 @@ import pytest
 
 from sightx_cli import evaluate, fit, predict
 from sightx_cli.cluster.asked_rows import ask_rows
+from sightx_cli.cluster.packed_model import pack_model
 from sightx_cli.cluster.partition_work import choose_partition_rows
-from sightx_cli.cluster.ray_cluster import choose_store_bytes
+from sightx_cli.cluster.ray_cluster import Cluster, choose_store_bytes
 from sightx_cli.cluster.row_file import read_rows, write_row_file
 from sightx_cli.data.layout import FOUND_OUT
 from sightx_cli.data.queries import QueryRow
@@ -149,6 +150,26 @@ def test_a_large_table_is_read_in_batches_as_a_small_one_is_at_once(
 )
 def test_every_worker_has_many_partitions_and_none_is_large(rows: int, workers: int, expected: int) -> None:
     assert choose_partition_rows(rows, workers) == expected
+
+
+def test_a_worker_has_a_gpu_where_the_cluster_has_some_and_it_is_wished_for() -> None:
+    without, with_two = (Cluster(None, 8, 1, devices, 0, False) for devices in (0, 2))
+    assert without.choose_device("auto") == without
+    assert with_two.choose_device("cpu") == with_two
+    for device in ("auto", "cuda"):
+        chosen = with_two.choose_device(device)
+        assert (chosen.workers, chosen.devices_each, chosen.device) == (2, 1, "cuda")
+        assert chosen.describe() == "2 workers with a GPU each"
+    with pytest.raises(UsageError, match="the cluster on Ray has no GPU"):
+        without.choose_device("cuda")
+    with pytest.raises(UsageError, match="--device mps: allowed on Ray are"):
+        with_two.choose_device("mps")
+
+
+def test_what_is_packed_is_what_predicts_there(digits_run: FitResult) -> None:
+    here, there = (set(pack_model(digits_run.run, device).files) for device in ("cpu", "cuda"))
+    assert "weights.safetensors" in there - here
+    assert "graph.xml" in here - there
 
 
 def test_ray_keeps_its_objects_where_there_is_room() -> None:

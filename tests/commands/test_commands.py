@@ -11,7 +11,7 @@ import pytest
 import sightx_cli
 
 PACKAGE = Path(sightx_cli.__file__).parent
-SHARED = {"base", "completions", "flat_options", "talk", "termination"}
+SHARED = {"base", "completions", "device", "flat_options", "talk", "termination"}
 """What lies in `commands` beside the commands."""
 FILES = [file for file in sorted((PACKAGE / "commands").glob("*.py")) if file.stem not in {"__init__", *SHARED}]
 LONGEST_BODY = 15

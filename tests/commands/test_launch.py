@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from sightx_cli.errors import TrainingError, UsageError
 from sightx_cli.journal.journal import read_journal
 from sightx_cli.progress import Recorder
 from sightx_cli.steps.launch import is_launching, plan_launch, read_failures
+from sightx_cli.steps.option import list_options
 from sightx_cli.steps.options import Options
 
 TWO = ("--launch", "torchrun", "--processes", "2")
@@ -117,6 +119,27 @@ def test_more_processes_than_rows_of_a_batch_take_the_steps_of_one(small: list[s
 
 
 @pytest.mark.slow
+def test_images_with_several_labels_are_learned_from_as_by_one(small: list[str], digits: Path, tmp_path: Path) -> None:
+    rows = [
+        f"{file},{file.parent.name}{';odd' * (number % 3 == 0)}" for number, file in enumerate(digits.rglob("*.png"))
+    ]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,label", *rows]))
+    for name, launched in (("one", ()), ("two", TWO)):
+        status, _, said = run(tmp_path, "labels.csv", *small[1:], *BATCH, *launched, "--out", name)
+        assert status == 0, said
+    assert_same_run(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_two_processes_start_from_a_run_as_one_does(small: list[str], tmp_path: Path) -> None:
+    assert run(tmp_path, *small, *BATCH, "--out", "earlier")[0] == 0
+    for name, launched in (("one", ()), ("two", TWO)):
+        status, _, said = run(tmp_path, small[0], "--from", "earlier", "--engine", "torch", *launched, "--out", name)
+        assert status == 0, said
+    assert_same_run(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.slow
 def test_two_launchers_that_meet_train_as_two_machines_do(small: list[str], tmp_path: Path) -> None:
     meeting = ("--launch", "torchrun", "--processes", "1", "--nodes", "2", "--rendezvous", "localhost:29731")
     both = [start(tmp_path, *small, *BATCH, *meeting, "--out", "run", "--json") for _ in range(2)]
@@ -193,19 +216,25 @@ def test_a_killed_process_ends_all_in_seconds_and_any_number_go_on(small: list[s
         going.send_signal(signal.SIGINT)
         going.communicate()
         assert going.returncode == 130
-        assert read_journal(tmp_path / f"with {count}")[0]["points"][-1]["epoch"] >= kept + 2
+        assert read_journal(tmp_path / f"with {count}")[0]["points"][-1]["epoch"] > kept
 
 
 @pytest.mark.slow
-def test_a_fit_that_went_on_in_other_numbers_is_the_fit_of_one(small: list[str], tmp_path: Path) -> None:
-    with training(tmp_path, [*small, "--seed", "3"]) as process:
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate()
+def test_a_fit_that_is_interrupted_goes_on_in_another_number_to_the_run_of_one(
+    small: list[str], tmp_path: Path
+) -> None:
+    epochs = (*small, *BATCH, "--set", "stage.0.epochs=5")
+    process = start(tmp_path, *epochs, *TWO, "--out", "two")
+    assert process.stderr is not None
+    while not re.match(r"\s+1/5", (line := process.stderr.readline())):
+        assert line
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
     assert process.returncode == 130
     assert said.count("stopped: up to ") == 1
-    path = tmp_path / "run" / runs.JOURNAL
-    assert path.is_file()
-    assert "interrupted" in said
+    assert run(tmp_path, "--resume", "two")[0] == 0
+    assert run(tmp_path, *epochs, "--out", "one")[0] == 0
+    assert_same_run(tmp_path / "one", tmp_path / "two")
 
 
 @pytest.mark.slow
@@ -226,6 +255,15 @@ def test_a_wrong_input_is_said_once_by_the_first_process(small: list[str], tmp_p
     status, told, said = run(tmp_path, str(tmp_path / "nothing"), *small[1:], *TWO)
     assert (status, told) == (2, "")
     assert said.count("error:") == 1
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_ends_training_in_all_at_once(small: list[str], tmp_path: Path) -> None:
+    status, _, said = run(tmp_path, *small, *BATCH, "--rate", "1e12", *TWO, "--out", "run")
+    assert status == 2
+    assert said.count("the loss is no longer finite") == 1
+    assert "the run is finished from the best epoch so far" in said
+    assert (tmp_path / "run" / runs.BUNDLE).is_dir()
 
 
 # --- what is asked for and cannot be ---
@@ -302,6 +340,37 @@ def test_python_code_is_told_to_be_started_by_torchrun_itself() -> None:
 def test_what_ended_first_gives_the_status() -> None:
     assert read_failures([(0, 75), (1, 1)]) == 1  # the first heard of the second's end
     assert read_failures([(0, 2), (1, 75)]) == 2
+    assert read_failures([(0, 2), (1, -signal.SIGTERM)]) == 2
     assert read_failures([(0, 75)]) == 2
     with pytest.raises(TrainingError, match="process 1 was ended by SIGSEGV: all have ended"):
         read_failures([(0, 75), (1, -signal.SIGSEGV)])
+
+
+# --- as the documentation says ---
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "scale.md"
+
+
+def list_commands() -> list[list[str]]:
+    text = DOCUMENT.read_text(encoding="utf-8").replace("\\\n", " ")
+    found = re.findall(r"^\s+(?:srun(?: --\S+)* )?sightx fit ([^#\n]+)", text, re.MULTILINE)
+    return [shlex.split(words) for words in found]
+
+
+def test_the_commands_of_the_documentation_have_options_of_fit() -> None:
+    known = {one.flag for one in list_options(Options, "fit")}
+    commands = list_commands()
+    assert len(commands) >= 4
+    for words in commands:
+        assert {word for word in words if word.startswith("--")} <= known
+
+
+@pytest.mark.slow
+def test_the_command_of_the_documentation_for_no_gpus_runs_as_it_stands(
+    small: list[str], digits: Path, tmp_path: Path
+) -> None:
+    command = next(words for words in list_commands() if "cpu" in words)
+    (tmp_path / "scans").symlink_to(digits)
+    status, _, said = run(tmp_path, *command, *small[1:])
+    assert status == 0, said
+    assert "2 processes on 1 machine" in said

@@ -16,7 +16,7 @@ import pytest
 
 from sightx_cli.data.augmentation import read_view
 from sightx_cli.data.checks import check_files
-from sightx_cli.data.contents import digest_bytes, digest_file, measure_file
+from sightx_cli.data.contents import digest_bytes, digest_file, measure_file, measure_files
 from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import Found, measure_header
 from sightx_cli.data.sources import load_manifest
@@ -83,3 +83,12 @@ def test_a_file_that_cannot_be_used_has_its_digest_and_the_reason(tmp_path: Path
     assert "is not a readable image" in facts.error
     gone = measure_file(str(tmp_path / "gone.png"), lambda *_: Found())
     assert (gone.digest, gone.error) == ("", f"cannot be read: {os.strerror(2)}")
+
+
+def test_the_facts_of_many_files_are_kept_as_they_are_found(photo_folder: Callable[..., Path]) -> None:
+    root = photo_folder()
+    (root / "cat" / "bad.jpg").write_bytes(b"no image")
+    paths = sorted(str(path) for path in root.rglob("*.jpg"))
+    many = measure_files(paths, lambda *_: Found())
+    assert list(many) == [measure_file(path, lambda *_: Found()) for path in paths]
+    assert len({one.digest for one in many}) == len(paths)

@@ -10,6 +10,7 @@ from openpyxl import Workbook
 
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.manifest import Manifest
+from sightx_cli.data.readers import load_bytes, measure_header
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.errors import DataError, UsageError
 
@@ -392,3 +393,13 @@ def test_rows_without_an_image_or_a_label_are_named_by_their_lines(root: Path) -
     (root / "t.csv").write_text(f"sep=,\n\nimage,label\n{NAMES[0]},cat\n\n,dog\n{NAMES[1]},\n")
     with pytest.raises(DataError, match=r"1 rows have no image \(line 6\)"):
         load_manifest(root / "t.csv")
+
+
+def test_a_uri_is_read_where_it_points_and_its_secrets_are_not_kept(photo_folder: Make, tmp_path: Path) -> None:
+    root = photo_folder(images=1)
+    uris = [f"file://{root}/{name}/0.jpg" for name in ("cat", "dog")]
+    (tmp_path / "t.csv").write_text(f"image,label\n{uris[0]},a\n{uris[1]}?signature=secret,b\n")
+    frame = load_manifest(tmp_path / "t.csv").frame
+    assert frame["image"].tolist() == uris
+    assert measure_header(frame["path"].iloc[0])[:2] == (40, 30)
+    assert load_bytes(frame["path"].iloc[0]) == (root / "cat" / "0.jpg").read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sightx_cli.data import name_groups
 from sightx_cli.data.name_groups import Guess, find_names, guess_groups
 
 
@@ -63,3 +64,15 @@ def test_what_is_proposed_gives_the_groups_counted() -> None:
 )
 def test_names_that_are_no_groups_propose_nothing(names: list[str]) -> None:
     assert guess(names) is None
+
+
+def test_of_very_many_names_the_kinds_are_found_in_blocks_and_the_groups_in_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [f"person{place // 4}_{place % 4}.png" for place in range(400)]
+    labels = ["a", "b"] * 200
+    whole = guess_groups(names, labels)
+    monkeypatch.setattr(name_groups, "MOST_NAMES", 100)
+    monkeypatch.setattr(name_groups, "BLOCK_NAMES", 20)
+    assert whole is not None
+    assert guess_groups(names, labels) == whole

@@ -10,6 +10,7 @@ from sightx_cli.recipe.settings import BACKBONE, SIZE, change_setting
 from sightx_cli.steps.duration import (
     MACS,
     ON_CPU,
+    choose_fit_device,
     count_macs,
     describe_duration,
     estimate_seconds,
@@ -56,3 +57,19 @@ def test_the_speed_is_that_of_a_computer() -> None:
 )
 def test_the_words_are_as_rough_as_the_estimate(seconds: float, words: str) -> None:
     assert f"about {words} on this machine" in describe_duration(seconds).text
+
+
+@pytest.mark.parametrize(
+    ("images", "device", "found", "chosen"),
+    [
+        (200, "auto", "cuda", "cpu"),
+        (10**6, "auto", "cuda", "auto"),
+        (200, "cuda", "cuda", "cuda"),
+        (200, "auto", "cpu", "auto"),
+        (200, "auto", "mps", "auto"),
+    ],
+)
+def test_few_images_do_not_wait_for_a_gpu_to_start(images: int, device: str, found: str, chosen: str) -> None:
+    settled, said = choose_fit_device(SMALL, {"train": images, "valid": images // 4}, False, device, found)
+    assert settled == chosen
+    assert (said is not None and "--device cuda uses the GPU" in said.text) == (chosen == "cpu")

@@ -29,6 +29,7 @@ OTHER: dict[str, Any] = {
     "folds": 2,
     "track": "tensorboard",
     "launch": "torchrun",
+    "features_on": "ray",
     "processes": 2,
     "nodes": 2,
     "rendezvous": "node1:29500",

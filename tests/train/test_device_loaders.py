@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import random
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,16 +18,22 @@ from PIL import Image
 from sightx_cli.data.contents import digest_file
 from sightx_cli.data.decoded_room import Rooms
 from sightx_cli.data.decoded_set import DecodedSet, StreamedSet
+from sightx_cli.data.pixel_reads import PixelRequest
 from sightx_cli.data.pixels import DecodedImages
 from sightx_cli.data.reader_processes import ReaderThreads
 from sightx_cli.errors import DataError
 from sightx_cli.features.sample import Sample
 from sightx_cli.features.views import View, plain_view
+from sightx_cli.processes import Processes
 from sightx_cli.progress import Recorder
+from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.recipe.profiles import PROFILES
+from sightx_cli.recipe.rates import read_rate
 from sightx_cli.train.device_images import DeviceImages, Resident
 from sightx_cli.train.device_loaders import DeviceLoader
 from sightx_cli.train.loaders import build_image_loaders, read_loader_state, set_loader_state
+from sightx_cli.train.stage_runs import run_stage
+from sightx_cli.train.state import Session
 
 CPU = torch.device("cpu")
 AS_LEVELS = ((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255))
@@ -166,3 +178,67 @@ def test_a_pass_that_is_left_early_leaves_nothing_running(sample: Sample, tmp_pa
         for _ in loaders.train:
             break
         assert len(read_pass(loaders.train)) == len(sample)
+
+
+def test_a_stage_learns_from_them_what_it_learns_from_threads(
+    open_session: Callable[..., tuple[Any, Session]], tmp_path: Path
+) -> None:
+    losses = []
+    for home in (None, "resident"):
+        _, session = open_session("training.batch=16", cache=False, seed=3)
+        session.device_images = None if home is None else open_images(tmp_path, home)
+        torch.manual_seed(0)
+        random.seed(0)
+        run_stage(session, TrainingStage(train="all", epochs=1, rate=read_rate(1e-3)))
+        losses.append([row["train_loss"] for row in session.history] + [row["valid_loss"] for row in session.history])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.02)
+
+
+@dataclass(frozen=True)
+class Neighbours(Processes):
+    """Two processes of one machine that meet, in two threads of this one."""
+
+    met: dict[int, Any] = field(default_factory=dict)
+    barrier: threading.Barrier = field(default_factory=lambda: threading.Barrier(2, timeout=60))
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return the values of both."""
+        self.met[self.rank] = value
+        self.barrier.wait()
+        found = [self.met[0], self.met[1]]
+        self.barrier.wait()
+        return found
+
+
+def open_in_two(sample: Sample, folder: Path, home: str) -> list[Any]:
+    first = Neighbours(0, 2, 0, 2)
+    asked = PixelRequest(SIZE_PX, "crop", PROFILES["natural"])
+    device, memory, disk = HOMES[home]
+
+    def open_part(processes: Neighbours) -> Any:
+        rooms = Rooms(memory, disk, folder / "cache")
+        kept = DeviceImages(CPU, None, None, rooms, ReaderThreads(1), lambda _: device, processes)
+        return kept.open(sample, asked)
+
+    with ThreadPoolExecutor(2) as pool:
+        opened = [pool.submit(open_part, one) for one in (first, replace(first, rank=1, local_rank=1))]
+        return [one.exception() or one.result() for one in opened]
+
+
+@pytest.mark.parametrize("home", HOMES)
+def test_of_two_processes_on_a_machine_one_decodes_for_both(sample: Sample, tmp_path: Path, home: str) -> None:
+    ours, theirs = open_in_two(sample, tmp_path, home)
+    if home == "resident":
+        assert torch.equal(ours.pixels, theirs.pixels)
+        return
+    rows = np.arange(len(sample))
+    [here], [there] = (list(one.stream([rows], lambda count: np.empty(count, np.uint8))) for one in (ours, theirs))
+    assert np.array_equal(here.pixels, there.pixels)
+    if home != "nowhere":
+        assert [file.place.node for file in ours.files] == [file.place.node for file in theirs.files]
+
+
+def test_two_processes_end_together_where_an_image_is_gone(sample: Sample, tmp_path: Path) -> None:
+    Path(sample.paths[2]).unlink()
+    for error in open_in_two(sample, tmp_path, "memory"):
+        assert "2.png" in str(error)

@@ -16,6 +16,7 @@ from sightx_cli.features.shards import Column, Shard
 from sightx_cli.features.views import View, plain_view, read_batches
 from sightx_cli.recipe.profiles import PROFILES
 from sightx_cli.train.loaders import CachedLoader, NormalisePixels, Sample, build_cached_loaders, build_image_loaders
+from sightx_cli.train.resident_features import ResidentFeatures, settle_on_device
 
 CPU = torch.device("cpu")
 COUNT = 10
@@ -65,6 +66,21 @@ def test_the_last_batch_may_be_short() -> None:
 def test_cached_features_arrive_in_full_precision() -> None:
     features, targets = next(iter(CachedLoader([keep(0)], ["features"], np.arange(COUNT), 4, False, CPU)))
     assert (features.dtype, targets.dtype) == (torch.float32, torch.int64)
+
+
+def test_features_that_stay_on_the_device_are_those_that_are_read() -> None:
+    loader = CachedLoader([keep(view) for view in range(3)], ["features"], np.arange(COUNT), 4, False, CPU)
+    rows = np.array([7, 0, 3, 7])
+    read = [loader.gather(rows, epoch)[0] for epoch in range(3)]
+    loader.resident = ResidentFeatures(loader.views, loader.names, CPU)
+    assert all(torch.equal(loader.gather(rows, epoch)[0], read[epoch]) for epoch in range(3))
+
+
+def test_features_stay_on_the_device_where_they_take_at_most_half_of_what_is_free() -> None:
+    views, needed = [keep(0), keep(1)], 2 * COUNT * 2 * 2  # views, images, outputs, bytes of a float16
+    assert settle_on_device(views, ["features"], CPU, 2 * needed) is not None
+    assert settle_on_device(views, ["features"], CPU, 2 * needed - 1) is None
+    assert settle_on_device(views, ["features"], CPU) is None  # the CPU has them
 
 
 @pytest.fixture

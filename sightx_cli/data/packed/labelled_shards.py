@@ -93,7 +93,8 @@ def _read_labels(packed: PackedRows, source: Path, layout: Layout, taken: Collec
                 by_folder = read_folder_labels(rows[FOLDER].tolist())
                 return ShardLabels(TableLabels(by_folder.labels, notices=by_folder.notices), by_folder.parts)
     asked = layout if column is None else replace(layout, label_column=column)
-    found = read_labels(rows, source, asked, taken, packed.paths.tolist())
+    files = packed.paths.tolist() if layout.label_by is not None else []
+    found = read_labels(rows, source, asked, taken, files)
     cells, said = name_class_numbers(found.cells, folder)
     used = found.column
     if used is not None and layout.label_column is None:

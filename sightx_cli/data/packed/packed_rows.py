@@ -46,7 +46,10 @@ def read_packed_rows(shards: ShardSet, layout: Layout, with_labels: bool = True)
     import pandas as pd
 
     parts, said = name_shard_parts(shards.files, shards.root) if with_labels else (dict.fromkeys(shards.files, ""), [])
-    faults, read, errors = ShardFaults(), dict[Path, ShardRows](), list[ShardError]()
+    faults, errors = ShardFaults(), list[ShardError]()
+    read: dict[Path, tuple[pd.Series[str], pd.Series[str]]] = {}
+    columns: list[pd.DataFrame] = []
+    label_column = ""
     for path in parts:
         try:
             rows = _read_rows(path, layout, with_labels)
@@ -56,7 +59,10 @@ def read_packed_rows(shards: ShardSet, layout: Layout, with_labels: bool = True)
             continue
         faults.merge(rows.faults)
         if len(rows.names):
-            read[path] = rows
+            shown = path.relative_to(shards.root).as_posix()
+            read[path] = (f"{shown}{MARK}" + rows.names, f"{path}{MARK}" + rows.places)
+            columns.append(rows.columns)
+            label_column = label_column or rows.label_column
         else:
             faults.add("empty", path.name)
     if not read:
@@ -64,11 +70,11 @@ def read_packed_rows(shards: ShardSet, layout: Layout, with_labels: bool = True)
     if len({parts[path] for path in read}) == 1:  # the shards of the others are empty, or cannot be read
         parts = dict.fromkeys(read, "")
     return PackedRows(
-        _join([f"{path.relative_to(shards.root).as_posix()}{MARK}" + rows.names for path, rows in read.items()]),
-        _join([f"{path}{MARK}" + rows.places for path, rows in read.items()]),
-        _join([pd.Series([parts[path]], dtype=str).repeat(len(rows.names)) for path, rows in read.items()]),
-        pd.concat([rows.columns for rows in read.values()], ignore_index=True).fillna("").astype(str),
-        next((rows.label_column for rows in read.values() if rows.label_column), ""),
+        _join([names for names, _ in read.values()]),
+        _join([places for _, places in read.values()]),
+        _join([pd.Series([parts[path]], dtype=str).repeat(len(names)) for path, (names, _) in read.items()]),
+        pd.concat(columns, ignore_index=True).fillna("").astype(str),
+        label_column,
         faults,
         said,
     )

@@ -1,4 +1,4 @@
-"""Reads the bytes of any row of Parquet: a few row groups are held, as many as a share of the memory allows.
+"""Reads the bytes of any row of Parquet: a few row groups are held.
 
 Parquet is read by row groups (`datasets` makes them of 100 images); those read last stay in memory, each process for
 itself, so that reading in order takes each group once, and reading in any order little more than reading the group.
@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 from sightx_cli.data.packed.shard_faults import ShardError
 from sightx_cli.data.readers.base import ImageFileError
-from sightx_cli.machine import measure_free_memory
 
-SHARE_OF_FREE_MEMORY = 0.1
-LEAST_BYTES, MOST_BYTES = 256 * 1024**2, 2 * 1024**3
+HELD_BYTES = 192 * 1024**2
+"""Of row groups in memory: some ten of 100 photographs each. More would help little: an image in any order is one group
+read, and memory is to be the same for any number of images."""
 
 
 class FileState(NamedTuple):
@@ -65,9 +65,8 @@ class RowGroups:
 
 @functools.cache
 def open_row_groups() -> RowGroups:
-    """Return what this process holds: a tenth of the memory that was free."""
-    free = measure_free_memory() or 0
-    return RowGroups(min(max(int(free * SHARE_OF_FREE_MEMORY), LEAST_BYTES), MOST_BYTES))
+    """Return what this process holds."""
+    return RowGroups(HELD_BYTES)
 
 
 def read_cell(path: str, row: int, column: str, shown: str) -> bytes:

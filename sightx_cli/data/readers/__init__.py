@@ -113,8 +113,8 @@ def load_bytes(path: str | Path) -> bytes | None:
 
 
 def _take(path: str | Path, data: bytes | None) -> bytes | None:
-    """Return the bytes of what is no file of its own, an image in a shard; else what was given."""
-    return load_bytes(path) if data is None and is_packed(path) else data
+    """Return the bytes of what is no file of its own, an image in a shard or at a URI; else what was given."""
+    return load_bytes(path) if data is None and (is_packed(path) or is_remote(path)) else data
 
 
 def read_image(

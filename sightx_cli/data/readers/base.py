@@ -115,7 +115,7 @@ class ImageFileError(DataError):
 
     def __init__(self, path: str | Path, reason: str, hint: str = "") -> None:
         super().__init__(f"{path}: {reason}", hint)
-        self.reason = reason
+        self.path, self.reason = str(path), reason
 
 
 def check_file(path: str | Path, data: bytes | None = None) -> None:

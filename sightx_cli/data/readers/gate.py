@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from sightx_cli.machine import measure_free_memory
 
@@ -20,6 +21,9 @@ SHARE_OF_FREE_MEMORY = 0.25
 LEAST_PIXELS = 128_000_000
 """The largest image that is read (`pillow_file.MAX_PIXELS`), or ten photographs of 12 megapixels."""
 
+
+PIXELS_WITHOUT_TURN = 22_000_000
+"""The most that each of several processes holds at any time, some 256 MB; one alone may hold more."""
 
 _OPENING = threading.Lock()
 
@@ -66,8 +70,50 @@ class PixelGate:
         self._own.taken += pixels
 
 
+class TurnGate(PixelGate):
+    """The gate of one of several processes that read beside each other: a large image waits until no other process
+    holds one, by a lock on a file that all of them know."""
+
+    def __init__(self, turn: str) -> None:
+        super().__init__(LEAST_PIXELS)
+        self._file = turn
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Keep what this thread takes, and its turn, within the block until its end."""
+        is_outermost = getattr(self._own, "taken", None) is None
+        with ExitStack() as closing, super().holding():
+            if is_outermost:
+                self._own.closing, self._own.has_turn = closing, False
+            yield
+
+    def take(self, pixels: int) -> None:
+        """Wait until this many pixels may be decoded."""
+        super().take(pixels)
+        if self._own.taken > PIXELS_WITHOUT_TURN and not self._own.has_turn:
+            import fcntl
+
+            file = self._own.closing.enter_context(Path(self._file).open("rb"))  # noqa: SIM115 - it is one
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self._own.has_turn = True
+
+
+_GATES: list[PixelGate] = []
+"""The gate that was set for this process, if one was."""
+
+
+def set_gate(gate: PixelGate) -> None:
+    """Set the gate of this process, before anything is read."""
+    _GATES[:] = [gate]
+
+
 def open_gate() -> PixelGate:
-    """Return the gate of this process: a quarter of the memory that was free, and always room for the largest image."""
+    """Return the gate of this process: the one that was set, else a quarter of the memory that was free.
+
+    There is always room for the largest image.
+    """
+    if _GATES:
+        return _GATES[0]
     with _OPENING:  # threads that come first at the same time must not get a gate each: `functools.cache` is no lock
         return _build_gate()
 

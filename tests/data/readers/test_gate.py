@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from sightx_cli.data.readers import gate, holding_pixels, pillow_file, read_image
-from sightx_cli.data.readers.gate import PixelGate
+from sightx_cli.data.readers.gate import PIXELS_WITHOUT_TURN, PixelGate, TurnGate
 
 SECONDS = 20
 """What hangs fails after this long."""
@@ -135,3 +136,29 @@ def test_threads_that_come_first_at_the_same_time_share_one_gate(monkeypatch: py
     with ThreadPoolExecutor(8) as pool:
         assert len({id(one) for one in pool.map(lambda _: gate.open_gate(), range(8), timeout=SECONDS)}) == 1
     gate._build_gate.cache_clear()
+
+
+def test_of_several_processes_one_at_a_time_holds_a_large_image(tmp_path: Path) -> None:
+    turn = tmp_path / "turn"
+    turn.touch()
+    first, second, order = TurnGate(str(turn)), TurnGate(str(turn)), list[str]()
+
+    def read_second() -> None:
+        with second.holding():
+            second.take(1000)  # a small image does not wait
+            order.append("small")
+            second.take(PIXELS_WITHOUT_TURN)
+            order.append("large")
+
+    with ThreadPoolExecutor(1) as pool:
+        with first.holding():
+            with first.holding():
+                first.take(PIXELS_WITHOUT_TURN + 1)
+            other = pool.submit(read_second)
+            while not order:
+                time.sleep(0.001)
+            order.append("first is done")
+        other.result()
+    assert order == ["small", "first is done", "large"]
+    with first.holding():  # and again
+        first.take(PIXELS_WITHOUT_TURN + 1)

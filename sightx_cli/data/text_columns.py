@@ -1,0 +1,51 @@
+"""Columns of text for millions of rows: their values as one Python object each, and the rows that share one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_LISTED = 200_000
+"""Up to so many images every value is looked at; of more, measures on samples draw from so many."""
+
+
+def list_texts(column: pd.Series[str]) -> list[str]:
+    """Return a column's values, (N,), one object for all rows of a value: a million labels take 8 MB and not 60."""
+    import pandas as pd
+
+    codes, values = pd.factorize(column, use_na_sentinel=False)
+    texts = np.array([*values], dtype=object)
+    return texts[codes].tolist()  # type: ignore[no-any-return]
+
+
+def list_some(column: pd.Series[str], most: int = MOST_LISTED) -> list[str]:
+    """Return all values of a column, or of a longer one `most` that are evenly spread: enough to sample from."""
+    step = -(-len(column) // most)
+    return [str(text) for text in (column.iloc[::step] if step > 1 else column)]
+
+
+def number_texts(texts: Sequence[str] | pd.Series[str]) -> NDArray[np.int64]:
+    """Number the values in the order in which they come, (N,); −1 for ""."""
+    import pandas as pd
+
+    codes, values = pd.factorize(texts if isinstance(texts, pd.Series) else np.array(texts, dtype=object))
+    codes = codes.astype(np.int64)
+    empty = [number for number, value in enumerate(values) if value == ""] if "" in values else []
+    return np.where(np.isin(codes, empty), -1, codes) if empty else codes
+
+
+def list_repeated(texts: Sequence[str] | pd.Series[str]) -> Iterator[list[int]]:
+    """Yield the places of each value that two rows or more have, as the values come; "" is none."""
+    numbers = number_texts(texts)
+    order = np.argsort(numbers, kind="stable")
+    starts = np.flatnonzero(np.diff(numbers[order], prepend=-2))
+    for start, end in pairwise([*starts.tolist(), len(order)]):
+        if end - start > 1 and numbers[order[start]] >= 0:
+            yield order[start:end].tolist()
