@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli import runs
-from sightx_cli.bundle.bundle_forward import AUTO, CPU, compile_graph, load_torch_forward, settle_device
+from sightx_cli.bundle.bundle_forward import AUTO, CPU, choose_bundle_device, compile_graph, load_torch_forward
 from sightx_cli.bundle.facts import BundleFacts, check_bundled, load_facts
 from sightx_cli.bundle.familiar_file import load_familiar
 from sightx_cli.bundle.familiarity import FamiliarImages
@@ -229,7 +229,7 @@ def load_predictor(
     Only the files that predict are read, and checked, unless `is_whole` asks that all be there as the fit wrote them.
     Raises RunError when one is missing or damaged, or is not of these facts.
     """
-    device = settle_device(device, images)
+    device = choose_bundle_device(device, images)
     if device != CPU:
         facts = load_facts(run)
         return load_torch_predictor(run, facts, count_views(facts, views), device, batch, is_whole)
@@ -265,7 +265,7 @@ def load_torch_predictor(
 
 def suit_images(predictor: Predictor, run: Path, images: int, device: str, batch: int | None = None) -> Predictor:
     """Return a predictor on the device that suits so many images, where that was not known when it was loaded."""
-    settled = settle_device(device, images) if device == AUTO else CPU
+    settled = choose_bundle_device(device, images) if device == AUTO else CPU
     if settled == CPU:
         return predictor
     return load_torch_predictor(run, predictor.facts, predictor.views, settled, batch)

@@ -48,9 +48,8 @@ def check(files: list[str], pixels: PlainViews | None, readers: ReaderPool | Rea
 
     if readers is None:
         return list(measure_files(files, use))
-    return list(
-        measure_files(files, use, measure_parts=lambda paths: check_in_processes(paths, AS_IS, pixels, readers))
-    )
+    apart = measure_files(files, use, measure_parts=lambda paths: check_in_processes(paths, AS_IS, pixels, readers))
+    return list(apart)
 
 
 @pytest.mark.parametrize("budget_views", [0, 20, 100])
