@@ -24,6 +24,7 @@ RANK_NAMES = ("RANK", "SLURM_PROCID")
 LOCAL_RANK_NAMES = ("LOCAL_RANK", "SLURM_LOCALID")
 LOCAL_COUNT_NAMES = ("LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE")
 COUNT_NAME = "WORLD_SIZE"
+VISIBLE_NAME = "CUDA_VISIBLE_DEVICES"
 MEETING_NAMES = ("MASTER_ADDR", "MASTER_PORT")
 """Names of the environment, those of torchrun first."""
 HIDDEN_NAMES = ("RANK", COUNT_NAME)
@@ -128,12 +129,22 @@ class Processes:
         import torch
 
         found = torch.cuda.device_count()
-        if self.local_rank >= found:
+        number = self.number_device(found)
+        if number is None:
             raise UsageError(
                 f"{self.local_count} processes on a machine with {found} GPU{'s' * (found != 1)}",
                 f"--processes {found}, or --device cpu",
             )
-        return f"cuda:{self.local_rank}"
+        return f"cuda:{number}"
+
+    def number_device(self, found: int) -> int | None:
+        """Number the GPU of this process among those that it finds; None where there are fewer than processes.
+
+        A batch system may show each process its own alone (CUDA_VISIBLE_DEVICES; `--gpus-per-task=1` of SLURM).
+        """
+        if self.local_rank < found:
+            return self.local_rank
+        return 0 if found == 1 and VISIBLE_NAME in os.environ else None
 
     def share(self, value: Value) -> Value:
         """Return the first process's value, in all."""
@@ -224,8 +235,9 @@ def joined_processes() -> Iterator[Processes]:
     is_own = not distributed.is_initialized()
     if is_own:
         has_devices = torch.cuda.is_available()
-        if has_devices and processes.local_rank < torch.cuda.device_count():
-            torch.cuda.set_device(processes.local_rank)
+        number = processes.number_device(torch.cuda.device_count())
+        if has_devices and number is not None:
+            torch.cuda.set_device(number)
         backend = "cpu:gloo,cuda:nccl" if has_devices else "gloo"
         with noticing_loss():
             distributed.init_process_group(

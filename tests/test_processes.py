@@ -89,6 +89,16 @@ def test_each_process_has_a_device_of_its_own() -> None:
         Processes(1, 2, 1, 2).place("cuda")
 
 
+def test_a_process_that_is_shown_one_gpu_alone_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    third = Processes(6, 8, 2, 4)
+    assert third.number_device(4) == 2
+    assert third.number_device(2) is None
+    assert third.number_device(1) is None
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "6")  # as SLURM's --gpus-per-task=1
+    assert third.number_device(1) == 0
+
+
 def test_the_end_of_another_process_is_told_from_a_fault_of_this_one() -> None:
     with pytest.raises(ProcessLost), noticing_loss():
         raise RuntimeError("[gloo/transport/tcp/pair.cc] Connection closed by peer [127.0.0.1]:9999")

@@ -74,6 +74,8 @@ def run_stages(preparation: Preparation, session: Session, keeper: Keeper, liste
     from sightx_cli.train.solved_head import choose_head, judge_head, set_solved_head, start_from_head
     from sightx_cli.train.stage_runs import run_stage
 
+    if not session.processes.is_alone:
+        import sightx_cli.train.distribution  # noqa: F401 (now, and not within a stage)
     # Again, for libraries draw numbers while they are imported (rich does), and which are depends on the caller.
     random.seed(preparation.options.seed)
     processes = session.processes

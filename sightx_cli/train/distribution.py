@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,6 +26,9 @@ from sightx_cli.progress import Listener, Notice
 from sightx_cli.task.batch_weight import sum_weights
 from sightx_cli.train.callbacks import BATCH_NORMS
 from sightx_cli.train.state import Session
+
+SHOWN_NAMES = (*HIDDEN_NAMES, "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+"""What Accelerate reads in the environment."""
 
 
 def list_distribution(session: Session) -> list[Callback]:
@@ -51,7 +54,7 @@ class Distribution(DistributedTrainer):
 
     def __init__(self, session: Session) -> None:
         processes, is_cpu = session.processes, session.device.type == "cpu"
-        with _showing(processes):
+        with _showing(processes, session.device):
             super().__init__(
                 sync_bn=False,  # fastai's conversion loses the activation in timm's norms: see `share_norms`
                 cpu=is_cpu,
@@ -150,14 +153,15 @@ class WeighedGradient(Callback):
 
 
 @contextmanager
-def _showing(processes: Processes) -> Iterator[None]:
-    """Let Accelerate see the environment that fastai's learners are not to see."""
-    os.environ |= {"RANK": str(processes.rank), "WORLD_SIZE": str(processes.count)}
-    own = {"LOCAL_RANK": str(processes.local_rank), "LOCAL_WORLD_SIZE": str(processes.local_count)}
-    added: Sequence[str] = [name for name in own if name not in os.environ]
-    os.environ |= {name: own[name] for name in added}
+def _showing(processes: Processes, device: torch.device) -> Iterator[None]:
+    """Let Accelerate see the environment that fastai's learners are not to see, with the number of the device."""
+    before = {name: os.environ.get(name) for name in SHOWN_NAMES}
+    number = processes.local_rank if device.index is None else device.index
+    shown = (processes.rank, processes.count, number, processes.local_count)
+    os.environ |= {name: str(value) for name, value in zip(SHOWN_NAMES, shown, strict=True)}
     try:
         yield
     finally:
-        for name in (*HIDDEN_NAMES, *added):
+        for name, value in before.items():
             os.environ.pop(name, None)
+            os.environ |= {name: value} if value is not None else {}
