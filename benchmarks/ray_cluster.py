@@ -1,11 +1,12 @@
 """Predictions on a local Ray of two workers: rate and rows against one process, a killed worker, a million rows.
 
-    .venv/bin/python benchmarks/ray_cluster.py RUN IMAGES [--parts rate kill memory] [--images 5000]
+    .venv/bin/python benchmarks/ray_cluster.py RUN IMAGES [--parts rate kill memory] [--images 5000] [--no-reading]
 
 `rate` and `kill` predict the first of the images in the folder IMAGES, here and on Ray, and compare the tables byte by
 byte. The rates count from the first partition on; beside them stands the processor time of each image, of every process
-of Ray's as well, which other work on the machine does not disturb. `memory` makes 5,000 small images and names them in
-tables of 100,000 and 1,000,000 rows; the model is left out, so that what is measured is all but it. Prints JSON.
+of Ray's as well, which other work on the machine does not disturb.
+`memory` makes 5,000 small images and names them in tables of 100,000 and 1,000,000 rows; the model is left out, and
+with --no-reading the images too, so that what is measured is all but these. Prints JSON.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ from typing import Any
 import numpy as np
 
 from sightx_cli import predict, runs
-from sightx_cli.bundle.predictor import Predictor
+from sightx_cli.bundle.predictor import Prediction, Predictor
 from sightx_cli.cluster.packed_model import PackedModel
 from sightx_cli.cluster.row_worker import RowWorker
 from sightx_cli.data.layout import FOUND_OUT
+from sightx_cli.data.readers import Found
 from sightx_cli.engine.interface import FROZEN, PROBABILITIES, Images, Key, Outputs
 from sightx_cli.progress import Silent
 from sightx_cli.steps.cluster_prediction import ClusterWish, predict_on_cluster
@@ -105,6 +107,22 @@ class ReadingWorker(RowWorker):
         return replace(predictor, forward=NoForward(predictor), familiar=None)
 
 
+class AnsweringPredictor(Predictor):
+    """Says of each image that every class is as likely, without opening it."""
+
+    def predict(self, items: Iterable[tuple[str, Any]]) -> Iterator[Prediction]:
+        shares = np.full(self.facts.task.outputs, 1 / self.facts.task.outputs, np.float32)
+        for image, _ in items:
+            yield Prediction(image, shares, found=Found())
+
+
+class AnsweringWorker(RowWorker):
+    """Leaves both the reading and the model out."""
+
+    def load(self, model: PackedModel) -> Predictor:
+        return AnsweringPredictor(**vars(super().load(model)))
+
+
 def measure_rate(run: Path, images: list[Path], work: Path) -> dict[str, Any]:
     here = Clock()
     one = predict(images, model=run, output=work / "here.csv", overwrite=True, listener=here)
@@ -131,12 +149,20 @@ def measure_kill(run: Path, images: list[Path], work: Path) -> dict[str, Any]:
     return {"killed": clock.killed, "rows": rows, "of": len(images), "the same rows": same}
 
 
-def measure_memory(run: Path, work: Path) -> list[dict[str, Any]]:
+def measure_memory(run: Path, work: Path, reads: bool) -> list[dict[str, Any]]:
     write_small_images(work / "small")
     measured = []
     for rows in ROWS:
-        words = [sys.executable, __file__, str(run), str(work / "small"), "--rows", str(rows)]
-        measured.append(json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout))
+        words = [
+            sys.executable,
+            __file__,
+            str(run),
+            str(work / "small"),
+            "--rows",
+            str(rows),
+            *["--no-reading"] * (not reads),
+        ]
+        measured.append(json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout))
     measured.append({"memory ratio": round(measured[1]["driver MB"] / measured[0]["driver MB"], 3)})
     return measured
 
@@ -151,7 +177,7 @@ def write_small_images(folder: Path) -> None:
         Image.fromarray(pixels).save(folder / f"{number:04}.jpg")
 
 
-def read_rows_only(run: Path, folder: Path, rows: int) -> dict[str, Any]:
+def read_rows_only(run: Path, folder: Path, rows: int, reads: bool) -> dict[str, Any]:
     """Predict a table of so many rows without the model, and say what this process took of memory and time."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -165,7 +191,7 @@ def read_rows_only(run: Path, folder: Path, rows: int) -> dict[str, Any]:
                 writer.write_table(pa.table({"image": names, "number": numbers}))
         began = time.perf_counter()
         wish = ClusterWish(runs.find_run(run), Path(work) / "out")
-        result = predict_on_cluster([table], FOUND_OUT, wish, Silent(), ReadingWorker)
+        result = predict_on_cluster([table], FOUND_OUT, wish, Silent(), ReadingWorker if reads else AnsweringWorker)
         seconds = time.perf_counter() - began
     status = Path("/proc/self/status").read_text()
     peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
@@ -186,17 +212,18 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--parts", nargs="+", default=["rate", "kill", "memory"])
     parser.add_argument("--images", type=int, default=5000)
+    parser.add_argument("--no-reading", dest="reads", action="store_false", help="leave the reading out of memory too")
     parser.add_argument("--rows", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.rows:
-        print(json.dumps(read_rows_only(asked.run, asked.folder, asked.rows)))
+        print(json.dumps(read_rows_only(asked.run, asked.folder, asked.rows, asked.reads)))
         return
     found = sorted(path for path in asked.folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     with tempfile.TemporaryDirectory() as work:
         for part in asked.parts:
             images = found[: asked.images]
             if part == "memory":
-                print(json.dumps(measure_memory(asked.run, Path(work)), indent=1), flush=True)
+                print(json.dumps(measure_memory(asked.run, Path(work), asked.reads), indent=1), flush=True)
             else:
                 measure = {"rate": measure_rate, "kill": measure_kill}[part]
                 print(json.dumps(measure(asked.run, images, Path(work)), indent=1), flush=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightx_cli import runs
-from sightx_cli.bundle.bundle_forward import AUTO
+from sightx_cli.bundle.bundle_forward import AUTO, CPU
 from sightx_cli.bundle.facts import check_changeable, keep_decision
 from sightx_cli.bundle.predictor import load_predictor, suit_images
 from sightx_cli.cluster.ray_cluster import check_address
@@ -126,7 +126,7 @@ def evaluate(
     options |= {"image_column": image_column, "label_column": label_column, "images": images, "label_by": label_by}
     wish = Wish(at_sensitivity, at_specificity, cost, positive, tuple(prevalence), keep)
     run = runs.find_run(model)
-    predictor = load_predictor(run, batch, 1 if tta is None else tta, device=device)
+    predictor = load_predictor(run, batch, 1 if tta is None else tta, device=device if on is None else CPU)
     task, reading = predictor.facts.task, predictor.facts.reading
     if keep and not can_store(task):
         raise UsageError("--keep: each of several labels has a threshold of its own already", "leave --keep out")
@@ -144,7 +144,7 @@ def evaluate(
         check_units(labelled.judged, per)
     if on is None:
         predictor = suit_images(predictor, run, len(labelled.frame), device, batch)
-    ask = None if on is None else build_ask(run, address, batch, predictor.views)
+    ask = None if on is None else build_ask(run, address, batch, predictor.views, device)
     answered = answer_images(predictor, labelled.frame, heard, ask)
     names = answered.frame["image"].tolist()
     for notice in describe_pixels(names, answered.found, answered.unreadable, reading):
@@ -234,8 +234,8 @@ def evaluate(
     return replace(result, folder=making.folder, predictions=making.folder / "predictions.csv", report=report)
 
 
-def build_ask(run: Path, address: str | None, batch: int | None, views: int) -> Ask:
+def build_ask(run: Path, address: str | None, batch: int | None, views: int, device: str) -> Ask:
     """Build what asks the workers of a Ray cluster about images."""
     from sightx_cli.cluster.answer_worker import ClusterAnswers
 
-    return ClusterAnswers(run, address, batch, views).ask
+    return ClusterAnswers(run, address, batch, views, device).ask

@@ -88,7 +88,7 @@ def predict(
 
         refuse_here({"--heatmaps": heatmaps, "--into": into, "--into-folder": into_folder})
         check_cluster_output(output, overwrite, resume)
-        wish = ClusterWish(runs.find_run(model), output, address, batch, tta or 1, abstain, overwrite, resume)
+        wish = ClusterWish(runs.find_run(model), output, address, batch, tta or 1, abstain, overwrite, resume, device)
         return predict_on_cluster(given, layout, wish, listener)
     check_output(output, overwrite, resume)
     annotation_format, into_folder = choose_annotations(into, into_folder, output, overwrite, heatmaps)

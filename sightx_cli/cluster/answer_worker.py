@@ -53,6 +53,7 @@ class ClusterAnswers:
     address: str | None
     batch: int | None
     views: int
+    device: str = "auto"
 
     def ask(self, images: Sequence[str], paths: Sequence[str], listener: Listener) -> Iterator[Answer]:
         """Yield the answer for each image, in order."""
@@ -60,7 +61,7 @@ class ClusterAnswers:
         asked = (QueryRow(image, path) for image, path in zip(images, paths, strict=True))
         with ExitStack() as last:
             folder = last.enter_context(tempfile.TemporaryDirectory(prefix="sightx-rows-"))
-            cluster = last.enter_context(joining_cluster(self.address, listener))
+            cluster = last.enter_context(joining_cluster(self.address, listener)).choose_device(self.device)
             size = choose_partition_rows(len(images), cluster.workers)
             rows = write_row_file(Path(folder) / "rows.parquet", asked, 0, size)
             order = RowOrder(
@@ -70,8 +71,9 @@ class ClusterAnswers:
                 views=self.views,
                 threads=cluster.processors_each,
                 key=share_key(),
+                device=cluster.device,
             )
-            work = PartitionWork(cluster, AnswerWorker, order, pack_model(self.run), rows)
+            work = PartitionWork(cluster, AnswerWorker, order, pack_model(self.run, cluster.device), rows)
             title = f"predicting on {cluster.describe()}"
             listener.start(title, len(images), "images")
             try:

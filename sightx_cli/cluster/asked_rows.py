@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sightx_cli.data.layout import Layout
+from sightx_cli.data.packed.shard_set import holds_images
 from sightx_cli.data.queries import IMAGE, QueryRow, build_query
 from sightx_cli.data.readers import list_suffixes
 from sightx_cli.data.readers.remote_file import describe_refused, find_filesystem, hide_secrets, is_remote
@@ -58,7 +59,7 @@ def _open_table(source: str, layout: Layout) -> AskedRows | None:
 
     shown, is_far = hide_secrets(source), is_remote(source)
     place = source if is_far else str(Path(source).expanduser().absolute())
-    if not is_far and not Path(place).is_file():
+    if not is_far and (not Path(place).is_file() or holds_images(Path(place), layout.image_column)):
         return None
     try:
         file = pyarrow.parquet.ParquetFile(_open(place))
@@ -83,6 +84,7 @@ def _open(place: str) -> Any:
 
 def _describe_table(place: str, shown: str, count: int, first: Any, layout: Layout) -> AskedRows:
     import pandas as pd
+    import pyarrow
 
     folder = place.rpartition("/" if is_remote(place) else os.sep)[0]
     images = layout.find_images_folder()
@@ -91,6 +93,12 @@ def _describe_table(place: str, shown: str, count: int, first: Any, layout: Layo
     texts = {name: to_texts(first.column(at).to_pandas()) for at, name in enumerate(names)}
     finder = ImageFinder(Path(base), images, list_suffixes())
     column = choose_image_column(pd.DataFrame(texts, dtype=str), Path(shown), layout.image_column, finder).name
+    kind = first.schema.field(column).type
+    if pyarrow.types.is_binary(kind) or pyarrow.types.is_nested(kind):
+        raise DataError(
+            f"{shown}: the column {column!r} holds images and not their names, which is read from disks alone",
+            "copy the table to a disk that all workers see, or name the images' addresses in it",
+        )
     is_documented = simplify(column) == IMAGE
     kept = rename_given([name for name in names if not (is_documented and name == column)], [IMAGE])
     types = {

@@ -42,7 +42,7 @@ def pack_forward(parts: ForwardParts) -> PackedForward:
     return PackedForward(files, module, parts.output_names, parts.size_px, parts.mean, parts.std, parts.precision)
 
 
-def load_forward(packed: PackedForward, device: str) -> Forward:
+def compile_packed(packed: PackedForward, device: str) -> Forward:
     """Compile a packed forward."""
     if packed.files:
         from sightx_cli.engine.openvino_forward import load_openvino
@@ -63,7 +63,7 @@ class FeatureWorker:
 
     def __init__(self, packed: PackedForward, threads: int, device: str) -> None:
         limit_threads(threads)
-        self._forward = load_forward(packed, device)
+        self._forward = compile_packed(packed, device)
 
     def compute(
         self, first: int, view: View, items: Sequence[Item], columns: Columns

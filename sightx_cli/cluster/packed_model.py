@@ -23,10 +23,15 @@ class PackedModel:
     """Of them all: what identifies the model."""
 
 
-def pack_model(run: Path) -> PackedModel:
-    """Pack what predicts of a run; raises RunError where a file is missing or damaged."""
+def pack_model(run: Path, device: str = "cpu") -> PackedModel:
+    """Pack what predicts of a run: on the CPU the graph, elsewhere the weights.
+
+    Raises RunError where a file is missing or damaged.
+    """
     facts = load_facts(run)
-    needed = [name for name in facts.files if not (facts.graph and name == runs.BUNDLE_WEIGHTS)]
+    graph = {runs.BUNDLE_GRAPH, str(Path(runs.BUNDLE_GRAPH).with_suffix(".bin"))}
+    left_out = graph if device != "cpu" else {runs.BUNDLE_WEIGHTS} if facts.graph else set()
+    needed = [name for name in facts.files if name not in left_out]
     check_bundled(run, facts, *needed)
     files = {name: (run / runs.BUNDLE / name).read_bytes() for name in sorted([*needed, runs.BUNDLE_FACTS])}
     digest = hashlib.sha256()
@@ -35,13 +40,13 @@ def pack_model(run: Path) -> PackedModel:
     return PackedModel(files, digest.hexdigest())
 
 
-def load_packed(packed: PackedModel, batch: int | None, views: int) -> Predictor:
-    """Load a packed model in a worker: one stream, and no trial of batches, since the answers are the same with any."""
+def load_packed(packed: PackedModel, batch: int | None, views: int, device: str = "cpu") -> Predictor:
+    """Load a packed model in a worker; no batch is tried on a CPU, since the answers are the same with any."""
     with tempfile.TemporaryDirectory(prefix="sightx-model-") as folder:
         run = Path(folder)
         (run / runs.BUNDLE).mkdir()
         for name, content in packed.files.items():
             (run / runs.BUNDLE / name).write_bytes(content)
-        if batch is None:
+        if batch is None and device == "cpu":
             batch = choose_batch(load_facts(run).size_px)
-        return load_predictor(run, batch, views)
+        return load_predictor(run, batch, views, device=device)

@@ -6,20 +6,24 @@ Ray is asked to report its use to nobody, and its own words stay out of the term
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
-import os
+import secrets
 import shutil
-import signal
 import socket
-import sys
 import tempfile
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import sightx_cli
+from sightx_cli.cluster.ray_surroundings import (
+    hushing_data,
+    hushing_stderr,
+    keeping_handlers,
+    setting_variables,
+    showing_package,
+)
 from sightx_cli.errors import UsageError
 from sightx_cli.machine import measure_free_memory, measure_threads
 from sightx_cli.progress import Listener, Notice
@@ -45,6 +49,15 @@ work on the machine they hardly get on."""
 CLIENT = "ray://"
 
 
+@functools.cache
+def draw_token() -> dict[str, str]:
+    """Draw what lets this user's processes alone into a local Ray; Ray itself would keep it in the user's home.
+
+    The same for all clusters of a process, since Ray remembers it.
+    """
+    return {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A cluster that work can be given to."""
@@ -59,6 +72,22 @@ class Cluster:
     devices_each: int
     """GPUs of each worker that predicts: 1, or 0."""
     is_local: bool
+
+    @property
+    def device(self) -> str:
+        """Where a worker that predicts computes: `cpu` or `cuda`."""
+        return "cuda" if self.devices_each else "cpu"
+
+    def choose_device(self, device: str) -> Cluster:
+        """Let each worker that predicts have a GPU, where the cluster has some and `device` is auto or cuda.
+
+        Raises UsageError for another device, and for cuda where there is none.
+        """
+        if device not in ("auto", "cpu", "cuda"):
+            raise UsageError(f"--device {device}: allowed on Ray are auto, cpu, cuda", "leave --device out")
+        if device == "cuda" and not self.devices:
+            raise UsageError("--device cuda: the cluster on Ray has no GPU", "leave --device out")
+        return self if device == "cpu" or not self.devices else replace(self, workers=self.devices, devices_each=1)
 
     def describe(self) -> str:
         """Say what works, such as "2 workers"."""
@@ -91,7 +120,7 @@ def joining_cluster(address: str | None, listener: Listener) -> Iterator[Cluster
     Where the process is connected already, that connection is used, and stays. Raises UsageError where nothing answers,
     where Ray or Python differ there, or SightX is missing on its workers.
     """
-    with _setting(QUIET):
+    with setting_variables(QUIET):
         ray = import_ray()
         if ray.is_initialized():
             yield _measure_cluster(ray, is_local=False)
@@ -100,13 +129,13 @@ def joining_cluster(address: str | None, listener: Listener) -> Iterator[Cluster
             logs = Path(tempfile.mkdtemp(prefix="sightx-ray-"))
             last.callback(shutil.rmtree, logs, ignore_errors=True)
             last.callback(ray.shutdown)
-            with _keeping_handlers(), _hushing(logs / "ray.txt"):
+            with keeping_handlers(), hushing_stderr(logs / "ray.txt"):
                 if address is None:
-                    with _showing_package():
+                    with showing_package(), setting_variables(draw_token()):
                         _start_local(ray, logs, listener)
                 else:
                     _join(ray, address)
-            last.enter_context(_hushing_data())
+            last.enter_context(hushing_data())
             if address is not None:
                 _check_workers(ray, address)
             yield _measure_cluster(ray, address is None)
@@ -164,7 +193,10 @@ def _join(ray: Any, address: str) -> None:
                 "install the versions that the cluster has",
             ) from error
         found = "no cluster runs on this machine" if address == "auto" else f"cannot be joined ({said[:200]})"
-        hint = "start one with ray start --head, or leave --address out"
+        hint = (
+            "see ray status there; a cluster that asks for a token needs RAY_AUTH_MODE=token and the token in the "
+            "environment (docs/scale.md); without --address one is started here"
+        )
         raise UsageError(f"--address {address}: {found}", hint) from error
 
 
@@ -177,12 +209,16 @@ def knock(address: str) -> None:
     """Raise UsageError where nothing listens at an address, within seconds: Ray itself would try for a minute."""
     if address == "auto":
         return
-    place = address.removeprefix(CLIENT)
-    host, _, port = place.rpartition(":")
+    if address.startswith(CLIENT):
+        raise UsageError(
+            f"--address {address}: Ray's data library does not work through its client; allowed: auto, HOST:PORT",
+            "type the command on a machine of the cluster with --address auto, or by ray job submit (docs/scale.md)",
+        )
+    host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise UsageError(
-            f"--address {address}: not an address; allowed: auto, HOST:PORT, {CLIENT}HOST:PORT",
-            "a cluster's head listens on port 6379, its client server on 10001",
+            f"--address {address}: not an address; allowed: auto, HOST:PORT",
+            "a cluster's head listens on port 6379",
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
@@ -222,84 +258,4 @@ def _check_workers(ray: Any, address: str) -> None:
 
 def _measure_cluster(ray: Any, is_local: bool) -> Cluster:
     found = ray.cluster_resources()
-    devices = int(found.get("GPU", 0))
-    on_devices = devices > 0 and has_device_forward()
-    workers = devices if on_devices else max(int(found.get("CPU", 1)), 1)
-    return Cluster(ray, workers, 1, devices, int(on_devices), is_local)
-
-
-def has_device_forward() -> bool:
-    """Tell whether a worker can use a GPU for a finished model: not yet."""
-    return False
-
-
-@contextlib.contextmanager
-def _setting(variables: dict[str, str]) -> Iterator[None]:
-    """Set environment variables while the block runs; those that are set already win."""
-    added = {name: value for name, value in variables.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
-
-
-@contextlib.contextmanager
-def _showing_package() -> Iterator[None]:
-    """Have processes that are started in the block find this very package, wherever it is imported from here."""
-    before = os.environ.get("PYTHONPATH")
-    home = str(Path(sightx_cli.__file__).parents[1])
-    os.environ["PYTHONPATH"] = home if not before else f"{home}{os.pathsep}{before}"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
-
-
-@contextlib.contextmanager
-def _keeping_handlers() -> Iterator[None]:
-    """Put back what Ray makes of SIGTERM, which ends a work well here."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextlib.contextmanager
-def _hushing(log: Path) -> Iterator[None]:
-    """Send what is written to stderr to a file while the block runs: Ray's core writes there whatever it is told."""
-    sys.stderr.flush()
-    try:
-        kept = os.dup(2)
-    except OSError:  # there is none
-        yield
-        return
-    try:
-        with log.open("ab") as file:
-            os.dup2(file.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-@contextlib.contextmanager
-def _hushing_data() -> Iterator[None]:
-    """Keep the words of Ray's data library in its log file while the block runs."""
-    logger = logging.getLogger("ray.data")
-    shown = [one for one in logger.handlers if type(one).__name__ != "SessionFileHandler"]
-    for one in shown:
-        logger.removeHandler(one)
-    try:
-        yield
-    finally:
-        for one in shown:
-            logger.addHandler(one)
+    return Cluster(ray, max(int(found.get("CPU", 1)), 1), 1, int(found.get("GPU", 0)), 0, is_local)

@@ -45,6 +45,7 @@ class RowOrder:
     threads: int
     key: bytes = field(repr=False)
     """That of pseudonyms: the same for all workers as here."""
+    device: str = "cpu"
     abstains: bool = False
     is_parquet: bool = False
     """Whether partitions are Parquet, with the number of each row, or JSON lines as `bundle.table` has them."""
@@ -109,7 +110,7 @@ class RowWorker:
 
     def load(self, model: PackedModel) -> Predictor:
         """Load the model."""
-        return load_packed(model, self._order.batch, self._order.views)
+        return load_packed(model, self._order.batch, self._order.views, self._order.device)
 
     def __call__(self, batch: Mapping[str, Sequence[int]]) -> dict[str, list[Any]]:
         """Predict the partitions of these numbers (column `number`): their content, and what was found (`notes`)."""

@@ -134,8 +134,11 @@ def extract_features(
         listener.start(task, len(items), "images")
         for start in range(0, len(items), SHARD_IMAGES):
             part = items[start : start + SHARD_IMAGES]
-            computed = compute(part)
-            keep(part, lambda writer, computed=computed: put_computed(computed, writer.put, listener, task))  # type: ignore[misc]
+
+            def put(writer: Writer, part: Sequence[tuple[str, str]] = part) -> None:
+                put_computed(compute(part), writer.put, listener, task)  # anew, where the disk failed midway
+
+            keep(part, put)
         listener.finish(task)
     elif items:
         compiled = forward()

@@ -19,9 +19,10 @@ from sightx_cli.engine.interface import EXACT, FEATURES, Forward, Precision
 from sightx_cli.features.addresses import digest_key
 from sightx_cli.features.extraction import Compute, Features, Lookup, extract_features, find_features
 from sightx_cli.features.joined_features import join_lookups
+from sightx_cli.features.room import agree_on_room, reserve_room
 from sightx_cli.features.sample import Sample
 from sightx_cli.features.shards import Column
-from sightx_cli.features.shared_extraction import agree_on_room, extract_parts
+from sightx_cli.features.shared_extraction import extract_parts
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View, plain_view
 from sightx_cli.features.workers import ForwardParts
@@ -247,21 +248,6 @@ class FrozenPrefix:
         return self._built[precision]
 
 
-def reserve_room(store: FeatureStore, lookups: Sequence[Lookup], listener: Listener) -> bool:
-    """Decide where the missing features go, and report anything unusual; False if they fit nowhere."""
-    needed = sum(lookup.needed_bytes for lookup in lookups)
-    has_room = store.reserve(needed, sum(lookup.found_bytes for lookup in lookups))
-    store.tell(listener)
-    if has_room and not store.is_short:
-        return True
-    then = "they are held for this run only" if has_room else "they are recomputed each epoch"
-    listener.warn(
-        f"the frozen layers' features need {needed / 1e9:.1f} GB, more than the cache's budget or the disk "
-        f"allows: {then} (SIGHTX_CACHE moves the cache, SIGHTX_CACHE_BYTES enlarges it)"
-    )
-    return has_room
-
-
 def keep_prefix(
     frozen: FrozenPrefix,
     backbone: Backbone,
@@ -297,7 +283,7 @@ def keep_prefix(
         frozen.planned_images[one] = frozen.planned_images.get(one, 0) + len(lookup.missing)
     try:
         if not processes.is_alone:
-            lookups = extract_parts(lookups, extract, find, processes)
+            lookups = extract_parts(lookups, extract, find, processes, frozen.store.workers is not None)
         of_valid, *of_views = (run(lookup) for run, lookup in zip(extract, lookups, strict=True))
     except OSError as error:
         frozen.store.tell(listener)

@@ -61,6 +61,7 @@ class ClusterWish:
     abstains: bool = False
     overwrite: bool = False
     resume: bool = False
+    device: str = "auto"
 
 
 def check_cluster_output(output: Path, overwrite: bool, resume: bool) -> None:
@@ -88,12 +89,13 @@ def predict_on_cluster(
     untold = find_untold(facts)
     for notice in untold:
         listener.notice(notice)
-    packed, counts, tally = pack_model(wish.run), RowCounts.of(facts.task), PixelTally(facts.reading)
+    counts, tally = RowCounts.of(facts.task), PixelTally(facts.reading)
     columns = plan_partition_columns(asked, facts, is_folder_output(wish.output))
     with ExitStack() as last:
         folder = last.enter_context(tempfile.TemporaryDirectory(prefix="sightx-rows-"))
-        cluster = last.enter_context(joining_cluster(wish.address, listener))
-        size = choose_rows(asked.count, cluster.workers, wish)
+        cluster = last.enter_context(joining_cluster(wish.address, listener)).choose_device(wish.device)
+        packed = pack_model(wish.run, cluster.device)
+        size = settle_partition_rows(asked.count, cluster.workers, wish)
         rows = write_row_file(Path(folder) / "rows.parquet", asked.iterate(), len(asked.columns), size)
         begun = Begun(identify_rows(rows, asked.columns, packed, wish), rows.rows, size)
         partitions = last.enter_context(making_partitions(wish.output, begun, wish.resume))
@@ -104,6 +106,7 @@ def predict_on_cluster(
             views=wish.views,
             threads=cluster.processors_each,
             key=share_key(),
+            device=cluster.device,
             abstains=wish.abstains,
             is_parquet=partitions.is_folder,
         )
@@ -232,7 +235,7 @@ def plan_partition_columns(asked: AskedRows, facts: BundleFacts, is_folder: bool
     return replace(columns, given=given, types={free if n == ORDER_KEY else n: t for n, t in columns.types.items()})
 
 
-def choose_rows(rows: int, workers: int, wish: ClusterWish) -> int:
+def settle_partition_rows(rows: int, workers: int, wish: ClusterWish) -> int:
     """Choose the rows of a partition: as before where an interrupted prediction goes on."""
     before = load_begun(find_parts(wish.output)) if wish.resume else None
     return (before.partition_rows if before is not None else 0) or choose_partition_rows(rows, workers)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -101,6 +102,21 @@ def test_a_table_of_uris_counts_what_cannot_be_read(
     assert (rows["error"] != "").tolist() == [False, True, True, False]
     assert result.unreadable == 2
     assert "does not exist" in rows["error"].tolist()[1]
+
+
+def test_images_in_shards_are_read_by_workers(
+    cluster: Cluster, digits_run: FitResult, copy_digits: Callable[[int], Path]
+) -> None:
+    images = copy_digits(3)
+    with tarfile.open("new.tar", "w") as archive:
+        for file in sorted(images.iterdir()):
+            archive.add(file, file.name)
+    table = {"image": [{"bytes": file.read_bytes(), "path": file.name} for file in sorted(images.glob("0*.png"))]}
+    pd.DataFrame(table).to_parquet("new.parquet")
+    for name in ("new.tar", "new.parquet"):
+        predict(name, model=digits_run.run, output=Path(f"{name}.here.csv"))
+        predict(name, model=digits_run.run, output=Path(f"{name}.there.csv"), on="ray")
+        assert Path(f"{name}.there.csv").read_bytes() == Path(f"{name}.here.csv").read_bytes()
 
 
 def test_where_no_image_can_be_read_it_is_an_error(

@@ -14,8 +14,9 @@ import pytest
 
 from sightx_cli import evaluate, fit, predict
 from sightx_cli.cluster.asked_rows import ask_rows
+from sightx_cli.cluster.packed_model import pack_model
 from sightx_cli.cluster.partition_work import choose_partition_rows
-from sightx_cli.cluster.ray_cluster import choose_store_bytes
+from sightx_cli.cluster.ray_cluster import Cluster, choose_store_bytes
 from sightx_cli.cluster.row_file import read_rows, write_row_file
 from sightx_cli.data.layout import FOUND_OUT
 from sightx_cli.data.queries import QueryRow
@@ -68,13 +69,12 @@ def test_without_ray_the_line_that_installs_it_is_said(
     assert not Path("predictions.csv").exists()
 
 
-@pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}"])
 def test_an_address_where_nothing_answers_is_said_within_seconds(
-    digits_run: FitResult, copy_digits: Callable[[int], Path], closed_port: int, form: str
+    digits_run: FitResult, copy_digits: Callable[[int], Path], closed_port: int
 ) -> None:
     began = time.monotonic()
     with pytest.raises(UsageError, match="nothing answers there"):
-        predict(copy_digits(1), model=digits_run.run, on="ray", address=form.format(closed_port))
+        predict(copy_digits(1), model=digits_run.run, on="ray", address=f"127.0.0.1:{closed_port}")
     assert time.monotonic() - began < 60
 
 
@@ -82,6 +82,12 @@ def test_an_address_where_nothing_answers_is_said_within_seconds(
 def test_what_is_no_address_is_said(digits_run: FitResult, copy_digits: Callable[[int], Path], address: str) -> None:
     with pytest.raises(UsageError, match="not an address; allowed: auto, HOST:PORT"):
         predict(copy_digits(1), model=digits_run.run, on="ray", address=address)
+
+
+def test_rays_client_is_said_not_to_do(digits_run: FitResult, copy_digits: Callable[[int], Path]) -> None:
+    with pytest.raises(UsageError, match="does not work through its client") as raised:
+        predict(copy_digits(1), model=digits_run.run, on="ray", address="ray://127.0.0.1:10001")
+    assert "ray job submit" in raised.value.hint
 
 
 def test_a_folder_of_other_files_is_no_place_for_partitions(
@@ -144,6 +150,26 @@ def test_a_large_table_is_read_in_batches_as_a_small_one_is_at_once(
 )
 def test_every_worker_has_many_partitions_and_none_is_large(rows: int, workers: int, expected: int) -> None:
     assert choose_partition_rows(rows, workers) == expected
+
+
+def test_a_worker_has_a_gpu_where_the_cluster_has_some_and_it_is_wished_for() -> None:
+    without, with_two = (Cluster(None, 8, 1, devices, 0, False) for devices in (0, 2))
+    assert without.choose_device("auto") == without
+    assert with_two.choose_device("cpu") == with_two
+    for device in ("auto", "cuda"):
+        chosen = with_two.choose_device(device)
+        assert (chosen.workers, chosen.devices_each, chosen.device) == (2, 1, "cuda")
+        assert chosen.describe() == "2 workers with a GPU each"
+    with pytest.raises(UsageError, match="the cluster on Ray has no GPU"):
+        without.choose_device("cuda")
+    with pytest.raises(UsageError, match="--device mps: allowed on Ray are"):
+        with_two.choose_device("mps")
+
+
+def test_what_is_packed_is_what_predicts_there(digits_run: FitResult) -> None:
+    here, there = (set(pack_model(digits_run.run, device).files) for device in ("cpu", "cuda"))
+    assert "weights.safetensors" in there - here
+    assert "graph.xml" in here - there
 
 
 def test_ray_keeps_its_objects_where_there_is_room() -> None:
