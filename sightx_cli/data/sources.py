@@ -59,7 +59,7 @@ def load_manifest(source: str | Path, layout: Layout = FOUND_OUT) -> Manifest:
         read = load_labelled_table(path.absolute(), layout)
         return build_manifest(read.frame, path.absolute().parent, "table", read.notices, read.separator)
     kinds = ", ".join(TABLE_SUFFIXES)
-    raise DataError(f"{path} is neither a folder, nor a table ({kinds}), nor a shard ({TAR_SUFFIX})", LAYOUT_HINT)
+    raise DataError(f"{path} is neither a folder nor a table ({kinds}) nor a shard ({TAR_SUFFIX})", LAYOUT_HINT)
 
 
 def _load_shards(shards: ShardSet, path: Path, layout: Layout) -> Manifest:

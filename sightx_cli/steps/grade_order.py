@@ -16,6 +16,7 @@ from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.recipe.settings import TAPS, change_setting
 from sightx_cli.steps.train_part import TrainPart
 from sightx_cli.task.single_label import SingleLabel
+from sightx_cli.task.task import Task
 
 ORDERING = "measuring whether the classes are grades"
 """The task as the user sees it."""
@@ -54,10 +55,15 @@ class GradeEvidence:
         return Notice(KIND, text, len(classes))
 
 
+def may_be_grades(task: Task, recipe: Recipe) -> bool:
+    """Whether the names of the classes ask for a measurement, and neither the recipe nor an option has decided."""
+    return recipe.ordered is None and task.kind == SingleLabel.kind and are_numbered(task.classes)
+
+
 def find_grades(part: TrainPart, listener: Listener) -> GradeEvidence | None:
     """Find whether the classes are grades; None where nothing asks for it: their names, the recipe or an option."""
     task, recipe = part.task, part.recipe
-    if recipe.ordered is not None or task.kind != SingleLabel.kind or not are_numbered(task.classes):
+    if not may_be_grades(task, recipe):
         return None
     if len(task.classes) < FEWEST_CLASSES:
         return GradeEvidence(None, f"{len(task.classes)} classes have no order to tell")

@@ -34,7 +34,7 @@ from sightx_cli.startup.imports import NETWORKS, importing
 from sightx_cli.steps.class_balance import balance_classes
 from sightx_cli.steps.earlier_run import EarlierRun, open_earlier_run
 from sightx_cli.steps.fit_plan import choose, find_image_settings, plan_fit, plan_from_run, resolve_recipe
-from sightx_cli.steps.grade_order import find_grades
+from sightx_cli.steps.grade_order import find_grades, may_be_grades
 from sightx_cli.steps.option import list_options
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.small_images import find_small_images
@@ -135,9 +135,10 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     split = split_images(options, manifest, frame, task, listener, earlier)
     frame = split.frame
     clock = time.perf_counter()
-    rows = frame[frame["split"] == "train"]
-    grades = find_grades(TrainPart(rows, task, recipe, options, store, reading, pixels), listener)
-    del rows  # names and digests once more
+    grades = None
+    if may_be_grades(task, recipe):  # the rows of the part are all names and digests once more
+        train = TrainPart(frame[frame["split"] == "train"], task, recipe, options, store, reading, pixels)
+        grades = find_grades(train, listener)
     if grades is not None:
         listener.notice(grades.notice(task.classes))
         recipe = grades.settle(recipe)
