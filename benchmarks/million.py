@@ -2,10 +2,12 @@
 
     .venv/bin/python benchmarks/million.py [--images 100000 1000000] [--data ../shared/data/cifar10-train.tar.gz]
 
-The images are 5,000 of CIFAR-10's, as JPEG, repeated in shards of Parquet that hold each once for 5,000 rows, so
-that a million rows take some megabytes. Each size runs in a process of its own: the layout is read, every row's bytes
-are read, hashed and decoded, the images are split, the fingerprint is built, the split is written. Prints JSON;
-`ratio` is the peak of the largest size over that of the smallest, above what the process holds when it has imported.
+The images are 5,000 of CIFAR-10's, as JPEG, repeated in shards of Parquet that hold each of them once for 5,000 rows,
+so that a million rows take some megabytes. Each size runs in a process of its own: the layout is read, every row's
+bytes are read, hashed and decoded, the images are split, the fingerprint is built, the split is written. With `--whole`
+the same happens as a fit does it (`steps.preparation.prepare`, with the recipe medical-huge, which trains from scratch
+and so needs no view of each image before), torch and timm imported. Prints JSON; `ratio` is the largest size's peak
+over the smallest's.
 """
 
 from __future__ import annotations
@@ -111,15 +113,30 @@ def measure_size(source: Path, scratch: Path) -> dict[str, object]:
     return {"images": len(split.frame), "recipe": choice.recipe, "steps": steps}
 
 
+def measure_whole(source: Path) -> dict[str, object]:
+    """Prepare a fit in this process, to its plan."""
+    from sightx_cli.progress import Recorder
+    from sightx_cli.steps.options import Options
+    from sightx_cli.steps.preparation import prepare
+
+    began = time.perf_counter()
+    made = prepare(Options(str(source), recipe="medical-huge", folds=0), Recorder())
+    now, peak = measure_memory_mb()
+    seconds = round(time.perf_counter() - began, 1)
+    return {"images": len(made.frame), "steps": {"prepare": {"seconds": seconds, "mb": now, "peak_mb": peak}}}
+
+
 def main() -> None:
     """Measure each size in a process of its own, and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/cifar10-train.tar.gz"))
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--whole", action="store_true")
     options = parser.parse_args()
     if options.measure is not None:
-        print(json.dumps(measure_size(options.measure, options.measure.parent)))
+        source = options.measure
+        print(json.dumps(measure_whole(source) if options.whole else measure_size(source, source.parent)))
         return
     images, labels = load_images(options.data)
     found = []
@@ -127,7 +144,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             source = Path(scratch) / "set"
             write_shards(source, images, labels, rows)
-            command = [sys.executable, __file__, "--measure", str(source)]
+            command = [sys.executable, __file__, "--measure", str(source), *["--whole"] * options.whole]
             said = subprocess.run(command, check=True, capture_output=True, text=True)
             found.append(json.loads(said.stdout))
             print(json.dumps(found[-1]), flush=True)

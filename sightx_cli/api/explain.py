@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightx_cli import runs
-from sightx_cli.bundle.bundle_forward import AUTO, settle_device
+from sightx_cli.bundle.bundle_forward import AUTO, choose_bundle_device
 from sightx_cli.bundle.explainer import load_explainer
 from sightx_cli.bundle.predicted_rows import NO_IMAGE
 from sightx_cli.bundle.predictor import Prediction, load_predictor
@@ -52,7 +52,7 @@ def explain(
     files = {row.path: row.image for row in query.rows if row.path}
     for notice in query.notices:
         listener.notice(notice)
-    device = settle_device(device, len(files))
+    device = choose_bundle_device(device, len(files))
     explainer = load_explainer(run, device)
     classes = () if class_name is None else (explainer.check_class(class_name),)
     predictor = load_predictor(run, 1 if len(files) == 1 else None, device=device)

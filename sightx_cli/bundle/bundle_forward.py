@@ -27,7 +27,7 @@ DEVICE_TOLERANCE = 1e-4
 they differ by less than 2e-6 for the networks of the tests; cuDNN's kernels sum in yet another."""
 
 
-def settle_device(device: str, images: int) -> str:
+def choose_bundle_device(device: str, images: int) -> str:
     """Return the device for so many images: the one asked for, or for `auto` a GPU if there is one and it pays.
 
     Only then torch is imported. Raises UsageError for a device that is not here.

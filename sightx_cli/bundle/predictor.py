@@ -12,18 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli import runs
-from sightx_cli.bundle.bundle_forward import AUTO, CPU, compile_graph, load_torch_forward, settle_device
+from sightx_cli.bundle.bundle_forward import AUTO, CPU, choose_bundle_device, compile_graph, load_torch_forward
 from sightx_cli.bundle.facts import BundleFacts, check_bundled, load_facts
 from sightx_cli.bundle.familiar_file import load_familiar
 from sightx_cli.bundle.familiarity import FamiliarImages
 from sightx_cli.bundle.judgement import judge
-from sightx_cli.data.pixels import read_plain_view
-from sightx_cli.data.readers import Found, Given, ImageFileError
-from sightx_cli.data.test_views import count_distinct, read_test_views
+from sightx_cli.data.read_ahead import ENDS_READER, take_ahead
+from sightx_cli.data.reader_processes import LEAST_IMAGES, ReaderEndedError
+from sightx_cli.data.readers import Found, Given, Reading
+from sightx_cli.data.test_views import ReadViews, count_distinct, try_views
 from sightx_cli.engine.batch_trial import TRIAL_IMAGES
 from sightx_cli.engine.interface import FROZEN, PROBABILITIES, Forward, Images, Outputs
 from sightx_cli.errors import RunError, UsageError
+from sightx_cli.features.view_processes import choose_readers
 from sightx_cli.machine import measure_threads
+from sightx_cli.recipe.profiles import Profile
 
 Pixels = NDArray[np.uint8]
 
@@ -141,46 +144,47 @@ class Predictor:
     def read(self, image: str, given: str | Path | Given) -> tuple[Prediction, Pixels | None]:
         """Read an image as the training did: its outcome so far, and its views (V, S, S, 3) where it can be read."""
         path, data = (given, None) if isinstance(given, (str, Path)) else (image, given)
-        size_px, fit, reading = self.facts.size_px, self.facts.fit, self.facts.reading
-        try:
-            if self.views > 1 and self.facts.borne is not None:
-                profile = self.facts.borne.build_profile()
-                pixels, found = read_test_views(path, size_px, fit, profile, self.views, reading, data)
-            else:
-                plain, found = read_plain_view(path, size_px, fit, reading, data)
-                pixels = plain[None]
-        except (ImageFileError, OSError) as error:
-            return Prediction(image, None, str(error), getattr(error, "hint", "")), None
-        return Prediction(image, None, found=found), pixels
+        return describe_read(image, try_views(path, *self._list_reading(), data))
+
+    def _list_reading(self) -> tuple[int, str, Profile | None, int, Reading]:
+        facts = self.facts
+        profile = facts.borne.build_profile() if self.views > 1 and facts.borne is not None else None
+        return facts.size_px, facts.fit, profile, self.views, facts.reading
 
     def _read_batches(
         self, items: Iterable[tuple[str, str | Path | Given]]
     ) -> Iterator[list[tuple[Prediction, Pixels | None]]]:
-        """Read images in threads, a few batches ahead; yield them per batch."""
-        threads = measure_threads().decoding
-        queued: deque[Future[tuple[Prediction, Pixels | None]]] = deque()
-        images: list[tuple[Prediction, Pixels | None]] = []
-        together = max(self.batch // self.views, 1)
-        ahead = together * 2 + threads
+        """Read images a few batches ahead, in threads, or for a device in processes; yield them per batch."""
+        together, reading, threads = max(self.batch // self.views, 1), self._list_reading(), measure_threads().decoding
+        apart = choose_readers(self.forward, LEAST_IMAGES)
 
+        def make_calls(pool: ThreadPoolExecutor) -> Iterator[tuple[str, Future[ReadViews]]]:
+            for image, given in items:
+                if not isinstance(given, (str, Path)):
+                    yield image, pool.submit(try_views, image, *reading, given)
+                elif apart is None:
+                    yield image, pool.submit(try_views, given, *reading)
+                else:
+                    yield image, apart.submit(try_views, str(given), *reading)
+
+        images: list[tuple[Prediction, Pixels | None]] = []
         with ThreadPoolExecutor(threads) as pool:
-            source = iter(items)
-            exhausted = False
-            while not exhausted or queued:
-                while not exhausted and len(queued) < ahead:
-                    item = next(source, None)
-                    if item is None:
-                        exhausted = True
-                        break
-                    queued.append(pool.submit(self.read, *item))
-                if not queued:
-                    break
-                images.append(queued.popleft().result())
+            for image, future in take_ahead(make_calls(pool), together * 2 + threads - 1):
+                try:
+                    read = future.result()
+                except ReaderEndedError:
+                    read = ReadViews(None, None, f"{image}: {ENDS_READER}")
+                images.append(describe_read(image, read))
                 if len(images) == together:
                     yield images
                     images = []
         if images:
             yield images
+
+
+def describe_read(image: str, read: ReadViews) -> tuple[Prediction, Pixels | None]:
+    """Return an image's outcome so far, and its views where it could be read."""
+    return Prediction(image, None, read.error, read.hint, read.found), read.views
 
 
 def count_views(facts: BundleFacts, wished: int) -> int:
@@ -225,7 +229,7 @@ def load_predictor(
     Only the files that predict are read, and checked, unless `is_whole` asks that all be there as the fit wrote them.
     Raises RunError when one is missing or damaged, or is not of these facts.
     """
-    device = settle_device(device, images)
+    device = choose_bundle_device(device, images)
     if device != CPU:
         facts = load_facts(run)
         return load_torch_predictor(run, facts, count_views(facts, views), device, batch, is_whole)
@@ -261,7 +265,7 @@ def load_torch_predictor(
 
 def suit_images(predictor: Predictor, run: Path, images: int, device: str, batch: int | None = None) -> Predictor:
     """Return a predictor on the device that suits so many images, where that was not known when it was loaded."""
-    settled = settle_device(device, images) if device == AUTO else CPU
+    settled = choose_bundle_device(device, images) if device == AUTO else CPU
     if settled == CPU:
         return predictor
     return load_torch_predictor(run, predictor.facts, predictor.views, settled, batch)

@@ -14,7 +14,7 @@ from sightx_cli.data.contents import FileFacts, measure_files
 from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import AS_IS, Found, Header, Reading, check_image
 from sightx_cli.data.tags.tag_groups import add_tag_columns
-from sightx_cli.data.text_columns import list_texts
+from sightx_cli.data.text_columns import build_column, list_texts
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener
 from sightx_cli.task.label_text import count_names
@@ -88,7 +88,7 @@ def sort_files(frame: pd.DataFrame, facts: Sequence[FileFacts]) -> CheckedFiles:
     unreadable = [Unreadable(str(frame["image"].iloc[place]), facts[place].error, facts[place].hint) for place in bad]
     if unreadable and len(unreadable) == len(facts):
         raise refuse_all(unreadable)
-    good = frame.assign(digest=[one.digest for one in facts])
+    good = frame.assign(digest=build_column((one.digest for one in facts), frame.index))
     if bad:
         good = good.drop(index=frame.index[bad])
     good = good.reset_index(drop=True)

@@ -15,6 +15,7 @@ from sightx_cli.data.readers import list_suffixes
 from sightx_cli.data.readers.remote_file import hide_secrets, is_remote
 from sightx_cli.data.table_labels import read_labels
 from sightx_cli.data.tables import Table, are_tidy, read_table, rename_given, tidy_values
+from sightx_cli.data.text_columns import list_texts
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Notice
 from sightx_cli.tables.columns import (
@@ -66,7 +67,7 @@ def load_labelled_table(path: Path, layout: Layout = FOUND_OUT) -> LabelledTable
     finder = ImageFinder(path.parent, layout.find_images_folder(), list_suffixes())
     image = choose_image_column(rows, path, layout.image_column, finder)
     part, group = choose_part_column(rows, path, name_parts), choose_group_column(rows)
-    names = rows[image.name].str.strip().tolist()  # else verbatim: it names a file
+    names = list_texts(rows[image.name].str.strip())  # else verbatim: it names a file
     _check_filled(names, "image", table, path)
     located = locate_images(names, finder, path, lambda place: rows.iloc[place])
     taken = {one.name for one in (image, part, group) if one is not None}
@@ -96,7 +97,10 @@ def load_labelled_table(path: Path, layout: Layout = FOUND_OUT) -> LabelledTable
 
 def _drop_blank(table: Table) -> Table:
     """Drop rows without any value."""
-    filled = (table.frame != "").any(axis=1).tolist()
+    is_filled = (table.frame != "").any(axis=1)
+    if is_filled.all():
+        return table
+    filled = is_filled.tolist()
     lines = [line for line, is_filled in zip(table.lines, filled, strict=True) if is_filled]
     return Table(table.frame[filled].reset_index(drop=True), lines, table.notices)
 
@@ -162,7 +166,9 @@ def read_parts(
 
 def _drop_repeated(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[Notice]]:
     """Drop rows that say the same of the same file. Raises `DataError` for rows that say different things of one."""
-    files = [os.path.normcase(os.path.normpath(file)) for file in frame["path"]]
+    paths = list_texts(frame["path"])
+    plain = {path: os.path.normcase(os.path.normpath(path)) for path in set(paths)}
+    files = [plain[path] for path in paths]
     kept = frame.assign(**{_FILE: files}).drop_duplicates([_FILE, "label", "split", "group"])
     doubled = kept[kept.duplicated(_FILE, keep=False)]
     if len(doubled):

@@ -132,7 +132,7 @@ def _read_shards(shards: ShardSet, given: Path, layout: Layout) -> Query:
     from sightx_cli.data.packed.packed_rows import read_packed_rows
 
     if layout.images is not None:
-        replace(layout, image_column=None).refuse_for_images(given, "shards, which hold their images")
+        replace(layout, image_column=None).refuse_for_images(given, "a shard, which holds its images")
     packed = read_packed_rows(shards, layout, with_labels=False)
     typed = given if given.is_dir() else given.parent
     kept = rename_given(list(packed.columns.columns), [IMAGE])

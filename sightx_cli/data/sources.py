@@ -14,6 +14,7 @@ from sightx_cli.data.layout import FOUND_OUT, LAYOUT_HINT, Layout, check_source
 from sightx_cli.data.manifest import Manifest, build_manifest
 from sightx_cli.data.name_labels import load_named_images
 from sightx_cli.data.packed.shard_set import TAR_SUFFIX, ShardSet, find_shards, is_pattern
+from sightx_cli.data.readers.remote_file import hide_secrets, is_remote
 from sightx_cli.data.tables import TABLE_SUFFIXES, is_table_name
 from sightx_cli.errors import DataError, UsageError, quote
 
@@ -34,6 +35,11 @@ def load_manifest(source: str | Path, layout: Layout = FOUND_OUT) -> Manifest:
         if layout.label_by is not None:
             raise UsageError(f"--label-by {quote(layout.label_by)}: {source} has its labels", "leave --label-by out")
         return settle_label_sets(load_demo(source.removeprefix(DEMO_PREFIX)), layout.multi_label)
+    if is_remote(source):
+        raise UsageError(
+            f"{hide_secrets(str(source))}: labelled data is read from a disk, and only single images from elsewhere",
+            "mount or copy the shards, or give a table here whose column image holds such addresses",
+        )
     path = Path(source).expanduser()
     if not is_pattern(str(source)):
         check_source(path)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sightx_cli.data.cells import shield_cell
 from sightx_cli.data.name_groups import find_names, name_files
-from sightx_cli.data.text_columns import list_repeated, list_texts
+from sightx_cli.data.text_columns import list_repeated, list_texts, number_texts
 from sightx_cli.errors import DataError, RunError, quote
 from sightx_cli.task.stratification import Strata, divide_evenly, number_together
 
@@ -54,7 +54,7 @@ def split_manifest(
         named = strata if strata is not None and len(strata) else list_texts(result["label"])
         labels = (named if isinstance(named, np.ndarray) else np.array(named, dtype=object))[pool]
         groups = np.array(list_texts(result["group"]), dtype=object)[pool]
-        digests = result["digest"].iloc[pool].tolist() if "digest" in result.columns else [""] * len(pool)
+        digests = result["digest"].iloc[pool] if "digest" in result.columns else [""] * len(pool)
         together = join_groups(groups.tolist(), digests)
         if labels.ndim == 2:
             chosen = _choose_by_labels(labels, together, seed, valid_fraction)
@@ -68,22 +68,20 @@ def split_manifest(
     return result
 
 
-def join_groups(groups: Sequence[str], digests: Sequence[str]) -> list[str]:
+def join_groups(groups: Sequence[str] | pd.Series[str], digests: Sequence[str] | pd.Series[str]) -> list[str]:
     """Merge what must stay together: images of one group, and images with the same bytes, which merge their groups.
 
     Both are in the order of the images, "" for none. Returns a name for each image: its group's, or that of the
     first group it is merged with, or a name for the bytes it shares; "" for an image on its own.
     """
     joined = join_linked(len(groups), chain(list_repeated(groups), list_repeated(digests)))
-    sizes = np.bincount(joined, minlength=1)
+    group_of, digest_of = (texts if isinstance(texts, Sequence) else texts.array for texts in (groups, digests))
     names: dict[int, str] = {}
-    for component, group in zip(joined.tolist(), groups, strict=True):
-        if group:
-            names.setdefault(component, group)
-    return [
-        names.get(part) or (f"identical {digest[:12]}" if sizes[part] > 1 else "")
-        for part, digest in zip(joined.tolist(), digests, strict=True)
-    ]
+    for place in np.flatnonzero(number_texts(groups) >= 0).tolist():
+        names.setdefault(int(joined[place]), group_of[place])
+    for first in np.flatnonzero(np.bincount(joined, minlength=1) > 1).tolist():
+        names.setdefault(first, f"identical {digest_of[first][:12]}")
+    return [names.get(first, "") for first in joined.tolist()]
 
 
 def join_linked(count: int, links: Iterable[Sequence[int]]) -> NDArray[np.int64]:

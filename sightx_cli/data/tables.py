@@ -16,7 +16,7 @@ from sightx_cli.filesystem import check_ordinary
 from sightx_cli.progress import Notice
 from sightx_cli.tables.column_names import is_header, list_names
 from sightx_cli.tables.grid import Grid
-from sightx_cli.tables.parquet_grid import read_parquet_grid
+from sightx_cli.tables.parquet_grid import read_parquet_columns
 from sightx_cli.tables.text_grid import read_text_grid
 from sightx_cli.tables.workbook import read_workbook_grid
 
@@ -55,7 +55,8 @@ def read_table(path: Path) -> Table:
         check_ordinary(path)
         with path.open("rb") as file:
             start = file.read(128)
-        table = _build_table(_read_grid(path, start), path)
+        is_parquet = start.startswith(PARQUET) or path.suffix.lower() in (".parquet", ".pq")
+        table = _build_parquet_table(path) if is_parquet else _build_table(_read_grid(path, start), path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     if table.frame.empty:
@@ -64,8 +65,6 @@ def read_table(path: Path) -> Table:
 
 
 def _read_grid(path: Path, start: bytes) -> Grid:
-    if start.startswith(PARQUET) or path.suffix.lower() in (".parquet", ".pq"):
-        return read_parquet_grid(path)
     is_zip = start.startswith(ZIP)
     if start.startswith(OLE) or (is_zip and b"opendocument" in start):
         kind = "an OpenDocument spreadsheet" if is_zip else "an old Excel workbook, or one with a password,"
@@ -134,6 +133,20 @@ def tidy_values(values: Sequence[str], what: str) -> tuple[list[str], str]:
     return tidied, f"{what}: {' and '.join(map(repr, sorted(found)))} are read as one, {name!r}" + (
         f", and {len(several) - 1:,} more likewise" if len(several) > 1 else ""
     )
+
+
+def _build_parquet_table(path: Path) -> Table:
+    """Build a table column by column: a million rows as lists of cells take some 500 MB."""
+    import pandas as pd
+
+    given, cells = read_parquet_columns(path)
+    named = [(tidy(name), column) for name, column in zip(given, cells, strict=True)]
+    named = [(name, column) for name, column in named if name or (column.str.strip() != "").any()]
+    unnamed = sum(not name for name, _ in named)
+    names = [name if name or unnamed == 1 else f"column {place}" for place, (name, _) in enumerate(named, 1)]
+    _refuse_doubled(names, path)
+    frame = pd.DataFrame(dict(zip(names, (column for _, column in named), strict=True)), dtype=str)
+    return Table(frame, range(1, len(frame) + 1))
 
 
 def _build_table(grid: Grid, path: Path) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from PIL import Image
 from sightx_cli.data.augmentation import read_view
 from sightx_cli.data.geometry import Pixels
 from sightx_cli.data.pixels import read_plain_view
-from sightx_cli.data.readers import Found, Given, Reading, decode_image
+from sightx_cli.data.readers import Found, Given, ImageFileError, Reading, decode_image
 from sightx_cli.recipe.profiles import Profile, name_changes
 
 Symmetry = tuple[int, bool]
@@ -52,6 +53,35 @@ def read_test_views(
 
     views += [read_view(path, size_px, fit, profile, seed, read, reading) for seed in range(1, more + 1)]
     return np.stack(views), found
+
+
+@dataclass(frozen=True)
+class ReadViews:
+    """The views of an image (V, S, S, 3) and what its file held; None, and why, where it cannot be read."""
+
+    views: Pixels | None
+    found: Found | None
+    error: str = ""
+    hint: str = ""
+
+
+def try_views(
+    path: str | Path,
+    size_px: int,
+    fit: str,
+    profile: Profile | None,
+    count: int,
+    reading: Reading,
+    data: Given | None = None,
+) -> ReadViews:
+    """Read the views of an image that a prediction is averaged over: the plain one alone, without a profile."""
+    try:
+        if profile is not None:
+            return ReadViews(*read_test_views(path, size_px, fit, profile, count, reading, data))
+        plain, found = read_plain_view(path, size_px, fit, reading, data)
+        return ReadViews(plain[None], found)
+    except (ImageFileError, OSError) as error:
+        return ReadViews(None, None, str(error), getattr(error, "hint", ""))
 
 
 def turn_view(view: Pixels, symmetry: Symmetry) -> Pixels:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 MOST_LISTED = 200_000
 """Up to so many images every value is looked at; of more, measures on samples draw from so many."""
 
+PART_ROWS = 100_000
+
 
 def list_texts(column: pd.Series[str]) -> list[str]:
     """Return a column's values, (N,), one object for all rows of a value: a million labels take 8 MB and not 60."""
@@ -23,6 +25,15 @@ def list_texts(column: pd.Series[str]) -> list[str]:
     codes, values = pd.factorize(column, use_na_sentinel=False)
     texts = np.array([*values], dtype=object)
     return texts[codes].tolist()  # type: ignore[no-any-return]
+
+
+def build_column(texts: Iterable[str], index: pd.Index[Any]) -> pd.Series[str]:
+    """Build a column of as many texts as the index has rows, without all of them as objects at once."""
+    import pandas as pd
+
+    left = iter(texts)
+    parts = [pd.Series(part, dtype=str) for part in iter(lambda: list(islice(left, PART_ROWS)), [])]
+    return pd.concat(parts, ignore_index=True).set_axis(index) if parts else pd.Series([], dtype=str, index=index)
 
 
 def list_some(column: pd.Series[str], most: int = MOST_LISTED) -> list[str]:

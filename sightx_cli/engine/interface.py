@@ -42,16 +42,18 @@ at a quarter of the pixels and one of 256 at a sixteenth, which is 192 bytes; tw
 DEVICE_SHARE = 0.5
 """Of the free memory of a GPU, for the maps of a call."""
 
+UNKNOWN_FREE_BYTES = 2_000_000_000
+"""What is counted on where the free memory is not known, as by MPS, which shares that of the machine."""
+
 
 def choose_device_batch(size_px: int, free_bytes: int | None) -> int:
-    """Return how many images of a size go into one call on a GPU with so much free memory (None: not known).
+    """Return how many images of a size go into one call on a GPU with so much free memory.
 
     As many pixels as DEVICE_BATCH_IMAGES of 224 px, a power of two; where that is more than the memory holds after all,
     a call is halved (`TorchForward`).
     """
-    images = DEVICE_BATCH_IMAGES * (224 / size_px) ** 2
-    if free_bytes is not None:
-        images = min(images, DEVICE_SHARE * free_bytes / (DEVICE_BYTES_PER_PIXEL * size_px**2))
+    room = DEVICE_SHARE * (UNKNOWN_FREE_BYTES if free_bytes is None else free_bytes)
+    images = min(DEVICE_BATCH_IMAGES * (224 / size_px) ** 2, room / (DEVICE_BYTES_PER_PIXEL * size_px**2))
     return int(2 ** math.floor(math.log2(max(images, 1.0))))
 
 

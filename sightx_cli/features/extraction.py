@@ -136,7 +136,7 @@ def extract_features(
             part = items[start : start + SHARD_IMAGES]
 
             def put(writer: Writer, part: Sequence[tuple[str, str]] = part) -> None:
-                put_computed(compute(part), writer.put, listener, task)  # anew, where a disk failed midway
+                put_computed(compute(part), writer.put, listener, task)  # anew, where the disk failed midway
 
             keep(part, put)
         listener.finish(task)

@@ -19,9 +19,10 @@ from sightx_cli.engine.interface import EXACT, FEATURES, Forward, Precision
 from sightx_cli.features.addresses import digest_key
 from sightx_cli.features.extraction import Compute, Features, Lookup, extract_features, find_features
 from sightx_cli.features.joined_features import join_lookups
+from sightx_cli.features.room import agree_on_room, reserve_room
 from sightx_cli.features.sample import Sample
 from sightx_cli.features.shards import Column
-from sightx_cli.features.shared_extraction import agree_on_room, extract_parts, reserve_room
+from sightx_cli.features.shared_extraction import extract_parts
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View, plain_view
 from sightx_cli.features.workers import ForwardParts
@@ -282,7 +283,7 @@ def keep_prefix(
         frozen.planned_images[one] = frozen.planned_images.get(one, 0) + len(lookup.missing)
     try:
         if not processes.is_alone:
-            lookups = extract_parts(lookups, extract, find, processes)
+            lookups = extract_parts(lookups, extract, find, processes, frozen.store.workers is not None)
         of_valid, *of_views = (run(lookup) for run, lookup in zip(extract, lookups, strict=True))
     except OSError as error:
         frozen.store.tell(listener)

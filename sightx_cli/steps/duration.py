@@ -41,7 +41,8 @@ class Rates:
 ON_CPU = Rates(254.0, 4.0, 4.0, 300.0, 5_000.0, 120.0, 20.0)
 """AMD EPYC (Zen 5), two cores."""
 ON_GPU = Rates(None, 12.0, 4.0, 750.0, 5_000.0, 118.0, 118.0)
-"""NVIDIA H200, 16 cores: reading the images is what takes the time there."""
+"""NVIDIA H200, 16 cores, where reading the images took the time: before they were read by processes and augmented on
+the GPU, which has not been measured on one."""
 GPU_START_SECONDS = ON_GPU.start_seconds - ON_CPU.start_seconds
 """What a fit on a GPU takes before it computes anything: CUDA's start, and each kernel's first call."""
 MACS = 384_000_000

@@ -135,8 +135,9 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     split = split_images(options, manifest, frame, task, listener, earlier)
     frame = split.frame
     clock = time.perf_counter()
-    train = TrainPart(frame[frame["split"] == "train"], task, recipe, options, store, reading, pixels)
-    grades = find_grades(train, listener)
+    rows = frame[frame["split"] == "train"]
+    grades = find_grades(TrainPart(rows, task, recipe, options, store, reading, pixels), listener)
+    del rows  # names and digests once more
     if grades is not None:
         listener.notice(grades.notice(task.classes))
         recipe = grades.settle(recipe)

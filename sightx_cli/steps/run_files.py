@@ -182,7 +182,7 @@ def describe_environment(session: Session) -> dict[str, Any]:
         "threads": measure_threads().total,
         "device": str(session.device),
         "processes": {"count": session.processes.count, "machines": session.processes.machines},
-        "compiler": find_lack(session.device) or "torch.compile, where it pays",
+        "compiled_steps": f"off: {lack}" if (lack := find_lack(session.device)) else "where it pays",
         "weights": {"origin": session.weights.origin, "digest": session.weights.digest},
         "packages": {name: read_package_version(name) for name in PACKAGES},
     }

@@ -94,8 +94,7 @@ def split_images(
         say_leaks(leaks, listener)
     if guess and not leaks.groups:
         listener.notice(note_suggestion(guess, len(frame)))
-    same, labels = find_same_bytes(frame["digest"]), list_texts(frame["label"])
-    for notice in describe_repeats(same, frame["image"].array, labels, options.source, "identical files"):
+    for notice in find_identical(frame, options.source):
         listener.notice(notice)
     if earlier is not None and not manifest.has_valid:
         frame = keep_split(frame, earlier, task, options.seed, listener)
@@ -106,7 +105,7 @@ def split_images(
         listener.notice(notice)
     pool = frame["split"].isin(["train"] if manifest.has_valid else ["train", "valid"]).to_numpy()
     rows = frame[pool]
-    together = join_groups(list_texts(rows["group"]), rows["digest"].tolist())
+    together = join_groups(rows["group"], rows["digest"])
     strata = task.stratify(list_texts(rows["label"]))
     wanted = 0 if options.folds is None and earlier is not None else options.folds
     folds = choose_fold_count(wanted, strata, together, manifest.has_valid)
@@ -123,6 +122,12 @@ def split_images(
                 "(--folds 0 turns it off)"
             )
     return Split(frame, leaks, folds)
+
+
+def find_identical(frame: pd.DataFrame, source: object) -> list[Notice]:
+    """Find files that are there more than once, byte by byte; say how many, and with different labels."""
+    same, labels = find_same_bytes(frame["digest"]), list_texts(frame["label"])
+    return describe_repeats(same, frame["image"].array, labels, source, "identical files")
 
 
 def find_given_leaks(frame: pd.DataFrame, guess: Guess | None) -> Leaks:

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightx_cli.errors import DataError
-from sightx_cli.tables.grid import LARGEST_WHOLE, Grid
+from sightx_cli.tables.grid import LARGEST_WHOLE
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_parquet_grid(path: Path) -> Grid:
+def read_parquet_columns(path: Path) -> tuple[list[str], list[pd.Series[str]]]:
     """Read a file of Parquet without what pandas notes in it: an index is a column like any other.
+
+    Returns the names of the columns, which may be alike, and their cells.
 
     Raises: `DataError` for a file that is damaged, or none of Parquet.
     """
@@ -23,14 +25,22 @@ def read_parquet_grid(path: Path) -> Grid:
         with pyarrow.parquet.ParquetFile(path) as file:
             read = file.read()
         read.validate(full=True)
-        columns = [to_texts(column.to_pandas()) for column in read.columns]
+        return list(read.column_names), [to_text_column(column) for column in read.columns]
     except Exception as error:  # what pyarrow and pandas raise for a flipped bit depends on which
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
             f"{path} is not a readable Parquet file: {reason}", "save it again, or copy it again"
         ) from error
-    rows = map(list, zip(*columns, strict=True))
-    return Grid([(0, list(read.column_names)), *enumerate(rows, 1)], divider="")
+
+
+def to_text_column(column: Any) -> pd.Series[str]:
+    """Return a column (`pyarrow.Array` or `ChunkedArray`) as text; text and whole numbers without an object a row."""
+    import pandas as pd
+    from pyarrow import string, types
+
+    if types.is_string(column.type) or types.is_large_string(column.type) or types.is_integer(column.type):
+        return pd.Series(column.cast(string()).fill_null("").to_pandas(), dtype=str)
+    return pd.Series(to_texts(column.to_pandas()), dtype=str)
 
 
 def to_texts(column: pd.Series[Any]) -> list[str]:

@@ -84,7 +84,10 @@ def find_train_batch(
     most = min(by_steps, by_times)
     if 2 * recipe_batch > most:
         return BatchChoice(recipe_batch, recipe_batch, optimizer)
-    trials = [try_batch(recipe_batch)]
+    try:
+        trials = [try_batch(recipe_batch)]
+    except torch.OutOfMemoryError:  # its steps go through in parts (see `short_memory`)
+        return BatchChoice(recipe_batch, recipe_batch, optimizer)
     limit = f"{LEAST_STEPS} steps an epoch at least" if by_steps < by_times else f"{MOST_TIMES} times it at most"
     while 2 * trials[-1].images <= most:
         last = trials[-1]

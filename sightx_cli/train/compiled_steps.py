@@ -34,7 +34,7 @@ OLDEST_GPU = (7, 0)
 def find_lack(device: torch.device) -> str:
     """Say why steps on a device cannot be compiled; empty where they can."""
     if device.type != "cuda":
-        return "on a GPU by CUDA alone"
+        return "it is for GPUs by CUDA"
     if torch.cuda.get_device_capability(device) < OLDEST_GPU:
         return "this GPU is older than Volta"
     return find_missing_tool()

@@ -15,15 +15,16 @@ from sightx_cli.data.decoded_set import DecodedSet, Located, SharedImages, Strea
 from sightx_cli.data.pixel_reads import PixelRequest
 from sightx_cli.data.reader_processes import Readers, choose_processes, open_readers
 from sightx_cli.data.readers import ImageFileError
+from sightx_cli.engine.torch_forward import measure_free
 from sightx_cli.features.sample import Sample
 from sightx_cli.features.store import default_budget_bytes, default_store_folder
 from sightx_cli.machine import measure_threads
 from sightx_cli.processes import ALONE, Processes
 from sightx_cli.progress import Listener, Notice, Silent
-from sightx_cli.train.transfer import Transfer, measure_device_memory
+from sightx_cli.train.transfer import Transfer
 
 RESIDENT_SHARE = 0.5
-"""Of the device's free memory, for images that stay there; the rest is for what trains."""
+"""Of the memory of the device that is free when the first part is opened, for all parts; the rest is for training."""
 SENT_BYTES = 64 * 1024**2
 """Bytes that are sent at a time."""
 
@@ -50,12 +51,14 @@ class DeviceImages:
         notice: Callable[[Notice], None] | None = None,
         rooms: Rooms | None = None,
         readers: Readers | None = None,
-        measure_memory: Callable[[torch.device], int] = measure_device_memory,
+        measure_memory: Callable[[torch.device], int | None] = measure_free,
         processes: Processes = ALONE,
     ) -> None:
         self._device, self._listener, self._rooms, self._readers = device, listener or Silent(), rooms, readers
         self._notice = notice or self._listener.notice
         self._measure_memory, self._processes = measure_memory, processes
+        self._room: int | None = None
+        """What of the device's memory may still be taken; None before it is known."""
         self._opened: dict[tuple[int, PixelRequest], DecodedSet | StreamedSet | Resident] = {}
 
     def open(self, sample: Sample, asked: PixelRequest) -> DecodedSet | StreamedSet | Resident:
@@ -67,7 +70,7 @@ class DeviceImages:
         if key not in self._opened:
             alone = self._processes.local_count == 1
             images = self._decode(sample, asked) if alone else self._decode_together(sample, asked)
-            if isinstance(images, DecodedSet) and self._has_room(images.bytes_held):
+            if isinstance(images, DecodedSet) and self._take_room(images.bytes_held):
                 self._opened[key] = send_images(images, self._device)
                 images.close()
             else:
@@ -107,8 +110,14 @@ class DeviceImages:
     def _stream(self, sample: Sample, asked: PixelRequest) -> StreamedSet:
         return StreamedSet(sample.paths, asked, self._readers or open_readers(choose_processes(len(sample))))
 
-    def _has_room(self, bytes_held: int) -> bool:
-        return bytes_held <= RESIDENT_SHARE * self._measure_memory(self._device)
+    def _take_room(self, bytes_held: int) -> bool:
+        """Take room on the device; False where there is none, or the device has no memory of its own."""
+        if self._room is None:
+            self._room = int(RESIDENT_SHARE * (self._measure_memory(self._device) or 0))
+        if bytes_held > self._room:
+            return False
+        self._room -= bytes_held
+        return True
 
 
 def send_images(decoded: DecodedSet, device: torch.device) -> Resident:

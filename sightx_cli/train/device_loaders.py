@@ -130,6 +130,7 @@ class DeviceLoader(DataLoader):
             table, shape = tabulate_views(images, cuts)
             numbers |= table
         written = np.stack(list(numbers.values()))
+        assert len(written) <= MOST_NUMBERS, "they would be written over the pixels"
         if header_bytes is None:
             header_bytes = written.nbytes
             buffer.take_room(header_bytes)

@@ -41,7 +41,7 @@ def list_device_callbacks(
         def tell(text: str) -> None:
             session.listener.note(f"stage {stage.title}: {text}")
             is_compiled = steps.compiled is not None
-            session.settled[name_value(session, stage, "compiled")] = PlanValue(is_compiled, "probe", text)
+            session.settled[name_value(stage, "compiled")] = PlanValue(is_compiled, "probe", text)
 
         callbacks.append(CompiledSteps(steps, tell, partial(wait_for, device), build_compiler(is_suffix)))
     return callbacks
@@ -65,9 +65,10 @@ def settle_batch(
         if choice.batch != training.batch:
             notice = choice.describe(stage.title)
             session.notice(notice)
-            session.settled[name_value(session, stage, "batch")] = PlanValue(choice.batch, "probe", notice.text)
+            session.settled[name_value(stage, "batch")] = PlanValue(choice.batch, "probe", notice.text)
     if choice.batch != training.batch:
-        learner.dls.train.bs, learner.dls.valid.bs = choice.batch, 2 * choice.batch
+        # Not twice as many to judge by, as elsewhere: they are judged in float32, and must fit too.
+        learner.dls.train.bs = learner.dls.valid.bs = choice.batch
     return choice
 
 
@@ -79,10 +80,9 @@ def list_shapes(session: Session, learner: Any) -> list[tuple[int, ...]]:
     return [(3, session.view.size_px, session.view.size_px)]
 
 
-def name_value(session: Session, stage: TrainingStage, what: str) -> str:
+def name_value(stage: TrainingStage, what: str) -> str:
     """Name the plan's value of a stage."""
-    number = next((number for number, one in enumerate(session.recipe.stage) if one is stage), 0)
-    return f"stage.{number}.{what}"
+    return f"steps.{what} ({stage.title})"
 
 
 @contextmanager

@@ -210,7 +210,7 @@ class StageTrial:
         for start in range(0, len(rows), self._plain.bs):
             inputs = self._plain.gather(rows[start : start + self._plain.bs], 0)
             logits = learner.model(*(one.to(learner.dls.device) for one in inputs))
-            found.append(activation(logits).float().cpu())
+            found.append(activation(logits).float())
         if not found:
             return np.empty(0)
-        return measure_judged_losses(self.task, self.session.metric, torch.cat(found).numpy(), targets)
+        return measure_judged_losses(self.task, self.session.metric, torch.cat(found).cpu().numpy(), targets)

@@ -78,8 +78,3 @@ class Transfer:
             buffer.copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
             buffer.copied.record(self._stream)
         return Sent(content, buffer.copied)
-
-
-def measure_device_memory(device: torch.device) -> int:
-    """Return how many bytes are free on a device with memory of its own; 0 where it has none."""
-    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else 0

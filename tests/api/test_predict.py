@@ -177,11 +177,11 @@ def test_a_table_comes_back_row_by_row_with_its_own_columns(digits_run: FitResul
 def test_an_image_in_two_rows_is_read_once(
     digits_run: FitResult, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sightx_cli.bundle import predictor
+    from sightx_cli.data import test_views
 
     read: list[str] = []
-    whole = predictor.read_plain_view
-    monkeypatch.setattr(predictor, "read_plain_view", lambda path, *how: read.append(path) or whole(path, *how))
+    whole = test_views.read_plain_view
+    monkeypatch.setattr(test_views, "read_plain_view", lambda path, *how: read.append(path) or whole(path, *how))
     name = sorted(path.name for path in images.glob("*.png"))[0]
     pd.DataFrame({"image": [name, f"./{name}", f" {name} "]}).to_csv(images / "list.csv", index=False)
     assert predict(images / "list.csv", model=digits_run.run).images == 3

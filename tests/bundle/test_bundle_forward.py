@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sightx_cli.api.predict import predict
-from sightx_cli.bundle.bundle_forward import DEVICE_TOLERANCE, GPU_PAYS_IMAGES, settle_device
+from sightx_cli.bundle.bundle_forward import DEVICE_TOLERANCE, GPU_PAYS_IMAGES, choose_bundle_device
 from sightx_cli.bundle.facts import load_facts
 from sightx_cli.bundle.predictor import load_predictor, load_torch_predictor, suit_images
 from sightx_cli.errors import UsageError
@@ -38,11 +38,11 @@ def test_a_gpu_is_asked_for_only_where_it_pays(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr("sightx_cli.machine.NVIDIA_FILES", (str(driver),))
     monkeypatch.setenv("PATH", str(tmp_path))
     usual = "cuda" if torch.cuda.is_available() else "cpu"
-    assert settle_device("auto", 10**9) == "cpu"
+    assert choose_bundle_device("auto", 10**9) == "cpu"
     driver.touch()
-    assert settle_device("auto", GPU_PAYS_IMAGES - 1) == "cpu"
-    assert settle_device("auto", GPU_PAYS_IMAGES) == usual  # a driver alone is no GPU
-    assert settle_device("cpu", 10**9) == "cpu"
+    assert choose_bundle_device("auto", GPU_PAYS_IMAGES - 1) == "cpu"
+    assert choose_bundle_device("auto", GPU_PAYS_IMAGES) == usual  # a driver alone is no GPU
+    assert choose_bundle_device("cpu", 10**9) == "cpu"
 
 
 @pytest.mark.parametrize("device", [NO_GPU])

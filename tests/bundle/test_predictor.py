@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from sightx_cli.bundle.facts import load_facts
 from sightx_cli.bundle.predictor import NOT_FINITE, Predictor, load_predictor
+from sightx_cli.data.reader_processes import ReaderPool
 from sightx_cli.engine.conversion import write_graph
 from sightx_cli.engine.interface import PROBABILITIES, Images, Outputs
 from sightx_cli.engine.openvino_forward import read_graph
@@ -165,3 +167,23 @@ def test_a_graph_that_is_gone_is_refused_by_its_path(digits_run: FitResult, tmp_
     (tmp_path / "run" / "bundle" / name).unlink()
     with pytest.raises(RunError, match=rf"{name}: cannot be read"):
         load_predictor(tmp_path / "run")
+
+
+def test_processes_read_for_a_device_what_threads_read(
+    digits_run: FitResult, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items: list[Any] = list_items(digits, 7)
+    broken = tmp_path / "broken.png"
+    broken.write_text("text")
+    items[2:2] = [("broken.png", broken), ("gone.png", tmp_path / "gone.png")]
+    items.append(("in memory", Path(items[0][1]).read_bytes()))
+    predictor = load_predictor(digits_run.run, batch=4)
+    expected = list(predictor.predict(items))
+    with closing(ReaderPool(2)) as pool:
+        monkeypatch.setattr("sightx_cli.bundle.predictor.choose_readers", lambda *_: pool)
+        found = list(predictor.predict(items))
+    assert [(one.image, one.error, one.hint, one.found) for one in found] == [
+        (one.image, one.error, one.hint, one.found) for one in expected
+    ]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.probabilities, other.probabilities)

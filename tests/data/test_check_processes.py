@@ -7,15 +7,19 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from sightx_cli.data import check_processes
 from sightx_cli.data.check_processes import CHUNK_FILES, check_in_processes, checking_apart
+from sightx_cli.data.checks import check_files
 from sightx_cli.data.contents import FileFacts, measure_file, measure_files
 from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.read_ahead import ENDS_READER
 from sightx_cli.data.reader_processes import ReaderEndedError, ReaderPool, ReaderThreads
 from sightx_cli.data.readers import AS_IS, Found, Reading, check_image
 from sightx_cli.dicom import pseudonyms
+from sightx_cli.progress import Silent
 
 SIZE_PX = 16
 
@@ -43,8 +47,9 @@ def check(files: list[str], pixels: PlainViews | None, readers: ReaderPool | Rea
         return check_image(path, data, AS_IS) if found is None else found
 
     if readers is None:
-        return measure_files(files, use)
-    return measure_files(files, use, measure_parts=lambda paths: check_in_processes(paths, AS_IS, pixels, readers))
+        return list(measure_files(files, use))
+    apart = measure_files(files, use, measure_parts=lambda paths: check_in_processes(paths, AS_IS, pixels, readers))
+    return list(apart)
 
 
 @pytest.mark.parametrize("budget_views", [0, 20, 100])
@@ -102,3 +107,15 @@ def test_a_patient_is_the_same_one_in_all_files_where_no_key_can_be_kept(
     patients = [dict(one.found.tags)["PatientID"] for one in facts]
     pseudonyms._load_key.cache_clear()
     assert len(set(patients)) == 2
+
+
+def test_a_check_is_the_same_where_there_are_many_processors(files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pd.DataFrame({"image": files, "path": files, "label": "a", "split": ""})
+    here, apart = PlainViews(SIZE_PX, "pad"), PlainViews(SIZE_PX, "pad")
+    expected = check_files(frame, Silent(), pixels=here)
+    monkeypatch.setattr(check_processes, "LEAST_CHECKED", 70)
+    monkeypatch.setattr(check_processes, "choose_processes", lambda _: 2)
+    found = check_files(frame, Silent(), pixels=apart)
+    pd.testing.assert_frame_equal(found.frame, expected.frame)
+    assert (found.headers, found.unreadable, found.found) == (expected.headers, expected.unreadable, expected.found)
+    assert len(apart) == len(here) == 66

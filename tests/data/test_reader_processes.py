@@ -137,7 +137,7 @@ def test_closing_ends_them_in_the_middle_of_what_they_do() -> None:
     assert working.exception() is not None
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_they_end_with_the_process_that_started_them_and_never_run_its_script_again(
     tmp_path: Path, how: signal.Signals
 ) -> None:

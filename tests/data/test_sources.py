@@ -15,7 +15,7 @@ from sightx_cli.data.manifest import are_numbered
 from sightx_cli.data.queries import build_query
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.data.splits import assign_groups
-from sightx_cli.errors import DataError
+from sightx_cli.errors import DataError, UsageError
 from sightx_cli.progress import Silent
 from sightx_cli.recipe.decision import count_images
 
@@ -384,3 +384,8 @@ def test_a_pipe_among_the_images_is_listed_to_be_reported_and_never_opened(
     checked = check_files(load_manifest(root).frame, Silent())
     assert [(one.image, one.error) for one in checked.unreadable] == [("cat/pipe.png", "is a named pipe, not a file")]
     assert len(build_query([root]).rows) == 7
+
+
+def test_a_uri_in_place_of_a_source_is_refused_with_what_to_do() -> None:
+    with pytest.raises(UsageError, match=r"s3://bucket/train\.tar: labelled data is read from a disk"):
+        load_manifest("s3://user:secret@bucket/train.tar")

@@ -85,7 +85,7 @@ def test_images_may_be_changed_as_soon_as_the_next_are_asked_for(
 
 @pytest.mark.parametrize(
     ("size_px", "free_bytes", "images"),
-    [(224, None, 256), (224, 80 * GIGABYTE, 256), (448, 80 * GIGABYTE, 64), (224, 4 * GIGABYTE, 64), (224, 0, 1)],
+    [(224, None, 32), (224, 80 * GIGABYTE, 256), (448, 80 * GIGABYTE, 64), (224, 4 * GIGABYTE, 64), (224, 0, 1)],
 )
 def test_a_gpu_takes_as_many_images_as_its_memory_holds(size_px: int, free_bytes: int | None, images: int) -> None:
     assert choose_device_batch(size_px, free_bytes) == images

@@ -11,7 +11,7 @@ from sightx_cli.data.tables import read_table
 from sightx_cli.tables.parquet_types import find_column_types
 
 LARGE = 2**60 + 1
-"""A whole number that is another as a float, which it is for pandas beside one that is missing."""
+"""A whole number that is another as a float."""
 
 
 def find_types(path: Path, **columns: list[object]) -> dict[str, str]:
@@ -25,7 +25,7 @@ def test_numbers_dates_and_yes_and_no_keep_their_type(tmp_path: Path) -> None:
     found = find_types(
         tmp_path / "a.parquet",
         whole=[1, None, -3],
-        large=[LARGE, 2, 3],
+        large=[LARGE, None, 3],
         fraction=[0.1, None, 1e300],
         day=[datetime.date(2024, 2, 29), None, datetime.date(1, 1, 1)],
         zone=[datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC), None, None],
@@ -43,7 +43,7 @@ def test_a_missing_time_is_an_empty_cell(tmp_path: Path) -> None:
 
 
 def test_what_text_cannot_say_again_stays_text(tmp_path: Path) -> None:
-    assert find_types(tmp_path / "a.parquet", a=[LARGE, None], b=[[1], [2]], c=[b"x", b"y"], d=["x", "y"]) == {}
+    assert find_types(tmp_path / "a.parquet", b=[[1], [2]], c=[b"x", b"y"], d=["x", "y"]) == {}
 
 
 def test_other_tables_have_text_alone(tmp_path: Path) -> None:

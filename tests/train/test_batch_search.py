@@ -10,9 +10,8 @@ import pytest
 import torch
 
 from sightx_cli.progress import Recorder
-from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.train.batch_search import BatchChoice, StepTrials, TriedBatch, find_train_batch
-from sightx_cli.train.device_steps import list_shapes, name_value, settle_batch, tuned_kernels
+from sightx_cli.train.device_steps import list_shapes, settle_batch, tuned_kernels
 from sightx_cli.train.keeper import StageKeeper
 from sightx_cli.train.learners import building_learner
 from sightx_cli.train.scaled_gradients import ScaledGradients
@@ -59,6 +58,10 @@ def test_a_batch_is_doubled_while_that_pays_and_fits(
     assert limit in choice.limit
 
 
+def test_a_recipe_whose_own_batch_the_memory_does_not_hold_keeps_it() -> None:
+    assert find_train_batch(32, "adamw", MANY, None, try_rates(STEADY, 16)).batch == 32
+
+
 @pytest.mark.parametrize(("optimizer", "factor"), [("adamw", 2.0), ("adam", 2.0), ("sgd", 4.0)])
 def test_the_rates_follow_the_batch_by_the_rule_of_the_optimizer(optimizer: str, factor: float) -> None:
     assert BatchChoice(128, 32, optimizer).rate_factor == factor
@@ -101,7 +104,7 @@ def test_a_gpu_settles_the_batch_and_says_so(open_session: Open) -> None:
     assert learner.dls.train.bs == choice.batch
     said = [notice.count for notice in session.notices if notice.kind == "batch"]
     assert said == ([choice.batch] if choice.batch > 1 else [])
-    assert [value.value for value in session.settled.values()] == said
+    assert session.settled.keys() == ({f"steps.batch ({stage.title})"} if said else set())
 
 
 @pytest.mark.parametrize("change", ["the CPU", "an option"])
@@ -153,9 +156,3 @@ def test_kernels_are_timed_for_long_stages_of_a_gpu(is_on_gpu: bool, steps: int,
     with tuned_kernels(is_on_gpu, steps):
         assert torch.backends.cudnn.benchmark is (is_tuned or before)
     assert torch.backends.cudnn.benchmark is before
-
-
-def test_a_stage_is_found_by_its_number(open_session: Open) -> None:
-    _, session = open_session('stage=[{train="head",epochs=1,rate=1e-3},{train="last:1",epochs=1,rate=1e-3}]')
-    stages: list[TrainingStage] = list(session.recipe.stage)
-    assert name_value(session, stages[1], "batch") == "stage.1.batch"

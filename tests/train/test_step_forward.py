@@ -186,7 +186,7 @@ def test_a_network_that_cannot_be_compiled_trains_all_the_same() -> None:
 
 
 def test_on_the_cpu_nothing_is_compiled() -> None:
-    assert find_lack(torch.device("cpu")) == "on a GPU by CUDA alone"
+    assert find_lack(torch.device("cpu")) == "it is for GPUs by CUDA"
 
 
 @pytest.mark.slow

@@ -11,15 +11,18 @@ from sightx_cli.progress import Notice
 FILES = ("classes.txt", "class_names.txt", "labels.txt")
 
 
-def name_class_numbers(cells: Sequence[str], packed_root: Path) -> tuple[Sequence[str], list[Notice]]:
+def name_class_numbers(cells: Sequence[str], folder: Path) -> tuple[Sequence[str], list[Notice]]:
     """Return labels (N,) with the names of the list in place of numbers; as they are where they are no numbers.
 
     Raises: `DataError` for a number that has no line, or a list that cannot be read.
     """
     numbers = {cell for cell in cells if cell}
-    path = next((packed_root / name for name in FILES if (packed_root / name).is_file()), None)
-    if path is None or not numbers or not all(cell.isdecimal() for cell in numbers):
+    path = next((folder / name for name in FILES if (folder / name).is_file()), None)
+    if not numbers or not all(cell.isdecimal() for cell in numbers):
         return cells, []
+    if path is None:
+        text = f"the classes are numbers; a file {FILES[0]} in {folder} names them, one a line, the first for 0"
+        return cells, [Notice("class-names", text, len(numbers))]
     try:
         names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:

@@ -53,7 +53,7 @@ def load_labelled_shards(shards: ShardSet, source: Path, layout: Layout) -> Mani
     """
     if layout.images is not None:
         replace(layout, image_column=None, label_column=None).refuse_for_images(
-            source, "shards, which hold their images"
+            source, "a shard, which holds its images"
         )
     packed = read_packed_rows(shards, layout)
     rows, has_parts = packed.columns, bool((packed.parts != "").any())

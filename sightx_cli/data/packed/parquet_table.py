@@ -17,7 +17,7 @@ from sightx_cli.data.packed.shard_faults import ShardError
 from sightx_cli.data.packed.shard_rows import ShardRows
 from sightx_cli.data.packed.tar_samples import write_cell
 from sightx_cli.data.readers.references import refer_to_row
-from sightx_cli.tables.parquet_grid import to_texts
+from sightx_cli.tables.parquet_grid import to_text_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,17 +79,15 @@ def _read_batches(
 def _to_cells(column: Any, names: tuple[str, ...] | None) -> pd.Series[str]:
     """Return a column as text."""
     import pandas as pd
-    from pyarrow import string, types
+    from pyarrow import types
 
     if types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if names is not None:
         return pd.Series([_name(value, names) for value in column.to_pylist()], dtype=str)
-    if types.is_string(column.type) or types.is_large_string(column.type) or types.is_integer(column.type):
-        return pd.Series(column.cast(string()).fill_null("").to_pandas(), dtype=str)
     if types.is_list(column.type) or types.is_large_list(column.type):
         return pd.Series([write_cell(value) or "" for value in column.to_pylist()], dtype=str)
-    return pd.Series(to_texts(column.to_pandas()), dtype=str)
+    return to_text_column(column)
 
 
 def _name(value: Any, names: tuple[str, ...]) -> str:

@@ -16,13 +16,14 @@ from typing import NamedTuple
 
 from sightx_cli.data.packed.shard_faults import ShardError, ShardFaults
 from sightx_cli.data.readers.base import ImageFileError
+from sightx_cli.errors import quote
 from sightx_cli.filesystem import check_ordinary
 
 _PACKERS = (
-    (b"\x1f\x8b", "gzip", "gunzip"),
-    (b"BZh", "bzip2", "bunzip2"),
-    (b"\xfd7zXZ", "xz", "unxz"),
-    (b"\x28\xb5\x2f\xfd", "Zstandard", "unzstd"),
+    (b"\x1f\x8b", "gzip", "gunzip", (".gz", ".tgz")),
+    (b"BZh", "bzip2", "bunzip2", (".bz2", ".tbz2")),
+    (b"\xfd7zXZ", "xz", "unxz", (".xz", ".txz")),
+    (b"\x28\xb5\x2f\xfd", "Zstandard", "unzstd", (".zst", ".tzst")),
 )
 _ZIP = b"PK"
 _BEHIND_BYTES = 65_536
@@ -72,10 +73,14 @@ def refuse_compressed(path: Path) -> None:
     """Raise `ShardError` for what is compressed: bytes within it have no place of their own."""
     with path.open("rb") as file:
         start = file.read(8)
-    for mark, name, command in _PACKERS:
+    for mark, name, command, suffixes in _PACKERS:
         if start.startswith(mark):
+            plain = path.with_name(f"{path.name.partition('.')[0]}-plain.tar")
+            is_named = path.suffix.lower() in suffixes  # else the program refuses it
             raise ShardError(
-                path, f"is compressed with {name}, so that no image of it can be read by itself", f"{command} {{path}}"
+                path,
+                f"is compressed with {name}, so that no image of it can be read by itself",
+                f"{command} {{path}}" if is_named else f"{command} < {{path}} > {quote(plain)}",
             )
     if start.startswith(_ZIP):
         raise ShardError(path, "is a ZIP archive, which is not read", "unzip {path}, and give the folder")

@@ -22,12 +22,20 @@ CLASS_FIELDS = ("cls", "label", "class", "target")
 """Endings of the files that hold a label and nothing else, the usual one first."""
 TEXT_FIELDS = ("txt", "text", "caption")
 FIELDS_WITH_KEYS = ("json",)
+FIELDS = frozenset((*CLASS_FIELDS, *TEXT_FIELDS, *FIELDS_WITH_KEYS))
 FOLDER = "folder"
 """The column with the folder of each key."""
 LARGEST_FIELD_BYTES = 1_000_000
 
 Sample = dict[str, TarMember]
 """The members of a key, by their ending in lower case: "jpg", "seg.png", "cls"."""
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Split a member's name at its last dot: in a tar of images alone, scan.1.jpg and scan.2.jpg are two of them."""
+    folder, slash, file = name.rpartition("/")
+    stem, dot, ending = file.rpartition(".")
+    return f"{folder}{slash}{stem if dot else file}", ending.lower() if dot else ""
 
 
 def split_key(name: str) -> tuple[str, str]:
@@ -44,8 +52,9 @@ def read_tar_rows(path: Path, image_column: str | None = None, with_labels: bool
     """
     index = read_tar_index(path)
     faults, samples = index.faults, dict[str, Sample]()
+    has_fields = any(split_key(member.name)[1] in FIELDS for member in index.members)
     for member in index.members:
-        key, ending = split_key(member.name)
+        key, ending = split_key(member.name) if has_fields else split_name(member.name)
         sample = samples.setdefault(key, {})
         if ending in sample:
             faults.add("same-key", f"{path.name}::{member.name}")
@@ -85,7 +94,7 @@ def _read_fields(
     for ending, member in sample.items():
         if member is image or f".{ending.rpartition('.')[2]}" in list_suffixes():
             continue
-        if ending not in (*CLASS_FIELDS, *TEXT_FIELDS, *FIELDS_WITH_KEYS):
+        if ending not in FIELDS:
             faults.add("other-fields", f"{path.name}::{member.name}")
             continue
         try:

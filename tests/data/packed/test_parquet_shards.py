@@ -149,3 +149,28 @@ def test_damaged_parquet_beside_sound_is_counted_and_named(write_parquet: WriteP
     manifest = load_manifest(folder)
     assert len(manifest.frame) == 5
     assert [notice.count for notice in manifest.notices if notice.kind == "shards-unread"] == [1]
+
+
+def test_a_file_without_rows_beside_others_is_said_and_alone_refused(write_parquet: WriteParquet) -> None:
+    folder = write_parquet("set/a.parquet", IMAGES, LABELS).parent
+    empty = write_parquet("set/b.parquet", [], [])
+    assert [notice.count for notice in load_manifest(folder).notices if notice.kind == "shards-empty"] == [1]
+    with pytest.raises(DataError, match=r"b\.parquet"):
+        load_manifest(empty)
+
+
+def test_row_groups_beyond_the_budget_are_read_again_and_right(write_parquet: WriteParquet) -> None:
+    from sightx_cli.data.packed.parquet_rows import FileState, RowGroups
+
+    path = write_parquet("a.parquet", IMAGES, LABELS)
+    state = FileState(str(path), path.stat().st_size, path.stat().st_mtime_ns)
+    groups = RowGroups(budget_bytes=1)
+    for group in (0, 2, 1, 0):
+        assert groups.find(state, group, "image.bytes")[0].as_py() == IMAGES[2 * group]
+
+
+def test_a_file_written_anew_is_not_taken_for_the_one_before(write_parquet: WriteParquet) -> None:
+    path = write_parquet("a.parquet", IMAGES, LABELS)
+    assert load_bytes(f"{path}::0") == IMAGES[0]
+    write_parquet("a.parquet", IMAGES[1:], LABELS[1:])
+    assert load_bytes(f"{path}::0") == IMAGES[1]

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from sightx_cli.data.checks import check_files
+from sightx_cli.data.contents import digest_file
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.queries import build_query
 from sightx_cli.data.readers import ImageFileError, load_bytes
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.errors import DataError, SightXError
+from sightx_cli.progress import Silent
 from tests.data.packed.conftest import add_member, draw_image
 
 WriteTar = Callable[..., Path]
@@ -238,3 +241,45 @@ def test_one_image_of_a_shard_can_be_asked_for_by_name_and_in_a_table(write_tar:
 def test_a_member_that_is_not_there_is_said(write_tar: WriteTar) -> None:
     with pytest.raises(ImageFileError, match="is not in that tar file"):
         load_bytes(f"{write_tar('a.tar', PAIR)}::k7.jpg")
+
+
+def test_in_a_tar_of_images_alone_a_dot_in_a_name_makes_no_key(write_tar: WriteTar) -> None:
+    names = ("ant/scan.1", "ant/scan.2", "bee/scan.1", "bee/scan.2")
+    manifest = load_manifest(write_tar("a.tar", {name: {"jpg": draw_image()} for name in names}))
+    assert list(list_labels(manifest)) == [f"{name}.jpg" for name in names]
+    assert manifest.classes == ("ant", "bee")
+
+
+def test_an_image_in_a_shard_is_known_by_the_digest_of_its_file(write_tar: WriteTar, tmp_path: Path) -> None:
+    (tmp_path / "k0.jpg").write_bytes(draw_image(0))
+    checked = check_files(load_manifest(write_tar("a.tar", PAIR)).frame, Silent())
+    assert checked.frame["digest"].iloc[0] == digest_file(tmp_path / "k0.jpg")
+    assert checked.headers[0][:2] == (40, 30)
+
+
+def test_a_shard_that_ends_without_its_mark_is_read_and_that_is_said(write_tar: WriteTar) -> None:
+    path = write_tar("a.tar", PAIR)
+    path.write_bytes(path.read_bytes().rstrip(b"\0") + bytes(-len(path.read_bytes().rstrip(b"\0")) % 512))
+    manifest = load_manifest(path)
+    assert (len(manifest.frame), list_kinds(manifest)["shards-unmarked"]) == (2, 1)
+
+
+def test_a_shard_that_was_cut_after_it_was_indexed_is_an_unreadable_image(write_tar: WriteTar) -> None:
+    path = write_tar("a.tar", PAIR)
+    frame = load_manifest(path).frame
+    path.write_bytes(path.read_bytes()[:700])
+    with pytest.raises(ImageFileError, match="is truncated"):
+        load_bytes(frame["path"].iloc[1])
+
+
+def test_a_compressed_tar_that_is_not_called_so_is_uncompressed_to_another_file(write_tar: WriteTar) -> None:
+    path = write_tar("a.tar", PAIR)
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(SightXError) as caught:
+        load_manifest(path)
+    assert caught.value.hint == f"gunzip < {path} > {path.with_name('a-plain.tar')}"
+
+
+def test_where_classes_are_numbers_it_is_said_how_to_name_them(write_tar: WriteTar) -> None:
+    notices = load_manifest(write_tar("a.tar", PAIR)).notices
+    assert "classes.txt" in next(notice.text for notice in notices if notice.kind == "class-names")
