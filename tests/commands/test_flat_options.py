@@ -106,7 +106,8 @@ def test_every_option_is_read_into_its_field() -> None:
     line += " --out r --overwrite --seed 3 --device cpu --group-by patient --engine torch --no-cache --set a=1"
     line += " --exclude out.csv --resplit --allow-leaks --resume runs/a --no-ordered --multi-label"
     line += " --image-column file --label-column dx --images imgs --label-by ^[a-z]+ --from runs/b --track mlflow"
-    line += " --about about.toml --budget 60 --full"
+    line += " --about about.toml --budget 60 --full --features-on ray --address auto"
+    line += " --launch torchrun --processes 2 --nodes 3 --rendezvous first:29500"
     given = read(*line.split()).given()
     assert given == {
         "source": "scans",
@@ -144,6 +145,12 @@ def test_every_option_is_read_into_its_field() -> None:
         "images": Path("imgs"),
         "label_by": "^[a-z]+",
         "about": Path("about.toml"),
+        "features_on": "ray",
+        "address": "auto",
+        "launch": "torchrun",
+        "processes": 2,
+        "nodes": 3,
+        "rendezvous": "first:29500",
     }
     assert set(given) == {one.name for one in list_options(Options, "fit")}
 
