@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
 from sightx_cli import runs
 from sightx_cli.cluster.feature_pool import FeaturePool, opening_workers
-from sightx_cli.errors import UsageError
+from sightx_cli.errors import ProcessLost, SightXError, UsageError
 from sightx_cli.filesystem import check_place
 from sightx_cli.journal.journal import Journal
 from sightx_cli.machine import naming_shortage, sharing_processors
-from sightx_cli.processes import ALONE, Processes, joined_processes
+from sightx_cli.processes import ALONE, Processes, find_processes, joined_processes
 from sightx_cli.progress import Listener
 from sightx_cli.recipe.plan import list_rows
 from sightx_cli.recipe.words import describe_plan
@@ -20,6 +21,7 @@ from sightx_cli.report.about import load_about
 from sightx_cli.report.trackers import build_trackers
 from sightx_cli.report.trackers.tracked_fit import TrackedRelay
 from sightx_cli.results.fit import FitResult
+from sightx_cli.startup.termination import find_exit_status, heeding_termination
 from sightx_cli.steps.backbone_choice import check_probe_options, choose_backbone, join_probes
 from sightx_cli.steps.conclusion import Trained, check_room, conclude
 from sightx_cli.steps.decisions import recall_preparation, write_decisions
@@ -27,7 +29,7 @@ from sightx_cli.steps.duration import choose_fit_device, estimate_duration
 from sightx_cli.steps.earlier_run import settle_from
 from sightx_cli.steps.follower import follow, meet
 from sightx_cli.steps.label_tolerance import settle_tolerance
-from sightx_cli.steps.launch import is_launching
+from sightx_cli.steps.launch import is_launching, launch_fit
 from sightx_cli.steps.options import AUTO, Options
 from sightx_cli.steps.preparation import Preparation, prepare
 from sightx_cli.steps.random_state import keeping_random_state
@@ -53,6 +55,32 @@ def fit(options: Options, listener: Listener) -> FitResult:
         if not processes.is_first:
             return follow(processes)
         return processes.share(fit_first(options, listener, processes))
+
+
+def fit_beside(options: Options, arguments: Sequence[str], listen: Callable[[], Listener]) -> int | None:
+    """Fit in processes that are started here, or as one that is not their first; return the exit status.
+
+    None where this process is to fit itself. `arguments` are what was typed behind `sightx`.
+    """
+    if is_launching(options):
+        return launch_fit(options, arguments, listen())
+    processes = find_processes()
+    if processes.is_first:
+        return None
+    try:
+        with heeding_termination():
+            result = fit(**options.given())
+    except (KeyboardInterrupt, ProcessLost) as ended:
+        return read_end(ended)
+    except SightXError as error:
+        error.message = f"process {processes.rank} of {processes.count}: {error.message}"
+        raise
+    return SightXError.exit_code if result.stopped else 0
+
+
+def read_end(ended: BaseException) -> int:
+    """Read the exit status of a fit that was interrupted, or lost another of its processes."""
+    return find_exit_status(ended) if isinstance(ended, KeyboardInterrupt) else ProcessLost.exit_code
 
 
 def fit_first(options: Options, listener: Listener, processes: Processes) -> FitResult:

@@ -40,39 +40,14 @@ def fit(options: Options, talk: PlanTalk) -> None:
     """
     import sightx_cli.api.fit as api
     from sightx_cli.console import show_fit
-    from sightx_cli.processes import find_processes
-    from sightx_cli.steps.launch import is_launching, launch_fit
 
-    if is_launching(options):
-        raise typer.Exit(launch_fit(options, sys.argv[1:], talk.listen()))
-    if not find_processes().is_first:
-        raise typer.Exit(take_part(options))
+    if (status := api.fit_beside(options, sys.argv[1:], talk.listen)) is not None:
+        raise typer.Exit(status)
     try:
         with heeding_termination(), talk.listen() as listener:
             result = api.fit(**options.given(), listener=listener)
-    except KeyboardInterrupt as interrupt:
-        raise typer.Exit(find_exit_status(interrupt)) from interrupt
-    except ProcessLost as lost:  # what started the processes says which
-        raise typer.Exit(lost.exit_code) from lost
+    except (KeyboardInterrupt, ProcessLost) as ended:  # what started the processes says which was lost
+        raise typer.Exit(api.read_end(ended)) from ended
     talk.answer(result, show_fit, "sightx predict FOLDER", "labels new images with this run")
     if result.stopped:
         raise typer.Exit(EXIT_STATUSES.get(result.stopped, SightXError.exit_code))
-
-
-def take_part(options: Options) -> int:
-    """Fit in a process beside the first, which says what there is to say; return the exit status."""
-    import sightx_cli.api.fit as api
-    from sightx_cli.processes import find_processes
-
-    try:
-        with heeding_termination():
-            result = api.fit(**options.given())
-    except KeyboardInterrupt as interrupt:
-        return find_exit_status(interrupt)
-    except ProcessLost as lost:
-        return lost.exit_code
-    except SightXError as error:
-        processes = find_processes()
-        error.message = f"process {processes.rank} of {processes.count}: {error.message}"
-        raise
-    return SightXError.exit_code if result.stopped else 0
