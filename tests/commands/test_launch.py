@@ -70,7 +70,7 @@ def assert_same_run(one: Path, other: Path) -> None:
     for mine, yours in zip(read_history(one), read_history(other), strict=True):
         assert (mine["stage"], mine["epoch"]) == (yours["stage"], yours["epoch"])
         for name in ("train_loss", "valid_loss"):
-            assert float(mine[name]) == pytest.approx(float(yours[name]), rel=0.01, abs=0.002, nan_ok=True)
+            assert float(mine[name]) == pytest.approx(float(yours[name]), rel=0.02, abs=0.002, nan_ok=True)
     weights = read_weights(other)
     for name, tensor in read_weights(one).items():
         np.testing.assert_allclose(tensor, weights[name], atol=2e-3, err_msg=name)
@@ -99,7 +99,7 @@ def test_two_processes_make_one_run_with_the_same_weights_in_both(small: list[st
         (),
         ("--no-cache", "--set", "training.batch=16"),
         ("--set", "stage.0.epochs=3", "--set", 'stage.0.join=[{train="last:2",after=1,rate=1e-4}]'),
-        ("--recipe", "natural-medium", "--set", "stage.1.epochs=2"),
+        ("--recipe", "natural-medium", "--set", "stage.1.epochs=1"),
         ("--set", "training.weight_average=0.9", "--set", "training.class_weights=balanced", "--rate", "auto"),
     ],
     ids=["uneven batches", "images", "a group that joins", "two stages", "averaged, weighed, at a found rate"],
