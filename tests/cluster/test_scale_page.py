@@ -28,6 +28,7 @@ def test_the_commands_on_one_machine_run(
     digits_run: FitResult, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SIGHTX_CACHE", str(tmp_path / "store"))  # nothing has been computed yet
     shutil.copytree(digits_run.run, "runs/one")
     (tmp_path / "runs" / "latest").symlink_to("one")
     for name in ("scans", "later"):
