@@ -14,7 +14,7 @@ from sightx_cli.errors import DataError, RunError, UsageError
 from sightx_cli.features.shards import Array, Columns
 from sightx_cli.features.views import View
 from sightx_cli.features.workers import ForwardParts, Item
-from sightx_cli.progress import Listener
+from sightx_cli.progress import Listener, Notice
 
 TASK_IMAGES = 32
 """Images of one call: so many that a call costs nothing beside them, so few that all workers end together."""
@@ -30,8 +30,17 @@ class FeaturePool:
         self._address, self._listener = address, listener
         self._last = contextlib.ExitStack()
         self._cluster: Cluster | None = None
+        self._has_told = False
         self._key = ""
         self._pool: Any = None
+
+    def takes(self, images: int) -> bool:
+        """Tell whether so many images are worth it; few are quicker computed here, and that is said once."""
+        if 0 < images < self.least_images and not self._has_told:
+            self._has_told = True
+            text = f"features of fewer than {self.least_images} images at a time are computed here, and not on Ray"
+            self._listener.notice(Notice("features-here", text))
+        return images >= self.least_images
 
     def compute(
         self, parts: ForwardParts, view: View, items: Sequence[Item], columns: Columns

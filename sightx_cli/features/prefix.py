@@ -208,7 +208,7 @@ class FrozenPrefix:
     def _find_workers(self, lookup: Lookup, view: View, precision: Precision) -> Compute | None:
         """Find who computes the missing features elsewhere; None where this process does."""
         workers = self.store.workers
-        if workers is None or len(lookup.missing) < workers.least_images:
+        if workers is None or not workers.takes(len(lookup.missing)):
             return None
         forward, graph = self.build_forward(precision), self.graph  # converts the graph, if it has to be
         mean, std = (tuple(values) for values in (self._weights.mean, self._weights.std))

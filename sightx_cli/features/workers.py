@@ -35,8 +35,8 @@ class ForwardParts:
 class FeatureWorkers(Protocol):
     """Computes what a store lacks (see `FeatureStore.workers`)."""
 
-    least_images: int
-    """With fewer it is quicker to compute them here."""
+    def takes(self, images: int) -> bool:
+        """Tell whether so many images are worth it; few are quicker computed here, and that is said."""
 
     def compute(
         self, parts: ForwardParts, view: View, items: Sequence[Item], columns: Columns

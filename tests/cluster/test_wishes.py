@@ -14,6 +14,7 @@ import pytest
 
 from sightx_cli import evaluate, fit, predict
 from sightx_cli.cluster.asked_rows import ask_rows
+from sightx_cli.cluster.feature_pool import FeaturePool
 from sightx_cli.cluster.packed_model import pack_model
 from sightx_cli.cluster.partition_work import choose_partition_rows
 from sightx_cli.cluster.ray_cluster import Cluster, choose_store_bytes
@@ -21,6 +22,7 @@ from sightx_cli.cluster.row_file import read_rows, write_row_file
 from sightx_cli.data.layout import FOUND_OUT
 from sightx_cli.data.queries import QueryRow
 from sightx_cli.errors import UsageError
+from sightx_cli.progress import Recorder
 
 if TYPE_CHECKING:
     from sightx_cli.results.fit import FitResult
@@ -180,3 +182,10 @@ def test_ray_keeps_its_objects_where_there_is_room() -> None:
     assert size == 2 * 1024**3
     assert notice is not None
     assert "--shm-size" in notice.text
+
+
+def test_few_features_are_computed_here_which_is_said_once() -> None:
+    heard = Recorder()
+    pool = FeaturePool(None, heard)
+    assert [pool.takes(images) for images in (0, 63, 10, 64)] == [False, False, False, True]
+    assert [notice.kind for notice in heard.notices] == ["features-here"]
