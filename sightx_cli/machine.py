@@ -94,6 +94,11 @@ def limit_threads(threads: int | None) -> None:
     _allotted = threads
 
 
+def is_sharing_processors() -> bool:
+    """Tell whether other processes of the same work have their part of this machine's processors."""
+    return _allotted is not None or _sharers[-1] > 1
+
+
 def measure_threads() -> ThreadBudget:
     """Return this process's thread budget: the processors it may run on, at most what its container allows, or what
     was allotted to it (see `limit_threads`)."""

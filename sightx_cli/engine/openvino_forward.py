@@ -12,7 +12,7 @@ import numpy as np
 
 from sightx_cli.engine.graph_files import check_graph
 from sightx_cli.engine.interface import EXACT, Images, Key, Outputs, Precision, choose_batch
-from sightx_cli.machine import ThreadBudget, measure_threads
+from sightx_cli.machine import ThreadBudget, is_sharing_processors, measure_threads
 from sightx_cli.startup.openvino_parts import openvino
 
 PRECISION_HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
@@ -41,12 +41,14 @@ class OpenVinoForward:
         self.batch = batch
         self.size_px = int(graph.inputs[0].partial_shape[1].get_length())
         self.batch_images = batch or choose_batch(self.size_px)
-        options = {
+        options: dict[str, Any] = {
             "PERFORMANCE_HINT": "THROUGHPUT",
             "NUM_STREAMS": str(streams),
             "INFERENCE_NUM_THREADS": threads.inference,
             "INFERENCE_PRECISION_HINT": PRECISION_HINTS[precision],
         }
+        if is_sharing_processors():  # else each process would bind its threads to the same first processors
+            options["ENABLE_CPU_PINNING"] = False
         self._compiled = load_core().compile_model(graph, "CPU", options)
         self.output_names = tuple(output.get_any_name() for output in self._compiled.outputs)
         self._jobs = streams + 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sightx_cli.engine.openvino_forward import load_openvino
-from sightx_cli.machine import ThreadBudget, measure_threads
+from sightx_cli.machine import ThreadBudget, measure_threads, sharing_processors
 
 START = """
 import sys
@@ -61,3 +61,8 @@ def test_a_graph_is_compiled_for_the_threads_it_may_use(batch: int, threads: int
     compiled = load_openvino(small_graph, ThreadBudget(threads), batch=batch)._compiled
     assert compiled.get_property("INFERENCE_NUM_THREADS") == threads
     assert compiled.get_property("NUM_STREAMS") == threads
+
+
+def test_processes_that_share_a_machine_do_not_bind_their_threads_to_the_same_processors(small_graph: Path) -> None:
+    with sharing_processors(2):
+        assert load_openvino(small_graph)._compiled.get_property("ENABLE_CPU_PINNING") is False
