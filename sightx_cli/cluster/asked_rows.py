@@ -19,7 +19,7 @@ from sightx_cli.progress import Notice
 from sightx_cli.tables.column_names import simplify
 from sightx_cli.tables.columns import choose_image_column
 from sightx_cli.tables.image_finder import ImageFinder
-from sightx_cli.tables.parquet_grid import to_texts
+from sightx_cli.tables.parquet_grid import to_text_column
 from sightx_cli.tables.parquet_types import is_kept
 
 STREAMED_ROWS = 50_000
@@ -90,7 +90,7 @@ def _describe_table(place: str, shown: str, count: int, first: Any, layout: Layo
     images = layout.find_images_folder()
     base = folder if images is None else str(images)
     names = list(first.schema.names)
-    texts = {name: to_texts(first.column(at).to_pandas()) for at, name in enumerate(names)}
+    texts = {name: to_text_column(first.column(at)).tolist() for at, name in enumerate(names)}
     finder = ImageFinder(Path(base), images, list_suffixes())
     column = choose_image_column(pd.DataFrame(texts, dtype=str), Path(shown), layout.image_column, finder).name
     kind = first.schema.field(column).type
@@ -116,7 +116,7 @@ def _describe_table(place: str, shown: str, count: int, first: Any, layout: Layo
 
         with pyarrow.parquet.ParquetFile(_open(place)) as file:
             for batch in file.iter_batches(BATCH_ROWS):
-                cells = [to_texts(one.to_pandas()) for one in batch.columns]
+                cells = [to_text_column(one).tolist() for one in batch.columns]
                 for name, row in zip(cells[names.index(column)], zip(*cells, strict=True), strict=True):
                     yield QueryRow(name, _join(base, name), row)
 

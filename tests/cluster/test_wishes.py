@@ -133,6 +133,7 @@ def test_a_large_table_is_read_in_batches_as_a_small_one_is_at_once(
         "age": [1, None] * 5,
         "sure": [True, False] * 5,
         "note": ["", "x"] * 5,
+        "number": pd.array([2**60 + 1, None] * 5, "Int64"),  # as a float it would lose digits
     }
     pd.DataFrame(cells).to_parquet(table)
     for name in ("a.png", "b.png"):
