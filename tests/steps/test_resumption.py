@@ -157,7 +157,14 @@ KINDS: dict[str, dict[str, Any]] = {
     "cosine": {"settings": [HEAD_AND_MORE, 'training.schedule="cosine"', "training.warmup_epochs=1"]},
 }
 LONG = {"patience", "no cache", "hidden layer, dropout", "groups that join", "sgd, clip", "flat, smoothing", "cosine"}
-LONG |= {"running averages of parts that join", "rate auto", "stages of one title", "scratch", "folds"}
+LONG |= {
+    "running averages",
+    "running averages of parts that join",
+    "rate auto",
+    "stages of one title",
+    "scratch",
+    "folds",
+}
 """Left to `make test-all`: each stops a fit after every epoch."""
 
 
