@@ -111,7 +111,8 @@ def list_changed(calls: Sequence[str], digits: Path, folder: Path) -> dict[str, 
     return found
 
 
-@pytest.mark.parametrize("calls", [QUICK, pytest.param((*QUICK, *SLOW), marks=pytest.mark.slow)], ids=["fit", "all"])
+@pytest.mark.slow
+@pytest.mark.parametrize("calls", [QUICK, (*QUICK, *SLOW)], ids=["fit", "all"])
 def test_a_call_changes_nothing_that_belongs_to_the_whole_process(
     calls: tuple[str, ...], digits: Path, tmp_path: Path
 ) -> None:

@@ -158,6 +158,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 LONG = {"patience", "no cache", "hidden layer, dropout", "groups that join", "sgd, clip", "flat, smoothing", "cosine"}
 LONG |= {
+    "the head alone is not begun",
     "running averages",
     "running averages of parts that join",
     "rate auto",
