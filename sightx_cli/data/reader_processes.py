@@ -6,20 +6,20 @@ it for a millisecond or so (measured on 16 cores: 750 images/s plain, 118 augmen
 Why not the processes of `multiprocessing` or `concurrent.futures`: what they spawn runs the caller's main module again,
 so a script without `if __name__ == "__main__"` would start over in each, and what they fork inherits a CUDA context and
 threads' locks. joblib's do neither, but stay when the process that started them is killed. These are started as one
-module and end as soon as the pipe to them closes, whatever closed it; threads of `concurrent.futures` talk to them.
+module and end as soon as the connection to them closes, whatever closed it; threads of `concurrent.futures` talk to
+them.
 """
 
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
-import pickle
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing import Pipe
 from typing import Any, Protocol, TypeVar
 
 from sightx_cli.data.pixel_file import PixelFile
@@ -80,13 +80,16 @@ class ReaderProcess:
 
     def __init__(self, turn: str) -> None:
         """Start it; `turn` is a file by whose lock large images are read one at a time."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "sightx_cli.data.reader_child", turn],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # libraries of image formats print what they make of damaged files
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **SETTINGS},
-        )
+        self._connection, theirs = Pipe()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "sightx_cli.data.reader_child", str(theirs.fileno()), turn],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # libraries of image formats print what they make of damaged files
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **SETTINGS},
+                pass_fds=[theirs.fileno()],
+            )
 
     @property
     def number(self) -> int:
@@ -99,14 +102,10 @@ class ReaderProcess:
         Raises MemoryError where memory ran out there, RuntimeError with the words of anything else that it raised, and
         OSError where the process ended.
         """
-        sent, got = self._process.stdin, self._process.stdout
-        assert sent is not None
-        assert got is not None
-        pickle.dump((function, arguments), sent, pickle.HIGHEST_PROTOCOL)
-        sent.flush()
         try:
-            how, answer = pickle.load(got)
-        except (EOFError, pickle.UnpicklingError) as error:
+            self._connection.send((function, arguments))
+            how, answer = self._connection.recv()
+        except EOFError as error:
             raise OSError("a process that reads images ended") from error
         if how == SHORT:
             raise MemoryError(answer)
@@ -116,13 +115,12 @@ class ReaderProcess:
         return given
 
     def close(self) -> None:
-        """End the process; a thread that waits for its answer finds that it ended."""
-        self._process.kill()  # first: another thread's read holds the pipe
+        """End the process; a thread that waits for its answer finds that it ended.
+
+        The connection closes with this object: that thread may still be about to read from it.
+        """
+        self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):  # something is unsent
-                    pipe.close()
 
 
 class ReaderThreads:
