@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sightx_cli.bundle.facts import load_facts
 from sightx_cli.bundle.predicted_rows import RowCounts
@@ -21,7 +21,6 @@ from sightx_cli.cluster.row_worker import LOST, MadeNotes, RowOrder, RowWorker
 from sightx_cli.data.contents import FileFacts, measure_files
 from sightx_cli.data.queries import QueryRow
 from sightx_cli.data.readers import Found
-from sightx_cli.data.readers.remote_file import hide_secrets
 from sightx_cli.dicom.pseudonyms import share_key
 from sightx_cli.progress import Listener
 
@@ -29,20 +28,16 @@ Answer = tuple[FileFacts, Prediction]
 
 
 class AnswerWorker(RowWorker):
-    """Answers for the images of partitions: a pickled list of `Answer` each."""
+    """Answers for the images of partitions: a list of `Answer` each."""
 
-    def predict(self, number: int) -> tuple[bytes, bytes]:
+    def predict(self, number: int) -> tuple[Any, MadeNotes]:
         """Answer for one partition."""
-        counts = RowCounts.of(self._order.columns.task)
-        try:
-            asked = read_rows(self._rows, number)
-            reading = self._predictor.facts.reading
-            facts = measure_files([row.path for row in asked], lambda *_: Found(), reading=reading)
-            predicted = self._predictor.predict((row.image, row.path) for row in asked)
-            content = pickle.dumps(list(zip(facts, predicted, strict=True)))
-            return content, pickle.dumps(MadeNotes(counts, 0, ()))
-        except Exception as error:
-            return b"", pickle.dumps(MadeNotes(counts, 0, (), hide_secrets(f"{type(error).__name__}: {error}")))
+        asked = read_rows(self._rows, number)
+        reading = self._predictor.facts.reading
+        facts = measure_files([row.path for row in asked], lambda *_: Found(), reading=reading)
+        predicted = self._predictor.predict((row.image, row.path) for row in asked)
+        notes = MadeNotes(RowCounts.of(self._order.columns.task), 0, ())
+        return list(zip(facts, predicted, strict=True)), notes
 
 
 @dataclass(frozen=True)
@@ -77,7 +72,7 @@ class ClusterAnswers:
             title = f"predicting on {cluster.describe()}"
             listener.start(title, len(images), "images")
             try:
-                made: dict[int, bytes] = {}
+                made: dict[int, list[Answer]] = {}
                 for one in work.make(range(-(-len(images) // size))):
                     made[one.number] = one.content
                     listener.advance(title, min(size, len(images) - one.number * size))
@@ -85,7 +80,7 @@ class ClusterAnswers:
                 listener.finish(title)
             for number in range(-(-len(images) // size)):
                 if number in made:
-                    yield from pickle.loads(made.pop(number))
+                    yield from made.pop(number)
                 else:
                     yield from (
                         (FileFacts("", None, LOST), Prediction(row.image, None, LOST))

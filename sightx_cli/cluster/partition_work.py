@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +27,8 @@ class MadePartition:
     """A partition as it came back."""
 
     number: int
-    content: bytes
+    content: Any
+    """What its kind of worker gives: the bytes of a file of rows, or answers."""
     notes: MadeNotes
 
 
@@ -51,10 +52,10 @@ class PartitionWork:
         put = self.cluster.ray.put
         sent = put(self.packed), put(np.fromfile(self.rows.path, np.uint8))
         for made in map_partitions(self.cluster, self.worker, (self.order, *sent), numbers):
-            notes: MadeNotes = pickle.loads(made["notes"])
+            content, notes = made["made"]
             if notes.defect:
                 raise RunError(f"a worker failed: {notes.defect}", "what is done is kept: type the same with --resume")
-            yield MadePartition(made["number"], made["content"], notes)
+            yield MadePartition(made["number"], content, notes)
 
     def read_asked(self, number: int) -> list[QueryRow]:
         """Read the rows of a partition, here."""

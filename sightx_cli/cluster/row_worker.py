@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from sightx_cli.bundle.partitions import ORDER_KEY
 from sightx_cli.bundle.predicted_rows import RowCounts, predict_asked
@@ -112,24 +113,30 @@ class RowWorker:
         """Load the model."""
         return load_packed(model, self._order.batch, self._order.views, self._order.device)
 
-    def __call__(self, batch: Mapping[str, Sequence[int]]) -> dict[str, list[Any]]:
-        """Predict the partitions of these numbers (column `number`): their content, and what was found (`notes`)."""
+    def __call__(self, batch: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+        """Predict the partitions of these numbers (column `number`); `made` holds a (content, `MadeNotes`) of each."""
         numbers = [int(number) for number in batch["number"]]
-        made = [self.predict(number) for number in numbers]
-        return {"number": numbers, "content": [one for one, _ in made], "notes": [one for _, one in made]}
+        made = np.empty(len(numbers), object)
+        for place, number in enumerate(numbers):
+            made[place] = self.try_partition(number)
+        return {"number": numbers, "made": made}
 
-    def predict(self, number: int) -> tuple[bytes, bytes]:
-        """Predict one partition: its content, and a pickled `MadeNotes`."""
-        order = self._order
+    def try_partition(self, number: int) -> tuple[Any, MadeNotes]:
+        """Predict one partition; notes the error that stopped it, which Ray would take for a worker that died."""
         try:
-            asked, table, found = read_rows(self._rows, number), HeldRows(order.columns), FoundFiles()
-            for _ in predict_asked(asked, self._predictor, table, found, abstains=order.abstains):
-                pass
-            notes = MadeNotes(count_rows(table.rows, order.columns.task), found.plain, tuple(found.kept))
-            return write_partition(table.rows, number, order), pickle.dumps(notes)
-        except Exception as error:  # else Ray would take it for a partition that killed its worker, and go on
-            counts = RowCounts.of(order.columns.task)
-            return b"", pickle.dumps(MadeNotes(counts, 0, (), hide_secrets(f"{type(error).__name__}: {error}")))
+            return self.predict(number)
+        except Exception as error:
+            counts = RowCounts.of(self._order.columns.task)
+            return None, MadeNotes(counts, 0, (), hide_secrets(f"{type(error).__name__}: {error}"))
+
+    def predict(self, number: int) -> tuple[Any, MadeNotes]:
+        """Predict one partition: its content, and what is said of it."""
+        order = self._order
+        asked, table, found = read_rows(self._rows, number), HeldRows(order.columns), FoundFiles()
+        for _ in predict_asked(asked, self._predictor, table, found, abstains=order.abstains):
+            pass
+        notes = MadeNotes(count_rows(table.rows, order.columns.task), found.plain, tuple(found.kept))
+        return write_partition(table.rows, number, order), notes
 
 
 def count_rows(rows: Sequence[Mapping[str, Any]], task: Task) -> RowCounts:

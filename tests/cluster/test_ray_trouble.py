@@ -188,20 +188,21 @@ def test_ctrl_c_ends_ray_with_the_command_and_says_how_to_go_on(
     digits_run: FitResult, copy_digits: Callable[[int], Path], number: signal.Signals
 ) -> None:
     images = copy_digits(600)
-    before = set(Path(tempfile.gettempdir()).glob("sightx-ray-*"))
     words = [sys.executable, "-m", "sightx_cli", "predict", str(images), "--model", str(digits_run.run), "--on", "ray"]
-    with subprocess.Popen([*words, "-o", "there"], stderr=subprocess.PIPE, text=True) as process:
-        until = time.monotonic() + 300
-        while not list(Path("there").rglob("*.parquet")) and process.poll() is None and time.monotonic() < until:
-            time.sleep(0.05)
-        process.send_signal(number)
-        _, said = process.communicate(timeout=120)
-    assert process.returncode == 128 + number
-    assert "--resume" in said
-    assert "--on ray" in said
-    assert "Traceback" not in said
-    left = set(Path(tempfile.gettempdir()).glob("sightx-ray-*")) - before
-    assert not left
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    running = [line for line in listed.splitlines() if "sightx-ray-" in line]
-    assert not [line for line in running if not any(folder.name in line for folder in before)]
+    with tempfile.TemporaryDirectory(prefix="ray") as own:  # others' Rays lie elsewhere; its sockets need a short path
+        environment = {**os.environ, "TMPDIR": own}
+        command = [*words, "-o", "there"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+            until = time.monotonic() + 300
+            while not list(Path("there").rglob("*.parquet")) and process.poll() is None and time.monotonic() < until:
+                time.sleep(0.05)
+            assert list(Path(own).glob("sightx-ray-*"))  # it is there that nothing may stay
+            process.send_signal(number)
+            _, said = process.communicate(timeout=120)
+        assert process.returncode == 128 + number
+        assert "--resume" in said
+        assert "--on ray" in said
+        assert "Traceback" not in said
+        assert not list(Path(own).glob("sightx-ray-*"))
+        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        assert not [line for line in listed.splitlines() if own in line]
