@@ -135,6 +135,7 @@ class StopAfter(Silent):
             raise Stopped
 
 
+@pytest.mark.slow
 def test_a_stopped_fit_goes_on_to_what_it_would_have_been(
     made: dict[str, FitResult], digits: Path, weights: Path
 ) -> None:

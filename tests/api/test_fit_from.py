@@ -411,6 +411,7 @@ class StopAfter(Recorder):
             raise Stopped
 
 
+@pytest.mark.slow
 def test_a_stopped_fit_goes_on_to_what_it_would_have_been(made: Path, more: Path) -> None:
     whole = go_on(more, made / "tuned", out=Path("whole"))
     with pytest.raises(Stopped):

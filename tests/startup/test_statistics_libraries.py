@@ -29,6 +29,7 @@ def run(code: str, before: str = SETTLE) -> list[str]:
     return done.stdout.split("\n")[:-1]
 
 
+@pytest.mark.slow
 def test_what_a_fit_imports_leaves_them_out_and_what_fastai_does_with_them_works() -> None:
     code = f"""
 {IMPORT}
