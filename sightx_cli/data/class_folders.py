@@ -100,7 +100,8 @@ def _tell_loose(bases: Sequence[Folder]) -> list[Notice]:
 
 
 def _tell_empty(root: Folder, empty: Sequence[Folder]) -> list[Notice]:
-    """Say which folders where classes or parts are expected hold no image."""
+    """Say which folders where classes or parts are expected hold no image; of our own the listing says enough."""
+    empty = [one for one in empty if not one.has_products]
     if not empty:
         return []
     names = ", ".join(f"{one.path.relative_to(root.path).as_posix()}/" for one in empty[:4])

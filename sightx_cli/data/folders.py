@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from sightx_cli.data.file_kinds import FileKinds, find_ending, has_image_ending, sort_by_ending
+from sightx_cli.data.own_folders import is_own_folder, is_own_picture
 from sightx_cli.data.passed_over import Tally
 from sightx_cli.errors import DataError, quote
 from sightx_cli.progress import Notice
@@ -84,6 +85,11 @@ class Folder:
         """Whether there is an image in it, at whatever depth: it is read no further than to the first."""
         return bool(self.images) or any(folder.has_images for folder in self.folders)
 
+    @cached_property
+    def has_products(self) -> bool:
+        """Whether there is something in it that SightX has made, at whatever depth."""
+        return self.tally.has("made") or any(folder.has_products for folder in self.folders)
+
     def list_above(self) -> list[Folder]:
         """The folders around it, the nearest first."""
         return [] if self._above is None else [self._above, *self._above.list_above()]
@@ -103,6 +109,9 @@ class Folder:
         images: list[str] = []
         unknown: list[str] = []
         tally = Tally()
+        if self._above is not None and is_own_folder({entry.name for entry in entries}):
+            tally.add("made", "", f"{self._above.name}/{self.name}/")
+            return folders, images, tally
         for entry in entries:
             name = entry.name
             if leads_to_folder(entry):
@@ -118,7 +127,9 @@ class Folder:
                     folders.append(folder)
             elif has_image_ending(name):
                 kind = "hidden" if name.startswith(".") else "" if is_valid_text(name) else "misnamed"
-                if not kind:
+                if is_own_picture(self.name, name):
+                    tally.add("made", "", f"{self.name}/{name}")
+                elif not kind:
                     images.append(name)  # also a pipe or a broken link: reported as unreadable, and never opened
                 elif not name.startswith("._"):  # what macOS keeps of each file on other systems' disks
                     tally.add(kind, "", f"{self.name}/{name}")

@@ -40,6 +40,11 @@ _BY_EXAMPLE = {
         "left out {count} {links} that {lead} nowhere, such as {example}",
         True,
     ),
+    "made": (
+        "own-folders",
+        "passed over {count} {files} or folders that SightX has made, such as {example}",
+        False,
+    ),
     "again": ("links", "passed over {count} {links} to folders that are read already, such as {example}", False),
 }
 
@@ -52,9 +57,13 @@ class Tally:
     examples: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def add(self, kind: str, ending: str, name: str, count: int = 1) -> None:
-        """Count: told, assumed, other or none (files), hidden, misnamed, broken or again (files, folders or links)."""
+        """Count: told, assumed, other or none (files); hidden, misnamed, broken, again or made (these and folders)."""
         self.counts[kind, ending] += count
         self.examples.setdefault((kind, ending), name)
+
+    def has(self, kind: str) -> bool:
+        """Whether anything of a kind was counted."""
+        return any(counted == kind for counted, _ in self.counts)
 
     def merge(self, other: Tally) -> None:
         """Count what another has counted."""
@@ -65,7 +74,7 @@ class Tally:
     def list_notices(self) -> tuple[Notice, ...]:
         """Say what was found, what most needs to be known first."""
         notices = []
-        for kind in ("other", "misnamed", "broken", "told", "assumed", "again", "hidden", "none"):
+        for kind in ("other", "misnamed", "broken", "told", "assumed", "made", "again", "hidden", "none"):
             found = {key: count for key, count in self.counts.items() if key[0] == kind}
             count = sum(found.values())
             if not count:
