@@ -16,8 +16,9 @@ from sightx_cli.steps.image_need import measure_image_need
 from sightx_cli.steps.network_depth import describe_depth, measure_depth
 from sightx_cli.steps.options import AUTO, Options
 from sightx_cli.steps.preparation import prepare
+from sightx_cli.steps.probe_images import open_probe
 from sightx_cli.steps.random_state import keeping_random_state
-from sightx_cli.steps.recipe_search import Chooser, open_probe
+from sightx_cli.steps.recipe_search import Chooser
 from sightx_cli.steps.signature import take_options
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,12 @@ class FrozenNetwork:
             self._frozen = FrozenPrefix(
                 name, self._backbone, self._weights, cuts, image.size_px, store, self._engine, listener, pixels
             )
+
+    def read_as(self, fit: str) -> FrozenNetwork:
+        """Return the same network, converted and compiled once, for images made square in another way."""
+        other = copy.copy(self)
+        other._began, other._view = time.perf_counter(), replace(self._view, fit=fit)
+        return other
 
     @functools.cached_property
     def forward(self) -> Forward:

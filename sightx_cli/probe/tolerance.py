@@ -72,6 +72,11 @@ class Tolerance:
         costs = self.cost.exceeds(LEAST_COST, NOISE_OF_ACCURACY) or self.rise.mean >= LEAST_RISE
         return not (costs and self.rise.exceeds(0.0, NOISE) and self.lost.exceeds(LEAST_LOST, NOISE_OF_ACCURACY))
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether more images would hardly change the verdict: harmless, and nowhere near harm."""
+        return self.is_borne and self.rise.mean + NOISE * self.rise.error < LEAST_RISE
+
 
 def load_tolerance(kept: Mapping[str, Any]) -> Tolerance:
     """Build a tolerance again from `dataclasses.asdict`."""

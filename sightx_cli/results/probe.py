@@ -47,6 +47,8 @@ class ProbedChoices:
     evidence: tuple[str, ...]
     skipped: tuple[str, ...]
     """What was not tried, and why: a line each."""
+    dropped: tuple[str, ...]
+    """What was measured on some of the images only, and why: a line each."""
     budget_seconds: float
     seconds: float
 

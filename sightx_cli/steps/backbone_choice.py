@@ -20,7 +20,7 @@ from sightx_cli.steps.backbone_search import BackboneSearch
 from sightx_cli.steps.networks import NamedWeights, list_at_hand
 from sightx_cli.steps.options import AUTO, Options
 from sightx_cli.steps.preparation import Preparation
-from sightx_cli.steps.recipe_search import choose_budget
+from sightx_cli.steps.probe_images import choose_budget
 
 LEAST_BUDGET_SECONDS = 60.0
 """Of a choice that was asked for, unless three tenths of the fit are more: on all of the probe's images lite0 and lite2
@@ -142,6 +142,7 @@ def choose_backbone(preparation: Preparation, listener: Listener) -> Preparation
         changed,
         (evidence,),
         untried,
+        (),
         budget,
         taken,
     )
@@ -164,6 +165,7 @@ def join_probes(first: ProbedChoices | None, then: ProbedChoices) -> ProbedChoic
         chosen={**first.chosen, **then.chosen},
         evidence=(*first.evidence, *then.evidence),
         skipped=(*first.skipped, *then.skipped),
+        dropped=(*first.dropped, *then.dropped),
         budget_seconds=first.budget_seconds + then.budget_seconds,
         seconds=first.seconds + then.seconds,
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sightx_cli.errors import WeightsError, quote
 from sightx_cli.probe.tolerance import Tolerance, load_tolerance, measure_tolerances
@@ -19,13 +21,19 @@ from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.recipe.settings import change_setting
 from sightx_cli.steps.duration import MACS, count_macs
 from sightx_cli.steps.preparation import Preparation
-from sightx_cli.steps.recipe_search import estimate_fit_seconds
-from sightx_cli.steps.train_part import TrainPart
+from sightx_cli.steps.probe_images import estimate_fit_seconds
+from sightx_cli.steps.train_part import TrainPart, TrainSample
 from sightx_cli.task.stratification import number_together
+
+if TYPE_CHECKING:
+    from sightx_cli.features.plain import FrozenNetwork
 
 MOST_IMAGES = 200
 FEWEST_IMAGES = 20
 """As many images are measured, of as many groups, or none."""
+
+FIRST_IMAGES, FEWEST_FOR_FIRST = 100, 150
+"""Of at least so many images a change is measured on this many first, and on the others where these leave doubt."""
 
 LEAST_SECONDS = 5.0
 """What may be spent in any case, as assumed of a machine; else a tenth of the fit."""
@@ -76,7 +84,8 @@ class ToleranceEvidence:
         borne = [CHANGES[one.change].changed for one in self.tolerances if one.is_borne]
         if borne:
             said.append(f"no harm by {', '.join(borne)}")
-        return f"{'; '.join(said)} (measured on {self.tolerances[0].images} images)"
+        images = sorted({one.images for one in self.tolerances})
+        return f"{'; '.join(said)} (measured on {' to '.join(map(str, images))} images)"
 
 
 def describe_cost(one: Tolerance) -> str:
@@ -120,8 +129,6 @@ def find_tolerance(part: TrainPart, listener: Listener) -> ToleranceEvidence | N
 
 def measure_changes(part: TrainPart, changes: Sequence[str], listener: Listener) -> ToleranceEvidence:
     """Measure each change on some images of the train part."""
-    from sightx_cli.features.changed_views import ChangedViews
-
     recipe, image = part.recipe, part.recipe.image
     most = choose_image_count(recipe, len(part.rows), len(changes))
     if most < FEWEST_IMAGES:
@@ -133,18 +140,56 @@ def measure_changes(part: TrainPart, changes: Sequence[str], listener: Listener)
     plain = network.extract(sample.paths, sample.digests, BEARING)
     if not np.isfinite(plain.rows).all():
         return ToleranceEvidence(image.profile, why_not="the network gives no numbers")
-    made = PROFILES[image.profile]
-    views = ChangedViews(image.size_px, image.fit, made, tuple(changes), part.options.seed, part.reading)
-    items = list(zip(sample.digests, sample.paths, strict=True))
-    count = len(items) * len(changes)
-    rows = network.compute(views.read_batches(items, network.forward.batch_images), count, BEARING)
-    rows = rows.reshape(len(items), len(changes), -1)
-    changed = {change: np.ascontiguousarray(rows[:, place]) for place, change in enumerate(changes)}
-    balanced = recipe.training.class_weights == "balanced"
-    measured = measure_tolerances(
-        plain.rows, changed, sample.targets, sample.fold_of, part.task, balanced, sample.together
-    )
-    return ToleranceEvidence(image.profile, tuple(measured))
+    measuring = Measuring(part, network, sample, plain.rows)
+    first = part.sample(FIRST_IMAGES) if len(sample) >= FEWEST_FOR_FIRST else None
+    if first is None or not first.is_within(sample):
+        measured = measuring.measure(sample, changes)
+    else:
+        measured = measuring.measure(first, changes)
+        if unclear := [one.change for one in measured.values() if not one.is_clear]:
+            measured |= measuring.measure(sample, unclear)
+    return ToleranceEvidence(image.profile, tuple(measured[change] for change in changes))
+
+
+class Measuring:
+    """Measures changes on samples of the train part, each a part of the largest, and each view once."""
+
+    def __init__(
+        self, part: TrainPart, network: FrozenNetwork, largest: TrainSample, plain: NDArray[np.float32]
+    ) -> None:
+        self.part, self.network = part, network
+        self.plain = dict(zip(largest.paths, plain, strict=True))
+        self.changed: dict[str, dict[str, NDArray[np.float32]]] = {}
+        """The features (F,) of changed views, by change and path."""
+
+    def measure(self, sample: TrainSample, changes: Sequence[str]) -> dict[str, Tolerance]:
+        """Measure changes on the images of a sample, each by its name."""
+        self._compute(sample, changes)
+        recipe = self.part.recipe
+        measured = measure_tolerances(
+            np.stack([self.plain[path] for path in sample.paths]),
+            {change: np.stack([self.changed[change][path] for path in sample.paths]) for change in changes},
+            sample.targets,
+            sample.fold_of,
+            self.part.task,
+            recipe.training.class_weights == "balanced",
+            sample.together,
+        )
+        return {one.change: one for one in measured}
+
+    def _compute(self, sample: TrainSample, changes: Sequence[str]) -> None:
+        from sightx_cli.features.changed_views import ChangedViews
+
+        image = self.part.recipe.image
+        made, seed = PROFILES[image.profile], self.part.options.seed
+        views = ChangedViews(image.size_px, image.fit, made, tuple(changes), seed, self.part.reading)
+        known = self.changed.get(changes[0], {})
+        items = [item for item in zip(sample.digests, sample.paths, strict=True) if item[1] not in known]
+        batches = views.read_batches(items, self.network.forward.batch_images)
+        rows = self.network.compute(batches, len(items) * len(changes), BEARING)
+        rows = rows.reshape(len(items), len(changes), -1)
+        for place, change in enumerate(changes):
+            self.changed.setdefault(change, {}).update({path: rows[n, place] for n, (_, path) in enumerate(items)})
 
 
 def is_augmented(recipe: Recipe, cached: bool) -> bool:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from sightx_cli.progress import Listener
 from sightx_cli.steps.preparation import Preparation
-from sightx_cli.steps.recipe_search import Chooser, apply_probe, open_probe
+from sightx_cli.steps.probe_images import open_probe
+from sightx_cli.steps.recipe_search import Chooser, apply_probe
 
 PROBING = "probe: measuring the recipe's choices"
 """The task as the user sees it."""
@@ -38,12 +39,12 @@ def probe_recipe(preparation: Preparation, listener: Listener) -> Preparation:
     taken = time.perf_counter() - clock
     for key in probe.chosen:
         listener.note(f"probe: {probe.evidence[key]}")
-    if not probe.trials:
+    if not probe.trials and not probe.dropped:
         why = f" ({probe.skipped[0]})" if probe.skipped else ""
         listener.note(f"probe: nothing is compared, recipe unchanged{why}")
     elif not probe.chosen:
         listener.note(
-            f"Compared {len(probe.trials)} variants: none is clearly better, recipe unchanged. "
+            f"Compared {len(probe.trials) + len(probe.dropped)} variants: none is clearly better, recipe unchanged. "
             f"Details: {preparation.options.write_command('probe')}"
         )
     return replace(probed, seconds={**preparation.seconds, "probe": taken})

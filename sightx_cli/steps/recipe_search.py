@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 from sightx_cli.errors import ModelError
 from sightx_cli.metrics.registry import LOSS
 from sightx_cli.probe.evidence import describe_evidence, describe_value
+from sightx_cli.probe.first_look import FirstLook
 from sightx_cli.probe.folds import CrossValidation
 from sightx_cli.probe.trials import (
-    BUDGET_SHARE,
     BUILD_SECONDS,
-    MIN_BUDGET_SECONDS,
     OWN_MARGIN,
-    PROBE_IMAGES,
     choose_probe_metric,
     choose_simplest,
     choose_weights_metric,
@@ -39,13 +37,13 @@ from sightx_cli.recipe.rates import HEAD
 from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.recipe.settings import BACKBONE, FIT, SIZE, TAPS, WEIGHTS, change_setting, read_setting
 from sightx_cli.recipe.values import BESIDE
-from sightx_cli.results.probe import ProbedChoices, Trial
+from sightx_cli.results.probe import Trial
 from sightx_cli.steps.preparation import Preparation
-from sightx_cli.steps.train_part import sample_train
-from sightx_cli.task.task import Task
+from sightx_cli.steps.probe_images import Probe
+from sightx_cli.steps.train_part import TrainSample
 
 if TYPE_CHECKING:
-    from sightx_cli.features.plain import PlainFeatures
+    from sightx_cli.features.plain import FrozenNetwork, PlainFeatures
 
 IMBALANCED = 1.5
 """If the ratio of class sizes is below this, class weights have nothing to do."""
@@ -63,88 +61,30 @@ BACKBONE_MARGIN = 1.0
 """How many standard errors behind in log loss the table's own network may be: the sets that it was chosen on are no
 evidence for images of another kind."""
 
-TRAINING_IMAGES_PER_SECOND = {"head": 5_000.0, "last": 300.0, "all": 50.0}
-"""Assumed of an epoch at 224 px: the head alone, the last stages on cached features, every layer."""
+
+VIEWS = (SIZE, FIT, BACKBONE)
+"""Settings whose every value needs a forward of its own."""
 
 
 @dataclass
-class Probe:
-    """The images that the probe looks at, all of the train part, and what it has measured of them so far."""
+class Comparison:
+    """The values of one setting, simplest first, and what was measured of them so far, by the value as text."""
 
-    paths: list[str]
-    digests: list[str]
-    targets: NDArray[np.int64]
-    together: list[str]
-    fold_of: NDArray[np.int64]
-    task: Task
-    seed: int
-    budget_seconds: float
-    train_images: int
+    key: str
+    values: Sequence[Any]
+    own: Any
+    metric: str
     trials: list[Trial] = field(default_factory=list)
-    chosen: dict[str, Any] = field(default_factory=dict)
-    evidence: dict[str, str] = field(default_factory=dict)
-    skipped: list[str] = field(default_factory=list)
-    spent_seconds: float = 0.0
-    seconds: float = 0.0
-    metric: str = ""
+    losses: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    extracted: dict[str, PlainFeatures] = field(default_factory=dict)
+    networks: dict[str, FrozenNetwork | None] = field(default_factory=dict)
+    """What gave these features; None where that is several networks side by side."""
+    dropped: list[str] = field(default_factory=list)
 
     @property
-    def left_seconds(self) -> float:
-        """What is left of the budget."""
-        return self.budget_seconds - self.spent_seconds
-
-    def spend(self, assumed: float, measured: float) -> None:
-        """Charge what a trial took, at least what was assumed.
-
-        So a fast machine, or one that finds features cached, makes the same trials as any other: same data, same
-        choice.
-        """
-        self.spent_seconds += max(assumed, measured)
-
-    def measure(self, features: NDArray[np.float32], balanced: bool) -> CrossValidation:
-        """Cross-validate a quick head on features (N, F)."""
-        return measure_head(features, self.targets, self.fold_of, self.task, balanced, self.together)
-
-    def conclude(self) -> ProbedChoices:
-        """Return what was measured and chosen."""
-        return ProbedChoices(
-            self.metric,
-            len(self.paths),
-            tuple(self.trials),
-            dict(self.chosen),
-            tuple(self.evidence.values()),
-            tuple(self.skipped),
-            self.budget_seconds,
-            self.seconds,
-        )
-
-
-def open_probe(preparation: Preparation, budget_seconds: float | None) -> Probe | None:
-    """Take the images to look at from the train part; None where its classes are too small to be divided."""
-    rows, task, seed = preparation.part("train"), preparation.task, preparation.options.seed
-    sample = sample_train(rows, task, PROBE_IMAGES, seed)
-    if sample is None:
-        return None
-    budget = choose_budget(preparation.recipe, len(rows)) if budget_seconds is None else budget_seconds
-    return Probe(
-        sample.paths, sample.digests, sample.targets, sample.together, sample.fold_of, task, seed, budget, len(rows)
-    )
-
-
-def choose_budget(recipe: Recipe, images: int) -> float:
-    """Return the default budget: three tenths of what the fit will take, at least ten seconds."""
-    return max(MIN_BUDGET_SECONDS, BUDGET_SHARE * estimate_fit_seconds(recipe, images))
-
-
-def estimate_fit_seconds(recipe: Recipe, images: int) -> float:
-    """Estimate what a fit takes on a machine as assumed: the same for the same data."""
-    area = (recipe.image.size_px / 224) ** 2
-    seconds = estimate_forward_seconds(images * recipe.training.views, recipe.image.size_px, recipe.model.backbone)
-    for stage in recipe.stage:
-        kind = {"head": "head", "all": "all", "scratch": "all"}.get(str(stage.train), "last")
-        speed = TRAINING_IMAGES_PER_SECOND[kind] / (1.0 if kind == "head" else area)
-        seconds += images * stage.epochs / speed
-    return seconds
+    def is_joined(self) -> bool:
+        """Whether networks are tried side by side, for which each is needed whole."""
+        return any(is_joined(self.key, value) for value in self.values)
 
 
 class Chooser:
@@ -161,7 +101,8 @@ class Chooser:
         print_ = preparation.fingerprint
         self.short_side_px = min(print_.width_px.median, print_.height_px.median)
         self.square = print_.width_px == print_.height_px and print_.width_px.min == print_.width_px.max
-        self.features = self._extract(self.recipe)
+        self.network: FrozenNetwork | None = self._open(self.recipe)
+        self.features = self._extract(self.recipe, self.network)
         self.first_view_seconds = self.features.seconds
 
     def run(self, metric: str) -> Recipe:
@@ -201,55 +142,73 @@ class Chooser:
         if why := doubt_comparison(probe.task, probe.targets):
             probe.skipped.append(f"{key.rpartition('.')[2].replace('_', ' ')}: {why}")
             return
-        trials: list[Trial] = []
-        losses: dict[str, NDArray[np.float64]] = {}
-        extracted: dict[Any, PlainFeatures] = {}
+        comparison = Comparison(key, values, own, metric)
         for value in sorted(values, key=lambda one: one != own):  # the current one first: it costs least
-            changed = change_setting(self.recipe, key, value)
-            parts = str(value).split(BESIDE) if key == BACKBONE else []
-            if len(parts) > 1 and not all(part in extracted for part in parts):
-                probe.skipped.append(f"{describe_value(key, value)}: not all of them were tried")
-                continue
-            again = key in (SIZE, FIT, BACKBONE) and value != own and len(parts) < 2
-            forward = self._estimate_view(changed, key != FIT) if again else 0.0
-            width = select_taps(self.features.rows[:1], self.features.widths, changed.model.head.taps)
-            heads = estimate_head_seconds(len(probe.paths), width.shape[1], probe.task.outputs)
-            # What needs no other view is almost free: it is tried even if the first view used up the budget.
-            room = probe.left_seconds if forward else probe.budget_seconds
-            if value != own and forward + heads > room:
-                left = f"{max(0.0, room):.0f} s are left (--budget)"
-                probe.skipped.append(f"{describe_value(key, value)}: would take {forward + heads:.0f} s, {left}")
-                continue
-            clock = time.perf_counter()
-            try:
-                features = self._extract(changed) if again else self.features
-            except ModelError as error:  # not every network takes every size
-                probe.skipped.append(error.message)
-                continue
-            if len(parts) > 1:
-                features = join_plain_features([extracted[part] for part in parts])
-            extracted[value] = features
-            found = self._measure(changed, features)
-            taken = time.perf_counter() - clock
-            probe.spend(forward + heads, taken)
-            mean = found.figures.metrics[metric]
-            if mean is not None:
-                trials.append(Trial(key, str(value), metric, mean, found.figures.errors[metric], round(taken, 3)))
-                losses[str(value)] = measure_weighed_losses(probe.task, found.probabilities, probe.targets)
-        if len(trials) < 2:
+            self._try(comparison, value)
+        if len(comparison.trials) >= 2:
+            self._choose(comparison, margin)
+        elif comparison.dropped:
+            probe.evidence[key] = comparison.dropped[-1]
+        probe.dropped += comparison.dropped
+
+    def _try(self, comparison: Comparison, value: Any) -> None:
+        """Measure one value: not what the budget has no room for, nor further than its first look where that tells."""
+        probe, key, own = self.probe, comparison.key, comparison.own
+        said, changed, parts = describe_value(key, value), change_setting(self.recipe, key, value), []
+        if is_joined(key, value):
+            parts = [comparison.extracted.get(part) for part in str(value).split(BESIDE)]
+            if None in parts:
+                probe.skipped.append(f"{said}: not all of them were tried")
+                return
+        again = key in VIEWS and value != own and not parts
+        forward = self._estimate_view(changed, key != FIT) if again else 0.0
+        width = select_taps(self.features.rows[:1], self.features.widths, changed.model.head.taps)
+        heads = estimate_head_seconds(len(probe.paths), width.shape[1], probe.task.outputs)
+        # What needs no other view is almost free: it is tried even if the first view used up the budget.
+        room = probe.left_seconds if forward else probe.budget_seconds
+        if value != own and forward + heads > room:
+            left = f"{max(0.0, room):.0f} s are left (--budget)"
+            probe.skipped.append(f"{said}: would take {forward + heads:.0f} s, {left}")
             return
-        names = [str(value) for value in values]
-        trials = sorted(trials, key=lambda trial: names.index(trial.value))
+        clock = time.perf_counter()
+        try:
+            network = self._open_changed(key, changed) if again else self.network
+            look = self._look_first(changed, network) if again and network and not comparison.is_joined else None
+            if look is not None and not look.goes_on:
+                probe.spend(forward * look.images / len(probe.paths), time.perf_counter() - clock)
+                comparison.dropped.append(look.describe(said, describe_value(key, own)))
+                return
+            features = self._extract(changed, network) if again else self.features
+        except ModelError as error:  # not every network takes every size
+            probe.skipped.append(error.message)
+            return
+        if parts:
+            network, features = None, join_plain_features([part for part in parts if part is not None])
+        found = self._measure(changed, features)
+        taken = time.perf_counter() - clock
+        probe.spend(forward + heads, taken)
+        comparison.extracted[str(value)], comparison.networks[str(value)] = features, network
+        mean = found.figures.metrics[comparison.metric]
+        if mean is not None:
+            spread = found.figures.errors[comparison.metric]
+            comparison.trials.append(Trial(key, str(value), comparison.metric, mean, spread, round(taken, 3)))
+            comparison.losses[str(value)] = measure_weighed_losses(probe.task, found.probabilities, probe.targets)
+
+    def _choose(self, comparison: Comparison, margin: float) -> None:
+        """Take the simplest value within one standard error of the best."""
+        probe, key, own = self.probe, comparison.key, comparison.own
+        names = [str(value) for value in comparison.values]
+        trials = sorted(comparison.trials, key=lambda trial: names.index(trial.value))
         if key != WEIGHTS:  # weights change the log loss by design
-            trials = compare_losses(trials, [losses[trial.value] for trial in trials], probe.together)
+            trials = compare_losses(trials, [comparison.losses[trial.value] for trial in trials], probe.together)
         trials = choose_simplest(trials, str(own), margin)
         probe.trials += trials
-        taken_trial = next(trial for trial in trials if trial.chosen)
-        value = next(value for value in values if str(value) == taken_trial.value)
+        taken = next(trial.value for trial in trials if trial.chosen)
+        value = next(value for value in comparison.values if str(value) == taken)
         probe.evidence[key] = describe_evidence(key, trials, str(own))
         if value != own:
             self.recipe = change_setting(self.recipe, key, value)
-            self.features = extracted[value]
+            self.features, self.network = comparison.extracted[taken], comparison.networks[taken]
             probe.chosen[key] = value
 
     def _estimate_view(self, recipe: Recipe, is_new: bool) -> float:
@@ -261,25 +220,46 @@ class Chooser:
         columns = select_taps(features.rows, features.widths, recipe.model.head.taps)
         return self.probe.measure(columns, recipe.training.class_weights == "balanced")
 
-    def _extract(self, recipe: Recipe) -> PlainFeatures:
-        from sightx_cli.features.plain import extract_plain_features
+    def _look_first(self, recipe: Recipe, network: FrozenNetwork) -> FirstLook | None:
+        """Compare a recipe with a view of its own with the one chosen so far, on some of the images; None without."""
+        probe, first = self.probe, self.probe.first
+        if first is None:
+            return None
+        place_of = {path: place for place, path in enumerate(probe.paths)}
+        places = [place_of[path] for path in first.paths]
+        own = replace(self.features, rows=self.features.rows[places])
+        losses = []
+        for one, features in ((self.recipe, own), (recipe, self._extract(recipe, network, first))):
+            columns = select_taps(features.rows, features.widths, one.model.head.taps)
+            balanced = one.training.class_weights == "balanced"
+            found = measure_head(columns, first.targets, first.fold_of, probe.task, balanced, first.together)
+            losses.append(measure_weighed_losses(probe.task, found.probabilities, first.targets).mean())
+        return FirstLook(len(first), float(losses[1] - losses[0]))
+
+    def _open_changed(self, key: str, recipe: Recipe) -> FrozenNetwork:
+        """Open the network of a recipe that differs in one setting; that chosen so far where only the view differs."""
+        return self.network.read_as(recipe.image.fit) if key == FIT and self.network else self._open(recipe)
+
+    def _open(self, recipe: Recipe) -> FrozenNetwork:
+        from sightx_cli.features.plain import FrozenNetwork
 
         asked = change_setting(recipe, TAPS, "all") if recipe.model.head.pool == "avg" else recipe
-        task = f"probe: {recipe.image.size_px} px, {recipe.image.fit}, {recipe.model.backbone}"
         assert self.store is not None, "fit and probe need a store: with --no-cache there is no probe"
-        return extract_plain_features(
-            asked,
-            self.options.weights_file(),
-            self.probe.paths,
-            self.probe.digests,
-            self.store,
-            self.listener,
-            task,
-            self.options.device,
-            self.options.engine,
-            pixels=self.pixels,
-            reading=self.reading,
-        )
+        options, how = self.options, (self.options.device, self.options.engine, self.pixels, self.reading)
+        return FrozenNetwork(asked, options.weights_file(), self.store, self.listener, *how)
+
+    def _extract(
+        self, recipe: Recipe, network: FrozenNetwork | None = None, sample: Probe | TrainSample | None = None
+    ) -> PlainFeatures:
+        """Extract the features of the probe's images, or a sample of them, by the recipe's network."""
+        network, sample = network or self._open(recipe), sample or self.probe
+        task = f"probe: {recipe.image.size_px} px, {recipe.image.fit}, {recipe.model.backbone}"
+        return network.extract(sample.paths, sample.digests, task)
+
+
+def is_joined(key: str, value: Any) -> bool:
+    """Whether a value of the setting `key` is networks side by side."""
+    return key == BACKBONE and BESIDE in str(value)
 
 
 def join_plain_features(parts: Sequence[PlainFeatures]) -> PlainFeatures:

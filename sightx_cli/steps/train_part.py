@@ -46,6 +46,10 @@ class TrainSample:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def is_within(self, larger: TrainSample) -> bool:
+        """Whether all of its images are among those of another; not where they have different classes to draw from."""
+        return set(self.paths) <= set(larger.paths)
+
 
 @dataclass(frozen=True)
 class TrainPart:

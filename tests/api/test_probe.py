@@ -18,7 +18,8 @@ from sightx_cli.probe.trials import BUDGET_SHARE, MIN_BUDGET_SECONDS
 from sightx_cli.progress import Silent
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import Preparation, prepare
-from sightx_cli.steps.recipe_search import Chooser, apply_probe, choose_budget, estimate_fit_seconds, open_probe
+from sightx_cli.steps.probe_images import choose_budget, estimate_fit_seconds, open_probe
+from sightx_cli.steps.recipe_search import Chooser, apply_probe
 
 SMALL = ("image.size_px=32", "stage.0.epochs=1")
 

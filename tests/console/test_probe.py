@@ -21,7 +21,7 @@ WEIGHTS = (
 
 
 def build(*choices: Trial, skipped: tuple[str, ...] = ()) -> ProbeResult:
-    probed = ProbedChoices("accuracy", 243, choices, {}, (), skipped, 10.0, 1.0)
+    probed = ProbedChoices("accuracy", 243, choices, {}, (), skipped, (), 10.0, 1.0)
     return ProbeResult("natural-small", probed, (), "", Path("/probe.png"), {"probe": 1.0, "total": 2.0})
 
 

@@ -18,7 +18,8 @@ from sightx_cli.recipe.recipe import recipe_to_toml
 from sightx_cli.recipe.settings import BACKBONE, SIZE, change_setting
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import prepare
-from sightx_cli.steps.recipe_search import Chooser, join_plain_features, open_probe
+from sightx_cli.steps.probe_images import open_probe
+from sightx_cli.steps.recipe_search import Chooser, join_plain_features
 
 FIRST, SECOND = "test_resnet", "test_efficientnet"
 BOTH = f"{FIRST}+{SECOND}"
@@ -169,3 +170,55 @@ def test_networks_are_tried_side_by_side_only_where_the_head_alone_learns(
     chooser = open_chooser(digits, recipe, settings=tuned)
     chooser.run("accuracy")
     assert set(list_tried(chooser)) == {FIRST, SECOND}
+
+
+@pytest.fixture
+def short_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets a first look be at as few images as there are here."""
+    monkeypatch.setattr("sightx_cli.probe.first_look.FEWEST_FIRST", 12)
+
+
+@pytest.mark.usefixtures("short_look")
+def test_a_network_that_is_behind_on_some_images_is_measured_on_no_more(
+    digits: Path, recipe: str, networks_brought: Callable[..., Path]
+) -> None:
+    networks_brought(FIRST)
+    networks_brought(SECOND, blind=True)
+    chooser = open_chooser(digits, recipe, settings=('stage=[{train="last:1",epochs=1,rate=1e-4}]',))
+    first = chooser.probe.first
+    assert first is not None
+    assert 12 <= len(first) < len(chooser.probe.paths)
+    assert chooser.run("accuracy").model.backbone == FIRST
+    assert SECOND not in list_tried(chooser)
+    (line,) = (line for line in chooser.probe.dropped if line.startswith("backbone "))
+    assert line.startswith(f"backbone {SECOND}: log loss ")
+    assert line.endswith(f" higher than with backbone {FIRST} on {len(first)} images, so on no more")
+    assert chooser.probe.evidence[BACKBONE] == line
+    assert chooser.store is not None
+    seen = chooser._open(change_setting(chooser.recipe, BACKBONE, SECOND))
+    assert seen._frozen is not None
+    found = seen._frozen.find(chooser.probe.paths, chooser.probe.digests, seen._view)
+    assert len(found.missing) == len(chooser.probe.paths) - len(first)
+
+
+@pytest.mark.usefixtures("short_look")
+def test_a_network_that_is_ahead_on_some_images_is_measured_on_all(
+    digits: Path, recipe: str, networks_brought: Callable[..., Path]
+) -> None:
+    networks_brought(FIRST, blind=True)
+    networks_brought(SECOND)
+    chooser = open_chooser(digits, recipe, settings=('stage=[{train="last:1",epochs=1,rate=1e-4}]',))
+    assert chooser.run("accuracy").model.backbone == SECOND
+    assert list_tried(chooser) == {FIRST: False, SECOND: True}
+    assert not any(line.startswith("backbone ") for line in chooser.probe.dropped)
+
+
+@pytest.mark.usefixtures("short_look")
+def test_networks_side_by_side_are_each_measured_on_all_images(
+    digits: Path, recipe: str, networks_brought: Callable[..., Path]
+) -> None:
+    networks_brought(FIRST)
+    networks_brought(SECOND, blind=True)
+    chooser = open_chooser(digits, recipe)
+    chooser.run("accuracy")
+    assert list(list_tried(chooser)) == [FIRST, SECOND, BOTH]
