@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sightx_cli.data.check_processes import checking_apart
-from sightx_cli.data.contents import FileFacts, measure_files
+from sightx_cli.data.contents import ManyFacts, measure_files
 from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import AS_IS, Found, Header, Reading, check_image
 from sightx_cli.data.tags.tag_groups import add_tag_columns
@@ -46,9 +46,9 @@ class CheckedFiles:
     """
 
     frame: pd.DataFrame
-    headers: tuple[Header, ...]
+    headers: Sequence[Header]
     unreadable: list[Unreadable]
-    found: tuple[Found, ...] = ()
+    found: Sequence[Found] = ()
     """What each of the rows' files held."""
 
 
@@ -82,18 +82,17 @@ def check_files(
     return sort_files(frame, facts)
 
 
-def sort_files(frame: pd.DataFrame, facts: Sequence[FileFacts]) -> CheckedFiles:
+def sort_files(frame: pd.DataFrame, facts: ManyFacts) -> CheckedFiles:
     """Separate the rows whose files can be read from the others; raises `DataError` if none can."""
-    bad = [place for place, one in enumerate(facts) if one.error]
+    bad = facts.list_unusable()
     unreadable = [Unreadable(str(frame["image"].iloc[place]), facts[place].error, facts[place].hint) for place in bad]
     if unreadable and len(unreadable) == len(facts):
         raise refuse_all(unreadable)
-    good = frame.assign(digest=build_column((one.digest for one in facts), frame.index))
+    good = frame.assign(digest=build_column(facts.give_digests(), frame.index))
     if bad:
         good = good.drop(index=frame.index[bad])
     good = good.reset_index(drop=True)
-    headers = tuple(one.header for one in facts if one.header is not None and not one.error)
-    found = tuple(one.found for one in facts if not one.error)
+    headers, found = facts.list_usable()
     return CheckedFiles(add_tag_columns(good, found), headers, unreadable, found)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from sightx_cli.data.readers import AS_IS, Found, Header, ImageFileError, Reading, load_bytes, measure_header
 from sightx_cli.data.readers.references import is_packed, read_packed
 from sightx_cli.data.readers.remote_file import is_remote
+from sightx_cli.data.repeated_values import RepeatedValues
 from sightx_cli.machine import measure_threads
 
 if TYPE_CHECKING:
@@ -74,6 +75,29 @@ class ManyFacts(Sequence[FileFacts]):
         self._kinds[place] = number
         if facts.digest:
             self._digests[place] = np.frombuffer(bytes.fromhex(facts.digest), np.uint8)
+
+    def list_unusable(self) -> list[int]:
+        """List the places of the files that cannot be used."""
+        faulty = [number for number, kind in enumerate(self._list) if kind.header is None]
+        return np.flatnonzero(np.isin(self._kinds, faulty)).tolist()
+
+    def list_usable(self) -> tuple[RepeatedValues[Header], RepeatedValues[Found]]:
+        """Return the headers of the files that can be used, and what was found in each, in order."""
+        headers, found = list[Header](), list[Found]()
+        numbers = np.full(len(self._list), -1, np.int32)
+        for number, kind in enumerate(self._list):
+            if kind.header is not None:
+                numbers[number] = len(headers)
+                headers.append(kind.header)
+                found.append(kind.found)
+        usable = numbers[self._kinds]
+        usable = usable[usable >= 0]
+        return RepeatedValues(headers, usable), RepeatedValues(found, usable)
+
+    def give_digests(self) -> Iterator[str]:
+        """Yield the digest of each file."""
+        for kind, digest in zip(self._kinds, self._digests, strict=True):
+            yield digest.tobytes().hex() if self._list[kind].digest else ""
 
     def __len__(self) -> int:
         return len(self._kinds)

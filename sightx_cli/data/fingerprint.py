@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.manifest import Manifest
@@ -109,7 +110,7 @@ def build_fingerprint(
     manifest: Manifest, frame: pd.DataFrame, unreadable: Sequence[Unreadable], headers: Sequence[Header]
 ) -> Fingerprint:
     """Build the fingerprint of the readable images in `frame` from the headers of their files."""
-    widths, heights = [header[0] for header in headers], [header[1] for header in headers]
+    widths, heights = (np.fromiter((header[side] for header in headers), np.int64, len(headers)) for side in (0, 1))
     separator = manifest.separator
     labels = list_texts(frame["label"])
     found = count_names(labels, separator)
@@ -166,16 +167,16 @@ def _describe_range(aspect: AspectSpread) -> str:
     return low if low == high else f"{low} to {high}, median {middle}"
 
 
-def _measure_spread(sizes: Sequence[int]) -> Spread:
-    if not sizes:
+def _measure_spread(sizes: NDArray[np.int64]) -> Spread:
+    if not len(sizes):
         return Spread(0, 0, 0)
-    return Spread(min(sizes), int(np.median(sizes)), max(sizes))
+    return Spread(int(sizes.min()), int(np.median(sizes)), int(sizes.max()))
 
 
-def _measure_aspect(widths: Sequence[int], heights: Sequence[int]) -> AspectSpread:
-    if not widths:
+def _measure_aspect(widths: NDArray[np.int64], heights: NDArray[np.int64]) -> AspectSpread:
+    if not len(widths):
         return AspectSpread(0.0, 0.0, 0.0)
-    aspects = np.array(widths) / np.array(heights)
+    aspects = widths / heights
     return AspectSpread(*(round(float(value), 3) for value in (aspects.min(), np.median(aspects), aspects.max())))
 
 

@@ -6,6 +6,7 @@ A group is what must stay together: all images of one patient, one part, one bat
 from __future__ import annotations
 
 import re
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from sightx_cli.data.cells import shield_cell
 from sightx_cli.data.name_groups import find_names, name_files
-from sightx_cli.data.text_columns import list_repeated, list_texts, number_texts
+from sightx_cli.data.text_columns import list_repeated, list_texts, number_texts, spread_texts
 from sightx_cli.errors import DataError, RunError, quote
 from sightx_cli.task.stratification import Strata, divide_evenly, number_together
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPLIT_COLUMNS = ("image", "label", "split", "group", "fold", "digest")
-ROWS_WRITTEN = 100_000
+ROWS_WRITTEN = 20_000
 """So many rows are text in memory while they are written."""
 OWN_COLUMNS = (*SPLIT_COLUMNS, "path", "is_judged")
 """Those that a frame has of ours, whatever the user's table holds."""
@@ -53,8 +54,8 @@ def split_manifest(
     if not (split == "valid").any():
         named = strata if strata is not None and len(strata) else list_texts(result["label"])
         labels = (named if isinstance(named, np.ndarray) else np.array(named, dtype=object))[pool]
-        groups = np.array(list_texts(result["group"]), dtype=object)[pool]
-        digests = result["digest"].iloc[pool] if "digest" in result.columns else [""] * len(pool)
+        groups = np.array(list_texts(_pick_rows(result["group"], pool)), dtype=object)
+        digests = _pick_rows(result["digest"], pool) if "digest" in result.columns else [""] * len(pool)
         together = join_groups(groups.tolist(), digests)
         if labels.ndim == 2:
             chosen = _choose_by_labels(labels, together, seed, valid_fraction)
@@ -64,8 +65,13 @@ def split_manifest(
             chosen = _choose_copies_together(labels, together, seed, valid_fraction)
         split[pool[chosen]] = "valid"
     split[split == ""] = "train"
-    result["split"] = split.astype(str)
+    result["split"] = spread_texts(split, result.index)
     return result
+
+
+def _pick_rows(column: pd.Series[str], rows: NDArray[np.int64]) -> pd.Series[str]:
+    """Return some rows of a column; of all rows no copy is made."""
+    return column if len(rows) == len(column) else column.iloc[rows]
 
 
 def join_groups(groups: Sequence[str] | pd.Series[str], digests: Sequence[str] | pd.Series[str]) -> list[str]:
@@ -76,12 +82,12 @@ def join_groups(groups: Sequence[str] | pd.Series[str], digests: Sequence[str] |
     """
     joined = join_linked(len(groups), chain(list_repeated(groups), list_repeated(digests)))
     group_of, digest_of = (texts if isinstance(texts, Sequence) else texts.array for texts in (groups, digests))
-    names: dict[int, str] = {}
-    for place in np.flatnonzero(number_texts(groups) >= 0).tolist():
-        names.setdefault(int(joined[place]), group_of[place])
+    grouped = np.flatnonzero(number_texts(groups) >= 0)
+    grouped = grouped[np.unique(joined[grouped], return_index=True)[1]]  # the first of each that is joined
+    names: dict[int, str] = {int(joined[place]): group_of[place] for place in grouped.tolist()}
     for first in np.flatnonzero(np.bincount(joined, minlength=1) > 1).tolist():
         names.setdefault(first, f"identical {digest_of[first][:12]}")
-    return [names.get(first, "") for first in joined.tolist()]
+    return [names.get(first, "") for first in map(int, joined)]
 
 
 def join_linked(count: int, links: Iterable[Sequence[int]]) -> NDArray[np.int64]:
@@ -89,7 +95,7 @@ def join_linked(count: int, links: Iterable[Sequence[int]]) -> NDArray[np.int64]
 
     SciPy's connected components give the same, and take a sixth of a second to import.
     """
-    leaders = list(range(count))
+    leaders = array("q", range(count))  # a list of a million numbers takes 40 MB
 
     def find(place: int) -> int:
         while leaders[place] != place:
@@ -101,7 +107,7 @@ def join_linked(count: int, links: Iterable[Sequence[int]]) -> NDArray[np.int64]
         for place in places[1:]:
             one, other = find(places[0]), find(place)
             leaders[max(one, other)] = min(one, other)
-    return np.array([find(place) for place in range(count)], np.int64)
+    return np.fromiter(map(find, range(count)), np.int64, count)
 
 
 def _choose_by_labels(
@@ -130,10 +136,13 @@ def _choose_copies_together(
     for place, name in enumerate(together):
         if name and (name not in first or counts[labels[place]] < counts[labels[first[name]]]):
             first[name] = place
-    stands = np.sort([*(place for place, name in enumerate(together) if not name), *first.values()])
-    chosen = set(stands[_choose_stratified(labels[stands], seed, fraction)].tolist())
-    names = {together[place] for place in chosen} - {""}
-    return np.array([place for place, name in enumerate(together) if place in chosen or name in names], dtype=int)
+    is_standing = np.fromiter((not name for name in together), bool, len(together))
+    is_standing[list(first.values())] = True
+    stands = np.flatnonzero(is_standing)
+    is_chosen = np.zeros(len(together), bool)
+    is_chosen[stands[_choose_stratified(labels[stands], seed, fraction)]] = True
+    names = {together[place] for place in np.flatnonzero(is_chosen).tolist()} - {""}
+    return np.flatnonzero(is_chosen | np.fromiter((name in names for name in together), bool, len(together)))
 
 
 def _choose_stratified(labels: np.ndarray[Any, Any], seed: int, fraction: float) -> np.ndarray[Any, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +36,13 @@ def build_column(texts: Iterable[str], index: pd.Index[Any]) -> pd.Series[str]:
     return pd.concat(parts, ignore_index=True).set_axis(index) if parts else pd.Series([], dtype=str, index=index)
 
 
+def spread_texts(texts: NDArray[np.object_], index: pd.Index[Any]) -> pd.Series[str]:
+    """Build a column of texts (N,) that few objects are for all rows."""
+    import pandas as pd
+
+    return pd.Series(texts, dtype=str, index=index)
+
+
 def list_some(column: pd.Series[str], most: int = MOST_LISTED) -> list[str]:
     """Return all values of a column, or of a longer one `most` that are evenly spread: enough to sample from."""
     step = -(-len(column) // most)
@@ -57,6 +64,7 @@ def list_repeated(texts: Sequence[str] | pd.Series[str]) -> Iterator[list[int]]:
     numbers = number_texts(texts)
     order = np.argsort(numbers, kind="stable")
     starts = np.flatnonzero(np.diff(numbers[order], prepend=-2))
-    for start, end in pairwise([*starts.tolist(), len(order)]):
-        if end - start > 1 and numbers[order[start]] >= 0:
-            yield order[start:end].tolist()
+    ends = np.append(starts, len(order))[1:]
+    repeated = (ends - starts > 1) & (numbers[order[starts]] >= 0)
+    for start, end in zip(starts[repeated].tolist(), ends[repeated].tolist(), strict=True):
+        yield order[start:end].tolist()

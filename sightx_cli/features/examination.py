@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightx_cli.data.checks import Unreadable, sort_files
-from sightx_cli.data.contents import DIGEST_BYTES, FileFacts, measure_files
+from sightx_cli.data.contents import DIGEST_BYTES, ManyFacts, measure_files
 from sightx_cli.data.readers import AS_IS, Decoded, Found, Header, Reading, decode_image, holding_pixels, list_packages
 from sightx_cli.dicom.pseudonyms import describe_key
 from sightx_cli.features.addresses import digest_key
@@ -94,13 +94,15 @@ def examine_images(
         return seen.found
 
     paths = [str(path) for path in frame["path"]]
-    facts: list[FileFacts] = []
+    facts = ManyFacts(len(paths))
     listener.start(task, len(paths), "images")
     try:
         for start in range(0, len(paths), PART_IMAGES):
             known = set(looks)
             part = paths[start : start + PART_IMAGES]
-            facts += measure_files(part, look, partial(listener.advance, task), reading=reading)
+            measured = measure_files(part, look, partial(listener.advance, task), reading=reading)
+            for place, one in enumerate(measured, start):
+                facts.put(place, one)
             if store is not None:
                 _cache(store, address, {digest: seen for digest, seen in looks.items() if digest not in known})
                 store.tell(listener)
@@ -111,9 +113,9 @@ def examine_images(
     examination = Examination(
         digests=digests,
         pixel_digests=tuple(looks[digest].pixel_digest.tobytes().hex() for digest in digests),
-        headers=checked.headers,
+        headers=tuple(checked.headers),
         pictures=np.stack([looks[digest].picture for digest in digests]),
-        found=checked.found,
+        found=tuple(checked.found),
         reading=reading,
     )
     return checked.frame, examination, checked.unreadable

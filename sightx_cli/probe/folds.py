@@ -34,6 +34,13 @@ class CrossValidation:
     figures: FoldFigures
 
 
+def may_be_folded(asked: int | None, images: int, given_valid: bool) -> bool:
+    """Whether folds are made of so many images, as far as that can be told before what stays together is known."""
+    if asked is None:
+        return not given_valid and images < FEW_IMAGES
+    return asked != 0
+
+
 def choose_fold_count(asked: int | None, labels: Strata, together: Sequence[str], given_valid: bool) -> int:
     """Return the number of folds, 0 for no cross-validation.
 
@@ -43,13 +50,10 @@ def choose_fold_count(asked: int | None, labels: Strata, together: Sequence[str]
 
     Raises UsageError for a single fold, or for more than the images or groups allow.
     """
-    units = len(np.unique(number_together(together)))
-    if asked is None:
-        if given_valid or len(labels) >= FEW_IMAGES:
-            return 0
-        return shrink_folds(DEFAULT_FOLDS, labels, together)
-    if asked == 0:
+    if not may_be_folded(asked, len(labels), given_valid):
         return 0
+    if asked is None:
+        return shrink_folds(DEFAULT_FOLDS, labels, together)
     if asked < 2:
         raise UsageError(f"--folds {asked}: allowed are 0 (none) and 2 or more", "--folds 5")
     rarest, fewest = find_rarest(labels)
@@ -58,6 +62,7 @@ def choose_fold_count(asked: int | None, labels: Strata, together: Sequence[str]
             f"--folds {asked}: class {rarest!r} has {fewest} images to train on, and each fold needs one",
             f"--folds {fewest}" if fewest >= 2 else "--folds 0",
         )
+    units = len(np.unique(number_together(together)))
     if asked > units:
         raise UsageError(f"--folds {asked}: there are only {units} groups to divide", f"--folds {units}")
     return asked

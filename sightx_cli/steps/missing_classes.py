@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sightx_cli.data.text_columns import list_texts
 from sightx_cli.progress import Notice
 from sightx_cli.task.task import Task
 
@@ -29,7 +30,7 @@ def find_missing_classes(frame: pd.DataFrame, task: Task, is_valid_given: bool) 
     }
     notices = []
     for part, advice in again.items():
-        labels = frame.loc[frame["split"] == part, "label"].tolist()
+        labels = list_texts(frame.loc[frame["split"] == part, "label"])
         missing = task.find_missing(task.number(labels)) if labels else []
         if not missing:
             continue

@@ -11,11 +11,11 @@ from sightx_cli.data.exclusions import exclude_images
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.splits import assign_groups, join_groups, split_manifest
 from sightx_cli.data.tags.tag_groups import describe_suggestion, find_suggestion, list_members
-from sightx_cli.data.text_columns import list_texts
+from sightx_cli.data.text_columns import list_repeated, list_texts
 from sightx_cli.errors import quote
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.quality.leaks import find_leaks
-from sightx_cli.quality.repeats import describe_repeats, find_same_bytes
+from sightx_cli.quality.repeats import describe_repeats
 from sightx_cli.results.inspect import Guess
 from sightx_cli.results.leaks import Leaks
 from sightx_cli.steps.earlier_run import EarlierRun
@@ -83,7 +83,7 @@ def split_images(
     stay together in a split made here. Images that an earlier run knew keep the part that they had, and folds are only
     made if they are asked for: its network has seen them.
     """
-    from sightx_cli.probe.folds import assign_folds, choose_fold_count
+    from sightx_cli.probe.folds import assign_folds, choose_fold_count, may_be_folded
 
     frame = assign_groups(frame, options.group_by)
     has_groups = bool((frame["group"] != "").any())
@@ -104,11 +104,13 @@ def split_images(
     for notice in find_missing_classes(frame, task, manifest.has_valid):
         listener.notice(notice)
     pool = frame["split"].isin(["train"] if manifest.has_valid else ["train", "valid"]).to_numpy()
-    rows = frame[pool]
-    together = join_groups(rows["group"], rows["digest"])
-    strata = task.stratify(list_texts(rows["label"]))
     wanted = 0 if options.folds is None and earlier is not None else options.folds
-    folds = choose_fold_count(wanted, strata, together, manifest.has_valid)
+    folds = 0
+    if may_be_folded(wanted, int(pool.sum()), manifest.has_valid):  # else not one of a million rows is copied
+        rows = frame.loc[pool, ["label", "group", "digest"]]
+        together = join_groups(rows["group"], rows["digest"])
+        strata = task.stratify(list_texts(rows["label"]))
+        folds = choose_fold_count(wanted, strata, together, manifest.has_valid)
     if folds:
         names = np.full(len(frame), "", dtype=object)
         names[pool] = assign_folds(strata, together, folds, options.seed).astype(str)
@@ -126,7 +128,7 @@ def split_images(
 
 def find_identical(frame: pd.DataFrame, source: object) -> list[Notice]:
     """Find files that are there more than once, byte by byte; say how many, and with different labels."""
-    same, labels = find_same_bytes(frame["digest"]), list_texts(frame["label"])
+    same, labels = list_repeated(frame["digest"]), list_texts(frame["label"])
     return describe_repeats(same, frame["image"].array, labels, source, "identical files")
 
 

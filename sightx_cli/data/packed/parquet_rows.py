@@ -1,7 +1,7 @@
 """Reads the bytes of any row of Parquet: a few row groups are held.
 
 Parquet is read by row groups (`datasets` makes them of 100 images); those read last stay in memory, each process for
-itself, so that reading in order takes each group once, and reading in any order little more than reading the group.
+itself: the one or two that reading in order needs, and more where groups are asked for again.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from sightx_cli.data.packed.shard_faults import ShardError
 from sightx_cli.data.readers.base import ImageFileError
 
 HELD_BYTES = 192 * 1024**2
-"""Of row groups in memory: some ten of 100 photographs each. More would help little: an image in any order is one group
-read, and memory is to be the same for any number of images."""
+"""The most of row groups in memory: some ten of 100 photographs each. More would help little: an image in any order is
+one group read, and memory is to be the same for any number of images."""
+HELD_AT_FIRST_BYTES = 16 * 1024**2
+"""So much until groups are asked for again: reading in order never does, and more would lie idle."""
 
 
 class FileState(NamedTuple):
@@ -31,15 +33,29 @@ class FileState(NamedTuple):
     changed_ns: int
 
 
-class RowGroups:
-    """The row groups read last, of all files, within a budget of bytes; threads that want the same one read it once."""
+GroupKey = tuple[FileState, int, str]
+"""A row group: its file, its number in it, and the column."""
 
-    def __init__(self, budget_bytes: int) -> None:
-        self._budget_bytes = budget_bytes
-        self._held: OrderedDict[tuple[FileState, int, str], Any] = OrderedDict()
-        self._reading: dict[tuple[FileState, int, str], threading.Lock] = {}
+
+class RowGroups:
+    """The row groups read last, of all files; threads that want the same one read it once.
+
+    They may take so many bytes, which grow to `most_bytes` as it shows that more would help: by the size of each group
+    that is asked for again and would still be held by then.
+    """
+
+    def __init__(self, budget_bytes: int, most_bytes: int) -> None:
+        self._budget_bytes, self._most_bytes = budget_bytes, most_bytes
+        self._held: OrderedDict[GroupKey, Any] = OrderedDict()
+        self._dropped: OrderedDict[GroupKey, int] = OrderedDict()
+        """The bytes of groups that `most_bytes` would hold beside those above, the longest unused first."""
+        self._reading: dict[GroupKey, threading.Lock] = {}
         self._lock = threading.Lock()
-        self._bytes = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """What is in memory."""
+        return sum(values.nbytes for values in self._held.values())
 
     def find(self, state: FileState, group: int, column: str) -> Any:
         """Return a row group's column of bytes, a `pyarrow.ChunkedArray`, read where it is not held."""
@@ -55,18 +71,27 @@ class RowGroups:
                     return self._held[key]
             values = _read_group(state, group, column)
             with self._lock:
-                self._held[key] = values
-                self._bytes += values.nbytes
-                while self._bytes > self._budget_bytes and len(self._held) > 1:
-                    self._bytes -= self._held.popitem(last=False)[1].nbytes
+                self._hold(key, values)
                 self._reading.pop(key, None)
         return values
+
+    def _hold(self, key: GroupKey, values: Any) -> None:
+        """Hold a group that was read, and drop what is too much then."""
+        again = self._dropped.pop(key, 0)
+        self._budget_bytes = min(self._budget_bytes + again, self._most_bytes)
+        self._held[key] = values
+        while self.held_bytes > self._budget_bytes and len(self._held) > 1:
+            dropped, unused = self._held.popitem(last=False)
+            self._dropped[dropped] = unused.nbytes
+        known_bytes = self.held_bytes + sum(self._dropped.values())
+        while known_bytes > self._most_bytes and self._dropped:
+            known_bytes -= self._dropped.popitem(last=False)[1]
 
 
 @functools.cache
 def open_row_groups() -> RowGroups:
     """Return what this process holds."""
-    return RowGroups(HELD_BYTES)
+    return RowGroups(HELD_AT_FIRST_BYTES, HELD_BYTES)
 
 
 def read_cell(path: str, row: int, column: str, shown: str) -> bytes:

@@ -28,9 +28,10 @@ def add_tag_columns(frame: pd.DataFrame, found: Sequence[Found]) -> pd.DataFrame
 
     `found` is of the frame's rows, in their order. Identities are pseudonyms already.
     """
-    tags = [dict(one.tags) for one in found]
-    present = [name for name in GROUP_TAGS if any(name in one for one in tags) and name not in frame.columns]
-    return frame.assign(**{name: [one.get(name, "") for one in tags] for name in present}) if present else frame
+    there = {name for one in found for name, _ in one.tags}
+    present = [name for name in GROUP_TAGS if name in there and name not in frame.columns]
+    columns = {name: [dict(one.tags).get(name, "") for one in found] for name in present}
+    return frame.assign(**columns) if columns else frame
 
 
 def find_suggestion(frame: pd.DataFrame) -> Guess | None:

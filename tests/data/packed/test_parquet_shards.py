@@ -164,9 +164,38 @@ def test_row_groups_beyond_the_budget_are_read_again_and_right(write_parquet: Wr
 
     path = write_parquet("a.parquet", IMAGES, LABELS)
     state = FileState(str(path), path.stat().st_size, path.stat().st_mtime_ns)
-    groups = RowGroups(budget_bytes=1)
+    groups = RowGroups(budget_bytes=1, most_bytes=1)
     for group in (0, 2, 1, 0):
         assert groups.find(state, group, "image.bytes")[0].as_py() == IMAGES[2 * group]
+
+
+def test_reading_in_order_holds_a_group_or_two_and_reading_in_any_order_as_many_as_help(
+    write_parquet: WriteParquet,
+) -> None:
+    from sightx_cli.data.packed.parquet_rows import FileState, RowGroups
+
+    path = write_parquet("a.parquet", IMAGES, LABELS)  # three groups, of two rows each and of one
+    state = FileState(str(path), path.stat().st_size, path.stat().st_mtime_ns)
+    sizes = [RowGroups(1, 1).find(state, group, "image.bytes").nbytes for group in range(3)]
+    groups = RowGroups(budget_bytes=sizes[0], most_bytes=sum(sizes))
+    for group in (0, 0, 1, 1, 2):
+        groups.find(state, group, "image.bytes")
+    assert groups.held_bytes == sizes[2]
+    for group in (0, 1, 2, 0, 1, 2):
+        groups.find(state, group, "image.bytes")
+    assert groups.held_bytes == sum(sizes)
+
+
+def test_what_helps_beyond_the_most_that_may_be_held_is_not_held(write_parquet: WriteParquet) -> None:
+    from sightx_cli.data.packed.parquet_rows import FileState, RowGroups
+
+    path = write_parquet("a.parquet", IMAGES, LABELS)
+    state = FileState(str(path), path.stat().st_size, path.stat().st_mtime_ns)
+    sizes = [RowGroups(1, 1).find(state, group, "image.bytes").nbytes for group in range(3)]
+    groups = RowGroups(budget_bytes=1, most_bytes=sum(sizes) - 1)
+    for group in (0, 1, 2) * 5:
+        groups.find(state, group, "image.bytes")
+    assert groups.held_bytes < sum(sizes)
 
 
 def test_a_file_written_anew_is_not_taken_for_the_one_before(write_parquet: WriteParquet) -> None:
