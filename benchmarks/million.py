@@ -6,7 +6,8 @@ The images are 5,000 of CIFAR-10's, as JPEG, repeated in shards of Parquet that 
 so that a million rows take some megabytes. Each size runs in a process of its own: the layout is read, every row's
 bytes are read, hashed and decoded, the images are split, the fingerprint is built, the split is written. With `--whole`
 the same happens as a fit does it (`steps.preparation.prepare`, with the recipe medical-huge, which trains from scratch
-and so needs no view of each image before), torch and timm imported. Prints JSON; `ratio` is the largest size's peak
+and so needs no view of each image before), torch and timm imported. The processes are settled as the `sightx` command
+settles its own. Prints JSON; `ratio` is the largest size's peak
 over the smallest's.
 """
 
@@ -84,11 +85,13 @@ def measure_size(source: Path, scratch: Path) -> dict[str, object]:
     from sightx_cli.data.sources import load_manifest
     from sightx_cli.data.splits import write_split
     from sightx_cli.progress import Recorder
+    from sightx_cli.startup.process import settle_process
     from sightx_cli.steps.options import Options
     from sightx_cli.steps.preparation import choose, resolve_recipe
     from sightx_cli.steps.split import split_images
     from sightx_cli.task.kinds import choose_task
 
+    settle_process()
     listener = Recorder()
     options = Options(str(source), shift="similar")
     steps: dict[str, dict[str, float]] = {}
@@ -116,9 +119,11 @@ def measure_size(source: Path, scratch: Path) -> dict[str, object]:
 def measure_whole(source: Path) -> dict[str, object]:
     """Prepare a fit in this process, to its plan."""
     from sightx_cli.progress import Recorder
+    from sightx_cli.startup.process import settle_process
     from sightx_cli.steps.options import Options
     from sightx_cli.steps.preparation import prepare
 
+    settle_process()
     began = time.perf_counter()
     made = prepare(Options(str(source), recipe="medical-huge", folds=0), Recorder())
     now, peak = measure_memory_mb()

@@ -14,9 +14,10 @@ from sightx_cli.data.contents import ManyFacts, measure_files
 from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import AS_IS, Found, Header, Reading, check_image
 from sightx_cli.data.tags.tag_groups import add_tag_columns
-from sightx_cli.data.text_columns import build_column, list_texts
+from sightx_cli.data.text_columns import build_column, count_texts
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener
+from sightx_cli.startup.allocator import returning_memory
 from sightx_cli.task.label_text import count_names
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class CheckedFiles:
     """What each of the rows' files held."""
 
 
+@returning_memory()
 def check_files(
     frame: pd.DataFrame,
     listener: Listener,
@@ -128,7 +130,7 @@ def check_classes(frame: pd.DataFrame, separator: str = "") -> None:
     Raises: `DataError` for no image at all, for a single class, and for classes with fewer than two images (all named).
     """
     pool = frame[~frame["split"].isin(["valid", "test"])]
-    counts = count_names(list_texts(pool["label"]), separator)
+    counts = count_names(count_texts(pool["label"]), separator)
     if not len(pool):
         raise DataError("there is no image to train on", "give a folder with one subfolder of images for each class")
     if separator and len(counts) < 2:
@@ -150,7 +152,7 @@ def check_classes(frame: pd.DataFrame, separator: str = "") -> None:
             f"({'each has' if len(few) > 1 else 'it has'} one); at least {MIN_IMAGES_PER_CLASS} are needed",
             "add images to it, merge it with another class, or remove it",
         )
-    unknown = sorted(set(count_names(list_texts(frame["label"]), separator)) - set(counts))
+    unknown = sorted(set(count_names(count_texts(frame["label"]), separator)) - set(counts))
     if unknown:
         raise DataError(
             f"the valid or test part has images of {', '.join(map(repr, unknown[:5]))}, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.readers import Header
-from sightx_cli.data.text_columns import list_texts
+from sightx_cli.data.text_columns import count_texts
+from sightx_cli.startup.allocator import returning_memory
 from sightx_cli.task.label_text import count_names, split_names
 
 if TYPE_CHECKING:
@@ -106,21 +107,22 @@ class Fingerprint:
         return f"the largest class is {ratio:,.1f} times the smallest"
 
 
+@returning_memory()
 def build_fingerprint(
     manifest: Manifest, frame: pd.DataFrame, unreadable: Sequence[Unreadable], headers: Sequence[Header]
 ) -> Fingerprint:
     """Build the fingerprint of the readable images in `frame` from the headers of their files."""
     widths, heights = (np.fromiter((header[side] for header in headers), np.int64, len(headers)) for side in (0, 1))
     separator = manifest.separator
-    labels = list_texts(frame["label"])
+    labels = count_texts(frame["label"])
     found = count_names(labels, separator)
     counts = {label: found[label] for label in manifest.classes}
-    trained = list_texts(frame.loc[~frame["split"].isin(["valid", "test"]), "label"])
+    trained = count_texts(frame.loc[~frame["split"].isin(["valid", "test"]), "label"])
     groups = set(frame["group"].unique()) - {""}
     return Fingerprint(
         source_kind=manifest.kind,
         images=len(frame),
-        parts=_count(part or "undivided" for part in list_texts(frame["split"])),
+        parts=_count({part or "undivided": images for part, images in count_texts(frame["split"]).items()}),
         classes=counts,
         is_numbered=manifest.is_numbered,
         imbalance_ratio=round(_measure_imbalance(trained, separator), 3),
@@ -137,19 +139,21 @@ def build_fingerprint(
     )
 
 
-def _count(values: Iterable[str]) -> dict[str, int]:
+def _count(values: Iterable[str] | Mapping[str, int]) -> dict[str, int]:
     return dict(Counter(values).most_common())
 
 
-def _count_labels(labels: Sequence[str], separator: str) -> dict[str, int]:
+def _count_labels(labels: Mapping[str, int], separator: str) -> dict[str, int]:
     """Count the images with none, one and several labels."""
-    sizes = [min(len(split_names(label, separator)), 2) for label in labels]
-    return {how: sizes.count(size) for size, how in enumerate(("none", "one", "several"))}
+    counts = dict.fromkeys(("none", "one", "several"), 0)
+    for label, images in labels.items():
+        counts[("none", "one", "several")[min(len(split_names(label, separator)), 2)]] += images
+    return counts
 
 
-def _measure_imbalance(labels: Sequence[str], separator: str) -> float:
+def _measure_imbalance(labels: Mapping[str, int], separator: str) -> float:
     """Measure how unequal the classes of some images are (see `Fingerprint`); 0 without any."""
-    counts, images = count_names(labels, separator).values(), len(labels)
+    counts, images = count_names(labels, separator).values(), sum(labels.values())
     if separator:
         return max((max(count, images - count) / max(min(count, images - count), 1) for count in counts), default=0.0)
     return max(counts) / min(counts) if counts else 0.0

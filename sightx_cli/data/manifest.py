@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightx_cli.data.folders import natural_key
-from sightx_cli.data.text_columns import list_texts
+from sightx_cli.data.text_columns import count_texts
 from sightx_cli.progress import Notice
 from sightx_cli.task.label_text import count_names
 
@@ -57,7 +57,7 @@ def build_manifest(
     frame: pd.DataFrame, root: Path, kind: str, notices: Iterable[Notice] = (), separator: str = ""
 ) -> Manifest:
     """Bring a frame with image, path, label, split and group into a manifest: natural order, classes."""
-    classes = tuple(sorted(count_names(list_texts(frame["label"]), separator), key=natural_key))
+    classes = tuple(sorted(count_names(count_texts(frame["label"]), separator), key=natural_key))
     is_numbered = are_numbered(classes) and not separator
     return Manifest(frame.reset_index(drop=True), root, kind, classes, is_numbered, tuple(notices), separator)
 

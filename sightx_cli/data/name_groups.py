@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,10 +64,10 @@ KINDS = (
 """The known naming schemes, tried in this order; an image counts for the first that matches its name."""
 
 
-def guess_groups(images: Sequence[str] | pd.Series[str], labels: Sequence[str]) -> Guess | None:
+def guess_groups(images: Sequence[str] | pd.Series[str], labels: Collection[str]) -> Guess | None:
     """Guess groups from file names; None if they do not look like groups.
 
-    `images` are names with or without folders, `labels` the class of each. A single group, or as few
+    `images` are names with or without folders, `labels` their classes. A single group, or as few
     groups as classes, does not count: that is a prefix shared by all names, or the class. Of more than MOST_NAMES the
     kinds of names are looked for in blocks of them.
     """
@@ -98,10 +98,10 @@ def _find_expressions(names: Sequence[str]) -> list[str]:
     return expressions
 
 
-def _take_blocks(images: Sequence[str] | pd.Series[str]) -> list[str]:
-    """Take names from evenly spread blocks: those of one group lie side by side, and one by one none would meet."""
+def _take_blocks(images: Sequence[str] | pd.Series[str]) -> Iterator[str]:
+    """Yield names from evenly spread blocks: those of one group lie side by side, and one by one none would meet."""
     starts = range(0, len(images) - BLOCK_NAMES, len(images) * BLOCK_NAMES // MOST_NAMES)
-    return [str(image) for start in starts for image in images[start : start + BLOCK_NAMES]]
+    return (str(image) for start in starts for image in images[start : start + BLOCK_NAMES])
 
 
 def name_files(images: Iterable[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sightx_cli.data.manifest import Manifest
-from sightx_cli.data.text_columns import list_texts
+from sightx_cli.data.text_columns import count_texts
 from sightx_cli.progress import Notice
 from sightx_cli.task.label_text import count_names, split_names
 
@@ -50,7 +50,7 @@ def count_by_part(manifest: Manifest) -> dict[str, dict[str, int]]:
     frame = manifest.frame
     counts: dict[str, dict[str, int]] = {}
     for part in frame["split"].unique():
-        labels = list_texts(frame.loc[frame["split"] == part, "label"])
+        labels = count_texts(frame.loc[frame["split"] == part, "label"])
         for name, images in count_names(labels, manifest.separator).items():
             counts.setdefault(name, {})[part] = images
     return counts

@@ -17,8 +17,10 @@ from sightx_cli.data.packed.shard_set import TAR_SUFFIX, ShardSet, find_shards, 
 from sightx_cli.data.readers.remote_file import hide_secrets, is_remote
 from sightx_cli.data.tables import TABLE_SUFFIXES, is_table_name
 from sightx_cli.errors import DataError, UsageError, quote
+from sightx_cli.startup.allocator import returning_memory
 
 
+@returning_memory()
 def load_manifest(source: str | Path, layout: Layout = FOUND_OUT) -> Manifest:
     """Read the layout of a source: a folder, a table (CSV, TSV, Excel, Parquet), shards, or `demo:solar`.
 

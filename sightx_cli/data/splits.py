@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from sightx_cli.data.cells import shield_cell
 from sightx_cli.data.name_groups import find_names, name_files
-from sightx_cli.data.text_columns import list_repeated, list_texts, number_texts, spread_texts
+from sightx_cli.data.text_columns import list_repeated, list_texts, number_texts
 from sightx_cli.errors import DataError, RunError, quote
+from sightx_cli.startup.allocator import returning_memory
 from sightx_cli.task.stratification import Strata, divide_evenly, number_together
 
 if TYPE_CHECKING:
@@ -46,32 +47,39 @@ def split_manifest(
 
     Raises: `DataError` if `valid_fraction` is not between 0 and 1, or the groups leave a class with no training image.
     """
+    import pandas as pd
+
     if not 0 < valid_fraction < 1:
         raise DataError(f"the valid fraction is {valid_fraction}; it must be between 0 and 1")
-    result = frame.copy()
-    split = np.array(list_texts(result["split"]), dtype=object)
-    pool = np.flatnonzero((split == "") | (split == "train"))
-    if not (split == "valid").any():
-        named = strata if strata is not None and len(strata) else list_texts(result["label"])
-        labels = (named if isinstance(named, np.ndarray) else np.array(named, dtype=object))[pool]
-        groups = np.array(list_texts(_pick_rows(result["group"], pool)), dtype=object)
-        digests = _pick_rows(result["digest"], pool) if "digest" in result.columns else [""] * len(pool)
-        together = join_groups(groups.tolist(), digests)
-        if labels.ndim == 2:
-            chosen = _choose_by_labels(labels, together, seed, valid_fraction)
-        elif (groups != "").any():
-            chosen = _choose_by_group(labels, np.array(together, dtype=object), seed, valid_fraction)
-        else:
-            chosen = _choose_copies_together(labels, together, seed, valid_fraction)
-        split[pool[chosen]] = "valid"
-    split[split == ""] = "train"
-    result["split"] = spread_texts(split, result.index)
-    return result
+    parts = np.array(["train"], dtype=object).repeat(len(frame))  # one object for all rows
+    for given in ("valid", "test"):
+        parts[(frame["split"] == given).to_numpy()] = given
+    if not (parts == "valid").any():
+        pool = parts == "train"
+        chosen = _choose_valid(frame, pool, seed, valid_fraction, strata)
+        parts[np.flatnonzero(pool)[chosen]] = "valid"
+    return frame.assign(split=pd.Series(parts, dtype=str, index=frame.index))
 
 
-def _pick_rows(column: pd.Series[str], rows: NDArray[np.int64]) -> pd.Series[str]:
+def _choose_valid(
+    frame: pd.DataFrame, pool: NDArray[np.bool_], seed: int, fraction: float, strata: Strata | None
+) -> np.ndarray[Any, Any]:
+    """Choose the valid part among the images of the pool: their indices within it."""
+    groups = _pick_rows(frame["group"], pool)
+    digests = _pick_rows(frame["digest"], pool) if "digest" in frame.columns else [""] * len(groups)
+    together = join_groups(groups, digests)
+    named = strata if strata is not None and len(strata) else list_texts(frame["label"])
+    labels = (named if isinstance(named, np.ndarray) else np.array(named, dtype=object))[pool]
+    if labels.ndim == 2:
+        return _choose_by_labels(labels, together, seed, fraction)
+    if (groups != "").any():
+        return _choose_by_group(labels, np.array(together, dtype=object), seed, fraction)
+    return _choose_copies_together(labels, together, seed, fraction)
+
+
+def _pick_rows(column: pd.Series[str], is_picked: NDArray[np.bool_]) -> pd.Series[str]:
     """Return some rows of a column; of all rows no copy is made."""
-    return column if len(rows) == len(column) else column.iloc[rows]
+    return column if is_picked.all() else column[is_picked]
 
 
 def join_groups(groups: Sequence[str] | pd.Series[str], digests: Sequence[str] | pd.Series[str]) -> list[str]:
@@ -107,7 +115,9 @@ def join_linked(count: int, links: Iterable[Sequence[int]]) -> NDArray[np.int64]
         for place in places[1:]:
             one, other = find(places[0]), find(place)
             leaders[max(one, other)] = min(one, other)
-    return np.fromiter(map(find, range(count)), np.int64, count)
+    for place in range(count):
+        leaders[place] = find(place)
+    return np.frombuffer(leaders, np.int64)
 
 
 def _choose_by_labels(
@@ -230,6 +240,7 @@ def assign_groups(frame: pd.DataFrame, group_by: str | None, flag: str = "--grou
     return result
 
 
+@returning_memory()
 def write_split(frame: pd.DataFrame, path: str | Path) -> None:
     """Write image, label, split, group, fold and digest as CSV, completely or not at all.
 

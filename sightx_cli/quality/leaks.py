@@ -49,7 +49,7 @@ def find_leaks(
     return Leaks(tuple(found), guess.expression if guess else None, basis=guess.basis if guess else "")
 
 
-def _count_shared(parts: NDArray[np.object_], keys: NDArray[np.int64], part: str, other: str) -> tuple[int, int]:
+def _count_shared(parts: NDArray[np.object_], keys: NDArray[np.int32], part: str, other: str) -> tuple[int, int]:
     """Count the keys (−1: none) that both parts have, and the images of `part` with one of them."""
     there = np.unique(keys[(parts == other) & (keys >= 0)])
     here = keys[(parts == part) & np.isin(keys, there)]

@@ -18,6 +18,7 @@ from sightx_cli.quality.leaks import find_leaks
 from sightx_cli.quality.repeats import describe_repeats
 from sightx_cli.results.inspect import Guess
 from sightx_cli.results.leaks import Leaks
+from sightx_cli.startup.allocator import returning_memory
 from sightx_cli.steps.earlier_run import EarlierRun
 from sightx_cli.steps.kept_split import keep_split, say_trained
 from sightx_cli.steps.missing_classes import find_missing_classes
@@ -69,6 +70,7 @@ def adjust_manifest(options: Options, manifest: Manifest, listener: Listener) ->
     return manifest, outcomes
 
 
+@returning_memory()
 def split_images(
     options: Options,
     manifest: Manifest,

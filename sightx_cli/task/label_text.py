@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 SEPARATORS = (";", "|")
 """What may stand between the labels of an image; the first that no name contains joins them."""
@@ -36,6 +36,10 @@ def split_names(text: str, separator: str) -> tuple[str, ...]:
     return tuple(text.split(separator)) if text else ()
 
 
-def count_names(texts: Sequence[str], separator: str) -> Counter[str]:
-    """Count the images that have each label."""
-    return Counter(name for text in texts for name in split_names(text, separator))
+def count_names(texts: Iterable[str] | Mapping[str, int], separator: str) -> Counter[str]:
+    """Count the images that have each label; `texts` are those of the images, or each with the number of its images."""
+    counts = Counter[str]()
+    for text, images in Counter(texts).items():
+        for name in split_names(text, separator):
+            counts[name] += images
+    return counts

@@ -3,6 +3,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,19 @@ def test_a_disk_that_is_full_leaves_nothing_behind(tmp_path: Path) -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert result.stdout.startswith("cannot write"), result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_splitting_takes_few_bytes_for_each_image_as_no_object_stands_for_one() -> None:
+    images = 100_000
+    frame = make_frame(["a", "b", "c", "d"] * (images // 4))
+    frame = frame.assign(digest=[f"{place % 5_000:012x}" for place in range(images)])
+    split_manifest(frame, 0)  # imports
+    tracemalloc.start()
+    split = split_manifest(frame, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert set(split["split"]) == {"train", "valid"}
+    assert peak / images < 80  # a list of numbers takes 40, and a column of text as objects 57
 
 
 # --- images with the same bytes ---

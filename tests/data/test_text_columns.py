@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sightx_cli.data.text_columns import list_repeated, list_some, list_texts, number_texts
+from sightx_cli.data.text_columns import count_texts, list_repeated, list_some, list_texts, number_texts
 
 
 def test_rows_of_one_value_are_one_object() -> None:
     listed = list_texts(pd.Series(["a" * 50, "b", "a" * 50, ""], dtype=str))
     assert listed == ["a" * 50, "b", "a" * 50, ""]
     assert listed[0] is listed[2]
+
+
+def test_the_rows_of_each_value_are_counted_in_the_order_in_which_values_come() -> None:
+    counts = count_texts(pd.Series(["b", "", "a", "b"], dtype=str))
+    assert list(counts.items()) == [("b", 2), ("", 1), ("a", 1)]
 
 
 def test_values_are_numbered_as_they_come_and_none_is_minus_one() -> None:

@@ -56,3 +56,32 @@ def test_memory_of_ordinary_size_is_used_again_after_the_block() -> None:
     done = subprocess.run([sys.executable, "-c", code, "settled"], capture_output=True, text=True, check=True)
     _, after = map(int, done.stdout.split())
     assert after < 20 * 5_000_000 / 4096 / 2
+
+
+FREE = """
+import os
+import numpy as np
+from sightx_cli.startup.allocator import returning_memory
+from sightx_cli.startup.process import settle_process
+
+def measure_bytes():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+settle_process()
+with returning_memory() as is_done:
+    assert is_done
+    before = measure_bytes()
+    columns = [np.ones(5_000_000, np.uint8) for _ in range(20)]
+    held = measure_bytes()
+    del columns[:-1]  # the last one lies behind the others
+    print(held - before, measure_bytes() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library decides for itself")
+def test_memory_of_tables_goes_back_as_it_is_freed() -> None:
+    done = subprocess.run([sys.executable, "-c", FREE], capture_output=True, text=True, check=True)
+    held, left = map(int, done.stdout.split())
+    assert held > 90_000_000
+    assert left < 10_000_000

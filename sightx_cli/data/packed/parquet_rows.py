@@ -21,7 +21,7 @@ from sightx_cli.data.readers.base import ImageFileError
 HELD_BYTES = 192 * 1024**2
 """The most of row groups in memory: some ten of 100 photographs each. More would help little: an image in any order is
 one group read, and memory is to be the same for any number of images."""
-HELD_AT_FIRST_BYTES = 16 * 1024**2
+HELD_AT_FIRST_BYTES = 8 * 1024**2
 """So much until groups are asked for again: reading in order never does, and more would lie idle."""
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sightx_cli.data.name_groups import find_names, guess_groups, name_files
 from sightx_cli.data.readers import Found
-from sightx_cli.data.text_columns import list_texts
+from sightx_cli.data.text_columns import count_texts
 from sightx_cli.dicom.identities import GROUP_TAGS
 from sightx_cli.results.inspect import Guess
 
@@ -44,7 +44,7 @@ def find_suggestion(frame: pd.DataFrame) -> Guess | None:
         shared = sum(size for size in sizes.values() if size > 1)
         if shared and len(sizes) > 1:
             return Guess(name, len(sizes), shared, "", tagged=word)
-    return guess_groups(frame["image"], list_texts(frame["label"]))
+    return guess_groups(frame["image"], count_texts(frame["label"]))
 
 
 def list_members(frame: pd.DataFrame, guess: Guess) -> list[str]:
