@@ -20,6 +20,7 @@ from sightx_cli.probe.folds import CrossValidation, measure_folds
 from sightx_cli.probe.linear_head import STRENGTHS, calm_threads, measure_scale, rotate
 from sightx_cli.recipe.values import BESIDE
 from sightx_cli.results.probe import Trial
+from sightx_cli.task.stratification import number_together
 from sightx_cli.task.task import Task
 
 PROBE_IMAGES = 1_000
@@ -64,7 +65,7 @@ HEAD_SECONDS = 0.2
 """Assumed of one cross-validated head on PROBE_IMAGES images of 4,000 features and two classes."""
 
 MIN_BUDGET_SECONDS = 10.0
-BUDGET_SHARE = 0.3
+BUDGET_SHARE = 0.2
 """The default budget: this share of what the fit will take, at least MIN_BUDGET_SECONDS."""
 
 
@@ -104,15 +105,24 @@ def compare_losses(
     Images of a group (`together`, "" for none) are not independent evidence: the error is that of sums over groups.
     """
     least = losses[int(np.argmin([loss.mean() for loss in losses]))]
-    named = [name or f"\0{place}" for place, name in enumerate(together)]
-    units = np.unique(np.array(named, dtype=object).astype(str), return_inverse=True)[1]
+    units = number_together(together)
     compared = []
     for trial, loss in zip(trials, losses, strict=True):
-        gap = loss - least
-        sums = np.bincount(units, gap - gap.mean())
-        error = float(np.sqrt((sums**2).sum()) / len(gap))
-        compared.append(replace(trial, log_loss_behind=float(gap.mean()), log_loss_error=error))
+        behind, error = measure_gap(loss, least, units)
+        compared.append(replace(trial, log_loss_behind=behind, log_loss_error=error))
     return compared
+
+
+def measure_gap(
+    losses: NDArray[np.float64], others: NDArray[np.float64], units: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Measure how much higher losses (N,) are than others of the same images, and the standard error of that.
+
+    `units` numbers what is independent evidence, each image's group or itself, (N,).
+    """
+    gap = losses - others
+    sums = np.bincount(units, gap - gap.mean())
+    return float(gap.mean()), float(np.sqrt((sums**2).sum()) / len(gap))
 
 
 def choose_probe_metric(metric: str, figures: dict[str, float | None]) -> str:

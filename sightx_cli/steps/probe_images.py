@@ -107,7 +107,7 @@ def open_probe(preparation: Preparation, budget_seconds: float | None) -> Probe 
 
 
 def choose_budget(recipe: Recipe, images: int) -> float:
-    """Return the default budget: three tenths of what the fit will take, at least ten seconds."""
+    """Return the default budget: a fifth of what the fit will take, at least ten seconds."""
     return max(MIN_BUDGET_SECONDS, BUDGET_SHARE * estimate_fit_seconds(recipe, images))
 
 

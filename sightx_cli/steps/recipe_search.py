@@ -28,6 +28,7 @@ from sightx_cli.probe.trials import (
     join_features,
     list_sizes,
     list_taps,
+    measure_gap,
     measure_head,
     measure_weighed_losses,
     select_taps,
@@ -41,6 +42,7 @@ from sightx_cli.results.probe import Trial
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.steps.probe_images import Probe
 from sightx_cli.steps.train_part import TrainSample
+from sightx_cli.task.stratification import number_together
 
 if TYPE_CHECKING:
     from sightx_cli.features.plain import FrozenNetwork, PlainFeatures
@@ -233,8 +235,8 @@ class Chooser:
             columns = select_taps(features.rows, features.widths, one.model.head.taps)
             balanced = one.training.class_weights == "balanced"
             found = measure_head(columns, first.targets, first.fold_of, probe.task, balanced, first.together)
-            losses.append(measure_weighed_losses(probe.task, found.probabilities, first.targets).mean())
-        return FirstLook(len(first), float(losses[1] - losses[0]))
+            losses.append(measure_weighed_losses(probe.task, found.probabilities, first.targets))
+        return FirstLook(len(first), *measure_gap(losses[1], losses[0], number_together(first.together)))
 
     def _open_changed(self, key: str, recipe: Recipe) -> FrozenNetwork:
         """Open the network of a recipe that differs in one setting; that chosen so far where only the view differs."""
