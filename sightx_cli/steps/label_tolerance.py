@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sightx_cli.errors import WeightsError, quote
 from sightx_cli.probe.tolerance import Tolerance, load_tolerance, measure_tolerances
-from sightx_cli.probe.trials import BUDGET_SHARE, IMAGES_PER_SECOND
+from sightx_cli.probe.trials import IMAGES_PER_SECOND
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.recipe.names import show_value
 from sightx_cli.recipe.plan import PlanValue
@@ -35,8 +35,9 @@ FEWEST_IMAGES = 20
 FIRST_IMAGES, FEWEST_FOR_FIRST = 100, 150
 """Of at least so many images a change is measured on this many first, and on the others where these leave doubt."""
 
-LEAST_SECONDS = 5.0
-"""What may be spent in any case, as assumed of a machine; else a tenth of the fit."""
+LEAST_SECONDS, MOST_SHARE = 5.0, 0.3
+"""What may be spent in any case, as assumed of a machine, and of a long fit this share. Where the first images tell,
+half of it is."""
 
 OFF = "image.off"
 KIND = "augmentation"
@@ -198,10 +199,10 @@ def is_augmented(recipe: Recipe, cached: bool) -> bool:
 
 
 def choose_image_count(recipe: Recipe, images: int, changes: int) -> int:
-    """Choose how many images are measured: within LEAST_SECONDS or a tenth of the fit, as assumed of a machine."""
+    """Choose how many images are measured: within LEAST_SECONDS or MOST_SHARE of the fit, as assumed of a machine."""
     per_second = IMAGES_PER_SECOND * MACS / count_macs(recipe)
     least = LEAST_SECONDS * per_second
-    share = BUDGET_SHARE * estimate_fit_seconds(recipe, images) * IMAGES_PER_SECOND * (224 / recipe.image.size_px) ** 2
+    share = MOST_SHARE * estimate_fit_seconds(recipe, images) * IMAGES_PER_SECOND * (224 / recipe.image.size_px) ** 2
     return min(MOST_IMAGES, int(max(least, share) / changes))
 
 
