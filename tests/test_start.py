@@ -45,6 +45,7 @@ def test_help_and_the_list_of_recipes_do_without_pydantic(args: list[str]) -> No
     assert load(args, heavy=("pydantic",)) == (0, "")
 
 
+@pytest.mark.slow
 def test_the_list_of_networks_loads_neither_fastai_nor_an_engine() -> None:
     assert load(["backbones", "--no-speed"], heavy=("fastai", "openvino", "sklearn", "matplotlib")) == (0, "")
 

@@ -180,6 +180,7 @@ def test_each_network_is_tried_on_the_training_images_and_the_command_to_type_is
     assert all(keys <= set(one) for one in answer["networks"])
 
 
+@pytest.mark.slow
 def test_a_network_made_for_a_larger_size_is_tried_at_that_and_the_command_says_so(
     digits: Path, networks_brought: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -202,6 +203,7 @@ def test_a_network_whose_file_is_damaged_is_left_out_and_named(
     assert [notice.kind for notice in found.notices if notice.warns] == ["network-unusable"]
 
 
+@pytest.mark.slow
 def test_what_no_valid_part_says_decides(digits: Path, networks_brought: Callable[..., Path], tmp_path: Path) -> None:
     networks_brought("test_resnet")
     for image in digits.rglob("*.png"):

@@ -68,6 +68,7 @@ def test_only_images_that_both_were_measured_on_count_and_the_others_are_said(
     assert [(notice.kind, notice.count) for notice in result.notices] == [("not-shared", 2)]
 
 
+@pytest.mark.slow
 def test_evaluations_are_compared_on_the_images_that_they_measured(
     digits_run: FitResult, digits: Path, home: Path
 ) -> None:

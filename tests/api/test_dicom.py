@@ -105,6 +105,7 @@ def test_patients_are_offered_as_groups_by_fit_and_inspect(
     assert find_secrets(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_patients_on_both_sides_of_a_given_split_are_a_leak(
     divided: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,7 +92,7 @@ def train_all(open_session: Open, *settings: str, rate: float | str | None = Non
         pytest.param(2, {}, marks=pytest.mark.slow),
         (1, {"cache": False}),
         (1, {"engine": "openvino"}),
-        (1, {"rate": "auto"}),
+        pytest.param(1, {"rate": "auto"}, marks=pytest.mark.slow),
     ],
     ids=str,
 )

@@ -157,6 +157,7 @@ def test_a_second_look_is_the_same_and_loads_no_torch(found: InspectResult, faul
     assert json.loads(said) == [first["duplicates"], first["doubts"], first["shift"], False]
 
 
+@pytest.mark.slow
 def test_another_label_is_checked_again(faulty: Path, tmp_path: Path) -> None:
     changed = tmp_path / "changed"
     shutil.copytree(faulty, changed)

@@ -29,6 +29,7 @@ def lived_in(digits: Path, digits_run: FitResult, tmp_path_factory: pytest.TempP
     return home
 
 
+@pytest.mark.slow
 def test_a_fit_in_the_same_folder_has_the_same_classes_and_images(digits: Path, lived_in: Path) -> None:
     manifest = load_manifest(lived_in)
     assert sorted(manifest.frame["image"]) == sorted(load_manifest(digits).frame["image"])
@@ -37,6 +38,7 @@ def test_a_fit_in_the_same_folder_has_the_same_classes_and_images(digits: Path, 
     assert "SightX has made, such as evaluations/one/" in said["own-folders"].text
 
 
+@pytest.mark.slow
 def test_a_prediction_of_the_folder_leaves_them_out_and_of_one_of_them_takes_its_pictures(
     digits: Path, lived_in: Path
 ) -> None:

@@ -121,6 +121,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_an_interrupted_prediction_goes_on_with_its_heatmaps(digits_run: FitResult, home: Path) -> None:
     done = subprocess.run([sys.executable, "-c", STOPPED.format(run=str(digits_run.run))], check=False)
     assert done.returncode == 130

@@ -50,7 +50,9 @@ def test_a_family_has_the_stages_that_its_papers_name(name: str, open_backbone: 
     assert list(backbone.stage_names) == stages
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "vgg11_bn" else []) for name in FAMILIES]
+)
 @torch.no_grad()
 def test_prefix_then_suffix_is_the_whole_network_at_every_cut(name: str, open_backbone: Open) -> None:
     backbone = open_backbone(name, FAMILIES[name][0])

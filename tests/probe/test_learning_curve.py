@@ -65,6 +65,7 @@ def many_curves() -> dict[str, list[MeasuredCurve]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["accuracy", "loss", "roc_auc"])
 def test_the_band_holds_what_many_other_sets_of_the_kind_give(
     many_curves: dict[str, list[MeasuredCurve]], metric: str
@@ -80,6 +81,7 @@ def test_the_band_holds_what_many_other_sets_of_the_kind_give(
     assert np.mean([step.low <= true_step <= step.high for step in steps]) >= 0.9
 
 
+@pytest.mark.slow
 def test_what_twice_the_images_bring_lies_in_the_range_foreseen(many_curves: dict[str, list[MeasuredCurve]]) -> None:
     more, less = ([measure(*plant(size, 40, 2.0, seed)).means[-1] for seed in range(8)] for size in (750, 375))
     brought = np.mean(more) - np.mean(less)

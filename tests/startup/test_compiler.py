@@ -34,6 +34,7 @@ UNKNOWN = SETTLE + "from sightx_cli.startup import switch; switch.KNOWN_VERSIONS
 OTHERS = ("torch", "torchvision", "timm")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "before",
     ["", *(slow(UNKNOWN.format(library=library)) for library in OTHERS)],
@@ -73,6 +74,7 @@ print(marking.double(21), marking.double.__name__)
     assert run(code, tmp_path) == ["False", "42 double"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "asked",
     ["from torch._dynamo.config import verbose", slow("import torch._dynamo\nverbose = torch._dynamo.config.verbose")],

@@ -71,6 +71,7 @@ def test_re_saved_copies_are_warned_of_with_an_example_and_counted(
     assert f"sightx inspect {split}" in said
 
 
+@pytest.mark.slow
 def test_without_a_cache_copies_are_found_too_and_nothing_of_the_images_is_written(
     split: Path,
     fit_split: Callable[..., tuple[FitResult, Recorder]],

@@ -234,6 +234,7 @@ def test_a_test_part_is_measured_as_if_nothing_had_stopped(how: dict[str, Any], 
     assert find_differences(whole, folder) == []
 
 
+@pytest.mark.slow
 def test_grades_go_on_as_grades(how: dict[str, Any], digits: Path, home: Path) -> None:
     for number, name in enumerate(("nought", "one", "two")):
         shutil.copytree(digits / name, home / "grades" / f"{number}_{name}")

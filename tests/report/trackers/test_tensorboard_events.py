@@ -78,6 +78,7 @@ def test_a_run_that_takes_the_place_of_another_keeps_its_events(how: dict[str, A
     assert not [line for line in heard.warnings if "--track" in line]
 
 
+@pytest.mark.slow
 def test_a_fit_that_goes_on_has_every_epoch_once(how: dict[str, Any]) -> None:
     with pytest.raises(Stopped):
         fit(**how, out=Path("run"), listener=StopAfter(2))
