@@ -150,7 +150,7 @@ class Chooser:
         if len(comparison.trials) >= 2:
             self._choose(comparison, margin)
         elif comparison.dropped:
-            probe.evidence[key] = comparison.dropped[-1]
+            probe.evidence[key] = "; ".join(comparison.dropped)
         probe.dropped += comparison.dropped
 
     def _try(self, comparison: Comparison, value: Any) -> None:
