@@ -43,7 +43,7 @@ def show_probe(result: ProbeResult) -> None:
     if probed.choices:
         print_words(console, Text(explain_star(probed.choices)))
     for line in probed.dropped:
-        print_words(console, Text(f"  went no further: {to_line(line)}"))
+        print_words(console, Text(f"  {to_line(line)}"))
     for line in probed.skipped:
         print_words(console, Text(f"  not tried: {to_line(line)}", "yellow"))
     if result.depth:

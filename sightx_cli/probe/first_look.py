@@ -45,4 +45,4 @@ class FirstLook:
     def describe(self, value: str, own: str) -> str:
         """Say why the value, in words, went no further: "320 px: log loss 0.02 ± 0.01 higher than with 260 px …"."""
         against = f"log loss {abs(self.behind):.2g} ± {self.error:.2g} {'higher' if self.behind > 0 else 'lower'}"
-        return f"{value}: {against} than with {own} on {self.images} images, so on no more"
+        return f"{value}: {against} than with {own} on {self.images} images, so measured on no more"

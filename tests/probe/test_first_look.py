@@ -23,8 +23,8 @@ def test_what_is_ahead_beyond_chance_goes_on(behind: float, goes_on: bool) -> No
 
 def test_what_goes_no_further_is_said_with_its_figure() -> None:
     assert FirstLook(97, 0.0142, 0.011).describe("320 px", "260 px") == (
-        "320 px: log loss 0.014 ± 0.011 higher than with 260 px on 97 images, so on no more"
+        "320 px: log loss 0.014 ± 0.011 higher than with 260 px on 97 images, so measured on no more"
     )
     assert FirstLook(97, -0.0021, 0.011).describe("320 px", "260 px") == (
-        "320 px: log loss 0.0021 ± 0.011 lower than with 260 px on 97 images, so on no more"
+        "320 px: log loss 0.0021 ± 0.011 lower than with 260 px on 97 images, so measured on no more"
     )

@@ -192,7 +192,7 @@ def test_a_network_that_is_behind_on_some_images_is_measured_on_no_more(
     assert SECOND not in list_tried(chooser)
     (line,) = (line for line in chooser.probe.dropped if line.startswith("backbone "))
     assert line.startswith(f"backbone {SECOND}: log loss ")
-    assert line.endswith(f" higher than with backbone {FIRST} on {len(first)} images, so on no more")
+    assert line.endswith(f" higher than with backbone {FIRST} on {len(first)} images, so measured on no more")
     assert chooser.probe.evidence[BACKBONE] == line
     assert chooser.store is not None
     seen = chooser._open(change_setting(chooser.recipe, BACKBONE, SECOND))
