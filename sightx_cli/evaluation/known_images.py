@@ -11,7 +11,7 @@ from sightx_cli.data.tables import read_table
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener, Notice
 
-KIND = "trained-on"
+KIND, VALIDATED = "trained-on", "validated-on"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class KnownImages:
 
 
 def count_known_images(run: Path, digests: Sequence[str], listener: Listener) -> KnownImages:
-    """Count the images that a run has seen, and say how many its model learned from.
+    """Count the images that a run has seen, and say how many its model learned from, and how many it was judged on.
 
     A run without its list of images, as a copied bundle, cannot tell, which is said too.
     """
@@ -47,4 +47,10 @@ def count_known_images(run: Path, digests: Sequence[str], listener: Listener) ->
             "better than it is. Judge it on images that it has not seen"
         )
         listener.notice(Notice(KIND, text, trained, warns=True))
+    if validated:
+        text = (
+            f"{validated:,} of these {len(digests):,} images are the model's own validation images, byte for byte: "
+            "the fit chose and calibrated on them, so the figures are a little flattered"
+        )
+        listener.notice(Notice(VALIDATED, text, validated))
     return KnownImages(trained, validated)

@@ -57,6 +57,10 @@ def test_the_valid_part_of_a_fit_comes_out_as_the_fit_measured_it(digits_run: Fi
     assert result.figures.metrics == pytest.approx(digits_run.valid.metrics, abs=1e-6)
     assert result.figures.report.confusion == digits_run.valid.report.confusion
     assert result.trained_on == 0
+    (said,) = (notice for notice in result.notices if notice.kind == "validated-on")
+    images = result.figures.images
+    assert (said.count, said.warns) == (images, False)
+    assert said.text.startswith(f"{images} of these {images} images are the model's own validation images")
 
 
 def test_the_folder_holds_the_figures_and_a_row_for_each_image(digits_run: FitResult, later: Path) -> None:
