@@ -62,6 +62,7 @@ print(torch.compile(lambda x: x + 1, backend="eager")(torch.ones(2)).tolist())
     assert third == "[2.0, 2.0]"
 
 
+@pytest.mark.slow
 def test_a_function_that_the_compiler_must_leave_alone_runs(tmp_path: Path) -> None:
     (tmp_path / "marking.py").write_text("import torch\n@torch.compiler.disable\ndef double(x): return 2 * x\n")
     code = f"""

@@ -156,8 +156,18 @@ KINDS: dict[str, dict[str, Any]] = {
     "the head alone is not begun": {"full": False},
     "cosine": {"settings": [HEAD_AND_MORE, 'training.schedule="cosine"', "training.warmup_epochs=1"]},
 }
-LONG = {"patience", "no cache", "hidden layer, dropout", "groups that join", "sgd, clip", "flat, smoothing", "cosine"}
+LONG = {
+    "all, on images",
+    "patience",
+    "no cache",
+    "hidden layer, dropout",
+    "groups that join",
+    "sgd, clip",
+    "flat, smoothing",
+    "cosine",
+}
 LONG |= {
+    "all, on images",
     "the head alone is not begun",
     "running averages",
     "running averages of parts that join",
