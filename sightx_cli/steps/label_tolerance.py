@@ -206,22 +206,19 @@ def choose_image_count(recipe: Recipe, images: int, changes: int) -> int:
     return min(MOST_IMAGES, int(max(least, share) / changes))
 
 
+def take_train_part(preparation: Preparation) -> TrainPart:
+    """Take the train part of a preparation, with the recipe that it has come to."""
+    of = preparation
+    return TrainPart(of.part("train"), of.task, of.recipe, of.options, of.store, of.reading, of.pixels)
+
+
 def settle_tolerance(preparation: Preparation, listener: Listener) -> Preparation:
     """Measure which changes the labels bear, and leave out what they do not; recipe and plan then hold what was found.
 
     A profile that the user named is made as it is, with a warning.
     """
     began = time.perf_counter()
-    part = TrainPart(
-        preparation.part("train"),
-        preparation.task,
-        preparation.recipe,
-        preparation.options,
-        preparation.store,
-        preparation.reading,
-        preparation.pixels,
-    )
-    finding = find_tolerance(part, listener)
+    finding = find_tolerance(take_train_part(preparation), listener)
     if finding is None:
         return preparation
     values = dict(preparation.plan.values)

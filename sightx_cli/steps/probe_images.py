@@ -31,13 +31,8 @@ TRAINING_IMAGES_PER_SECOND = {"head": 5_000.0, "last": 300.0, "all": 50.0}
 class Probe:
     """The images that the probe looks at, all of the train part, and what it has measured of them so far."""
 
-    paths: list[str]
-    digests: list[str]
-    targets: NDArray[np.int64]
-    together: list[str]
-    fold_of: NDArray[np.int64]
+    sample: TrainSample
     task: Task
-    seed: int
     budget_seconds: float
     train_images: int
     trials: list[Trial] = field(default_factory=list)
@@ -66,13 +61,14 @@ class Probe:
 
     def measure(self, features: NDArray[np.float32], balanced: bool) -> CrossValidation:
         """Cross-validate a quick head on features (N, F)."""
-        return measure_head(features, self.targets, self.fold_of, self.task, balanced, self.together)
+        sample = self.sample
+        return measure_head(features, sample.targets, sample.fold_of, self.task, balanced, sample.together)
 
     def conclude(self) -> ProbedChoices:
         """Return what was measured and chosen."""
         return ProbedChoices(
             self.metric,
-            len(self.paths),
+            len(self.sample),
             tuple(self.trials),
             dict(self.chosen),
             tuple(self.evidence.values()),
@@ -92,18 +88,8 @@ def open_probe(preparation: Preparation, budget_seconds: float | None) -> Probe 
     budget = choose_budget(preparation.recipe, len(rows)) if budget_seconds is None else budget_seconds
     count = count_first(len(sample))
     first = sample_train(rows, task, count, seed) if count else None
-    return Probe(
-        sample.paths,
-        sample.digests,
-        sample.targets,
-        sample.together,
-        sample.fold_of,
-        task,
-        seed,
-        budget,
-        len(rows),
-        first=first if first is not None and first.is_within(sample) else None,
-    )
+    first = first if first is not None and first.is_within(sample) else None
+    return Probe(sample, task, budget, len(rows), first=first)
 
 
 def choose_budget(recipe: Recipe, images: int) -> float:

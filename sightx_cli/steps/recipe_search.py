@@ -141,7 +141,7 @@ class Chooser:
         own = read_setting(self.recipe, key)
         if key in self.named or len(values) < 2:
             return
-        if why := doubt_comparison(probe.task, probe.targets):
+        if why := doubt_comparison(probe.task, probe.sample.targets):
             probe.skipped.append(f"{key.rpartition('.')[2].replace('_', ' ')}: {why}")
             return
         comparison = Comparison(key, values, own, metric)
@@ -165,7 +165,7 @@ class Chooser:
         again = key in VIEWS and value != own and not parts
         forward = self._estimate_view(changed, key != FIT) if again else 0.0
         width = select_taps(self.features.rows[:1], self.features.widths, changed.model.head.taps)
-        heads = estimate_head_seconds(len(probe.paths), width.shape[1], probe.task.outputs)
+        heads = estimate_head_seconds(len(probe.sample), width.shape[1], probe.task.outputs)
         # What needs no other view is almost free: it is tried even if the first view used up the budget.
         room = probe.left_seconds if forward else probe.budget_seconds
         if value != own and forward + heads > room:
@@ -177,7 +177,7 @@ class Chooser:
             network = self._open_changed(key, changed) if again else self.network
             look = self._look_first(changed, network) if again and network and not comparison.is_joined else None
             if look is not None and not look.goes_on:
-                probe.spend(forward * look.images / len(probe.paths), time.perf_counter() - clock)
+                probe.spend(forward * look.images / len(probe.sample), time.perf_counter() - clock)
                 comparison.dropped.append(look.describe(said, describe_value(key, own)))
                 return
             features = self._extract(changed, network) if again else self.features
@@ -194,7 +194,9 @@ class Chooser:
         if mean is not None:
             spread = found.figures.errors[comparison.metric]
             comparison.trials.append(Trial(key, str(value), comparison.metric, mean, spread, round(taken, 3)))
-            comparison.losses[str(value)] = measure_weighed_losses(probe.task, found.probabilities, probe.targets)
+            comparison.losses[str(value)] = measure_weighed_losses(
+                probe.task, found.probabilities, probe.sample.targets
+            )
 
     def _choose(self, comparison: Comparison, margin: float) -> None:
         """Take the simplest value within one standard error of the best."""
@@ -202,7 +204,7 @@ class Chooser:
         names = [str(value) for value in comparison.values]
         trials = sorted(comparison.trials, key=lambda trial: names.index(trial.value))
         if key != WEIGHTS:  # weights change the log loss by design
-            trials = compare_losses(trials, [comparison.losses[trial.value] for trial in trials], probe.together)
+            trials = compare_losses(trials, [comparison.losses[trial.value] for trial in trials], probe.sample.together)
         trials = choose_simplest(trials, str(own), margin)
         probe.trials += trials
         taken = next(trial.value for trial in trials if trial.chosen)
@@ -215,7 +217,7 @@ class Chooser:
 
     def _estimate_view(self, recipe: Recipe, is_new: bool) -> float:
         """Estimate the seconds of the plain view of the probe's images, where `is_new` by a network yet to be built."""
-        seconds = estimate_forward_seconds(len(self.probe.paths), recipe.image.size_px, recipe.model.backbone)
+        seconds = estimate_forward_seconds(len(self.probe.sample), recipe.image.size_px, recipe.model.backbone)
         return seconds + BUILD_SECONDS * is_new
 
     def _measure(self, recipe: Recipe, features: PlainFeatures) -> CrossValidation:
@@ -227,7 +229,7 @@ class Chooser:
         probe, first = self.probe, self.probe.first
         if first is None:
             return None
-        place_of = {path: place for place, path in enumerate(probe.paths)}
+        place_of = {path: place for place, path in enumerate(probe.sample.paths)}
         places = [place_of[path] for path in first.paths]
         own = replace(self.features, rows=self.features.rows[places])
         losses = []
@@ -251,10 +253,10 @@ class Chooser:
         return FrozenNetwork(asked, options.weights_file(), self.store, self.listener, *how)
 
     def _extract(
-        self, recipe: Recipe, network: FrozenNetwork | None = None, sample: Probe | TrainSample | None = None
+        self, recipe: Recipe, network: FrozenNetwork | None = None, sample: TrainSample | None = None
     ) -> PlainFeatures:
         """Extract the features of the probe's images, or a sample of them, by the recipe's network."""
-        network, sample = network or self._open(recipe), sample or self.probe
+        network, sample = network or self._open(recipe), sample or self.probe.sample
         task = f"probe: {recipe.image.size_px} px, {recipe.image.fit}, {recipe.model.backbone}"
         return network.extract(sample.paths, sample.digests, task)
 

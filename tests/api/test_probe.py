@@ -54,8 +54,8 @@ def test_the_valid_part_is_never_read(parted: Path, how: dict[str, Any]) -> None
     assert found is not None
     chooser = Chooser(found, preparation, Silent())
     chooser.run("accuracy")
-    assert len(found.paths) == 54
-    assert not any("/valid/" in path for path in found.paths)
+    assert len(found.sample.paths) == 54
+    assert not any("/valid/" in path for path in found.sample.paths)
     assert len(found.trials) >= 3
 
 
@@ -99,9 +99,9 @@ def test_copies_and_groups_lie_in_one_fold(digits: Path, tmp_path: Path, how: di
     found = open_probe(preparation, 10.0)
     assert found is not None
     folds: dict[str, set[int]] = {}
-    for digest, fold in zip(found.digests, found.fold_of.tolist(), strict=True):
+    for digest, fold in zip(found.sample.digests, found.sample.fold_of.tolist(), strict=True):
         folds.setdefault(digest, set()).add(fold)
-    assert len(folds) < len(found.digests)
+    assert len(folds) < len(found.sample.digests)
     assert all(len(fold) == 1 for fold in folds.values())
 
 

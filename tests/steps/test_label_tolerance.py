@@ -10,10 +10,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 from sightx_cli.probe.tolerance import Difference, Tolerance
 from sightx_cli.progress import Recorder
-from sightx_cli.steps.label_tolerance import FEWEST_FOR_FIRST, FIRST_IMAGES, find_tolerance, settle_tolerance
+from sightx_cli.steps.label_tolerance import (
+    FEWEST_FOR_FIRST,
+    FIRST_IMAGES,
+    find_tolerance,
+    settle_tolerance,
+    take_train_part,
+)
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import Preparation, prepare
-from sightx_cli.steps.train_part import TrainPart
 
 IMAGES = 110
 """Of each class: eight tenths of them train."""
@@ -52,14 +57,7 @@ def test_a_change_that_makes_one_class_of_another_is_off_and_others_are_not(tmp_
 
 def test_what_is_clearly_harmless_is_measured_on_few_images_and_what_is_not_on_all(tmp_path: Path) -> None:
     preparation = open_letters(tmp_path, "bd")
-    part = TrainPart(
-        preparation.part("train"),
-        preparation.task,
-        preparation.recipe,
-        preparation.options,
-        preparation.store,
-        preparation.reading,
-    )
+    part = take_train_part(preparation)
     found = find_tolerance(part, Recorder())
     assert found is not None
     images = {one.change: one.images for one in found.tolerances}

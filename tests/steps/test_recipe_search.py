@@ -187,7 +187,7 @@ def test_a_network_that_is_behind_on_some_images_is_measured_on_no_more(
     chooser = open_chooser(digits, recipe, settings=('stage=[{train="last:1",epochs=1,rate=1e-4}]',))
     first = chooser.probe.first
     assert first is not None
-    assert 12 <= len(first) < len(chooser.probe.paths)
+    assert 12 <= len(first) < len(chooser.probe.sample)
     assert chooser.run("accuracy").model.backbone == FIRST
     assert SECOND not in list_tried(chooser)
     (line,) = (line for line in chooser.probe.dropped if line.startswith("backbone "))
@@ -197,8 +197,8 @@ def test_a_network_that_is_behind_on_some_images_is_measured_on_no_more(
     assert chooser.store is not None
     seen = chooser._open(change_setting(chooser.recipe, BACKBONE, SECOND))
     assert seen._frozen is not None
-    found = seen._frozen.find(chooser.probe.paths, chooser.probe.digests, seen._view)
-    assert len(found.missing) == len(chooser.probe.paths) - len(first)
+    found = seen._frozen.find(chooser.probe.sample.paths, chooser.probe.sample.digests, seen._view)
+    assert len(found.missing) == len(chooser.probe.sample) - len(first)
 
 
 @pytest.mark.usefixtures("short_look")
