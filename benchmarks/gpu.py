@@ -94,7 +94,8 @@ class Trial:
             raise TimeoutError("no time is left")
         words = [str(word) for word in command]
         print("  " + " ".join(Path(word).name for word in words)[:110], file=sys.stderr, flush=True)
-        place = {"SIGHTX_CACHE": str(self.bench.work / store), "PYTHONPATH": f"{HERE.parent}{os.pathsep}{HERE}"}
+        found_at = [str(HERE.parent), str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
+        place = {"SIGHTX_CACHE": str(self.bench.work / store), "PYTHONPATH": os.pathsep.join(found_at)}
         load, clock, began = Load(), time.perf_counter(), time.time()
         end = load.follow()
         try:

@@ -17,8 +17,8 @@ KNOWN_VERSIONS = {
     # For the rest, those that tests/startup was run with.
     "fastai": ("2.8",),
     "timm": ("1.0",),
-    "torch": ("2.7", "2.14"),
-    "torchvision": ("0.22", "0.29"),
+    "torch": ("2.7", "2.11", "2.14"),
+    "torchvision": ("0.22", "0.26", "0.29"),
     "typer": ("0.20", "0.29"),
 }
 """The versions, to the minor number, whose insides are as the tricks expect. Any other switches them off."""

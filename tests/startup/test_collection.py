@@ -8,7 +8,7 @@ import sys
 SETTLE = """
 import gc
 from sightx_cli.startup.collection import delay_collection, resume_collection
-own = gc.get_threshold()
+own, held = gc.get_threshold(), gc.get_freeze_count()  # some of Python 3.12 begin with a few hundred held
 """
 
 
@@ -24,7 +24,7 @@ from sightx_cli.startup.process import settle_process
 settle_process()
 assert gc.isenabled() and gc.get_threshold()[0] > own[0]
 resume_collection()
-assert gc.get_threshold() == own and gc.get_freeze_count() > 0
+assert gc.get_threshold() == own and gc.get_freeze_count() > held
 """
     )
 
@@ -52,7 +52,7 @@ def test_the_process_of_a_caller_stays_as_it_is() -> None:
 delay_collection()
 assert gc.get_threshold() == own
 resume_collection()
-assert gc.get_threshold() == own and gc.get_freeze_count() == 0
+assert gc.get_threshold() == own and gc.get_freeze_count() == held
 """
     )
 
