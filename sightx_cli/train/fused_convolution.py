@@ -6,6 +6,7 @@ backward. A clamp (ReLU, ReLU6) is computed in place and undone from the output,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -139,9 +140,24 @@ def convolve(
     if device == "cpu":
         convolved: Tensor = FusedConvolution.apply(images, *numbers, form)
         return convolved
-    # Elsewhere torch's own gradients are the fast ones.
-    output = _convolve(images.to(precision), *_fold(*numbers, form), form.geometry)
-    return output if limits is None else output.clamp(*limits)
+    return run_by_torch(images, *numbers, form)
+
+
+def run_by_torch(
+    images: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    gamma: Tensor | None,
+    beta: Tensor | None,
+    form: ConvolutionForm,
+) -> Tensor:
+    """Compute what `FusedConvolution` does with torch's own gradients, which are the fast ones but on CPUs."""
+    output = _convolve(images.to(form.precision), *_fold(weight, bias, gamma, beta, form), form.geometry)
+    if form.limits is None:
+        return output
+    low, high = form.limits
+    # Not `clamp`, whose gradient is four passes over the activations; these take one, and no memory of their own.
+    return output.relu_() if (low, high) == (0.0, math.inf) else nn.functional.hardtanh_(output, low, high)
 
 
 def is_plain(convolution: nn.Conv2d) -> bool:

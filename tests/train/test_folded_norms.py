@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sightx_cli.model.timm_parts import timm
 from sightx_cli.train.folded_norms import find_limits, folded_norms
+from sightx_cli.train.fused_convolution import FusedConvolution, run_by_torch
 
 NETWORKS = ("tf_efficientnet_lite0", "resnet18", "mobilenetv3_small_050", "efficientnet_b0")
 
@@ -33,8 +34,13 @@ def read_gradients(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
     }
 
 
+@pytest.mark.parametrize("own_gradients", [True, False], ids=["as on CPUs", "as on GPUs"])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_folding_changes_neither_outputs_nor_gradients(name: str) -> None:
+def test_folding_changes_neither_outputs_nor_gradients(
+    name: str, own_gradients: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not own_gradients:
+        monkeypatch.setattr(FusedConvolution, "apply", run_by_torch)
     torch.manual_seed(0)
     network = timm.create_model(name, num_classes=0).eval().double()
     set_statistics(network)
