@@ -4,6 +4,7 @@ import statistics
 import time
 from typing import Any
 
+import torch
 from fastai.callback.core import Callback
 
 
@@ -22,6 +23,8 @@ class EpochClock(Callback):
             self.images[-1] += len(self.yb[0])
 
     def after_train(self) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()  # the last steps are under way
         self.seconds.append(time.perf_counter() - self.began)
         self.ended_at.append(time.time())
 

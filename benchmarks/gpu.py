@@ -11,6 +11,7 @@ Only the standard library is imported here; how it is installed without a networ
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -44,7 +45,7 @@ SAMPLE_MS, ASKED = 200, "timestamp,utilization.gpu,memory.used"
 class Load:
     """What the GPU does meanwhile, as `nvidia-smi` says: (time, percent busy, MB held); empty where there is none."""
 
-    samples: list[tuple[float, float, float]] = field(default_factory=list)
+    samples: list[tuple[float, float | None, float | None]] = field(default_factory=list)
 
     def follow(self) -> Callable[[], None]:
         """Begin to listen; returns what ends it."""
@@ -65,18 +66,22 @@ class Load:
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            try:
-                said, busy, held = line.split(", ")
+            with contextlib.suppress(ValueError):  # half a line
+                said, *numbers = line.strip().split(", ")
                 moment = datetime.strptime(said, "%Y/%m/%d %H:%M:%S.%f").timestamp()
-                self.samples.append((moment, float(busy), float(held)))
-            except ValueError:  # "[N/A]", or half a line
-                continue
+                busy, held = (float(one) if one[0].isdigit() else None for one in numbers)  # "[N/A]"
+                self.samples.append((moment, busy, held))
 
     def describe(self, since: float, until: float) -> dict[str, float | None]:
         """Give the mean share of the time that it computed, and the most memory held."""
         seen = [(busy, held) for moment, busy, held in self.samples if since <= moment <= until]
-        busy = round(sum(one for one, _ in seen) / len(seen), 1) if seen else None
-        return {"busy_percent": busy, "peak_gpu_mb": max((held for _, held in seen), default=None)}
+        busy, held = (
+            ([one for one in column if one is not None] for column in zip(*seen, strict=True)) if seen else ([], [])
+        )
+        return {
+            "busy_percent": round(sum(busy) / len(busy), 1) if busy else None,
+            "peak_gpu_mb": max(held, default=None),
+        }
 
 
 class Trial:

@@ -136,12 +136,15 @@ def differentiate(
 def pad_images(images: Tensor, before: Pair, behind: Pair) -> Tensor:
     """Return images (N, C, H, W) with zeros around them, or without what lies beyond where a side is negative.
 
-    `nn.functional.pad` fills the whole result with zeros first.
+    On CPUs not by `nn.functional.pad`, which fills the whole result with zeros first; elsewhere by it, for its gradient
+    copies nothing.
     """
     if before == behind == (0, 0):
         return images
     height, width = images.shape[2:]
     (top, left), (bottom, right) = before, behind
+    if images.device.type != "cpu":
+        return nn.functional.pad(images, (left, right, top, bottom))
     padded = empty_images(images, measure_padded(images, before, behind))
     rows = slice(max(top, 0), max(top, 0) + height + min(top, 0) + min(bottom, 0))
     columns = slice(max(left, 0), max(left, 0) + width + min(left, 0) + min(right, 0))

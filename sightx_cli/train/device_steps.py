@@ -43,7 +43,10 @@ def list_device_callbacks(
             is_compiled = steps.compiled is not None
             session.settled[name_value(stage, "compiled")] = PlanValue(is_compiled, "probe", text)
 
-        callbacks.append(CompiledSteps(steps, tell, partial(wait_for, device), build_compiler(is_suffix)))
+        # The memory of a CUDA graph's gradients is its own, and those of the other optimizers outlive a step.
+        drops_gradients = session.recipe.training.optimizer == "adamw"
+        compiler = build_compiler(is_suffix and drops_gradients)
+        callbacks.append(CompiledSteps(steps, tell, partial(wait_for, device), compiler))
     return callbacks
 
 

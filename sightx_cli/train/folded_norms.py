@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sightx_cli.train.fused_convolution import Limits, convolve, is_plain
+from sightx_cli.train.fused_convolution import FixedNorm, Limits, convolve, is_plain
 
 Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
 
@@ -84,11 +84,10 @@ def folded_norms(module: nn.Module, run: Callable[[], Tensor]) -> Iterator[int]:
 @contextmanager
 def _folded(convolution: Any, norm: Any) -> Iterator[None]:
     """Let a convolution compute both itself and the norm, and the norm only its activation, if it has one."""
-
-    limits = find_limits(norm)
+    limits, fixed = find_limits(norm), FixedNorm.read(norm)
 
     def run(images: Tensor) -> Tensor:
-        return convolve(convolution, images, norm, limits)
+        return convolve(convolution, images, norm, fixed, limits)
 
     def activate(images: Tensor) -> Tensor:
         # timm's BatchNormAct2d applies dropout and activation after the norm; a plain BatchNorm2d has neither

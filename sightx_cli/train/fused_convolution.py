@@ -29,6 +29,13 @@ class FixedNorm:
     mean: Tensor
     inverse_deviation: Tensor
 
+    @staticmethod
+    def read(norm: nn.BatchNorm2d) -> FixedNorm:
+        """Return what a norm has, for as long as its statistics do not move."""
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        return FixedNorm(norm.running_mean, torch.rsqrt(norm.running_var + norm.eps))
+
 
 @dataclass(frozen=True)
 class ConvolutionForm:
@@ -119,20 +126,21 @@ def _fold(
 
 def _convolve(images: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
     stride, before, behind, dilation, groups = geometry
-    padded, padding = (images, before) if before == behind else (pad_images(images, before, behind), (0, 0))
+    padded, padding = images, before
+    if before != behind:
+        padded, padding = pad_images(images, before, behind), (0, 0)
     return nn.functional.conv2d(padded, weight, bias, stride, padding, dilation, groups)
 
 
 def convolve(
-    convolution: nn.Conv2d, images: Tensor, norm: nn.BatchNorm2d | None = None, limits: Limits | None = None
+    convolution: nn.Conv2d,
+    images: Tensor,
+    norm: nn.BatchNorm2d | None = None,
+    fixed: FixedNorm | None = None,
+    limits: Limits | None = None,
 ) -> Tensor:
     """Run a convolution, with a norm of fixed statistics behind it and a clamp behind that, where they are given."""
-    fixed, gamma, beta = None, None, None
-    if norm is not None:
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        fixed = FixedNorm(norm.running_mean, torch.rsqrt(norm.running_var + norm.eps))
-        gamma, beta = norm.weight, norm.bias
+    gamma, beta = (None, None) if norm is None else (norm.weight, norm.bias)
     device = images.device.type
     precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else images.dtype
     form = ConvolutionForm(describe_geometry(convolution, images), fixed, limits, precision)
@@ -156,8 +164,8 @@ def run_by_torch(
     if form.limits is None:
         return output
     low, high = form.limits
-    # Not `clamp`, whose gradient is four passes over the activations; these take one, and no memory of their own.
-    return output.relu_() if (low, high) == (0.0, math.inf) else nn.functional.hardtanh_(output, low, high)
+    # Not `clamp`, whose gradient is four passes over the activations. (`hardtanh_` would copy its input to keep it.)
+    return output.relu_() if (low, high) == (0.0, math.inf) else nn.functional.hardtanh(output, low, high)
 
 
 def is_plain(convolution: nn.Conv2d) -> bool:
