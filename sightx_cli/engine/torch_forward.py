@@ -164,10 +164,13 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 @contextmanager
-def computing_in(precision: Precision, device_type: str) -> Iterator[None]:
-    """Compute the block in a precision: half by autocast, and float32 without the TF32 that CUDA has for it."""
+def computing_in(precision: Precision, device_type: str, keeps_casts: bool = True) -> Iterator[None]:
+    """Compute the block in a precision: half by autocast, and float32 without the TF32 that CUDA has for it.
+
+    `keeps_casts` keeps the weights that autocast has cast until the block ends.
+    """
     if precision in HALVES:
-        with torch.autocast(device_type, dtype=HALVES[precision]):
+        with torch.autocast(device_type, dtype=HALVES[precision], cache_enabled=keeps_casts):
             yield
         return
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32

@@ -106,6 +106,12 @@ def find_train_batch(
     return BatchChoice(trials[-1].images, recipe_batch, optimizer, tuple(trials), limit)
 
 
+def build_inputs(shapes: Sequence[Sequence[int]], device: torch.device, images: int) -> list[Tensor]:
+    """Build inputs of nothing for so many images, laid out as a step gets them; `shapes` are those of one image's."""
+    inputs = [torch.rand((images, *shape), device=device) for shape in shapes]
+    return [one.contiguous(memory_format=torch.channels_last) if one.dim() == 4 else one for one in inputs]
+
+
 class StepTrials:
     """Steps of a learner on images of nothing, forward and backward: its weights and statistics stay as they are."""
 
@@ -133,8 +139,7 @@ class StepTrials:
                 torch.cuda.empty_cache()
 
     def _time(self, images: int) -> TriedBatch:
-        inputs = [torch.rand((images, *shape), device=self.device) for shape in self.shapes]
-        inputs = [one.contiguous(memory_format=torch.channels_last) if one.dim() == 4 else one for one in inputs]
+        inputs = build_inputs(self.shapes, self.device, images)
         targets = self.targets[torch.arange(images) % len(self.targets)].to(self.device)
         before = self._restart()
         for number in range(TRIED_STEPS):

@@ -138,11 +138,11 @@ class CompiledSteps(Callback):
         return failure
 
 
-def build_compiler(is_small: bool) -> Callable[[Run], Run]:
-    """Build the compiler of steps: with CUDA graphs for small ones, which the start of each kernel holds up."""
+def build_compiler(is_captured: bool) -> Callable[[Run], Run]:
+    """Build the compiler of steps: `is_captured` captures what it makes as CUDA graphs."""
 
     def compile_run(run: Run) -> Run:
-        compiled: Run = torch.compile(run, dynamic=False, mode="reduce-overhead" if is_small else "default")
+        compiled: Run = torch.compile(run, dynamic=False, mode="reduce-overhead" if is_captured else "default")
         return compiled
 
     return compile_run

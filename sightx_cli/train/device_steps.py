@@ -2,51 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from fastai.callback.core import Callback
+from torch import Tensor
 
 from sightx_cli.engine.interface import Precision
 from sightx_cli.engine.torch_forward import measure_free, wait_for
 from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.recipe.plan import PlanValue
-from sightx_cli.train.batch_search import BatchChoice, StepTrials, find_train_batch
+from sightx_cli.train.batch_search import BatchChoice, StepTrials, build_inputs, find_train_batch
+from sightx_cli.train.captured_steps import CapturedSteps, capture_steps, searching_kernels
 from sightx_cli.train.compiled_steps import CompiledSteps, build_compiler, find_lack
 from sightx_cli.train.loaders import CachedLoader
 from sightx_cli.train.scaled_gradients import ScaledGradients
 from sightx_cli.train.short_memory import ShortMemory, is_one_of_many
 from sightx_cli.train.state import Session
-from sightx_cli.train.step_forward import StepForward
-
-TUNED_FROM_STEPS = 500
-"""From so many steps of one shape on cuDNN times its kernels first, which takes a few seconds."""
+from sightx_cli.train.step_forward import Run, StepForward
 
 
 def list_device_callbacks(
-    session: Session, stage: TrainingStage, steps: StepForward, precision: Precision, is_suffix: bool
+    session: Session, stage: TrainingStage, steps: StepForward, precision: Precision, learner: Any
 ) -> list[Callback]:
-    """List the callbacks of a learner on a GPU; `is_suffix` says that it trains on cached features."""
+    """List the callbacks of a learner on a GPU."""
     if not session.is_on_gpu:
         return []
     device = session.device
     callbacks: list[Callback] = [ShortMemory(steps, session.notice)]
     if precision == "float16":
         callbacks.append(ScaledGradients(device.type))
-    if not find_lack(device) and not is_one_of_many():
+    if device.type != "cuda" or is_one_of_many():
+        return callbacks
 
-        def tell(text: str) -> None:
-            session.listener.note(f"stage {stage.title}: {text}")
-            is_compiled = steps.compiled is not None
-            session.settled[name_value(stage, "compiled")] = PlanValue(is_compiled, "probe", text)
+    def tell(text: str) -> None:
+        session.listener.note(f"stage {stage.title}: {text}")
 
-        # The memory of a CUDA graph's gradients is its own, and those of the other optimizers outlive a step.
-        drops_gradients = session.recipe.training.optimizer == "adamw"
-        compiler = build_compiler(is_suffix and drops_gradients)
-        callbacks.append(CompiledSteps(steps, tell, partial(wait_for, device), compiler))
+    def tell_compiled(text: str) -> None:
+        tell(text)
+        is_compiled = steps.compiled is not None
+        session.settled[name_value(stage, "compiled")] = PlanValue(is_compiled, "probe", text)
+
+    # The memory of a graph's gradients is its own, and those of the other optimizers outlive a step.
+    drops_gradients = session.recipe.training.optimizer == "adamw"
+    if drops_gradients:
+        build = partial(build_inputs, list_shapes(session, learner), device)
+
+        def capture(steps: StepForward, inputs: Sequence[Tensor]) -> Run:
+            with searching_kernels(stage.epochs * len(learner.dls.train)):
+                return capture_steps(steps, inputs)
+
+        callbacks.append(CapturedSteps(steps, build, tell, capture))
+    if not find_lack(device):
+        compiler = build_compiler(drops_gradients)
+        callbacks.append(CompiledSteps(steps, tell_compiled, partial(wait_for, device), compiler))
     return callbacks
 
 
@@ -86,17 +97,3 @@ def list_shapes(session: Session, learner: Any) -> list[tuple[int, ...]]:
 def name_value(stage: TrainingStage, what: str) -> str:
     """Name the plan's value of a stage."""
     return f"steps.{what} ({stage.title})"
-
-
-@contextmanager
-def tuned_kernels(is_on_gpu: bool, steps: int) -> Iterator[None]:
-    """Let cuDNN choose its kernels by timing them, in the block, where a GPU has enough steps of one shape to take."""
-    if not is_on_gpu or steps < TUNED_FROM_STEPS:
-        yield
-        return
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = True
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = before

@@ -28,7 +28,7 @@ from sightx_cli.model.backbone import Suffix
 from sightx_cli.model.parameter_groups import Group, build_stage_groups, find_cut
 from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.train.callbacks import FiniteLoss, FrozenStaysFrozen
-from sightx_cli.train.device_steps import list_device_callbacks, tuned_kernels
+from sightx_cli.train.device_steps import list_device_callbacks
 from sightx_cli.train.folded_norms import folded_norms
 from sightx_cli.train.fused_convolution import faster_depthwise
 from sightx_cli.train.loaders import build_cached_loaders, build_image_loaders
@@ -89,9 +89,8 @@ def building_learner(session: Session, stage: TrainingStage) -> Iterator[tuple[L
         with (
             folding(session, learner, cached if cut else None, cut),
             training_in(learner.model, session.head, precision, session.device.type) as steps,
-            tuned_kernels(session.is_on_gpu, stage.epochs * len(learner.dls.train)),
         ):
-            learner.add_cbs(list_device_callbacks(session, stage, steps, precision, cached is not None and cut > 0))
+            learner.add_cbs(list_device_callbacks(session, stage, steps, precision, learner))
             yield learner, learner_groups
     finally:
         for parameter in session.model.parameters():

@@ -6,7 +6,7 @@ It takes the place of the model's own `forward`, so that the names of its weight
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -34,18 +34,28 @@ class StepForward:
         """`run` as torch's compiler makes it."""
         self.compiled_images = 0
         """The images of the batches that it is made for: others, such as an epoch's last, would have it made again."""
+        self.captured: Run | None = None
+        """`run` as CUDA graphs."""
+        self.captured_shapes: list[torch.Size] = []
+        """The shapes of the inputs that they are of."""
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """Return the logits of a batch."""
         training = self.model.training
-        with computing_in(self.precision if training else EXACT, self.device_type):
+        with self.computing():
             if self.parts > 1:
                 return self._run_parts(inputs)
             if training and self.compiled is not None and len(inputs[0]) == self.compiled_images:
                 # What the graph gave in the step before is not read again.
                 torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
                 return self.compiled(*inputs)
+            if training and self.captured is not None and [one.shape for one in inputs] == self.captured_shapes:
+                return self.captured(*inputs)
             return self.run(*inputs)
+
+    def computing(self, keeps_casts: bool = True) -> AbstractContextManager[None]:
+        """Return the context of the precision: `keeps_casts` casts a weight that is read twice once."""
+        return computing_in(self.precision if self.model.training else EXACT, self.device_type, keeps_casts)
 
     def _run_parts(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """Run a batch in parts: what a part's gradients need is computed again when they are, and is held no longer.

@@ -11,7 +11,8 @@ import torch
 
 from sightx_cli.progress import Recorder
 from sightx_cli.train.batch_search import BatchChoice, StepTrials, TriedBatch, find_train_batch
-from sightx_cli.train.device_steps import list_shapes, settle_batch, tuned_kernels
+from sightx_cli.train.captured_steps import SEARCHED_FROM_STEPS, searching_kernels
+from sightx_cli.train.device_steps import list_shapes, settle_batch
 from sightx_cli.train.keeper import StageKeeper
 from sightx_cli.train.learners import building_learner
 from sightx_cli.train.scaled_gradients import ScaledGradients
@@ -148,11 +149,9 @@ def test_a_whole_stage_trains_as_on_a_gpu(open_session: Open) -> None:
     assert session.best.figures
 
 
-@pytest.mark.parametrize(
-    ("is_on_gpu", "steps", "is_tuned"), [(True, 500, True), (True, 499, False), (False, 500, False)]
-)
-def test_kernels_are_timed_for_long_stages_of_a_gpu(is_on_gpu: bool, steps: int, is_tuned: bool) -> None:
+@pytest.mark.parametrize(("steps", "is_searched"), [(SEARCHED_FROM_STEPS, True), (SEARCHED_FROM_STEPS - 1, False)])
+def test_kernels_are_searched_for_long_stages(steps: int, is_searched: bool) -> None:
     before = torch.backends.cudnn.benchmark
-    with tuned_kernels(is_on_gpu, steps):
-        assert torch.backends.cudnn.benchmark is (is_tuned or before)
+    with searching_kernels(steps):
+        assert torch.backends.cudnn.benchmark is is_searched
     assert torch.backends.cudnn.benchmark is before
