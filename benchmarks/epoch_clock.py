@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,6 +10,9 @@ from fastai.callback.core import Callback
 
 
 class EpochClock(Callback):
+    def __init__(self, tell: Callable[[str], None] = lambda _: None) -> None:
+        self.tell = tell
+
     def before_fit(self) -> None:
         self.seconds: list[float] = []
         self.images: list[int] = []
@@ -27,6 +31,7 @@ class EpochClock(Callback):
             torch.cuda.synchronize()  # the last steps are under way
         self.seconds.append(time.perf_counter() - self.began)
         self.ended_at.append(time.time())
+        self.tell(f"epoch {len(self.seconds)}: {self.images[-1]} images in {self.seconds[-1]:.2f} s")
 
     def figures(self) -> dict[str, Any]:
         """Give the median rate of the epochs after the first, which warms up."""

@@ -26,7 +26,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from measuring import HERE, PYTHON, Bench
+from measuring import HERE, PYTHON, Bench, link_files
 
 ALL_IMAGES, VALID_IMAGES = 45_000, 5_000
 BUSY = 70.0
@@ -87,10 +87,12 @@ class Load:
 class Trial:
     """One call: what it works on, and the time that is left."""
 
-    def __init__(self, bench: Bench, out: Path, seconds: float, image_px: int) -> None:
-        self.bench, self.out, self.image_px = bench, out, image_px
+    def __init__(self, bench: Bench, out: Path, seconds: float, image_px: int, peer_images: int | None = None) -> None:
+        self.bench, self.out, self.image_px, self.peer_images = bench, out, image_px, peer_images
         self.until = time.perf_counter() + seconds
         self.images: Path | None = None
+        self.runs = 0
+        """So many commands were run; what each says meanwhile is in `said-1.log` and so on."""
 
     def run(self, *command: str | Path, store: str = "store", most_seconds: float = 1e9) -> dict[str, Any]:
         """Run a command that prints one JSON object; returns it with `wall_seconds` and the GPU's load."""
@@ -102,16 +104,26 @@ class Trial:
         found_at = [str(HERE.parent), str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
         place = {"SIGHTX_CACHE": str(self.bench.work / store), "PYTHONPATH": os.pathsep.join(found_at)}
         load, clock, began = Load(), time.perf_counter(), time.time()
-        end = load.follow()
+        end, self.runs = load.follow(), self.runs + 1
+        said = self.out / f"said-{self.runs}.log"
         try:
-            done = subprocess.run(
-                words, env={**os.environ, **place}, cwd=self.bench.work, capture_output=True, text=True, timeout=seconds
-            )
+            with said.open("w") as errors:
+                done = subprocess.run(
+                    words,
+                    env={**os.environ, **place},
+                    cwd=self.bench.work,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    text=True,
+                    timeout=seconds,
+                )
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError(f"after {seconds:.0f} s: {said.read_text()[-2000:]}") from error
         finally:
             end()
         wall = round(time.perf_counter() - clock, 2)
         if done.returncode:
-            raise RuntimeError(f"exit status {done.returncode}: {done.stderr[-2000:]}")
+            raise RuntimeError(f"exit status {done.returncode}: {said.read_text()[-2000:]}")
         found = json.loads(done.stdout)
         ended = found.pop("ended_at", [])  # of the epochs: the first warms up
         since, until = (ended[0], ended[-1]) if len(ended) > 1 else (began, time.time())
@@ -132,6 +144,18 @@ class Trial:
             self.images = self.bench.unpack_cifar(*sizes)
         return self.images
 
+    def peer_folder(self) -> Path:
+        """Return the images of fastai's epochs: all, or as many as are asked for, in proportion."""
+        whole = self.cifar()
+        if self.peer_images is None:
+            return whole
+        folder = self.bench.work / "peer"
+        for label in sorted(whole.glob("*/*")):
+            share = min(1.0, self.peer_images / self.bench.amount(ALL_IMAGES, 80))
+            files = sorted(label.iterdir())
+            link_files(files[: max(2, round(share * len(files)))], folder / label.relative_to(whole))
+        return folder
+
 
 def epoch(trial: Trial) -> dict[str, Any]:
     """An unfrozen epoch: images a second into steps after the first epoch, and how busy the GPU is."""
@@ -141,7 +165,7 @@ def epoch(trial: Trial) -> dict[str, Any]:
         "epoch", folder, "--epochs", str(epochs), "--image-px", px, "--trace", trial.out / "trace.json.gz"
     )
     options = ("--train", "all", "--epochs", "2", "--image-px", px, "--batch", "64", "--any-kernels")
-    theirs = trial.run(PYTHON, HERE / "plain_fastai.py", "epoch", folder, *options)
+    theirs = trial.run(PYTHON, HERE / "plain_fastai.py", "epoch", trial.peer_folder(), *options)
     ratio = round(ours["images_per_second"] / theirs["images_per_second"], 2)
     return {"sightx": ours, "fastai": theirs, "epoch_ratio": ratio, "epoch_busy_percent": ours["busy_percent"]}
 
@@ -204,13 +228,14 @@ def main() -> None:
     cli.add_argument("--data", type=Path, default=HERE.parent.parent / "shared" / "data")
     cli.add_argument("--out", type=Path, required=True)
     cli.add_argument("--minutes", type=float, default=8.0)
+    cli.add_argument("--peer-images", type=int, help="fastai's epochs have so many images: its rate is the same")
     cli.add_argument("--dry-run", action="store_true")
     given = cli.parse_args()
     out = given.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="sightx-gpu-") as scratch:
         bench = Bench(given.data.resolve(), Path(scratch), given.dry_run)
-        trial = Trial(bench, out, 60 * given.minutes, 32 if given.dry_run else 224)
+        trial = Trial(bench, out, 60 * given.minutes, 32 if given.dry_run else 224, given.peer_images)
         results: dict[str, Any] = {"is_dry_run": given.dry_run}
         for name, measure in {"machine": lambda one: one.part("machine"), **PARTS}.items():
             if given.parts and name not in (*given.parts, "machine"):

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -69,17 +70,26 @@ def epoch(given: argparse.Namespace) -> dict[str, Any]:
     from sightx_cli.train.stage_runs import fit_stage
 
     said = Recorder()
+    began = time.perf_counter()
+
+    def tell(what: str) -> None:
+        print(f"{time.perf_counter() - began:6.1f} s  {what}", file=sys.stderr, flush=True)
+
     settings = [f'stage=[{{train="all",epochs={given.epochs},rate=1e-4}}]', f"image.size_px={given.image_px}"]
     how: dict[str, Any] = {"recipe": "natural-medium", "backbone": NETWORK, "full": True, "probe": False}
     options = Options(given.folder, settings=settings, **how)
     clock = time.perf_counter()
     preparation = prepare(options, said)
     prepared = time.perf_counter() - clock
+    tell("prepared")
     session, engine = build_session(preparation, said)
     built = time.perf_counter() - clock - prepared
-    stage, epochs = preparation.recipe.stage[0], EpochClock()
+    tell("built")
+    stage, epochs = preparation.recipe.stage[0], EpochClock(tell)
     with keeping_memory(), building_learner(session, stage) as (learner, groups):
+        tell("decoded, and the learner built")
         chosen = settle_batch(session, stage, learner, None)
+        tell(f"batch {chosen.batch}: {[(one.images, round(one.rate)) for one in chosen.trials]}")
         profile = [Profile(given.trace)] if given.trace else []
         fit_stage(learner, stage, groups, [1e-4 for _ in groups], "flat", 0, [epochs, *profile])
     return {

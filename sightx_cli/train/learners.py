@@ -37,6 +37,9 @@ from sightx_cli.train.state import Session
 from sightx_cli.train.step_forward import training_in
 from sightx_cli.train.step_losses import LossesOnDevice
 
+# fastai turns it on as it is imported: cuDNN would time its kernels for each new shape of batch, half a minute at a time.
+torch.backends.cudnn.benchmark = False
+
 
 class SuffixClassifier(nn.Module):
     """The trainable rest of a classifier: suffix and head, on the cached map and taps."""
