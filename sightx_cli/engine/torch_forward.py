@@ -88,11 +88,35 @@ class TorchForward:
 
     @torch.inference_mode()
     def _run_module(self, pixels: Tensor) -> Sequence[Tensor]:
+        images = len(pixels)
+        if self.device.type == "cuda":
+            pixels = fill_up(pixels, choose_count(images, self.batch_images))
         normalised = (pixels.permute(0, 3, 1, 2).float() - self._mean) / self._std
         normalised = normalised.contiguous(memory_format=torch.channels_last)
         with _COMPUTING, computing_in(self.precision, self.device.type):
             outputs = self._module(normalised)
-        return outputs if isinstance(outputs, (tuple, list)) else (outputs,)
+        return [one[:images] for one in (outputs if isinstance(outputs, (tuple, list)) else (outputs,))]
+
+
+def choose_count(images: int, most: int) -> int:
+    """Return with how many images a call of so many is made: a power of two, or the `most` of any call.
+
+    For each number of them that a GPU meets it takes seconds to plan the convolutions.
+    """
+    return max(images, min(most, 1 << (images - 1).bit_length()))
+
+
+def fill_up(images: Tensor, count: int) -> Tensor:
+    """Return (count, …) images, of which those that are missing are zeros, laid out in memory as they are."""
+    if len(images) == count:
+        return images
+    dense = images.is_contiguous(memory_format=torch.channels_last) if images.dim() == 4 else False
+    layout = torch.channels_last if dense and not images.is_contiguous() else torch.contiguous_format
+    shape = (count, *images.shape[1:])
+    filled = torch.empty(shape, dtype=images.dtype, device=images.device, memory_format=layout)
+    filled[: len(images)] = images
+    filled[len(images) :] = 0
+    return filled
 
 
 class Way:

@@ -1,4 +1,8 @@
-"""How many images a training step takes on a GPU: more than the recipe says, while that is faster and the memory holds.
+"""How many images a training step takes on a GPU: more than the recipe says, as many as its memory holds and are tried.
+
+A GPU is the busier the more images a step has, and each number of images that it meets costs seconds: cuDNN plans every
+convolution for it (8 s for `tf_efficientnet_lite0`, forward and backward, on an H200 whose server has slow cores). So
+the most that the rules allow is tried first, and fewer only where the memory does not hold it.
 
 The rates of the recipe are for its batch. With k times as many images the gradient's noise is 1/√k of what it was, and
 the rates that follow the same course are √k times as high for Adam (Malladi et al. 2022, arXiv:2205.10287) and k times
@@ -20,8 +24,6 @@ from sightx_cli.engine.torch_forward import wait_for
 from sightx_cli.progress import Notice
 from sightx_cli.train.callbacks import FrozenStaysFrozen
 
-LEAST_GAIN = 1.1
-"""How many times the images a second twice the batch must bring."""
 LEAST_STEPS = 20
 """An epoch has so many steps: fewer learn less from it, whatever the rates."""
 MOST_TIMES = 8
@@ -48,7 +50,7 @@ class BatchChoice:
     batch: int
     recipe_batch: int
     optimizer: str
-    trials: tuple[TriedBatch, ...] = ()
+    trial: TriedBatch | None = None
     limit: str = ""
 
     @property
@@ -63,11 +65,11 @@ class BatchChoice:
 
     def describe(self, stage: str) -> Notice:
         """Say what was chosen, and how to keep the recipe's."""
-        before, after = (next(t.rate for t in self.trials if t.images == n) for n in (self.recipe_batch, self.batch))
         rule = "in proportion" if self.optimizer == "sgd" else "by the square root"
+        rate = f", {self.trial.rate:,.0f} images/s" if self.trial is not None else ""
         said = (
-            f"stage {stage}: {self.batch} images a step in place of the recipe's {self.recipe_batch}, {after:,.0f} "
-            f"images/s in place of {before:,.0f} ({self.limit}); rates × {self.rate_factor:.2f}, {rule}. "
+            f"stage {stage}: {self.batch} images a step in place of the recipe's {self.recipe_batch}{rate} "
+            f"({self.limit}); rates × {self.rate_factor:.2f}, {rule}. "
             f"--set training.batch={self.recipe_batch} keeps the recipe's"
         )
         return Notice("batch", said, self.batch)
@@ -76,34 +78,24 @@ class BatchChoice:
 def find_train_batch(
     recipe_batch: int, optimizer: str, images: int, free_bytes: int | None, try_batch: Callable[[int], TriedBatch]
 ) -> BatchChoice:
-    """Double the recipe's batch while it is faster, the memory holds it and an epoch of `images` has enough steps.
+    """Find the largest of the recipe's batch, doubled some times, that the memory holds and that leaves enough steps.
 
     `try_batch` computes steps with so many images; where the memory does not hold them it raises OutOfMemoryError.
     """
     by_steps, by_times = images // LEAST_STEPS, MOST_TIMES * recipe_batch
-    most = min(by_steps, by_times)
-    if 2 * recipe_batch > most:
-        return BatchChoice(recipe_batch, recipe_batch, optimizer)
-    try:
-        trials = [try_batch(recipe_batch)]
-    except torch.OutOfMemoryError:  # its steps go through in parts (see `short_memory`)
-        return BatchChoice(recipe_batch, recipe_batch, optimizer)
     limit = f"{LEAST_STEPS} steps an epoch at least" if by_steps < by_times else f"{MOST_TIMES} times it at most"
-    while 2 * trials[-1].images <= most:
-        last = trials[-1]
-        if free_bytes is not None and 2 * last.bytes_held > MEMORY_SHARE * free_bytes:
-            limit = "the memory of the GPU"
-            break
+    batch = recipe_batch
+    while 2 * batch <= min(by_steps, by_times):
+        batch *= 2
+    while batch > recipe_batch:
         try:
-            one = try_batch(2 * last.images)
+            trial = try_batch(batch)
+            if free_bytes is None or trial.bytes_held <= MEMORY_SHARE * free_bytes:
+                return BatchChoice(batch, recipe_batch, optimizer, trial, limit)
         except torch.OutOfMemoryError:
-            limit = "the memory of the GPU"
-            break
-        if one.rate < LEAST_GAIN * last.rate:
-            limit = "more would be hardly faster"
-            break
-        trials.append(one)
-    return BatchChoice(trials[-1].images, recipe_batch, optimizer, tuple(trials), limit)
+            pass  # fewer are tried
+        batch, limit = batch // 2, "the memory of the GPU"
+    return BatchChoice(recipe_batch, recipe_batch, optimizer)
 
 
 def build_inputs(shapes: Sequence[Sequence[int]], device: torch.device, images: int) -> list[Tensor]:

@@ -1,8 +1,9 @@
 """Steps captured as CUDA graphs: their kernels are recorded once, and Python starts all of them with one call.
 
 A step of a small network is a thousand kernels, and on a server's slow cores Python takes longer to start them than a
-fast GPU to compute them: on an H200 a step of 256 images at 224 px took 46 to 53 ms, of which the kernels were 33
-(`tf_efficientnet_lite0`; benchmarks/README.md). What is replayed is what would have been computed, number by number.
+fast GPU to compute them: on an H200 a step of 256 images at 224 px took 46 ms, of which the kernels were 33
+(`tf_efficientnet_lite0`; benchmarks/README.md). To start the captured ones takes 7, and to capture them a third of a
+second. What is replayed is what would have been computed.
 """
 
 from __future__ import annotations
@@ -19,8 +20,6 @@ from sightx_cli.train.step_forward import Run, StepForward
 
 LEAST_STEPS = 30
 """Fewer steps are left as they are: to capture takes as long as about ten."""
-SEARCHED_FROM_STEPS = 2000
-"""From so many steps on cuDNN times its kernels before they are captured."""
 
 Capture = Callable[[StepForward, Sequence[Tensor]], Run]
 """Captures the forward and the backward of a model on inputs of a step's shapes."""
@@ -58,7 +57,7 @@ class CapturedSteps(Callback):
         if asked == self._captured_for:
             return
         self._captured_for, steps.captured = asked, None
-        if (learn.n_epoch - learn.epoch) * learn.n_iter < LEAST_STEPS:
+        if (learn.n_epoch - learn.epoch) * len(learn.dls.train) < LEAST_STEPS:
             return
         inputs = self.build_inputs(images)
         try:
@@ -115,17 +114,3 @@ def capture_steps(steps: StepForward, inputs: Sequence[Tensor]) -> Run:
         )
     run: Run = captured.forward
     return run
-
-
-@contextmanager
-def searching_kernels(steps: int) -> Iterator[None]:
-    """Let cuDNN choose its kernels by timing them, in the block, where so many steps repay the search.
-
-    For one shape of batch alone: each shape takes half a minute (measured on an H200).
-    """
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = steps >= SEARCHED_FROM_STEPS
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = before

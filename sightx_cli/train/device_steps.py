@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from fastai.callback.core import Callback
-from torch import Tensor
 
 from sightx_cli.engine.interface import Precision
 from sightx_cli.engine.torch_forward import measure_free, wait_for
 from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.recipe.plan import PlanValue
 from sightx_cli.train.batch_search import BatchChoice, StepTrials, build_inputs, find_train_batch
-from sightx_cli.train.captured_steps import CapturedSteps, capture_steps, searching_kernels
+from sightx_cli.train.captured_steps import CapturedSteps, capture_steps
 from sightx_cli.train.compiled_steps import CompiledSteps, build_compiler, find_lack
 from sightx_cli.train.loaders import CachedLoader
 from sightx_cli.train.scaled_gradients import ScaledGradients
 from sightx_cli.train.short_memory import ShortMemory, is_one_of_many
 from sightx_cli.train.state import Session
-from sightx_cli.train.step_forward import Run, StepForward
+from sightx_cli.train.step_forward import StepForward, WholeBatches
 
 
 def list_device_callbacks(
@@ -31,7 +29,7 @@ def list_device_callbacks(
     if not session.is_on_gpu:
         return []
     device = session.device
-    callbacks: list[Callback] = [ShortMemory(steps, session.notice)]
+    callbacks: list[Callback] = [WholeBatches(steps), ShortMemory(steps, session.notice)]
     if precision == "float16":
         callbacks.append(ScaledGradients(device.type))
     if device.type != "cuda" or is_one_of_many():
@@ -49,12 +47,7 @@ def list_device_callbacks(
     drops_gradients = session.recipe.training.optimizer == "adamw"
     if drops_gradients:
         build = partial(build_inputs, list_shapes(session, learner), device)
-
-        def capture(steps: StepForward, inputs: Sequence[Tensor]) -> Run:
-            with searching_kernels(stage.epochs * len(learner.dls.train)):
-                return capture_steps(steps, inputs)
-
-        callbacks.append(CapturedSteps(steps, build, tell, capture))
+        callbacks.append(CapturedSteps(steps, build, tell, capture_steps))
     if not find_lack(device):
         compiler = build_compiler(drops_gradients)
         callbacks.append(CompiledSteps(steps, tell_compiled, partial(wait_for, device), compiler))

@@ -17,7 +17,15 @@ import torch
 from torch import Tensor, nn
 
 from sightx_cli.model.timm_parts import Conv2dSame, get_same_padding
-from sightx_cli.train.convolution_gradients import Geometry, Pair, differentiate_all, is_depthwise, pad_images
+from sightx_cli.train.convolution_gradients import (
+    Geometry,
+    Pair,
+    differentiate_all,
+    flatten_positions,
+    is_depthwise,
+    is_pointwise,
+    pad_images,
+)
 
 Limits = tuple[float, float]
 
@@ -132,6 +140,14 @@ def _convolve(images: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geo
     return nn.functional.conv2d(padded, weight, bias, stride, padding, dilation, groups)
 
 
+def _multiply(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Compute a pointwise convolution as the product of matrices that it is: its bias is added within, and no
+    convolution has to be planned."""
+    count, (height, width) = len(images), images.shape[2:]
+    rows = nn.functional.linear(flatten_positions(images), weight.flatten(1), bias)
+    return rows.view(count, height, width, -1).permute(0, 3, 1, 2)
+
+
 def convolve(
     convolution: nn.Conv2d,
     images: Tensor,
@@ -160,7 +176,12 @@ def run_by_torch(
     form: ConvolutionForm,
 ) -> Tensor:
     """Compute what `FusedConvolution` does with torch's own gradients, which are the fast ones but on CPUs."""
-    output = _convolve(images.to(form.precision), *_fold(weight, bias, gamma, beta, form), form.geometry)
+    folded, shift = _fold(weight, bias, gamma, beta, form)
+    kept = images.to(form.precision)
+    if is_pointwise(folded, form.geometry):
+        output = _multiply(kept, folded, shift)
+    else:
+        output = _convolve(kept, folded, shift, form.geometry)
     if form.limits is None:
         return output
     low, high = form.limits

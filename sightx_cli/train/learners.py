@@ -37,7 +37,7 @@ from sightx_cli.train.state import Session
 from sightx_cli.train.step_forward import training_in
 from sightx_cli.train.step_losses import LossesOnDevice
 
-# fastai turns it on as it is imported: cuDNN would time its kernels for each new shape of batch, half a minute at a time.
+# fastai turns it on as it is imported: cuDNN would time its kernels, half a minute for each new shape of batch.
 torch.backends.cudnn.benchmark = False
 
 

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import torch
+from fastai.callback.core import Callback
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sightx_cli.engine.interface import EXACT, Precision
-from sightx_cli.engine.torch_forward import computing_in
+from sightx_cli.engine.torch_forward import computing_in, fill_up
+from sightx_cli.train.callbacks import BATCH_NORMS
 
 Run = Callable[..., Tensor]
 
@@ -34,6 +36,8 @@ class StepForward:
         """`run` as torch's compiler makes it."""
         self.compiled_images = 0
         """The images of the batches that it is made for: others, such as an epoch's last, would have it made again."""
+        self.whole_images = 0
+        """With how many images a smaller batch is filled up, such as an epoch's last; 0: it stays as it is."""
         self.captured: Run | None = None
         """`run` as CUDA graphs."""
         self.captured_shapes: list[torch.Size] = []
@@ -41,7 +45,12 @@ class StepForward:
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """Return the logits of a batch."""
-        training = self.model.training
+        training, images = self.model.training, len(inputs[0])
+        if images < self.whole_images and not any(map(learns_statistics, self.model.modules())):
+            inputs = tuple(fill_up(one, self.whole_images) for one in inputs)
+        return self._run_whole(inputs, training)[:images]
+
+    def _run_whole(self, inputs: tuple[Tensor, ...], training: bool) -> Tensor:
         with self.computing():
             if self.parts > 1:
                 return self._run_parts(inputs)
@@ -67,6 +76,26 @@ class StepForward:
         if not torch.is_grad_enabled():
             return torch.cat([self.run(*part) for part in parts])
         return torch.cat([checkpoint(self.run, *part, use_reentrant=False) for part in parts])
+
+
+class WholeBatches(Callback):
+    """Lets a GPU meet one size of batch in training and one in validation: each takes it seconds to plan for."""
+
+    def __init__(self, steps: StepForward) -> None:
+        self.steps = steps
+
+    def before_train(self) -> None:
+        """Fill batches up to those of training."""
+        self.steps.whole_images = self.learn.dls.train.bs
+
+    def before_validate(self) -> None:
+        """Fill batches up to those of validation."""
+        self.steps.whole_images = self.learn.dls.valid.bs
+
+
+def learns_statistics(module: nn.Module) -> bool:
+    """Tell whether a module is a norm that learns from a whole batch, so that no image is by itself."""
+    return module.training and isinstance(module, BATCH_NORMS)
 
 
 @contextmanager
