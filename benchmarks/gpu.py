@@ -170,6 +170,11 @@ def epoch(trial: Trial) -> dict[str, Any]:
     return {"sightx": ours, "fastai": theirs, "epoch_ratio": ratio, "epoch_busy_percent": ours["busy_percent"]}
 
 
+def steps(trial: Trial) -> dict[str, Any]:
+    """What a step takes, started kernel by kernel and captured, and what its kernels take."""
+    return trial.part("steps", "--image-px", str(trial.image_px))
+
+
 def features(trial: Trial) -> dict[str, Any]:
     """Files to frozen features in the store, in the precision that suits the device."""
     found = trial.part("features", trial.cifar() / "train", "--image-px", str(trial.image_px), store="features")
@@ -219,7 +224,7 @@ def judge(results: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-PARTS = {"epoch": epoch, "fit": fit, "features": features, "check": check, "predict": predict}
+PARTS = {"epoch": epoch, "fit": fit, "features": features, "steps": steps, "check": check, "predict": predict}
 
 
 def main() -> None:

@@ -105,6 +105,103 @@ def epoch(given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def steps(given: argparse.Namespace) -> dict[str, Any]:
+    """Steps of the network on random pixels, as training makes them: started one by one, and captured as CUDA graphs.
+
+    Each in milliseconds, with those of its kernels alone, and how far the gradients of both lie apart.
+    """
+    import torch
+    from torch import Tensor, nn
+
+    from sightx_cli.engine.interface import EXACT
+    from sightx_cli.engine.torch_forward import computing_in, wait_for
+    from sightx_cli.model.backbone import Backbone, build_network
+    from sightx_cli.train.captured_steps import capture_steps
+    from sightx_cli.train.folded_norms import folded_norms
+    from sightx_cli.train.optimizers import FusedAdamW
+    from sightx_cli.train.seed import seed_everything
+    from sightx_cli.train.step_forward import training_in
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    is_cuda, px = device.type == "cuda", given.image_px
+    count = 256 if is_cuda else 2
+    seed_everything(0)
+    backbone = Backbone(build_network(NETWORK, px), "all").eval()
+    head = nn.Linear(backbone(torch.rand(1, 3, px, px)).shape[1], 10)
+    model = nn.Sequential(backbone, head).to(device).to(memory_format=torch.channels_last).eval()
+    images = torch.rand(count, 3, px, px, device=device).contiguous(memory_format=torch.channels_last)
+    targets = torch.arange(count, device=device) % 10
+    optimizer = FusedAdamW([list(model.parameters())], lr=1e-5)
+
+    def run() -> Tensor:
+        with computing_in(EXACT, device.type):
+            return model(images[:2])
+
+    def differentiate() -> None:
+        nn.functional.cross_entropy(model(images), targets).backward()
+
+    def read_gradients() -> list[Tensor]:
+        differentiate()
+        found = [one.grad.detach().clone() for one in model.parameters() if one.grad is not None]
+        optimizer.zero_grad()
+        return found
+
+    def step() -> None:
+        differentiate()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    def measure() -> dict[str, float]:
+        for _ in range(3):
+            step()
+        wait_for(device)
+        repeats, began = (20 if is_cuda else 1), time.perf_counter()
+        for _ in range(repeats):
+            step()
+        started = (time.perf_counter() - began) / repeats
+        wait_for(device)
+        taken = (time.perf_counter() - began) / repeats
+        with torch.profiler.profile() as profiler:
+            step()
+            wait_for(device)
+        kernels = sum(row.self_device_time_total for row in profiler.key_averages()) / 1e6
+        return {
+            "ms": round(1e3 * taken, 2),
+            "started_ms": round(1e3 * started, 2),
+            "kernels_ms": round(1e3 * kernels, 2),
+            "images_per_second": round(count / taken, 1),
+        }
+
+    with folded_norms(model, run) as pairs, training_in(model, head, "bfloat16", device.type) as forward:
+        model.training = True
+        for module in backbone.modules():
+            module.training = not isinstance(module, nn.BatchNorm2d)
+        clock = time.perf_counter()
+        read_gradients()
+        wait_for(device)
+        first = time.perf_counter() - clock
+        found: dict[str, Any] = {
+            "images": count,
+            "pairs": pairs,
+            "first_seconds": round(first, 2),
+            "one_by_one": measure(),
+        }
+        if is_cuda:
+            clock = time.perf_counter()
+            forward.captured, forward.captured_shapes = capture_steps(forward, [images.clone()]), [images.shape]
+            found["capture_seconds"] = round(time.perf_counter() - clock, 2)
+        captured, replay, forward.captured = read_gradients(), forward.captured, None
+        plain, again = read_gradients(), read_gradients()
+        largest = [max(float(one.abs().max()), 1e-9) for one in plain]
+        for name, others in (("captured_differs", captured), ("repeat_differs", again)):
+            apart = [float((a - b).abs().max()) / most for a, b, most in zip(plain, others, largest, strict=True)]
+            found[name] = max(apart)
+        if is_cuda:
+            forward.captured = replay
+            found["captured"] = measure()
+    return found
+
+
 def list_files(folder: Path) -> list[str]:
     return sorted(str(path) for path in folder.rglob("*") if path.is_file())
 
@@ -182,7 +279,7 @@ def predict(given: argparse.Namespace) -> dict[str, Any]:
     return {"device": choose_device(), "images": len(items), **rates, "largest_difference": difference}
 
 
-PARTS = {"machine": describe, "epoch": epoch, "features": features, "check": check, "predict": predict}
+PARTS = {"machine": describe, "steps": steps, "epoch": epoch, "features": features, "check": check, "predict": predict}
 
 
 def main() -> None:

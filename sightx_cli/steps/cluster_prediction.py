@@ -7,7 +7,7 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -37,7 +37,7 @@ from sightx_cli.bundle.table import (
 from sightx_cli.cluster.actor_pool import RETRIES
 from sightx_cli.cluster.asked_rows import AskedRows, ask_rows
 from sightx_cli.cluster.packed_model import PackedModel, pack_model
-from sightx_cli.cluster.partition_work import PartitionWork, choose_partition_rows
+from sightx_cli.cluster.partition_work import MadePartition, PartitionWork, choose_partition_rows
 from sightx_cli.cluster.ray_cluster import joining_cluster
 from sightx_cli.cluster.row_file import RowFile, write_row_file
 from sightx_cli.cluster.row_worker import RowOrder, RowWorker, write_lost_partition
@@ -161,9 +161,16 @@ def fill_partitions(
     began = time.perf_counter()
     first, of_first, done = began, 0, 0
     listener.start(task, work.rows.rows, "images")
+
+    def make_all() -> Iterator[MadePartition]:
+        yield from work.make(missing)
+        # What was given to a worker beside an image that killed it may be lost with it: by itself it shows.
+        for number in partitions.list_missing():
+            yield from work.make([number])
+
     try:
         listener.advance(task, partitions.resumed)
-        for made in work.make(missing):
+        for made in make_all():
             own = made.notes.counts
             if not partitions.keep(made.number, made.content, own):
                 continue
@@ -194,11 +201,11 @@ def keep_lost(
     content, own = write_lost_partition(asked, number, work.order)
     partitions.keep(number, content, own)
     counts.merge(own)
-    first = number * work.rows.partition_rows
+    first, died = number * work.rows.partition_rows, 2 * (RETRIES + 1)  # half of them with nothing else to do
     listener.notice(
         Notice(
             "lost-rows",
-            f"rows {first + 1:,} to {first + own.rows:,} have an error instead of a prediction: {RETRIES + 1} workers "
+            f"rows {first + 1:,} to {first + own.rows:,} have an error instead of a prediction: {died} workers "
             f"died at them, from {asked[0].image} on; without --on ray one sees which image it is, and why",
             own.rows,
             warns=True,
