@@ -89,7 +89,7 @@ def epoch(given: argparse.Namespace) -> dict[str, Any]:
     with keeping_memory(), building_learner(session, stage) as (learner, groups):
         tell("decoded, and the learner built")
         chosen = settle_batch(session, stage, learner, None)
-        tell(f"batch {chosen.batch}: {[(one.images, round(one.rate)) for one in chosen.trials]}")
+        tell(f"batch {chosen.batch}: {chosen.limit or chosen.trial}")
         profile = [Profile(given.trace)] if given.trace else []
         fit_stage(learner, stage, groups, [1e-4 for _ in groups], "flat", 0, [epochs, *profile])
     return {

@@ -53,7 +53,7 @@ class CapturedSteps(Callback):
         if self._is_over or steps.compiled is not None:
             return
         images = learn.dls.train.bs
-        asked = images, *describe_training(learn.model)
+        asked = images, *identify_steps(learn.model)
         if asked == self._captured_for:
             return
         self._captured_for, steps.captured = asked, None
@@ -71,7 +71,7 @@ class CapturedSteps(Callback):
         steps.captured, steps.captured_shapes = captured, [one.shape for one in inputs]
 
 
-def describe_training(model: nn.Module) -> tuple[object, ...]:
+def identify_steps(model: nn.Module) -> tuple[object, ...]:
     """Describe what a captured step depends on: the weights with gradients, and the modules in training mode."""
     learned = tuple(name for name, parameter in model.named_parameters() if parameter.requires_grad)
     training = tuple(name for name, module in model.named_modules() if module.training)
