@@ -16,7 +16,7 @@ import torch
 from fastai.callback.core import Callback
 from torch import Tensor, nn
 
-from sightx_cli.train.step_forward import Run, StepForward
+from sightx_cli.train.step_forward import Run, StepForward, count_whole
 
 LEAST_STEPS = 30
 """Fewer steps are left as they are: to capture takes as long as about ten."""
@@ -52,7 +52,7 @@ class CapturedSteps(Callback):
             steps.captured, self._is_over = None, True
         if self._is_over or steps.compiled is not None:
             return
-        images = learn.dls.train.bs
+        images = count_whole(learn.dls.train)
         asked = images, *identify_steps(learn.model)
         if asked == self._captured_for:
             return

@@ -73,20 +73,30 @@ class CachedLoader(DataLoader):
         epoch = self.passes if self.shuffle else 0
         self.passes += 1
         order = np.fromiter(samples, dtype=np.int64)
-        batch = self.bs
+        batch = self.next_batch
         if self.left_out is not None:
             order = order[~np.isin(order, self.left_out)]
-        elif self.owed_epochs and self.shuffle:
+        elif self._owes:
             self.owed_epochs -= 1
             again = [*order.tolist(), *self.owed_rows.tolist()]
             order = np.array(self.rng.sample(again, len(again)))
-            batch = ceil(len(order) / len(self))  # as many batches as ever, which the course of the rates counts
         for number, start in enumerate(range(0, len(order), batch)):
             rows = self.share(order[start : start + batch])
             yield (*self.gather(rows, epoch), send(torch.from_numpy(self.targets[rows]), self.device))
             if number % RELEASE_EVERY_BATCHES == 0:
                 for view in self.views:
                     view.release()
+
+    @property
+    def next_batch(self) -> int:
+        """The images of a whole batch of the next pass: of as many batches as ever, which the course of the rates
+        counts."""
+        images: int = ceil((self.n + len(self.owed_rows)) / len(self)) if self._owes else self.bs
+        return images
+
+    @property
+    def _owes(self) -> bool:
+        return self.left_out is None and bool(self.owed_epochs and self.shuffle)
 
     def readmit(self, epochs: int) -> None:
         """Take the images that were left out of so many epochs in again: all are seen as often in the end."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import torch
 from fastai.callback.core import Callback
@@ -86,11 +87,17 @@ class WholeBatches(Callback):
 
     def before_train(self) -> None:
         """Fill batches up to those of training."""
-        self.steps.whole_images = self.learn.dls.train.bs
+        self.steps.whole_images = count_whole(self.learn.dls.train)
 
     def before_validate(self) -> None:
         """Fill batches up to those of validation."""
-        self.steps.whole_images = self.learn.dls.valid.bs
+        self.steps.whole_images = count_whole(self.learn.dls.valid)
+
+
+def count_whole(loader: Any) -> int:
+    """Count the images of a whole batch of a loader's next pass."""
+    images: int = getattr(loader, "next_batch", loader.bs)
+    return images
 
 
 def learns_statistics(module: nn.Module) -> bool:

@@ -300,10 +300,12 @@ def test_a_loader_passes_over_what_is_left_out_with_its_targets() -> None:
     assert sorted(found) == [(place, 7 * place) for place in (1, 2, 4, 5, 6, 7, 8)]
     loader.readmit(2)
     for _ in range(2):
+        assert loader.next_batch == 5
         sizes = [len(targets) for _, targets in loader]
         assert sizes == [5, 5, 3]  # as many batches as without, which the course of the rates counts
     state = read_loader_state(loader)
     assert state["owed_epochs"] == 0
+    assert loader.next_batch == 4
     assert sum(len(targets) for _, targets in loader) == 10
     set_loader_state(loader, {**state, "owed_epochs": 1})
     assert sum(len(targets) for _, targets in loader) == 13
