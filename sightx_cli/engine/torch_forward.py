@@ -80,7 +80,7 @@ class TorchForward:
             except torch.OutOfMemoryError:
                 if len(pixels) == 1:
                     raise
-                self._most_images = -(-len(pixels) // 2)
+                self._most_images = max(1, choose_count(len(pixels), self.batch_images) // 2)
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
         parts = [self._compute(part) for part in torch.split(pixels, self._most_images)]
@@ -107,7 +107,10 @@ def choose_count(images: int, most: int) -> int:
 
 
 def fill_up(images: Tensor, count: int) -> Tensor:
-    """Return (count, …) images, of which those that are missing are zeros, laid out in memory as they are."""
+    """Return (count, …) images, of which those that are missing are the first again, laid out in memory as they are.
+
+    Not zeros: of an input that is the same all over a deviation is 0, and its gradient is not finite.
+    """
     if len(images) == count:
         return images
     dense = images.is_contiguous(memory_format=torch.channels_last) if images.dim() == 4 else False
@@ -115,7 +118,7 @@ def fill_up(images: Tensor, count: int) -> Tensor:
     shape = (count, *images.shape[1:])
     filled = torch.empty(shape, dtype=images.dtype, device=images.device, memory_format=layout)
     filled[: len(images)] = images
-    filled[len(images) :] = 0
+    filled[len(images) :] = images[:1]
     return filled
 
 

@@ -8,6 +8,7 @@ second. What is replayed is what would have been computed.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -49,16 +50,19 @@ class CapturedSteps(Callback):
         """Capture, where the epoch's steps are not as captured; at no other time is nothing under way on the device."""
         steps, learn = self.steps, self.learn
         if steps.parts > 1:  # memory is short: what was captured has its own
-            steps.captured, self._is_over = None, True
+            self._is_over = True
+            steps.drop_captured()
         if self._is_over or steps.compiled is not None:
             return
         images = count_whole(learn.dls.train)
         asked = images, *identify_steps(learn.model)
         if asked == self._captured_for:
             return
-        self._captured_for, steps.captured = asked, None
+        self._captured_for = asked
+        steps.drop_captured()
         if (learn.n_epoch - learn.epoch) * len(learn.dls.train) < LEAST_STEPS:
             return
+        learn.pred = learn.loss = learn.loss_grad = None  # what they hold is of no captured step
         inputs = self.build_inputs(images)
         try:
             with untouched(learn.model, inputs[0].device):
@@ -94,13 +98,17 @@ def untouched(model: nn.Module, device: torch.device) -> Iterator[None]:
 class OwnForward(nn.Module):
     """A model with the forward that a `StepForward` runs, as `make_graphed_callables` wants it: without hooks."""
 
-    def __init__(self, model: nn.Module, run: Run) -> None:
+    def __init__(self, steps: StepForward) -> None:
         super().__init__()
-        self.model, self.run = model, run
+        self.model, self.steps = steps.model, steps
+        self.logits: Tensor | None = None
+        """Of the last call."""
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Return the logits of a batch."""
-        return self.run(*inputs)
+        """Return the logits of a batch, computed in the precision of a step; its gradients are taken outside of it."""
+        with self.steps.computing(keeps_casts=False):
+            self.logits = self.steps.run(*inputs)
+        return self.logits
 
 
 def capture_steps(steps: StepForward, inputs: Sequence[Tensor]) -> Run:
@@ -108,9 +116,42 @@ def capture_steps(steps: StepForward, inputs: Sequence[Tensor]) -> Run:
 
     Raises what torch raises where a network cannot be captured, or the memory does not hold it.
     """
-    with steps.computing(keeps_casts=False):
-        captured: Any = torch.cuda.make_graphed_callables(
-            OwnForward(steps.model, steps.run), tuple(inputs), allow_unused_input=True
-        )
-    run: Run = captured.forward
+    device = inputs[0].device
+    gc.collect()  # no graph of before is to be freed meanwhile
+    with torch.cuda.device(device):
+        refuse_waits(steps, inputs)
+        own, stream = OwnForward(steps), torch.cuda.current_stream()
+        try:
+            captured: Any = torch.cuda.make_graphed_callables(own, tuple(inputs), allow_unused_input=True)
+        except BaseException:
+            torch.cuda.set_stream(stream)  # a capture that fails stays in its own
+            raise
+    if own.logits is not None and not own.logits._is_view():
+        own.logits.detach_()  # else the gradients' nodes stay those of the capture's stream, and each step waits for it
+    own.logits = None
+    replay, held = captured.forward, list_cached_tensors(steps.model)
+
+    def run(*given: Tensor, _held: object = held) -> Tensor:
+        logits: Tensor = replay(*given)
+        return logits
+
     return run
+
+
+def refuse_waits(steps: StepForward, inputs: Sequence[Tensor]) -> None:
+    """Run a step in which whatever waits for the device raises RuntimeError: in a capture it would break more."""
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        with steps.computing(keeps_casts=False):
+            logits = steps.run(*inputs)
+        learned = [parameter for parameter in steps.model.parameters() if parameter.requires_grad]
+        torch.autograd.grad(logits, learned, torch.zeros_like(logits), allow_unused=True)
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+
+
+def list_cached_tensors(model: nn.Module) -> list[Tensor]:
+    """List what modules keep of earlier calls, such as attention biases: a graph reads it after they drop it."""
+    kept = (one for module in model.modules() for one in vars(module).values() if isinstance(one, dict))
+    return [one for values in kept for one in values.values() if isinstance(one, Tensor)]

@@ -99,7 +99,7 @@ class CompiledSteps(Callback):
             self.steps.compiled = None
             self.tell(f"steps are not compiled: it was tried ({self._spent:.0f} s), and is no faster ({said})")
             return
-        self.steps.captured = None  # what is compiled is captured by itself
+        self.steps.drop_captured()  # what is compiled is captured by itself
         self.tell(f"steps are compiled by torch ({self._spent:.0f} s once): {said}")
 
     def _begin(self, seconds: float) -> None:

@@ -29,7 +29,7 @@ def list_device_callbacks(
     if not session.is_on_gpu:
         return []
     device = session.device
-    callbacks: list[Callback] = [WholeBatches(steps), ShortMemory(steps, session.notice)]
+    callbacks: list[Callback] = [WholeBatches(steps, session.processes.count), ShortMemory(steps, session.notice)]
     if precision == "float16":
         callbacks.append(ScaledGradients(device.type))
     if device.type != "cuda" or is_one_of_many():

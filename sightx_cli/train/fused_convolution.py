@@ -145,7 +145,7 @@ def _multiply(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     convolution has to be planned."""
     count, (height, width) = len(images), images.shape[2:]
     rows = nn.functional.linear(flatten_positions(images), weight.flatten(1), bias)
-    return rows.view(count, height, width, -1).permute(0, 3, 1, 2)
+    return rows.view(count, height, width, len(weight)).permute(0, 3, 1, 2)
 
 
 def convolve(
@@ -186,7 +186,9 @@ def run_by_torch(
         return output
     low, high = form.limits
     # Not `clamp`, whose gradient is four passes over the activations. (`hardtanh_` would copy its input to keep it.)
-    return output.relu_() if (low, high) == (0.0, math.inf) else nn.functional.hardtanh(output, low, high)
+    if (low, high) != (0.0, math.inf):
+        return nn.functional.hardtanh(output, low, high)
+    return output.relu() if output._is_view() else output.relu_()  # in place a view's gradient is copied four times
 
 
 def is_plain(convolution: nn.Conv2d) -> bool:

@@ -42,6 +42,9 @@ class ShortMemory(Callback):
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
+            if self.steps.captured is not None:  # its memory is the first to go
+                self.steps.drop_captured()
+                continue
             self.steps.parts *= 2
             self.tell(describe_shortage(len(self.learn.xb[0]), self.steps.parts))
 

@@ -151,7 +151,9 @@ class StageTrial:
         """
         loader = learner.dls.train
         loader.left_out = self.left_out.rows
-        self._plain = CachedLoader(loader.views[:1], loader.names, loader.targets, 2 * loader.bs, False, loader.device)
+        self._plain = CachedLoader(
+            loader.views[:1], loader.names, loader.targets, learner.dls.valid.bs, False, loader.device
+        )
         solved = self.left_out.head
         bias = solved.bias - (0.0 if solved.offsets is None else solved.offsets)
         bias = bias + (0.0 if offsets is None else offsets)

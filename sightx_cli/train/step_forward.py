@@ -5,6 +5,7 @@ It takes the place of the model's own `forward`, so that the names of its weight
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -63,6 +64,14 @@ class StepForward:
                 return self.captured(*inputs)
             return self.run(*inputs)
 
+    def drop_captured(self) -> None:
+        """Give back the memory of what was captured."""
+        if self.captured is not None:
+            self.captured, self.captured_shapes = None, []
+            gc.collect()  # a graph is in a cycle
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
     def computing(self, keeps_casts: bool = True) -> AbstractContextManager[None]:
         """Return the context of the precision: `keeps_casts` casts a weight that is read twice once."""
         return computing_in(self.precision if self.model.training else EXACT, self.device_type, keeps_casts)
@@ -82,16 +91,18 @@ class StepForward:
 class WholeBatches(Callback):
     """Lets a GPU meet one size of batch in training and one in validation: each takes it seconds to plan for."""
 
-    def __init__(self, steps: StepForward) -> None:
-        self.steps = steps
+    def __init__(self, steps: StepForward, processes: int = 1) -> None:
+        """Each of so many `processes` reads its part of every batch."""
+        self.steps, self.processes = steps, processes
 
     def before_train(self) -> None:
         """Fill batches up to those of training."""
-        self.steps.whole_images = count_whole(self.learn.dls.train)
+        self.steps.whole_images = -(-count_whole(self.learn.dls.train) // self.processes)
 
     def before_validate(self) -> None:
-        """Fill batches up to those of validation."""
-        self.steps.whole_images = count_whole(self.learn.dls.valid)
+        """Fill batches up to those of validation, where there are several."""
+        loader = self.learn.dls.valid
+        self.steps.whole_images = -(-count_whole(loader) // self.processes) if len(loader) > 1 else 0
 
 
 def count_whole(loader: Any) -> int:
@@ -121,5 +132,6 @@ def training_in(model: nn.Module, head: nn.Module, precision: Precision, device_
     try:
         yield steps
     finally:
+        steps.drop_captured()
         for module in {id(model): model, id(head): head}.values():
             del module.forward

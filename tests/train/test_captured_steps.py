@@ -121,12 +121,12 @@ def test_a_batch_is_filled_up_unless_a_norm_learns_from_it(norm_learns: bool) ->
 
 
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
-def test_what_fills_a_batch_up_is_zeros_in_the_same_layout(layout: torch.memory_format) -> None:
+def test_what_fills_a_batch_up_is_its_first_image_in_the_same_layout(layout: torch.memory_format) -> None:
     images = torch.rand(3, 5, 4, 4).contiguous(memory_format=layout)
     filled = fill_up(images, 8)
     assert filled.is_contiguous(memory_format=layout)
     assert torch.equal(filled[:3], images)
-    assert not filled[3:].any()
+    assert torch.equal(filled[3:], images[:1].expand(5, -1, -1, -1))
     assert fill_up(images, 3) is images
 
 
