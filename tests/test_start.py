@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 HEAVY = ("torch", "torchvision", "timm", "fastai", "openvino", "pandas", "numpy", "sklearn", "PIL", "matplotlib")
+LEARNERS = ("fastai", "fastcore", "fastprogress")
 REPORT = "import sys; print('loaded:', *(name for name in {heavy} if name in sys.modules), file=sys.stderr)"
 RUN = "import sys, atexit; atexit.register(lambda: exec({report!r})); sys.argv = ['sightx', *{args}]\n{start}"
 START = "from sightx_cli.app import main; main()"
@@ -52,6 +55,21 @@ def test_the_list_of_networks_loads_neither_fastai_nor_an_engine() -> None:
 
 def test_a_mistyped_option_loads_nothing_heavy() -> None:
     assert load(["fit", "scans", "--recpe", "natural-small"]) == (2, "")
+
+
+def test_a_fit_that_only_solves_its_head_loads_no_fastai(
+    digits: Path, random_weights: Callable[[str], Path], tmp_path: Path
+) -> None:
+    network = ["--backbone", "test_resnet", "--weights", str(random_weights("test_resnet"))]
+    how = ["--recipe", "natural-small", "--set", "image.size_px=32", "--out", str(tmp_path / "run")]
+    assert load(["fit", str(digits), *network, *how], heavy=("torch", *LEARNERS)) == (0, "torch")
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_an_evaluation_loads_no_fastai(digits: Path, build_run: Callable[..., Path], tmp_path: Path) -> None:
+    args = ["evaluate", str(digits), "--model", str(build_run()), "--out", str(tmp_path / "answer")]
+    assert load(args, heavy=LEARNERS) == (0, "")
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

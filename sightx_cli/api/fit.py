@@ -30,6 +30,7 @@ from sightx_cli.steps.earlier_run import settle_from
 from sightx_cli.steps.follower import follow, meet
 from sightx_cli.steps.label_tolerance import settle_tolerance
 from sightx_cli.steps.launch import is_launching, launch_fit
+from sightx_cli.steps.needless_stages import may_train
 from sightx_cli.steps.options import AUTO, Options
 from sightx_cli.steps.preparation import Preparation, prepare
 from sightx_cli.steps.random_state import keeping_random_state
@@ -165,7 +166,7 @@ def train_all(
         listener.note(processes.describe())
         meet(processes, preparation, journal.folder)
     with sharing_processors(processes.local_count):
-        session, engine = build_session(preparation, listener, processes)
+        session, engine = build_session(preparation, listener, processes, may_train(preparation, processes))
     seconds["build"] = time.perf_counter() - clock
     if session.kept is not None:
         seconds["prefix"] = session.kept.seconds

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from types import ModuleType
 
 from sightx_cli.progress import Listener, reporting
 from sightx_cli.startup.statistics_libraries import import_without_statistics
@@ -17,10 +18,15 @@ NETWORKS = "sightx_cli.model.classifier"
 """The module that imports torch and timm: three to five seconds."""
 
 TRAINING = "sightx_cli.train.stage_runs"
-"""The module that imports fastai, and with it matplotlib: a second or two."""
+"""The module that imports fastai, and with it matplotlib: a second or two, for a fit that runs stages."""
 
 LOADING = {NETWORKS: "loading torch", TRAINING: "loading fastai"}
 """The task as the user sees it, once the work beside it is done."""
+
+
+def load_module(module: str) -> ModuleType:
+    """Import a module, if it was not, with what of its libraries is used."""
+    return import_without_statistics(module) if module == TRAINING else importlib.import_module(module)
 
 
 @contextmanager
@@ -30,9 +36,8 @@ def importing(module: str, listener: Listener | None = None) -> Iterator[None]:
     Nothing in the block may change Python's warning filters, which all threads share. An error of the block takes
     precedence over one of the import. A listener sees the import as a task if the block ends first.
     """
-    load = import_without_statistics if module == TRAINING else importlib.import_module
     with ThreadPoolExecutor(1) as pool:
-        imported = pool.submit(load, module)
+        imported = pool.submit(load_module, module)
         yield
         if listener is None or imported.done():
             imported.result()

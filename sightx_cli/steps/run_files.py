@@ -173,7 +173,7 @@ def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
 
 def describe_environment(session: Session) -> dict[str, Any]:
     """Return the contents of environment.json: versions, machine, device, threads."""
-    from sightx_cli.train.compiled_steps import find_lack
+    from sightx_cli.train.compiler_needs import find_lack
 
     return {
         "python": sys.version.split()[0],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,13 +40,13 @@ if TYPE_CHECKING:
 
 
 def build_session(
-    preparation: Preparation, listener: Listener, processes: Processes = ALONE
+    preparation: Preparation, listener: Listener, processes: Processes = ALONE, trains: bool = True
 ) -> tuple[Session, EngineChoice]:
     """Build the network and everything around it; computes, or finds cached, the frozen layers' features.
 
     Every stage's groups and rates are resolved here, so that a recipe that does not suit the network fails before
     anything is computed, and a random image passes through backbone and head. Of several processes each computes its
-    part of the features.
+    part of the features. `trains` says whether fastai may be needed: it is imported beside that work.
     """
     options, recipe = preparation.options, preparation.recipe
     device = processes.place(choose_device(options.device))
@@ -102,7 +103,7 @@ def build_session(
         engine = replace(processes.share(engine), device=device)
     else:
         engine = replace(engine, precision_why="no features are computed before training")
-    with importing(TRAINING, listener):
+    with importing(TRAINING, listener) if trains else nullcontext():
         if frozen is not None:
             kept = keep_prefix(frozen, backbone, wanted, train, valid, engine.precision, listener, processes)
         features = kept

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import gc
 import random
+import sys
 from typing import TYPE_CHECKING
 
 from sightx_cli.errors import SightXError, TrainingError
 from sightx_cli.journal.journal import Journal
 from sightx_cli.machine import build_shortage
-from sightx_cli.progress import Listener, Notice
-from sightx_cli.recipe.rates import HEAD
+from sightx_cli.progress import Listener
 from sightx_cli.recipe.words import name_train_loss
+from sightx_cli.startup.imports import TRAINING, load_module
 from sightx_cli.startup.termination import name_interrupt
 from sightx_cli.steps.follower import join_at_point
+from sightx_cli.steps.needless_stages import describe_needless
 from sightx_cli.steps.preparation import Preparation
+from sightx_cli.steps.random_state import keeping_random_state
 
 if TYPE_CHECKING:
     from sightx_cli.train.keeper import Keeper
@@ -69,10 +72,8 @@ def release_memory() -> None:
 def run_stages(preparation: Preparation, session: Session, keeper: Keeper, listener: Listener) -> None:
     """Run what the journal does not have yet."""
     from sightx_cli.recipe.stage_titles import SOLVED
-    from sightx_cli.train.keeper import StageKeeper
     from sightx_cli.train.random_states import set_random_states
     from sightx_cli.train.solved_head import choose_head, judge_head, set_solved_head, start_from_head
-    from sightx_cli.train.stage_runs import run_stage
 
     if not session.processes.is_alone:
         import sightx_cli.train.distribution  # noqa: F401 (now, and not within a stage)
@@ -106,26 +107,13 @@ def run_stages(preparation: Preparation, session: Session, keeper: Keeper, liste
         if notice := describe_needless(preparation, session, number):
             session.notice(notice)
             continue
+        if TRAINING not in sys.modules:
+            with keeping_random_state():  # as above
+                load_module(TRAINING)
+        from sightx_cli.train.stage_keeper import StageKeeper
+        from sightx_cli.train.stage_runs import run_stage
+
         run_stage(session, preparation.recipe.stage[number], keeper.factor, StageKeeper(keeper, number))
-
-
-def describe_needless(preparation: Preparation, session: Session, number: int) -> Notice | None:
-    """Say why a stage of the head alone is left out: it was solved, so its loss is the least there is; else None.
-
-    In five folds of the training parts, epochs at the recipes' rates after the solution changed the log loss by less
-    than 0.0002 (ants and bees, retina grades, X-rays, CIFAR-10) and by 0.0013 (solar cells, 0.872).
-    """
-    from sightx_cli.recipe.stage_titles import SOLVED
-
-    stage = preparation.recipe.stage[number]
-    is_at_solution = session.is_solved and session.best.stage == SOLVED
-    if stage.train != HEAD or stage.join or preparation.options.rate is not None:
-        return None
-    if not session.is_judged or not is_at_solution:
-        return None
-    epochs = f"{stage.epochs} epoch{'s' * (stage.epochs > 1)}"
-    said = f"head: fitted directly, to its least loss; {epochs} of steps would change nothing (--full trains them)"
-    return Notice("stage-skipped", said, stage.epochs)
 
 
 def choose_rate_factor(preparation: Preparation, session: Session, listener: Listener, is_solved: bool) -> float:
@@ -133,13 +121,13 @@ def choose_rate_factor(preparation: Preparation, session: Session, listener: Lis
 
     `is_solved` says that the session's head is the linear probe's solution.
     """
+    rate, first = preparation.options.rate, preparation.recipe.stage[0]
+    if rate is None:
+        return 1.0
     from sightx_cli.model.parameter_groups import build_stage_groups, stage_rates
     from sightx_cli.train.rate_finder import find_rates
     from sightx_cli.train.solved_head import scale_head
 
-    rate, first = preparation.options.rate, preparation.recipe.stage[0]
-    if rate is None:
-        return 1.0
     recipe_rate = stage_rates(first, build_stage_groups(session.backbone, session.head, first))[-1]
     if rate == "auto":
         if not is_solved and not session.has_head:

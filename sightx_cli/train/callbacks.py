@@ -11,10 +11,6 @@ from torch import Tensor, nn
 
 from sightx_cli.errors import TrainingError
 
-NORMS_TRAIN_FROM_IMAGES = 50_000
-"""Below this many training images BatchNorm keeps the pretrained statistics even where its stage trains: batches of 32
-from few images disturb them more than they teach (the band edge of the decision table's `large` cells)."""
-
 BATCH_NORMS = (*bn_types, nn.SyncBatchNorm)
 """fastai's own list, and what it becomes on several devices."""
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +9,8 @@ from typing import Any
 import torch
 from fastai.callback.core import Callback
 
+from sightx_cli.train.compiler_needs import find_lack as find_lack
+from sightx_cli.train.compiler_needs import find_missing_tool as find_missing_tool
 from sightx_cli.train.step_forward import Run, StepForward
 
 WARM_STEPS, MEASURED_STEPS = 10, 20
@@ -26,27 +25,6 @@ COMPILING_SECONDS = 90.0
 
 LEAST_GAIN = 1.05
 """How much faster compiled steps must be to stay."""
-
-OLDEST_GPU = (7, 0)
-"""The compute capability that Triton, which writes the kernels, begins at (Volta)."""
-
-
-def find_lack(device: torch.device) -> str:
-    """Say why steps on a device cannot be compiled; empty where they can."""
-    if device.type != "cuda":
-        return "it is for GPUs by CUDA"
-    if torch.cuda.get_device_capability(device) < OLDEST_GPU:
-        return "this GPU is older than Volta"
-    return find_missing_tool()
-
-
-def find_missing_tool() -> str:
-    """Say what torch's compiler needs and this machine lacks; empty where all is there."""
-    if importlib.util.find_spec("triton") is None:
-        return "the package triton is missing"
-    if not any(shutil.which(name) for name in (os.environ.get("CC", ""), "gcc", "cc", "clang") if name):
-        return "a C compiler is missing"
-    return ""
 
 
 class CompiledSteps(Callback):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -12,79 +11,13 @@ from fastai.callback.core import Callback, CancelFitException
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sightx_cli.metrics.figures import is_better
-from sightx_cli.metrics.registry import LOSS
 from sightx_cli.processes import ALONE, Processes
 from sightx_cli.progress import Listener
 from sightx_cli.task.task import Task
+from sightx_cli.train.best_epoch import Best, list_figures
 from sightx_cli.train.stage_trial import Outcome, StageTrial
 from sightx_cli.train.step_losses import read_losses
 from sightx_cli.train.weight_average import WeightAverage
-
-
-@dataclass
-class Best:
-    """The best epoch so far over all training stages: its figures and the weights that gave them."""
-
-    metric: str
-    stage: str = ""
-    epoch: int = 0
-    figures: dict[str, float | None] = field(default_factory=dict)
-    evened_loss: float | None = None
-    """The log loss to which every class counts the same, where classes are very unequal: it decides ties."""
-    probabilities: NDArray[np.float32] | None = None
-    """(N, C), of the valid part at the best epoch, in its order."""
-    weights: dict[str, Tensor] = field(default_factory=dict)
-    times: int = 0
-    """How often an epoch was the best so far: it tells this one from others, as stages may have the same title."""
-    backbone_trains: bool = False
-    """Whether the current stage, or one before it, trains the backbone; set by the caller that runs the stages."""
-    backbone_trained: bool = False
-    """The same at the best epoch: False means that its backbone is the pretrained one."""
-
-    def offer(
-        self,
-        model: nn.Module,
-        stage: str,
-        epoch: int,
-        figures: dict[str, float | None],
-        probabilities: NDArray[np.float32],
-        evened_loss: float | None = None,
-    ) -> bool:
-        """Keep this epoch if it is better by the metric; on a tie, the lower loss wins. Returns whether it was kept."""
-        if self.figures and not self._is_better(figures, evened_loss):
-            return False
-        weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
-        # In one step, so that Ctrl-C cannot leave the figures of one epoch with the weights of another.
-        vars(self).update(
-            stage=stage,
-            epoch=epoch,
-            figures=figures,
-            evened_loss=evened_loss,
-            probabilities=probabilities,
-            weights=weights,
-            times=self.times + 1,
-            backbone_trained=self.backbone_trains,
-        )
-        return True
-
-    def _is_better(self, figures: dict[str, float | None], evened_loss: float | None) -> bool:
-        neither = figures.get(self.metric) is None and self.figures.get(self.metric) is None
-        metric = LOSS.name if neither else self.metric
-        new, old = figures.get(metric), self.figures.get(metric)
-        if new is None or old is None:
-            return new is not None
-        if new == old:
-            metric = LOSS.name
-            new, old = figures[metric], self.figures[metric]
-            if evened_loss is not None and self.evened_loss is not None:
-                new, old = evened_loss, self.evened_loss
-        return new is not None and old is not None and is_better(metric, new, old)
-
-    def restore(self, model: nn.Module) -> None:
-        """Put the best weights back."""
-        if self.weights:
-            model.load_state_dict(self.weights)
 
 
 class Judge(Callback):
@@ -222,10 +155,3 @@ class Judge(Callback):
     def after_cancel_fit(self) -> None:
         """Close the progress bar of a stage that ended early."""
         self.listener.finish(self.work)
-
-
-def list_figures(figures: Mapping[str, float | None]) -> dict[str, float]:
-    """Return an epoch's figures as a row of the history; the loss is that of the valid part."""
-    loss = figures[LOSS.name]
-    known = {name: value for name, value in figures.items() if name != LOSS.name and value is not None}
-    return {"valid_loss": float("nan") if loss is None else loss, **known}

@@ -1,46 +1,44 @@
 """Keeps the training of a fit in its journal, epoch by epoch, and goes on from there to the same figures.
 
-Of the network only what trains is kept: the rest is built from the same weights again.
+Of the network only what trains is kept: the rest is built from the same weights again. Imports no fastai.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from fastai.callback.core import Callback
-from fastai.learner import Learner
-from safetensors import safe_open
 from torch import Tensor
 
 from sightx_cli.journal.journal import Journal
-from sightx_cli.journal.points import Point, remove_others, write_point_file
+from sightx_cli.journal.points import Point, remove_others
 from sightx_cli.model.parameter_groups import build_stage_groups
-from sightx_cli.model.tensor_file import save_tensors
 from sightx_cli.progress import Notice
 from sightx_cli.recipe.plan import PlanValue
-from sightx_cli.train.judge import Judge
-from sightx_cli.train.loaders import read_loader_state
-from sightx_cli.train.random_states import read_random_states
-from sightx_cli.train.restoration import (
+from sightx_cli.train.kept_state import (
     MODEL,
     OPTIMIZER,
-    Restoring,
-    Skipping,
     State,
     list_parameters,
     load_changed,
+    read_tensors,
+    write_tensors,
 )
+from sightx_cli.train.random_states import read_random_states
 from sightx_cli.train.state import Session
+
+if TYPE_CHECKING:
+    from fastai.learner import Learner
+
+    from sightx_cli.train.judge import Judge
 
 BEST = "best."
 """What the names of the best epoch's tensors begin with."""
-PROBABILITIES, FACTS = "probabilities", "facts"
+PROBABILITIES = "probabilities"
 
 
 class Keeper:
@@ -59,10 +57,9 @@ class Keeper:
         """Keep the fit before its first stage."""
         self._keep(-1, title, 0, 0, True, None, {})
 
-    def keep_epoch(self, stage: int, judge: Judge, is_last: bool) -> None:
-        """Keep the epoch that the judge has just judged."""
-        loader = judge.dls.train
-        facts = {"stale": judge.stale, "awaits": judge.awaits, "batch": loader.bs, **read_loader_state(loader)}
+    def keep_epoch(self, stage: int, judge: Judge, is_last: bool, of_loader: Mapping[str, Any]) -> None:
+        """Keep the epoch that the judge has just judged, and where its loader is."""
+        facts = {"stale": judge.stale, "awaits": judge.awaits, "batch": judge.dls.train.bs, **of_loader}
         self._keep(stage, judge.stage, judge.learn.epoch + 1, judge.epochs, is_last, judge.learn, facts)
 
     def _keep(
@@ -191,42 +188,6 @@ class Keeper:
         self._best = (best.times, name)
 
 
-@dataclass(frozen=True)
-class StageKeeper:
-    """Keeps the epochs of one stage of the recipe, by its number."""
-
-    keeper: Keeper
-    stage: int
-
-    @property
-    def is_begun(self) -> bool:
-        """Whether an earlier process trained some of the stage."""
-        return self._find_point() is not None
-
-    def find_batch(self) -> int | None:
-        """Return how many images a step takes in the stage that an earlier process began; None where it did not."""
-        if not self.is_begun or self.keeper.state is None:
-            return None
-        batch: int | None = self.keeper.state.facts.get("batch")
-        return batch
-
-    def keep(self, judge: Judge, is_last: bool) -> None:
-        """Keep the epoch that the judge has just judged."""
-        self.keeper.keep_epoch(self.stage, judge, is_last)
-
-    def restore(self, judge: Judge) -> list[Callback]:
-        """Return the callbacks that bring a learner to the point to go on from, where it lies within this stage."""
-        point, state = self._find_point(), self.keeper.state
-        if point is None or state is None:
-            return []
-        judge.first = point.epoch
-        return [Restoring(state, judge, self.keeper.session.model), Skipping(judge.first)]
-
-    def _find_point(self) -> Point | None:
-        point = self.keeper.point
-        return point if point is not None and point.stage == self.stage and not point.is_last else None
-
-
 def list_trained(session: Session, stage: int) -> Iterator[tuple[str, Tensor]]:
     """Yield what may differ from the network as it is built, by name: after this stage of the recipe, and those before.
 
@@ -245,15 +206,3 @@ def list_trained(session: Session, stage: int) -> Iterator[tuple[str, Tensor]]:
         is_statistic = name not in parameters and session.norms_train()
         if id(tensor) in trained or id(tensor) in head or is_statistic:
             yield name, tensor.detach()
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> int:
-    """Write tensors and facts as one safetensors file; returns its checksum. Raises OSError."""
-    text = json.dumps(facts, default=lambda value: value.tolist())
-    return write_point_file(path, lambda aside: save_tensors(aside, tensors, {FACTS: text}))
-
-
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `write_tensors` wrote."""
-    with safe_open(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()[FACTS])  # noqa: SIM118

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from fastai.data.core import DataLoaders
 from torch import Tensor
 
 from sightx_cli.processes import Processes
+
+if TYPE_CHECKING:
+    from fastai.data.core import DataLoaders
 
 PREFIX = "random."
 """What the names of these tensors begin with."""

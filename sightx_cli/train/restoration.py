@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from fastai.callback.core import Callback, CancelEpochException
-from fastai.learner import Learner
-from torch import Tensor, nn
+from torch import nn
 
 from sightx_cli.train.judge import Judge
+from sightx_cli.train.kept_state import MODEL, OPTIMIZER, State, list_parameters, load_changed
 from sightx_cli.train.loaders import set_loader_state
 from sightx_cli.train.random_states import set_random_states
-
-MODEL, OPTIMIZER = "model.", "optimizer."
-"""What the names of a point's tensors begin with, by what they belong to."""
-
-
-class State:
-    """A point's state as read: its tensors and facts."""
-
-    def __init__(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        self.tensors, self.facts = tensors, facts
-
-    def select(self, prefix: str) -> dict[str, Tensor]:
-        """Return the tensors whose names begin so, without that beginning."""
-        return {name.removeprefix(prefix): one for name, one in self.tensors.items() if name.startswith(prefix)}
 
 
 class Restoring(Callback):
@@ -67,15 +50,3 @@ class Skipping(Callback):
         """Pass over the epoch."""
         if self.learn.epoch < self.first:
             raise CancelEpochException
-
-
-def load_changed(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Load some of a model's weights; all others stay."""
-    unknown = model.load_state_dict(dict(tensors), strict=False).unexpected_keys
-    if unknown:
-        raise ValueError(f"the journal has weights that this network lacks: {unknown[:3]}")
-
-
-def list_parameters(learner: Learner) -> list[nn.Parameter]:
-    """List what a learner's optimizer has, in its order."""
-    return [parameter for group in learner.opt.param_lists for parameter in group]

@@ -21,7 +21,7 @@ from sightx_cli.probe.linear_head import (
 )
 from sightx_cli.progress import reporting
 from sightx_cli.recipe.stage_titles import CARRIED, SOLVED
-from sightx_cli.train.judge import list_figures
+from sightx_cli.train.best_epoch import list_figures
 from sightx_cli.train.state import Session
 
 

@@ -17,12 +17,12 @@ from sightx_cli.startup.allocator import keeping_memory
 from sightx_cli.train.device_steps import settle_batch
 from sightx_cli.train.joins import fit_joining
 from sightx_cli.train.judge import Judge
-from sightx_cli.train.keeper import StageKeeper
 from sightx_cli.train.learners import building_learner
 from sightx_cli.train.loaders import CachedLoader
 from sightx_cli.train.mixed_images import MixedImages
 from sightx_cli.train.random_states import join_random_states
 from sightx_cli.train.schedules import build_warm_cosine
+from sightx_cli.train.stage_keeper import StageKeeper
 from sightx_cli.train.stage_trial import StageTrial, choose_left_out
 from sightx_cli.train.state import Session
 from sightx_cli.train.weight_average import WeightAverage

@@ -1,4 +1,7 @@
-"""What all training stages of one fit share: the model, the samples, the cached features, the best epoch so far."""
+"""What all training stages of one fit share: the model, the samples, the cached features, the best epoch so far.
+
+Imports no fastai: a fit whose head is solved, and which trains no more, does without.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,13 @@ from sightx_cli.progress import Listener, Notice
 from sightx_cli.recipe.plan import PlanValue
 from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.task.task import Task
-from sightx_cli.train.callbacks import NORMS_TRAIN_FROM_IMAGES
+from sightx_cli.train.best_epoch import Best
 from sightx_cli.train.device_images import DeviceImages
-from sightx_cli.train.judge import Best
-from sightx_cli.train.step_losses import choose_look
+from sightx_cli.train.looks import choose_look
+
+NORMS_TRAIN_FROM_IMAGES = 50_000
+"""Below this many training images BatchNorm keeps the pretrained statistics even where its stage trains: batches of 32
+from few images disturb them more than they teach (the band edge of the decision table's `large` cells)."""
 
 
 @dataclass

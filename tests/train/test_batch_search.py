@@ -12,10 +12,10 @@ import torch
 from sightx_cli.progress import Recorder
 from sightx_cli.train.batch_search import BatchChoice, StepTrials, TriedBatch, find_train_batch
 from sightx_cli.train.device_steps import list_shapes, settle_batch
-from sightx_cli.train.keeper import StageKeeper
 from sightx_cli.train.learners import building_learner
 from sightx_cli.train.scaled_gradients import ScaledGradients
 from sightx_cli.train.short_memory import ShortMemory
+from sightx_cli.train.stage_keeper import StageKeeper
 from sightx_cli.train.stage_runs import run_stage
 from sightx_cli.train.state import Session
 

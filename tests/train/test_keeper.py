@@ -14,9 +14,10 @@ from torch import Tensor
 from sightx_cli.journal.journal import Journal, begin_journal
 from sightx_cli.progress import Recorder
 from sightx_cli.recipe.stage_titles import SOLVED
-from sightx_cli.train.keeper import Keeper, StageKeeper, list_trained, read_tensors
-from sightx_cli.train.restoration import load_changed
+from sightx_cli.train.keeper import Keeper, list_trained
+from sightx_cli.train.kept_state import load_changed, read_tensors
 from sightx_cli.train.solved_head import solve_head
+from sightx_cli.train.stage_keeper import StageKeeper
 from sightx_cli.train.stage_runs import run_stage
 from sightx_cli.train.state import Session
 

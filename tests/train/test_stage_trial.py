@@ -20,9 +20,9 @@ from sightx_cli.probe.linear_head import LinearSolution
 from sightx_cli.progress import Recorder
 from sightx_cli.recipe.stage_titles import SOLVED
 from sightx_cli.task.single_label import SingleLabel
-from sightx_cli.train.keeper import StageKeeper
 from sightx_cli.train.loaders import CachedLoader, read_loader_state, set_loader_state
 from sightx_cli.train.solved_head import solve_head
+from sightx_cli.train.stage_keeper import StageKeeper
 from sightx_cli.train.stage_runs import open_trial, run_stage
 from sightx_cli.train.stage_trial import FEWEST_LEFT_OUT, LeftOut, choose_left_out
 from sightx_cli.train.state import Session
@@ -97,7 +97,7 @@ def test_a_stage_that_ends_is_no_candidate_whatever_the_valid_part_says(
     open_session: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sightx_cli.metrics.figures.is_better", lambda *_: True)
-    monkeypatch.setattr("sightx_cli.train.judge.is_better", lambda *_: True)
+    monkeypatch.setattr("sightx_cli.train.best_epoch.is_better", lambda *_: True)
     session, _, solved = train(open_session, HARMS)
     assert session.best.stage == SOLVED
     assert is_same(session, solved)

@@ -18,12 +18,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from sightx_cli.errors import TrainingError
 from sightx_cli.progress import Silent
 from sightx_cli.task.single_label import SingleLabel
+from sightx_cli.train.best_epoch import Best
 from sightx_cli.train.callbacks import FiniteLoss, FrozenStaysFrozen
-from sightx_cli.train.judge import Best, Judge
+from sightx_cli.train.judge import Judge
 from sightx_cli.train.learners import build_shifted_loss
+from sightx_cli.train.looks import LOOK_EVERY_STEPS, choose_look
 from sightx_cli.train.mixed_images import MixedImages
 from sightx_cli.train.optimizers import FusedAdamW
-from sightx_cli.train.step_losses import LOOK_EVERY_STEPS, LossesOnDevice, choose_look
+from sightx_cli.train.step_losses import LossesOnDevice
 from sightx_cli.train.weight_average import WeightAverage
 
 TASK = SingleLabel(("good", "bad"))

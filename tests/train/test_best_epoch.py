@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from sightx_cli.train.judge import Best
+from sightx_cli.train.best_epoch import Best
 
 NOTHING = np.zeros((0, 2), np.float32)
 
