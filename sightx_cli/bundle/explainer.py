@@ -81,7 +81,8 @@ class Explainer:
         """Do the same for the plain view of an image, (S, S, 3) uint8."""
         import torch
 
-        from sightx_cli.model.score_map import collect_maps, map_score, using_one_thread
+        from sightx_cli.engine.torch_forward import using_one_thread
+        from sightx_cli.model.score_map import collect_maps, map_score
 
         mean, std = (torch.tensor(part).view(1, 3, 1, 1) * 255 for part in (self.facts.mean, self.facts.std))
         image = ((torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() - mean) / std).to(self.device)

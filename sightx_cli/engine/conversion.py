@@ -13,7 +13,7 @@ from torch import nn
 
 from sightx_cli.engine.graph_files import seal_graph
 from sightx_cli.engine.openvino_forward import load_core
-from sightx_cli.engine.torch_forward import without_gradients
+from sightx_cli.engine.torch_forward import using_few_threads, without_gradients
 from sightx_cli.startup.openvino_parts import openvino
 from sightx_cli.startup.termination import holding_interrupts
 
@@ -39,7 +39,8 @@ def convert_module(
     `mean` and `std` are those of the weights, on the 0…1 scale. Raises whatever OpenVINO raises if it fails.
     """
     module.eval()
-    with holding_interrupts(), torch.no_grad(), without_gradients(module):
+    few = using_few_threads(module, size_px)
+    with holding_interrupts(), torch.no_grad(), without_gradients(module), few:
         # A function, not the module: torch would first script each layer of a module, which takes as long as all else.
         # torch's own check would run and trace everything once more. What a cut gives is checked by `model.stages`,
         # the product by `steps.evaluation`.

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from sightx_cli.engine.torch_forward import using_few_threads
 from sightx_cli.errors import ModelError
 from sightx_cli.model.backbone import Backbone
 
@@ -37,7 +38,7 @@ def check_forward(model: nn.Sequential, classes: int, size_px: int, weights: str
     after which such values first appear.
     """
     batch = torch.randn(images, 3, size_px, size_px, generator=torch.Generator().manual_seed(SEED))
-    with evaluating(model):
+    with evaluating(model), using_few_threads(model, size_px):
         logits: Tensor = model(batch)
         if tuple(logits.shape) != (images, classes):
             raise ModelError(

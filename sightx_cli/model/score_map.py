@@ -16,8 +16,7 @@ Of networks side by side each has maps of its own; all are brought to the grid o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,21 +65,6 @@ class Maps:
     """What the head reads of this network, (1, F): of each tapped map, and of the last."""
     columns: Tensor
     """Where these features stand among all that the head reads, (F,)."""
-
-
-@contextmanager
-def using_one_thread() -> Iterator[None]:
-    """Let torch compute the block in one thread, and put back how many it had.
-
-    One image is so little work that threads mostly wait for each other. On two busy cores an image of 224 px took 800
-    ms of processor time with two threads, and 29 ms with one.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @torch.no_grad()

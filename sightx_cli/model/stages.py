@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sightx_cli.engine.torch_forward import using_few_threads
 from sightx_cli.model.call_trace import Call, Trace, Value, collect_nodes, trace_calls
 from sightx_cli.model.image_sizes import CANNOT_RUN
 from sightx_cli.model.passages import Step, build_step, is_chain
@@ -66,7 +67,8 @@ def build_stages(network: Any, size_px: int) -> StagedNetwork:
     """
     groups = group_stages(network)
     images = draw_noise(network, size_px, images=1)
-    trace = trace_calls(network, images)
+    with using_few_threads(network, images.shape[-1]):
+        trace = trace_calls(network, images)
     if not isinstance(trace.result, Value):
         return build_uncut(network, groups, trace, images, "its features are several maps")
     staged = find_stages(network, groups, trace) or find_stages(network, group_children(network), trace)

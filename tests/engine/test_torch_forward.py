@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sightx_cli.engine.interface import choose_device_batch
-from sightx_cli.engine.torch_forward import AHEAD_BATCHES, TorchForward
+from sightx_cli.engine.torch_forward import AHEAD_BATCHES, TorchForward, using_few_threads
 
 Draw = Callable[..., Any]
 GIGABYTE = 10**9
@@ -89,3 +89,17 @@ def test_images_may_be_changed_as_soon_as_the_next_are_asked_for(
 )
 def test_a_gpu_takes_as_many_images_as_its_memory_holds(size_px: int, free_bytes: int | None, images: int) -> None:
     assert choose_device_batch(size_px, free_bytes) == images
+
+
+@pytest.mark.parametrize(("size_px", "threads"), [(100, 1), (10_000, 3)], ids=["little work", "much work"])
+def test_a_pass_that_is_little_work_has_one_thread_and_what_comes_after_it_as_many_as_before(
+    size_px: int, threads: int
+) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with using_few_threads(nn.Linear(200, 100), size_px):
+            assert torch.get_num_threads() == threads
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
