@@ -7,7 +7,8 @@ import functools
 import json
 import os
 import signal
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,22 @@ DIGIT_NAMES = ("nought", "one", "two")
 # A shell starts what runs in its background with Ctrl-C ignored, and the tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tensors are tiny: threads would mostly wait for each other
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_stays_an_exception() -> Iterator[None]:
+    """After each test Ctrl-C is as Python has it: else the next test that presses it would end the process."""
+    yield
+    handler = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert handler is signal.default_int_handler
+
+
+def press_ctrl_c(*_: object) -> None:
+    """Press Ctrl-C, where that raises: not in another thread than the first, nor where it would end the process."""
+    assert threading.current_thread() is threading.main_thread()
+    assert callable(signal.getsignal(signal.SIGINT))
+    signal.raise_signal(signal.SIGINT)
 
 
 def _write_photo(path: Path, seed: int = 0, size: tuple[int, int] = (40, 30)) -> Path:

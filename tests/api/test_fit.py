@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import signal
 import tempfile
 import tomllib
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from sightx_cli.errors import DataError, ModelError, RunError, SightXError, Usag
 from sightx_cli.journal.journal import begin_journal
 from sightx_cli.progress import Recorder, Silent
 from sightx_cli.recipe.plan import PlanValue
+from tests.conftest import press_ctrl_c
 
 if TYPE_CHECKING:
     from sightx_cli.results.fit import FitResult
@@ -65,11 +65,11 @@ class PressCtrlC(Recorder):
 
     def epoch(self, row: Mapping[str, float | int | str]) -> None:
         if (row["stage"], row["epoch"]) == self.epoch_name:
-            signal.raise_signal(signal.SIGINT)
+            press_ctrl_c()
 
     def start(self, task: str, total: int | None, unit: str) -> None:
         if self.task_name and task.startswith(self.task_name):
-            signal.raise_signal(signal.SIGINT)
+            press_ctrl_c()
 
 
 # --- the same seed, the same numbers ---

@@ -18,6 +18,7 @@ from sightx_cli import predict
 from sightx_cli.bundle.facts import load_facts, write_facts
 from sightx_cli.errors import DataError, RunError, UsageError
 from sightx_cli.progress import Recorder, Silent
+from tests.conftest import press_ctrl_c
 
 if TYPE_CHECKING:
     from sightx_cli.results.fit import FitResult
@@ -363,7 +364,7 @@ def test_a_table_with_repeated_images_goes_on_where_it_stopped(digits_run: FitRe
         def advance(self, task: str, units: int = 1, figures: object = None) -> None:
             self.done += 1
             if self.done == 5:
-                signal.raise_signal(signal.SIGINT)
+                press_ctrl_c()
 
     names = sorted(path.name for path in images.glob("*.png"))[:3]
     rows = [(str(place), names[place % 3]) for place in range(8)]
@@ -386,7 +387,7 @@ def test_a_table_with_repeated_images_goes_on_where_it_stopped(digits_run: FitRe
 def test_resume_with_other_images_is_refused(digits_run: FitResult, images: Path) -> None:
     class PressCtrlC(Silent):
         def advance(self, task: str, units: int = 1, figures: object = None) -> None:
-            signal.raise_signal(signal.SIGINT)
+            press_ctrl_c()
 
     with pytest.raises(KeyboardInterrupt):
         predict(images, model=digits_run.run, listener=PressCtrlC())
@@ -400,7 +401,7 @@ def test_resume_takes_the_same_run_wherever_it_lies_and_no_other_model(
 ) -> None:
     class PressCtrlC(Silent):
         def advance(self, task: str, units: int = 1, figures: object = None) -> None:
-            signal.raise_signal(signal.SIGINT)
+            press_ctrl_c()
 
     with pytest.raises(KeyboardInterrupt):
         predict(images, model=digits_run.run, batch=2, listener=PressCtrlC())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from PIL import Image
 from sightx_cli import predict
 from sightx_cli.errors import UsageError
 from sightx_cli.progress import Recorder, Silent
+from tests.conftest import press_ctrl_c
 
 if TYPE_CHECKING:
     from sightx_cli.results.fit import FitResult
@@ -42,7 +42,7 @@ class PressCtrlC(Silent):
     def advance(self, task: str, units: int = 1, figures: object = None) -> None:
         self.done += 1
         if self.done == 2:
-            signal.raise_signal(signal.SIGINT)
+            press_ctrl_c()
 
 
 def test_the_annotations_say_what_the_table_says(digits_run: FitResult, home: Path) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from sightx_cli.errors import RunError
 from sightx_cli.filesystem import FolderLock
 from sightx_cli.progress import Recorder
 from sightx_cli.results.runs import Removal
+from tests.conftest import press_ctrl_c
 
 
 class PressCtrlC(Recorder):
@@ -31,11 +31,11 @@ class PressCtrlC(Recorder):
 
     def epoch(self, row: Mapping[str, float | int | str]) -> None:
         if (row["stage"], row["epoch"]) == ("head", self.at):
-            signal.raise_signal(signal.SIGINT)
+            press_ctrl_c()
 
     def start(self, task: str, total: int | None, unit: str) -> None:
         if isinstance(self.at, str) and task.startswith(self.at):
-            signal.raise_signal(signal.SIGINT)
+            press_ctrl_c()
 
 
 @pytest.fixture(scope="module")

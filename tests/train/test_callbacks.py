@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +15,7 @@ from torch import nn
 from sightx_cli.errors import TrainingError
 from sightx_cli.train.callbacks import FiniteLoss, FrozenStaysFrozen
 from sightx_cli.train.learners import building_learner
+from tests.conftest import press_ctrl_c
 
 
 class Body(nn.Sequential):
@@ -56,29 +56,27 @@ def test_a_loss_that_is_not_finite_stops_before_it_is_learned_from(value: float)
 
 
 class Interrupt(Callback):
-    """Raises a signal in the middle of a forward: Ctrl-C, or one that raises an error."""
+    """Ends a step in the middle of its forward."""
 
-    def __init__(self, kind: signal.Signals) -> None:
-        self.kind = kind
+    def __init__(self, press: Callable[..., None]) -> None:
+        self.press = press
 
     def before_fit(self) -> None:
         *_, linear = self.learn.model.modules()
-        linear.register_forward_hook(lambda *_: signal.raise_signal(self.kind))
+        linear.register_forward_hook(lambda *_: self.press())
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "an error"])
+def fail() -> None:
+    raise ValueError
+
+
+@pytest.mark.parametrize("end", [press_ctrl_c, fail], ids=["Ctrl-C", "an error"])
 def test_half_precision_ends_with_the_batch_however_that_ends(
-    open_session: Callable[..., tuple[Any, Any]], end: signal.Signals
+    open_session: Callable[..., tuple[Any, Any]], end: Callable[..., None]
 ) -> None:
     preparation, session = open_session(*TUNED)
-
-    def fail(*_: Any) -> None:
-        raise ValueError
-
-    before = signal.signal(signal.SIGTERM, fail)
     with pytest.raises((KeyboardInterrupt, ValueError)):
         train_in_half(session, preparation.recipe.stage[0], [Interrupt(end)])
-    signal.signal(signal.SIGTERM, before)
     assert not torch.is_autocast_enabled("cpu")
 
 
