@@ -240,6 +240,7 @@ def test_images_that_cannot_tell_are_refused(photo_folder: Callable[..., Path]) 
         backbones(photo_folder(images=1), recipe="natural-small")
 
 
+@pytest.mark.slow
 def test_a_fit_takes_the_best_network_at_hand_and_its_plan_says_by_which_figures(
     digits: Path, networks_brought: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,6 +269,7 @@ def test_another_network_than_the_recipes_is_taken_where_it_is_better(
     assert chosen.probed.chosen == {"model.backbone": LITE0}
 
 
+@pytest.mark.slow
 def test_a_fit_by_the_table_goes_on_with_its_other_choices_and_tries_no_network_twice(
     digits: Path, networks_brought: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

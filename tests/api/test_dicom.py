@@ -90,6 +90,7 @@ def test_slices_are_fitted_by_patient_and_new_ones_predicted(
     assert find_secrets(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_patients_are_offered_as_groups_by_fit_and_inspect(
     slices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

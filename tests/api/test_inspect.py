@@ -122,6 +122,7 @@ def test_the_list_leaves_one_copy_and_the_valid_part_in(found: InspectResult) ->
     assert {row["action"] for row in rows.values()} <= {"leave out", "look"}
 
 
+@pytest.mark.slow
 def test_what_the_list_leaves_out_is_found_no_more(found: InspectResult, faulty: Path, tmp_path: Path) -> None:
     from sightx_cli.data.exclusions import exclude_images
     from sightx_cli.data.sources import load_manifest

@@ -260,6 +260,7 @@ def test_without_the_cache_every_layer_trains_on_images(how: dict[str, Any]) -> 
 # --- options ---
 
 
+@pytest.mark.slow
 def test_cells_are_single_labels_where_the_user_says_so(how: dict[str, Any], table: Path, tmp_path: Path) -> None:
     filled = tmp_path / "filled.csv"
     frame = pd.read_csv(table, keep_default_na=False)

@@ -60,6 +60,7 @@ def test_where_brightness_is_the_sign_it_is_learned_and_predicted(cells: Path, t
     assert read_predictions(tmp_path / "new.csv") == ["negative", "positive"]
 
 
+@pytest.mark.slow
 def test_an_inspection_says_what_a_fit_says(cells: Path, tmp_path: Path) -> None:
     heard = Recorder()
     inspect(cells, only="shift", listener=heard)

@@ -45,6 +45,7 @@ def test_at_most_so_many_images_are_drawn_each_class_in_its_share(images: int) -
     assert sum(labels[place] == "rare" for place in places) == pytest.approx(len(places) / 10, abs=1)
 
 
+@pytest.mark.slow
 def test_an_evaluation_measures_each_change_on_the_same_images_and_can_be_told_not_to(
     digits_run: FitResult, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,7 @@ def test_every_figure_has_a_finite_interval_around_it_or_none(drawn: tuple[Answe
             assert (interval[0], interval[1]) != METRICS[name].limits
 
 
+@pytest.mark.slow
 @given(draw_answers())
 @settings(max_examples=60, deadline=None)
 def test_folds_and_curves_of_any_answers_are_measured(drawn: tuple[Answers, list[str]]) -> None:

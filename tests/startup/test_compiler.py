@@ -25,6 +25,7 @@ def run(code: str, cwd: Path, before: str = SETTLE) -> list[str]:
     return done.stdout.split("\n")[:-1]
 
 
+@pytest.mark.slow
 def test_what_a_fit_imports_leaves_the_compiler_out(tmp_path: Path) -> None:
     code = f"import sys, sightx_cli.steps.session, sightx_cli.train.stage_runs; print({COMPILER})"
     assert run(code, tmp_path) == ["False"]

@@ -145,6 +145,7 @@ def test_a_better_network_takes_the_place_of_the_recipes_with_its_evidence(
     assert f"with {FIRST}" in chooser.probe.evidence[BACKBONE]
 
 
+@pytest.mark.slow
 def test_a_fit_goes_on_with_the_network_that_was_chosen_and_its_plan_says_why(
     digits: Path, networks_brought: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -267,6 +267,7 @@ def test_a_recipe_that_was_chosen_by_the_images_and_the_probe_is_not_chosen_agai
     assert find_differences(whole, folder) == []
 
 
+@pytest.mark.slow
 def test_what_was_warned_of_before_the_stop_is_said_again_and_stands_in_the_result(
     how: dict[str, Any], digits: Path, home: Path
 ) -> None:
@@ -387,6 +388,7 @@ def begin_decided(how: dict[str, Any]) -> Path:
     return Path("copy").rename(runs.RUNS / "decided") if runs.RUNS.exists() else Path("copy")
 
 
+@pytest.mark.slow
 def test_images_that_lie_elsewhere_now_are_given_anew(how: dict[str, Any], whole: Path, digits: Path) -> None:
     shutil.copytree(digits, "data")
     folder = stop(2, **{**how, "source": Path("data")})
