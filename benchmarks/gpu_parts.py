@@ -123,8 +123,7 @@ def steps(given: argparse.Namespace) -> dict[str, Any]:
     from sightx_cli.train.step_forward import training_in
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    is_cuda, px = device.type == "cuda", given.image_px
-    count = 256 if is_cuda else 2
+    is_cuda, px, count = device.type == "cuda", given.image_px, 256 if device.type == "cuda" else 2
     seed_everything(0)
     backbone = Backbone(build_network(NETWORK, px), "all").eval()
     head = nn.Linear(backbone(torch.rand(1, 3, px, px)).shape[1], 10)
@@ -164,8 +163,8 @@ def steps(given: argparse.Namespace) -> dict[str, Any]:
         with torch.profiler.profile() as profiler:
             step()
             wait_for(device)
-        device_type = torch.autograd.DeviceType.CUDA  # the rows of the host name the same kernels again
-        rows = [row for row in profiler.key_averages() if row.device_type == device_type and not row.is_user_annotation]
+        found, on_device = profiler.key_averages(), torch.autograd.DeviceType.CUDA  # the host's rows name them again
+        rows = [row for row in found if row.device_type == on_device and not row.is_user_annotation]
         kernels = sum(row.self_device_time_total for row in rows) / 1e6
         return {
             "ms": round(1e3 * taken, 2),

@@ -112,6 +112,9 @@ def report_usage(error: Any) -> int:
         message = f"{error.param.opts[0]} is '{fault['input']}': {allowed}"
     elif type(error).__name__ == "BadParameter" and error.param is not None:  # older Typer: the words name it
         message = f"{error.param.opts[0]}: {error.message.rstrip('.')}"
+        if choices := getattr(error.param.type, "choices", None):
+            found = error.message.partition(" is not one of ")[0]
+            message = f"{error.param.opts[0]} is {found}: allowed are {', '.join(map(str, choices))}"
     print_error(message, f"{context.command_path if context else 'sightx'} --help shows what is allowed")
     return WRONG_INPUT
 

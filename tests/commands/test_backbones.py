@@ -83,7 +83,7 @@ def test_it_answers_in_json(digits: Path, networks_brought: Callable[..., Path])
         (["--online", "x", "--data", "scans"], "--online and --data cannot be combined"),
         (["--data", "no such folder"], "no such folder"),
         (["--group-by", "patient"], "sightx backbones --data DATA"),
-        (["--data", "scans", "--shift", "odd"], "'odd'"),
+        (["--data", "scans", "--shift", "odd"], "allowed are similar, different"),
     ],
 )
 def test_wrong_input_ends_with_one_error_and_status_two(typed: list[str], found: str) -> None:
