@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,16 +17,15 @@ from sightx_cli.bundle.facts import BundleFacts, check_bundled, load_facts
 from sightx_cli.bundle.familiar_file import load_familiar
 from sightx_cli.bundle.familiarity import FamiliarImages
 from sightx_cli.bundle.judgement import judge
-from sightx_cli.data.read_ahead import ENDS_READER, take_ahead
-from sightx_cli.data.reader_processes import LEAST_IMAGES, ReaderEndedError
-from sightx_cli.data.readers import Found, Given, Reading
+from sightx_cli.data.reader_processes import LEAST_IMAGES
+from sightx_cli.data.readers import Found, Given
 from sightx_cli.data.test_views import ReadViews, count_distinct, try_views
+from sightx_cli.data.view_reads import HowRead, Item, read_items
 from sightx_cli.engine.batch_trial import TRIAL_IMAGES
 from sightx_cli.engine.interface import FROZEN, PROBABILITIES, Forward, Images, Outputs
 from sightx_cli.errors import RunError, UsageError
 from sightx_cli.features.view_processes import choose_readers
 from sightx_cli.machine import measure_threads
-from sightx_cli.recipe.profiles import Profile
 
 Pixels = NDArray[np.uint8]
 
@@ -73,7 +72,7 @@ class Predictor:
     views: int = 1
     """The views of each image that its probabilities are the mean of (see `data.test_views`)."""
 
-    def predict(self, items: Iterable[tuple[str, str | Path | Given]]) -> Iterator[Prediction]:
+    def predict(self, items: Iterable[Item]) -> Iterator[Prediction]:
         """Predict (image, path) pairs, or images in memory by a name, in order.
 
         An unreadable image gives its error and never stops the rest.
@@ -146,38 +145,21 @@ class Predictor:
         path, data = (given, None) if isinstance(given, (str, Path)) else (image, given)
         return describe_read(image, try_views(path, *self._list_reading(), data))
 
-    def _list_reading(self) -> tuple[int, str, Profile | None, int, Reading]:
+    def _list_reading(self) -> HowRead:
         facts = self.facts
         profile = facts.borne.build_profile() if self.views > 1 and facts.borne is not None else None
         return facts.size_px, facts.fit, profile, self.views, facts.reading
 
-    def _read_batches(
-        self, items: Iterable[tuple[str, str | Path | Given]]
-    ) -> Iterator[list[tuple[Prediction, Pixels | None]]]:
+    def _read_batches(self, items: Iterable[Item]) -> Iterator[list[tuple[Prediction, Pixels | None]]]:
         """Read images a few batches ahead, in threads, or for a device in processes; yield them per batch."""
-        together, reading, threads = max(self.batch // self.views, 1), self._list_reading(), measure_threads().decoding
-        apart = choose_readers(self.forward, LEAST_IMAGES)
-
-        def make_calls(pool: ThreadPoolExecutor) -> Iterator[tuple[str, Future[ReadViews]]]:
-            for image, given in items:
-                if not isinstance(given, (str, Path)):
-                    yield image, pool.submit(try_views, image, *reading, given)
-                elif apart is None:
-                    yield image, pool.submit(try_views, given, *reading)
-                else:
-                    yield image, apart.submit(try_views, str(given), *reading)
-
+        together, readers = max(self.batch // self.views, 1), choose_readers(self.forward, LEAST_IMAGES)
         images: list[tuple[Prediction, Pixels | None]] = []
-        with ThreadPoolExecutor(threads) as pool:
-            for image, future in take_ahead(make_calls(pool), together * 2 + threads - 1):
-                try:
-                    read = future.result()
-                except ReaderEndedError:
-                    read = ReadViews(None, None, f"{image}: {ENDS_READER}")
-                images.append(describe_read(image, read))
-                if len(images) == together:
-                    yield images
-                    images = []
+        ahead = together * 2 + measure_threads().decoding - 1
+        for image, read in read_items(items, self._list_reading(), ahead, readers):
+            images.append(describe_read(image, read))
+            if len(images) == together:
+                yield images
+                images = []
         if images:
             yield images
 

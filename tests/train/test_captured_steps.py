@@ -14,7 +14,7 @@ import torch
 from fastai.callback.core import Callback
 from torch import Tensor, nn
 
-from sightx_cli.engine.torch_forward import choose_count, fill_up
+from sightx_cli.engine.torch_forward import fill_up
 from sightx_cli.train.captured_steps import LEAST_STEPS, CapturedSteps, capture_steps
 from sightx_cli.train.step_forward import Run, StepForward, WholeBatches, training_in
 from tests.train.test_step_forward import IMAGES, fit, make_learner
@@ -128,10 +128,3 @@ def test_what_fills_a_batch_up_is_its_first_image_in_the_same_layout(layout: tor
     assert torch.equal(filled[:3], images)
     assert torch.equal(filled[3:], images[:1].expand(5, -1, -1, -1))
     assert fill_up(images, 3) is images
-
-
-@pytest.mark.parametrize(
-    ("images", "most", "count"), [(1, 256, 1), (3, 256, 4), (243, 256, 256), (9, 12, 12), (16, 12, 16)]
-)
-def test_calls_have_few_sizes(images: int, most: int, count: int) -> None:
-    assert choose_count(images, most) == count
