@@ -98,7 +98,8 @@ def build_forward(
     line, where OpenVINO cannot convert the network.
     """
     if engine.name == "torch":
-        return TorchForward(module, output_names, size_px, mean, std, engine.device, engine.precision)
+        how = engine.device, engine.precision
+        return TorchForward(module, output_names, size_px, mean, std, *how, captures=True)
     if graph is not None and graph.is_file():
         try:
             read = read_graph(graph)
@@ -113,7 +114,8 @@ def build_forward(
     converted, reason = try_to_convert(module, output_names, size_px, mean, std)
     if converted is None:
         listener.warn(f"OpenVINO cannot convert this network ({reason}): torch runs it instead, slower")
-        return TorchForward(module, output_names, size_px, mean, std, engine.device, engine.precision)
+        how = engine.device, engine.precision
+        return TorchForward(module, output_names, size_px, mean, std, *how, captures=True)
     if graph is not None:
         with contextlib.suppress(OSError):  # the next one converts it again
             graph.parent.mkdir(parents=True, exist_ok=True)

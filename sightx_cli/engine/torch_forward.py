@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 
@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sightx_cli.engine.captured_calls import Captured, RunCalls, capture_call
 from sightx_cli.engine.interface import EXACT, Images, Key, Outputs, Precision, choose_batch, choose_device_batch
+from sightx_cli.engine.whole_calls import CallCounts, fill_up
 
 HALVES: dict[Precision, torch.dtype] = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -22,9 +24,6 @@ processes two took 3.5 to 6 s, and one still 1.0."""
 
 AHEAD_BATCHES = 1
 """Batches that are computed while the outputs of the one before come back."""
-
-FILLED_CALLS = 8
-"""So many calls with few images are filled up to a number that is planned already, before their own is planned."""
 
 _COMPUTING = threading.Lock()
 """What `computing_in` sets is the process's: of two threads within, the one that leaves last would put back the
@@ -46,8 +45,13 @@ class TorchForward:
         device: str = "cpu",
         precision: Precision = EXACT,
         batch: int | None = None,
+        captures: bool = False,
     ) -> None:
-        """Put a module on a device; `batch` is how many images go through it at once (None: what suits both)."""
+        """Put a module on a device; `batch` is how many images go through it at once (None: what suits both).
+
+        With `captures` the calls of a run with many batches are captured on CUDA; meanwhile no other thread may wait
+        for the device.
+        """
         self.device = torch.device(device)
         self.size_px = size_px
         self.output_names = tuple(output_names)
@@ -64,16 +68,17 @@ class TorchForward:
         self._most_images: int | None = None
         """How many images at once the device's memory has held, where it did not hold a batch; None where it did."""
         self._counts = CallCounts(batch)
+        self._captures = captures and self.device.type == "cuda"
 
     def run(self, batches: Iterable[tuple[Key, Images]]) -> Iterator[tuple[Key, Outputs]]:
         """Run batches of uint8 images (N, H, W, 3); yield (key, outputs float32 by name), in order.
 
         The outputs of a batch are fetched when the next one is on its way, so that a GPU does not wait for either.
         """
-        way = Way(self.device)
+        way, calls = Way(self.device), RunCalls(self._compute, self.batch_images, self._capture)
         running: deque[tuple[Key, Callable[[], Outputs]]] = deque()
         for key, images in batches:
-            outputs = self._compute(way.bring(images))
+            outputs = calls.make(way.bring(images))
             running.append((key, way.fetch(dict(zip(self.output_names, outputs, strict=True)))))
             if len(running) > AHEAD_BATCHES:
                 key, wait = running.popleft()
@@ -97,6 +102,12 @@ class TorchForward:
         parts = [self._compute(part) for part in torch.split(pixels, self._most_images)]
         return [torch.cat(each) for each in zip(*parts, strict=True)]
 
+    def _capture(self, pixels: Tensor) -> Captured | None:
+        """Capture the module's call with as many images; None where it is not to be, or memory is short."""
+        if not self._captures or self._most_images is not None:
+            return None
+        return capture_call(lambda images: self._run_module(images, len(images)), pixels)
+
     @torch.inference_mode()
     def _run_module(self, pixels: Tensor, count: int) -> Sequence[Tensor]:
         images = len(pixels)
@@ -105,51 +116,6 @@ class TorchForward:
         with _COMPUTING, computing_in(self.precision, self.device.type):
             outputs = self._module(normalised)
         return [one[:images] for one in (outputs if isinstance(outputs, (tuple, list)) else (outputs,))]
-
-
-class CallCounts:
-    """With how many images the calls of a module on a GPU are made: for each number that it meets it takes seconds to
-    plan the convolutions (2.2 for lite0 at 224 px on an H200, which computes 256 images in 14 ms).
-    """
-
-    def __init__(self, most: int) -> None:
-        """Calls have as many as `most` images; a larger one stays as it is."""
-        self.most = most
-        self._met = set[int]()
-        self._calls: Counter[int] = Counter()
-
-    def choose(self, images: int) -> int:
-        """Return the number for a call of so many: a power of two, or `most`.
-
-        The first few calls of a power of two are made with the next larger number met before, as is the last batch of
-        many; where there are more of them, it is worth its plan.
-        """
-        own = max(images, min(self.most, 1 << (images - 1).bit_length()))
-        self._calls[own] += 1
-        larger = min((count for count in tuple(self._met) if count >= own), default=own)  # threads add to it
-        count = larger if self._calls[own] <= FILLED_CALLS else own
-        self._met.add(count)
-        return count
-
-    def forget_above(self, count: int) -> None:
-        """Make no call with more images than these to fill it up."""
-        self._met = {one for one in self._met if one <= count}
-
-
-def fill_up(images: Tensor, count: int) -> Tensor:
-    """Return (count, …) images, of which those that are missing are the first again, laid out in memory as they are.
-
-    Not zeros: of an input that is the same all over a deviation is 0, and its gradient is not finite.
-    """
-    if len(images) == count:
-        return images
-    dense = images.is_contiguous(memory_format=torch.channels_last) if images.dim() == 4 else False
-    layout = torch.channels_last if dense and not images.is_contiguous() else torch.contiguous_format
-    shape = (count, *images.shape[1:])
-    filled = torch.empty(shape, dtype=images.dtype, device=images.device, memory_format=layout)
-    filled[: len(images)] = images
-    filled[len(images) :] = images[:1]
-    return filled
 
 
 class Way:

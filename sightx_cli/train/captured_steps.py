@@ -17,6 +17,7 @@ import torch
 from fastai.callback.core import Callback
 from torch import Tensor, nn
 
+from sightx_cli.engine.captured_calls import refusing_waits
 from sightx_cli.train.step_forward import Run, StepForward, count_whole
 
 LEAST_STEPS = 30
@@ -140,15 +141,11 @@ def capture_steps(steps: StepForward, inputs: Sequence[Tensor]) -> Run:
 
 def refuse_waits(steps: StepForward, inputs: Sequence[Tensor]) -> None:
     """Run a step in which whatever waits for the device raises RuntimeError: in a capture it would break more."""
-    before = torch.cuda.get_sync_debug_mode()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with refusing_waits():
         with steps.computing(keeps_casts=False):
             logits = steps.run(*inputs)
         learned = [parameter for parameter in steps.model.parameters() if parameter.requires_grad]
         torch.autograd.grad(logits, learned, torch.zeros_like(logits), allow_unused=True)
-    finally:
-        torch.cuda.set_sync_debug_mode(before)
 
 
 def list_cached_tensors(model: nn.Module) -> list[Tensor]:

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sightx_cli.engine.interface import EXACT, Precision
-from sightx_cli.engine.torch_forward import computing_in, fill_up
+from sightx_cli.engine.torch_forward import computing_in
+from sightx_cli.engine.whole_calls import fill_up
 from sightx_cli.train.callbacks import BATCH_NORMS
 
 Run = Callable[..., Tensor]

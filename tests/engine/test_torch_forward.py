@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sightx_cli.engine.interface import choose_device_batch
-from sightx_cli.engine.torch_forward import AHEAD_BATCHES, FILLED_CALLS, CallCounts, TorchForward, using_few_threads
+from sightx_cli.engine.torch_forward import AHEAD_BATCHES, TorchForward, using_few_threads
 
 Draw = Callable[..., Any]
 GIGABYTE = 10**9
@@ -103,19 +103,3 @@ def test_a_pass_that_is_little_work_has_one_thread_and_what_comes_after_it_as_ma
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
-
-
-@pytest.mark.parametrize(
-    ("images", "most", "count"), [(1, 256, 1), (3, 256, 4), (243, 256, 256), (9, 12, 12), (16, 12, 16)]
-)
-def test_calls_have_few_sizes(images: int, most: int, count: int) -> None:
-    assert CallCounts(most).choose(images) == count
-
-
-def test_a_few_small_calls_are_filled_up_to_a_size_met_before() -> None:
-    counts = CallCounts(256)
-    assert [counts.choose(images) for images in (256, 52, 200, 100)] == [256, 256, 256, 256]
-    assert [counts.choose(1) for _ in range(FILLED_CALLS + 2)] == [256] * FILLED_CALLS + [1, 1]
-    assert counts.choose(2) == 256
-    counts.forget_above(128)
-    assert [counts.choose(2), counts.choose(1)] == [2, 1]

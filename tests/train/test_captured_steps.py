@@ -14,7 +14,7 @@ import torch
 from fastai.callback.core import Callback
 from torch import Tensor, nn
 
-from sightx_cli.engine.torch_forward import fill_up
+from sightx_cli.engine.whole_calls import fill_up
 from sightx_cli.train.captured_steps import LEAST_STEPS, CapturedSteps, capture_steps
 from sightx_cli.train.step_forward import Run, StepForward, WholeBatches, training_in
 from tests.train.test_step_forward import IMAGES, fit, make_learner
