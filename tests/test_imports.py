@@ -53,7 +53,8 @@ ROOMS = (
 ALONE = {"metrics": {"progress", "errors"}}
 """Rooms that may import less than all that lies below them."""
 HEAVY = {"torch", "torchvision", "fastai", "fastcore", "timm"}
-KNOW_TORCH = ("model.", "train.", "features.prefix", "engine.choice", "engine.conversion", "engine.torch_forward")
+TORCH_ENGINE = "engine.torch_forward", "engine.whole_calls", "engine.captured_calls"
+KNOW_TORCH = ("model.", "train.", "features.prefix", "engine.choice", "engine.conversion", *TORCH_ENGINE)
 """Modules that may import torch, fastai or timm when they are loaded."""
 
 

@@ -45,13 +45,19 @@ PARTS = {"train": "to train", "valid": "to validate", "test": "to test"}
 
 
 def list_departures(plan: Plan, origins: Sequence[str]) -> Iterator[str]:
-    """List what departs from the recipe, by where it comes from: class weights balanced, size px 384."""
+    """List what departs from the recipe, by where it comes from: class weights balanced, stage 2 train last:3."""
     for key, item in plan.values.items():
         if item.origin in origins and not key.startswith(NOT_TOLD):
             if key == "ordered":
                 yield "grades in order" if item.value else "codes, not grades"
                 continue
-            name = key.removeprefix("model.").partition(".")[2] or key
+            if key.startswith("stage."):
+                if item.value in (None, [], ()):
+                    continue
+                _, place, field = key.split(".", 2)
+                name = f"stage {int(place) + 1} {field}"
+            else:
+                name = key.removeprefix("model.").partition(".")[2] or key
             value = item.value if isinstance(item.value, str) else show_value(item.value)
             yield f"{name.replace('_', ' ')} {value.replace('_', ' ') if key == 'training.metric' else value}"
 

@@ -77,6 +77,9 @@ def test_what_the_user_and_the_images_changed_is_told_apart() -> None:
     assert rows["by the images"] == "metric balanced accuracy, class weights balanced"
     assert rows["by you"] == "size px 128"
     assert rows["epoch kept"].endswith("by balanced accuracy")
+    recipe, overridden = change("natural-medium", 'stage=[{train="last:3",epochs=2,rate=1e-4}]')
+    of_stages = dict(describe_plan(build_plan(recipe, "file", overridden, {"data.train": (9, "data")}, "")))
+    assert of_stages["by you"] == "stage 1 train last:3, stage 1 epochs 2, stage 1 rate 0.0001"
     untouched = dict(describe_plan(build_plan(change("natural-small")[0], "file", (), {"data.train": (9, "data")}, "")))
     assert {"by the images", "by you", "why"} & set(untouched) == set()
 
