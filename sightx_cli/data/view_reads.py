@@ -36,7 +36,7 @@ def read_items(
             if is_path and readers is not None:
                 yield images, readers.submit(try_each, [(name, str(given)) for name, given in images], how)
             else:
-                yield from (([item], pool.submit(try_each, [item], how)) for item in images)
+                yield images, pool.submit(try_each, images, how)
 
     with ThreadPoolExecutor(threads) as pool:
         for images, future in take_ahead(make_calls(pool), ahead // together):

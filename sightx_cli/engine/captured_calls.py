@@ -14,6 +14,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from sightx_cli.engine.whole_calls import fill_up
+
 CAPTURED_AFTER = 8
 """Whole batches of a run before its calls are captured: that takes as long as Python takes to start some six."""
 
@@ -22,7 +24,7 @@ Captured = Callable[[Tensor], Sequence[Tensor]]
 
 
 class RunCalls:
-    """The calls of one run: on whole batches, once there were some, by what was captured.
+    """The calls of one run: once there were some on whole batches, by what was captured.
 
     That holds memory of its own until the run ends, and belongs to no other: several threads may run one network.
     """
@@ -35,33 +37,51 @@ class RunCalls:
 
     def make(self, pixels: Tensor) -> Sequence[Tensor]:
         """Call the network on images (N, H, W, 3)."""
-        if len(pixels) != self._images:
-            return self._call(pixels)
-        self._made += 1
-        if self._made <= CAPTURED_AFTER:
-            return self._call(pixels)
-        if self._made > CAPTURED_AFTER + 1:
-            return self._call(pixels) if self._captured is None else self._captured(pixels)
-        expected = self._call(pixels)
-        self._captured = self._capture(pixels)
+        if self._captured is not None and len(pixels) <= self._images:
+            outputs = self._captured(fill_up(pixels, self._images))
+            return [one[: len(pixels)] for one in outputs]
+        outputs = self._call(pixels)
+        self._made += len(pixels) == self._images
+        if self._made == CAPTURED_AFTER:
+            self._made += 1  # not tried again
+            self._captured = self._find_same(pixels, outputs)
+        return outputs
+
+    def close(self) -> None:
+        """Give back the memory of what was captured."""
         if self._captured is not None:
-            found = self._captured(pixels)
-            if not all(torch.equal(one, other) for one, other in zip(found, expected, strict=True)):
-                self._captured = None  # whatever made it differ: the others are as they were without
-        return expected
+            self._captured = None
+            torch.cuda.empty_cache()
+
+    def _find_same(self, pixels: Tensor, expected: Sequence[Tensor]) -> Captured | None:
+        """Capture the call; None where it cannot be, or gives anything else than it gave."""
+        try:
+            captured = self._capture(pixels)
+            if captured is None:
+                return None
+            same = all(torch.equal(one, other) for one, other in zip(captured(pixels), expected, strict=True))
+        except torch.OutOfMemoryError:
+            return None
+        return captured if same else None
 
 
-def capture_call(call: Captured, pixels: Tensor) -> Captured | None:
-    """Capture a call on images; None where the network waits for the device meanwhile, or memory does not hold it."""
-    graph, held = torch.cuda.CUDAGraph(), pixels.clone()
+def capture_call(call: Captured, pixels: Tensor, stream: torch.cuda.Stream) -> Captured | None:
+    """Capture a call on images, in a stream; None where the network waits for the device meanwhile, or memory is short.
+
+    No other thread may wait for the device meanwhile.
+    """
+    before, graph = torch.cuda.current_stream(pixels.device), torch.cuda.CUDAGraph()
     try:
         with torch.cuda.device(pixels.device):
+            held = pixels.flip(0)  # other images: what a capture computes at once is not what it is compared with
             with refusing_waits():
                 call(held)
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
                 outputs = call(held)
     except RuntimeError:  # OutOfMemoryError is one
         return None
+    finally:
+        torch.cuda.set_stream(before)  # a capture that fails stays in its own
 
     def replay(pixels: Tensor) -> Sequence[Tensor]:
         held.copy_(pixels)

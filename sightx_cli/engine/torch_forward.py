@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -69,6 +69,7 @@ class TorchForward:
         """How many images at once the device's memory has held, where it did not hold a batch; None where it did."""
         self._counts = CallCounts(batch)
         self._captures = captures and self.device.type == "cuda"
+        self._stream: torch.cuda.Stream | None = None
 
     def run(self, batches: Iterable[tuple[Key, Images]]) -> Iterator[tuple[Key, Outputs]]:
         """Run batches of uint8 images (N, H, W, 3); yield (key, outputs float32 by name), in order.
@@ -77,14 +78,15 @@ class TorchForward:
         """
         way, calls = Way(self.device), RunCalls(self._compute, self.batch_images, self._capture)
         running: deque[tuple[Key, Callable[[], Outputs]]] = deque()
-        for key, images in batches:
-            outputs = calls.make(way.bring(images))
-            running.append((key, way.fetch(dict(zip(self.output_names, outputs, strict=True)))))
-            if len(running) > AHEAD_BATCHES:
-                key, wait = running.popleft()
+        with closing(calls):
+            for key, images in batches:
+                outputs = calls.make(way.bring(images))
+                running.append((key, way.fetch(dict(zip(self.output_names, outputs, strict=True)))))
+                if len(running) > AHEAD_BATCHES:
+                    key, wait = running.popleft()
+                    yield key, wait()
+            for key, wait in running:
                 yield key, wait()
-        for key, wait in running:
-            yield key, wait()
 
     def _compute(self, pixels: Tensor) -> Sequence[Tensor]:
         """Run the module on images (N, H, W, 3); in halves, and those again, where the device has too little memory."""
@@ -103,10 +105,15 @@ class TorchForward:
         return [torch.cat(each) for each in zip(*parts, strict=True)]
 
     def _capture(self, pixels: Tensor) -> Captured | None:
-        """Capture the module's call with as many images; None where it is not to be, or memory is short."""
-        if not self._captures or self._most_images is not None:
+        """Capture the module's call with as many images; None where it is not to be, memory is short, or it fails."""
+        is_main = threading.current_thread() is threading.main_thread()  # then no other fit captures at this time
+        if not self._captures or self._most_images is not None or not is_main:
             return None
-        return capture_call(lambda images: self._run_module(images, len(images)), pixels)
+        if self._stream is None:  # one for all runs: each that computes has memory of its own
+            self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        captured = capture_call(lambda images: self._run_module(images, len(images)), pixels, self._stream)
+        self._captures = captured is not None
+        return captured
 
     @torch.inference_mode()
     def _run_module(self, pixels: Tensor, count: int) -> Sequence[Tensor]:
@@ -190,18 +197,21 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
 def computing_in(precision: Precision, device_type: str, keeps_casts: bool = True) -> Iterator[None]:
     """Compute the block in a precision: half by autocast, and float32 without the TF32 that CUDA has for it.
 
-    `keeps_casts` keeps the weights that autocast has cast until the block ends.
+    `keeps_casts` keeps the weights that autocast has cast until the block ends. cuDNN does not time its kernels first,
+    which fastai's import, under way beside it or done, asks it for: on an H200 that took 47 s for a size of batch, and
+    found no faster ones.
     """
-    if precision in HALVES:
-        with torch.autocast(device_type, dtype=HALVES[precision], cache_enabled=keeps_casts):
-            yield
-        return
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark
+    is_half = precision in HALVES
+    if not is_half:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    half = torch.autocast(device_type, dtype=HALVES[precision], cache_enabled=keeps_casts) if is_half else nullcontext()
     try:
-        yield
+        with half:
+            yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = before
 
 
 def find_half(device: torch.device) -> Precision | None:

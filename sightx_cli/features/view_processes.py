@@ -26,6 +26,9 @@ AHEAD_BYTES = 512 * 1024**2
 """What is read ahead within these many bytes: a fifth of a second of work for sixteen processes, which go on while a
 part of the features is written to the disk."""
 
+NOTHING_TO_READ: Future[WrittenPixels] = Future()
+NOTHING_TO_READ.set_result(WrittenPixels())
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -80,6 +83,8 @@ def read_in_processes(
         return Slot(file, file.map_pixels(largest * view_bytes))
 
     def ask(chunk: Chunk) -> Future[WrittenPixels]:
+        if not chunk.items:
+            return NOTHING_TO_READ
         how = size_px, view.fit, view.profile, view.reading
         return readers.submit(write_views, chunk.slot.file.place, chunk.items, *how)
 
@@ -96,9 +101,8 @@ def read_in_processes(
                     wanted.append((path, view.seed_draw(digest), place * view_bytes))
                 else:
                     batch[place] = decoded
-            parts = [wanted[at : at + CHUNK_IMAGES] for at in range(0, len(wanted), CHUNK_IMAGES)] or [[]]
-            for part in parts:
-                chunk = Chunk(first, batch, slot, part, part is parts[-1])
+            for at in range(0, end - first, CHUNK_IMAGES):  # what was decoded before counts as read ahead as well
+                chunk = Chunk(first, batch, slot, wanted[at : at + CHUNK_IMAGES], at + CHUNK_IMAGES >= end - first)
                 yield chunk, ask(chunk)
 
     for chunk, future in take_ahead(make_calls(), choose_ahead(view_bytes, readers.workers)):

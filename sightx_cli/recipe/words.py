@@ -54,8 +54,8 @@ def list_departures(plan: Plan, origins: Sequence[str]) -> Iterator[str]:
             if key.startswith("stage."):
                 if item.value in (None, [], ()):
                     continue
-                _, place, field = key.split(".", 2)
-                name = f"stage {int(place) + 1} {field}"
+                words = [str(int(word) + 1) if word.isdigit() else word for word in key.split(".")]
+                name = " ".join(words)  # stage 1 join 2 after
             else:
                 name = key.removeprefix("model.").partition(".")[2] or key
             value = item.value if isinstance(item.value, str) else show_value(item.value)

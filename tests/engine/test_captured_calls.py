@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
 from torch import Tensor
 
-from sightx_cli.engine.captured_calls import CAPTURED_AFTER, Captured, RunCalls
+from sightx_cli.engine.captured_calls import CAPTURED_AFTER, Captured, RunCalls, capture_call
 
 WHOLE = 4
+STREAM = cast("torch.cuda.Stream", None)
 
 
 class Network:
@@ -46,11 +50,20 @@ def run(network: Network, sizes: Sequence[int]) -> None:
 def test_whole_batches_are_captured_once_there_were_some() -> None:
     network = Network()
     run(network, [3, *[WHOLE] * CAPTURED_AFTER, 1, WHOLE, WHOLE, 2, WHOLE])
-    assert network.called == [3, *[WHOLE] * CAPTURED_AFTER, 1, WHOLE, 2]  # of the last whole ones, the first to compare
-    assert network.replayed == 3
+    assert network.called == [3, *[WHOLE] * CAPTURED_AFTER]
+    assert network.replayed == 6  # the first to compare it
 
 
-@pytest.mark.parametrize("network", [Network(factor=1.001), Network(can_be_captured=False)], ids=["differs", "cannot"])
+class Short(Network):
+    """Captured, it needs more memory than there is."""
+
+    def capture(self, images: Tensor) -> Captured | None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+@pytest.mark.parametrize(
+    "network", [Network(factor=1.001), Network(can_be_captured=False), Short()], ids=["differs", "cannot", "short"]
+)
 def test_what_differs_or_cannot_be_captured_is_called_as_before(network: Network) -> None:
     run(network, [WHOLE] * (CAPTURED_AFTER + 4))
     assert len(network.called) == CAPTURED_AFTER + 4
@@ -58,5 +71,52 @@ def test_what_differs_or_cannot_be_captured_is_called_as_before(network: Network
 
 def test_a_run_of_few_batches_captures_nothing() -> None:
     network = Network()
-    run(network, [WHOLE] * CAPTURED_AFTER)
+    run(network, [*[WHOLE] * (CAPTURED_AFTER - 1), 1])
     assert network.replayed == 0
+
+
+def test_a_capture_that_computes_nothing_again_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one is in which the kernels went to another device's stream: torch only warns that its graph is empty."""
+
+    class Graph(AbstractContextManager[None]):
+        """Records nothing; what is computed meanwhile is computed."""
+
+        def __init__(self, graph: object, **_: object) -> None:
+            self.graph = graph
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    used = []
+    for name, stand_in in {
+        "current_stream": lambda _: "before",
+        "set_stream": used.append,
+        "device": lambda _: nullcontext(),
+        "graph": Graph,
+        "CUDAGraph": lambda: SimpleNamespace(replay=lambda: None),
+        "get_sync_debug_mode": lambda: 0,
+        "set_sync_debug_mode": lambda _: None,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    network = Network()
+    calls = RunCalls(
+        network.call, WHOLE, lambda images: capture_call(network.call, images, cast("torch.cuda.Stream", None))
+    )
+    for _ in range(CAPTURED_AFTER + 3):
+        images = torch.rand(WHOLE, 2, 2, 3)
+        torch.testing.assert_close(calls.make(images)[0], 2 * images)
+    assert used == ["before"]
+
+
+def test_after_a_capture_that_fails_the_thread_is_in_its_stream_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = []
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: "before")
+    monkeypatch.setattr(torch.cuda, "set_stream", used.append)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: None)
+
+    def fail(_: object) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(torch.cuda, "device", fail)
+    assert capture_call(Network().call, torch.rand(WHOLE, 2, 2, 3), STREAM) is None
+    assert used == ["before"]

@@ -7,9 +7,11 @@ import pytest
 from sightx_cli.probe.trials import PACKAGED_WORK
 from sightx_cli.recipe.catalog import find_recipe
 from sightx_cli.recipe.settings import BACKBONE, SIZE, change_setting
+from sightx_cli.steps import duration
 from sightx_cli.steps.duration import (
     MACS,
     ON_CPU,
+    ON_GPU,
     choose_fit_device,
     count_macs,
     describe_duration,
@@ -59,6 +61,15 @@ def test_the_words_are_as_rough_as_the_estimate(seconds: float, words: str) -> N
     assert f"about {words} on this machine" in describe_duration(seconds).text
 
 
+def test_many_processors_compute_faster_and_neither_start_sooner_nor_read_without_end() -> None:
+    assert ON_CPU.start_seconds < estimate(MEDIUM, slower=0.01) < estimate(MEDIUM, slower=0.1)
+    assert estimate(train=10**6, slower=0.001) > 10**6 / ON_CPU.most_read
+    on_gpu = {slower: estimate_seconds(MEDIUM, {"train": 1_000}, False, ON_GPU, 1.0, slower) for slower in (0.01, 1, 3)}
+    assert on_gpu[0.01] == on_gpu[1]
+    assert on_gpu[1] < on_gpu[3] < 3 * on_gpu[1]  # what the GPU computes takes as long
+
+
+@pytest.mark.parametrize("gflops", [50.0, 254.0, 1_600.0, 6_400.0])
 @pytest.mark.parametrize(
     ("images", "device", "found", "chosen"),
     [
@@ -69,7 +80,10 @@ def test_the_words_are_as_rough_as_the_estimate(seconds: float, words: str) -> N
         (200, "auto", "mps", "auto"),
     ],
 )
-def test_few_images_do_not_wait_for_a_gpu_to_start(images: int, device: str, found: str, chosen: str) -> None:
+def test_few_images_do_not_wait_for_a_gpu_to_start(
+    images: int, device: str, found: str, chosen: str, gflops: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duration, "measure_speed", lambda: gflops)
     settled, said = choose_fit_device(SMALL, {"train": images, "valid": images // 4}, False, device, found)
     assert settled == chosen
     assert (said is not None and "--device cuda uses the GPU" in said.text) == (chosen == "cpu")
