@@ -70,18 +70,18 @@ def capture_call(call: Captured, pixels: Tensor, stream: torch.cuda.Stream) -> C
 
     No other thread may wait for the device meanwhile.
     """
-    before, graph = torch.cuda.current_stream(pixels.device), torch.cuda.CUDAGraph()
-    try:
-        with torch.cuda.device(pixels.device):
+    with torch.cuda.device(pixels.device):
+        before, graph = torch.cuda.current_stream(), torch.cuda.CUDAGraph()
+        try:
             held = pixels.flip(0)  # other images: what a capture computes at once is not what it is compared with
             with refusing_waits():
                 call(held)
             with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
                 outputs = call(held)
-    except RuntimeError:  # OutOfMemoryError is one
-        return None
-    finally:
-        torch.cuda.set_stream(before)  # a capture that fails stays in its own
+        except RuntimeError:  # OutOfMemoryError is one
+            return None
+        finally:
+            torch.cuda.set_stream(before)  # a capture that fails stays in its own
 
     def replay(pixels: Tensor) -> Sequence[Tensor]:
         held.copy_(pixels)

@@ -75,21 +75,21 @@ def test_a_run_of_few_batches_captures_nothing() -> None:
     assert network.replayed == 0
 
 
-def test_a_capture_that_computes_nothing_again_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one is in which the kernels went to another device's stream: torch only warns that its graph is empty."""
+class Graph(AbstractContextManager[None]):
+    """Records nothing; what is computed meanwhile is computed."""
 
-    class Graph(AbstractContextManager[None]):
-        """Records nothing; what is computed meanwhile is computed."""
+    def __init__(self, graph: object, **_: object) -> None:
+        self.graph = graph
 
-        def __init__(self, graph: object, **_: object) -> None:
-            self.graph = graph
+    def __exit__(self, *_: object) -> None:
+        """Leave it empty."""
 
-        def __exit__(self, *_: object) -> None:
-            pass
 
-    used = []
+def stand_in_for_cuda(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Let a capture run without a GPU; returns the streams that are set meanwhile."""
+    used: list[object] = []
     for name, stand_in in {
-        "current_stream": lambda _: "before",
+        "current_stream": lambda: "before",
         "set_stream": used.append,
         "device": lambda _: nullcontext(),
         "graph": Graph,
@@ -98,10 +98,13 @@ def test_a_capture_that_computes_nothing_again_is_found_out(monkeypatch: pytest.
         "set_sync_debug_mode": lambda _: None,
     }.items():
         monkeypatch.setattr(torch.cuda, name, stand_in)
-    network = Network()
-    calls = RunCalls(
-        network.call, WHOLE, lambda images: capture_call(network.call, images, cast("torch.cuda.Stream", None))
-    )
+    return used
+
+
+def test_a_capture_that_computes_nothing_again_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one is in which the kernels went to another device's stream: torch only warns that its graph is empty."""
+    used, network = stand_in_for_cuda(monkeypatch), Network()
+    calls = RunCalls(network.call, WHOLE, lambda images: capture_call(network.call, images, STREAM))
     for _ in range(CAPTURED_AFTER + 3):
         images = torch.rand(WHOLE, 2, 2, 3)
         torch.testing.assert_close(calls.make(images)[0], 2 * images)
@@ -109,14 +112,11 @@ def test_a_capture_that_computes_nothing_again_is_found_out(monkeypatch: pytest.
 
 
 def test_after_a_capture_that_fails_the_thread_is_in_its_stream_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    used = []
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: "before")
-    monkeypatch.setattr(torch.cuda, "set_stream", used.append)
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: None)
+    used = stand_in_for_cuda(monkeypatch)
 
-    def fail(_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    monkeypatch.setattr(torch.cuda, "device", fail)
+    monkeypatch.setattr(torch.cuda, "graph", fail)
     assert capture_call(Network().call, torch.rand(WHOLE, 2, 2, 3), STREAM) is None
     assert used == ["before"]
