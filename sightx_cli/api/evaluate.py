@@ -10,6 +10,7 @@ from pathlib import Path
 from sightx_cli import runs
 from sightx_cli.bundle.bundle_forward import AUTO, CPU
 from sightx_cli.bundle.facts import check_changeable, keep_decision
+from sightx_cli.bundle.outdated_exports import warn_of_outdated_exports
 from sightx_cli.bundle.predictor import load_predictor, suit_images
 from sightx_cli.cluster.ray_cluster import check_address
 from sightx_cli.data.layout import Layout
@@ -229,7 +230,10 @@ def evaluate(
         taken = {"report": round(ended - now, 3), "total": round(ended - began, 3)}
         result = replace(result, seconds={**result.seconds, **taken})
         if keep and decision is not None:  # last: what is interrupted before changes nothing in the run
-            keep_decision(run, build_decision(decision))
+            changed_facts = keep_decision(run, build_decision(decision))
+            if (outdated := warn_of_outdated_exports(run, changed_facts)) is not None:
+                heard.notice(outdated)
+                result = replace(result, notices=tuple(heard.notices), warnings=tuple(heard.warnings))
     report = making.folder / runs.REPORT if (making.folder / runs.REPORT).is_file() else None
     return replace(result, folder=making.folder, predictions=making.folder / "predictions.csv", report=report)
 

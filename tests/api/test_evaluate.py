@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from sightx_cli import evaluate, fit
+from sightx_cli import evaluate, export, fit
 from sightx_cli.errors import DataError, RunError, UsageError
 from sightx_cli.progress import Recorder
 from tests.conftest import DIGIT_NAMES
@@ -185,6 +185,20 @@ def test_a_threshold_that_is_kept_decides_in_predict_from_then_on(
     again = evaluate(later, model=home / "mine")
     assert again.decision is not None
     assert again.decision.threshold == result.decision.threshold
+
+
+def test_exports_from_before_a_threshold_is_kept_are_warned_of(digits_run: FitResult, later: Path, home: Path) -> None:
+    run = home / "mine"
+    shutil.copytree(digits_run.run, run)
+    export(run, format="safetensors")
+    asked = {"positive": "one,two", "at_specificity": 0.5, "robustness": False}
+    heard = Recorder()
+    assert "outdated-exports" not in {one.kind for one in evaluate(later, model=run, listener=heard, **asked).notices}
+    result = evaluate(later, model=run, keep=True, listener=heard, **asked)
+    [said] = [one.text for one in result.notices if one.kind == "outdated-exports"]
+    assert said in heard.warnings
+    assert said in result.to_json()["warnings"]
+    assert said.endswith(f"sightx export {run} --format safetensors --overwrite")
 
 
 def test_an_evaluation_that_is_interrupted_keeps_no_threshold(digits_run: FitResult, later: Path, home: Path) -> None:
