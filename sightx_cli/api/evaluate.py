@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from sightx_cli import runs
 from sightx_cli.bundle.bundle_forward import AUTO, CPU
+from sightx_cli.bundle.decided_label import decide_by_threshold, tell_decision
 from sightx_cli.bundle.facts import check_changeable, keep_decision
 from sightx_cli.bundle.outdated_exports import warn_of_outdated_exports
 from sightx_cli.bundle.predictor import load_predictor, suit_images
@@ -92,7 +93,8 @@ def evaluate(
     `at_sensitivity`, `at_specificity` or `cost` ("fn=10,fp=1") choose a threshold on predictions that the run kept of
     images which its model did not learn from, never on these; what it reaches here is measured. `positive` names the
     classes that count as positive, with commas between them; `prevalence` the shares of them at which predictive values
-    are given too. With `keep` the run's bundle decides by the threshold from now on.
+    are given too. With `keep` the run's bundle decides by the threshold from now on. One that it stores already decides
+    between two classes here as it does in `predict`: in accuracy, confusions, and predictions.csv.
 
     With `tta` a prediction is the mean over so many views of its image, changed as leaves the labels alone; what that
     gains, and costs, is measured. `device` is auto (a GPU where there is one and the images are many), cpu, cuda or
@@ -128,7 +130,8 @@ def evaluate(
     wish = Wish(at_sensitivity, at_specificity, cost, positive, tuple(prevalence), keep)
     run = runs.find_run(model)
     predictor = load_predictor(run, batch, 1 if tta is None else tta, device=device if on is None else CPU)
-    task, reading = predictor.facts.task, predictor.facts.reading
+    stored, reading = predictor.facts.decision, predictor.facts.reading
+    task = decide_by_threshold(predictor.facts.task, stored)
     if keep and not can_store(task):
         raise UsageError("--keep: each of several labels has a threshold of its own already", "leave --keep out")
     name_positives(wish, predictor.facts, Silent())  # before any image is read, and what it needs of the run
@@ -136,6 +139,8 @@ def evaluate(
         read_kept(run, predictor.facts)
     if keep:
         check_changeable(run)
+    if (decided := tell_decision(task, stored, keep)) is not None:
+        heard.notice(decided)
     layout = Layout(
         image_column, label_column, None if images is None else Path(images), label_by, group_by=group_by, per=per
     )
@@ -145,6 +150,7 @@ def evaluate(
         check_units(labelled.judged, per)
     if on is None:
         predictor = suit_images(predictor, run, len(labelled.frame), device, batch)
+    predictor = replace(predictor, facts=replace(predictor.facts, task=task))
     ask = None if on is None else build_ask(run, address, batch, predictor.views, device)
     answered = answer_images(predictor, labelled.frame, heard, ask)
     names = answered.frame["image"].tolist()
@@ -203,6 +209,7 @@ def evaluate(
         doubt=doubt,
         tta=views,
         decision=decision,
+        decided_by=None if stored is None else asdict(stored),
         differences=differences,
         unreadable=tuple(f"{item.image} {item.error}" for item in answered.unreadable),
         reasons=tuple(item.error for item in answered.unreadable),
@@ -210,7 +217,9 @@ def evaluate(
     if keep and decision is not None:
         result = replace(result, decision=replace(decision, is_kept=True))
     with making_folder(folder, overwrite) as making:
-        write_predictions(making.partial / "predictions.csv", frame, answered.probabilities, task, answered.statuses)
+        write_predictions(
+            making.partial / "predictions.csv", frame, answered.probabilities, task, answered.statuses, stored
+        )
         now = time.perf_counter()
         seconds = {"predict": predicted - began, "measure": measured - predicted, "robustness": now - measured}
         seconds["total"] = now - began

@@ -96,7 +96,11 @@ class EvaluateOptions:
     ] = None
     keep: Annotated[
         bool,
-        typer.Option("--keep", help="Store the threshold in the run: predict decides by it.", rich_help_panel=DECISION),
+        typer.Option(
+            "--keep",
+            help="Store the threshold in the run: predict and evaluate decide by it.",
+            rich_help_panel=DECISION,
+        ),
     ] = False
     batch: Annotated[
         int | None,

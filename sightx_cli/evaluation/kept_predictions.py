@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli import runs
+from sightx_cli.bundle.chosen_threshold import NEGATIVE, POSITIVE, Decision, decides_class
+from sightx_cli.bundle.table import DECISION, STATUS
 from sightx_cli.bundle.table_writers import write_csv
 from sightx_cli.data.tables import read_table
 from sightx_cli.errors import DataError, RunError
@@ -40,16 +42,21 @@ def write_predictions(
     probabilities: NDArray[np.float32],
     task: Task,
     statuses: Sequence[str] | None = None,
+    decision: Decision | None = None,
 ) -> None:
     """Write one row for each image of a frame (columns image, label, group), whole or not at all.
 
-    `statuses` says of each whether its prediction is sure.
+    `statuses` says of each whether its prediction is sure. A `decision` that does not settle the prediction itself has
+    a column of its own, as in the table of `predict`.
     """
-    columns = [*OWN, *task.columns, *(["status"] if statuses is not None else [])]
+    has_column = decision is not None and not decides_class(decision, task)
+    said = decision.find_positive(probabilities, task) if decision is not None and has_column else ()
+    columns = [*OWN, *task.columns, *([STATUS] if statuses is not None else []), *([DECISION] if has_column else [])]
     told = zip(frame["image"], frame["label"], frame["group"], probabilities, strict=True)
     rows = (
         {"image": image, "label": label, "group": group, **task.fill_row(row)}
-        | ({} if statuses is None else {"status": statuses[place]})
+        | ({} if statuses is None else {STATUS: statuses[place]})
+        | ({DECISION: POSITIVE if said[place] else NEGATIVE} if has_column else {})
         for place, (image, label, group, row) in enumerate(told)
     )
     runs.write_file(path, lambda aside: write_csv(aside, columns, rows))

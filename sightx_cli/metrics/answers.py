@@ -37,7 +37,7 @@ class Answers:
 
     @cached_property
     def right(self) -> Booleans:
-        """Whether each image's most probable class is the true one, (N,)."""
+        """Whether the class that each image is given is the true one, (N,)."""
         return np.asarray(self.predicted == self.truth)
 
     @cached_property
@@ -66,6 +66,27 @@ class Answers:
         """Count the distinct units (N,), images or groups, of the class that has fewest."""
         pairs = np.unique(np.stack([self.truth, units]), axis=1)
         return int(np.unique(pairs[0], return_counts=True)[1].min())
+
+
+@dataclass(frozen=True)
+class DecidedAnswers(Answers):
+    """Answers for N images whose class is not the most probable one, but decided otherwise: by a threshold."""
+
+    decided: Integers
+    """The class of each image, (N,)."""
+
+    @cached_property
+    def predicted(self) -> Integers:
+        """The class decided for, (N,)."""
+        return self.decided
+
+    def take(self, rows: Booleans) -> DecidedAnswers:
+        """Return the answers for some of the images."""
+        return DecidedAnswers(self.scores[rows], self.truth[rows], self.decided[rows])
+
+    def ask_each(self) -> Answers:
+        """Return the same answers by the most probable class, whose probability is what calibration judges."""
+        return Answers(self.scores, self.truth)
 
 
 @dataclass(frozen=True)
@@ -129,6 +150,17 @@ def check_answers(probabilities: object, targets: object, classes: Sequence[str]
         raise DataError(f"targets reach from {truth.min()} to {truth.max()}; they must lie in 0…{len(classes) - 1}")
     _check_finite(scores)
     return Answers(scores, truth)
+
+
+def check_decided_answers(
+    probabilities: object, targets: object, decided: object, classes: Sequence[str]
+) -> DecidedAnswers:
+    """Return probabilities, targets, and the class decided for of each image, (N,), checked.
+
+    Raises: as `check_answers`.
+    """
+    answers = check_answers(probabilities, targets, classes)
+    return DecidedAnswers(answers.scores, answers.truth, np.asarray(decided, dtype=np.int64))
 
 
 def check_set_answers(probabilities: object, targets: object, decided: object, classes: Sequence[str]) -> SetAnswers:

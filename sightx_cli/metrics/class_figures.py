@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sightx_cli.errors import DataError
-from sightx_cli.metrics.answers import check_answers
+from sightx_cli.metrics.answers import Answers, check_answers
 from sightx_cli.metrics.class_report import ClassFigures, ClassReport
 from sightx_cli.metrics.intervals import Interval, measure_share
 from sightx_cli.metrics.units import build_units
@@ -22,7 +22,12 @@ def measure_classes(
     `together` names each image's group ("" for none), for the intervals (see `metrics.intervals`). The other arguments,
     and errors, as in `metrics.figures.measure_figures`.
     """
-    answers, count = check_answers(probabilities, targets, classes), len(classes)
+    return measure_answer_classes(check_answers(probabilities, targets, classes), classes, together)
+
+
+def measure_answer_classes(answers: Answers, classes: Sequence[str], together: Sequence[str] = ()) -> ClassReport:
+    """Measure the same of answers that are checked."""
+    count = len(classes)
     confusion = np.bincount(answers.truth * count + answers.predicted, minlength=count**2).reshape(count, count)
     units = build_units(together, len(answers.truth))
     figures = []

@@ -219,11 +219,12 @@ def measure_histograms(answers: Answers, classes: Sequence[str]) -> tuple[Histog
 def measure_risk_coverage(answers: Answers, together: Sequence[str] = ()) -> RiskCoverage | None:
     """Measure the accuracy of the surest images, of a hundredth of them to all; None of images with several labels.
 
-    Confidence is the probability of the likeliest class; images of the same confidence are kept together.
+    Confidence is the probability of the class that an image is given; images of the same confidence are kept together.
     """
     if isinstance(answers, SetAnswers):
         return None
-    confidence, units = answers.scores.max(axis=1), build_units(together, len(answers.truth))
+    confidence = answers.scores[np.arange(len(answers.truth)), answers.predicted]
+    units = build_units(together, len(answers.truth))
     edges = np.unique(np.quantile(confidence, np.linspace(0, 1, POINTS)[:-1], method="lower"))[::-1]
     rows = []
     for edge in edges:

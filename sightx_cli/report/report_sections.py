@@ -84,7 +84,10 @@ def head_part(name: str, metrics: Content) -> str:
 
 
 def describe_part(name: str, metrics: Content) -> str:
-    """Say which images a part's figures are of, and what was chosen on them."""
+    """Say which images a part's figures are of, what was chosen on them, and which threshold decided, if one did."""
+    decided = metrics.get("decided_by")
+    if decided and len(metrics.get("classes") or ()) == 2:
+        return f"{describe_part(name, {**metrics, 'decided_by': None})} {describe_decider(decided)}"
     if "metrics" in metrics:
         count = metrics.get("trained_on", 0)
         if count:
@@ -103,6 +106,16 @@ def describe_part(name: str, metrics: Content) -> str:
             "flattered (internal validation)."
         )
     return "Images held out of training (internal validation)."
+
+
+def describe_decider(decided: Content) -> str:
+    """Say which stored threshold decided the class of each image, and which figures do not depend on it."""
+    together = " or ".join(map(show_name, decided["positive"]))
+    edge = format_number(float(decided["threshold"]))
+    return (
+        f"The class of each image is decided by the threshold that the run stores ({together} from a probability of "
+        f"{edge} on), likelier or not; figures of ranking and of probabilities do not depend on it."
+    )
 
 
 def list_measured(figures: Content) -> list[dict[str, Any]]:

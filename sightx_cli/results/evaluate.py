@@ -178,6 +178,8 @@ class EvaluateResult:
     """None where each prediction is of one view."""
     decision: MeasuredDecision | None = None
     """What a threshold reaches; None where no class counts as positive."""
+    decided_by: Mapping[str, Any] | None = None
+    """The threshold that the run stored when it was measured; of two classes it decides in every figure."""
     unreadable: tuple[str, ...] = ()
     """One line per image that could not be read: its name and why."""
     reasons: tuple[str, ...] = ()
@@ -216,6 +218,7 @@ class EvaluateResult:
                 **({"per": self.per} if self.per else {}),
                 **({"robustness": self.robustness} if self.robustness else {}),
                 "thresholds": self.decision,
+                "decided_by": self.decided_by,
                 "abstention": self.doubt,
                 **({"tta": self.tta} if self.tta else {}),
                 "differences": self.differences,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.metrics.answers import SMALLEST_PROBABILITY, measure_losses
-from sightx_cli.metrics.class_figures import measure_classes
+from sightx_cli.metrics.class_figures import measure_answer_classes
 from sightx_cli.metrics.class_report import ClassReport
 from sightx_cli.metrics.metric import SINGLE_LABEL, Metric
 from sightx_cli.metrics.registry import ACCURACY, BALANCED_ACCURACY
@@ -164,7 +164,7 @@ class SingleLabel(Task):
         """Return the cells of `columns` for one image (C,); empty where it could not be read."""
         if probabilities is None:
             return {**dict.fromkeys(self.columns), "prediction": ""}
-        best = int(probabilities.argmax()) if chosen is None else chosen
+        best = int(self.decide(probabilities[None])[0]) if chosen is None else chosen
         values = map(float, (probabilities[best], *probabilities))
         return dict(zip(self.columns, (self.classes[best], *values), strict=True))
 
@@ -173,8 +173,8 @@ class SingleLabel(Task):
         return (prediction,)
 
     def name_classes(self, probabilities: NDArray[np.float32]) -> tuple[str, ...]:
-        """Name the likeliest class of an image (C,)."""
-        return (self.classes[int(probabilities.argmax())],)
+        """Name the class of an image (C,)."""
+        return (self.classes[int(self.decide(probabilities[None])[0])],)
 
     def weigh_logits(self, name: str) -> NDArray[np.float32]:
         """Return weights (C,) for a class against the mean of the others: of two classes, the difference of the logits.
@@ -187,7 +187,7 @@ class SingleLabel(Task):
 
     def measure_classes(self, probabilities: object, targets: object, together: Sequence[str] = ()) -> ClassReport:
         """Measure each class's figures with intervals, and the confusion matrix."""
-        return measure_classes(probabilities, targets, self.classes, together)
+        return measure_answer_classes(self.check_answers(probabilities, targets), self.classes, together)
 
     def measure_losses(self, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> NDArray[Any]:
         """Measure −ln p(true class) of each image, (N,)."""

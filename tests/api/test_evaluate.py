@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from sightx_cli import evaluate, export, fit
+from sightx_cli import evaluate, export, fit, predict
 from sightx_cli.errors import DataError, RunError, UsageError
 from sightx_cli.progress import Recorder
 from tests.conftest import DIGIT_NAMES
@@ -183,8 +183,57 @@ def test_a_threshold_that_is_kept_decides_in_predict_from_then_on(
     assert kept is not None
     assert (kept.positive, kept.threshold) == (("one", "two"), result.decision.threshold)
     again = evaluate(later, model=home / "mine")
+    predict(later, model=home / "mine")
+    tables = (pd.read_csv(one).sort_values("image") for one in (again.folder / "predictions.csv", "predictions.csv"))
+    own, said = (table["decision"].tolist() for table in tables)
+    assert own == said
     assert again.decision is not None
     assert again.decision.threshold == result.decision.threshold
+
+
+def test_a_stored_threshold_decides_between_two_classes_as_predict_does(
+    build_run: Callable[..., Path], digits: Path, home: Path
+) -> None:
+    from sightx_cli.bundle.chosen_threshold import Decision
+    from sightx_cli.bundle.facts import Sets, keep_decision
+    from sightx_cli.task.single_label import SingleLabel
+
+    for name in DIGIT_NAMES[:2]:
+        shutil.copytree(digits / name, home / "two" / name)
+    run = build_run(SingleLabel(DIGIT_NAMES[:2]), sets=Sets(0.9, {"0.9": (0.55, 0.55)}, "valid", 36))
+    before = evaluate("two", model=run, out=Path("before"), robustness=False)
+    likely = pd.read_csv(before.folder / "predictions.csv")
+    edge = float(likely["p_one"].quantile(0.3 if (likely["prediction"] == "nought").mean() > 0.5 else 0.7))
+    keep_decision(run, Decision(("one",), edge, "sensitivity 0.95", "valid"))
+    predict("two", model=run)
+    said = pd.read_csv("predictions.csv").sort_values("image", ignore_index=True)
+    result = evaluate("two", model=run, out=Path("after"), robustness=True)
+    rows = pd.read_csv(result.folder / "predictions.csv").sort_values("image", ignore_index=True)
+    assert (rows["prediction"] != likely.sort_values("image", ignore_index=True)["prediction"]).any()
+    assert rows["prediction"].tolist() == said["prediction"].tolist()
+    assert rows["status"].tolist() == said["status"].tolist()
+    assert rows["confidence"].tolist() == pytest.approx(said["confidence"].tolist(), abs=1e-6)
+    is_right = rows["label"] == rows["prediction"]
+    accuracy = pytest.approx(is_right.mean())
+    assert result.figures.metrics["accuracy"] == accuracy
+    assert result.robustness is not None
+    assert result.robustness.changes[0].metrics["accuracy"] == accuracy
+    assert sum(row[place] for place, row in enumerate(result.figures.report.confusion)) == is_right.sum()
+    assert result.decision is not None
+    one = next(one for one in result.figures.report.classes if one.label == "one")
+    assert one.sensitivity == pytest.approx(result.decision.reached.figures["sensitivity"])
+    assert result.doubt is not None
+    assert result.doubt.figures is not None
+    assert result.doubt.figures.metrics["accuracy"] == pytest.approx(is_right[rows["status"] == "sure"].mean())
+    for name in ("roc_auc", "loss", "brier", "calibration_error"):
+        assert result.figures.metrics[name] == pytest.approx(before.figures.metrics[name]), name
+    [told] = [notice.text for notice in result.notices if notice.kind == "decision"]
+    assert f"as predict does: one from a probability of {edge:.3f} on" in told
+    written = json.loads((result.folder / "metrics.json").read_text())
+    assert written["decided_by"]["threshold"] == pytest.approx(edge)
+    assert result.report is not None
+    assert f"one from a probability of {edge:.3f} on" in result.report.read_text()
+    assert all(one["prediction"] != one["label"] for one in written["pictures"]["worst"])
 
 
 def test_exports_from_before_a_threshold_is_kept_are_warned_of(digits_run: FitResult, later: Path, home: Path) -> None:
