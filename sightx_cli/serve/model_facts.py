@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sightx_cli import runs
+from sightx_cli.bundle.chosen_threshold import decides_class
+from sightx_cli.bundle.decided_label import describe_decision
 from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.bundle.table import list_answers
 from sightx_cli.progress import Notice
@@ -17,6 +19,8 @@ from sightx_cli.serve.limits import Limits
 from sightx_cli.version import VERSION
 
 RESEARCH = "Research, not a medical device. What was measured holds for the images that were given, for no others."
+
+WITHOUT_THRESHOLD = "They are of the likelier class of each image, without the threshold that is stored."
 
 
 def gather_model_facts(run: Path, facts: BundleFacts, limits: Limits) -> tuple[dict[str, Any], list[Notice]]:
@@ -34,13 +38,15 @@ def gather_model_facts(run: Path, facts: BundleFacts, limits: Limits) -> tuple[d
         "classes": list(facts.task.classes),
         "thresholds": facts.task.list_thresholds(),
         "decision": None if decision is None else vars(decision),
+        "decides_class": decides_class(decision, facts.task),
+        "decided_by": None if decision is None else describe_decision(decision),
         "size_px": facts.size_px,
         "backbone": facts.backbone,
         "recipe": facts.recipe,
         "tells_unsure": facts.sets is not None,
         "tells_unfamiliar": facts.familiarity is not None,
         "columns": ["image", *list_answers(facts.task, decision)],
-        "figures": [_describe_figures(name, part, metrics) for name, part in list(parts.items())[:1]],
+        "figures": [_describe_figures(name, part, metrics, facts) for name, part in list(parts.items())[:1]],
         "heatmaps": {"available": not HeatmapDrawer.find_obstacle(), "why": HeatmapDrawer.find_obstacle()},
         "limits": {name: getattr(limits, name) for name in ("file_bytes", "image_pixels", "request_bytes", "files")},
         "research": RESEARCH,
@@ -60,10 +66,13 @@ def _load_metrics(run: Path) -> tuple[Mapping[str, Any], list[Notice]]:
         return {}, [Notice("no-figures", f"the page shows no figures of this model: {path} cannot be read ({error})")]
 
 
-def _describe_figures(name: str, part: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _describe_figures(
+    name: str, part: Mapping[str, Any], metrics: Mapping[str, Any], facts: BundleFacts
+) -> dict[str, Any]:
+    without = f" {WITHOUT_THRESHOLD}" if decides_class(facts.decision, facts.task) else ""
     return {
         "heading": head_part(name, metrics),
-        "what": describe_part(name, metrics),
+        "what": f"{describe_part(name, metrics)}{without}",
         "images": part["images"],
         "figures": [{key: one[key] for key in ("title", "value", "interval")} for one in list_measured(part)],
     }

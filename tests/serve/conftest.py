@@ -15,6 +15,7 @@ from uuid import uuid4
 import pytest
 
 from sightx_cli.api.load_model import load_model
+from sightx_cli.bundle.chosen_threshold import Decision
 from sightx_cli.bundle.memory_model import Model
 from sightx_cli.serve.access import Access
 from sightx_cli.serve.application import Served, Service
@@ -23,6 +24,7 @@ from sightx_cli.serve.heatmap_drawer import HeatmapDrawer
 from sightx_cli.serve.limits import Limits
 from sightx_cli.serve.model_facts import gather_model_facts
 from sightx_cli.serve.server import PageServer, open_socket
+from sightx_cli.task.single_label import SingleLabel
 
 if TYPE_CHECKING:
     from sightx_cli.results.fit import FitResult
@@ -117,6 +119,13 @@ def served(model: Model, digits_run: FitResult) -> Iterator[Running]:
     """A server with the limits that it has."""
     with serving(model, digits_run.run, Limits()) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def decided(build_run: Callable[..., Path]) -> Model:
+    """A model of two classes that says "one" from a small probability on."""
+    run = build_run(SingleLabel(("one", "two")), decision=Decision(("one",), 0.071, "sensitivity 0.95", "out of fold"))
+    return load_model(run)
 
 
 @pytest.fixture

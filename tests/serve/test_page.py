@@ -69,6 +69,23 @@ def test_one_image_has_its_answer_and_its_bars(page: Tab, digits: Path) -> None:
     assert page.evaluate("several.hidden")
 
 
+def test_a_class_that_a_threshold_decides_for_comes_with_the_threshold(
+    tab: Tab, digits: Path, serve_within: Callable[..., Any], decided: Any
+) -> None:
+    with serve_within(asked=decided) as running:
+        tab.open(f"http://127.0.0.1:{running.port}/")
+        tab.wait("document.title !== 'SightX'")
+        give(tab, digits / "two" / "03.png")
+        assert not tab.evaluate("decision.hidden")
+        assert (
+            tab.evaluate("decision.textContent")
+            == "Decided by the stored threshold: one from 7.1 % on, likelier or not."
+        )
+        assert "decides byone from a probability of 0.071 on" in tab.evaluate(
+            "document.getElementById('fact-list').textContent"
+        )
+
+
 def test_the_heatmap_is_drawn_when_it_is_asked_for(page: Tab, digits: Path) -> None:
     give(page, digits / "two" / "03.png")
     assert page.evaluate("map.hidden")

@@ -26,6 +26,7 @@ import pytest
 from PIL import Image
 
 from sightx_cli.serve.limits import Limits
+from sightx_cli.serve.model_facts import WITHOUT_THRESHOLD
 from sightx_cli.serve.replies import HEADERS
 
 if TYPE_CHECKING:
@@ -478,3 +479,15 @@ def test_the_facts_of_the_model_are_those_of_its_run(served: Any) -> None:
     assert facts["figures"][0]["figures"][0]["title"] == "accuracy"
     assert "not a medical device" in facts["research"]
     assert json.dumps(facts)
+
+
+def test_the_facts_of_a_model_tell_by_which_threshold_it_decides(
+    served: Any, serve_within: Callable[..., Any], decided: Any
+) -> None:
+    plain = served.ask("GET", "/model").json
+    assert (plain["decides_class"], plain["decided_by"]) == (False, None)
+    with serve_within(asked=decided) as running:
+        facts = running.ask("GET", "/model").json
+    assert facts["decides_class"] is True
+    assert facts["decided_by"] == "one from a probability of 0.071 on (sensitivity 0.95, out of fold)"
+    assert facts["figures"][0]["what"] == f"{plain['figures'][0]['what']} {WITHOUT_THRESHOLD}"

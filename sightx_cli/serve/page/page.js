@@ -215,13 +215,18 @@ function show(item) {
   status.textContent = STATUS[answer.status]?.[1] ?? "";
   status.hidden = !status.textContent;
   if (answer.status) status.classList.add(answer.status);
-  if (answer.decision && model.decision) {
-    const { positive, threshold } = model.decision;
-    get("decision").textContent = `Decision: ${answer.decision}. ${positive.join(" or ")} counts as positive from ${percent(threshold)} on.`;
-    get("decision").hidden = false;
-  }
+  get("decision").textContent = describeDecision(answer);
+  get("decision").hidden = !get("decision").textContent;
   showClasses(answer);
   get("class").value = likeliest(answer);
+}
+
+function describeDecision(answer) {
+  if (!model.decision) return "";
+  const { positive, threshold } = model.decision;
+  const which = positive.join(" or ");
+  if (answer.decision) return `Decision: ${answer.decision}. ${which} counts as positive from ${percent(threshold)} on.`;
+  return model.decides_class ? `Decided by the stored threshold: ${which} from ${percent(threshold)} on, likelier or not.` : "";
 }
 
 function headline({ answer, failure }) {
@@ -442,6 +447,7 @@ function showModel() {
     ["classes", model.classes.join(", ")],
     ["network", `${model.backbone}, reads images at ${model.size_px} px`],
     ["recipe", model.recipe],
+    ["decides by", model.decided_by],
     ["cannot tell", missing.join("; ")],
     ["made by", `SightX ${model.version}`],
   ];
