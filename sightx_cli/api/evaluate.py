@@ -138,7 +138,7 @@ def evaluate(
     if wish.rule:
         read_kept(run, predictor.facts)
     if keep:
-        check_changeable(run)
+        check_changeable(run, "--keep", "leave --keep out, or copy the run and name the copy with --model")
     if (decided := tell_decision(task, stored, keep)) is not None:
         heard.notice(decided)
     layout = Layout(

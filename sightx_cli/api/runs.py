@@ -1,11 +1,11 @@
-"""`list_runs`, `show_run`, `delete_runs`, `clean_runs`: the runs in a folder, and what else lies there."""
+"""`list_runs`, `show_run`, `forget_threshold`, `delete_runs`, `clean_runs`: runs in a folder, what else lies there."""
 
 from __future__ import annotations
 
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from sightx_cli.results.runs import (
     FINISHED,
     IN_TRAINING,
     UNFINISHED,
+    ForgottenThreshold,
     KeptFigures,
     Leftover,
     Removal,
@@ -156,6 +157,31 @@ def clean_runs(
     items += [RemovalItem(one.path, "left by a killed process", one.bytes_on_disk) for one in listing.leftovers]
     command = shlex.join(["sightx", "runs", "clean", *([] if folder == runs.RUNS else [str(folder)]), "--yes"])
     return remove(Removal(tuple(items), command), agree, listener)
+
+
+def forget_threshold(run: str | Path | None = None, *, listener: Listener | None = None) -> ForgottenThreshold:
+    """Take back the threshold that `evaluate` stored in a run, by default the newest: the likeliest class counts again.
+
+    `run` is its folder, or its name in `runs/`. Raises RunError where there is none, where it is not finished, stores
+    no threshold, or cannot be changed.
+    """
+    from sightx_cli.bundle.facts import check_changeable, keep_decision, load_facts
+    from sightx_cli.bundle.outdated_exports import warn_of_outdated_exports
+
+    listener = listener or Silent()
+    folder = runs.find_run(None if run is None else _find_run(run))
+    decision = load_facts(folder).decision
+    if decision is None:
+        store = shlex.join(
+            ["sightx", "evaluate", "DATA", "--model", shorten(folder), "--at-sensitivity", "0.95", "--keep"]
+        )
+        raise RunError(f"{folder}: stores no threshold, so there is none to forget", f"{store} stores one")
+    check_changeable(folder, "runs forget", "copy the run, and name the copy")
+    facts = keep_decision(folder, None)
+    outdated = warn_of_outdated_exports(folder, facts)
+    if outdated is not None:
+        listener.notice(outdated)
+    return ForgottenThreshold(folder, asdict(decision), () if outdated is None else (outdated.text,))
 
 
 def _check_folder(folder: str | Path) -> Path:

@@ -53,16 +53,16 @@ def decide_by_threshold(task: Task, decision: Decision | None) -> Task:
 
 def describe_decision(decision: Decision) -> str:
     """Say which classes a decision calls positive, from which probability on, and how that was chosen."""
-    chosen = ", ".join(filter(None, (decision.chosen, decision.on)))
-    return f"{' or '.join(decision.positive)} from a probability of {decision.threshold:.3f} on ({chosen})"
+    together, chosen = " or ".join(decision.positive), f"{decision.chosen}, {decision.on}"
+    return f"{together} from a probability of {decision.threshold:.3f} on ({chosen})"
 
 
 def tell_decision(task: Task, decision: Decision | None, keeps: bool = False) -> Notice | None:
     """Tell by what the class of each image is decided, where a threshold does, or will when `keeps` stores one."""
     if decision is not None and decides_class(decision, task):
-        after = ". From now on the one that is stored now decides" if keeps else ""
+        after = "the one that is stored now decides from now on" if keeps else "sightx runs forget RUN takes it back"
         text = (
-            f"decided by the threshold that the run stores, as predict does: {describe_decision(decision)}{after}. "
+            f"decided by the threshold that the run stores, as predict does: {describe_decision(decision)}; {after}. "
             "Figures of ranking and of probabilities, such as ROC AUC and log loss, are the same by any threshold"
         )
     elif keeps and task.outputs == 2:

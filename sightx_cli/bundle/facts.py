@@ -168,12 +168,12 @@ def keep_decision(run: Path, decision: Decision | None) -> BundleFacts:
     return changed
 
 
-def check_changeable(run: Path) -> None:
-    """Raise RunError where nothing can be stored in a run's bundle, before there is something to store."""
+def check_changeable(run: Path, asked: str, hint: str) -> None:
+    """Raise RunError where a run's bundle cannot be changed as was `asked`, before there is something to change."""
     if not os.access(run / runs.BUNDLE, os.W_OK):
         raise RunError(
-            f"--keep: {run / runs.BUNDLE} cannot be written to",
-            "leave --keep out, or copy the run and name the copy with --model",
+            f"{asked}: {run / runs.BUNDLE} cannot be written to",
+            hint,
         )
 
 

@@ -98,7 +98,7 @@ class EvaluateOptions:
         bool,
         typer.Option(
             "--keep",
-            help="Store the threshold in the run: predict and evaluate decide by it.",
+            help="Store the threshold in the run: predict and evaluate decide by it, until sightx runs forget.",
             rich_help_panel=DECISION,
         ),
     ] = False

@@ -1,4 +1,4 @@
-"""`sightx runs`: the runs in a folder, one of them in full, and removing what is not needed."""
+"""`sightx runs`: the runs in a folder, one in full, taking its threshold back, and removing what is not needed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ app = Commands()
 
 @app.callback()
 def runs() -> None:
-    """List, show and remove runs: finished ones, and those that were stopped."""
+    """List, show and remove runs, finished or stopped; take back a stored threshold."""
 
 
 @app.command("list")
@@ -55,6 +55,21 @@ def show(run: Run = None, *, talk: Talk) -> None:
     with talk.listen() as listener:
         details = api.show_run(run, listener=listener)
     talk.answer(details, show_run, details.next, details.next_why)
+
+
+@app.command("forget")
+@flatten_options
+def forget(run: Run = None, *, talk: Talk) -> None:
+    """Take back the threshold that evaluate --keep stored in a run.
+
+    predict, evaluate and serve go by the likeliest class again.
+    """
+    import sightx_cli.api.runs as api
+    from sightx_cli.console import show_forgotten
+
+    with talk.listen() as listener:
+        result = api.forget_threshold(run, listener=listener)
+    talk.answer(result, show_forgotten)
 
 
 @app.command("delete")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sightx_cli.console.output import print_error, print_json, print_next, print_table, print_text
     from sightx_cli.console.probe import show_probe
     from sightx_cli.console.run_comparison import show_run_comparison
-    from sightx_cli.console.runs import ask_removal, show_removal, show_run, show_runs
+    from sightx_cli.console.runs import ask_removal, show_forgotten, show_removal, show_run, show_runs
     from sightx_cli.console.serve import open_browser, show_address, show_served
     from sightx_cli.console.summary import show_cache, show_fit, show_lr_find, show_predict
     from sightx_cli.console.watch import show_watch
@@ -43,6 +43,7 @@ __all__ = [
     "show_explanation",
     "show_export",
     "show_fit",
+    "show_forgotten",
     "show_inspection",
     "show_lr_find",
     "show_predict",
@@ -67,7 +68,7 @@ HOMES = {
     "output": ("print_error", "print_json", "print_next", "print_table", "print_text"),
     "probe": ("show_probe",),
     "run_comparison": ("show_run_comparison",),
-    "runs": ("ask_removal", "show_removal", "show_run", "show_runs"),
+    "runs": ("ask_removal", "show_forgotten", "show_removal", "show_run", "show_runs"),
     "serve": ("open_browser", "show_address", "show_served"),
     "summary": ("show_cache", "show_fit", "show_lr_find", "show_predict"),
     "watch": ("show_watch",),

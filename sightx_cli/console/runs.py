@@ -22,7 +22,15 @@ from sightx_cli.results.runs import ENDED_EARLY, FINISHED, IN_TRAINING, UNFINISH
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sightx_cli.results.runs import Leftover, Removal, RemovalResult, RunDetails, RunListing, RunSummary
+    from sightx_cli.results.runs import (
+        ForgottenThreshold,
+        Leftover,
+        Removal,
+        RemovalResult,
+        RunDetails,
+        RunListing,
+        RunSummary,
+    )
 
 STYLES = {FINISHED: "green", ENDED_EARLY: "yellow", UNFINISHED: "yellow", IN_TRAINING: "cyan"}
 LATEST = "latest"
@@ -183,3 +191,13 @@ def show_removal(result: RemovalResult) -> None:
         console.print(Text("removed  ", "dim").append(to_line(path)), soft_wrap=True)
     freed = f"{format_bytes(result.bytes_freed)} freed" if result.removed else "nothing removed"
     console.print(Text(freed, "bold green" if result.removed else ""))
+
+
+def show_forgotten(result: ForgottenThreshold) -> None:
+    """Say which threshold was taken back, and what decides instead."""
+    console, decision = open_console(stderr=False), result.decision
+    together, chosen = " or ".join(map(to_line, decision["positive"])), f"{decision['chosen']}, {decision['on']}"
+    said = f"{together} from a probability of {decision['threshold']:.3f} on ({to_line(chosen)})"
+    console.print(Text("forgotten ", "dim").append(said, "default"), soft_wrap=True)
+    console.print(Text("predict and evaluate go by the likeliest class again"), soft_wrap=True)
+    console.print(Text("run       ", "dim").append(to_line(result.run)), soft_wrap=True)

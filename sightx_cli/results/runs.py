@@ -1,4 +1,4 @@
-"""The results of `runs list`, `show`, `delete` and `clean`."""
+"""The results of `runs list`, `show`, `forget`, `delete` and `clean`."""
 
 from __future__ import annotations
 
@@ -174,4 +174,18 @@ class RemovalResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON contract of `runs delete` and `runs clean`."""
+        return to_object(vars(self))
+
+
+@dataclass(frozen=True)
+class ForgottenThreshold:
+    """A stored threshold that was taken back."""
+
+    run: Path
+    decision: Mapping[str, Any]
+    """What it was: positive, threshold, chosen and on."""
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON contract of `runs forget`."""
         return to_object(vars(self))

@@ -48,6 +48,7 @@ def test_what_decides_is_told_in_one_line() -> None:
     assert told is not None
     assert later is not None
     assert first is not None
-    assert "as predict does: ill from a probability of 0.300 on (sensitivity 0.95, out of fold)" in told.text
-    assert "From now on the one that is stored now decides" in later.text
+    assert "as predict does: ill from a probability of 0.300 on (sensitivity 0.95, out of fold); " in told.text
+    assert "; sightx runs forget RUN takes it back." in told.text
+    assert "; the one that is stored now decides from now on." in later.text
     assert "the likelier class of each image; the threshold that is stored now decides" in first.text

@@ -15,6 +15,9 @@ from typer.testing import CliRunner
 
 from sightx_cli import runs
 from sightx_cli.app import app
+from sightx_cli.bundle.chosen_threshold import Decision
+from sightx_cli.bundle.export_contract import build_contract
+from sightx_cli.bundle.facts import keep_decision, load_facts
 from sightx_cli.console.numbers import format_bytes
 from sightx_cli.filesystem import measure_folder
 
@@ -185,3 +188,36 @@ def test_what_is_no_run_exits_2_in_a_line(home: Path) -> None:
     done = invoke("delete", "images", "--yes")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith("error: images: is not a run made by SightX\nhint:  sightx runs list")
+
+
+def test_a_stored_threshold_is_taken_back_once_and_older_exports_are_named() -> None:
+    kept = Decision(("one", "two"), 0.3, "sensitivity 0.95", "out of fold")
+    before = load_facts(Path("runs") / NAME)
+    facts = keep_decision(Path("runs") / NAME, kept)
+    export = Path("runs") / NAME / "export" / "onnx"
+    export.mkdir(parents=True)
+    runs.write_json(export / "export.json", {})
+    runs.write_json(export / "contract.json", build_contract(facts, (), export))
+    done = invoke("forget", "--json")
+    assert done.exit_code == 0
+    found = json.loads(done.stdout)
+    assert found["decision"] == {**vars(kept), "positive": ["one", "two"]}
+    assert load_facts(Path("runs") / NAME) == before
+    [warned] = found["warnings"]
+    assert warned.endswith("--format onnx --overwrite")
+    assert warned in " ".join(done.stderr.split())
+    again = invoke("forget", NAME)
+    assert (again.exit_code, "stores no threshold" in again.stderr) == (2, True)
+    assert f"sightx evaluate DATA --model runs/{NAME} --at-sensitivity 0.95 --keep stores one" in again.stderr
+
+
+def test_what_decides_after_a_threshold_is_taken_back_is_said() -> None:
+    keep_decision(Path("runs") / NAME, Decision(("one",), 0.3, "sensitivity 0.95", "out of fold"))
+    done = invoke("forget", f"runs/{NAME}")
+    assert "forgotten one from a probability of 0.300 on (sensitivity 0.95, out of fold)" in done.stdout
+    assert "go by the likeliest class again" in done.stdout
+
+
+def test_a_run_that_is_not_finished_has_no_threshold_to_forget() -> None:
+    assert invoke("forget", "half").exit_code == 2
+    assert invoke("forget", "nowhere").exit_code == 2
