@@ -169,6 +169,8 @@ def show_predict(result: PredictResult) -> None:
     if result.figure is not None:
         name, value = result.figure
         known_by = f"   {METRICS[name].title} {format_figure(value)} on its validation images"
+        if decision and len(result.counts) == 2:  # of more classes the threshold does not decide the prediction
+            known_by += " by the likelier class, not by this threshold"
     console.print(Text("model ", "dim").append(model, "default").append(known_by, "dim"), soft_wrap=True)
     console.print(Text("table ", "dim").append(to_line(result.output)), soft_wrap=True)
     if result.heatmaps is not None:

@@ -205,6 +205,35 @@ def test_predictions_end_with_counts_and_the_table(capsys: pytest.CaptureFixture
     assert "/p.csv" in found
 
 
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (("ants", "bees"), "accuracy 0.9400 on its validation images by the likelier class, not by this threshold\n"),
+        (("ants", "bees", "wasps"), "accuracy 0.9400 on its validation images\n"),
+    ],
+    ids=["two classes", "three"],
+)
+def test_a_figure_that_was_not_measured_by_the_stored_threshold_says_so(
+    capsys: pytest.CaptureFixture[str], classes: tuple[str, ...], said: str
+) -> None:
+    show_predict(
+        PredictResult(
+            images=2,
+            unreadable=0,
+            output=Path("/p.csv"),
+            run=Path("/runs/a"),
+            seconds={"total": 4.0},
+            images_per_second=250.0,
+            counts=dict.fromkeys(classes, 1),
+            decision={"positive": ["ants"], "threshold": 0.071, "chosen": "sensitivity 0.95", "on": "out of fold"},
+            figure=("accuracy", 0.94),
+        )
+    )
+    found = capsys.readouterr().out
+    assert "decided ants from a probability of 0.071 on (sensitivity 0.95, out of fold)" in found
+    assert said in found
+
+
 def test_the_cache_is_listed_newest_first(capsys: pytest.CaptureFixture[str]) -> None:
     entries = tuple(CacheEntry(f"{day}", 2_000_000, datetime(2026, 1, day), "scans") for day in (2, 1))
     show_cache(CacheListing(Path("/c"), entries, 20_000_000_000))
