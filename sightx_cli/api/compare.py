@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sightx_cli.errors import UsageError
-from sightx_cli.evaluation.comparison import choose_tables, compare_models, load_kept, open_candidate, share_images
+from sightx_cli.evaluation.comparison import (
+    choose_tables,
+    compare_models,
+    load_kept,
+    open_candidate,
+    share_images,
+    tell_decisions,
+)
 from sightx_cli.filesystem import check_place
 from sightx_cli.metrics.units import name_units
 from sightx_cli.progress import Listener, Notice, Relay, Silent, reporting
@@ -31,7 +38,8 @@ def compare(
 
     Runs are compared on their test parts where all have one, else on their valid parts. The first is what the others
     are held against: by a paired bootstrap of the same images, or of whole groups of them, and by McNemar's test where
-    images are independent. A page shows all of it: the .html file `out`, or a new one under `comparisons/`.
+    images are independent. A threshold that one stores decides between its two classes. A page shows all of it: the
+    .html file `out`, or a new one under `comparisons/`.
 
     Raises SightXError for models of other classes, or without an image in common.
     """
@@ -43,6 +51,8 @@ def compare(
     check_place("--out", page)
     candidates = [open_candidate(folder) for folder in folders]
     part, tables = choose_tables(candidates)
+    if (decided := tell_decisions(candidates)) is not None:
+        heard.notice(decided)
     shared, lost = share_images(load_kept(candidates, tables, part))
     if lost:
         text = f"{lost:,} images that not all of these were measured on are left out of the comparison"

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sightx_cli import runs
+from sightx_cli.bundle.chosen_threshold import Decision
+from sightx_cli.bundle.decided_label import DecidedLabel, decide_by_threshold, describe_decision
 from sightx_cli.bundle.facts import load_facts
 from sightx_cli.errors import DataError, RunError
 from sightx_cli.evaluation.kept_predictions import KeptPredictions, read_predictions
 from sightx_cli.metrics.units import name_units
+from sightx_cli.progress import Notice
 from sightx_cli.results.compare import ComparedModel, ComparedPair
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ class Candidate:
     """As the user named it."""
     run: Path
     task: Task
+    """It decides by the threshold that the run stores, or stored when it was evaluated."""
     tables: Mapping[str, Path]
     """Its predictions, by part; an evaluation's are all one part, ""."""
 
@@ -44,7 +48,9 @@ def open_candidate(folder: str | Path) -> Candidate:
     table = path / TABLE
     if table.is_file() and (path / runs.METRICS).is_file():
         try:
-            run = Path(json.loads((path / runs.METRICS).read_text(encoding="utf-8"))["run"])
+            metrics = json.loads((path / runs.METRICS).read_text(encoding="utf-8"))
+            run, decided = Path(metrics["run"]), metrics.get("decided_by")
+            decision = None if decided is None else Decision(**{**decided, "positive": tuple(decided["positive"])})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path / runs.METRICS}: cannot be read ({error})", "evaluate again") from error
         if not run.is_dir():
@@ -52,13 +58,23 @@ def open_candidate(folder: str | Path) -> Candidate:
                 f"{folder} is an evaluation of the run {run}, which is no longer there",
                 "move the run back, or evaluate again with --model and the folder where it is now",
             )
-        return Candidate(path, run, load_facts(runs.find_run(run)).task, {"": table})
+        return Candidate(path, run, decide_by_threshold(load_facts(runs.find_run(run)).task, decision), {"": table})
     run = runs.find_run(path)
     kept = {part: run / runs.PREDICTIONS / f"{part}.csv" for part in PARTS}
     tables = {part: table for part, table in kept.items() if table.is_file()}
     if not tables:
         raise RunError(f"{folder}: holds no predictions to compare", "fit again with this version, or evaluate it")
-    return Candidate(path, run, load_facts(run).task, tables)
+    facts = load_facts(run)
+    return Candidate(path, run, decide_by_threshold(facts.task, facts.decision), tables)
+
+
+def tell_decisions(candidates: Sequence[Candidate]) -> Notice | None:
+    """Tell which of the models are compared by a stored threshold; None where none is."""
+    found = [(one.folder, one.task.decision) for one in candidates if isinstance(one.task, DecidedLabel)]
+    if not found:
+        return None
+    said = "; ".join(f"{folder}: {describe_decision(decision)}" for folder, decision in found)
+    return Notice("decision", f"decided by a stored threshold, not by the likelier class: {said}", len(found))
 
 
 def choose_tables(candidates: Sequence[Candidate]) -> tuple[str, list[Path]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,10 @@ import pandas as pd
 import pytest
 
 from sightx_cli import compare, evaluate
+from sightx_cli.bundle.chosen_threshold import Decision
+from sightx_cli.bundle.facts import keep_decision
 from sightx_cli.errors import DataError, RunError, UsageError
+from sightx_cli.task.single_label import SingleLabel
 
 if TYPE_CHECKING:
     from sightx_cli.results.fit import FitResult
@@ -56,6 +60,30 @@ def test_a_model_that_is_wrong_everywhere_is_told_apart(digits_run: FitResult, w
     assert accuracy.is_different
     assert accuracy.difference < -0.5
     assert accuracy.interval[1] < 0
+
+
+def test_a_model_of_two_classes_is_compared_by_the_threshold_that_it_stores(
+    build_run: Callable[..., Path], digits: Path, home: Path
+) -> None:
+    for name in ("nought", "one"):
+        shutil.copytree(digits / name, home / "two" / name)
+    run = build_run(SingleLabel(("nought", "one")))
+    how = {"model": run, "robustness": False}
+    likely = evaluate("two", out=Path("likely"), **how)
+    edge = float(pd.read_csv("likely/predictions.csv")["p_one"].quantile(0.8))
+    keep_decision(run, Decision(("one",), edge, "by hand", "valid"))
+    decided = evaluate("two", out=Path("decided"), **how)
+    keep_decision(run, None)  # what an evaluation was decided by stays
+    result = compare(["likely", "decided"])
+    for one, own in zip(result.models, (likely, decided), strict=True):
+        assert one.metrics["balanced_accuracy"] == pytest.approx(own.figures.metrics["balanced_accuracy"])
+    before, after = (pd.read_csv(f"{name}/predictions.csv")["prediction"] for name in ("likely", "decided"))
+    pair = result.models[1].against_first
+    assert pair is not None
+    assert pair.mcnemar is not None
+    assert pair.mcnemar.only_first + pair.mcnemar.only_second == (before != after).sum() > 0
+    [told] = [notice.text for notice in result.notices if notice.kind == "decision"]
+    assert told.endswith(f"class: decided: one from a probability of {edge:.3f} on (by hand, valid)")
 
 
 def test_only_images_that_both_were_measured_on_count_and_the_others_are_said(
