@@ -22,6 +22,7 @@ from sightx_cli.filesystem import LOCK, exchange_folders, is_locked
 RUNS = Path("runs")
 INSPECTIONS, EVALUATIONS = Path("inspections"), Path("evaluations")
 LATEST = "latest"
+LIST = "sightx runs list shows the runs that there are"
 RECIPE = "recipe.toml"
 PLAN = "plan.json"
 FINGERPRINT = "fingerprint.json"
@@ -84,33 +85,6 @@ def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
     if out.exists() and not _is_replaceable(out):
         raise RunError(f"--out {out}: is not a run made by SightX, so it is not overwritten", "choose another folder")
     return out.resolve() if out.is_symlink() else out  # runs/latest: the run it points to is replaced
-
-
-def choose_inspection_folder(name: str, out: Path | None, overwrite: bool) -> Path:
-    """Return the folder for an inspection; raises RunError when `out` exists and may not be replaced."""
-    if out is None:
-        named = f"{datetime.now():%Y%m%d-%H%M%S}-{re.sub(r'[^A-Za-z0-9_.-]', '-', name)}"
-        return find_free((INSPECTIONS / named).absolute())
-    out = out.absolute()
-    if out.exists() and not overwrite:
-        raise RunError(f"--out {out}: exists already", "choose another folder, or add --overwrite to replace it")
-    if out.exists() and not (out.is_dir() and ((out / FINDINGS).is_file() or not any(out.iterdir()))):
-        raise RunError(f"--out {out}: is not an inspection by SightX, so not overwritten", "choose another folder")
-    return out
-
-
-def choose_evaluation_folder(name: str, out: Path | None, overwrite: bool) -> Path:
-    """Return the folder for an evaluation; raises RunError when `out` exists and may not be replaced."""
-    if out is None:
-        named = f"{datetime.now():%Y%m%d-%H%M%S}-{re.sub(r'[^A-Za-z0-9_.-]', '-', name)}"
-        return find_free((EVALUATIONS / named).absolute())
-    out = out.absolute()
-    if out.exists() and not overwrite:
-        raise RunError(f"--out {out}: exists already", "choose another folder, or add --overwrite to replace it")
-    is_ours = (out / METRICS).is_file() and not (out / PLAN).exists()
-    if out.exists() and not (out.is_dir() and (is_ours or not any(out.iterdir()))):
-        raise RunError(f"--out {out}: is not an evaluation by SightX, so not overwritten", "choose another folder")
-    return out
 
 
 def choose_picture(command: str, out: Path | None, overwrite: bool) -> Path:
@@ -188,6 +162,8 @@ def move_aside(folder: Path) -> Path:
 
 def recover_replaced(folder: Path) -> None:
     """Put back a run whose replacement was killed between its two renames."""
+    if not folder.name:  # the current folder
+        return
     aside = _name_replaced(folder)
     if not folder.exists() and not folder.is_symlink() and aside.is_dir():
         aside.rename(folder)
@@ -244,6 +220,23 @@ def read_latest(within: Path = RUNS) -> Path | None:
     return Path(latest.read_text(encoding="utf-8").strip()) if latest.is_file() else None
 
 
+def resolve_run(name: str | Path) -> Path:
+    """Return the folder that is meant: the one of this name here, else the run of this name in `runs/`, as listed.
+
+    What is neither comes back as it is. Raises RunError where the newest run is meant, and gone.
+    """
+    path = Path(name)
+    recover_replaced(path)
+    if path.name == str(path) and not path.is_dir() and not (path.name == LATEST and path.is_file()):
+        recover_replaced(RUNS / path)
+        is_listed = is_run(RUNS / path) or (path.name == LATEST and os.path.lexists(RUNS / path))
+        path = RUNS / path if is_listed else path
+    latest = read_latest(path.parent) if path.name == LATEST else None
+    if latest is not None and not latest.exists():
+        raise RunError(f"{path}: points to a run that is gone, {latest}", LIST)
+    return path if latest is None else latest
+
+
 def find_run(model: str | Path | None) -> Path:
     """Return a run's folder: the given one, else the newest; raises RunError when there is none."""
     latest = RUNS / LATEST
@@ -254,13 +247,11 @@ def find_run(model: str | Path | None) -> Path:
         if begun:
             hint = f"{write_resume(begun[-1])} goes on with an unfinished one"
         raise RunError(f"{found} in {Path.cwd()}", hint)
-    model = Path(model or latest)
-    if model.name == LATEST and model.is_file():  # where links are not allowed
-        model = read_latest(model.parent) or model
+    model = resolve_run(model or latest)
     folder = model.parent if model.name == BUNDLE and not (model / BUNDLE).exists() else model
     recover_replaced(folder)
     if not folder.is_dir():
-        raise RunError(f"{model}: no such run folder", "give the run folder printed by sightx fit")
+        raise RunError(f"{model}: no such run folder", LIST)
     if is_unfinished(folder):
         raise RunError(f"{folder}: this run is unfinished", f"{write_resume(folder)} goes on with it")
     if not (folder / BUNDLE / BUNDLE_FACTS).is_file():

@@ -248,6 +248,30 @@ def test_a_folder_that_is_no_run_is_refused_by_name(home: Path, given: str, word
         runs.find_run(Path(given))
 
 
+@pytest.mark.parametrize("given", ["there", "latest"])
+def test_a_run_is_found_by_its_name_in_runs(home: Path, given: str) -> None:
+    run = make_run(home / "runs" / "there")
+    runs.name_latest(run)
+    (home / "there").write_text("a file of this name is no folder")
+    assert runs.find_run(given) == run
+
+
+def test_a_folder_here_comes_before_a_run_of_its_name(home: Path) -> None:
+    make_run(home / "runs" / "both")
+    here = make_run(home / "both")
+    assert runs.find_run("both") == here
+    with pytest.raises(RunError, match="not a finished run"):
+        runs.find_run(".")
+
+
+@pytest.mark.parametrize("given", ["notes", "no/there", "latest"])
+def test_a_name_of_no_run_is_refused_as_it_was_typed_and_the_list_is_named(home: Path, given: str) -> None:
+    (home / "runs" / "notes").mkdir(parents=True)
+    with pytest.raises(RunError, match=f"^{given}: no such run folder") as caught:
+        runs.find_run(given)
+    assert "sightx runs list" in caught.value.hint
+
+
 # --- where a command's picture lies ---
 
 

@@ -78,10 +78,9 @@ def _find_run(run: Path | None) -> Path:
     latest = runs.RUNS / runs.LATEST
     if run is None and not latest.exists() and not latest.is_symlink():
         raise RunError(f"nothing to audit: nothing was named, and there is no run in {Path.cwd()}", WAYS)
-    if run is not None and not run.exists():
-        name = str(run)
-        hint = f"sightx audit --recipe {quote(name)}" if name in list_files() else WAYS
-        raise RunError(f"{name}: no such run folder", hint)
+    name = str(run)
+    if run is not None and name in list_files() and not runs.resolve_run(run).exists():
+        raise RunError(f"{name}: no such run folder, but a recipe", f"sightx audit --recipe {quote(name)}")
     return runs.find_run(run)
 
 

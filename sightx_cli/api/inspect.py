@@ -26,6 +26,7 @@ from sightx_cli.quality.inspection import advise_recipe, gather_findings
 from sightx_cli.quality.repeats import CONTRADICTING, COPIES
 from sightx_cli.quality.sample_bounds import sample_manifest
 from sightx_cli.report.hidden_folder import making_folder
+from sightx_cli.report.page_folders import choose_inspection_folder
 from sightx_cli.results.inspect import InspectResult
 from sightx_cli.steps.fit_plan import find_image_settings
 from sightx_cli.steps.options import Options
@@ -77,7 +78,7 @@ def inspect(
         raise UsageError("--only shift writes no files, so --out and --fix have no effect", "leave --only out")
     if fix is not None:
         _check_fix(fix, overwrite)
-    folder = None if only else runs.choose_inspection_folder(_name(str(source)), out, overwrite)
+    folder = None if only else choose_inspection_folder(_name(str(source)), out, overwrite)
     for option, path in (("--out", folder), ("--fix", fix)):
         if path is not None:
             check_place(option, path)

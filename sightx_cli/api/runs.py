@@ -35,8 +35,6 @@ from sightx_cli.results.runs import (
 from sightx_cli.steps.resumption import write_command
 from sightx_cli.version import VERSION
 
-LIST = "sightx runs list shows the runs that there are"
-
 CLASS_FIELDS = tuple(field.name for field in fields(ClassFigures))
 """What a run keeps of each class."""
 
@@ -199,19 +197,11 @@ def _check_folder(folder: str | Path) -> Path:
 
 def _find_run(name: str | Path) -> Path:
     """Find a run, finished or not, by its folder or its name in `runs/`. Raises RunError."""
-    path = Path(name)
-    if not os.path.lexists(path) and path.name == str(path):
-        path = runs.RUNS / path
-    if path.name == runs.LATEST and (latest := runs.read_latest(path.parent)) is not None:
-        if not latest.exists():
-            raise RunError(f"{path}: points to a run that is gone, {latest}", LIST)
-        path = latest
-    if not path.exists() and path.name:
-        runs.recover_replaced(path)
+    path = runs.resolve_run(name)
     if not path.exists():
-        raise RunError(f"{name}: no such run", LIST)
+        raise RunError(f"{name}: no such run", runs.LIST)
     if not path.is_dir() or not runs.is_run(path):
-        raise RunError(f"{name}: is not a run made by SightX", LIST)
+        raise RunError(f"{name}: is not a run made by SightX", runs.LIST)
     return path
 
 

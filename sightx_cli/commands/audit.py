@@ -23,7 +23,11 @@ sightx audit --compare resnet50,mobilenetv2_100,tf_efficientnet_lite0"""
 
 Run = Annotated[
     Path | None,
-    typer.Argument(metavar="RUN", help="A finished run [dim](default: the newest)[/].", show_default=False),
+    typer.Argument(
+        metavar="RUN",
+        help="A finished run: its folder, or its name in runs/ [dim](default: the newest)[/].",
+        show_default=False,
+    ),
 ]
 Compare = Annotated[
     str | None,

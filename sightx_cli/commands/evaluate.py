@@ -30,7 +30,11 @@ class EvaluateOptions:
     source: Annotated[str, share_option("source")]
     model: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="A run folder [dim](default: the newest run)[/].", rich_help_panel=MODEL),
+        typer.Option(
+            metavar="RUN",
+            help="A run's folder, or its name in runs/ [dim](default: the newest)[/].",
+            rich_help_panel=MODEL,
+        ),
     ] = None
     by: Annotated[
         list[str] | None,

@@ -28,7 +28,9 @@ Sources = Annotated[
 ]
 Model = Annotated[
     Path | None,
-    typer.Option(metavar="RUN", help="A run folder [dim](default: the newest run)[/].", rich_help_panel=RUN),
+    typer.Option(
+        metavar="RUN", help="A run's folder, or its name in runs/ [dim](default: the newest)[/].", rich_help_panel=RUN
+    ),
 ]
 Out = Annotated[
     Path | None,

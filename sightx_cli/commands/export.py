@@ -21,7 +21,9 @@ sightx export --data /mnt/scans            [dim]the images lie there now[/]"""
 
 Run = Annotated[
     Path | None,
-    typer.Argument(metavar="RUN", help="A run folder [dim](default: the newest run)[/].", show_default=False),
+    typer.Argument(
+        metavar="RUN", help="A run's folder, or its name in runs/ [dim](default: the newest)[/].", show_default=False
+    ),
 ]
 Format = Annotated[
     str,

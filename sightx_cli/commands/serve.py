@@ -23,7 +23,9 @@ curl -F files=@scan.png http://127.0.0.1:8765/predict"""
 
 Model = Annotated[
     Path | None,
-    typer.Argument(metavar="RUN", help="A run folder [dim](default: the newest run)[/].", show_default=False),
+    typer.Argument(
+        metavar="RUN", help="A run's folder, or its name in runs/ [dim](default: the newest)[/].", show_default=False
+    ),
 ]
 Port = Annotated[
     int, typer.Option(metavar="N", help="Where to listen; 0 takes any port that is free.", rich_help_panel=LISTENING)

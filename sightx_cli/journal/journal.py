@@ -208,7 +208,7 @@ def open_journal(folder: Path) -> tuple[Journal, str]:
     Raises RunError where there is none, it is damaged beyond use, another version made it, or a process works on it.
     """
     if not folder.is_dir():
-        raise RunError(f"--resume {folder}: no such folder", "sightx runs list shows the runs that can go on")
+        raise RunError(f"--resume {folder}: no such folder", runs.LIST)
     is_whole = (folder / runs.BUNDLE / runs.BUNDLE_FACTS).is_file()
     if not (folder / runs.JOURNAL).exists() and (is_whole or not (folder / runs.CHECKPOINT / PREVIOUS).exists()):
         why = "is finished" if is_whole else "is not a run"

@@ -85,10 +85,7 @@ def go_on_with_run(options: Options, listener: Listener) -> tuple[Journal, Optio
     Raises UsageError where an option differs from what the run was begun with.
     """
     assert options.resume is not None
-    folder = options.resume
-    if folder.name == runs.LATEST:  # a text file where links are not allowed
-        folder = runs.read_latest(folder.parent) or folder
-    journal, said = open_journal(folder.resolve())
+    journal, said = open_journal(runs.resolve_run(options.resume).resolve())
     if said:
         listener.warn(said)
     try:

@@ -26,7 +26,7 @@ class RunOptions(LaunchOptions):
     resume: Annotated[
         Path | None,
         Option(
-            "Go on with a fit that was stopped: on the same images, with its own options.",
+            "Go on with a fit that was stopped (a folder, or a name in runs/), on its images, with its options.",
             "RUN",
             RUN_FOLDER,
             commands=("fit",),

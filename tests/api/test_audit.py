@@ -217,6 +217,16 @@ def test_wrong_input_is_one_error(given: dict[str, Any], error: type[Exception],
         audit(**given)
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("natural-small", "sightx audit --recipe natural-small"), ("resnet50", "sightx runs list shows the runs")],
+)
+def test_a_run_that_is_none_leads_to_the_list_of_runs_unless_it_is_a_recipe(name: str, hint: str) -> None:
+    with pytest.raises(RunError, match=f"{name}: no such run folder") as caught:
+        audit(Path(name))
+    assert caught.value.hint.startswith(hint)
+
+
 def test_a_newest_run_that_is_gone_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "latest").symlink_to("deleted")

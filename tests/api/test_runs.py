@@ -10,12 +10,13 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sightx_cli import fit, runs
+from sightx_cli import audit, compare, fit, predict, runs
 from sightx_cli.api.runs import clean_runs, delete_runs, list_runs, show_run
-from sightx_cli.errors import RunError
+from sightx_cli.errors import RunError, SightXError
 from sightx_cli.filesystem import FolderLock
 from sightx_cli.progress import Recorder
 from sightx_cli.results.runs import Removal
@@ -253,6 +254,26 @@ def test_a_run_begun_by_another_version_says_so() -> None:
 def test_what_is_no_run_is_not_shown(name: str, words: str) -> None:
     with pytest.raises(RunError, match=words):
         show_run(name)
+
+
+# --- names ---
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda name, digits: predict(digits / "one", model=name), None),
+        (lambda name, _: audit(Path(name)), None),
+        (lambda name, _: compare([name, "early"]), None),
+        (lambda name, digits: fit(digits, from_run=name, out=runs.RUNS / name), "--from and --out both name"),
+        (lambda name, _: fit(resume=name), "is finished"),
+    ],
+    ids=["predict", "audit", "compare", "from", "resume"],
+)
+def test_what_takes_a_run_takes_its_name_as_listed(call: Any, words: str | None, digits: Path) -> None:
+    (name,) = [one.run.name for one in list_runs().runs if one.run.name == "whole"]
+    with pytest.raises(SightXError, match=words) if words else contextlib.nullcontext():
+        call(name, digits)
 
 
 # --- deleting ---
