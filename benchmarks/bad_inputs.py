@@ -87,6 +87,8 @@ def _be_sightx(words: Sequence[str], folder: Path, whole: bool) -> NoReturn:
 def judge(status: int, seconds: float, peak_bytes: int, said: str, left: Sequence[str]) -> tuple[str, ...]:
     """List what is wrong with how a case ended."""
     lines = [line for line in said.splitlines() if line.strip()]
+    if "see the column error in predictions.csv" in said:  # none could be read: the table says why
+        left = [name for name in left if name != "predictions.csv"]
     checks = {
         f"exit status {status}": status not in GOOD,
         "a traceback": "Traceback (most recent call last)" in said,

@@ -22,7 +22,7 @@ from sightx_cli.cluster.ray_cluster import check_address
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.pixel_notices import PixelTally
 from sightx_cli.data.queries import Query, build_query
-from sightx_cli.errors import UsageError
+from sightx_cli.errors import DataError, UsageError
 from sightx_cli.progress import Listener, Notice, Silent
 from sightx_cli.report.annotations import find_format
 from sightx_cli.report.annotations.annotation_folder import choose_annotation_folder, placing_annotations
@@ -31,7 +31,7 @@ from sightx_cli.report.heatmap_folder import HeatmapFolder, choose_heatmap_folde
 from sightx_cli.results.predict import PredictResult
 from sightx_cli.steps.random_state import keeping_random_state
 
-__all__ = ["describe_left", "predict"]
+__all__ = ["check_read", "describe_left", "predict"]
 
 TASK = "predicting"
 
@@ -161,6 +161,19 @@ def choose_annotations(
 def describe_left(output: Path) -> str:
     """Say how much is kept of an interrupted prediction, such as "13 of 18 rows"; "" where there is none."""
     return describe_partitions(output) or describe_kept(output)
+
+
+def check_read(result: PredictResult) -> None:
+    """Raise DataError where no image at all could be read: a script that looks at the exit status alone must hear it.
+
+    The table stands all the same, with the reason in each row.
+    """
+    if result.images and result.unreadable == result.images:
+        one = "the image" if result.images == 1 else f"none of the {result.images:,} images"
+        raise DataError(
+            f"{one} could {'not ' * (result.images == 1)}be read: see the column error in {result.output}",
+            "check that these are image files and that you may read them",
+        )
 
 
 def refuse_here(options: Mapping[str, object]) -> None:

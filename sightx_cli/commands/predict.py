@@ -168,6 +168,7 @@ def label_sources(sources: Sequence[str], resumes: bool, options: Mapping[str, o
             print_next(write_resuming(sources, options), f"goes on: {kept} are kept")
         raise typer.Exit(find_exit_status(interrupt)) from interrupt
     talk.answer(result, show_predict)
+    api.check_read(result)
 
 
 def watch_folder(

@@ -66,6 +66,24 @@ def test_json_is_alone_on_stdout_with_the_keys_of_the_contract(digits_run: FitRe
     assert len(pd.read_csv(answer["output"])) == 5
 
 
+@pytest.mark.parametrize("how", [(), ("--json",), ("--quiet",)])
+def test_where_no_image_can_be_read_the_table_says_why_and_the_exit_status_is_that_of_wrong_input(
+    digits_run: FitResult, home: Path, how: tuple[str, ...]
+) -> None:
+    (home / "bad").mkdir()
+    for number in (1, 2):
+        (home / "bad" / f"{number}.jpg").write_text("text")
+        done = predict(digits_run, "bad", "--overwrite", *how)
+        said = "the image could not be read" if number == 1 else "none of the 2 images could be read"
+        assert done.exit_code == 2
+        assert [line for line in done.stderr.splitlines() if line.startswith("error: ")] == [
+            f"error: {said}: see the column error in predictions.csv"
+        ]
+        assert pd.read_csv("predictions.csv")["error"].str.contains("not a readable image").sum() == number
+    if "--json" in how:
+        assert json.loads(done.stdout)["unreadable"] == 2
+
+
 def test_people_read_how_many_of_each_class_and_where_the_table_lies(digits_run: FitResult, home: Path) -> None:
     (home / "new" / "bad.png").write_text("text")
     done = predict(digits_run, "new", "-o", "out/table.parquet")
