@@ -13,6 +13,7 @@ from sightx_cli.model.weights_file import build_weights_file
 from sightx_cli.progress import Listener, Relay, Silent
 from sightx_cli.results.backbones import BackbonesResult
 from sightx_cli.startup.imports import NETWORKS, importing
+from sightx_cli.steps.idle_options import refuse_idle_shift
 from sightx_cli.steps.networks import NamedWeights, count_named, list_at_hand, list_published
 from sightx_cli.steps.option_values import read_numbers
 from sightx_cli.steps.options import Options
@@ -51,7 +52,9 @@ def backbones(
     named = read_named(backbone, weights, weights_mean, weights_std, weights_prefix)
     preparation = None
     if data is not None:  # what is wrong with the images is said before anything is counted
-        preparation = prepare(Options(data, device=device, engine=engine, folds=0, **options), heard)
+        asked = Options(data, device=device, engine=engine, folds=0, **options)
+        refuse_idle_shift(asked)
+        preparation = prepare(asked, heard)
     with importing(NETWORKS, heard):
         pass  # there is nothing to do in the meantime
     networks = list_published(online, heard) if online is not None else list_at_hand(heard)

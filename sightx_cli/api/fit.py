@@ -28,6 +28,7 @@ from sightx_cli.steps.decisions import recall_preparation, write_decisions
 from sightx_cli.steps.duration import choose_fit_device, estimate_duration
 from sightx_cli.steps.earlier_run import settle_from
 from sightx_cli.steps.follower import follow, meet
+from sightx_cli.steps.idle_options import mention_idle, refuse_idle_shift
 from sightx_cli.steps.label_tolerance import settle_tolerance
 from sightx_cli.steps.launch import is_launching, launch_fit
 from sightx_cli.steps.needless_stages import may_train
@@ -92,6 +93,8 @@ def fit_first(options: Options, listener: Listener, processes: Processes) -> Fit
         load_about(options.about)  # what is wrong in it is said before anything is trained
     if options.resume is None:
         check_probe_options(options)
+        refuse_idle_shift(options)
+        mention_idle(options, heard)
         check_place("--out", options.out or runs.RUNS / "new")
     with ExitStack() as last:
         workers = last.enter_context(opening_workers(options.features_on, options.address, options.cache, heard))

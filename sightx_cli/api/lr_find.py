@@ -14,6 +14,7 @@ from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.recipe.recipe import Recipe
 from sightx_cli.results.lr_find import LrFindResult
 from sightx_cli.steps.backbone_choice import refuse_auto
+from sightx_cli.steps.idle_options import refuse_idle_shift
 from sightx_cli.steps.options import Options
 from sightx_cli.steps.preparation import prepare
 from sightx_cli.steps.random_state import keeping_random_state
@@ -33,6 +34,7 @@ def find_lr(options: Options, listener: Listener) -> LrFindResult:
     if options.rate is not None:
         raise UsageError("--rate is what lr-find finds", "leave --rate out")
     refuse_auto(options, "lr-find")
+    refuse_idle_shift(options)
     plot = runs.choose_picture("lr-find", options.out, options.overwrite)
     check_place("--out", plot)
     preparation = prepare(replace(options, folds=0), listener)

@@ -12,6 +12,7 @@ from sightx_cli.progress import Listener, Relay, reporting
 from sightx_cli.recipe.settings import BACKBONE
 from sightx_cli.results.probe import ProbedChoices, ProbeResult
 from sightx_cli.steps.backbone_choice import check_probe_options, choose_backbone, join_probes
+from sightx_cli.steps.idle_options import refuse_idle_shift
 from sightx_cli.steps.image_need import measure_image_need
 from sightx_cli.steps.network_depth import describe_depth, measure_depth
 from sightx_cli.steps.options import AUTO, Options
@@ -37,6 +38,7 @@ def probe(options: Options, listener: Listener) -> ProbeResult:
     if not options.cache:
         raise UsageError("--no-cache: the probe compares features that it caches", "leave --no-cache out")
     listener = Relay(listener)
+    refuse_idle_shift(options)
     if options.backbone == AUTO:
         check_probe_options(options)
     picture = runs.choose_picture("probe", options.out, options.overwrite)
