@@ -12,6 +12,7 @@ from sightx_cli.report.confusion_plot import find_confusions
 from sightx_cli.report.glossary import TERMS
 from sightx_cli.report.numbers import format_number, show_name
 from sightx_cli.report.report_facts import PARTS
+from sightx_cli.results.retrain import KeptModel
 
 Content = Mapping[str, Any]
 """The content of metrics.json, or a part of it."""
@@ -239,7 +240,8 @@ def build_retraining(metrics: Content) -> dict[str, Any] | None:
         for key, value in (before.get("metrics") or {}).items()
         if value is not None
     ]
-    return {"images": found["images"], "compared_on": found["compared_on"], "rows": rows}
+    kept = KeptModel(**found["kept"]).describe() if found.get("kept") else ""
+    return {"images": found["images"], "compared_on": found["compared_on"], "rows": rows, "kept": kept}
 
 
 def list_view_figures(metrics: Content) -> list[dict[str, Any]]:

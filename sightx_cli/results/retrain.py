@@ -35,6 +35,32 @@ class ComparedFigures:
 
 
 @dataclass(frozen=True)
+class KeptModel:
+    """Why the earlier run's weights are those of the new one: nothing that was learned did better."""
+
+    metric: str
+    """What chose between the two."""
+    images: int
+    """How many validation images it was measured on."""
+    kept: float | None
+    """The earlier model's figure."""
+    learned: float | None
+    """The best figure of what was learned; None where nothing was learned before the training ended."""
+
+    def describe(self) -> str:
+        """Say it in a sentence, with both figures."""
+        from sightx_cli.metrics.registry import find_title
+
+        said = "the earlier model is kept unchanged: "
+        if self.kept is None or self.learned is None:
+            return f"{said}nothing was learned from the new images that can be measured beside it"
+        return (
+            f"{said}what was learned from the new images is no better on the {self.images:,} validation images: "
+            f"{find_title(self.metric)} {self.learned:.3f} against {self.kept:.3f}"
+        )
+
+
+@dataclass(frozen=True)
 class Retraining:
     """Where a fit started, what changed since, and whether it became better."""
 
@@ -53,6 +79,8 @@ class Retraining:
     """What says which of the two is better."""
     difference: PairedDifference | None = None
     """By how much the new run's figure of that metric is higher on the same images, and whether chance explains it."""
+    kept: KeptModel | None = None
+    """Told where the new run's weights are the earlier one's; None where it learned."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry `from` of the result and of metrics.json."""

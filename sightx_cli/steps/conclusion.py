@@ -79,14 +79,14 @@ def conclude(trained: Trained, journal: Journal, listener: Relay) -> FitResult:
 def write_result(trained: Trained, folder: Path, destination: Path, listener: Relay) -> FitResult:
     """Measure the finished model and write all files of the run into an empty folder, whose run will lie elsewhere."""
     from sightx_cli.steps.evaluation import prove
-    from sightx_cli.steps.run_comparison import compare_with_earlier
+    from sightx_cli.steps.run_comparison import compare_with_earlier, say_kept
     from sightx_cli.steps.run_files import write_run
 
     preparation, session, engine = trained.preparation, trained.session, trained.engine
     clock = time.perf_counter()
     proof = prove(preparation, session, trained.validated, folder / runs.BUNDLE, listener)
     valid, test = proof.valid, proof.test
-    retraining = compare_with_earlier(preparation, folder, session.metric, listener)
+    retraining = say_kept(compare_with_earlier(preparation, folder, session.metric, listener), session, listener)
     report = [part.report.classes for part in (valid, test) if part is not None]
     if never := describe_missed(find_missed(report), preparation.recipe, preparation.fingerprint.imbalance_ratio):
         listener.notice(never)

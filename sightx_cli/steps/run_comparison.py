@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,10 +14,11 @@ from sightx_cli.data.folders import natural_key
 from sightx_cli.errors import quote
 from sightx_cli.evaluation.part_figures import list_units
 from sightx_cli.metrics.figures import is_better
-from sightx_cli.metrics.registry import find_title
+from sightx_cli.metrics.registry import LOSS, find_title
 from sightx_cli.metrics.units import name_units
 from sightx_cli.progress import Listener, Notice
-from sightx_cli.results.retrain import ComparedFigures, Retraining
+from sightx_cli.recipe.stage_titles import CARRIED
+from sightx_cli.results.retrain import ComparedFigures, KeptModel, Retraining
 from sightx_cli.steps.earlier_run import KIND, EarlierRun
 from sightx_cli.steps.evaluation import predict_rows
 from sightx_cli.task.shared_answers import SharedAnswers, SharedClasses, find_shared_classes, share_answers
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from sightx_cli.metrics.paired import PairedDifference
     from sightx_cli.steps.preparation import Preparation
     from sightx_cli.task.task import Task
+    from sightx_cli.train.state import Session
 
 
 def compare_with_earlier(preparation: Preparation, made: Path, metric: str, listener: Listener) -> Retraining | None:
@@ -112,3 +114,28 @@ def say_worse(compared: Retraining, earlier: EarlierRun, listener: Listener) -> 
         f"{find_title(metric)} {found.first:.3f} against {found.second:.3f}; {advice}"
     )
     listener.notice(Notice(KIND, text, compared.compared_on, warns=True))
+
+
+def say_kept(change: Retraining | None, session: Session, listener: Listener) -> Retraining | None:
+    """Warn where the best epoch is the earlier run's head, so that nothing of the new images is in the model."""
+    if change is None or session.best.stage != CARRIED:
+        return change
+    metric = session.metric if session.best.figures.get(session.metric) is not None else LOSS.name
+    learned = find_best_learned(session.history, metric)
+    kept = KeptModel(metric, len(session.valid), session.best.figures.get(metric), learned)
+    advice = "look at their labels with sightx inspect, or go on with the earlier run"
+    listener.notice(Notice(KIND, f"{kept.describe()}; {advice}", change.images.new, warns=True))
+    return replace(change, kept=kept)
+
+
+def find_best_learned(history: Sequence[Mapping[str, Any]], metric: str) -> float | None:
+    """Find the best figure of the history's epochs but that of the earlier run's head; None where there are none."""
+    column = "valid_loss" if metric == LOSS.name else metric
+    best: float | None = None
+    for row in history:
+        value = row.get(column)
+        if row["stage"] == CARRIED or value is None or not np.isfinite(value):
+            continue
+        if best is None or is_better(metric, float(value), best):
+            best = float(value)
+    return best

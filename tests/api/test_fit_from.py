@@ -280,6 +280,39 @@ def test_images_that_the_earlier_run_was_trained_on_are_not_compared_on(made: Pa
     }
 
 
+def test_an_earlier_model_that_is_kept_unchanged_is_warned_of_with_both_figures(made: Path, tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    shutil.copytree(made / "few", given / "train")
+    for name in ("nought", "one", "two"):  # the labels are rotated, so what is learned of them is wrong
+        (given / "train" / name).rename(given / "train" / f"was-{name}")
+    for name, was in (("one", "nought"), ("two", "one"), ("nought", "two")):
+        (given / "train" / f"was-{was}").rename(given / "train" / name)
+    write_digits(given / "valid", {"nought": 10, "one": 10, "two": 10}, first=20)
+    heard = Recorder()
+    result = go_on(given, made / "head", listener=heard)
+    then, now = read_tensors(made / "head"), read_tensors(result.run)
+    assert all((then[name] == now[name]).all() for name in then)
+    said = "the earlier model is kept unchanged: what was learned from the new images is no better on the 30 validation"
+    (warning,) = [one for one in heard.warnings if said in one]
+    found = result.to_json()
+    assert warning in found["warnings"]
+    rows = pd.read_csv(result.run / "history.csv")
+    learned = rows.loc[rows["stage"] != "head of the earlier run", "accuracy"].max()
+    assert found["from"]["kept"] == {
+        "metric": "accuracy", "images": 30, "kept": result.metrics["accuracy"], "learned": learned}  # fmt: skip
+    assert f"accuracy {learned:.3f} against {result.metrics['accuracy']:.3f}" in warning
+    page = (result.run / "report.html").read_text(encoding="utf-8")
+    assert page[page.index('id="earlier"') :].count("The earlier model is kept unchanged") == 1
+    assert "kept unchanged" in page[: page.index('id="earlier"')]
+
+
+def test_a_model_that_learned_is_not_called_kept(made: Path, more: Path) -> None:
+    result = go_on(more, made / "head", settings=('stage=[{train="head",epochs=4,rate=1e-2}]',))
+    assert result.best.stage != "head of the earlier run"
+    assert result.to_json()["from"]["kept"] is None
+    assert not any("kept unchanged" in warning for warning in result.warnings)
+
+
 def test_without_an_image_to_validate_on_it_is_refused(made: Path, tmp_path: Path) -> None:
     split = pd.read_csv(made / "head" / "split.csv")
     for image in split.loc[split["split"] == "train", "image"]:
