@@ -9,12 +9,13 @@ import stat
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO
 
-from sightx_cli.errors import SightXError, UsageError
+from sightx_cli.errors import RunError, SightXError, UsageError
 
 KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -36,6 +37,12 @@ UNKNOWN_ERRNOS = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, e
 
 LOCK = ".lock"
 """The file by which a folder is locked."""
+
+NOBODYS = (LOCK, ".[0-9]*-*", ".DS_Store", "Thumbs.db", "desktop.ini")
+"""Names that are no work of the user's in any folder: locks, files half written, what systems leave by themselves."""
+
+MOST_NAMED = 3
+"""Files that an error names one by one."""
 
 AT_CURRENT_FOLDER, RENAME_EXCHANGE = -100, 2
 """Linux's AT_FDCWD and RENAME_EXCHANGE, for renameat2(2)."""
@@ -75,6 +82,26 @@ def check_place(option: str, path: Path) -> None:
     except (OSError, ValueError) as error:  # ValueError: no file can have this name
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{option} {path}: cannot be written ({reason})", "name another place") from error
+
+
+def refuse_foreign(option: str, folder: Path, own: Collection[str]) -> None:
+    """Raise RunError where a folder that is to be replaced holds anything but its own files, so that none is lost.
+
+    `own` are their names within the folder, or patterns of them, in which * is any text, with / or without.
+    """
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    foreign = sorted(
+        one.as_posix()
+        for one in found
+        if not any(fnmatchcase(one.as_posix(), pattern) for pattern in own)
+        and not any(fnmatchcase(one.name, pattern) for pattern in NOBODYS)
+    )
+    if foreign:
+        more = f" and {len(foreign) - MOST_NAMED:,} more" if len(foreign) > MOST_NAMED else ""
+        said = (
+            f"holds what SightX did not make there, {', '.join(foreign[:MOST_NAMED])}{more}, so it is not overwritten"
+        )
+        raise RunError(f"{option} {folder}: {said}", "move that elsewhere, or choose another folder")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sightx_cli.errors import RunError, UsageError, quote
-from sightx_cli.filesystem import LOCK, exchange_folders, is_locked
+from sightx_cli.filesystem import LOCK, exchange_folders, is_locked, refuse_foreign
 
 RUNS = Path("runs")
 INSPECTIONS, EVALUATIONS = Path("inspections"), Path("evaluations")
@@ -62,6 +62,8 @@ BUNDLE_FAMILIAR = "familiar.safetensors"
 MADE = {RECIPE, PLAN, FINGERPRINT, SPLIT, OUT_OF_FOLD, HISTORY, METRICS, ENVIRONMENT, TRAINING_PLOT, CONFUSION_PLOT}
 MADE |= {EARLIER, LABELS_PLOT, PREDICTIONS, REPORT, MODEL_CARD, BUNDLE, JOURNAL, CHECKPOINT, LOCK, TENSORBOARD, EXPORT}
 """What a fit makes in a run's folder; anything else there is the user's."""
+EXPORT_RECORD = "export.json"
+"""Names the files of one export, beside them."""
 
 
 def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
@@ -84,6 +86,8 @@ def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
         raise RunError(f"--out {out}: another process works on this run", "wait until it ends, or choose another")
     if out.exists() and not _is_replaceable(out):
         raise RunError(f"--out {out}: is not a run made by SightX, so it is not overwritten", "choose another folder")
+    if out.is_dir():
+        refuse_foreign("--out", out, list_made(out))
     return out.resolve() if out.is_symlink() else out  # runs/latest: the run it points to is replaced
 
 
@@ -105,6 +109,18 @@ def find_free(path: Path) -> Path:
     while free.exists():
         free, number = path.with_name(f"{path.stem}-{number}{path.suffix}"), number + 1
     return free
+
+
+def list_made(folder: Path) -> list[str]:
+    """List the names of what fits and exports make in a run, as patterns for `refuse_foreign`."""
+    made = [one for one in MADE if one not in (BUNDLE, PREDICTIONS, CHECKPOINT, TENSORBOARD, EXPORT)]
+    made += [f"{BUNDLE}/{name}" for name in (BUNDLE_FACTS, BUNDLE_WEIGHTS, BUNDLE_FAMILIAR, BUNDLE_GRAPH, "graph.bin")]
+    made += [f"{PREDICTIONS}/valid.csv", f"{PREDICTIONS}/test.csv", f"{CHECKPOINT}/*", f"{TENSORBOARD}/*events.out.*"]
+    for record in (folder / EXPORT).glob(f"*/{EXPORT_RECORD}"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            names = [EXPORT_RECORD, *json.loads(record.read_text(encoding="utf-8"))["files"]]
+            made += [f"{EXPORT}/{record.parent.name}/{name}" for name in names]
+    return made
 
 
 def _is_replaceable(out: Path) -> bool:

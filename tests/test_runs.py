@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,6 +15,9 @@ import pytest
 from sightx_cli import runs
 from sightx_cli.errors import RunError, UsageError
 from sightx_cli.report.hidden_folder import making_folder
+
+if TYPE_CHECKING:
+    from sightx_cli.results.fit import FitResult
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +76,30 @@ def test_overwrite_takes_a_run_or_an_empty_folder(home: Path) -> None:
     (home / "empty").mkdir()
     for name in ("mine", "empty", "new"):
         assert runs.choose_run_folder("a", Path(name), True) == home / name
+
+
+@pytest.mark.parametrize("place", ["notes.txt", "bundle/notes.txt", "predictions/mine.csv", "export/onnx/notes.txt"])
+def test_overwrite_takes_no_run_with_a_file_of_the_users_in_it(digits_run: FitResult, home: Path, place: str) -> None:
+    own = Path(shutil.copytree(digits_run.run, home / "mine"))
+    (own / "export" / "onnx").mkdir(parents=True)
+    (own / "export" / "onnx" / "export.json").write_text('{"files": {"model.onnx": ""}}')
+    (own / "export" / "onnx" / "model.onnx").write_text("")
+    (own / ".DS_Store").write_text("")
+    assert runs.choose_run_folder("a", own, True) == own  # all that a fit and an export make, and nothing else
+    (own / place).write_text("mine")
+    with pytest.raises(RunError, match=f"holds what SightX did not make there, {place}, so it is not") as caught:
+        runs.choose_run_folder("a", own, True)
+    assert caught.value.exit_code == 2
+    assert "move that elsewhere" in caught.value.hint
+    assert (own / place).read_text() == "mine"
+
+
+def test_of_many_foreign_files_three_are_named(home: Path) -> None:
+    own = make_run(home / "mine")
+    for number in range(5):
+        (own / f"{number}.txt").write_text("mine")
+    with pytest.raises(RunError, match=r"0\.txt, 1\.txt, 2\.txt and 2 more, so"):
+        runs.choose_run_folder("a", own, True)
 
 
 @pytest.mark.parametrize("kind", ["images", "a plan of something else", "a file"])

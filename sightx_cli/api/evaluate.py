@@ -42,7 +42,7 @@ from sightx_cli.metrics.paired import compare_answers
 from sightx_cli.progress import Listener, Relay, Silent, reporting
 from sightx_cli.report.about import load_about
 from sightx_cli.report.hidden_folder import making_folder
-from sightx_cli.report.page_folders import choose_evaluation_folder
+from sightx_cli.report.result_folder import choose_evaluation_folder
 from sightx_cli.results.evaluate import EvaluateResult, PerUnit, ViewFigures
 from sightx_cli.steps.evaluation_report import report_evaluation, write_evaluate_command
 from sightx_cli.steps.random_state import keeping_random_state

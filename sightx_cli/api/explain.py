@@ -16,8 +16,9 @@ from sightx_cli.data.checks import Unreadable, refuse_all
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.pixel_notices import PixelTally
 from sightx_cli.data.queries import build_query
+from sightx_cli.filesystem import refuse_foreign
 from sightx_cli.progress import Listener, Silent
-from sightx_cli.report.heatmap_folder import HeatmapFolder, choose_heatmap_folder
+from sightx_cli.report.heatmap_folder import HeatmapFolder, choose_heatmap_folder, list_drawn
 from sightx_cli.report.hidden_folder import making_folder
 from sightx_cli.results.explain import ExplainedImage, ExplainResult
 from sightx_cli.steps.random_state import keeping_random_state
@@ -47,6 +48,8 @@ def explain(
     began = time.perf_counter()
     listener = listener or Silent()
     folder = choose_heatmap_folder("--out", None if out is None else Path(out), overwrite)
+    if folder.exists():
+        refuse_foreign("--out", folder, list_drawn(folder))
     run = runs.find_run(model)
     query = build_query([sources] if isinstance(sources, (str, Path)) else list(sources), Layout())
     files = {row.path: row.image for row in query.rows if row.path}

@@ -26,7 +26,7 @@ from sightx_cli.quality.inspection import advise_recipe, gather_findings
 from sightx_cli.quality.repeats import CONTRADICTING, COPIES
 from sightx_cli.quality.sample_bounds import sample_manifest
 from sightx_cli.report.hidden_folder import making_folder
-from sightx_cli.report.page_folders import choose_inspection_folder
+from sightx_cli.report.result_folder import choose_inspection_folder
 from sightx_cli.results.inspect import InspectResult
 from sightx_cli.steps.fit_plan import find_image_settings
 from sightx_cli.steps.options import Options

@@ -22,7 +22,7 @@ from sightx_cli.progress import Listener, Notice
 from sightx_cli.results.export import ALL, FileParity, FormatExport
 from sightx_cli.version import VERSION
 
-RECORD, CONTRACT = "export.json", "contract.json"
+RECORD, CONTRACT = runs.EXPORT_RECORD, "contract.json"
 DIFFERS = "export again with the newest version of its packages, or choose another --format"
 LOSES = "leave --precision out"
 INT8 = "int8"

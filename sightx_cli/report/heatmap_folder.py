@@ -39,6 +39,11 @@ def choose_heatmap_folder(option: str, folder: Path | None, overwrite: bool, res
     return folder
 
 
+def list_drawn(folder: Path) -> list[str]:
+    """List the names of what was made in a folder of heatmaps: the list, and the pictures that it names."""
+    return [LIST, *(picture for _, picture in list_entries(folder / LIST) if picture)]
+
+
 def has_heatmaps(folder: Path) -> bool:
     """Tell whether a folder was made for heatmaps: it has their list."""
     return (folder / LIST).is_file()

@@ -162,6 +162,10 @@ def test_a_finished_evaluation_is_not_overwritten_unasked(digits_run: FitResult,
     evaluate(later, model=digits_run.run, out=Path("told"), overwrite=True)
     with pytest.raises(RunError, match="not an evaluation"):
         evaluate(later, model=digits_run.run, out=digits_run.run, overwrite=True)
+    Path("told/notes.txt").write_text("mine")
+    with pytest.raises(RunError, match=r"did not make there, notes\.txt, so it is not overwritten"):
+        evaluate(later, model=digits_run.run, out=Path("told"), overwrite=True)
+    assert Path("told/notes.txt").read_text() == "mine"
 
 
 def test_a_fit_keeps_what_its_model_says_of_each_validation_image(digits_run: FitResult) -> None:

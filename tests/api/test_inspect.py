@@ -195,6 +195,19 @@ def test_what_exists_is_not_replaced(faulty: Path, tmp_path: Path) -> None:
     assert fix.read_text() == "mine"
 
 
+def test_an_inspection_with_a_file_of_the_users_in_it_is_not_replaced(faulty: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    made = inspect(faulty, out=out)
+    assert {f"{one.kind}.jpg" for one in made.findings if one.rows} == {one.name for one in out.glob("*.jpg")}
+    assert inspect(faulty, out=out, overwrite=True).images == made.images
+    for name in ("notes.txt", "mine.jpg"):
+        (out / name).write_text("mine")
+        with pytest.raises(RunError, match=f"did not make there, {name}, so it is not overwritten"):
+            inspect(faulty, out=out, overwrite=True)
+        assert (out / name).read_text() == "mine"
+        (out / name).unlink()
+
+
 def test_one_class_and_few_images_are_no_error(photo_folder: Callable[..., Path], tmp_path: Path) -> None:
     result = inspect(photo_folder(["cat"], 2), out=tmp_path / "out")
     assert (result.images, result.doubts, result.outliers) == (2, (), ())

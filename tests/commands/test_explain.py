@@ -90,6 +90,10 @@ def test_a_folder_that_exists_is_refused_and_kept(digits_run: FitResult, home: P
     assert len(list((home / "out").glob("*.png"))) == 2
     assert run("explain", digits_run, "new/one", "--out", "out", "--overwrite").exit_code == 0
     assert len(list((home / "out").glob("*.png"))) == 1
+    (home / "out" / "notes.txt").write_text("mine")
+    again = run("explain", digits_run, "new/one", "--out", "out", "--overwrite")
+    check_refused(again, "holds what SightX did not make there, notes.txt, so it is not overwritten")
+    assert (home / "out" / "notes.txt").read_text() == "mine"
     check_refused(run("explain", digits_run, "new", "--out", "new", "--overwrite"), "holds no heatmaps")
     assert (home / "new" / "one" / "=a <b>.png").is_file()
 
