@@ -11,7 +11,7 @@ from sightx_cli.console.figures import format_interval
 from sightx_cli.console.numbers import format_count, format_figure
 from sightx_cli.console.output import open_console, print_words, to_line
 from sightx_cli.metrics.registry import METRICS
-from sightx_cli.results.compare import describe_pair
+from sightx_cli.results.compare import SAME, describe_pair
 
 if TYPE_CHECKING:
     from sightx_cli.results.compare import ComparedModel, CompareResult
@@ -55,9 +55,9 @@ def build_differences(name: str, first: str, model: ComparedModel) -> Table:
         style = "bold" if one.is_different else ""
         table.add_row(
             f"  {METRICS[key].title}",
-            f"{one.difference:+.4f}",
-            format_interval(one.interval),
-            f"{one.p:.3f}",
+            "0" if one.is_same else f"{one.difference:+.4f}",
+            SAME if one.is_same else format_interval(one.interval),
+            "" if one.is_same else f"{one.p:.3f}",
             style=style,
         )
     return table

@@ -35,6 +35,8 @@ class PairedDifference:
     """How often chance makes two models of equal worth differ as much, or more."""
     is_different: bool = False
     """Whether the models differ by it, having looked at several metrics (Holm 1979)."""
+    is_same: bool = False
+    """Whether the two models give the same answer to each image: then the difference is 0, and nothing is estimated."""
 
     def to_json(self) -> dict[str, object]:
         """The values by name."""
@@ -77,11 +79,19 @@ def compare_answers(
         for name, metric in list_metrics(kind).items()
         if kind in metric.kinds and (names is None or name in names)
     ]
+    if np.array_equal(first.scores, second.scores) and np.array_equal(first.predicted, second.predicted):
+        figures = {metric.name: metric.measure(first) for metric in metrics}
+        return {
+            name: PairedDifference(value, value, 0.0, (0.0, 0.0), 1.0, is_same=True)
+            for name, value in figures.items()
+            if value is not None
+        }
     found = {}
     for metric, differences in _resample(metrics, first, second, units, seed).items():
         values = [metric.measure(answers) for answers in (first, second)]
         if values[0] is not None and values[1] is not None and np.isfinite(differences).any():
-            found[metric.name] = _build_difference(values[0], values[1], float(np.nanstd(differences)), evidence)
+            error = float(np.nanstd(differences))
+            found[metric.name] = _build_difference(metric, values[0], values[1], error, evidence)
     if ACCURACY.name in found and not units.are_groups:
         accuracy = found[ACCURACY.name]
         reach = _reach_of_accuracy(first, second)
@@ -124,11 +134,19 @@ def _resample(
     return {metric: np.concatenate(each) for metric, each in drawn.items() if each}
 
 
-def _build_difference(first: float, second: float, error: float, evidence: Evidence) -> PairedDifference:
-    """Build the difference with Student's t; models that agree on all are as sure as one image more each way says."""
+def _build_difference(
+    metric: Metric, first: float, second: float, error: float, evidence: Evidence
+) -> PairedDifference:
+    """Build the difference with Student's t.
+
+    Models that decide alike on all images are as sure as one image more each way says. That holds of shares of images
+    alone: of a figure of the probabilities that no resample changes, the difference is what it is.
+    """
     from scipy.special import stdtr
 
     if error**2 < NOTHING:
+        if not metric.judges_labels and (second - first) ** 2 < NOTHING:
+            return PairedDifference(first, second, 0.0, (0.0, 0.0), 1.0)
         error = float(np.sqrt(2)) / (evidence.units.count + 2)
     difference, freedom = second - first, max(evidence.freedom, LEAST_FREEDOM)
     reach = evidence.quantile * error

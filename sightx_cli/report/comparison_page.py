@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sightx_cli import runs
 from sightx_cli.errors import UsageError, quote
 from sightx_cli.metrics.registry import METRICS
+from sightx_cli.results.compare import SAME
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -59,6 +60,7 @@ def write_comparison(result: CompareResult, said: Sequence[str], path: Path) -> 
         signed=lambda value: f"{value:+.4f}",
         span=format_span,
         bar=draw_bar,
+        same=SAME,
     )
     runs.write_file(path, lambda aside: aside.write_text(text, encoding="utf-8"))
 

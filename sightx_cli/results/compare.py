@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from sightx_cli.metrics.paired import McNemar, PairedDifference
 
 
+SAME = "the same predictions"
+"""What is said in place of an interval where two models give the same answer to each image."""
+
+
 @dataclass(frozen=True)
 class ComparedPair:
     """How a model differs from the first, on the same images."""
@@ -68,6 +72,8 @@ def describe_pair(model: ComparedModel, first: str, headline: str) -> str:
     way = "better" if (one.difference > 0) != METRICS[headline].lower_is_better else "worse"
     said = f"{title} {one.second:.4f} against {one.first:.4f}: "
     by_chance = "a difference that chance alone can explain"
+    if one.is_same:
+        return f"{said}{SAME}"
     if one.difference == 0:
         said += "the same"
     else:

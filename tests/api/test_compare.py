@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from sightx_cli import compare, evaluate
+from sightx_cli.app import app
 from sightx_cli.bundle.chosen_threshold import Decision
 from sightx_cli.bundle.facts import keep_decision
 from sightx_cli.errors import DataError, RunError, UsageError
@@ -49,6 +51,14 @@ def test_a_model_is_not_different_from_itself(digits_run: FitResult, home: Path)
     assert pair.mcnemar is not None
     assert (pair.mcnemar.only_first, pair.mcnemar.only_second) == (0, 0)
     assert not any(one.is_different for one in pair.differences.values())
+    assert {(one.difference, one.interval, one.is_same) for one in pair.differences.values()} == {(0, (0, 0), True)}
+    done = CliRunner().invoke(app, ["compare", str(digits_run.run), "again", "--out", "page.html"])
+    lines = [line.split() for line in done.stdout.splitlines() if line.rstrip().endswith("the same predictions")]
+    assert ["log", "loss", "0", "the", "same", "predictions"] in lines
+    assert len(lines) == len(pair.differences) + 1  # and the sentence below them
+    assert "+0.0000" not in done.stdout
+    page = (home / "page.html").read_text(encoding="utf-8")
+    assert page.count("<td>the same predictions</td>") == len(pair.differences)
 
 
 def test_a_model_that_is_wrong_everywhere_is_told_apart(digits_run: FitResult, worse: Path) -> None:

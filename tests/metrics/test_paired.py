@@ -52,8 +52,20 @@ def test_a_model_compared_with_itself_does_not_differ() -> None:
     for one in compare_answers(first, first, SINGLE_LABEL).values():
         assert one.difference == 0
         assert one.p == 1.0
-        assert one.interval[0] < 0 < one.interval[1]
+        assert one.interval == (0, 0)
+        assert one.is_same
         assert not one.is_different
+
+
+def test_models_that_decide_alike_are_unsure_of_shares_alone_by_one_image_each_way() -> None:
+    first, _ = make_two(100, (0.9, 0.9))
+    towards_half = Answers(0.5 + 0.9 * (first.scores - 0.5), first.truth)  # the same decisions and ranks
+    found = compare_answers(first, towards_half, SINGLE_LABEL)
+    assert not any(one.is_same for one in found.values())
+    assert found["accuracy"].interval[0] < 0 < found["accuracy"].interval[1]
+    assert (found["roc_auc"].difference, found["roc_auc"].interval, found["roc_auc"].p) == (0, (0, 0), 1)
+    low, high = found["loss"].interval
+    assert low < found["loss"].difference < high
 
 
 def test_turning_the_two_around_turns_the_sign() -> None:
