@@ -12,6 +12,7 @@ from sightx_cli.metrics.registry import find_title
 from sightx_cli.report.about import list_said
 from sightx_cli.report.numbers import format_number, format_range, show_name
 from sightx_cli.report.report_sections import head_part, list_measured, list_parts
+from sightx_cli.report.training_done import list_done
 
 HUB_METRICS = {"accuracy": "accuracy", "roc_auc": "roc_auc", "f1": "f1", "matthews": "matthews_correlation"}
 """Figures that Hugging Face knows, by our names."""
@@ -89,7 +90,7 @@ def _list_body(metrics: Mapping[str, Any]) -> list[str]:
     more = len(facts["classes"]) - len(classes)
     lines += ["", "## The model", "", f"- {facts['described']}: {', '.join(classes)}"
               + (f" and {format_number(more)} more" if more else "")]  # fmt: skip
-    lines += [f"- {what}: {escape_markdown(text)}" for what, text in facts.get("plan", ())]
+    lines += [f"- {what}: {escape_markdown(text)}" for what, text in list_done(metrics)]
     for name, count in facts.get("parts", {}).items():
         lines.append(f"- images, {name}: {format_number(count['images'])}")
     for name, figures in list_parts(metrics).items():

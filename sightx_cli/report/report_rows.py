@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sightx_cli.metrics.registry import find_title
 from sightx_cli.report.numbers import format_number, show_name
 from sightx_cli.report.report_sections import say_value
+from sightx_cli.report.training_done import list_done
 
 
 def describe_kind(metrics: Mapping[str, Any]) -> str:
@@ -89,24 +89,32 @@ def describe_leaks(metrics: Mapping[str, Any]) -> str:
         return f"{count:,} of these images were trained on" if count else "none of these images was trained on"
     if not leaks:
         return "no file and no group is on both sides of the split"
-    return say_value(leaks)
+    found = [
+        f"{leaks[key]:,} {one if leaks[key] == 1 else many} on both sides of the split"
+        for key, one, many in (("files", "file is", "files are"), ("groups", "group is", "groups are"))
+        if leaks.get(key)
+    ]
+    if leaks.get("group_by"):
+        found.append(f"groups by {show_name(leaks['group_by'])}, which names or tags suggest")
+    found = found or ["no file and no group is on both sides of the split"]
+    if leaks.get("copies"):
+        among = leaks["copies_among"]
+        found.append(
+            f"{leaks['copies']:,} of the {among:,} validation images most like a training image are copies of it"
+        )
+    return "; ".join([*found, *(["allowed with --allow-leaks"] if leaks.get("allowed") else [])])
 
 
 def list_making_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """List how the model was made: the plan in words, preprocessing, weights, how the epoch was chosen."""
+    """List how the model was made: what was trained, how the epoch was chosen, the plan, preprocessing, weights."""
     facts = metrics["facts"]
-    rows = [(str(what), str(text)) for what, text in facts.get("plan", ())]
+    rows = list_done(metrics)
     pre, weights = facts.get("preprocessing") or {}, facts.get("weights") or {}
     rows += [("recipe", facts.get("recipe")), ("preprocessing", _describe_preprocessing(pre))]
     if facts.get("network", {}).get("head"):
         rows.append(("head", say_value(facts["network"]["head"])))
     if weights.get("digest"):
         rows.append(("weights", f"{show_name(weights.get('origin'))}; SHA-256 {weights.get('digest')}"))
-    if best := metrics.get("best") or facts.get("best"):
-        by = find_title(best["metric"])
-        rows.append(
-            ("epoch kept", f"{best['stage']}, epoch {best['epoch']}, the best by {by} on the validation images")
-        )
     if facts.get("temperature") is not None:
         rows.append(("temperature", say_value(facts["temperature"])))
     return [(what, text) for what, text in rows if text]
