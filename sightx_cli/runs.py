@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from sightx_cli.errors import RunError, UsageError, quote
+from sightx_cli.errors import RunError
 from sightx_cli.filesystem import LOCK, exchange_folders, is_locked, refuse_foreign
 
 RUNS = Path("runs")
@@ -89,18 +89,6 @@ def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
     if out.is_dir():
         refuse_foreign("--out", out, list_made(out))
     return out.resolve() if out.is_symlink() else out  # runs/latest: the run it points to is replaced
-
-
-def choose_picture(command: str, out: Path | None, overwrite: bool) -> Path:
-    """Return where a command's picture will lie, a .png file or a folder for it; refuses one that exists already."""
-    if out is None:
-        return find_free((RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-{command}.png").absolute())
-    if out.is_file() and out.suffix.lower() != ".png":
-        raise UsageError(f"--out {out}: is a file and no .png", f"--out {quote(out.with_suffix('.png'))}, or a folder")
-    picture = out if out.suffix.lower() == ".png" else out / f"{command}.png"
-    if picture.exists() and not overwrite:
-        raise UsageError(f"--out {picture}: exists already", "name another file, or add --overwrite")
-    return picture.absolute()
 
 
 def find_free(path: Path) -> Path:

@@ -17,7 +17,7 @@ from sightx_cli.bundle.table import check_output
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.errors import SightXError, quote
 from sightx_cli.recipe.files import copy_recipe
-from sightx_cli.runs import choose_picture
+from sightx_cli.report.result_folder import choose_picture
 from sightx_cli.steps.options import Options
 
 PACKAGE = Path(sightx_cli.__file__).parent

@@ -15,6 +15,7 @@ import pytest
 from sightx_cli import runs
 from sightx_cli.errors import RunError, UsageError
 from sightx_cli.report.hidden_folder import making_folder
+from sightx_cli.report.result_folder import choose_picture
 
 if TYPE_CHECKING:
     from sightx_cli.results.fit import FitResult
@@ -306,16 +307,16 @@ def test_a_name_of_no_run_is_refused_as_it_was_typed_and_the_list_is_named(home:
 
 @pytest.mark.parametrize(("out", "picture"), [("a/curve.png", "a/curve.png"), ("folder", "folder/lr-find.png")])
 def test_out_is_a_picture_or_a_folder_for_it_and_one_that_exists_is_kept(home: Path, out: str, picture: str) -> None:
-    assert runs.choose_picture("lr-find", Path(out), False) == home / picture
+    assert choose_picture("lr-find", Path(out), False) == home / picture
     (home / picture).parent.mkdir()
     (home / picture).write_text("mine")
     with pytest.raises(UsageError, match="exists already"):
-        runs.choose_picture("lr-find", Path(out), False)
-    assert runs.choose_picture("lr-find", Path(out), True) == home / picture
+        choose_picture("lr-find", Path(out), False)
+    assert choose_picture("lr-find", Path(out), True) == home / picture
 
 
 def test_without_out_a_picture_lies_under_runs_by_time_and_command(home: Path) -> None:
-    picture = runs.choose_picture("probe", None, False)
+    picture = choose_picture("probe", None, False)
     assert picture.parent == home / "runs"
     assert re.fullmatch(r"\d{8}-\d{6}-probe\.png", picture.name)
 

@@ -12,6 +12,7 @@ from sightx_cli.machine import naming_shortage
 from sightx_cli.progress import Listener
 from sightx_cli.recipe.parts import TrainingStage
 from sightx_cli.recipe.recipe import Recipe
+from sightx_cli.report.result_folder import choose_picture
 from sightx_cli.results.lr_find import LrFindResult
 from sightx_cli.steps.backbone_choice import refuse_auto
 from sightx_cli.steps.idle_options import refuse_idle_shift
@@ -35,7 +36,7 @@ def find_lr(options: Options, listener: Listener) -> LrFindResult:
         raise UsageError("--rate is what lr-find finds", "leave --rate out")
     refuse_auto(options, "lr-find")
     refuse_idle_shift(options)
-    plot = runs.choose_picture("lr-find", options.out, options.overwrite)
+    plot = choose_picture("lr-find", options.out, options.overwrite)
     check_place("--out", plot)
     preparation = prepare(replace(options, folds=0), listener)
     chosen = choose_stage(preparation.recipe, options.stage)

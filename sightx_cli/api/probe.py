@@ -10,6 +10,7 @@ from sightx_cli.errors import UsageError, quote
 from sightx_cli.filesystem import check_place
 from sightx_cli.progress import Listener, Relay, reporting
 from sightx_cli.recipe.settings import BACKBONE
+from sightx_cli.report.result_folder import choose_picture
 from sightx_cli.results.probe import ProbedChoices, ProbeResult
 from sightx_cli.steps.backbone_choice import check_probe_options, choose_backbone, join_probes
 from sightx_cli.steps.idle_options import refuse_idle_shift
@@ -41,11 +42,11 @@ def probe(options: Options, listener: Listener) -> ProbeResult:
     refuse_idle_shift(options)
     if options.backbone == AUTO:
         check_probe_options(options)
-    picture = runs.choose_picture("probe", options.out, options.overwrite)
+    picture = choose_picture("probe", options.out, options.overwrite)
     check_place("--out", picture)
     curve_picture = picture.with_stem(f"{picture.stem}-learning-curve")
     if options.learning_curve:
-        runs.choose_picture("probe", curve_picture, options.overwrite)
+        choose_picture("probe", curve_picture, options.overwrite)
     preparation = prepare(replace(options, folds=0), listener)
     probe = open_probe(preparation, options.budget)
     if probe is None or preparation.recipe.model.weights == "scratch":

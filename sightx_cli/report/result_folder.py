@@ -1,4 +1,4 @@
-"""Where an inspection or an evaluation will lie: a new folder, or one that may be replaced."""
+"""Where an inspection, an evaluation or a command's picture will lie: a new place, or one that may be replaced."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sightx_cli import runs
-from sightx_cli.errors import RunError
+from sightx_cli.errors import RunError, UsageError, quote
 from sightx_cli.filesystem import refuse_foreign
 
 SHEETS = ("conflicts", "leaks", "groups", "likely-groups", "duplicates", "doubts", "outliers")
@@ -32,6 +32,18 @@ def choose_evaluation_folder(name: str, out: Path | None, overwrite: bool) -> Pa
     is_ours = (out / runs.METRICS).is_file() and not (out / runs.PLAN).exists()
     own = [runs.METRICS, "predictions.csv", runs.REPORT, runs.MODEL_CARD]
     return _check_replaceable(out.absolute(), "evaluation", is_ours, own, overwrite)
+
+
+def choose_picture(command: str, out: Path | None, overwrite: bool) -> Path:
+    """Return where a command's picture will lie, a .png file or a folder for it; refuses one that exists already."""
+    if out is None:
+        return runs.find_free((runs.RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-{command}.png").absolute())
+    if out.is_file() and out.suffix.lower() != ".png":
+        raise UsageError(f"--out {out}: is a file and no .png", f"--out {quote(out.with_suffix('.png'))}, or a folder")
+    picture = out if out.suffix.lower() == ".png" else out / f"{command}.png"
+    if picture.exists() and not overwrite:
+        raise UsageError(f"--out {picture}: exists already", "name another file, or add --overwrite")
+    return picture.absolute()
 
 
 def _place_new(within: Path, name: str, out: Path | None) -> Path:
