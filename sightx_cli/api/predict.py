@@ -13,7 +13,7 @@ from sightx_cli import runs
 from sightx_cli.bundle.bundle_forward import AUTO
 from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.bundle.judgement import UNFAMILIAR, UNSURE
-from sightx_cli.bundle.model_remarks import find_untold, read_figure
+from sightx_cli.bundle.model_remarks import find_strangeness, find_untold, read_figure
 from sightx_cli.bundle.partitions import describe_partitions
 from sightx_cli.bundle.predicted_rows import Draw, RowCounts, predict_asked
 from sightx_cli.bundle.predictor import load_predictor
@@ -120,7 +120,8 @@ def predict(
             listener.advance(TASK)
         listener.finish(TASK)
         left_out = annotations.write(listener) if annotations is not None else []
-    noticed = (*tally.list_notices(can_change=False), *left_out)
+    strange = find_strangeness(counts.rows - counts.unreadable, counts.statuses[UNFAMILIAR], run)
+    noticed = (*tally.list_notices(can_change=False), *left_out, *strange)
     for notice in noticed:
         listener.notice(notice)
     working = time.perf_counter() - clock

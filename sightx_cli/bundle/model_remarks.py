@@ -10,6 +10,9 @@ from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.task.task import Task
 
+STRANGE_SHARE, LEAST_IMAGES = 0.9, 5
+"""From this share of the images on, of so many at least, that are unlike the training images, the model is doubted."""
+
 
 def find_untold(facts: BundleFacts) -> list[Notice]:
     """Find what the status cannot tell with this model."""
@@ -30,6 +33,18 @@ def find_untold(facts: BundleFacts) -> list[Notice]:
             )
         )
     return found
+
+
+def find_strangeness(images: int, unfamiliar: int, run: Path) -> list[Notice]:
+    """Find whether hardly any of the images that were read is like the training images: the run may be a wrong one."""
+    if images < LEAST_IMAGES or unfamiliar < STRANGE_SHARE * images:
+        return []
+    many = f"all {images:,}" if unfamiliar == images else f"{unfamiliar:,} of the {images:,}"
+    text = (
+        f"{many} images are unlike the training images of {run}: it may be the wrong model for them; name another run "
+        "with --model, or look at their size, colours and what they show"
+    )
+    return [Notice("wrong-model", text, unfamiliar, warns=True)]
 
 
 def read_figure(run: Path, task: Task, listener: Listener) -> tuple[str, float] | None:

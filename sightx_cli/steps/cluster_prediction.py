@@ -15,7 +15,7 @@ from typing import Any
 
 from sightx_cli.bundle.facts import BundleFacts, load_facts
 from sightx_cli.bundle.judgement import UNFAMILIAR, UNSURE
-from sightx_cli.bundle.model_remarks import find_untold, read_figure
+from sightx_cli.bundle.model_remarks import find_strangeness, find_untold, read_figure
 from sightx_cli.bundle.partitions import (
     ORDER_KEY,
     PartitionFolder,
@@ -118,7 +118,8 @@ def predict_on_cluster(
             f"none of the {counts.rows:,} images could be read: see the column error in {wish.output}",
             "see that the workers may read them: their rights and their disks are not those of this machine",
         )
-    noticed = tally.list_notices(can_change=False)
+    strange = find_strangeness(counts.rows - counts.unreadable, counts.statuses[UNFAMILIAR], wish.run)
+    noticed = [*tally.list_notices(can_change=False), *strange]
     for notice in noticed:
         listener.notice(notice)
     seconds = {name: round(value, 3) for name, value in (*rate.seconds.items(), ("total", time.perf_counter() - began))}

@@ -16,6 +16,7 @@ import pytest
 
 from sightx_cli import predict
 from sightx_cli.bundle.facts import load_facts, write_facts
+from sightx_cli.bundle.model_remarks import find_strangeness
 from sightx_cli.errors import DataError, RunError, UsageError
 from sightx_cli.progress import Recorder, Silent
 from tests.conftest import press_ctrl_c
@@ -94,6 +95,30 @@ def test_each_row_says_whether_it_is_sure(mixed: tuple[Path, Path], suffix: str)
     assert (others["status"][least < 1e-3] == "sure").all()
     assert (result.unsure, result.unfamiliar) == ((found["status"] == "unsure").sum(), len(unfamiliar))
     assert {"unsure", "unfamiliar"} <= set(result.to_json())
+
+
+def test_where_all_images_are_unlike_the_training_images_the_run_is_doubted(
+    digits_run: FitResult, write_photo: Callable[..., Path], tmp_path: Path
+) -> None:
+    for seed in range(5):
+        write_photo(tmp_path / "photos" / f"photo{seed}.png", seed)
+    heard = Recorder()
+    result = predict(tmp_path / "photos", model=digits_run.run, listener=heard)
+    assert result.unfamiliar == 5
+    (notice,) = [one for one in result.notices if one.kind == "wrong-model"]
+    assert notice.text.startswith(
+        f"all 5 images are unlike the training images of {digits_run.run}: it may be the wrong"
+    )
+    assert notice.text in heard.warnings
+    (tmp_path / "photos" / "photo4.png").unlink()
+    few = predict(tmp_path / "photos", model=digits_run.run, overwrite=True)
+    assert not [one for one in few.notices if one.kind == "wrong-model"]
+
+
+@pytest.mark.parametrize(("images", "unfamiliar", "said"), [(10, 9, "9 of the 10"), (10, 8, ""), (4, 4, "")])
+def test_a_run_is_doubted_from_nine_tenths_of_five_images_on(images: int, unfamiliar: int, said: str) -> None:
+    found = find_strangeness(images, unfamiliar, Path("runs/a"))
+    assert [one.text.partition(" images")[0] for one in found] == ([said] if said else [])
 
 
 def test_with_abstain_an_unsure_or_unfamiliar_image_has_no_prediction(mixed: tuple[Path, Path]) -> None:
