@@ -1,15 +1,18 @@
-"""The README's Python runs as it stands there."""
+"""The README's Python runs as it stands there, and what the Markdown files name exists."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+LINK = re.compile(r"\[[^\]]*\]\(([^()\s]+)\)")
 
 
 def write_images(folder: Path, count: int, colour: tuple[int, int, int], seed: int) -> None:
@@ -43,3 +46,21 @@ def test_the_python_in_the_readme_fits_predicts_and_asks_in_memory(
     assert re.fullmatch(r"(leaf|soil) (0\.\d+|1\.0) (sure|unsure|unfamiliar)?", answer)
     assert any(re.fullmatch(r"unreadable: images\[\d\]: is truncated.*", line) for line in said)
     assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", *(f"{folder}/*.md" for folder in ("data", "docs", "benchmarks"))],
+)
+def test_every_relative_link_of_the_markdown_files_leads_to_a_file(file: str) -> None:
+    pages = sorted(ROOT.glob(file))
+    assert pages
+    links = [(page, link) for page in pages for link in LINK.findall(page.read_text(encoding="utf-8"))]
+    near = [(page, link.partition("#")[0]) for page, link in links if "://" not in link and not link.startswith("#")]
+    assert [f"{page.relative_to(ROOT)}: {link}" for page, link in near if not (page.parent / link).exists()] == []
+
+
+def test_the_table_of_extras_has_each_of_them() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    listed = re.findall(r"^\| `([\w-]+)` \|", (ROOT / "docs/install.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(extras)

@@ -155,7 +155,7 @@ def evaluate(
     ask = None if on is None else build_ask(run, address, batch, predictor.views, device)
     answered = answer_images(predictor, labelled.frame, heard, ask)
     names = answered.frame["image"].tolist()
-    for notice in describe_pixels(names, answered.found, answered.unreadable, reading):
+    for notice in describe_pixels(names, answered.found, answered.unreadable, reading, heard.notices):
         heard.notice(notice)
     predicted = time.perf_counter()
     frame = assign_groups(answered.frame, group_by)

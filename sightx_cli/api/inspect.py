@@ -105,7 +105,7 @@ def inspect(
         return replace(advise_recipe(whole, reading, listener), notices=tuple(listener.notices), seconds=seconds)
     store = FeatureStore()
     frame, examination, unreadable = examine_images(manifest.frame, store, listener, reading=reading)
-    for notice in describe_pixels(frame["image"].tolist(), examination.found, unreadable, reading):
+    for notice in describe_pixels(frame["image"].tolist(), examination.found, unreadable, reading, manifest.notices):
         listener.notice(notice)
     frame = assign_groups(frame, group_by)
     read = time.perf_counter()

@@ -108,7 +108,8 @@ def refuse_all(unreadable: Sequence[Unreadable]) -> DataError:
 def describe_reasons(unreadable: Sequence[Unreadable]) -> tuple[str, str]:
     """Say why files cannot be read, the commonest reason first with an example, and what to do about that one.
 
-    Reasons that differ in numbers or quoted text only are one.
+    Reasons that differ in numbers or quoted text only are one. Where others need something else done, what to do names
+    the file that it is about.
     """
     groups: dict[str, list[Unreadable]] = defaultdict(list)
     for one in unreadable:
@@ -121,7 +122,12 @@ def describe_reasons(unreadable: Sequence[Unreadable]) -> tuple[str, str]:
     rest = sum(map(len, commonest[REASONS_SHOWN:]))
     if rest:
         said.append(f"{rest:,} for other reasons")
-    return "; ".join(said), commonest[0][0].hint
+    first, others = commonest[0], {group[0].hint for group in commonest[1:]}
+    hint = first[0].hint
+    if hint and others - {hint}:
+        like_it = " and files like it" if len(first) > 1 else ""
+        hint = f"of {first[0].image}{like_it}: {hint}"
+    return "; ".join(said), hint
 
 
 def check_classes(frame: pd.DataFrame, separator: str = "") -> None:

@@ -5,6 +5,8 @@ Files that cannot be read, pages and bands left out, what alpha was taken for, t
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -166,10 +168,20 @@ class PixelTally:
 
 
 def describe_pixels(
-    images: Sequence[str] | pd.Series[str], found: Sequence[Found], unreadable: Sequence[Unreadable], reading: Reading
+    images: Sequence[str] | pd.Series[str],
+    found: Sequence[Found],
+    unreadable: Sequence[Unreadable],
+    reading: Reading,
+    said: Sequence[Notice] = (),
 ) -> list[Notice]:
-    """Return what is said of a set's pixels: of each readable image its name and what was found in it."""
+    """Return what is said of a set's pixels: of each readable image its name and what was found in it.
+
+    Files that do not exist are not told of again where they are among what was `said` of the table that names them.
+    """
     notices = []
+    there = [one for one in unreadable if not one.error.endswith(os.strerror(errno.ENOENT))]
+    if len(unreadable) - len(there) <= sum(one.count for one in said if one.kind == "missing-files"):
+        unreadable = there
     if unreadable:
         total, count = len(images) + len(unreadable), len(unreadable)
         reasons, hint = describe_reasons(unreadable)

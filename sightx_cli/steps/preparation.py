@@ -114,7 +114,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         clock = time.perf_counter()
     frame, unreadable = checked.frame, checked.unreadable
     seconds = {"import": time.perf_counter() - clock}
-    for notice in describe_pixels(frame["image"], checked.found, unreadable, reading):
+    for notice in describe_pixels(frame["image"], checked.found, unreadable, reading, manifest.notices):
         listener.notice(notice)
     check_classes(frame, manifest.separator)
     if unreadable:

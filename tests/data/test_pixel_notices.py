@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from sightx_cli.data.checks import Unreadable, describe_reasons
+import pytest
+from PIL import Image
+
+from sightx_cli.data.checks import Unreadable, check_files, describe_reasons
 from sightx_cli.data.pixel_notices import describe_pixels
 from sightx_cli.data.readers import AS_IS, Found, Reading, Remark, Values
-from sightx_cli.progress import Notice
+from sightx_cli.data.sources import load_manifest
+from sightx_cli.progress import Notice, Silent
 
 SET = Reading(ranges=(("whole numbers", 100.0, 4000.0),))
 
@@ -101,8 +105,17 @@ def test_files_that_cannot_be_read_are_one_warning_by_reason() -> None:
     assert (notice.kind, notice.count, notice.warns) == ("unreadable", 4, True)
     assert notice.text == (
         "left out 4 of 10 images, which cannot be read: b/0.jpg is a HEIC photograph named .jpg (and 2 more like it); "
-        "c/1.jpg is empty (0 bytes). Install it"
+        "c/1.jpg is empty (0 bytes). Of b/0.jpg and files like it: install it"
     )
+
+
+def test_advice_that_is_for_one_kind_of_bad_file_names_it() -> None:
+    pdf = Unreadable("scan.jpg", "is a PDF document named .jpg", "save its pages as PNG, and try again")
+    others = [Unreadable("a.jpg", "is empty (0 bytes)", "copy it again"), Unreadable("b.jpg", "is a video", "cut it")]
+    assert describe_reasons([pdf])[1] == "save its pages as PNG, and try again"
+    assert describe_reasons([pdf, *others])[1] == "of scan.jpg: save its pages as PNG, and try again"
+    alike = Unreadable("c.jpg", "is a fax", "save its pages as PNG, and try again")
+    assert describe_reasons([pdf, alike])[1] == "save its pages as PNG, and try again"
 
 
 def test_reasons_that_differ_in_numbers_only_are_one() -> None:
@@ -112,3 +125,23 @@ def test_reasons_that_differ_in_numbers_only_are_one() -> None:
     text, hint = describe_reasons(bad)
     assert (text.count("pixels"), hint) == (1, "cut it")
     assert "(and 1 more like it)" in text
+
+
+def test_files_that_a_table_names_and_that_do_not_exist_are_not_told_of_twice(tmp_path: Path) -> None:
+    names = []
+    for number in range(4):
+        Image.new("RGB", (8, 8), (number * 40, 90, 10)).save(tmp_path / f"{number}.png")
+        names.append(f"{number}.png")
+    rows = [f"{name},{'ab'[place % 2]}" for place, name in enumerate([*names, "gone.png"])]
+    (tmp_path / "t.csv").write_text("\n".join(["image,label", *rows]) + "\n")
+    manifest = load_manifest(tmp_path / "t.csv")
+    checked = check_files(manifest.frame, Silent(), threads=1)
+    assert len(checked.unreadable) == 1
+    told = (checked.frame["image"], checked.found, checked.unreadable, AS_IS)
+    assert not [one for one in describe_pixels(*told, manifest.notices) if one.kind == "unreadable"]
+    assert next(one.kind for one in describe_pixels(*told)) == "unreadable"  # of a folder, nothing else tells of it
+    (tmp_path / "3.png").write_bytes(b"%PDF-1.4")
+    checked = check_files(manifest.frame, Silent(), threads=1)
+    found = describe_pixels(checked.frame["image"], checked.found, checked.unreadable, AS_IS, manifest.notices)
+    (notice,) = [one for one in found if one.kind == "unreadable"]
+    assert notice.text.startswith("left out 1 of 4 images, which cannot be read: 3.png is a PDF document named .png")
