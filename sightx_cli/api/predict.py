@@ -64,9 +64,10 @@ def predict(
     images is found, or named by `image_column`, and their relative names are looked up in the folder `images`, or in
     the table's own. An unreadable image has its row, with the reason in `error`. The column `status` says whether a
     prediction is sure, unsure, or of an image unlike those learned from; with `abstain` the last two have none. With
-    `resume` an interrupted prediction of the same images goes on where it stopped; without, one that is there is
-    refused, unless `overwrite` lets it be replaced. With `heatmaps`, a folder, it is drawn there where each prediction
-    comes from (see `explain`). `batch` images go through the network at once, by default as many as suit their size.
+    `resume` an interrupted prediction of the same images goes on where it stopped, and a complete one stays as it is;
+    without, one that is there is refused, unless `overwrite` lets it be replaced. With `heatmaps`, a folder, it is
+    drawn there where each prediction comes from (see `explain`). `batch` images go through the network at once, by
+    default as many as suit their size.
     With `tta` a prediction is the mean over so many views of its image, changed as leaves the labels alone.
     `device` is auto (a GPU where there is one and the images are many), cpu, cuda or mps.
     With `into`, the name of a format of `report.annotations`, the predictions are written for that tool as well, to
@@ -83,6 +84,11 @@ def predict(
         raise UsageError(f"--batch {batch}: at least 1", "--batch 16")
     layout = Layout(image_column=image_column, images=None if images is None else Path(images))
     given = [sources] if isinstance(sources, (str, Path)) else list(sources)
+    if resume and not overwrite and heatmaps is None and into is None:
+        from sightx_cli.steps.complete_prediction import is_complete, recall_prediction
+
+        if is_complete(output, on is not None):
+            return recall_prediction(given, layout, runs.find_run(model), output, abstain, listener)
     if on is not None:
         from sightx_cli.steps.cluster_prediction import ClusterWish, check_cluster_output, predict_on_cluster
 

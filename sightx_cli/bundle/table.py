@@ -132,8 +132,8 @@ class TableColumns:
 
     def build_row(self, row: QueryRow, answer: Mapping[str, Any]) -> dict[str, Any]:
         """Build a row: the user's cells, the image, and what is said of it (see `build_answer`)."""
-        cells = zip(self.given.values(), map(_to_text, row.cells), strict=False)  # none beside a file of a folder
-        return {**dict.fromkeys(self.names, ""), **dict(cells), "image": _to_text(row.image), **answer}
+        cells = zip(self.given.values(), map(to_text, row.cells), strict=False)  # none beside a file of a folder
+        return {**dict.fromkeys(self.names, ""), **dict(cells), "image": to_text(row.image), **answer}
 
     def read_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a row says of its image, as `build_answer` gave it."""
@@ -164,13 +164,13 @@ def build_answer(prediction: Prediction, columns: TableColumns, abstains: bool =
     """
     row = {**columns.task.fill_row(prediction.probabilities, prediction.chosen), STATUS: prediction.status}
     decided = {None: "", True: POSITIVE, False: NEGATIVE}[prediction.is_positive]
-    row |= {DECISION: decided, "error": _to_text(prediction.error)}
+    row |= {DECISION: decided, "error": to_text(prediction.error)}
     if abstains and prediction.status in (UNSURE, UNFAMILIAR):
         row |= {columns.task.columns[0]: "", DECISION: ""}
     return {name: row[name] for name in columns.answers}
 
 
-def _to_text(name: str) -> str:
+def to_text(name: str) -> str:
     """Return text that can be written: a file name need not be valid, and what is not stands as an escape."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 

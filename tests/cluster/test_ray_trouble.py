@@ -86,6 +86,15 @@ def test_what_was_done_before_ctrl_c_is_not_done_again(
     rows = pd.concat(map(pd.read_parquet, sorted(Path("there").rglob("*.parquet"))))
     assert rows["row"].tolist() == list(range(101))
     assert (result.images, result.unreadable, sum(result.counts.values())) == (101, 1, 100)
+    whole = {one: (one.read_bytes(), one.stat().st_mtime_ns) for one in Path("there").rglob("*.*")}
+    heard = Recorder()
+    again = predict(images, model=digits_run.run, output=Path("there"), on="ray", resume=True, listener=heard)
+    assert {one: (one.read_bytes(), one.stat().st_mtime_ns) for one in Path("there").rglob("*.*")} == whole
+    assert (again.images, again.unreadable, again.counts) == (101, 1, result.counts)
+    assert [notice.kind for notice in again.notices if notice.kind == "complete"] == ["complete"]
+    (images / "000.png").unlink()
+    with pytest.raises(UsageError, match="does not hold the answers for these images"):
+        predict(images, model=digits_run.run, output=Path("there"), on="ray", resume=True)
 
 
 def test_a_table_of_uris_counts_what_cannot_be_read(

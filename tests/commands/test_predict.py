@@ -112,6 +112,32 @@ def test_an_output_that_exists_is_refused_and_kept(digits_run: FitResult, home: 
     assert predict(digits_run, "new", "--overwrite").exit_code == 0
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_answers_that_are_complete_stay_as_they_are_with_resume(digits_run: FitResult, home: Path, suffix: str) -> None:
+    (home / "new" / "=bad.png").write_text("text")
+    output = home / f"out{suffix}"
+    first = json.loads(predict(digits_run, "new", "--resume", "--json", "-o", str(output)).stdout)
+    before = (output.read_bytes(), output.stat().st_mtime_ns)
+    done = predict(digits_run, "new", "--resume", "--json", "-o", str(output))
+    assert done.exit_code == 0, done.stderr
+    again = json.loads(done.stdout)
+    assert (output.read_bytes(), output.stat().st_mtime_ns) == before
+    assert {name: again[name] for name in ("images", "unreadable", "unsure", "unfamiliar", "counts")} == {
+        name: first[name] for name in ("images", "unreadable", "unsure", "unfamiliar", "counts")
+    }
+    assert "holds all 5 rows already" in done.stderr.replace("\n", " ")
+
+
+def test_answers_for_other_images_are_refused_with_resume(digits_run: FitResult, home: Path) -> None:
+    assert predict(digits_run, "new").exit_code == 0
+    (home / "new" / "3.png").rename(home / "new" / "4.png")
+    before = (home / "predictions.csv").read_bytes()
+    for content in (before, before[:-20], b"mine", b""):
+        (home / "predictions.csv").write_bytes(content)
+        check_refused(predict(digits_run, "new", "--resume"), "exists already", "predictions.csv")
+        assert (home / "predictions.csv").read_bytes() == content
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
