@@ -80,6 +80,8 @@ def choose_run_folder(recipe: str, out: Path | None, overwrite: bool) -> Path:
         raise RunError(f"--out {out}: this name is reserved for the newest run", "choose another folder")
     if out.is_dir() and not overwrite and is_unfinished(out):
         raise RunError(f"--out {out}: contains an unfinished run", f"{write_resume(out)} goes on, --overwrite begins")
+    if out.exists() and not overwrite and not _is_replaceable(out):
+        raise RunError(f"--out {out}: exists already, and is not a run made by SightX", "choose another name")
     if out.exists() and not overwrite:
         raise RunError(f"--out {out}: exists already", "choose another folder, or add --overwrite to replace it")
     if out.is_dir() and is_locked(out):

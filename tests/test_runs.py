@@ -112,6 +112,9 @@ def test_overwrite_never_takes_what_is_no_run(home: Path, kind: str) -> None:
         (home / "mine" / ("plan.json" if kind.startswith("a plan") else "a.png")).write_text("mine")
     with pytest.raises(RunError, match="not a run"):
         runs.choose_run_folder("a", Path("mine"), True)
+    with pytest.raises(RunError, match="exists already, and is not a run") as caught:
+        runs.choose_run_folder("a", Path("mine"), False)
+    assert caught.value.hint == "choose another name"
 
 
 def test_overwriting_latest_takes_the_run_that_it_names(home: Path) -> None:

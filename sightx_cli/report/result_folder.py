@@ -52,9 +52,9 @@ def _place_new(within: Path, name: str, out: Path | None) -> Path:
 
 
 def _check_replaceable(out: Path, what: str, is_ours: bool, own: Collection[str], overwrite: bool) -> Path:
+    if not (out.is_dir() and (is_ours or not any(out.iterdir()))):
+        raise RunError(f"--out {out}: exists already, and is not an {what} by SightX", "choose another name")
     if not overwrite:
         raise RunError(f"--out {out}: exists already", "choose another folder, or add --overwrite to replace it")
-    if not (out.is_dir() and (is_ours or not any(out.iterdir()))):
-        raise RunError(f"--out {out}: is not an {what} by SightX, so not overwritten", "choose another folder")
     refuse_foreign("--out", out, own)
     return out
