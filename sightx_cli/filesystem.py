@@ -67,11 +67,12 @@ def check_ordinary(path: str | Path) -> None:
         raise OSError(errno.EINVAL, f"{kind}, not a file", str(path))
 
 
-def check_place(option: str, path: Path) -> None:
+def check_place(option: str, path: Path, is_typed: bool = True) -> None:
     """Check, before any work, that a file or folder can be made, with the folders above it; leaves nothing.
 
-    Raises UsageError, which names the option that said the path.
+    Raises UsageError, which names the option that said the path, or the folder where nobody typed it.
     """
+    above = path.parent
     try:
         with suppress(FileNotFoundError):
             path.lstat()
@@ -81,6 +82,10 @@ def check_place(option: str, path: Path) -> None:
         Path(tempfile.mkdtemp(prefix=".sightx-", dir=above)).rmdir()
     except (OSError, ValueError) as error:  # ValueError: no file can have this name
         reason = getattr(error, "strerror", None) or error
+        if not is_typed:
+            raise UsageError(
+                f"{above.absolute()}: cannot be written ({reason})", f"name a place with {option}"
+            ) from error
         raise UsageError(f"{option} {path}: cannot be written ({reason})", "name another place") from error
 
 

@@ -48,7 +48,7 @@ def compare(
     if len(folders) < 2:
         raise UsageError("one model alone cannot be compared", "sightx compare RUN OTHER")
     page = choose_page(out, overwrite)
-    check_place("--out", page)
+    check_place("--out", page, out is not None)
     candidates = [open_candidate(folder) for folder in folders]
     part, tables = choose_tables(candidates)
     if (decided := tell_decisions(candidates)) is not None:

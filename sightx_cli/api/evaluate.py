@@ -109,7 +109,7 @@ def evaluate(
     check_address(on, address)
     heard = Relay(listener or Silent())
     folder = choose_evaluation_folder(name_source(source), out, overwrite)
-    check_place("--out", folder)
+    check_place("--out", folder, out is not None)
     if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: at least 1", "--batch 16")
     said = {} if about is None else load_about(about)

@@ -95,7 +95,7 @@ def fit_first(options: Options, listener: Listener, processes: Processes) -> Fit
         check_probe_options(options)
         refuse_idle_shift(options)
         mention_idle(options, heard)
-        check_place("--out", options.out or runs.RUNS / "new")
+        check_place("--out", options.out or runs.RUNS / "new", options.out is not None)
     with ExitStack() as last:
         workers = last.enter_context(opening_workers(options.features_on, options.address, options.cache, heard))
         journal, options = last.enter_context(keeping_journal(options, heard, processes))

@@ -81,7 +81,7 @@ def inspect(
     folder = None if only else choose_inspection_folder(_name(str(source)), out, overwrite)
     for option, path in (("--out", folder), ("--fix", fix)):
         if path is not None:
-            check_place(option, path)
+            check_place(option, path, path == fix or out is not None)
     check_settings(settings or ())
     asked = Options(
         source,

@@ -37,7 +37,7 @@ def find_lr(options: Options, listener: Listener) -> LrFindResult:
     refuse_auto(options, "lr-find")
     refuse_idle_shift(options)
     plot = choose_picture("lr-find", options.out, options.overwrite)
-    check_place("--out", plot)
+    check_place("--out", plot, options.out is not None)
     preparation = prepare(replace(options, folds=0), listener)
     chosen = choose_stage(preparation.recipe, options.stage)
     from sightx_cli.steps.session import build_session

@@ -43,7 +43,7 @@ def probe(options: Options, listener: Listener) -> ProbeResult:
     if options.backbone == AUTO:
         check_probe_options(options)
     picture = choose_picture("probe", options.out, options.overwrite)
-    check_place("--out", picture)
+    check_place("--out", picture, options.out is not None)
     curve_picture = picture.with_stem(f"{picture.stem}-learning-curve")
     if options.learning_curve:
         choose_picture("probe", curve_picture, options.overwrite)

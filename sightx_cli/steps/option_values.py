@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from sightx_cli.errors import UsageError
+from sightx_cli.recipe.names import find_nearest, suggest_nearest
+from sightx_cli.recipe.profiles import PROFILES
 
 HIGHEST_SEED = 2**32 - 1
 """What NumPy takes."""
@@ -36,6 +38,15 @@ def read_numbers(flag: str, value: float | str | Sequence[float]) -> tuple[float
             f"{flag} is '{value}': allowed are three numbers with commas between them, or one for all channels",
             f"{flag} 0.5,0.5,0.5",
         ) from None
+
+
+def read_profile(flag: str, value: str) -> str:
+    """Read the name of a profile. Raises UsageError, with the nearest one, for what is none."""
+    name = str(value)
+    if not isinstance(value, str) or name not in PROFILES:
+        allowed = f"allowed are {', '.join(PROFILES)}{suggest_nearest(name, PROFILES)}"
+        raise UsageError(f"{flag} is '{name}': {allowed}", f"{flag} {find_nearest(name, PROFILES) or 'none'}")
+    return name
 
 
 def read_settings(flag: str, value: Sequence[str]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from sightx_cli.steps.option import Option
 from sightx_cli.steps.option_values import (
     read_budget,
     read_numbers,
+    read_profile,
     read_rate_option,
     read_seed,
     read_settings,
@@ -69,6 +70,7 @@ class Options(ImageOptions):
             RECIPE,
             repeated=True,
             recipe_key="image.profile",
+            read=read_profile,
             offers="profiles",
         ),
     ] = None

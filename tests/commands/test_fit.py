@@ -255,6 +255,16 @@ def test_a_place_without_write_permission_is_refused_by_name(write_photo: Callab
     check_refused(done, "locked/run: cannot be written (Permission denied)")
 
 
+def test_a_current_folder_without_write_permission_is_named_with_the_option_that_leads_elsewhere() -> None:
+    with ordinary_user() as home:
+        (home / "locked").mkdir()
+        (home / "locked").chmod(0o555)
+        with contextlib.chdir(home / "locked"):
+            done = CliRunner().invoke(app, ["fit", "../data", "--recipe", "natural-small"])
+    check_refused(done, f"error: {home.resolve() / 'locked'}: cannot be written (Permission denied)")
+    assert done.stderr.splitlines()[-1] == "hint:  name a place with --out"
+
+
 @pytest.mark.parametrize("room", [2_000, pytest.param(300_000, marks=pytest.mark.slow)])
 def test_a_full_disk_is_said_and_leaves_at_most_a_run_to_go_on_with(
     digits: Path, small: list[str], home: Path, room: int

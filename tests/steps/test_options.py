@@ -21,6 +21,7 @@ OTHER: dict[str, Any] = {
     "source": "scans",
     "recipe": "medical-medium",
     "shift": "similar",
+    "profile": "retina",
     "engine": "torch",
     "rate": 1e-3,
     "settings": ("image.size_px=384",),
@@ -73,6 +74,7 @@ def test_a_value_of_another_kind_is_refused_with_the_option_and_the_value(one: O
     ("name", "value", "allowed"),
     [
         ("shift", "likely", "similar, different"),
+        ("profile", "retna", 'natural, medical, retina, skin, surface, aerial, none; did you mean "retina"'),
         ("engine", "onnx", "auto, openvino, torch"),
         ("seed", -1, "whole numbers from 0 to 4294967295"),
         ("seed", 2**32, "whole numbers from 0 to 4294967295"),
