@@ -19,6 +19,7 @@ from sightx_cli.data.sources import load_manifest
 from sightx_cli.data.text_columns import list_some
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View
+from sightx_cli.model.registered_names import list_doubtful
 from sightx_cli.progress import Listener
 from sightx_cli.quality.advice import describe_profile, measure_manifest_shift
 from sightx_cli.recipe.catalog import find_recipe
@@ -26,6 +27,7 @@ from sightx_cli.recipe.decision import Choice
 from sightx_cli.recipe.faults import is_within
 from sightx_cli.recipe.plan import Plan
 from sightx_cli.recipe.recipe import Recipe
+from sightx_cli.recipe.settings import BACKBONE
 from sightx_cli.results.inspect import Shift
 from sightx_cli.results.leaks import Leaks
 from sightx_cli.results.probe import ProbedChoices
@@ -36,7 +38,7 @@ from sightx_cli.steps.earlier_run import EarlierRun, open_earlier_run
 from sightx_cli.steps.fit_plan import choose, find_image_settings, plan_fit, plan_from_run, resolve_recipe
 from sightx_cli.steps.grade_order import find_grades, may_be_grades
 from sightx_cli.steps.option import list_options
-from sightx_cli.steps.options import Options
+from sightx_cli.steps.options import AUTO, Options
 from sightx_cli.steps.small_images import find_small_images
 from sightx_cli.steps.split import adjust_manifest, split_images
 from sightx_cli.steps.train_part import TrainPart
@@ -90,6 +92,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     began = time.perf_counter()
     if options.recipe != "auto":
         find_recipe(options.recipe)  # report a mistyped name before the images are read
+    check_backbone(options, listener)
     options.weights_file()  # and a missing file
     asked, earlier = options, open_earlier_run(options)
     if earlier is not None:
@@ -194,6 +197,26 @@ def prepare(options: Options, listener: Listener) -> Preparation:
         earlier=earlier,
         change=change,
     )
+
+
+def check_backbone(options: Options, listener: Listener) -> None:
+    """Raise ModelError for a network that timm does not know, before any image is read.
+
+    timm is imported, which takes seconds, only where its files do not have the name.
+    """
+    asked = [setting.partition("=")[2].strip().strip("\"'") for setting in options.settings if is_backbone(setting)]
+    named = [name for name in (options.backbone, *asked) if name and name != AUTO]
+    if doubtful := list_doubtful(named):
+        with importing(NETWORKS, listener):
+            pass  # there is nothing to do in the meantime
+        from sightx_cli.model.backbone import check_names
+
+        check_names(doubtful)
+
+
+def is_backbone(setting: str) -> bool:
+    """Tell whether a setting names the network."""
+    return setting.partition("=")[0].strip() == BACKBONE
 
 
 def list_differing(asked: Options, settled: Options) -> list[str]:
