@@ -439,7 +439,7 @@ def test_a_copy_takes_the_place_of_a_run_only_when_it_is_whole_and_a_refused_one
     whole: Path, begun: Path, home: Path, digits: Path
 ) -> None:
     shutil.copytree(whole, home / "mine")
-    (home / "mine" / "notes.txt").write_text("old")
+    (home / "mine" / "model_card.md").write_text("old")
     other = shutil.copytree(digits, home.parent / "other")
     shutil.copy(other / "one" / "00.png", other / "one" / "more.png")
     before = list_all(home)
@@ -447,7 +447,7 @@ def test_a_copy_takes_the_place_of_a_run_only_when_it_is_whole_and_a_refused_one
         fit(source=other, resume=begun, out=Path("mine"), overwrite=True)
     assert list_all(home) == before
     assert fit(resume=begun, out=Path("mine"), overwrite=True).run == home / "mine"
-    assert not (home / "mine" / "notes.txt").exists()
+    assert (home / "mine" / "model_card.md").read_text() != "old"
     assert find_differences(whole, home / "mine") == []
     assert sorted(path.name for path in home.iterdir()) == ["mine", "runs"]
 
