@@ -184,6 +184,7 @@ def test_a_bundle_that_answers_otherwise_than_the_cached_features_is_measured_on
     assert valid["predicted_by_bundle"] == valid["images"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "how"),
     [
@@ -291,6 +292,7 @@ def test_the_rate_stands_in_the_plan(fit_small: Callable[..., FitResult]) -> Non
 # --- interrupted, refused, failed ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [("solved head", 0), ("head", 1)], ids=str)
 def test_ctrl_c_after_an_epoch_leaves_a_run_that_predicts(
     fit_small: Callable[..., FitResult], digits: Path, at: tuple[str, int]
@@ -312,6 +314,7 @@ def test_ctrl_c_while_nothing_is_decided_leaves_nothing(fit_small: Callable[...,
     assert list_all(home) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["learning-rate finder", "measuring the valid part"])
 def test_ctrl_c_before_the_run_is_whole_leaves_one_to_go_on_with(
     fit_small: Callable[..., FitResult], home: Path, task: str
@@ -338,6 +341,7 @@ def test_ctrl_c_while_the_frozen_layers_run_leaves_neither_a_whole_run_nor_a_hal
     assert not list((tmp_path / "store").rglob(".writing-*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache", [True, False], ids=["cached", "no cache"])
 def test_a_loss_that_is_not_finite_leaves_the_run_of_the_best_epoch(
     fit_small: Callable[..., FitResult], digits: Path, cache: bool
@@ -475,6 +479,7 @@ class RunOutOfMemory(Silent):
             raise MemoryError
 
 
+@pytest.mark.slow
 def test_memory_that_runs_out_while_training_is_named_and_leaves_the_run_of_the_best_epoch(
     fit_small: Callable[..., FitResult], digits: Path
 ) -> None:

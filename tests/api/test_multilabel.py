@@ -237,6 +237,7 @@ def test_predictions_are_no_truth_to_learn_from(done: FitResult, table: Path, ho
 # --- going on ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_fit_that_was_stopped_becomes_the_run_that_it_would_have_been(how: dict[str, Any], rows: int) -> None:
     whole = fit(**how, out=Path("whole"), full=True).run

@@ -141,6 +141,7 @@ def test_libraries_say_nothing(fitted: tuple[Any, Path]) -> None:
     assert not any(word in fitted[0].stderr for word in noise)
 
 
+@pytest.mark.slow
 def test_without_json_the_figures_stand_on_stdout_and_the_talk_on_stderr(
     digits: Path, small: list[str], home: Path
 ) -> None:

@@ -154,6 +154,7 @@ def fill_the_disk(folder: Path) -> None:
     folder.mkdir()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("exact_only")
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 @pytest.mark.parametrize(

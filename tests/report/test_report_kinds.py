@@ -125,6 +125,7 @@ def test_a_fit_that_started_from_a_run_shows_both_on_the_same_images(digits_run:
     assert "no image to compare" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["thresholds", "calibration", "abstention", "robustness", "per"])
 def test_what_was_not_measured_has_no_section(digits_run: FitResult, tmp_path: Path, key: str) -> None:
     page = complete(digits_run, tmp_path, **{key: None})

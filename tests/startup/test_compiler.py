@@ -91,6 +91,7 @@ print(import_without_compiler("asking").verbose, {COMPILER})
     assert run(code, tmp_path) == ["False True"]
 
 
+@pytest.mark.slow
 def test_a_library_that_is_not_there_is_missed_by_its_name(tmp_path: Path) -> None:
     code = """
 from sightx_cli.startup.compiler import import_without_compiler

@@ -48,6 +48,7 @@ print(scipy.stats.rankdata([3, 1]).tolist(), scipy.stats.__file__ is not None, s
     assert run(code) == ["False False", "[]", "6 2", "1.0", "[2.0, 1.0] True True"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "name"),
     [

@@ -20,6 +20,7 @@ def call(words: str, redirected: str, unbuffered: str = "") -> subprocess.Comple
     return subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, env=environment)
 
 
+@pytest.mark.slow
 @BUFFERINGS
 @pytest.mark.parametrize("redirected", [">&-", "2>&-", "<&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-", "2>/dev/full"])
 @pytest.mark.parametrize(("words", "status"), [("recipes list", 0), ("recipes copy natural-small no/no.toml", 2)])

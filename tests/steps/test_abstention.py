@@ -38,6 +38,7 @@ def finish(opened: tuple[Any, Any], run: Path, listener: Any = None, trains: boo
 @pytest.mark.parametrize(
     ("trains", "cache"), [("head", True), ("last:2", True), ("last:2", False)], ids=["head", "tuned", "not cached"]
 )
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
 def test_training_images_are_as_near_as_the_bundle_measures_them(
     open_session: Open, digits: Path, tmp_path: Path, trains: str, cache: bool, engine: str

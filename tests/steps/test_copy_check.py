@@ -94,6 +94,7 @@ def test_allowed_leaks_are_only_noted(split: Path, fit_split: Callable[..., tupl
     assert result.leaks.allowed
 
 
+@pytest.mark.slow
 def test_without_copies_and_without_a_given_split_nothing_is_said(
     split: Path, tmp_path: Path, fit_split: Callable[..., tuple[FitResult, Recorder]]
 ) -> None:

@@ -210,6 +210,7 @@ JUDGED = {
 """Stages whose first epoch is judged on training images left out of it, and the epochs that are trained."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["goes on", pytest.param("ends, and another begins", marks=pytest.mark.slow)])
 def test_a_fit_whose_stages_are_judged_is_the_same_wherever_it_was_stopped(
     how: dict[str, Any], random_weights: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, kind: str
@@ -282,6 +283,7 @@ def test_what_was_warned_of_before_the_stop_is_said_again_and_stands_in_the_resu
     assert result.unreadable == whole.unreadable
 
 
+@pytest.mark.slow
 def test_the_seconds_of_every_stage_stand_in_the_result(begun: Path) -> None:
     seconds = fit(resume=begun).seconds
     assert seconds["stage head"] > 0
@@ -498,6 +500,7 @@ def test_fits_that_begin_in_the_same_second_have_runs_of_their_own(
     taken[0].close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("umask", [0o022, 0o077], ids=oct)
 def test_a_run_has_the_permissions_that_the_users_umask_gives(begun: Path, umask: int) -> None:
     before = os.umask(umask)
@@ -531,6 +534,7 @@ def read_modes(folder: Path) -> dict[str, int]:
 # --- what is left, and where it cannot be written ---
 
 
+@pytest.mark.slow
 def test_the_callers_random_state_is_untouched(begun: Path) -> None:
     def read() -> tuple[Any, ...]:
         return random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()
@@ -542,6 +546,7 @@ def test_the_callers_random_state_is_untouched(begun: Path) -> None:
     assert read() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["plot_training", "plot_confusion", "describe_environment"])
 def test_what_only_describes_a_run_fails_alone(
     whole: Path, begun: Path, monkeypatch: pytest.MonkeyPatch, name: str

@@ -59,6 +59,7 @@ def check_epochs(run: Path) -> None:
         assert [one.value for one in events] == pytest.approx(history[name].tolist(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_epochs_final_figures_pictures_and_the_plan_are_there(how: dict[str, Any]) -> None:
     run = fit(**how).run
     check_epochs(run)

@@ -59,6 +59,7 @@ def notebook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Notebook]:
     return Notebook
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fails_at", "said"),
     [
