@@ -145,7 +145,7 @@ def show_lr_find(result: LrFindResult) -> None:
 def show_predict(result: PredictResult) -> None:
     """Show what was predicted: how many images, how many of each class, with which run, and where the table is."""
     console = open_console(stderr=False)
-    speed = f"{result.images_per_second:,.0f} images/s"
+    speed = f"{result.images_per_second:,.0f} images/s" if result.images_per_second else "all there already"
     console.print()
     console.print(
         Text(

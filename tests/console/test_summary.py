@@ -183,19 +183,30 @@ def test_a_rate_that_the_curve_does_not_have_is_not_made_up(
     assert re.search(r"recipe +5\.0e-04 +chosen", found)
 
 
+def predicted(**changed: Any) -> PredictResult:
+    """Build what predict found, but for what is changed."""
+    usual: dict[str, Any] = {
+        "images": 1000,
+        "unreadable": 2,
+        "output": Path("/p.csv"),
+        "run": Path("/runs/a"),
+        "seconds": {"total": 4.0},
+        "images_per_second": 250.0,
+        "counts": {"ants": 900, "bees": 98, "wasps": 0},
+        "figure": ("accuracy", 0.94),
+    }
+    return PredictResult(**usual | changed)
+
+
+def test_answers_that_were_complete_have_no_speed(capsys: pytest.CaptureFixture[str]) -> None:
+    show_predict(predicted(images_per_second=0.0))
+    found = capsys.readouterr().out
+    assert "1,000 images in 4.0 s   all there already" in found
+    assert "images/s" not in found
+
+
 def test_predictions_end_with_counts_and_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    show_predict(
-        PredictResult(
-            images=1000,
-            unreadable=2,
-            output=Path("/p.csv"),
-            run=Path("/runs/a"),
-            seconds={"total": 4.0},
-            images_per_second=250.0,
-            counts={"ants": 900, "bees": 98, "wasps": 0},
-            figure=("accuracy", 0.94),
-        )
-    )
+    show_predict(predicted())
     found = capsys.readouterr().out
     assert "1,000 images in 4.0 s   250 images/s" in found
     assert re.search(r"ants +900 +━+\n", found)
@@ -216,19 +227,8 @@ def test_predictions_end_with_counts_and_the_table(capsys: pytest.CaptureFixture
 def test_a_figure_that_was_not_measured_by_the_stored_threshold_says_so(
     capsys: pytest.CaptureFixture[str], classes: tuple[str, ...], said: str
 ) -> None:
-    show_predict(
-        PredictResult(
-            images=2,
-            unreadable=0,
-            output=Path("/p.csv"),
-            run=Path("/runs/a"),
-            seconds={"total": 4.0},
-            images_per_second=250.0,
-            counts=dict.fromkeys(classes, 1),
-            decision={"positive": ["ants"], "threshold": 0.071, "chosen": "sensitivity 0.95", "on": "out of fold"},
-            figure=("accuracy", 0.94),
-        )
-    )
+    decision = {"positive": ["ants"], "threshold": 0.071, "chosen": "sensitivity 0.95", "on": "out of fold"}
+    show_predict(predicted(counts=dict.fromkeys(classes, 1), decision=decision))
     found = capsys.readouterr().out
     assert "decided ants from a probability of 0.071 on (sensitivity 0.95, out of fold)" in found
     assert said in found
