@@ -21,11 +21,6 @@ from sightx_cli.engine.interface import Forward, Images
 if TYPE_CHECKING:
     from sightx_cli.features.views import View
 
-MOST_CHUNKS_FOR_EACH = 8
-AHEAD_BYTES = 512 * 1024**2
-"""What is read ahead within these many bytes: a fifth of a second of work for sixteen processes, which go on while a
-part of the features is written to the disk."""
-
 NOTHING_TO_READ: Future[WrittenPixels] = Future()
 NOTHING_TO_READ.set_result(WrittenPixels())
 
@@ -105,7 +100,7 @@ def read_in_processes(
                 chunk = Chunk(first, batch, slot, wanted[at : at + CHUNK_IMAGES], at + CHUNK_IMAGES >= end - first)
                 yield chunk, ask(chunk)
 
-    for chunk, future in take_ahead(make_calls(), choose_ahead(view_bytes, readers.workers)):
+    for chunk, future in take_ahead(make_calls(), CHUNKS_FOR_EACH * readers.workers):
         try:
             written = future.result()
         except ReaderEndedError:
@@ -113,12 +108,6 @@ def read_in_processes(
         written.check()
         if chunk.is_last:
             yield chunk.first, chunk.batch
-
-
-def choose_ahead(view_bytes: int, workers: int) -> int:
-    """Return how many chunks are read ahead: as many as AHEAD_BYTES hold, but some for each process."""
-    fitting = AHEAD_BYTES // (view_bytes * CHUNK_IMAGES)
-    return min(max(fitting, CHUNKS_FOR_EACH * workers), MOST_CHUNKS_FOR_EACH * workers)
 
 
 def _read_one_by_one(chunk: Chunk, ask: Callable[[Chunk], Future[WrittenPixels]]) -> WrittenPixels:

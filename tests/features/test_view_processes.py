@@ -19,7 +19,7 @@ from sightx_cli.features import extraction
 from sightx_cli.features.extraction import extract_features, find_features
 from sightx_cli.features.shards import Column
 from sightx_cli.features.store import FeatureStore
-from sightx_cli.features.view_processes import choose_ahead, choose_readers
+from sightx_cli.features.view_processes import choose_readers
 from sightx_cli.features.views import View, ViewReading, read_batches
 from sightx_cli.progress import Silent
 from sightx_cli.recipe.profiles import PROFILES
@@ -133,10 +133,3 @@ def test_features_are_the_same_and_survive_a_disk_that_fails_midway(
 def test_a_forward_on_the_processor_is_read_for_in_threads() -> None:
     forward = TorchForward(Mean(), list(COLUMNS), SIZE_PX, (0.0,) * 3, (1.0,) * 3)
     assert choose_readers(forward, 10**6) is None
-
-
-@pytest.mark.parametrize(
-    ("side_px", "workers", "chunks"), [(224, 16, 128), (224, 64, 222), (1024, 16, 32), (32, 4, 32)]
-)
-def test_as_many_views_are_read_ahead_as_memory_is_set_aside_for(side_px: int, workers: int, chunks: int) -> None:
-    assert choose_ahead(3 * side_px**2, workers) == chunks
