@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sightx_cli import runs
 from sightx_cli.errors import UsageError, quote
 from sightx_cli.metrics.registry import METRICS
+from sightx_cli.report.templates import render_template
 from sightx_cli.results.compare import SAME
 
 if TYPE_CHECKING:
@@ -37,22 +38,14 @@ def choose_page(out: Path | None, overwrite: bool) -> Path:
 
 def write_comparison(result: CompareResult, said: Sequence[str], path: Path) -> None:
     """Write the page of a comparison, whole or not at all; `said` has a sentence for each model after the first."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
-    environment = Environment(
-        loader=PackageLoader("sightx_cli.report"),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     shown = [name for name in METRICS if any(model.metrics.get(name) is not None for model in result.models)]
     reach = max((max(map(abs, one.interval)) for one in _list_differences(result)), default=1.0)
 
     def draw_bar(one: PairedDifference) -> Markup:
         return draw_difference(one.difference, one.interval, reach)
 
-    text = environment.get_template("comparison.html").render(
+    text = render_template(
+        "comparison.html",
         result=result,
         said=said,
         titles={name: METRICS[name].title for name in shown},

@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from sightx_cli.report.sheets import LIMIT
+from sightx_cli.report.templates import render_template
 from sightx_cli.results.findings import Picture, take_rows
 from sightx_cli.results.inspect import InspectResult
 
@@ -31,15 +32,6 @@ def write_page(
         classes: each class with its number of images and some of them.
         tiles: small pictures by file, of all that is shown.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
-    environment = Environment(
-        loader=PackageLoader("sightx_cli.report"),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     uris: dict[str, str] = {}
 
     def show(picture: Picture) -> str:
@@ -54,9 +46,15 @@ def write_page(
         lines = finding.lines[:LIMIT]
         sections.append({"finding": finding, "rows": rows, "more": more, "lines": lines, "hidden": len(finding.lines)})
     most = max((count for _, count, _ in classes), default=1)
-    template = environment.get_template("inspection.html")
-    text = template.render(
-        title=title, result=result, classes=classes, most=most, sections=sections, show=show, limit=LIMIT
+    text = render_template(
+        "inspection.html",
+        title=title,
+        result=result,
+        classes=classes,
+        most=most,
+        sections=sections,
+        show=show,
+        limit=LIMIT,
     )
     path.write_text(text, encoding="utf-8")
 

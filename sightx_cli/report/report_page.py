@@ -18,7 +18,7 @@ from sightx_cli.report.decision_sections import build_abstention, build_calibrat
 from sightx_cli.report.glossary import TERMS
 from sightx_cli.report.inspection_page import encode_tile
 from sightx_cli.report.model_card import write_card
-from sightx_cli.report.numbers import format_number, format_range, show_name
+from sightx_cli.report.numbers import show_name
 from sightx_cli.report.report_facts import PARTS
 from sightx_cli.report.report_figures import draw_part, draw_training
 from sightx_cli.report.report_heatmaps import Heatmaps, list_wanted
@@ -46,6 +46,7 @@ from sightx_cli.report.report_sections import (
     list_view_figures,
 )
 from sightx_cli.report.sheets import load_tiles
+from sightx_cli.report.templates import render_template
 from sightx_cli.results.findings import Picture
 
 MOST_PICTURE_BYTES = 5_000_000
@@ -88,23 +89,12 @@ def write_report(
 
 def render_report(metrics: Mapping[str, Any], tiles: Mapping[str, str], heatmaps: Mapping[str, str]) -> str:
     """Render the page; `tiles` and `heatmaps` are data addresses by the names of images."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=PackageLoader("sightx_cli.report"),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        finalize=lambda value: value if isinstance(value, Markup) or not isinstance(value, str) else show_name(value),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "figure": format_number, "range": format_range, "count": format_number, "name": show_name
-    }  # fmt: skip
     drawings = {"training": _mark(draw_training(metrics["facts"]), Markup)}
     page = build_page(metrics, Markup)
-    return environment.get_template("report.html").render(
+    return render_template(
+        "report.html",
         page=page,
         facts=metrics["facts"],
         metrics=metrics,
