@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import json
 import os
 import signal
@@ -30,6 +31,16 @@ DIGIT_NAMES = ("nought", "one", "two")
 # A shell starts what runs in its background with Ctrl-C ignored, and the tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tensors are tiny: threads would mostly wait for each other
+# Tests and the libraries that they import are a million objects that stay: Python need not search them for cycles.
+SEARCHES = gc.get_threshold()
+gc.set_threshold(50_000, 50, SEARCHES[2])
+
+
+def pytest_collection_finish() -> None:
+    """Search for cycles as Python does by itself from the first test on, in what is made from then on."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*SEARCHES)
 
 
 @pytest.fixture(autouse=True)
