@@ -10,7 +10,7 @@ import re
 import zlib
 from pathlib import Path
 
-from sightx_cli.filesystem import read_checksum
+from sightx_cli.filesystem import check_ordinary, read_checksum
 
 _SEAL = re.compile(rb"<!-- crc32 ([0-9a-f]{8}) ([0-9a-f]{8}) -->\n")
 BATCH_SUFFIX = ".batch.json"
@@ -33,6 +33,8 @@ def seal_graph(path: Path) -> None:
 def check_graph(path: Path) -> None:
     """Raise RuntimeError when a sealed graph is missing or not what was written."""
     try:
+        for file in (path, path.with_suffix(".bin")):
+            check_ordinary(file)
         text = path.read_bytes()
         weights = read_checksum(path.with_suffix(".bin"))
     except OSError as error:

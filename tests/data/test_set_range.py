@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,3 +119,10 @@ def test_files_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
         (tmp_path / "gone.tif", "b", ""),
     ]
     assert measure_reading(list_files(*rows)).find_range(WHOLE) == (0, 4000)
+
+
+def test_a_pipe_among_the_images_is_never_waited_for(tmp_path: Path) -> None:
+    sound = save(tmp_path / "sound.png", 100, 1000)
+    os.mkfifo(tmp_path / "pipe.ppm")
+    ((_, low, high),) = measure_reading(list_files((sound, "a", ""), (tmp_path / "pipe.ppm", "b", ""))).ranges
+    assert 0 <= low < high <= 1100

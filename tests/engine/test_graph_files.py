@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -16,6 +17,15 @@ from sightx_cli.engine.openvino_forward import load_openvino, read_graph
 
 def test_a_graph_is_two_files_and_nothing_beside_them(small_graph: Path) -> None:
     assert sorted(path.name for path in small_graph.parent.iterdir()) == ["small.bin", "small.xml"]
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".bin"])
+def test_a_pipe_in_its_place_is_never_waited_for(suffix: str, small_graph: Path) -> None:
+    file = small_graph.with_suffix(suffix)
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(RuntimeError, match="a named pipe, not a file"):
+        read_graph(small_graph)
 
 
 @pytest.mark.parametrize("suffix", [".xml", ".bin"])

@@ -25,6 +25,7 @@ from PIL import (
 
 from sightx_cli.data.readers.base import ImageFileError, check_file
 from sightx_cli.data.readers.signatures import AGAIN, AS_IMAGE, describe_file, describe_jpeg
+from sightx_cli.filesystem import check_ordinary
 
 MAX_PIXELS = 128_000_000
 """The largest image read, in pixels: a 100-megapixel camera passes; decoded as RGB it takes 512 MB."""
@@ -97,6 +98,7 @@ def read_start(path: str | Path, data: bytes | None, count: int = START_BYTES) -
     if data is not None:
         return data[:count]
     try:
+        check_ordinary(path)
         with Path(path).open("rb") as file:
             return file.read(count)
     except OSError:
