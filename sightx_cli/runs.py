@@ -229,11 +229,13 @@ def read_latest(within: Path = RUNS) -> Path | None:
 def resolve_run(name: str | Path) -> Path:
     """Return the folder that is meant: the one of this name here, else the run of this name in `runs/`, as listed.
 
-    What is neither comes back as it is. Raises RunError where the newest run is meant, and gone.
+    A folder here that holds no results, such as the images that a run is called by, hides no run. What is neither
+    comes back as it is. Raises RunError where the newest run is meant, and gone.
     """
     path = Path(name)
     recover_replaced(path)
-    if path.name == str(path) and not path.is_dir() and not (path.name == LATEST and path.is_file()):
+    is_here = is_run(path) or (path / METRICS).is_file() or (path.name == LATEST and path.is_file())
+    if path.name == str(path) and not is_here:
         recover_replaced(RUNS / path)
         is_listed = is_run(RUNS / path) or (path.name == LATEST and os.path.lexists(RUNS / path))
         path = RUNS / path if is_listed else path

@@ -297,6 +297,15 @@ def test_a_folder_here_comes_before_a_run_of_its_name(home: Path) -> None:
         runs.find_run(".")
 
 
+@pytest.mark.parametrize("name", ["scans", "measured"])
+def test_a_folder_here_without_results_hides_no_run_of_its_name(home: Path, name: str) -> None:
+    run = make_run(home / "runs" / name)
+    (home / "scans" / "cat").mkdir(parents=True)
+    (home / "measured").mkdir()
+    (home / "measured" / runs.METRICS).write_text("{}")
+    assert runs.resolve_run(name) == (run.relative_to(home) if name == "scans" else Path(name))
+
+
 @pytest.mark.parametrize("given", ["notes", "no/there", "latest"])
 def test_a_name_of_no_run_is_refused_as_it_was_typed_and_the_list_is_named(home: Path, given: str) -> None:
     (home / "runs" / "notes").mkdir(parents=True)
