@@ -100,7 +100,8 @@ def _count_images(one: RunSummary) -> str:
 def _describe_best(one: RunSummary) -> list[str]:
     """Describe the best figure, and where training stands if it has not ended."""
     figure = f"{find_head(one.best.metric)} {format_figure(one.figure)}" if one.best else "–"
-    return [figure, f"at {one.reached}"] if one.reached else [figure]
+    where = "now at" if one.state == IN_TRAINING else "stopped at"
+    return [figure, f"{where} {one.reached}"] if one.reached else [figure]
 
 
 def _build_leftovers(leftovers: Sequence[Leftover]) -> Table:

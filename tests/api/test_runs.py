@@ -16,6 +16,7 @@ import pytest
 
 from sightx_cli import audit, compare, fit, predict, runs
 from sightx_cli.api.runs import clean_runs, delete_runs, list_runs, show_run
+from sightx_cli.console.runs import show_runs
 from sightx_cli.errors import RunError, SightXError
 from sightx_cli.filesystem import FolderLock
 from sightx_cli.progress import Recorder
@@ -102,6 +103,13 @@ def test_the_figure_is_that_of_the_metric_that_chose_the_best_epoch_also_before_
     assert half.best is not None
     assert (half.best.metric, half.figure) == (whole.best.metric, whole.figure)  # the same training, but for the end
     assert early.figure is not None
+
+
+def test_the_list_says_where_training_was_stopped(capsys: pytest.CaptureFixture[str]) -> None:
+    show_runs(list_runs())
+    said = " ".join(capsys.readouterr().out.split())
+    assert "stopped at" in said
+    assert "now at" not in said
 
 
 def test_a_run_that_a_process_works_on_is_being_trained() -> None:
