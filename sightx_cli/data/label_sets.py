@@ -169,7 +169,9 @@ def _describe_whole(
     """Say which cells are taken as one label though they contain a mark; a warning where parts are labels elsewhere."""
     marked = [cell for cell, names in texts.items() if len(names) > 1]
     plain = {cell: _split(cell, re.compile(OTHER_MARK)) for cell in texts}
-    listed = [cell for cell, names in plain.items() if len(names) > 1 and all(name in texts for name in names)]
+    by_name = _find_sets(plain)
+    listed = [cell for cell, names in plain.items() if len(names) > 1 and _is_split(names, by_name)]
+    listed = listed if _are_sets(plain, by_name) else []
     notices = []
     for found, what, warns in (
         (marked, "; or |", any(_is_split(spelled[cell], known) for cell in marked)),

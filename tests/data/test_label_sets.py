@@ -110,6 +110,8 @@ def test_a_comma_between_other_labels_is_warned_of_and_splits_where_asked() -> N
     assert list(found.cells) == cells
     assert ["'a,b'" in text and "--multi-label" in text for text in warn(found)] == [True]
     assert list(read_label_sets(["a", "b", "a, b"], True).cells) == ["a", "b", "a;b"]
+    assert len(warn(read_label_sets(["animal", "animal,pet", "road,vehicle", "animal,road", "vehicle"]))) == 1
+    assert warn(read_label_sets(["carcinoma, ductal", "carcinoma, lobular", "none"])) == []
 
 
 # --- asked ---
@@ -164,7 +166,7 @@ def test_a_table_of_several_labels_has_classes_of_single_ones_and_may_have_empty
 
 def test_an_empty_cell_among_single_labels_is_still_a_forgotten_one(write_table: Write) -> None:
     table = write_table("label", "dent", "scratch", "")
-    with pytest.raises(DataError, match="1 rows have no label") as caught:
+    with pytest.raises(DataError, match="1 row has no label") as caught:
         load_manifest(table)
     assert "--multi-label" in caught.value.hint
     manifest = load_manifest(table, Layout(multi_label=True))
