@@ -137,12 +137,12 @@ def list_shown(figures: Mapping[str, float | None]) -> dict[str, float | None]:
 
 
 def cross_temper(task: Task, known: Unlearned) -> NDArray[np.float32]:
-    """Temper each fifth of the groups by what is fitted on the others, (N, C)."""
+    """Temper each fifth of the groups by what is fitted on the others, however few these are, (N, C)."""
     fold_of = divide_groups(known.together, CROSS_FITS)
     tempered = known.probabilities.copy()
     for fold in range(CROSS_FITS):
         here = fold_of == fold
-        temperature = fit_temperature(task, known.probabilities[~here], known.targets[~here])
+        temperature = fit_temperature(task, known.probabilities[~here], known.targets[~here], fewest=1)
         tempered[here] = task.temper(known.probabilities[here], temperature)
     return tempered
 

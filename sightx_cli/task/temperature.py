@@ -45,14 +45,16 @@ def choose_smoothing(images: int, mistakes: int) -> float:
     return 1 / ((images + 2) * (1 + mistakes))
 
 
-def fit_temperature(task: Task, probabilities: NDArray[Any], targets: NDArray[np.int64]) -> float:
+def fit_temperature(
+    task: Task, probabilities: NDArray[Any], targets: NDArray[np.int64], fewest: int = FEWEST_IMAGES
+) -> float:
     """Fit the temperature of probabilities (N, C) of images that were not learned from: that of the least log loss.
 
     It goes from 1 towards that one by N / (N + HALFWAY_IMAGES) of the way, on a logarithmic scale; it stays at 1 where
-    there are fewer than FEWEST_IMAGES images.
+    there are fewer than `fewest` images.
     """
     images, edge = len(targets), math.log(LARGEST_TEMPERATURE)
-    if images < FEWEST_IMAGES:
+    if images < fewest:
         return 1.0
     mistakes = int((task.decide(probabilities) != targets).reshape(images, -1).any(axis=1).sum())
     some = slice(None, None, max(1, probabilities.size // MOST_VALUES))

@@ -109,3 +109,11 @@ def test_each_fifth_is_tempered_by_the_others() -> None:
     before, after = (cross_temper(TASK, replace(known, targets=one)) for one in (targets, changed))
     np.testing.assert_array_equal(before[first], after[first])
     assert not np.array_equal(before[~first], after[~first])
+
+
+def test_of_few_images_each_fifth_is_tempered_all_the_same() -> None:
+    from sightx_cli.steps.calibration import Unlearned
+
+    probabilities, targets = draw(24)
+    found = cross_temper(TASK, Unlearned(probabilities, targets, [""] * 24, VALID))
+    assert (found != probabilities).any(axis=1).all()
