@@ -164,6 +164,9 @@ def show_predict(result: PredictResult) -> None:
         together, chosen = " or ".join(map(to_line, decision["positive"])), f"{decision['chosen']}, {decision['on']}"
         said = f"{together} from a probability of {decision['threshold']:.3f} on ({to_line(chosen)})"
         console.print(Text("decided ", "dim").append(said, "default"), soft_wrap=True)
+        if len(result.counts) > 2:
+            said = "by this, the column decision; the counts above are of the likeliest class"
+            console.print(Text(f"        {said}", "dim"), soft_wrap=True)
     _print_unreadable(console, result.unreadable, "listed with the error in the table")
     model, known_by = to_line(_shorten(result.run)), ""
     if result.figure is not None:

@@ -232,6 +232,7 @@ def test_a_figure_that_was_not_measured_by_the_stored_threshold_says_so(
     found = capsys.readouterr().out
     assert "decided ants from a probability of 0.071 on (sensitivity 0.95, out of fold)" in found
     assert said in found
+    assert ("the counts above are of the likeliest class" in found) == (len(classes) > 2)
 
 
 def test_the_cache_is_listed_newest_first(capsys: pytest.CaptureFixture[str]) -> None:
