@@ -134,8 +134,9 @@ def build_labelled_frame(
 def _check_filled(values: Sequence[str], what: str, table: Table, path: Path) -> None:
     lines = [str(line) for line, value in zip(table.lines, values, strict=True) if not value.strip()]
     if lines:
+        count = "1 row has" if len(lines) == 1 else f"{len(lines):,} rows have"
         raise DataError(
-            f"{path}: {len(lines):,} rows have no {what} (line {', '.join(lines[:5] + ['…'] * (len(lines) > 5))})",
+            f"{path}: {count} no {what} (line {', '.join(lines[:5] + ['…'] * (len(lines) > 5))})",
             "fill them in, or delete the rows"
             + ("; if these images have none of several labels, add --multi-label" if what == "label" else ""),
         )

@@ -122,7 +122,7 @@ def split_images(
             listener.notice(Notice(LEAK, text, folds, warns=True))
         elif options.folds is None:
             listener.note(
-                f"few images and no valid part given: adding {folds}-fold cross-validation of the head "
+                f"few images and a valid part set aside by chance: adding {folds}-fold cross-validation of the head "
                 "(--folds 0 turns it off)"
             )
     return Split(frame, leaks, folds)

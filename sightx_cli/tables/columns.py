@@ -179,7 +179,7 @@ def find_given(table: pd.DataFrame, path: Path, given: str, flag: str) -> str:
         near = difflib.get_close_matches(given, table.columns, 1, 0.5)
         raise DataError(
             f"{flag} {given}: {path} has no such column; its columns are {list_names(list(table.columns))}",
-            f"type {flag} {quote((alike or near or list(table.columns))[0])}",
+            f"type {flag} {quote((alike or near)[0])}" if alike or near else f"name one of them: {flag} COLUMN",
         )
     return alike[0]
 

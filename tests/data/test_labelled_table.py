@@ -138,6 +138,9 @@ def test_columns_are_what_the_user_says(root: Path) -> None:
         with pytest.raises(DataError, match="no such column; its columns are image, label, Image File") as caught:
             load_manifest(table, layout)
         assert "-column " in caught.value.hint
+    with pytest.raises(DataError) as caught:  # nothing is near: no column is put into the user's mouth
+        load_manifest(table, Layout(label_column="diagnosis"))
+    assert caught.value.hint == "name one of them: --label-column COLUMN"
 
 
 def test_a_column_named_path_that_is_not_the_image_is_kept_beside_ours(root: Path) -> None:
@@ -391,7 +394,7 @@ def test_blank_rows_are_no_rows(root: Path) -> None:
 
 def test_rows_without_an_image_or_a_label_are_named_by_their_lines(root: Path) -> None:
     (root / "t.csv").write_text(f"sep=,\n\nimage,label\n{NAMES[0]},cat\n\n,dog\n{NAMES[1]},\n")
-    with pytest.raises(DataError, match=r"1 rows have no image \(line 6\)"):
+    with pytest.raises(DataError, match=r"1 row has no image \(line 6\)"):
         load_manifest(root / "t.csv")
 
 

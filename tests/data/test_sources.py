@@ -317,7 +317,7 @@ def test_one_image_with_two_labels_or_in_two_parts_is_refused(photo_folder: Make
         (["image,lable", "a,b"], "no column 'label'"),
         (["image,prediction,confidence", "a.jpg,x,0.9"], "a model's predictions are not the truth"),
         (["image,label"], "has no rows"),
-        (["image,label", "a.jpg,"], "1 rows have no label (line 2)"),
+        (["image,label", "a.jpg,"], "1 row has no label (line 2)"),
         (["image,label,split", "a.jpg,x,later"], "split is 'later'; allowed: train, valid, test"),
         (["image,label,split", "a.jpg,x,valid"], "no row has split train"),
         (["image,label", "a.jpg,x", "b.jpg,y,z"], "line 3 has 3 cells, the header has 2"),
