@@ -183,7 +183,22 @@ def _drop_repeated(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
             "keep one row for each image"
             + ("; of an image with several labels, as a;b" if first["label"].nunique() > 1 else ""),
         )
-    repeated = len(frame) - len(kept)
-    text = f"ignored repeated rows of {path.name}: {repeated:,}"
-    said_of = [Notice("repeated-rows", text, repeated, warns=True)] if repeated else []
-    return kept.drop(columns=_FILE), said_of
+    dropped = frame.assign(**{_FILE: files}).drop(index=kept.index)
+    return kept.drop(columns=_FILE), [_describe_repeated(dropped, kept, path)] if len(dropped) else []
+
+
+def _describe_repeated(dropped: pd.DataFrame, kept: pd.DataFrame, path: Path) -> Notice:
+    """Say how many rows are ignored, with the first whose other columns say anything else than the row that is kept."""
+    stays = kept.set_index(_FILE).loc[dropped[_FILE]]
+    others = [name for name in kept.columns if name not in ("image", "path", _FILE)]
+    differ = dropped[others].to_numpy() != stays[others].to_numpy()
+    place = int(differ.any(axis=1).argmax())
+    text = f"ignored repeated rows of {path.name}: {len(dropped):,}, such as that of {dropped['image'].iloc[place]}"
+    if unequal := int(differ.any(axis=1).sum()):
+        said = ", ".join(
+            f"{name} {stays[name].iloc[place] or 'empty'}, not {dropped[name].iloc[place] or 'empty'}"
+            for name, other in zip(others, differ[place], strict=True)
+            if other
+        )
+        text += f"; {unequal:,} differ{'s' * (unequal == 1)} from the row that is kept (here it says {said})"
+    return Notice("repeated-rows", text, len(dropped), warns=True)

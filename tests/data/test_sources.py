@@ -263,6 +263,18 @@ def test_rows_that_stand_twice_are_read_once_and_said(photo_folder: Make) -> Non
     manifest = load_manifest(write_table(root / "t.csv", "image,label", *["cat/0.jpg,c"] * 2, "dog/0.jpg,d"))
     assert len(manifest.frame) == 2
     assert "ignored repeated rows of t.csv: 1" in manifest.notes[0]
+    assert "differ" not in manifest.notes[0]
+
+
+def test_of_rows_that_stand_twice_what_differs_is_said(photo_folder: Make) -> None:
+    root = photo_folder(images=1)
+    rows = ("dog/0.jpg,d,ulm,m", "cat/0.jpg,c,ulm,f", "cat/0.jpg,c,bonn,", "dog/0.jpg,d,ulm,m")
+    manifest = load_manifest(write_table(root / "t.csv", "image,label,site,sex", *rows))
+    assert manifest.frame["site"].tolist() == ["ulm", "ulm"]
+    assert (
+        "ignored repeated rows of t.csv: 2, such as that of cat/0.jpg; 1 differs from the row that is kept (here it "
+        "says site ulm, not bonn, sex f, not empty)"
+    ) in manifest.notes[0]
 
 
 def test_rows_with_an_empty_split_beside_a_given_one_are_trained_on_counted_and_said(photo_folder: Make) -> None:
