@@ -21,6 +21,7 @@ from sightx_cli.data.name_groups import find_names, name_files
 from sightx_cli.data.text_columns import list_repeated, list_texts, number_texts
 from sightx_cli.errors import DataError, RunError, quote
 from sightx_cli.startup.allocator import returning_memory
+from sightx_cli.tables.columns import find_near
 from sightx_cli.task.stratification import Strata, divide_evenly, number_together
 
 if TYPE_CHECKING:
@@ -232,10 +233,11 @@ def assign_groups(frame: pd.DataFrame, group_by: str | None, flag: str = "--grou
         found = "this column is empty" if own else "there is no such column"
         if not own and group_by in frame.columns:
             found = "this column is not one to group by"
+        near = find_near(group_by, columns)
         raise DataError(
             f"{flag} {quote(group_by)}: {found}, and as an expression it matches none of the {len(names):,} file names "
             f"(the first is {names[0] if names else 'missing'!r}); {choices}",
-            rf"for names such as person12_3.png type {flag} 'person\d+'",
+            f"type {flag} {quote(near)}" if near else rf"for names such as person12_3.png type {flag} 'person\d+'",
         )
     return result
 

@@ -176,12 +176,18 @@ def find_given(table: pd.DataFrame, path: Path, given: str, flag: str) -> str:
         return given
     alike = [name for name in table.columns if simplify(name) == simplify(given)]
     if len(alike) != 1:
-        near = difflib.get_close_matches(given, table.columns, 1, 0.5)
+        near = find_near(given, list(table.columns))
         raise DataError(
             f"{flag} {given}: {path} has no such column; its columns are {list_names(list(table.columns))}",
-            f"type {flag} {quote((alike or near)[0])}" if alike or near else f"name one of them: {flag} COLUMN",
+            f"type {flag} {quote(near)}" if near else f"name one of them: {flag} COLUMN",
         )
     return alike[0]
+
+
+def find_near(given: str, columns: Sequence[str]) -> str:
+    """Find the column that was probably meant: the same but for case and signs, else the nearest; "" where none is."""
+    alike = [name for name in columns if simplify(name) == simplify(given)]
+    return next(iter(alike or difflib.get_close_matches(given, columns, 1, 0.5)), "")
 
 
 def describe_columns(path: Path, found: dict[str, FoundColumn | None]) -> Notice | None:

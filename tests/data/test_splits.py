@@ -117,6 +117,10 @@ def test_a_pattern_that_matches_nothing_or_cannot_be_read_is_refused() -> None:
     frame = make_frame(["a", "b"]).assign(patient=["7", "8"], digest="1f", is_judged="")
     with pytest.raises(DataError, match=r"matches none of the 2 file names.*columns are patient$"):
         assign_groups(frame, "patiens")
+    for typed, hint in (("Patient", "type --by patient"), ("Patient-ID", "type --by patient"), ("x", "'person")):
+        with pytest.raises(DataError) as caught:
+            assign_groups(frame, typed, "--by")
+        assert hint in caught.value.hint
     with pytest.raises(DataError, match="--group-by group: this column is empty, and as an expression it matches none"):
         assign_groups(frame, "group")
     with pytest.raises(DataError, match="--by label: this column is not one to group by"):
