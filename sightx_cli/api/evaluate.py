@@ -23,7 +23,7 @@ from sightx_cli.evaluation.differences import compare_statuses, describe_differe
 from sightx_cli.evaluation.doubts import measure_doubts
 from sightx_cli.evaluation.joined_units import RULE, check_units, join_units
 from sightx_cli.evaluation.kept_predictions import write_predictions
-from sightx_cli.evaluation.known_images import count_known_images
+from sightx_cli.evaluation.known_images import count_known_images, list_memberships
 from sightx_cli.evaluation.labelled_images import check_columns, load_labelled_images
 from sightx_cli.evaluation.part_figures import list_units, measure_part
 from sightx_cli.evaluation.robustness import measure_robustness
@@ -162,7 +162,7 @@ def evaluate(
     chosen = frame["is_judged"].to_numpy(dtype=bool)
     judged, probabilities = frame[chosen].reset_index(drop=True), answered.probabilities[chosen]
     statuses = [status for status, is_chosen in zip(answered.statuses, chosen, strict=True) if is_chosen]
-    known = count_known_images(run, judged["digest"].tolist(), heard)
+    known = count_known_images(run, judged["digest"].tolist(), list_memberships(judged, group_by, per), heard)
     headers = [header for header, is_chosen in zip(answered.headers, chosen, strict=True) if is_chosen]
     with reporting(heard, MEASURING):
         found = judged["path"].tolist(), headers, judged["label"].tolist()
@@ -202,6 +202,7 @@ def evaluate(
         figures=figures,
         temperature=predictor.facts.temperature,
         trained_on=known.trained,
+        trained_groups=known.groups,
         unknown=labelled.unknown,
         unlabelled=labelled.unlabelled,
         by=subgroups,

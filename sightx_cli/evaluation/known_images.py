@@ -5,37 +5,64 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sightx_cli import runs
+from sightx_cli.data.splits import assign_groups
 from sightx_cli.data.tables import read_table
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener, Notice
+from sightx_cli.results.evaluate import TrainedGroups
 
-KIND, VALIDATED = "trained-on", "validated-on"
+if TYPE_CHECKING:
+    import pandas as pd
+
+KIND, VALIDATED, GROUPS = "trained-on", "validated-on", "trained-groups"
+NAMED = 3
+"""The most groups that a notice names."""
 
 
 @dataclass(frozen=True)
 class KnownImages:
-    """How many images, by the digests of their bytes, a run has seen."""
+    """How many images a run has seen, by the digests of their bytes, and others of the same groups."""
 
     trained: int = 0
     """The model learned from them."""
     validated: int = 0
     """Its best epoch, and perhaps its threshold, were chosen on them."""
+    groups: TrainedGroups | None = None
+    """Those whose group it learned from too; None where there is nothing to compare."""
 
 
-def count_known_images(run: Path, digests: Sequence[str], listener: Listener) -> KnownImages:
+def list_memberships(frame: pd.DataFrame, group_by: str | None, per: str | None) -> list[tuple[str, list[str]]]:
+    """List what images belong to, by each option that says it and "group" for the column: its name, and their values.
+
+    Raises what `assign_groups` raises.
+    """
+    found = [("group" if group_by is None else group_by, frame["group"].tolist())]
+    if per is not None and per != group_by:
+        found.append((per, assign_groups(frame, per, "--per")["group"].tolist()))
+    return [(by, values) for by, values in found if any(values)]
+
+
+def count_known_images(
+    run: Path, digests: Sequence[str], groups: Sequence[tuple[str, Sequence[str]]], listener: Listener
+) -> KnownImages:
     """Count the images that a run has seen, and say how many its model learned from, and how many it was judged on.
 
-    A run without its list of images, as a copied bundle, cannot tell, which is said too.
+    Others of the same patient are as telling, so the groups of these images, as `list_memberships` gives them, are held
+    against those that the model learned from. A run without its list of images, as a copied bundle, cannot tell, which
+    is said too.
     """
     path = run / runs.SPLIT
     try:
         frame = read_table(path).frame
+        known = _list_trained_groups(frame)
         parts = {part: set(frame.loc[frame["split"] == part, "digest"]) - {""} for part in ("train", "valid")}
         if (run / runs.EARLIER).exists():  # of the runs that it started from
             before = read_table(run / runs.EARLIER).frame
             parts["train"] |= set(before.loc[before["split"] == "train", "digest"]) - {""}
+            known |= _list_trained_groups(before)
     except (DataError, KeyError):
         text = f"whether the model was trained on some of these images is not known: {path} is not there, or is older"
         listener.notice(Notice(KIND, text))
@@ -53,4 +80,33 @@ def count_known_images(run: Path, digests: Sequence[str], listener: Listener) ->
             "the fit chose and calibrated on them, so the figures are a little flattered"
         )
         listener.notice(Notice(VALIDATED, text, validated))
-    return KnownImages(trained, validated)
+    shared = _compare_groups(known, groups)
+    if shared is not None and shared.images:
+        listener.notice(_describe_groups(shared, len(digests)))
+    return KnownImages(trained, validated, shared)
+
+
+def _list_trained_groups(frame: pd.DataFrame) -> set[str]:
+    if "group" not in frame.columns:
+        return set()
+    return set(frame.loc[frame["split"] == "train", "group"]) - {""}
+
+
+def _compare_groups(known: set[str], groups: Sequence[tuple[str, Sequence[str]]]) -> TrainedGroups | None:
+    """Compare what images belong to with what a model learned from: by what most images have in common with it."""
+    if not known or not groups:
+        return None
+    shared = [(by, [value for value in values if value in known]) for by, values in groups]
+    by, found = max(shared, key=lambda one: len(one[1]))
+    return TrainedGroups(by, len(found), tuple(dict.fromkeys(found)))
+
+
+def _describe_groups(shared: TrainedGroups, images: int) -> Notice:
+    named = ", ".join([*shared.groups[:NAMED], *(["…"] if len(shared.groups) > NAMED else [])])
+    by = "" if shared.by == "group" else f" by {shared.by}"
+    text = (
+        f"{shared.images:,} of these {images:,} images {'have' if shared.images != 1 else 'has'} a group{by} ({named}) "
+        "that the training part has too: if these are the same patients, or parts, the figures look better than they "
+        "will be"
+    )
+    return Notice(GROUPS, text, shared.images, warns=True)

@@ -11,7 +11,8 @@ from sightx_cli import runs
 from sightx_cli.metrics.registry import find_title
 from sightx_cli.report.about import list_said
 from sightx_cli.report.numbers import format_number, format_range, show_name
-from sightx_cli.report.report_sections import head_part, list_measured, list_parts
+from sightx_cli.report.part_origin import head_part
+from sightx_cli.report.report_sections import list_measured, list_parts
 from sightx_cli.report.training_done import list_done
 
 HUB_METRICS = {"accuracy": "accuracy", "roc_auc": "roc_auc", "f1": "f1", "matthews": "matthews_correlation"}

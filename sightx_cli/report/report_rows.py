@@ -86,7 +86,8 @@ def describe_leaks(metrics: Mapping[str, Any]) -> str:
     leaks = metrics.get("leaks")
     if "metrics" in metrics:
         count = metrics.get("trained_on", 0)
-        return f"{count:,} of these images were trained on" if count else "none of these images was trained on"
+        said = f"{count:,} of these images were trained on" if count else "none of these images was trained on"
+        return f"{said}, by their bytes{_describe_trained_groups(metrics.get('trained_groups'))}"
     if not leaks:
         return "no file and no group is on both sides of the split"
     found = [
@@ -103,6 +104,17 @@ def describe_leaks(metrics: Mapping[str, Any]) -> str:
             f"{leaks['copies']:,} of the {among:,} validation images most like a training image are copies of it"
         )
     return "; ".join([*found, *(["allowed with --allow-leaks"] if leaks.get("allowed") else [])])
+
+
+def _describe_trained_groups(shared: Mapping[str, Any] | None) -> str:
+    """Say of the groups compared how many images have one that was trained on; nothing where none were compared."""
+    if shared is None:
+        return ""
+    name = show_name(shared["by"])
+    if not shared["images"]:
+        return f", and none of their groups, by {name}"
+    count = shared["images"]
+    return f"; {count:,} of them {'have' if count != 1 else 'has'} a group, by {name}, that was trained on"
 
 
 def list_making_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:

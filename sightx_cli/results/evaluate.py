@@ -119,6 +119,21 @@ class ViewFigures:
 
 
 @dataclass(frozen=True)
+class TrainedGroups:
+    """The images of groups, such as patients, that have the name of one that the model was trained on."""
+
+    by: str
+    """The column, or expression, of the groups."""
+    images: int
+    groups: tuple[str, ...]
+    """Their names."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON contract of `trained_groups`."""
+        return {"by": self.by, "images": self.images, "groups": len(self.groups)}
+
+
+@dataclass(frozen=True)
 class PerUnit:
     """The figures of units of several images each, such as patients."""
 
@@ -166,6 +181,8 @@ class EvaluateResult:
     unknown: Mapping[str, int]
     """How many images have each class that the model does not know."""
     unlabelled: int
+    trained_groups: TrainedGroups | None = None
+    """None where the run, or the images, have no groups."""
     by: tuple[Subgroups, ...] = ()
     per: PerUnit | None = None
     robustness: Robustness | None = None
@@ -212,6 +229,7 @@ class EvaluateResult:
                     **{name: value for name, value in self.figures.metrics.items() if name in CALIBRATION},
                 },
                 "trained_on": self.trained_on,
+                "trained_groups": self.trained_groups.to_json() if self.trained_groups else None,
                 "unknown_classes": self.unknown,
                 "without_label": self.unlabelled,
                 "by": {one.column: [group.to_json() for group in one.groups] for one in self.by},

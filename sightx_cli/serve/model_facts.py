@@ -13,7 +13,8 @@ from sightx_cli.bundle.decided_label import describe_decision
 from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.bundle.table import list_answers
 from sightx_cli.progress import Notice
-from sightx_cli.report.report_sections import describe_part, head_part, list_measured, list_parts
+from sightx_cli.report.part_origin import describe_part, head_part
+from sightx_cli.report.report_sections import list_measured, list_parts
 from sightx_cli.serve.heatmap_drawer import HeatmapDrawer
 from sightx_cli.serve.limits import Limits
 from sightx_cli.version import VERSION

@@ -369,3 +369,45 @@ def test_a_column_that_bears_a_name_of_ours_is_the_users(digits_run: FitResult, 
     pd.DataFrame(rows, columns=["image", "label", "digest"]).to_csv("later.csv", index=False)
     result = evaluate("later.csv", model=digits_run.run, by=["digest"], robustness=False)
     assert [(one.value, one.figures.images) for one in result.by[0].groups] == [("new", 18), ("old", 18)]
+
+
+def test_images_of_patients_that_the_model_was_trained_on_are_counted(
+    digits: Path, later: Path, random_weights: Callable[[str], Path], home: Path
+) -> None:
+    for place, image in enumerate(sorted(digits.rglob("*.png"))):
+        target = home / "early" / image.parent.name / f"person{place % 24 // 2}_{place}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, target)
+    how: dict[str, Any] = {"recipe": "natural-small", "backbone": "test_resnet", "settings": ("image.size_px=32",)}
+    run = fit("early", group_by=r"person\d+", folds=0, weights=random_weights("test_resnet"), **how).run
+    split = pd.read_csv(run / "split.csv")
+    known, held = (sorted(set(split.loc[split["split"] == part, "group"])) for part in ("train", "valid"))
+    names = [known[0], known[1], held[0], "person777", "person778", "nobody"]
+    for folder in later.iterdir():
+        for place, image in enumerate(sorted(folder.iterdir())):
+            image.rename(image.with_name(f"{names[place % len(names)]}_{place}.png"))
+    listener = Recorder()
+    result = evaluate(later, model=run, per=r"person\d+", robustness=False, listener=listener)
+    said = next(notice for notice in result.notices if notice.kind == "trained-groups")
+    assert (said.count, said.warns) == (12, True)
+    named = next(name for name in (f"({known[0]}, {known[1]})", f"({known[1]}, {known[0]})") if name in said.text)
+    assert said.text == (
+        rf"12 of these 36 images have a group by person\d+ {named} that the training part has too: if these are the "
+        "same patients, or parts, the figures look better than they will be"
+    )
+    assert said.text in listener.warnings
+    written = json.loads((result.folder / "metrics.json").read_text())
+    assert written["trained_groups"] == {"by": r"person\d+", "images": 12, "groups": 2}
+    assert said.to_json() in written["notices"]
+    page = (result.folder / "report.html").read_text()
+    assert r"by their bytes; 12 of them have a group, by person\d+, that was trained on" in page
+    assert "external or later testing" not in page
+    for name in known[:2]:
+        for image in later.rglob(f"{name}_*.png"):
+            image.unlink()
+    fresh = evaluate(later, model=run, group_by=r"person\d+", robustness=False)
+    assert "trained-groups" not in {notice.kind for notice in fresh.notices}
+    assert fresh.to_json()["trained_groups"] == {"by": r"person\d+", "images": 0, "groups": 0}
+    plain = evaluate(later, model=run, robustness=False)
+    assert plain.to_json()["trained_groups"] is None
+    assert "by their bytes<" in (plain.folder / "report.html").read_text()

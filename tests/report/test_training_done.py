@@ -71,3 +71,15 @@ def test_the_leak_check_is_told_in_words() -> None:
         "names or tags suggest; allowed with --allow-leaks"
     )
     assert describe_leaks({}) == "no file and no group is on both sides of the split"
+
+
+def test_the_leak_check_of_an_evaluation_tells_what_was_compared() -> None:
+    none = {"metrics": {}, "trained_on": 0}
+    assert describe_leaks(none) == "none of these images was trained on, by their bytes"
+    shared = {"by": "patient", "images": 0, "groups": 0}
+    assert describe_leaks({**none, "trained_groups": shared}) == (
+        "none of these images was trained on, by their bytes, and none of their groups, by patient"
+    )
+    assert describe_leaks({**none, "trained_on": 5, "trained_groups": {**shared, "images": 1, "groups": 1}}) == (
+        "5 of these images were trained on, by their bytes; 1 of them has a group, by patient, that was trained on"
+    )
