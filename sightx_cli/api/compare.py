@@ -12,12 +12,12 @@ from sightx_cli.evaluation.comparison import (
     compare_models,
     load_kept,
     open_candidate,
-    share_images,
     tell_decisions,
 )
+from sightx_cli.evaluation.shared_images import share_images
 from sightx_cli.filesystem import check_place
 from sightx_cli.metrics.units import name_units
-from sightx_cli.progress import Listener, Notice, Relay, Silent, reporting
+from sightx_cli.progress import Listener, Relay, Silent, reporting
 from sightx_cli.report.comparison_page import choose_page, write_comparison
 from sightx_cli.results.compare import CompareResult, describe_pair
 from sightx_cli.steps.random_state import keeping_random_state
@@ -36,10 +36,11 @@ def compare(
 ) -> CompareResult:
     """Compare models, named by their runs or by evaluations of them, on the images that all were measured on.
 
-    Runs are compared on their test parts where all have one, else on their valid parts. The first is what the others
-    are held against: by a paired bootstrap of the same images, or of whole groups of them, and by McNemar's test where
-    images are independent. A threshold that one stores decides between its two classes. A page shows all of it: the
-    .html file `out`, or a new one under `comparisons/`.
+    Images are told by the bytes of their files, by name and label where no digest of them is kept. Runs are compared on
+    their test parts where all have one, else on their valid parts. The first is what the others are held against: by a
+    paired bootstrap of the same images, or of whole groups of them, and by McNemar's test where images are independent.
+    A threshold that one stores decides between its two classes. A page shows all of it: the .html file `out`, or a new
+    one under `comparisons/`.
 
     Raises SightXError for models of other classes, or without an image in common.
     """
@@ -53,10 +54,10 @@ def compare(
     part, tables = choose_tables(candidates)
     if (decided := tell_decisions(candidates)) is not None:
         heard.notice(decided)
-    shared, lost = share_images(load_kept(candidates, tables, part))
-    if lost:
-        text = f"{lost:,} images that not all of these were measured on are left out of the comparison"
-        heard.notice(Notice("not-shared", text, lost, warns=True))
+    found = share_images(load_kept(candidates, tables, part), [str(one.folder) for one in candidates])
+    for notice in found.notices:
+        heard.notice(notice)
+    shared = found.kept
     with reporting(heard, COMPARING):
         models = compare_models(candidates, shared)
     together = list(shared[0].together)

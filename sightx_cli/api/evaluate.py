@@ -219,9 +219,8 @@ def evaluate(
     if keep and decision is not None:
         result = replace(result, decision=replace(decision, is_kept=True))
     with making_folder(folder, overwrite) as making:
-        write_predictions(
-            making.partial / "predictions.csv", frame, answered.probabilities, task, answered.statuses, stored
-        )
+        table, digests = making.partial / "predictions.csv", frame["digest"].tolist()
+        write_predictions(table, frame, answered.probabilities, task, answered.statuses, stored, digests)
         now = time.perf_counter()
         seconds = {"predict": predicted - began, "measure": measured - predicted, "robustness": now - measured}
         seconds["total"] = now - began

@@ -1,19 +1,19 @@
-"""Several models on the same images: whose predictions they are, which images they share, and how they differ."""
+"""Several models on the same images: whose predictions they are, and how they differ."""
 
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from sightx_cli import runs
 from sightx_cli.bundle.chosen_threshold import Decision
 from sightx_cli.bundle.decided_label import DecidedLabel, decide_by_threshold, describe_decision
 from sightx_cli.bundle.facts import load_facts
+from sightx_cli.data.tables import read_table
 from sightx_cli.errors import DataError, RunError
 from sightx_cli.evaluation.kept_predictions import KeptPredictions, read_predictions
 from sightx_cli.metrics.units import name_units
@@ -117,38 +117,6 @@ def _describe_tables(candidate: Candidate) -> str:
     return f"a run with a {' and a '.join(parts)} part" if parts else "an evaluation"
 
 
-def share_images(kept: Sequence[KeptPredictions]) -> tuple[list[KeptPredictions], int]:
-    """Keep of several models' predictions those of the images that all have, with the same label, in one order.
-
-    Also returns how many images some have and others have not. Raises DataError where they share none.
-    """
-    keyed = [
-        {
-            (image, _freeze(target)): place
-            for place, (image, target) in enumerate(zip(one.images, one.targets, strict=True))
-        }
-        for one in kept
-    ]
-    common = [key for key in keyed[0] if all(key in other for other in keyed[1:])]
-    if not common:
-        raise DataError(
-            "these models were measured on no image in common",
-            "evaluate each on the same images, and compare the folders that this makes",
-        )
-    every = set().union(*keyed)
-    shared = []
-    for one, places in zip(kept, keyed, strict=True):
-        rows = np.array([places[key] for key in common])
-        groups = tuple(one.together[row] for row in rows)
-        images = tuple(one.images[row] for row in rows)
-        shared.append(KeptPredictions(images, one.targets[rows], one.probabilities[rows], groups, one.source))
-    return shared, len(every) - len(common)
-
-
-def _freeze(target: object) -> object:
-    return tuple(target.tolist()) if isinstance(target, np.ndarray) else target
-
-
 def compare_models(candidates: Sequence[Candidate], shared: Sequence[KeptPredictions]) -> tuple[ComparedModel, ...]:
     """Measure each model on the images that all share, and each but the first against the first."""
     from sightx_cli.metrics.paired import compare_answers, measure_mcnemar
@@ -180,5 +148,22 @@ def compare_models(candidates: Sequence[Candidate], shared: Sequence[KeptPredict
 
 
 def load_kept(candidates: Sequence[Candidate], tables: Sequence[Path], part: str) -> list[KeptPredictions]:
-    """Read the predictions of each model; rows without a label that it knows are left out."""
-    return [read_predictions(table, one.task, part) for one, table in zip(candidates, tables, strict=True)]
+    """Read the predictions of each model, with the digests of the images' bytes where it keeps them."""
+    kept = [read_predictions(table, one.task, part) for one, table in zip(candidates, tables, strict=True)]
+    return [
+        own if "" in one.tables else replace(own, digests=read_digests(one.run / runs.SPLIT, part, own.images))
+        for one, own in zip(candidates, kept, strict=True)
+    ]
+
+
+def read_digests(path: Path, part: str, images: Sequence[str]) -> tuple[str, ...]:
+    """Read the digests of a part's images from `split.csv`: "" where it has none, () where it cannot tell."""
+    try:
+        frame = read_table(path).frame
+        rows = frame.loc[frame["split"] == part, ["image", "digest"]]
+    except (DataError, KeyError):  # of an earlier version, or not copied along
+        return ()
+    known: dict[str, deque[str]] = {}
+    for image, digest in rows.itertuples(index=False):
+        known.setdefault(image, deque()).append(digest)
+    return tuple(known[image].popleft() if known.get(image) else "" for image in images)

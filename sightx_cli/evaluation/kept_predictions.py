@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OWN = ("image", "label", "group")
+DIGEST = "digest"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class KeptPredictions:
     together: tuple[str, ...]
     source: str
     """Where they are from, in words: "the valid part", "out of fold"."""
+    digests: tuple[str, ...] = ()
+    """What tells each image again, of the bytes of its file: "" where that is not kept, () where none is."""
 
 
 def write_predictions(
@@ -43,20 +46,24 @@ def write_predictions(
     task: Task,
     statuses: Sequence[str] | None = None,
     decision: Decision | None = None,
+    digests: Sequence[str] | None = None,
 ) -> None:
     """Write one row for each image of a frame (columns image, label, group), whole or not at all.
 
     `statuses` says of each whether its prediction is sure. A `decision` that does not settle the prediction itself has
-    a column of its own, as in the table of `predict`.
+    a column of its own, as in the table of `predict`. `digests` tell the images again; those of a fit are in its
+    `split.csv`.
     """
     has_column = decision is not None and not decides_class(decision, task)
     said = decision.find_positive(probabilities, task) if decision is not None and has_column else ()
     columns = [*OWN, *task.columns, *([STATUS] if statuses is not None else []), *([DECISION] if has_column else [])]
+    columns += [] if digests is None else [DIGEST]
     told = zip(frame["image"], frame["label"], frame["group"], probabilities, strict=True)
     rows = (
         {"image": image, "label": label, "group": group, **task.fill_row(row)}
         | ({} if statuses is None else {STATUS: statuses[place]})
         | ({DECISION: POSITIVE if said[place] else NEGATIVE} if has_column else {})
+        | ({} if digests is None else {DIGEST: digests[place]})
         for place, (image, label, group, row) in enumerate(told)
     )
     runs.write_file(path, lambda aside: write_csv(aside, columns, rows))
@@ -69,7 +76,8 @@ def read_predictions(path: Path, task: Task, source: str) -> KeptPredictions:
         columns = [f"p_{name}" for name in task.classes]
         probabilities = frame[columns].to_numpy().astype(np.float32)
         groups = frame["group"].tolist() if "group" in frame.columns else [""] * len(frame)
+        digests = tuple(frame[DIGEST]) if DIGEST in frame.columns else ()
         targets = task.number(frame["label"].tolist())
     except (DataError, KeyError, ValueError) as error:
         raise RunError(f"{path}: cannot be read ({error})", "fit again, or name another run with --model") from error
-    return KeptPredictions(tuple(frame["image"]), targets, probabilities, tuple(groups), source)
+    return KeptPredictions(tuple(frame["image"]), targets, probabilities, tuple(groups), source, digests)

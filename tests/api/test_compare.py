@@ -150,3 +150,50 @@ def test_models_without_an_image_in_common_are_refused(digits_run: FitResult, wo
     rows.assign(image="other/" + rows["image"]).to_csv(table, index=False)
     with pytest.raises(DataError, match="no image in common"):
         compare([digits_run.run, worse])
+
+
+def rewrite_split(run: Path, **columns: Callable[[pd.DataFrame], object]) -> None:
+    """Change columns of the images that a run lists."""
+    pd.read_csv(run / "split.csv").assign(**columns).to_csv(run / "split.csv", index=False)
+
+
+def test_other_photographs_of_the_same_names_are_not_compared(digits_run: FitResult, worse: Path) -> None:
+    rewrite_split(worse, digest=lambda rows: rows["digest"].str[::-1])
+    count = digits_run.images["valid"]
+    with pytest.raises(DataError, match=f"no image in common: {count} images have the same names but other contents"):
+        compare([digits_run.run, worse])
+
+
+def test_a_run_that_keeps_no_digests_is_compared_by_name_and_says_so(digits_run: FitResult, worse: Path) -> None:
+    rewrite_split(worse, digest=lambda _: "")
+    result = compare([digits_run.run, worse])
+    count = digits_run.images["valid"]
+    assert result.images == count
+    [notice] = result.notices
+    assert (notice.kind, notice.count) == ("told-by-name", count)
+    (worse / "split.csv").unlink()
+    assert compare([digits_run.run, worse]).notices == (notice,)
+
+
+def test_the_same_files_are_compared_whatever_their_layout(
+    build_run: Callable[..., Path], digits: Path, home: Path
+) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    run, files = build_run(), sorted(digits.rglob("*.png"))
+    labels = [file.parent.name for file in files]
+    pd.DataFrame({"image": [str(file) for file in files], "label": labels}).to_csv("table.csv", index=False)
+    cells = [{"bytes": file.read_bytes(), "path": None} for file in files]
+    pyarrow.parquet.write_table(pyarrow.table({"image": cells, "label": labels}), "packed.parquet")
+    made = [
+        evaluate(source, model=run, out=Path(f"made{place}"), robustness=False).folder
+        for place, source in enumerate((digits, "table.csv", "packed.parquet"))
+    ]
+    result = compare(made)
+    assert (result.images, result.notices) == (len(files), ())
+    names = [set(pd.read_csv(folder / "predictions.csv", dtype=str)["image"]) for folder in made]
+    assert not names[0] & names[2]
+    assert all(
+        one.is_same for model in result.models[1:] if (pair := model.against_first) for one in pair.differences.values()
+    )
