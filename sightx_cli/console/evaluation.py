@@ -110,7 +110,8 @@ def describe_threshold(decision: MeasuredDecision) -> str:
     found = reached.true_positives + reached.false_negatives
     alarms = format_count(reached.false_positives, "false alarm")
     said = f"{chosen}: {reached.true_positives:,} of {found:,} found, {alarms}"
-    return f"{said}; predict decides by it from now on" if decision.is_kept else said
+    kept = "predict and evaluate decide by it from now on, the accuracy above is by what decided before"
+    return f"{said}; {kept}" if decision.is_kept else said
 
 
 def build_subgroups(subgroups: Subgroups, metric: str) -> Table:

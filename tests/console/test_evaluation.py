@@ -18,6 +18,9 @@ def test_a_threshold_is_said_with_what_it_was_chosen_on_and_one_false_alarm_is_o
     reached = measure_decision(build_question(answers, ("a", "b"), ("b",)), 0.5, ["", "", ""], (), None)
     said = describe_threshold(MeasuredDecision(("b",), 0.5, "sensitivity 0.9", OUT_OF_FOLD, None, reached))
     assert said == "sensitivity 0.9, chosen on out-of-fold predictions: 1 of 1 found, 1 false alarm"
+    decision = MeasuredDecision(("b",), 0.5, "sensitivity 0.9", OUT_OF_FOLD, None, reached, is_kept=True)
+    kept = "predict and evaluate decide by it from now on, the accuracy above is by what decided before"
+    assert describe_threshold(decision) == f"{said}; {kept}"
 
 
 def test_who_is_right_where_two_models_disagree_is_said_by_name() -> None:
