@@ -14,9 +14,9 @@ from sightx_cli.bundle.facts import check_changeable, keep_decision
 from sightx_cli.bundle.outdated_exports import warn_of_outdated_exports
 from sightx_cli.bundle.predictor import load_predictor, suit_images
 from sightx_cli.cluster.ray_cluster import check_address
+from sightx_cli.data.expression_groups import group_images
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.pixel_notices import describe_pixels
-from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import UsageError
 from sightx_cli.evaluation.answered_images import Ask, answer_images, measure_rate
 from sightx_cli.evaluation.differences import compare_statuses, describe_differences, find_differences
@@ -158,7 +158,9 @@ def evaluate(
     for notice in describe_pixels(names, answered.found, answered.unreadable, reading, heard.notices):
         heard.notice(notice)
     predicted = time.perf_counter()
-    frame = assign_groups(answered.frame, group_by)
+    frame = group_images(answered.frame, group_by, heard)
+    if per is not None and per != group_by:
+        group_images(answered.frame, per, heard, "--per")  # what it matches is said; `join_units` joins
     chosen = frame["is_judged"].to_numpy(dtype=bool)
     judged, probabilities = frame[chosen].reset_index(drop=True), answered.probabilities[chosen]
     statuses = [status for status, is_chosen in zip(answered.statuses, chosen, strict=True) if is_chosen]

@@ -32,6 +32,8 @@ ROWS_WRITTEN = 20_000
 """So many rows are text in memory while they are written."""
 OWN_COLUMNS = (*SPLIT_COLUMNS, "path", "is_judged")
 """Those that a frame has of ours, whatever the user's table holds."""
+NO_GROUPS = ("path", "image", "label", "split")
+"""Columns that are none to group by."""
 
 
 def split_manifest(
@@ -212,12 +214,11 @@ def assign_groups(frame: pd.DataFrame, group_by: str | None, flag: str = "--grou
     if group_by is None:
         return frame
     result = frame.copy()
-    if group_by in ("digest", "is_judged") and f"{group_by}_given" in frame.columns:
-        group_by = f"{group_by}_given"  # a column of the user's that bears a name of ours
-    own = group_by in frame.columns and group_by not in ("path", "image", "label", "split")
-    if own and (frame[group_by] != "").any():  # every frame has a column group, which may be empty
-        result["group"] = frame[group_by].astype(str)
+    if (column := find_group_column(frame, group_by)) is not None:
+        result["group"] = frame[column].astype(str)
         return result
+    group_by = _name_column(frame, group_by)
+    own = group_by in frame.columns and group_by not in NO_GROUPS
     columns = [name for name in frame.columns if name not in OWN_COLUMNS]
     choices = f"the table's columns are {', '.join(columns)}" if columns else "the images have no other columns"
     try:
@@ -240,6 +241,20 @@ def assign_groups(frame: pd.DataFrame, group_by: str | None, flag: str = "--grou
             f"type {flag} {quote(near)}" if near else rf"for names such as person12_3.png type {flag} 'person\d+'",
         )
     return result
+
+
+def find_group_column(frame: pd.DataFrame, group_by: str) -> str | None:
+    """Find the column that is meant, unless it is entirely empty; None where it is an expression, if anything."""
+    column = _name_column(frame, group_by)
+    if column in NO_GROUPS or column not in frame.columns:
+        return None
+    return column if (frame[column] != "").any() else None  # every frame has a column group, which may be empty
+
+
+def _name_column(frame: pd.DataFrame, group_by: str) -> str:
+    if group_by in ("digest", "is_judged") and f"{group_by}_given" in frame.columns:
+        return f"{group_by}_given"  # a column of the user's that bears a name of ours
+    return group_by
 
 
 @returning_memory()

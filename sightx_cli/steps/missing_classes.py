@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sightx_cli.data.expression_groups import find_large_group
 from sightx_cli.data.text_columns import list_texts
 from sightx_cli.progress import Notice
 from sightx_cli.task.task import Task
@@ -22,10 +23,13 @@ def find_missing_classes(frame: pd.DataFrame, task: Task, is_valid_given: bool) 
     `frame` has the columns label and split; a valid part that was made here lacks classes where whole groups are held
     out.
     """
+    others = "another --seed chooses others"
+    if (largest := find_large_group(frame)) is not None:
+        others = f"one group, {largest[0]!r}, has {largest[1]:,} of {len(frame):,} images: check --group-by"
     again = {
         "valid": "--resplit splits train and valid again"
         if is_valid_given
-        else "whole groups are held out, and none of them has it; another --seed chooses others",
+        else f"whole groups are held out, and none of them has it; {others}",
         "test": "add images of it: a test part is never split again",
     }
     notices = []

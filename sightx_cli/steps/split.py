@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sightx_cli.data.exclusions import exclude_images
+from sightx_cli.data.expression_groups import group_images
 from sightx_cli.data.manifest import Manifest
-from sightx_cli.data.splits import assign_groups, join_groups, split_manifest
+from sightx_cli.data.splits import join_groups, split_manifest
 from sightx_cli.data.tags.tag_groups import describe_suggestion, find_suggestion, list_members
 from sightx_cli.data.text_columns import list_repeated, list_texts
 from sightx_cli.errors import quote
@@ -87,7 +88,7 @@ def split_images(
     """
     from sightx_cli.probe.folds import assign_folds, choose_fold_count, may_be_folded
 
-    frame = assign_groups(frame, options.group_by)
+    frame = group_images(frame, options.group_by, listener)
     has_groups = bool((frame["group"] != "").any())
     guess = None if has_groups else find_suggestion(frame)
     leaks = Leaks()

@@ -396,6 +396,10 @@ def test_images_of_patients_that_the_model_was_trained_on_are_counted(
         "same patients, or parts, the figures look better than they will be"
     )
     assert said.text in listener.warnings
+    matched = next(notice for notice in result.notices if notice.kind == "matched-groups")
+    assert matched.text.startswith(
+        r"--per 'person\d+': 30 of 36 file names match, in 5 groups; 6 match nothing, such as"
+    )
     written = json.loads((result.folder / "metrics.json").read_text())
     assert written["trained_groups"] == {"by": r"person\d+", "images": 12, "groups": 2}
     assert said.to_json() in written["notices"]

@@ -142,6 +142,8 @@ def test_what_the_list_leaves_out_is_found_no_more(found: InspectResult, faulty:
 def test_groups_on_both_sides_are_leaks_where_they_are_named(faulty: Path, tmp_path: Path) -> None:
     result = inspect(faulty, group_by=r"_(\d)", out=tmp_path / "out")  # p8_16 and p0_1 begin with the same digit
     groups = [one for one in result.to_json()["leaks"] if one["kind"] == "group"]
+    (said,) = (one for one in result.notices if one.kind == "matched-groups")
+    assert said.text.startswith(r"--group-by '_(\d)': ")
     assert [one["group"] for one in groups] == ["1"]
     assert {"train", "valid"} == set(groups[0]["splits"])
     assert "groups" in [finding.kind for finding in result.findings]

@@ -93,6 +93,27 @@ def test_without_a_split_names_that_look_like_groups_are_spoken_of(leaky: Path) 
     assert heard.warnings == []
 
 
+def test_what_an_expression_matches_is_said_before_anything_trains(leaky: Path) -> None:
+    for image in sorted((leaky / "train" / "one").iterdir())[:3]:
+        image.rename(image.with_name(f"IM-{image.stem.rpartition('_')[2]}.png"))
+    _, heard = look(leaky / "train", group_by="person")
+    images = len(list((leaky / "train").rglob("*.png")))
+    assert f"--group-by person: {images - 3} of {images} file names match, in 1 group; 3 match" in heard.warnings[0]
+    assert r"which count as one group; --group-by 'person\d+' makes " in heard.warnings[1]
+
+
+def test_a_class_that_one_large_group_keeps_from_valid_asks_for_other_groups(digits: Path, tmp_path: Path) -> None:
+    for place, image in enumerate(sorted(digits.rglob("*.png"))):
+        name = f"person{place}.png" if image.parent.name != "two" or place % 3 else f"IM-{place}.png"
+        target = tmp_path / "whole" / image.parent.name / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, target)
+    _, heard = look(tmp_path / "whole", group_by="person", folds=0)
+    (said,) = (notice for notice in heard.notices if notice.kind == "missing-class")
+    assert "one group, 'person', has 64 of 72 images: check --group-by" in said.text
+    assert "--seed" not in said.text
+
+
 def test_copies_stay_together_in_a_split_made_here(digits: Path, tmp_path: Path) -> None:
     root = tmp_path / "copies"
     shutil.copytree(digits, root)
