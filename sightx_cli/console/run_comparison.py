@@ -11,7 +11,7 @@ from sightx_cli.console.figures import format_interval
 from sightx_cli.console.numbers import format_count, format_figure
 from sightx_cli.console.output import open_console, print_words, to_line
 from sightx_cli.metrics.registry import METRICS
-from sightx_cli.results.compare import SAME, describe_pair
+from sightx_cli.results.compare import CORRECTED, SAME, describe_pair, format_p
 
 if TYPE_CHECKING:
     from sightx_cli.results.compare import ComparedModel, CompareResult
@@ -39,6 +39,9 @@ def show_run_comparison(result: CompareResult) -> None:
     for name, model in zip(names[1:], result.models[1:], strict=True):
         console.print(build_differences(name, names[0], model))
         print_words(console, Text(f"  {describe_pair(model, names[0], headline)}"))
+    pairs = [model.against_first for model in result.models if model.against_first is not None]
+    if any(not one.is_same for pair in pairs for one in pair.differences.values()):
+        print_words(console, Text(f"  {CORRECTED}; each p is of its figure alone", "dim"))
     if result.page is not None:
         console.print(Text("page  ", "dim").append(to_line(result.page)), soft_wrap=True)
 
@@ -57,7 +60,7 @@ def build_differences(name: str, first: str, model: ComparedModel) -> Table:
             f"  {METRICS[key].title}",
             "0" if one.is_same else f"{one.difference:+.4f}",
             SAME if one.is_same else format_interval(one.interval),
-            "" if one.is_same else f"{one.p:.3f}",
+            "" if one.is_same else format_p(one.p),
             style=style,
         )
     return table

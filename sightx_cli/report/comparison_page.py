@@ -11,7 +11,7 @@ from sightx_cli import runs
 from sightx_cli.errors import UsageError, quote
 from sightx_cli.metrics.registry import METRICS
 from sightx_cli.report.templates import render_template
-from sightx_cli.results.compare import SAME
+from sightx_cli.results.compare import CORRECTED, SAME, format_p
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -54,6 +54,8 @@ def write_comparison(result: CompareResult, said: Sequence[str], path: Path) -> 
         span=format_span,
         bar=draw_bar,
         same=SAME,
+        chance=format_p,
+        corrected=CORRECTED,
     )
     runs.write_file(path, lambda aside: aside.write_text(text, encoding="utf-8"))
 

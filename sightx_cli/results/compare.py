@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightx_cli.metrics.registry import METRICS
+from sightx_cli.metrics.set_registry import EXACT_MATCH
 from sightx_cli.progress import Notice
 from sightx_cli.results.json_form import to_object
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 SAME = "the same predictions"
 """What is said in place of an interval where two models give the same answer to each image."""
+CORRECTED = '"More than chance" has allowed for how many figures are looked at (Holm 1979)'
+"""What is said of the verdicts, which the p beside them does not show."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class ComparedPair:
     differences: Mapping[str, PairedDifference]
     """By metric; above 0 where this model's figure is higher."""
     mcnemar: McNemar | None
-    """Of accuracy; None where images belong to groups, and are no independent evidence."""
+    """Of accuracy, of several labels of exact match; None where images belong to groups: no independent evidence."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,13 @@ def describe_pair(model: ComparedModel, first: str, headline: str) -> str:
         said += f"{way} than {first} by more than chance" if one.is_different else by_chance
     if pair.mcnemar is not None:
         won, lost = f"{pair.mcnemar.only_second:,} right", f"{pair.mcnemar.only_first:,} wrong"
-        said += f" (it gets {won} that {first} gets wrong, and {lost} that {first} gets right; McNemar's p "
-        said += f"{pair.mcnemar.p:.3f})"
+        is_of_sets = EXACT_MATCH.name in pair.differences
+        by, of = (f"by {EXACT_MATCH.title} ", f" of {EXACT_MATCH.title}") if is_of_sets else ("", "")
+        said += f" ({by}it gets {won} that {first} gets wrong, and {lost} that {first} gets right; McNemar's p{of} "
+        said += f"{format_p(pair.mcnemar.p)})"
     return said
+
+
+def format_p(p: float) -> str:
+    """Format how often chance does as much with three decimals; it is never 0."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,17 @@ def test_a_model_that_is_wrong_everywhere_is_told_apart(digits_run: FitResult, w
     assert accuracy.is_different
     assert accuracy.difference < -0.5
     assert accuracy.interval[1] < 0
+    done = CliRunner().invoke(app, ["compare", str(digits_run.run), "worse", "--out", "page.html"])
+    page = Path("page.html").read_text(encoding="utf-8")
+    for shown in (done.stdout, page):
+        words = " ".join(html.unescape(shown).split())
+        assert '"More than chance" has allowed for how many figures are looked at (Holm 1979)' in words
+        assert "McNemar's p < 0.001)" in words
+    assert "<td>&lt; 0.001</td>" in page
+    assert "<td>0.000</td>" not in page
+    ends = [line.rstrip().rpartition("  ")[2] for line in done.stdout.splitlines()]
+    assert "< 0.001" in ends
+    assert "0.000" not in ends
 
 
 def test_a_model_of_two_classes_is_compared_by_the_threshold_that_it_stores(

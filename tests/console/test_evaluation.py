@@ -29,3 +29,20 @@ def test_who_is_right_where_two_models_disagree_is_said_by_name() -> None:
     said = describe_pair(ComparedModel(Path("b"), Path("b"), {}, {}, pair), "a", "accuracy")
     assert "a difference that chance alone can explain" in said
     assert "it gets 1 right that a gets wrong, and 4 wrong that a gets right" in said
+
+
+def test_a_p_is_never_0_and_of_several_labels_is_named_by_its_figure() -> None:
+    difference = PairedDifference(0.8, 0.5, -0.3, (-0.4, -0.2), 1e-9, is_different=True)
+    for figures, headline, said in (
+        (("accuracy",), "accuracy", "(it gets 2 right that a gets wrong, and 40 wrong that a gets right; McNemar's p "),
+        (
+            ("mean_average_precision", "exact_match"),
+            "mean_average_precision",
+            "(by exact match it gets 2 right that a gets wrong, and 40 wrong that a gets right; "
+            "McNemar's p of exact match ",
+        ),
+    ):
+        for p, shown in ((1e-9, "< 0.001)"), (0.00099, "< 0.001)"), (0.001, "0.001)"), (0.0416, "0.042)")):
+            pair = ComparedPair(dict.fromkeys(figures, difference), McNemar(40, 2, p))
+            model = ComparedModel(Path("b"), Path("b"), {}, {}, pair)
+            assert describe_pair(model, "a", headline).endswith(said + shown)
