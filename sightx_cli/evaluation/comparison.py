@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -163,7 +162,7 @@ def read_digests(path: Path, part: str, images: Sequence[str]) -> tuple[str, ...
         rows = frame.loc[frame["split"] == part, ["image", "digest"]]
     except (DataError, KeyError):  # of an earlier version, or not copied along
         return ()
-    known: dict[str, deque[str]] = {}
-    for image, digest in rows.itertuples(index=False):
-        known.setdefault(image, deque()).append(digest)
-    return tuple(known[image].popleft() if known.get(image) else "" for image in images)
+    known: dict[str, list[str]] = {}
+    for image, digest in rows[::-1].itertuples(index=False):
+        known.setdefault(image, []).append(digest)
+    return tuple(known[image].pop() if known.get(image) else "" for image in images)

@@ -6,8 +6,7 @@ names tell images where a digest is missing, and among files with the same bytes
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from operator import and_
@@ -104,7 +103,7 @@ def _join(images: list[_Image], rows: Sequence[_Image]) -> None:
     for chosen in ([one for one in images if one.is_shared], [one for one in images if not one.is_shared]):
         taken: set[int] = set()
         for own, other in _list_keys():
-            for place, row in _pair_by(own, other, enumerate(chosen), enumerate(rows), taken, found):
+            for place, row in _pair_by(own, other, chosen, rows, taken, found):
                 taken.add(place)
                 found.add(row)
                 chosen[place].places.append(row)
@@ -138,19 +137,19 @@ def _list_keys() -> tuple[tuple[_Key, _Key], ...]:
 def _pair_by(
     own: _Key,
     other: _Key,
-    images: Iterable[tuple[int, _Image]],
-    rows: Iterable[tuple[int, _Image]],
+    images: Sequence[_Image],
+    rows: Sequence[_Image],
     taken: set[int],
     found: set[int],
 ) -> Iterator[tuple[int, int]]:
     """Yield pairs of an image and a row that are alike, neither of them taken; of several, in their order."""
-    waiting: dict[Hashable, deque[int]] = {}
-    for place, row in rows:
-        if place not in found and (key := other(row)) is not None:
-            waiting.setdefault(key, deque()).append(place)
-    for place, image in images:
+    waiting: dict[Hashable, list[int]] = {}  # the last first; a deque of one would take ten times the memory
+    for place in reversed(range(len(rows))):
+        if place not in found and (key := other(rows[place])) is not None:
+            waiting.setdefault(key, []).append(place)
+    for place, image in enumerate(images):
         if waiting and place not in taken and (key := own(image)) is not None and waiting.get(key):
-            yield place, waiting[key].popleft()
+            yield place, waiting[key].pop()
 
 
 def _tell_names(kept: KeptPredictions, name: str) -> Notice:
