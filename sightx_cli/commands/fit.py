@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import typer
 
 from sightx_cli.commands.flat_options import flatten_options
 from sightx_cli.commands.talk import PlanTalk
 from sightx_cli.errors import ProcessLost, SightXError
-from sightx_cli.runs import write_resume
 from sightx_cli.startup.termination import INTERRUPTED, TERMINATED, Terminated, find_exit_status, heeding_termination
 from sightx_cli.steps.options import Options
-
-if TYPE_CHECKING:
-    from sightx_cli.results.fit import FitResult
 
 EXIT_STATUSES = {
     INTERRUPTED: find_exit_status(KeyboardInterrupt()),
@@ -44,7 +39,7 @@ def fit(options: Options, talk: PlanTalk) -> None:
     that stopped it.
     """
     import sightx_cli.api.fit as api
-    from sightx_cli.console import show_fit
+    from sightx_cli.console import name_next_command, show_fit
 
     if (status := api.fit_beside(options, sys.argv[1:], talk.listen)) is not None:
         raise typer.Exit(status)
@@ -53,13 +48,6 @@ def fit(options: Options, talk: PlanTalk) -> None:
             result = api.fit(**options.given(), listener=listener)
     except (KeyboardInterrupt, ProcessLost) as ended:  # what started the processes says which was lost
         raise typer.Exit(api.read_end(ended)) from ended
-    talk.answer(result, show_fit, *say_next(result))
+    talk.answer(result, show_fit, *name_next_command(result))
     if result.stopped:
         raise typer.Exit(EXIT_STATUSES.get(result.stopped, SightXError.exit_code))
-
-
-def say_next(result: FitResult) -> tuple[str, str]:
-    """Say what to type next, and what it does."""
-    if result.stopped in EXIT_STATUSES:
-        return write_resume(result.run), "goes on with it; sightx predict FOLDER uses its best epoch so far"
-    return "sightx predict FOLDER", "labels new images with this run"

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from sightx_cli.console.run_comparison import show_run_comparison
     from sightx_cli.console.runs import ask_removal, show_forgotten, show_removal, show_run, show_runs
     from sightx_cli.console.serve import open_browser, show_address, show_served
-    from sightx_cli.console.summary import show_cache, show_fit, show_lr_find, show_predict
+    from sightx_cli.console.summary import name_next_command, show_cache, show_fit, show_lr_find, show_predict
     from sightx_cli.console.watch import show_watch
 
 __all__ = [
     "ConsoleListener",
     "ask_removal",
+    "name_next_command",
     "open_browser",
     "print_error",
     "print_json",
@@ -70,7 +71,7 @@ HOMES = {
     "run_comparison": ("show_run_comparison",),
     "runs": ("ask_removal", "show_forgotten", "show_removal", "show_run", "show_runs"),
     "serve": ("open_browser", "show_address", "show_served"),
-    "summary": ("show_cache", "show_fit", "show_lr_find", "show_predict"),
+    "summary": ("name_next_command", "show_cache", "show_fit", "show_lr_find", "show_predict"),
     "watch": ("show_watch",),
 }
 """The names that each module gives."""

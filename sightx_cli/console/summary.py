@@ -22,7 +22,7 @@ from sightx_cli.metrics.registry import METRICS
 from sightx_cli.recipe.rates import HEAD
 from sightx_cli.recipe.stage_titles import SOLVED
 from sightx_cli.results.fit import VALIDATED
-from sightx_cli.runs import PICTURES
+from sightx_cli.runs import PICTURES, write_resume
 from sightx_cli.startup.termination import INTERRUPTED, TERMINATED
 
 if TYPE_CHECKING:
@@ -37,6 +37,13 @@ ONE_SIDED = 0.8
 """From this share of one class on, the accuracy of always answering it is said: it looks good and means nothing."""
 
 CURVE_COLUMNS, CURVE_LINES, BAR_COLUMNS, UNREADABLE_SHOWN = 78, 8, 30, 5
+
+
+def name_next_command(result: FitResult) -> tuple[str, str]:
+    """Name the command to type after a fit, and say what it does."""
+    if result.stopped in (INTERRUPTED, TERMINATED):
+        return write_resume(result.run), "goes on with it; sightx predict FOLDER uses its best epoch so far"
+    return "sightx predict FOLDER", "labels new images with this run"
 
 
 def show_fit(result: FitResult) -> None:

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from sightx_cli import runs
 from sightx_cli.app import app
-from sightx_cli.commands.fit import say_next
+from sightx_cli.console import name_next_command
 from sightx_cli.results.fit import FitResult
 
 BAD_FILES = {"bomb.pgm": b"P5 60000 60000 255\n", "text.jpg": b"hello", "none.png": b""}
@@ -301,7 +301,7 @@ def test_a_rate_that_is_far_too_high_says_what_to_try_and_keeps_the_best_epoch(
 
 @pytest.mark.parametrize("stopped", ["", "interrupted", "terminated", "the disk is full"])
 def test_what_to_type_next_goes_on_with_what_somebody_stopped(digits_run: FitResult, stopped: str) -> None:
-    command, why = say_next(replace(digits_run, stopped=stopped))
+    command, why = name_next_command(replace(digits_run, stopped=stopped))
     if stopped in ("interrupted", "terminated"):
         assert command.startswith("sightx fit --resume ")
         assert digits_run.run.name in command
