@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -23,8 +24,8 @@ from sightx_cli.filesystem import InUseError, check_place, locking
 from sightx_cli.task.task import Task
 
 SUFFIXES = (".csv", ".parquet", ".jsonl")
-PART_ROWS = 1000
-"""Rows per part file: the most that a kill loses and that memory holds."""
+PART_ROWS, PART_SECONDS = 1000, 15.0
+"""Rows per part file, the most that memory holds, and after how long fewer are one: the most that a kill loses."""
 STATUS, DECISION = "status", "decision"
 """The columns that say how sure a prediction is, and what a stored threshold makes of several classes."""
 PARTS = "part-*.jsonl"
@@ -185,6 +186,7 @@ class PredictionTable:
         self.output, self.columns = output, columns
         self.folder = find_parts(output)
         self._held: list[str] = []
+        self._flushed = time.monotonic()
         self._is_left = False
         before = load_begun(self.folder)
         if resume and before is not None and before.key != begun.key:
@@ -208,7 +210,7 @@ class PredictionTable:
     def write(self, row: dict[str, Any]) -> None:
         """Add one row."""
         self._held.append(json.dumps(row, ensure_ascii=False))
-        if len(self._held) >= PART_ROWS:
+        if len(self._held) >= PART_ROWS or time.monotonic() - self._flushed >= PART_SECONDS:
             self.flush()
 
     def flush(self) -> None:
@@ -217,7 +219,7 @@ class PredictionTable:
             text = "\n".join(self._held) + "\n"
             part = self.folder / f"part-{len(_list_parts(self.folder)):06d}.jsonl"
             runs.write_file(part, lambda aside: aside.write_text(text, encoding="utf-8"))
-            self._held = []
+            self._held, self._flushed = [], time.monotonic()
 
     def finish(self) -> None:
         """Write the output from the parts and remove them."""

@@ -241,6 +241,17 @@ def test_many_rows_go_through_parts_in_order(tmp_path: Path, monkeypatch: pytest
         assert read(tmp_path / f"out{suffix}")["image"].tolist() == [row.image for row in rows]
 
 
+def test_slow_rows_are_kept_before_they_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "PART_SECONDS", 0.0)
+    columns = plan_columns(TASK)
+    folder = table.find_parts(tmp_path / "out.csv")
+    folder.mkdir()
+    made = table.PredictionTable(tmp_path / "out.csv", columns, Begun("key", 3), False)
+    for row in ROWS[:2]:
+        made.write(columns.build_row(QueryRow(row.image, row.image, ()), table.build_answer(row, columns)))
+    assert len(list(folder.glob(table.PARTS))) == 2
+
+
 def test_replacing_a_table_keeps_the_old_one_until_the_new_one_is_whole(tmp_path: Path) -> None:
     output = tmp_path / "out.csv"
     output.write_text("old")
