@@ -67,6 +67,12 @@ def check_ordinary(path: str | Path) -> None:
         raise OSError(errno.EINVAL, f"{kind}, not a file", str(path))
 
 
+def read_ordinary(path: Path) -> str:
+    """Read a text file; raises OSError as `check_ordinary` does, and ValueError for what is no UTF-8."""
+    check_ordinary(path)
+    return path.read_text(encoding="utf-8")
+
+
 def check_place(option: str, path: Path, is_typed: bool = True) -> None:
     """Check, before any work, that a file or folder can be made, with the folders above it; leaves nothing.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sightx_cli import runs
 from sightx_cli.bundle.facts import BundleFacts
+from sightx_cli.filesystem import read_ordinary
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.task.task import Task
 
@@ -51,9 +52,7 @@ def read_figure(run: Path, task: Task, listener: Listener) -> tuple[str, float] 
     """Read the figure of a run's valid part that people ask for first; None where it has none, as a copied bundle."""
     path = run / runs.METRICS
     try:
-        return task.headline.name, float(
-            json.loads(path.read_text(encoding="utf-8"))["valid"]["metrics"][task.headline.name]
-        )
+        return task.headline.name, float(json.loads(read_ordinary(path))["valid"]["metrics"][task.headline.name])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

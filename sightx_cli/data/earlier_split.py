@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sightx_cli.data.cells import shield_cell, unshield_cell
 from sightx_cli.data.splits import SPLIT_COLUMNS
 from sightx_cli.errors import RunError
+from sightx_cli.filesystem import check_ordinary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +84,7 @@ def write_earlier_images(known: EarlierSplit, frame: pd.DataFrame, path: Path) -
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
     try:
+        check_ordinary(path)
         with path.open(encoding="utf-8", newline="") as file:
             rows = [{name: unshield_cell(text or "") for name, text in row.items()} for row in csv.DictReader(file)]
         return [{"digest": "", **row, "group": row["group"], "split": row["split"]} for row in rows]

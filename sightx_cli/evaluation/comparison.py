@@ -15,6 +15,7 @@ from sightx_cli.bundle.facts import load_facts
 from sightx_cli.data.tables import read_table
 from sightx_cli.errors import DataError, RunError
 from sightx_cli.evaluation.kept_predictions import KeptPredictions, read_predictions
+from sightx_cli.filesystem import read_ordinary
 from sightx_cli.metrics.units import name_units
 from sightx_cli.progress import Notice
 from sightx_cli.results.compare import ComparedModel, ComparedPair
@@ -47,7 +48,7 @@ def open_candidate(folder: str | Path) -> Candidate:
     table = path / TABLE
     if table.is_file() and (path / runs.METRICS).is_file():
         try:
-            metrics = json.loads((path / runs.METRICS).read_text(encoding="utf-8"))
+            metrics = json.loads(read_ordinary(path / runs.METRICS))
             run, decided = Path(metrics["run"]), metrics.get("decided_by")
             decision = None if decided is None else Decision(**{**decided, "positive": tuple(decided["positive"])})
         except (OSError, ValueError, KeyError, TypeError) as error:

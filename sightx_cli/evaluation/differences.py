@@ -13,6 +13,7 @@ from sightx_cli import runs
 from sightx_cli.bundle.judgement import UNFAMILIAR
 from sightx_cli.data.levels import Levels, Span, measure_levels
 from sightx_cli.data.readers import Header, Reading
+from sightx_cli.filesystem import read_ordinary
 from sightx_cli.progress import Notice
 from sightx_cli.results.evaluate import SetDifference
 from sightx_cli.task.label_text import count_names
@@ -37,7 +38,7 @@ def find_differences(
 ) -> tuple[SetDifference, ...]:
     """Find what differs between the images that a run was trained on and these; nothing of a run that says nothing."""
     try:
-        trained = json.loads((run / runs.FINGERPRINT).read_text(encoding="utf-8"))
+        trained = json.loads(read_ordinary(run / runs.FINGERPRINT))
         found = [
             *_compare_sizes(trained, headers),
             *_compare_kinds(trained, headers),

@@ -23,6 +23,7 @@ from sightx_cli.data.readers import ImageFileError
 from sightx_cli.data.readers.references import is_packed
 from sightx_cli.data.tables import read_table
 from sightx_cli.errors import DataError, RunError, quote
+from sightx_cli.filesystem import read_ordinary
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def find_kept_images(run: Path, part: str, most: int, data: str | Path | None = 
 def read_source(run: Path) -> tuple[str, Layout]:
     """Read from a run's plan where its fit found the images; raises RunError where it does not say."""
     try:
-        words = shlex.split(json.loads((run / runs.PLAN).read_text(encoding="utf-8"))["command"])
+        words = shlex.split(json.loads(read_ordinary(run / runs.PLAN))["command"])
         given = {flag: value for flag, value in pairwise(words) if flag.startswith("--")}
         images = given.get("--images")
         return words[2], Layout(image_column=given.get("--image-column"), images=Path(images) if images else None)

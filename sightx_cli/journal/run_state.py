@@ -9,7 +9,7 @@ from typing import Any
 
 from sightx_cli import runs
 from sightx_cli.errors import RunError
-from sightx_cli.filesystem import is_locked, measure_folder
+from sightx_cli.filesystem import is_locked, measure_folder, read_ordinary
 from sightx_cli.journal.journal import FORMAT_VERSION, read_journal
 from sightx_cli.journal.points import Point
 from sightx_cli.progress import Listener
@@ -98,7 +98,7 @@ def read_best_so_far(
 def read_facts(path: Path, listener: Listener) -> Facts:
     """Read a JSON file of a run: empty where it has none, and, with a warning, where that is damaged."""
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(json.loads(read_ordinary(path)))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError) as error:

@@ -15,6 +15,7 @@ from typing import Any
 
 from sightx_cli import runs
 from sightx_cli.data.cells import unshield_cell
+from sightx_cli.filesystem import check_ordinary, read_ordinary
 from sightx_cli.task.label_text import count_names
 from sightx_cli.version import VERSION
 
@@ -174,7 +175,7 @@ def _word(value: Any) -> str:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_ordinary(path))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -182,6 +183,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
     try:
+        check_ordinary(path)
         with path.open(encoding="utf-8", newline="") as file:
             return [{name: unshield_cell(cell or "") for name, cell in row.items()} for row in csv.DictReader(file)]
     except (OSError, ValueError, csv.Error):

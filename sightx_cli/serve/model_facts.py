@@ -12,6 +12,7 @@ from sightx_cli.bundle.chosen_threshold import decides_class
 from sightx_cli.bundle.decided_label import describe_decision
 from sightx_cli.bundle.facts import BundleFacts
 from sightx_cli.bundle.table import list_answers
+from sightx_cli.filesystem import read_ordinary
 from sightx_cli.progress import Notice
 from sightx_cli.report.part_origin import describe_part, head_part
 from sightx_cli.report.report_sections import list_measured, list_parts
@@ -59,7 +60,7 @@ def gather_model_facts(run: Path, facts: BundleFacts, limits: Limits) -> tuple[d
 def _load_metrics(run: Path) -> tuple[Mapping[str, Any], list[Notice]]:
     path = run / runs.METRICS
     try:
-        return json.loads(path.read_text(encoding="utf-8")), []
+        return json.loads(read_ordinary(path)), []
     except FileNotFoundError:
         text = "the page shows no figures of this model: its run has none (a bundle that was copied alone?)"
         return {}, [Notice("no-figures", text)]

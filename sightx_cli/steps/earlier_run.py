@@ -14,6 +14,7 @@ from sightx_cli.data.earlier_split import EarlierSplit, load_earlier_split
 from sightx_cli.data.readers import Reading
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.errors import DataError, RunError, UsageError, quote
+from sightx_cli.filesystem import read_ordinary
 from sightx_cli.metrics.metric import GRADES, MULTI_LABEL
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.recipe.faults import is_within
@@ -278,7 +279,7 @@ def open_earlier_run(options: Options) -> EarlierRun | None:
 def read_plan(folder: Path) -> dict[str, Any]:
     """Read the values of a run's plan by dotted key; none where it has none."""
     try:
-        found = json.loads((folder / runs.PLAN).read_text(encoding="utf-8"))
+        found = json.loads(read_ordinary(folder / runs.PLAN))
         return {key: item["value"] for key, item in found["values"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{folder / runs.PLAN}: cannot be read ({error})", "copy the whole run again") from error

@@ -112,6 +112,16 @@ def test_the_list_says_where_training_was_stopped(capsys: pytest.CaptureFixture[
     assert "now at" not in said
 
 
+@pytest.mark.parametrize("name", ["metrics.json", "plan.json"])
+def test_a_pipe_in_the_place_of_a_runs_file_is_never_waited_for(name: str) -> None:
+    file = Path("runs/whole") / name
+    file.unlink()
+    os.mkfifo(file)
+    listener = Recorder()
+    assert len(list_runs(listener=listener).runs) == 3
+    assert any(f"{file} cannot be read" in text and "a named pipe" in text for text in listener.warnings)
+
+
 def test_a_run_that_a_process_works_on_is_being_trained() -> None:
     lock = FolderLock(Path("runs/half"))
     lock.take()
