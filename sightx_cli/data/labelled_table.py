@@ -183,8 +183,10 @@ def _drop_repeated(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
             "keep one row for each image"
             + ("; of an image with several labels, as a;b" if first["label"].nunique() > 1 else ""),
         )
+    if len(kept) == len(frame):
+        return kept.drop(columns=_FILE), []
     dropped = frame.assign(**{_FILE: files}).drop(index=kept.index)
-    return kept.drop(columns=_FILE), [_describe_repeated(dropped, kept, path)] if len(dropped) else []
+    return kept.drop(columns=_FILE), [_describe_repeated(dropped, kept, path)]
 
 
 def _describe_repeated(dropped: pd.DataFrame, kept: pd.DataFrame, path: Path) -> Notice:
