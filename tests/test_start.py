@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +20,8 @@ START = "from sightx_cli.app import main; main()"
 def load(args: list[str], start: str = START, heavy: tuple[str, ...] = HEAVY) -> tuple[int, str]:
     """Run Python in a process of its own; its exit status and the heavy packages that were loaded."""
     code = RUN.format(report=REPORT.format(heavy=heavy), args=args, start=start)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as folder:  # a fit names itself the newest run of the current folder
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=folder)
     _, told, loaded = done.stderr.rpartition("loaded:")
     assert told, done.stderr
     return done.returncode, loaded.strip()

@@ -30,7 +30,7 @@ def find_untold(facts: BundleFacts) -> list[Notice]:
         found.append(
             Notice(
                 "no-familiarity",
-                "no image is called unfamiliar: this model has no layer as it was pretrained to tell by",
+                "no image is called unfamiliar: this model keeps no training images to compare with, its fit says why",
             )
         )
     return found

@@ -31,7 +31,8 @@ def describe_calibration(found: Calibration) -> str:
     if not found.fitted_on:
         return ""
     which = "out-of-fold predictions" if found.fitted_on == OUT_OF_FOLD else "validation images"
-    how = " (after: on images that it was not fitted on)" if found.cross_fitted else ""
+    flattered = "(after: on images that it was not fitted on; in the figures above it is of these same images)"
+    how = f" {flattered}" if found.cross_fitted else ""
     changes = [
         f"{find_title(name)} {format_figure(before)} before, {format_figure(after)} after"
         for name in SHOWN

@@ -68,7 +68,10 @@ def build_calibration(metrics: Content) -> dict[str, Any] | None:
         else "There were too few images to fit a temperature on: probabilities are left as they are."
     )
     if found["fitted_on"] and found.get("cross_fitted"):
-        text += " What stands under after is of temperatures fitted on other images of the same part."
+        text += (
+            " What stands under after is of temperatures fitted on other images of the same part; the part's own "
+            "figures are by the one that was fitted on these same images, and flattered by it."
+        )
     keys = [key for key, value in found["before"].items() if value is not None]
     rows = [
         {"key": key, "title": find_title(key), "before": found["before"][key], "after": found["after"].get(key)}

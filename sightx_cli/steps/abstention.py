@@ -97,7 +97,9 @@ def fit_familiarity(
     together = join_groups(part["group"].tolist(), part["digest"].tolist())
     limit = measure_limit(vectors, [together[place] for place in chosen[: len(vectors)].tolist()])
     if limit is None:
-        say_untold(f"fewer than {FEWEST_UNITS} training images are apart from each other", listener)
+        say_untold(
+            f"fewer than {FEWEST_UNITS} training images are unrelated: of groups of their own, and no copies", listener
+        )
         return None
     if of_valid is not None:
         unfamiliar = int((FamiliarImages(vectors, NEIGHBOURS).measure(of_valid) > limit).sum())

@@ -25,6 +25,7 @@ def test_a_temperature_is_told_with_what_it_changed_and_on_which_images() -> Non
     ):
         assert words in said
     assert "not fitted on" in said
+    assert "in the figures above it is of these same images" in said
     folds = describe_calibration(replace(FOUND, fitted_on=OUT_OF_FOLD, cross_fitted=False))
     assert "150 out-of-fold predictions" in folds
     assert "not fitted on" not in folds
