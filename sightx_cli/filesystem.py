@@ -56,6 +56,14 @@ class InUseError(SightXError):
         self.holder = holder
 
 
+def choose_cache_folder() -> Path:
+    """Return the folder of the cache: `SIGHTX_CACHE`, else the user's cache folder."""
+    if chosen := os.environ.get("SIGHTX_CACHE"):
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(base) if base else Path.home() / ".cache") / "sightx"
+
+
 def find_kind(state: os.stat_result) -> str:
     """Name what a path is beside an ordinary file, such as "a named pipe"; "" for an ordinary file."""
     return "" if stat.S_ISREG(state.st_mode) else KINDS.get(stat.S_IFMT(state.st_mode), "something else")

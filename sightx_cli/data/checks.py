@@ -10,14 +10,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sightx_cli.data.check_processes import checking_apart
+from sightx_cli.data.column_file import build_column, keep_in_file, working_on_tables
 from sightx_cli.data.contents import ManyFacts, measure_files
 from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import AS_IS, Found, Header, Reading, check_image
 from sightx_cli.data.tags.tag_groups import add_tag_columns
-from sightx_cli.data.text_columns import build_column, count_texts
+from sightx_cli.data.text_columns import count_texts, find_rows
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener
-from sightx_cli.startup.allocator import returning_memory
 from sightx_cli.task.label_text import count_names
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class CheckedFiles:
     """What each of the rows' files held."""
 
 
-@returning_memory()
+@working_on_tables()
 def check_files(
     frame: pd.DataFrame,
     listener: Listener,
@@ -93,7 +93,7 @@ def sort_files(frame: pd.DataFrame, facts: ManyFacts) -> CheckedFiles:
     good = frame.assign(digest=build_column(facts.give_digests(), frame.index))
     if bad:
         good = good.drop(index=frame.index[bad])
-    good = good.reset_index(drop=True)
+    good = keep_in_file(good.reset_index(drop=True))
     headers, found = facts.list_usable()
     return CheckedFiles(add_tag_columns(good, found), headers, unreadable, found)
 
@@ -135,19 +135,20 @@ def check_classes(frame: pd.DataFrame, separator: str = "") -> None:
 
     Raises: `DataError` for no image at all, for a single class, and for classes with fewer than two images (all named).
     """
-    pool = frame[~frame["split"].isin(["valid", "test"])]
-    counts = count_names(count_texts(pool["label"]), separator)
-    if not len(pool):
+    is_trained = ~find_rows(frame["split"], ("valid", "test"))
+    images = int(is_trained.sum())
+    counts = count_names(count_texts(frame["label"], is_trained), separator)
+    if not images:
         raise DataError("there is no image to train on", "give a folder with one subfolder of images for each class")
     if separator and len(counts) < 2:
         found = f"the only label is {next(iter(counts))!r}" if counts else "no image has a label"
         raise DataError(
-            f"{found} among the {len(pool):,} training images; at least two labels are needed",
+            f"{found} among the {images:,} training images; at least two labels are needed",
             "give the other images a label too, such as none, and leave --multi-label out",
         )
     if len(counts) == 1:
         raise DataError(
-            f"all {len(pool):,} training images are of one class, {next(iter(counts))!r}; at least two are needed",
+            f"all {images:,} training images are of one class, {next(iter(counts))!r}; at least two are needed",
             "give a folder with one subfolder for each class, or a table with a column label",
         )
     few = sorted(label for label, count in counts.items() if count < MIN_IMAGES_PER_CLASS)

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sightx_cli.data.column_file import PART_ROWS, build_column, keep_in_file
 from sightx_cli.data.folders import Folder, Listing, name_folders, visit, walk
 from sightx_cli.data.layout import LAYOUT_HINT
 from sightx_cli.data.layouts.class_layout import ClassFolder, find_layout
 from sightx_cli.data.layouts.part_folders import name_table
 from sightx_cli.data.manifest import Manifest, build_manifest
 from sightx_cli.data.spellings import fold_spelling, unify_spellings
+from sightx_cli.data.text_columns import list_texts
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Notice
 
@@ -49,7 +51,8 @@ def load_class_folders(top: Folder, judges: bool = False) -> Manifest:
             f"{root} contains no images in class folders" + "".join(f"; {notice.text}" for notice in notices),
             name_table(root) or (NAMES_HINT if any(base.images for base in bases) else LAYOUT_HINT),
         )
-    frame["label"], spelled = unify_spellings(frame["label"].tolist(), "class folders")
+    labels, spelled = unify_spellings(list_texts(frame["label"]), "class folders")
+    frame["label"] = build_column(labels, frame.index)
     notices += spelled
     is_split = not set(frame["split"]) <= {"train", ""}
     if not is_split:  # train alone is none: a valid part is still to be set aside
@@ -119,7 +122,8 @@ def _build_frame(classes: Sequence[ClassFolder], root: Path, listing: Listing) -
 
     for one in classes:
         visit(one.folder, listing)
-    columns: dict[str, list[str]] = {name: [] for name in ("image", "path", "label", "split")}
+    columns = dict[str, list[str]](image=[], path=[], label=[], split=[])
+    kept = list[pd.DataFrame]()
     for one in classes:
         for folder in walk(one.folder, listing):
             within = folder.path.relative_to(root).as_posix()  # joined as text: a path for each image takes longer
@@ -127,4 +131,7 @@ def _build_frame(classes: Sequence[ClassFolder], root: Path, listing: Listing) -
             columns["path"] += [f"{folder.path}{os.sep}{name}" for name in folder.images]
             columns["label"] += [one.label] * len(folder.images)
             columns["split"] += [one.part] * len(folder.images)
-    return pd.DataFrame(columns, dtype=str).assign(group="")
+            if len(columns["image"]) >= PART_ROWS:
+                kept.append(keep_in_file(pd.DataFrame(columns, dtype=str)))
+                columns = {name: [] for name in columns}
+    return pd.concat([*kept, pd.DataFrame(columns, dtype=str)], ignore_index=True).assign(group="")

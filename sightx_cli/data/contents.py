@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
+from sightx_cli.data.column_file import release_columns
 from sightx_cli.data.readers import AS_IS, Found, Header, ImageFileError, Reading, load_bytes, measure_header
 from sightx_cli.data.readers.references import is_packed, read_packed
 from sightx_cli.data.readers.remote_file import is_remote
@@ -135,6 +136,7 @@ def measure_files(
             for place, facts in enumerate(part, first + start):
                 found.put(place, facts)
             advance(len(part))
+        release_columns()
     return found
 
 

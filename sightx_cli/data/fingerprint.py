@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.data.checks import Unreadable
+from sightx_cli.data.column_file import working_on_tables
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.readers import Header
-from sightx_cli.data.text_columns import count_texts
-from sightx_cli.startup.allocator import returning_memory
+from sightx_cli.data.text_columns import count_texts, find_rows
 from sightx_cli.task.label_text import count_names, split_names
 
 if TYPE_CHECKING:
@@ -107,17 +107,17 @@ class Fingerprint:
         return f"the largest class is {ratio:,.1f} times the smallest"
 
 
-@returning_memory()
+@working_on_tables()
 def build_fingerprint(
     manifest: Manifest, frame: pd.DataFrame, unreadable: Sequence[Unreadable], headers: Sequence[Header]
 ) -> Fingerprint:
     """Build the fingerprint of the readable images in `frame` from the headers of their files."""
-    widths, heights = (np.fromiter((header[side] for header in headers), np.int64, len(headers)) for side in (0, 1))
+    widths, heights = (np.fromiter((header[side] for header in headers), np.int32, len(headers)) for side in (0, 1))
     separator = manifest.separator
     labels = count_texts(frame["label"])
     found = count_names(labels, separator)
     counts = {label: found[label] for label in manifest.classes}
-    trained = count_texts(frame.loc[~frame["split"].isin(["valid", "test"]), "label"])
+    trained = count_texts(frame["label"], ~find_rows(frame["split"], ("valid", "test")))
     groups = set(frame["group"].unique()) - {""}
     return Fingerprint(
         source_kind=manifest.kind,
@@ -171,13 +171,13 @@ def _describe_range(aspect: AspectSpread) -> str:
     return low if low == high else f"{low} to {high}, median {middle}"
 
 
-def _measure_spread(sizes: NDArray[np.int64]) -> Spread:
+def _measure_spread(sizes: NDArray[np.int32]) -> Spread:
     if not len(sizes):
         return Spread(0, 0, 0)
     return Spread(int(sizes.min()), int(np.median(sizes)), int(sizes.max()))
 
 
-def _measure_aspect(widths: NDArray[np.int64], heights: NDArray[np.int64]) -> AspectSpread:
+def _measure_aspect(widths: NDArray[np.int32], heights: NDArray[np.int32]) -> AspectSpread:
     if not len(widths):
         return AspectSpread(0.0, 0.0, 0.0)
     aspects = widths / heights

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sightx_cli.data.column_file import build_column
 from sightx_cli.data.layout import FOUND_OUT, Layout
 from sightx_cli.data.layouts.part_names import name_parts
 from sightx_cli.data.name_labels import drop_unmatched
@@ -15,7 +16,7 @@ from sightx_cli.data.readers import list_suffixes
 from sightx_cli.data.readers.remote_file import hide_secrets, is_remote
 from sightx_cli.data.table_labels import read_labels
 from sightx_cli.data.tables import Table, are_tidy, read_table, rename_given, tidy_values
-from sightx_cli.data.text_columns import list_texts
+from sightx_cli.data.text_columns import count_texts, list_repeated, list_texts
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Notice
 from sightx_cli.tables.columns import (
@@ -115,7 +116,10 @@ def build_labelled_frame(
     """Put the columns together; names that become the same without blanks around them are said."""
     import pandas as pd
 
-    columns: dict[str, Any] = {"image": names, "path": paths, "label": labels}
+    given = {"image": names, "path": paths, "label": labels}
+    columns: dict[str, Any] = {
+        own: texts if isinstance(texts, pd.Series) else build_column(texts, rows.index) for own, texts in given.items()
+    }
     for own in ("split", "group"):
         column = used[own]
         columns[own] = rows[column.name] if column is not None else ""
@@ -124,7 +128,7 @@ def build_labelled_frame(
     columns |= {kept: rows[name] for name, kept in rename_given(others, (*OWN, *LATER)).items()}
     notices = []
     for name, column in columns.items():
-        if not isinstance(column, pd.Series) or name in ("image", "path") or are_tidy(column.unique()):
+        if not isinstance(column, pd.Series) or name in given or are_tidy(column.unique()):
             continue
         columns[name], same = tidy_values(column.tolist(), name)
         notices += [Notice("same-names", same, warns=True)] if same and name != "split" else []
@@ -146,30 +150,31 @@ def read_parts(
     frame: pd.DataFrame, column: FoundColumn | None, path: Path, judges: bool = False
 ) -> tuple[pd.DataFrame, list[Notice]]:
     """Read the names of the parts; beside given ones, a row without a name is trained on, which is said."""
-    given, name = frame["split"].tolist(), column.name if column else "split"
+    given, name = count_texts(frame["split"]), column.name if column else "split"
     known = {"": "", **name_parts(set(given))}
-    wrong = sorted(set(given) - known.keys())
+    wrong = sorted(given.keys() - known.keys())
     if wrong:
         raise DataError(
             f"{path}: {name} is {', '.join(map(repr, wrong[:5]))}; allowed: train, valid, test or empty",
             "rename these values, or delete the column to have a valid part set aside",
         )
-    read = [known[part] for part in given]
-    if any(read) and not set(read) & {"train", ""} and not judges:
+    read = {known[part] for part in given}
+    if any(read) and not read & {"train", ""} and not judges:
         raise DataError(f"{path}: no row has {name} train", f"set {name} to train for the images to train on")
-    if set(read) <= {"train", ""}:
+    if read <= {"train", ""}:
         return frame.assign(split=""), []  # train alone is no split: a valid part is still to be set aside
-    unplaced = read.count("")
+    unplaced = sum(rows for part, rows in given.items() if not known[part])
     text = f"{unplaced:,} row{'s' * (unplaced != 1)} of {path.name} with an empty {name}: read as train"
     said = [Notice("unplaced-rows", text, unplaced, warns=True)] if unplaced else []
-    return frame.assign(split=[part or "train" for part in read]), said
+    return frame.assign(split=[known[part] or "train" for part in list_texts(frame["split"])]), said
 
 
 def _drop_repeated(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[Notice]]:
     """Drop rows that say the same of the same file. Raises `DataError` for rows that say different things of one."""
-    paths = list_texts(frame["path"])
-    plain = {path: os.path.normcase(os.path.normpath(path)) for path in set(paths)}
-    files = [plain[path] for path in paths]
+    plain = (os.path.normcase(os.path.normpath(file)) for file in frame["path"])
+    files = build_column(plain, frame.index)
+    if not any(True for _ in list_repeated(files)):
+        return frame, []
     kept = frame.assign(**{_FILE: files}).drop_duplicates([_FILE, "label", "split", "group"])
     doubled = kept[kept.duplicated(_FILE, keep=False)]
     if len(doubled):

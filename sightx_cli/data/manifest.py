@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sightx_cli.data.column_file import keep_in_file
 from sightx_cli.data.folders import natural_key
 from sightx_cli.data.text_columns import count_texts
 from sightx_cli.progress import Notice
@@ -59,7 +60,8 @@ def build_manifest(
     """Bring a frame with image, path, label, split and group into a manifest: natural order, classes."""
     classes = tuple(sorted(count_names(count_texts(frame["label"]), separator), key=natural_key))
     is_numbered = are_numbered(classes) and not separator
-    return Manifest(frame.reset_index(drop=True), root, kind, classes, is_numbered, tuple(notices), separator)
+    frame = keep_in_file(frame.reset_index(drop=True))
+    return Manifest(frame, root, kind, classes, is_numbered, tuple(notices), separator)
 
 
 def are_numbered(classes: Sequence[str]) -> bool:

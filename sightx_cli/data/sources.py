@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sightx_cli.data.class_folders import load_class_folders
+from sightx_cli.data.column_file import working_on_tables
 from sightx_cli.data.demo import DEMO_PREFIX, load_demo
 from sightx_cli.data.file_kinds import FileKinds
 from sightx_cli.data.folders import Folder, is_valid_text
@@ -17,10 +18,9 @@ from sightx_cli.data.packed.shard_set import TAR_SUFFIX, ShardSet, find_shards, 
 from sightx_cli.data.readers.remote_file import hide_secrets, is_remote
 from sightx_cli.data.tables import TABLE_SUFFIXES, is_table_name
 from sightx_cli.errors import DataError, UsageError, quote
-from sightx_cli.startup.allocator import returning_memory
 
 
-@returning_memory()
+@working_on_tables()
 def load_manifest(source: str | Path, layout: Layout = FOUND_OUT) -> Manifest:
     """Read the layout of a source: a folder, a table (CSV, TSV, Excel, Parquet), shards, or `demo:solar`.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -17,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.data.cells import shield_cell
+from sightx_cli.data.column_file import build_column, release_columns, working_on_tables
 from sightx_cli.data.name_groups import find_names, name_files
-from sightx_cli.data.text_columns import list_repeated, list_texts, number_texts
+from sightx_cli.data.text_columns import find_rows, list_repeated, list_texts, number_texts
 from sightx_cli.errors import DataError, RunError, quote
-from sightx_cli.startup.allocator import returning_memory
 from sightx_cli.tables.columns import find_near
 from sightx_cli.task.stratification import Strata, divide_evenly, number_together
 
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPLIT_COLUMNS = ("image", "label", "split", "group", "fold", "digest")
+PARTS = ("train", "valid", "test")
+VALID = PARTS.index("valid")
 ROWS_WRITTEN = 20_000
 """So many rows are text in memory while they are written."""
 OWN_COLUMNS = (*SPLIT_COLUMNS, "path", "is_judged")
@@ -50,18 +51,16 @@ def split_manifest(
 
     Raises: `DataError` if `valid_fraction` is not between 0 and 1, or the groups leave a class with no training image.
     """
-    import pandas as pd
-
     if not 0 < valid_fraction < 1:
         raise DataError(f"the valid fraction is {valid_fraction}; it must be between 0 and 1")
-    parts = np.array(["train"], dtype=object).repeat(len(frame))  # one object for all rows
-    for given in ("valid", "test"):
-        parts[(frame["split"] == given).to_numpy()] = given
-    if not (parts == "valid").any():
-        pool = parts == "train"
+    parts = np.zeros(len(frame), np.int8)  # the places in PARTS
+    for place, given in enumerate(PARTS[1:], 1):
+        parts[find_rows(frame["split"], (given,))] = place
+    if not (parts == VALID).any():
+        pool = parts == 0
         chosen = _choose_valid(frame, pool, seed, valid_fraction, strata)
-        parts[np.flatnonzero(pool)[chosen]] = "valid"
-    return frame.assign(split=pd.Series(parts, dtype=str, index=frame.index))
+        parts[np.flatnonzero(pool)[chosen]] = VALID
+    return frame.assign(split=build_column((PARTS[part] for part in parts.tolist()), frame.index))
 
 
 def _choose_valid(
@@ -72,7 +71,8 @@ def _choose_valid(
     digests = _pick_rows(frame["digest"], pool) if "digest" in frame.columns else [""] * len(groups)
     together = join_groups(groups, digests)
     named = strata if strata is not None and len(strata) else list_texts(frame["label"])
-    labels = (named if isinstance(named, np.ndarray) else np.array(named, dtype=object))[pool]
+    labels = named if isinstance(named, np.ndarray) else np.array(named, dtype=object)
+    labels = labels if pool.all() else labels[pool]
     if labels.ndim == 2:
         return _choose_by_labels(labels, together, seed, fraction)
     if (groups != "").any():
@@ -101,12 +101,12 @@ def join_groups(groups: Sequence[str] | pd.Series[str], digests: Sequence[str] |
     return [names.get(first, "") for first in map(int, joined)]
 
 
-def join_linked(count: int, links: Iterable[Sequence[int]]) -> NDArray[np.int64]:
+def join_linked(count: int, links: Iterable[Sequence[int]]) -> NDArray[np.int32]:
     """Number what is linked, directly or through others: for each of `count` places the first that it is joined with.
 
     SciPy's connected components give the same, and take a sixth of a second to import.
     """
-    leaders = array("q", range(count))  # a list of a million numbers takes 40 MB
+    leaders = array("i", range(count))  # a list of a million numbers takes 40 MB
 
     def find(place: int) -> int:
         while leaders[place] != place:
@@ -120,7 +120,7 @@ def join_linked(count: int, links: Iterable[Sequence[int]]) -> NDArray[np.int64]
             leaders[max(one, other)] = min(one, other)
     for place in range(count):
         leaders[place] = find(place)
-    return np.frombuffer(leaders, np.int64)
+    return np.frombuffer(leaders, np.int32)
 
 
 def _choose_by_labels(
@@ -144,26 +144,28 @@ def _choose_copies_together(
     labels: np.ndarray[Any, Any], together: Sequence[str], seed: int, fraction: float
 ) -> np.ndarray[Any, Any]:
     """Choose as if each set of copies were one image, with the rarest of its labels; the others follow it."""
-    counts = Counter(labels.tolist())
+    number_of = {label: number for number, label in enumerate(sorted(set(labels)))}
+    codes = np.fromiter((number_of[label] for label in labels), np.int32, len(labels))
+    counts = np.bincount(codes)
     first: dict[str, int] = {}
     for place, name in enumerate(together):
-        if name and (name not in first or counts[labels[place]] < counts[labels[first[name]]]):
+        if name and (name not in first or counts[codes[place]] < counts[codes[first[name]]]):
             first[name] = place
     is_standing = np.fromiter((not name for name in together), bool, len(together))
     is_standing[list(first.values())] = True
     stands = np.flatnonzero(is_standing)
     is_chosen = np.zeros(len(together), bool)
-    is_chosen[stands[_choose_stratified(labels[stands], seed, fraction)]] = True
+    is_chosen[stands[_choose_stratified(codes[stands], seed, fraction)]] = True
     names = {together[place] for place in np.flatnonzero(is_chosen).tolist()} - {""}
     return np.flatnonzero(is_chosen | np.fromiter((name in names for name in together), bool, len(together)))
 
 
-def _choose_stratified(labels: np.ndarray[Any, Any], seed: int, fraction: float) -> np.ndarray[Any, Any]:
+def _choose_stratified(codes: NDArray[np.int32], seed: int, fraction: float) -> np.ndarray[Any, Any]:
     """Indices of the valid part: the fraction of each class, at least one image, but never its last training image."""
     generator = np.random.default_rng(seed)
     chosen = []
-    for label in sorted(set(labels)):
-        places = generator.permutation(np.flatnonzero(labels == label))
+    for code in np.unique(codes):
+        places = generator.permutation(np.flatnonzero(codes == code))
         count = min(max(1, round(len(places) * fraction)), len(places) - 1)
         chosen.append(places[:count])
     return np.sort(np.concatenate(chosen))
@@ -257,7 +259,7 @@ def _name_column(frame: pd.DataFrame, group_by: str) -> str:
     return group_by
 
 
-@returning_memory()
+@working_on_tables()
 def write_split(frame: pd.DataFrame, path: str | Path) -> None:
     """Write image, label, split, group, fold and digest as CSV, completely or not at all.
 
@@ -274,6 +276,7 @@ def write_split(frame: pd.DataFrame, path: str | Path) -> None:
             for start in range(0, max(len(table), 1), ROWS_WRITTEN):
                 rows = table.iloc[start : start + ROWS_WRITTEN].loc[:, list(SPLIT_COLUMNS)]
                 rows.map(shield_cell).to_csv(file, index=False, header=start == 0)
+                release_columns()
         unfinished.replace(target)
     except OSError as error:
         unfinished.unlink(missing_ok=True)

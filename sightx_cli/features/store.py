@@ -47,7 +47,7 @@ from sightx_cli.features.shards import (
     make_writing_folder,
     open_shard,
 )
-from sightx_cli.filesystem import measure_folder
+from sightx_cli.filesystem import choose_cache_folder, measure_folder
 from sightx_cli.progress import Listener
 from sightx_cli.results.cache import CacheEntry
 
@@ -63,14 +63,6 @@ MOST_DIGITS = 18
 
 TEXT = "text"
 """The one array of a text's shard: its compressed bytes."""
-
-
-def default_store_folder() -> Path:
-    """Return the store's folder: `SIGHTX_CACHE`, else the user's cache folder."""
-    if chosen := os.environ.get("SIGHTX_CACHE"):
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(base) if base else Path.home() / ".cache") / "sightx"
 
 
 def default_budget_bytes() -> int:
@@ -90,7 +82,7 @@ class FeatureStore:
     """Keeps and finds shards under one folder, within a byte budget (least recently used shards go first)."""
 
     def __init__(self, folder: Path | None = None, budget_bytes: int | None = None) -> None:
-        self.folder = folder or default_store_folder()
+        self.folder = folder or choose_cache_folder()
         self.budget_bytes = default_budget_bytes() if budget_bytes is None else budget_bytes
         self.warnings: list[str] = []
         """One line for each damaged shard that was dropped, and one where the folder cannot be written; see `tell`."""

@@ -7,7 +7,7 @@ features in deep neural networks?", arXiv:1411.1792).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -110,12 +110,12 @@ def choose_recipe(images: int, shift: str) -> Choice:
     return Choice(cell.recipe, cell.strategy, f"{found} {be} {cell.why}")
 
 
-def count_images(splits: Sequence[str]) -> int:
+def count_images(parts: Mapping[str, int]) -> int:
     """Return the number that the table uses: all images but those of a valid or test part that is given.
 
-    `splits` gives the part of each image; "" counts as train where others have one (see `data.splits`).
+    `parts` counts the images of each part; "" counts as train where others have one (see `data.splits`).
     """
-    return sum(split not in ("valid", "test") for split in splits)
+    return sum(images for part, images in parts.items() if part not in ("valid", "test"))
 
 
 def find_cell(images: int, shift: str) -> Cell:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightx_cli.data.fingerprint import Fingerprint
+from sightx_cli.data.text_columns import count_texts
 from sightx_cli.errors import RecipeError, UsageError
 from sightx_cli.quality.advice import choose_by_shift, guess_profile
 from sightx_cli.recipe.catalog import find_recipe
@@ -52,7 +53,7 @@ def choose(options: Options, frame: pd.DataFrame, shift: Shift | None) -> Choice
     given = options.shift or shift
     if options.is_recipe_named or given is None:
         return None
-    return choose_by_shift(count_images(frame["split"].tolist()), given)
+    return choose_by_shift(count_images(count_texts(frame["split"])), given)
 
 
 def resolve_recipe(

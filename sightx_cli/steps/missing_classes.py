@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sightx_cli.data.expression_groups import find_large_group
-from sightx_cli.data.text_columns import list_texts
+from sightx_cli.data.text_columns import count_texts, find_rows
 from sightx_cli.progress import Notice
 from sightx_cli.task.task import Task
 
@@ -34,7 +34,7 @@ def find_missing_classes(frame: pd.DataFrame, task: Task, is_valid_given: bool) 
     }
     notices = []
     for part, advice in again.items():
-        labels = list_texts(frame.loc[frame["split"] == part, "label"])
+        labels = [*count_texts(frame["label"], find_rows(frame["split"], (part,)))]
         missing = task.find_missing(task.number(labels)) if labels else []
         if not missing:
             continue

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sightx_cli.data.column_file import release_columns, working_on_tables
 from sightx_cli.data.exclusions import exclude_images
 from sightx_cli.data.expression_groups import group_images
 from sightx_cli.data.manifest import Manifest
@@ -19,7 +20,6 @@ from sightx_cli.quality.leaks import find_leaks
 from sightx_cli.quality.repeats import describe_repeats
 from sightx_cli.results.inspect import Guess
 from sightx_cli.results.leaks import Leaks
-from sightx_cli.startup.allocator import returning_memory
 from sightx_cli.steps.earlier_run import EarlierRun
 from sightx_cli.steps.kept_split import keep_split, say_trained
 from sightx_cli.steps.missing_classes import find_missing_classes
@@ -71,7 +71,7 @@ def adjust_manifest(options: Options, manifest: Manifest, listener: Listener) ->
     return manifest, outcomes
 
 
-@returning_memory()
+@working_on_tables()
 def split_images(
     options: Options,
     manifest: Manifest,
@@ -91,6 +91,7 @@ def split_images(
     frame = group_images(frame, options.group_by, listener)
     has_groups = bool((frame["group"] != "").any())
     guess = None if has_groups else find_suggestion(frame)
+    release_columns(and_free=True)
     leaks = Leaks()
     if manifest.has_valid or manifest.has_test:
         leaks = replace(find_given_leaks(frame, guess), allowed=options.allow_leaks)

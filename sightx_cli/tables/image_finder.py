@@ -34,7 +34,7 @@ _PACKED = "::"
 """What stands between a shard and the image in it: whether the image is there, is known when it is read."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FoundFile:
     """The file that a name means: its absolute path, or where it would be, and how it was found ("": as it stands)."""
 
@@ -48,17 +48,10 @@ class FoundFile:
 
 @dataclass
 class FolderContents:
-    """The files of a folder by their names without ending and case, and its folders by their names without case."""
+    """The names of a folder's files, as they come, and its folders by their names without case."""
 
-    names: set[str] = field(default_factory=set)
-    files: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    names: dict[str, None] = field(default_factory=dict)
     folders: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, other: FolderContents) -> None:
-        """Add what is in another folder."""
-        for mine, its in ((self.files, other.files), (self.folders, other.folders)):
-            for key, paths in its.items():
-                mine[key] += paths
 
 
 class ImageFinder:
@@ -72,7 +65,7 @@ class ImageFinder:
         self.endings = tuple(endings)
         self.bases = [str(images), str(folder)] if images is not None else [str(folder)]
         self._contents: dict[str, FolderContents] = {}
-        self._merged: dict[str, FolderContents] = {}
+        self._files: dict[tuple[str, bool], dict[str, list[str]]] = {}
         self._folders: dict[tuple[str, ...], list[str]] = {}
 
     def find(self, names: Sequence[str]) -> list[FoundFile]:
@@ -93,10 +86,9 @@ class ImageFinder:
             if not waiting or not file:
                 break
             folder = waiting.popleft()
-            contents = self._list(folder)
-            if choose_files(file, contents.files.get(self._find_key(file), []), self.endings):
+            if choose_files(file, self._index(folder).get(self._find_key(file), []), self.endings):
                 return folder
-            waiting += [path for paths in contents.folders.values() for path in paths]
+            waiting += [path for paths in self._list(folder).folders.values() for path in paths]
         return ""
 
     def _find_as_given(self, names: set[str]) -> dict[str, FoundFile]:
@@ -127,15 +119,15 @@ class ImageFinder:
             return FoundFile(home, MISSING)
         stem = self._find_key(parts[-1])
         if is_absolute(name) and Path(home).parent.is_dir():
-            return self._decide(name, home, self._list(split_path(home)[0]).files.get(stem, ()), ())
+            return self._decide(name, home, self._index(split_path(home)[0]).get(stem, ()), ())
         for start in range(len(parts)):
             folders = tuple(parts[start:-1])
             places = {base: self._find_folders(base, folders) for base in self.bases}
             if folders and not any(places.values()):
                 continue
             for base in self.bases:
-                listed = [self._list(place) for place in places[base]] if folders else [self._merge(base)]
-                files = [file for contents in listed for file in contents.files.get(stem, ())]
+                listed = [self._index(place) for place in places[base]] if folders else [self._index(base, True)]
+                files = [file for found in listed for file in found.get(stem, ())]
                 if files:
                     return self._decide(name, home, files, tuple(parts[:start]))
             break
@@ -148,23 +140,24 @@ class ImageFinder:
                 with os.scandir(folder or os.sep) as entries:
                     for entry in entries:
                         if not entry.is_dir():
-                            contents.names.add(entry.name)
-                            contents.files[self._find_key(entry.name)].append(entry.path)
+                            contents.names[entry.name] = None
                         elif not entry.name.startswith((".", "@", "__MACOSX")):
                             contents.folders[fold_name(entry.name)].append(entry.path)
             except (OSError, ValueError):  # its files are then missing, and reading one says why
                 pass
         return self._contents[folder]
 
-    def _merge(self, base: str) -> FolderContents:
-        """List a folder together with those one level below."""
-        if base not in self._merged:
-            merged = self._merged[base] = FolderContents()
-            merged.add(self._list(base))
-            for paths in self._list(base).folders.values():
-                for path in paths:
-                    merged.add(self._list(path))
-        return self._merged[base]
+    def _index(self, folder: str, with_inner: bool = False) -> dict[str, list[str]]:
+        """Return the files of a folder, and of those one level below, by their names without ending and case."""
+        if (folder, with_inner) not in self._files:
+            files = self._files[folder, with_inner] = defaultdict(list)
+            for place in (folder, *(self._list_inner(folder) if with_inner else ())):
+                for name in self._list(place).names:
+                    files[self._find_key(name)].append(f"{place}{os.sep}{name}")
+        return self._files[folder, with_inner]
+
+    def _list_inner(self, folder: str) -> list[str]:
+        return [path for paths in self._list(folder).folders.values() for path in paths]
 
     def _find_folders(self, base: str, names: tuple[str, ...]) -> list[str]:
         """Find the folders of these names, each in the one before, in a base, or else one level below it."""
@@ -174,7 +167,8 @@ class ImageFinder:
         if key not in self._folders:
             last = fold_name(names[-1])
             if len(names) == 1:
-                self._folders[key] = self._list(base).folders.get(last) or self._merge(base).folders.get(last, [])
+                inner = (path for place in self._list_inner(base) for path in self._list(place).folders.get(last, ()))
+                self._folders[key] = self._list(base).folders.get(last) or list(inner)
             else:
                 above = self._find_folders(base, names[:-1])
                 self._folders[key] = [path for folder in above for path in self._list(folder).folders.get(last, ())]

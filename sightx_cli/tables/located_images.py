@@ -80,12 +80,11 @@ def locate_images(
 
 def tell_apart(names: Sequence[str], paths: Sequence[str], folder: Path) -> list[str]:
     """Return the names, in place of one that leads to several files the path of each relative to the table's folder."""
-    files: dict[str, set[str]] = defaultdict(set)
+    file_of, doubtful = dict[str, str](), set[str]()
     for name, path in zip(names, paths, strict=True):
-        files[name].add(path)
-    return [
-        shorten_path(path, folder) if len(files[name]) > 1 else name for name, path in zip(names, paths, strict=True)
-    ]
+        if file_of.setdefault(name, path) != path:
+            doubtful.add(name)
+    return [shorten_path(path, folder) if name in doubtful else name for name, path in zip(names, paths, strict=True)]
 
 
 def _place(found: FoundFile, cells: Iterable[str]) -> FoundFile:

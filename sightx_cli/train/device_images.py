@@ -17,7 +17,8 @@ from sightx_cli.data.reader_processes import Readers, choose_processes, open_rea
 from sightx_cli.data.readers import ImageFileError
 from sightx_cli.engine.torch_forward import measure_free
 from sightx_cli.features.sample import Sample
-from sightx_cli.features.store import default_budget_bytes, default_store_folder
+from sightx_cli.features.store import default_budget_bytes
+from sightx_cli.filesystem import choose_cache_folder
 from sightx_cli.machine import measure_threads
 from sightx_cli.processes import ALONE, Processes
 from sightx_cli.progress import Listener, Notice, Silent
@@ -80,7 +81,7 @@ class DeviceImages:
 
     def _decode(self, sample: Sample, asked: PixelRequest, sharers: int = 1) -> DecodedSet | StreamedSet:
         """Decode on the processors of so many processes."""
-        rooms = self._rooms or Rooms.measure(default_store_folder() / "decoded", default_budget_bytes())
+        rooms = self._rooms or Rooms.measure(choose_cache_folder() / "decoded", default_budget_bytes())
         readers = self._readers
         if sharers > 1 and readers is None:
             readers = open_readers(choose_processes(len(sample), sharers * measure_threads().decoding))

@@ -15,6 +15,7 @@ from sightx_cli.data.manifest import are_numbered
 from sightx_cli.data.queries import build_query
 from sightx_cli.data.sources import load_manifest
 from sightx_cli.data.splits import assign_groups
+from sightx_cli.data.text_columns import count_texts
 from sightx_cli.errors import DataError, UsageError
 from sightx_cli.progress import Silent
 from sightx_cli.recipe.decision import count_images
@@ -283,7 +284,7 @@ def test_rows_with_an_empty_split_beside_a_given_one_are_trained_on_counted_and_
     lines = [f"{name}/{place}.jpg,{name},{part}" for name in ("cat", "dog") for place, part in enumerate(parts)]
     manifest = load_manifest(write_table(root / "t.csv", "image,label,split", *lines))
     assert manifest.frame["split"].value_counts().to_dict() == {"train": 10, "valid": 2}
-    assert count_images(manifest.frame["split"].tolist()) == 10
+    assert count_images(count_texts(manifest.frame["split"])) == 10
     assert manifest.notes == ("8 rows of t.csv with an empty split: read as train",)
 
 

@@ -19,7 +19,8 @@ import pytest
 
 from sightx_cli.errors import UsageError
 from sightx_cli.features.shards import Column
-from sightx_cli.features.store import BUDGET_BYTES, FeatureStore, default_store_folder
+from sightx_cli.features.store import BUDGET_BYTES, FeatureStore
+from sightx_cli.filesystem import choose_cache_folder
 
 COLUMNS = {"features": Column((5,)), "map_2": Column((3, 2, 2))}
 
@@ -436,7 +437,7 @@ def test_the_environment_moves_the_store_and_sets_its_budget(monkeypatch: pytest
     monkeypatch.delenv("SIGHTX_CACHE")
     monkeypatch.delenv("SIGHTX_CACHE_BYTES")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert (default_store_folder(), FeatureStore().budget_bytes) == (tmp_path / "sightx", BUDGET_BYTES)
+    assert (choose_cache_folder(), FeatureStore().budget_bytes) == (tmp_path / "sightx", BUDGET_BYTES)
 
 
 @pytest.mark.parametrize("said", ["5 GB", "-1", "1e9"])

@@ -112,7 +112,8 @@ def _drop_unlabelled(frame: pd.DataFrame, packed: PackedRows, source: Path) -> p
         )
     if bare.any():
         packed.faults.add("no-label", frame.loc[bare, "image"].iloc[0], int(bare.sum()))
-    return frame[~bare].reset_index(drop=True)
+        frame = frame[~bare].reset_index(drop=True)
+    return frame
 
 
 def _describe_parts(packed: PackedRows) -> Notice:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sightx_cli.data.column_file import PART_ROWS, keep_in_file
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.packed.parquet_table import read_parquet_rows
 from sightx_cli.data.packed.shard_faults import ShardError, ShardFaults
@@ -19,6 +20,8 @@ from sightx_cli.progress import Notice
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_IMAGE, _PATH, _PART = " image", " path", " part"  # working columns; a shard's own never start with a blank
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,7 @@ def read_packed_rows(shards: ShardSet, layout: Layout, with_labels: bool = True)
 
     parts, said = name_shard_parts(shards.files, shards.root) if with_labels else (dict.fromkeys(shards.files, ""), [])
     faults, errors = ShardFaults(), list[ShardError]()
-    read: dict[Path, tuple[pd.Series[str], pd.Series[str]]] = {}
-    columns: list[pd.DataFrame] = []
-    label_column = ""
+    kept, waiting, counts, label_column = list[pd.DataFrame](), list[pd.DataFrame](), dict[Path, int](), ""
     for path in parts:
         try:
             rows = _read_rows(path, layout, with_labels)
@@ -60,24 +61,21 @@ def read_packed_rows(shards: ShardSet, layout: Layout, with_labels: bool = True)
         faults.merge(rows.faults)
         if len(rows.names):
             shown = path.relative_to(shards.root).as_posix()
-            read[path] = (f"{shown}{MARK}" + rows.names, f"{path}{MARK}" + rows.places)
-            columns.append(rows.columns)
+            own = {_IMAGE: f"{shown}{MARK}" + rows.names, _PATH: f"{path}{MARK}" + rows.places}
+            waiting.append(rows.columns.assign(**own, **{_PART: parts[path]}))
             label_column = label_column or rows.label_column
+            counts[path] = len(rows.names)
+            if sum(map(len, waiting)) >= PART_ROWS:
+                kept, waiting = [*kept, keep_in_file(_join(waiting))], []
         else:
             faults.add("empty", path.name)
-    if not read:
+    if not counts:
         raise _refuse(shards, errors, faults)
-    if len({parts[path] for path in read}) == 1:  # the shards of the others are empty, or cannot be read
-        parts = dict.fromkeys(read, "")
-    return PackedRows(
-        _join([names for names, _ in read.values()]),
-        _join([places for _, places in read.values()]),
-        _join([pd.Series([parts[path]], dtype=str).repeat(len(names)) for path, (names, _) in read.items()]),
-        pd.concat(columns, ignore_index=True).fillna("").astype(str),
-        label_column,
-        faults,
-        said,
-    )
+    frame = _join([*kept, *waiting])
+    if len({parts[path] for path in counts}) == 1:  # the shards of the others are empty, or cannot be read
+        frame[_PART] = ""
+    columns = frame.drop(columns=[_IMAGE, _PATH, _PART])
+    return PackedRows(frame[_IMAGE], frame[_PATH], frame[_PART], columns, label_column, faults, said)
 
 
 def _read_rows(path: Path, layout: Layout, with_labels: bool) -> ShardRows:
@@ -86,10 +84,15 @@ def _read_rows(path: Path, layout: Layout, with_labels: bool) -> ShardRows:
     return read_parquet_rows(path, layout.image_column)
 
 
-def _join(series: Sequence[pd.Series[str]]) -> pd.Series[str]:
+def _join(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put rows below each other; a column that some of them lack is empty there."""
     import pandas as pd
 
-    return pd.concat(list(series), ignore_index=True)
+    joined = pd.concat(list(frames), ignore_index=True)
+    for name, column in list(joined.items()):
+        if column.hasnans:
+            joined[name] = column.fillna("").astype(str)
+    return joined
 
 
 def _refuse(shards: ShardSet, errors: Sequence[ShardError], faults: ShardFaults) -> DataError:
