@@ -15,7 +15,7 @@ from sightx_cli.data.contents import ManyFacts, measure_files
 from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import AS_IS, Found, Header, Reading, check_image
 from sightx_cli.data.tags.tag_groups import add_tag_columns
-from sightx_cli.data.text_columns import count_texts, find_rows
+from sightx_cli.data.text_columns import count_texts, find_trained
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener
 from sightx_cli.task.label_text import count_names
@@ -135,7 +135,7 @@ def check_classes(frame: pd.DataFrame, separator: str = "") -> None:
 
     Raises: `DataError` for no image at all, for a single class, and for classes with fewer than two images (all named).
     """
-    is_trained = ~find_rows(frame["split"], ("valid", "test"))
+    is_trained = find_trained(frame["split"])
     images = int(is_trained.sum())
     counts = count_names(count_texts(frame["label"], is_trained), separator)
     if not images:

@@ -14,7 +14,7 @@ from sightx_cli.data.checks import Unreadable
 from sightx_cli.data.column_file import working_on_tables
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.readers import Header
-from sightx_cli.data.text_columns import count_texts, find_rows
+from sightx_cli.data.text_columns import count_texts, find_trained
 from sightx_cli.task.label_text import count_names, split_names
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def build_fingerprint(
     labels = count_texts(frame["label"])
     found = count_names(labels, separator)
     counts = {label: found[label] for label in manifest.classes}
-    trained = count_texts(frame["label"], ~find_rows(frame["split"], ("valid", "test")))
+    trained = count_texts(frame["label"], find_trained(frame["split"]))
     groups = set(frame["group"].unique()) - {""}
     return Fingerprint(
         source_kind=manifest.kind,

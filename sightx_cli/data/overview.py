@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sightx_cli.data.manifest import Manifest
-from sightx_cli.data.text_columns import count_texts
+from sightx_cli.data.text_columns import count_texts, find_rows
 from sightx_cli.progress import Notice
 from sightx_cli.task.label_text import count_names, split_names
 
@@ -39,7 +39,7 @@ def describe_classes(manifest: Manifest) -> Notice:
     if manifest.separator:
         several = sum(len(split_names(label, manifest.separator)) != 1 for label in manifest.frame["label"])
         kinds = f"{len(sizes):,} labels, {several:,} images with none or several"
-    bare = 0 if manifest.separator else sum(not label for label in manifest.frame["label"])
+    bare = 0 if manifest.separator else count_texts(manifest.frame["label"]).get("", 0)
     unlabelled = f"{'; ' if listed else ''}{bare:,} without a label" if bare else ""
     text = f"{total} in {kinds}{where}: {listed}{unlabelled}"
     return Notice("classes", text, len(sizes))
@@ -50,7 +50,7 @@ def count_by_part(manifest: Manifest) -> dict[str, dict[str, int]]:
     frame = manifest.frame
     counts: dict[str, dict[str, int]] = {}
     for part in frame["split"].unique():
-        labels = count_texts(frame.loc[frame["split"] == part, "label"])
+        labels = count_texts(frame["label"], find_rows(frame["split"], (part,)))
         for name, images in count_names(labels, manifest.separator).items():
             counts.setdefault(name, {})[part] = images
     return counts

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sightx_cli.data.column_file import release_columns
 from sightx_cli.data.readers import AS_IS, ImageFileError, Reading, Values, check_image, load_bytes, measure_header
+from sightx_cli.data.text_columns import count_texts, find_rows, find_trained
 from sightx_cli.machine import measure_threads
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.recipe.values import EACH_FILE, HOUNSFIELD, WHOLE_SET
@@ -66,12 +68,16 @@ def measure_reading(frame: pd.DataFrame, image: ImageInput | None = None, listen
 
 def sample_files(frame: pd.DataFrame) -> list[list[str]]:
     """Choose the files to look at, by class, the same whatever the order of the rows; none that cannot be deep."""
-    pool = frame[~frame["split"].isin(["valid", "test"])]
-    deep = [os.path.splitext(path)[1].lower() not in NEVER_DEEP for path in pool["path"]]  # noqa: PTH122 - of each image
-    classes = [sorted(map(str, paths)) for _, paths in pool[deep].groupby("label", sort=True)["path"]]
-    each = max(1, SAMPLE_IMAGES // max(len(classes), 1))
-    chosen = [classes[place] for place in _spread(len(classes), MOST_CLASSES)]
-    return [[paths[place] for place in _spread(len(paths), each)] for paths in chosen]
+    endings = (os.path.splitext(path)[1].lower() for path in frame["path"])  # noqa: PTH122 - of each image
+    is_deep = np.fromiter((ending not in NEVER_DEEP for ending in endings), bool, len(frame))
+    is_deep &= find_trained(frame["split"])
+    release_columns(and_free=True)
+    classes = sorted(count_texts(frame["label"], is_deep))
+    each, chosen = max(1, SAMPLE_IMAGES // max(len(classes), 1)), list[list[str]]()
+    for place in _spread(len(classes), MOST_CLASSES):
+        paths = sorted(frame["path"][is_deep & find_rows(frame["label"], (classes[place],))])
+        chosen.append([paths[place] for place in _spread(len(paths), each)])
+    return chosen
 
 
 def measure_sample(classes: Sequence[Sequence[str]], reading: Reading, listener: Listener) -> list[list[Values]]:

@@ -53,10 +53,19 @@ def find_rows(column: pd.Series[str], texts: Collection[str]) -> NDArray[np.bool
     return np.isin(np.array([*values], dtype=object), [*texts])[codes]
 
 
-def list_some(column: pd.Series[str], most: int = MOST_LISTED) -> list[str]:
-    """Return all values of a column, or of a longer one `most` that are evenly spread: enough to sample from."""
-    step = -(-len(column) // most)
-    return [str(text) for text in (column.iloc[::step] if step > 1 else column)]
+def find_trained(parts: pd.Series[str]) -> NDArray[np.bool_]:
+    """Whether each row (N,) is of no valid or test part that is given: what may be learned from, and looked at."""
+    return ~find_rows(parts, ("valid", "test"))
+
+
+def list_some(column: pd.Series[str], most: int = MOST_LISTED, is_listed: NDArray[np.bool_] | None = None) -> list[str]:
+    """Return all values of a column, or of a longer one `most` that are evenly spread: enough to sample from.
+
+    Where `is_listed` (N,) is given, only those of its rows.
+    """
+    rows = np.arange(len(column)) if is_listed is None else np.flatnonzero(is_listed)
+    step = max(1, -(-len(rows) // most))
+    return [str(text) for text in column.iloc[rows[::step]]]
 
 
 def number_texts(texts: Sequence[str] | pd.Series[str]) -> NDArray[np.int32]:

@@ -15,7 +15,7 @@ import numpy as np
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.readers import Reading, list_packages
 from sightx_cli.data.splits import join_groups
-from sightx_cli.data.text_columns import count_texts, list_some
+from sightx_cli.data.text_columns import count_texts, find_trained, list_some
 from sightx_cli.features.addresses import digest_key
 from sightx_cli.features.examination import Examination
 from sightx_cli.features.store import FeatureStore
@@ -55,8 +55,8 @@ class Analysis:
 
 def advise(frame: pd.DataFrame, reading: Reading, listener: Listener) -> Advice:
     """Measure the shift of the training images, and choose the recipe."""
-    paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"]
-    shift = measure_manifest_shift(list_some(paths), reading, listener)
+    paths = list_some(frame["path"], is_listed=find_trained(frame["split"]))
+    shift = measure_manifest_shift(paths, reading, listener)
     choice = choose_by_shift(count_images(count_texts(frame["split"])), shift)
     return Advice(shift, choice.recipe, choice.reason)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from sightx_cli.data.text_columns import find_rows, list_texts
 from sightx_cli.errors import quote
 from sightx_cli.metrics.registry import LOSS, METRICS, QUADRATIC_KAPPA, find_title
 from sightx_cli.progress import Notice
@@ -57,7 +58,7 @@ def balance_classes(
     `frame` has the columns label and split, train and valid among them; `overridden` are the keys set by options. The
     weights of a recipe that the user named (`is_named`) stay.
     """
-    labels = {part: frame.loc[frame["split"] == part, "label"].tolist() for part in ("train", "valid")}
+    labels = {part: list_texts(frame["label"][find_rows(frame["split"], (part,))]) for part in ("train", "valid")}
     trained = task.number(labels["train"])
     is_unequal = task.is_unequal(trained)
     metric, origin = choose_metric(recipe, task, overridden, is_unequal)

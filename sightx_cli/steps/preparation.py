@@ -16,7 +16,7 @@ from sightx_cli.data.pixels import PlainViews
 from sightx_cli.data.readers import AS_IS, Reading
 from sightx_cli.data.set_range import measure_reading
 from sightx_cli.data.sources import load_manifest
-from sightx_cli.data.text_columns import list_some
+from sightx_cli.data.text_columns import find_trained, list_some
 from sightx_cli.features.store import FeatureStore
 from sightx_cli.features.views import View
 from sightx_cli.model.registered_names import list_doubtful
@@ -241,5 +241,5 @@ def measure_shift_if_asked(options: Options, frame: pd.DataFrame, reading: Readi
     """Measure the shift where nothing else decides; never on a valid or test part that is given."""
     if options.is_recipe_named or options.shift is not None:
         return None
-    paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"]
-    return measure_manifest_shift(list_some(paths), reading, listener, options.cache)
+    paths = list_some(frame["path"], is_listed=find_trained(frame["split"]))
+    return measure_manifest_shift(paths, reading, listener, options.cache)

@@ -12,7 +12,10 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from sightx_cli.data.readers import ImageFileError, Reading, measure_header
+from sightx_cli.data.text_columns import find_trained
 from sightx_cli.progress import Notice
 from sightx_cli.recipe.faults import is_within
 from sightx_cli.recipe.plan import Plan
@@ -88,9 +91,9 @@ def find_small_images(
     is_set = is_within(SIZE, overridden) or is_within("stage", overridden)
     if is_set or recipe.when.shift != "similar" or not any(stage.train == TUNED for stage in recipe.stage):
         return None
-    paths = frame.loc[~frame["split"].isin(["valid", "test"]), "path"]
+    rows = np.flatnonzero(find_trained(frame["split"]))
     sides = []
-    for path in paths.iloc[:: max(1, len(paths) // SAMPLE_FILES)]:
+    for path in frame["path"].iloc[rows[:: max(1, len(rows) // SAMPLE_FILES)]]:
         try:
             width, height, *_ = measure_header(str(path), None, reading)
         except ImageFileError:

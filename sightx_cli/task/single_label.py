@@ -43,7 +43,7 @@ class SingleLabel(Task):
     def number(self, labels: Sequence[str]) -> NDArray[np.int64]:
         """Return the number of each label's class, (N,)."""
         numbers = {name: number for number, name in enumerate(self.classes)}
-        return np.array([numbers[label] for label in labels], dtype=np.int64)
+        return np.fromiter((numbers[label] for label in labels), np.int64, len(labels))
 
     def stratify(self, labels: Sequence[str]) -> list[str]:
         """Name the stratum of each label: its class."""

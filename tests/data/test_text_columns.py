@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
-from sightx_cli.data.text_columns import count_texts, list_repeated, list_some, list_texts, number_texts
+from sightx_cli.data.text_columns import (
+    count_texts,
+    find_rows,
+    find_trained,
+    list_repeated,
+    list_some,
+    list_texts,
+    number_texts,
+)
 
 
 def test_rows_of_one_value_are_one_object() -> None:
@@ -31,3 +40,19 @@ def test_of_a_long_column_some_values_are_listed_evenly_spread_and_of_a_short_on
     column = pd.Series([str(number) for number in range(10)], dtype=str)
     assert list_some(column, 10) == column.tolist()
     assert list_some(column, 9) == ["0", "2", "4", "6", "8"]
+    assert list_some(column, 2, np.array([False, True] * 5)) == ["1", "7"]
+    assert list_some(column, 9, np.zeros(10, bool)) == []
+
+
+def test_rows_are_found_and_counted_by_their_values() -> None:
+    column = pd.Series(["b", "", "a", "b", "c"], dtype=str)
+    found = find_rows(column, ("b", "c", "none"))
+    assert found.tolist() == [True, False, False, True, True]
+    assert count_texts(column, found) == {"b": 2, "c": 1}
+    assert count_texts(column, ~found) == {"": 1, "a": 1}
+    assert find_rows(column[:0], ("b",)).tolist() == []
+
+
+def test_what_is_trained_on_is_of_no_given_valid_or_test_part() -> None:
+    parts = pd.Series(["train", "", "valid", "test"], dtype=str)
+    assert find_trained(parts).tolist() == [True, True, False, False]
