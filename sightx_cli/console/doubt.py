@@ -32,6 +32,8 @@ def describe_calibration(found: Calibration) -> str:
         return ""
     which = "out-of-fold predictions" if found.fitted_on == OUT_OF_FOLD else "validation images"
     flattered = "(after: on images that it was not fitted on; in the figures above it is of these same images)"
+    if found.shows_no_gain:
+        flattered = f"{flattered}; they show no gain, and it stays, which over many sets is the better choice"
     how = f" {flattered}" if found.cross_fitted else ""
     changes = [
         f"{find_title(name)} {format_figure(before)} before, {format_figure(after)} after"

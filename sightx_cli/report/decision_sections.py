@@ -72,6 +72,12 @@ def build_calibration(metrics: Content) -> dict[str, Any] | None:
             " What stands under after is of temperatures fitted on other images of the same part; the part's own "
             "figures are by the one that was fitted on these same images, and flattered by it."
         )
+        before, after = found["before"].get("loss"), found["after"].get("loss")
+        if before is not None and after is not None and after >= before:
+            text += (
+                " These images show no gain. It is used all the same: left out wherever none shows, probabilities of "
+                "new images are worse on average."
+            )
     keys = [key for key, value in found["before"].items() if value is not None]
     rows = [
         {"key": key, "title": find_title(key), "before": found["before"][key], "after": found["after"].get(key)}

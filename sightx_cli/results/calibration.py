@@ -24,6 +24,16 @@ class Calibration:
     """Whether `after` is of temperatures fitted on other images of the same part; those of the finished model are
     a little flattered there."""
 
+    @property
+    def shows_no_gain(self) -> bool:
+        """Whether images that the temperature was not fitted on have no lower log loss with it.
+
+        It is used all the same: left out wherever none shows, probabilities of new images are worse on average
+        (docs/strategies.md).
+        """
+        before, after = self.before.get("loss"), self.after.get("loss")
+        return self.cross_fitted and before is not None and after is not None and after >= before
+
 
 @dataclass(frozen=True)
 class Abstention:

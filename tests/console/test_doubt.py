@@ -31,6 +31,14 @@ def test_a_temperature_is_told_with_what_it_changed_and_on_which_images() -> Non
     assert "not fitted on" not in folds
 
 
+def test_a_temperature_that_shows_no_gain_is_told_so() -> None:
+    gains = describe_calibration(FOUND)
+    shows_none = describe_calibration(replace(FOUND, after={"loss": 0.2012}))
+    assert "no gain" not in gains
+    assert shows_none.endswith("they show no gain, and it stays, which over many sets is the better choice")
+    assert "no gain" not in describe_calibration(replace(FOUND, after={"loss": 0.2012}, cross_fitted=False))
+
+
 def test_where_none_was_fitted_nothing_is_said() -> None:
     assert describe_calibration(replace(FOUND, fitted_on="")) == ""
 
