@@ -17,7 +17,7 @@ from sightx_cli.steps.idle_options import refuse_idle_shift
 from sightx_cli.steps.networks import NamedWeights, count_named, list_at_hand, list_published
 from sightx_cli.steps.option_values import read_numbers
 from sightx_cli.steps.options import Options
-from sightx_cli.steps.preparation import prepare
+from sightx_cli.steps.preparation import check_device, prepare
 from sightx_cli.steps.random_state import keeping_random_state
 
 
@@ -50,6 +50,7 @@ def backbones(
     began, heard = time.perf_counter(), Relay(listener or Silent())
     check_given(data, online, speed, weights, options)
     named = read_named(backbone, weights, weights_mean, weights_std, weights_prefix)
+    check_device(device)
     preparation = None
     if data is not None:  # what is wrong with the images is said before anything is counted
         asked = Options(data, device=device, engine=engine, folds=0, **options)

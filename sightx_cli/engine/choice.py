@@ -46,13 +46,30 @@ def choose_device(device: str = "auto") -> str:
         available.insert(0, "cuda")
     if device == "auto":
         return available[0]
-    if device.split(":")[0] not in available:
-        raise UsageError(f"--device {device}: this machine has {', '.join(available)}", "leave --device out")
-    try:
-        torch.device(device)
-    except RuntimeError:
-        raise UsageError(f"--device {device}: no device has this name", f"--device {available[0]}") from None
-    return device
+    kind, _, number = device.partition(":")
+    if kind not in available:
+        fault = f"this machine has {', '.join(available)}"
+    elif device == kind or (number.isdecimal() and int(number) < (found := _count_devices(kind))):
+        return device
+    elif kind == "cuda" and number.isdecimal():
+        fault = f"this machine has {found} GPU{'s' * (found != 1)}, counted from 0"
+    else:
+        fault = "no device has this name"
+    raise UsageError(
+        f"--device {device}: {fault}; allowed are {', '.join(_list_allowed(available))}",
+        f"leave --device out, or --device {available[0]}",
+    )
+
+
+def _count_devices(kind: str) -> int:
+    return torch.cuda.device_count() if kind == "cuda" else 1
+
+
+def _list_allowed(available: Sequence[str]) -> list[str]:
+    """List what --device takes on this machine; several GPUs each by its number too."""
+    found = _count_devices("cuda") if "cuda" in available else 0
+    numbered = [f"cuda:0 to cuda:{found - 1}"] if found > 1 else []
+    return ["auto", *available[:1], *numbered, *available[1:]]
 
 
 def choose_engine(engine: str, device: str) -> EngineChoice:

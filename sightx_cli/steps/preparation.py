@@ -93,6 +93,7 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     if options.recipe != "auto":
         find_recipe(options.recipe)  # report a mistyped name before the images are read
     check_backbone(options, listener)
+    check_device(options.device)
     options.weights_file()  # and a missing file
     asked, earlier = options, open_earlier_run(options)
     if earlier is not None:
@@ -212,6 +213,17 @@ def check_backbone(options: Options, listener: Listener) -> None:
         from sightx_cli.model.backbone import check_names
 
         check_names(doubtful)
+
+
+def check_device(device: str) -> None:
+    """Raise UsageError for a device that is not here, before any image is read.
+
+    torch is imported, which takes seconds, only where one is named.
+    """
+    if device not in (AUTO, "cpu"):
+        from sightx_cli.engine.choice import choose_device
+
+        choose_device(device)
 
 
 def is_backbone(setting: str) -> bool:

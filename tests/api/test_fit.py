@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from sightx_cli import fit, predict, runs
+from sightx_cli import find_lr, fit, predict, runs
+from sightx_cli.api.backbones import backbones
+from sightx_cli.api.probe import probe
 from sightx_cli.errors import DataError, ModelError, RunError, SightXError, UsageError
 from sightx_cli.journal.journal import begin_journal
 from sightx_cli.progress import Recorder, Silent
@@ -395,6 +397,16 @@ def test_out_that_exists_is_refused_before_any_work(digits: Path, home: Path) ->
     with pytest.raises(RunError):
         fit(digits, recipe="natural-small", out=Path("there"), listener=heard)
     assert (heard.tasks, heard.plans) == ([], [])
+
+
+@pytest.mark.parametrize("command", [fit, probe, find_lr, lambda data, **how: backbones(data=data, **how)])
+def test_a_device_that_is_not_here_is_refused_before_any_image_is_listed(
+    command: Callable[..., object], digits: Path, home: Path
+) -> None:
+    heard = Recorder()
+    with pytest.raises(UsageError, match=r"--device tpu: this machine has .*; allowed are auto, "):
+        command(digits, device="tpu", listener=heard)
+    assert (heard.tasks, heard.notices) == ([], [])
 
 
 def test_a_run_lies_where_out_says_and_latest_names_it(fit_small: Callable[..., FitResult], home: Path) -> None:

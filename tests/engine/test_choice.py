@@ -92,6 +92,36 @@ def test_a_device_that_this_machine_lacks_is_refused_with_those_it_has() -> None
     assert choose_device("auto") in ("cpu", "mps", "cuda")
 
 
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("foo", "this machine has {has}; allowed are auto, {allowed}"),
+        ("CPU", "this machine has {has}; allowed are auto, {allowed}"),
+        ("cpu:7", "no device has this name; allowed are auto, {allowed}"),
+    ],
+)
+def test_a_refused_device_is_answered_with_what_is_allowed(device: str, said: str) -> None:
+    has = [name for name in ("cuda", "mps", "cpu") if name == "cpu" or getattr(torch, name).is_available()]
+    found = torch.cuda.device_count()
+    allowed = [f"cuda, cuda:0 to cuda:{found - 1}" if name == "cuda" and found > 1 else name for name in has]
+    with pytest.raises(UsageError) as caught:
+        choose_device(device)
+    expected = said.format(has=", ".join(has), allowed=", ".join(allowed))
+    assert caught.value.message == f"--device {device}: {expected}"
+    assert caught.value.hint == f"leave --device out, or --device {has[0]}"
+
+
+def test_a_gpu_is_allowed_by_the_numbers_of_those_that_are_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [choose_device(one) for one in ("auto", "cuda", "cuda:1", "cpu")] == ["cuda", "cuda", "cuda:1", "cpu"]
+    with pytest.raises(UsageError) as caught:
+        choose_device("cuda:2")
+    said = "--device cuda:2: this machine has 2 GPUs, counted from 0; allowed are auto, cuda, cuda:0 to cuda:1, cpu"
+    assert caught.value.message == said
+
+
 class Unconvertible(nn.Module):
     """A network of an operation that OpenVINO has no rule for."""
 
