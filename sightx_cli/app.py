@@ -33,6 +33,7 @@ from sightx_cli.commands.base import Commands
 from sightx_cli.errors import RecipeError, SightXError, quote
 from sightx_cli.filesystem import ROOM_ERRNOS
 from sightx_cli.machine import build_shortage, is_thread_shortage
+from sightx_cli.recipe.names import write_share
 from sightx_cli.startup.exit import leave
 from sightx_cli.startup.process import settle_process
 from sightx_cli.startup.streams import settle_streams
@@ -105,17 +106,23 @@ def report_usage(error: Any) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         return WRONG_INPUT
     context, cause = getattr(error, "ctx", None), error.__cause__
-    message = error.format_message().rstrip(".")
+    message, found = error.format_message().rstrip("."), ""
     if hasattr(cause, "errors"):  # newer Typer: pydantic's words leave out the value found
         fault, choices = cause.errors()[0], error.param.type_descriptor.choices
         allowed = f"allowed are {', '.join(choices)}" if choices else fault["msg"].replace("Input should", "it should")
-        message = f"{error.param.opts[0]} is '{fault['input']}': {allowed}"
+        found = str(fault["input"])
+        message = f"{error.param.opts[0]} is '{found}': {allowed}"
     elif type(error).__name__ == "BadParameter" and error.param is not None:  # older Typer: the words name it
         message = f"{error.param.opts[0]}: {error.message.rstrip('.')}"
+        found = error.message.partition(" is not ")[0]
         if choices := getattr(error.param.type, "choices", None):
-            found = error.message.partition(" is not one of ")[0]
             message = f"{error.param.opts[0]} is {found}: allowed are {', '.join(map(str, choices))}"
-    print_error(message, f"{context.command_path if context else 'sightx'} --help shows what is allowed")
+        found = found.strip("'")
+    hint = f"{context.command_path if context else 'sightx'} --help shows what is allowed"
+    if found and getattr(error.param, "metavar", None) == evaluate.SHARE:
+        message = f"{error.param.opts[0]} is '{found}': allowed are numbers between 0 and 1"
+        hint = f"{error.param.opts[0]} {share}" if (share := write_share(found)) is not None else hint
+    print_error(message, hint)
     return WRONG_INPUT
 
 

@@ -14,6 +14,8 @@ from sightx_cli.commands.talk import Talk
 from sightx_cli.steps.options import MODEL, RUN
 
 FIGURES, DECISION = "Figures", "Decision"
+SHARE = "SHARE"
+"""What is asked for by an option that takes a number between 0 and 1."""
 
 EXAMPLES = """\
 [bold]Examples[/]
@@ -63,7 +65,7 @@ class EvaluateOptions:
     at_sensitivity: Annotated[
         float | None,
         typer.Option(
-            metavar="SHARE",
+            metavar=SHARE,
             help="Choose the threshold that finds this share of what is positive, on what the fit kept.",
             rich_help_panel=DECISION,
         ),
@@ -71,7 +73,7 @@ class EvaluateOptions:
     at_specificity: Annotated[
         float | None,
         typer.Option(
-            metavar="SHARE", help="Likewise, one that spares this share of what is negative.", rich_help_panel=DECISION
+            metavar=SHARE, help="Likewise, one that spares this share of what is negative.", rich_help_panel=DECISION
         ),
     ] = None
     cost: Annotated[
@@ -93,7 +95,7 @@ class EvaluateOptions:
     prevalence: Annotated[
         list[float] | None,
         typer.Option(
-            metavar="SHARE",
+            metavar=SHARE,
             help="Give predictive values at this share of positive images too. May be given again.",
             rich_help_panel=DECISION,
         ),

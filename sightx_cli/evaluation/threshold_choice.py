@@ -23,6 +23,7 @@ from sightx_cli.metrics.operating_points import (
     measure_decision,
 )
 from sightx_cli.progress import Listener, Notice
+from sightx_cli.recipe.names import write_share
 from sightx_cli.results.calibration import OUT_OF_FOLD
 from sightx_cli.results.evaluate import MeasuredDecision
 from sightx_cli.task.task import Task
@@ -57,10 +58,10 @@ class Wish:
             raise UsageError(f"{' and '.join(given)} each choose a threshold", "give one of them")
         for flag, value in (("--at-sensitivity", self.at_sensitivity), ("--at-specificity", self.at_specificity)):
             if value is not None and not 0 < value < 1:
-                raise UsageError(f"{flag} {value:g}: allowed are numbers between 0 and 1", f"{flag} 0.95")
+                raise _refuse_share(flag, value, "0.95")
         for share in self.prevalence:
             if not 0 < share < 1:
-                raise UsageError(f"--prevalence {share:g}: allowed are numbers between 0 and 1", "--prevalence 0.02")
+                raise _refuse_share("--prevalence", share, "0.02")
         if self.cost is not None:
             read_costs(self.cost)
         if self.keep and not given:
@@ -89,6 +90,12 @@ class Wish:
             "--at-specificity": self.at_specificity,
             "--cost": self.cost,
         }
+
+
+def _refuse_share(flag: str, value: float, example: str) -> UsageError:
+    return UsageError(
+        f"{flag} {value:g}: allowed are numbers between 0 and 1", f"{flag} {write_share(value) or example}"
+    )
 
 
 def read_costs(text: str) -> dict[str, float]:

@@ -41,6 +41,20 @@ def show_value(value: object) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
 
 
+def write_share(value: object) -> str | None:
+    """Write as a share what was given as a percentage, or with a decimal comma: "0.95" for 95%, 95 and 0,95.
+
+    None for what is neither. It is for a hint: nothing is read so.
+    """
+    number, sign, rest = str(value).strip().replace(",", ".").partition("%")
+    try:
+        share = float(number)
+    except ValueError:
+        return None
+    share = share / 100 if sign or share > 1 else share
+    return f"{share:.12g}" if not rest and 0 < share < 1 else None
+
+
 def build_recipe_error(faults: Sequence[str], where: str, hint: str) -> RecipeError:
     """Build the error for one fault, which is its message, or for several, which the message counts."""
     if len(faults) == 1:

@@ -21,6 +21,7 @@ from sightx_cli.recipe.values import (
     ALLOWED_RANGE,
     ALLOWED_TAPS,
     ALLOWED_TRAIN,
+    FRACTION,
     WHOLE_SET,
     Allowed,
     read_band,
@@ -50,7 +51,6 @@ def _known_profile(name: str) -> str:
 
 
 Text = Annotated[str, Field(pattern=r"\S"), Allowed("text that is not empty")]
-FRACTION = Allowed("a number from 0 to below 1")
 ALPHA = "a number from 0 to 8"
 MIXING = "where layers train, images are blended in pairs, their labels too: the alpha of the shares; 0 for none"
 CUTTING = "where layers train, a part of another image is put into each: the alpha of its share; 0 for none"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
-from sightx_cli.recipe.names import find_nearest, join_choices
+from sightx_cli.recipe.names import find_nearest, join_choices, write_share
 from sightx_cli.recipe.profiles import PROFILES
-from sightx_cli.recipe.values import Allowed
+from sightx_cli.recipe.values import FRACTION, Allowed
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -86,7 +86,9 @@ def find_nearest_key(name: str, model: type[BaseModel], where: Sequence[int | st
 
 
 def find_nearest_value(value: object, field: FieldInfo) -> str | None:
-    """Find the named choice nearest to a mistyped one, if the field is a choice among names."""
+    """Find the named choice nearest to a mistyped one, or the share that a percentage is; None for other fields."""
+    if describe_allowed(field) == FRACTION.text:
+        return write_share(value)
     literals = [kind for kind in (field.annotation, *get_args(field.annotation)) if get_origin(kind) is Literal]
     choices = tuple(str(choice) for kind in literals for choice in get_args(kind))
     if describe_allowed(field) == join_choices(tuple(PROFILES)):

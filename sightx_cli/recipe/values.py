@@ -53,6 +53,9 @@ class Allowed:
     text: str
 
 
+FRACTION = Allowed("a number from 0 to below 1")
+
+
 def read_train(value: object) -> str | tuple[str, ...]:
     """Read what a stage trains: "head", "last:N", "last-blocks:N", "last:P%", "all", "scratch", or module names."""
     if isinstance(value, str):

@@ -188,6 +188,33 @@ def test_wrong_usage_exits_2_with_the_value_found(args: list[str], found: str) -
     assert len(done.stderr.splitlines()) == 2
 
 
+@pytest.mark.parametrize(
+    ("given", "found", "typed"),
+    [
+        (["--at-sensitivity", "95%"], "'95%'", "--at-sensitivity 0.95"),
+        (["--at-sensitivity", "95"], "95", "--at-sensitivity 0.95"),
+        (["--at-specificity", "87.5 %"], "'87.5 %'", "--at-specificity 0.875"),
+        (["--at-specificity", "0,9"], "'0,9'", "--at-specificity 0.9"),
+        (["--at-specificity", "1"], "1", "--at-specificity 0.95"),
+        (["--prevalence", "2%"], "'2%'", "--prevalence 0.02"),
+        (["--prevalence", "3"], "3", "--prevalence 0.03"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_percentage_in_place_of_a_share_is_answered_with_the_share_to_type(
+    given: list[str], found: str, typed: str
+) -> None:
+    done = CliRunner().invoke(app, ["evaluate", "later", *given])
+    assert (done.exit_code, done.stdout) == (2, "")
+    said = f"{given[0]} is {found}" if "'" in found else f"{given[0]} {found}"
+    assert done.stderr == f"error: {said}: allowed are numbers between 0 and 1\nhint:  {typed}\n"
+
+
+def test_what_is_no_share_is_answered_with_what_is_allowed() -> None:
+    done = CliRunner().invoke(app, ["evaluate", "later", "--prevalence", "few"])
+    assert done.stderr.splitlines()[0] == "error: --prevalence is 'few': allowed are numbers between 0 and 1"
+
+
 @pytest.mark.parametrize("command", [[], ["fit"], ["lr-find"], ["predict"], ["recipes"], ["demo"], ["cache"]])
 def test_h_is_help(command: list[str]) -> None:
     short, long = (CliRunner().invoke(app, [*command, flag]) for flag in ("-h", "--help"))

@@ -149,6 +149,19 @@ def faults_without_check(extra):
 
 
 @pytest.mark.parametrize(
+    ("setting", "share"),
+    [
+        ("training.label_smoothing=10%", "0.1"),
+        ("model.head.dropout=20", "0.2"),
+        ("training.weight_average=99,9%", "0.999"),
+    ],
+)
+def test_a_percentage_in_place_of_a_share_is_reported_with_the_share(setting, share):
+    (fault,) = faults_of(setting)
+    assert f'allowed: a number from 0 to below 1; did you mean "{share}"?' in fault
+
+
+@pytest.mark.parametrize(
     ("setting", "nearest"),
     [("image.fit=padd", "pad"), ("image.profile=retna", "retina"), ("training.optimizer=adamW2", "adamw")],
 )
