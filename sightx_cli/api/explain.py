@@ -16,6 +16,7 @@ from sightx_cli.data.checks import Unreadable, refuse_all
 from sightx_cli.data.layout import Layout
 from sightx_cli.data.pixel_notices import PixelTally
 from sightx_cli.data.queries import build_query
+from sightx_cli.data.spellings import describe_matches
 from sightx_cli.filesystem import refuse_foreign
 from sightx_cli.progress import Listener, Silent
 from sightx_cli.report.heatmap_folder import HeatmapFolder, choose_heatmap_folder, list_drawn
@@ -57,7 +58,10 @@ def explain(
         listener.notice(notice)
     device = choose_bundle_device(device, len(files))
     explainer = load_explainer(run, device)
-    classes = () if class_name is None else (explainer.check_class(class_name),)
+    asked = {} if class_name is None else {class_name: explainer.check_class(class_name)}
+    respelled, classes = describe_matches("--class: class", asked), tuple(asked.values())
+    if respelled is not None:
+        listener.notice(respelled)
     predictor = load_predictor(run, 1 if len(files) == 1 else None, device=device)
     tally = PixelTally(predictor.facts.reading)
     images = [ExplainedImage(row.image, error=NO_IMAGE) for row in query.rows if not row.path]
@@ -81,7 +85,7 @@ def explain(
         run=run,
         seconds={"total": round(time.perf_counter() - began, 3)},
         unreadable=sum(bool(one.error) for one in images),
-        notices=(*query.notices, *noticed),
+        notices=(*query.notices, *([respelled] if respelled is not None else []), *noticed),
     )
 
 

@@ -14,7 +14,9 @@ from sightx_cli import runs
 from sightx_cli.bundle.facts import BundleFacts, check_bundled, load_facts
 from sightx_cli.data.geometry import place_square
 from sightx_cli.data.pixels import read_plain_view
+from sightx_cli.data.spellings import match_class
 from sightx_cli.errors import UsageError, quote
+from sightx_cli.recipe.names import find_nearest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,15 +61,13 @@ class Explainer:
     device: str = "cpu"
 
     def check_class(self, name: str) -> str:
-        """Return the name of a class; raises UsageError for one that the model does not know."""
-        import difflib
-
+        """Return the class of this name, in whatever spelling; raises UsageError where the model knows none."""
         known = self.facts.task.classes
-        if name in known:
-            return name
-        near = difflib.get_close_matches(name, known, n=1)
+        if (found := match_class(name, known)) is not None:
+            return found
         shown = ", ".join(known[:8]) + (f" and {len(known) - 8:,} more" if len(known) > 8 else "")
-        raise UsageError(f"--class {name}: this model knows {shown}", f"--class {quote((near or known)[0])}")
+        nearest = find_nearest(name, known) or known[0]
+        raise UsageError(f"--class {name}: this model knows {shown}", f"--class {quote(nearest)}")
 
     def explain(self, path: str | Path, classes: Sequence[str]) -> list[Heatmap]:
         """Say where in an image the score of each of these classes comes from; it is read as in training.

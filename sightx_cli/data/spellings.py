@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sightx_cli.data.folders import natural_key
 from sightx_cli.data.tables import tidy
@@ -15,6 +15,8 @@ ALPHABET = 8
 A and a, which look different. Fewer are codes written by hand, such as Y/y and N/n or the breast densities A to D."""
 SHOWN = 3
 """The most classes that one line names."""
+LISTED = 5
+"""The most names of classes that one line repeats."""
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
 
 
@@ -56,6 +58,26 @@ def fold_spelling(label: str) -> str:
     """Return what two spellings of one label have in common: lower case, NFC, single blanks, none at the ends."""
     visible = unicodedata.normalize("NFC", label).translate(_INVISIBLE)
     return " ".join(unicodedata.normalize("NFC", visible.lower()).split())
+
+
+def index_spellings(classes: Iterable[str]) -> dict[str, str]:
+    """Index classes by what their spellings have in common; those that share it are left out."""
+    counts = Counter(fold_spelling(name) for name in classes)
+    return {key: name for name in classes if counts[key := fold_spelling(name)] == 1}
+
+
+def match_class(name: str, classes: Sequence[str]) -> str | None:
+    """Return the class that a user names: as it is called, or the only one that is called so in another spelling."""
+    return name if name in classes else index_spellings(classes).get(fold_spelling(name))
+
+
+def describe_matches(what: str, matches: Mapping[str, str]) -> Notice | None:
+    """Say which classes, by the name given, were read in the model's spelling; None where all are called so."""
+    changed = {given: name for given, name in matches.items() if given != name}
+    if not changed:
+        return None
+    said = ", ".join(f"{given!r} as {name!r}" for given, name in list(changed.items())[:LISTED])
+    return Notice("same-names", f"{what} read in the model's spelling: {said}", len(changed))
 
 
 def _choose_spelling(group: Counter[str]) -> str:

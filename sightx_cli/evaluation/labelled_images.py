@@ -12,7 +12,7 @@ from sightx_cli.data.layout import Layout
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.overview import describe_classes
 from sightx_cli.data.sources import load_manifest
-from sightx_cli.data.spellings import fold_spelling
+from sightx_cli.data.spellings import describe_matches, fold_spelling, index_spellings
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.dicom.identities import GROUP_TAGS
 from sightx_cli.errors import DataError
@@ -116,19 +116,16 @@ def choose_part(manifest: Manifest, listener: Listener) -> tuple[pd.DataFrame, s
 
 def match_classes(labels: Sequence[str], separator: str, task: Task) -> tuple[list[str], list[Notice]]:
     """Give labels the model's spelling of its classes, where only case, blanks or Unicode form differ; and say so."""
-    folded = Counter(fold_spelling(name) for name in task.classes)
-    own = {fold_spelling(name): name for name in task.classes if folded[fold_spelling(name)] == 1}
-    known = set(task.classes)
+    own, known = index_spellings(task.classes), set(task.classes)
 
     def match(name: str) -> str:
         return name if name in known else own.get(fold_spelling(name), name)
 
     matched = [_join((match(name) for name in split_names(label, separator)), task) for label in labels]
-    changed = {name: match(name) for label in labels for name in split_names(label, separator) if match(name) != name}
-    if not changed:
-        return matched, []
-    said = ", ".join(f"{name!r} as {model!r}" for name, model in list(changed.items())[:SHOWN])
-    return matched, [Notice("same-names", f"classes read in the model's spelling: {said}", len(changed))]
+    said = describe_matches(
+        "classes", {name: match(name) for label in labels for name in split_names(label, separator)}
+    )
+    return matched, [said] if said is not None else []
 
 
 def describe_gaps(found: LabelledImages, task: Task) -> list[Notice]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sightx_cli import runs
 from sightx_cli.bundle.chosen_threshold import Decision
 from sightx_cli.bundle.facts import BundleFacts
+from sightx_cli.data.spellings import describe_matches, match_class
 from sightx_cli.errors import RunError, UsageError, quote
 from sightx_cli.evaluation.kept_predictions import KeptPredictions, read_predictions
 from sightx_cli.metrics.operating_points import (
@@ -23,7 +24,7 @@ from sightx_cli.metrics.operating_points import (
     measure_decision,
 )
 from sightx_cli.progress import Listener, Notice
-from sightx_cli.recipe.names import write_share
+from sightx_cli.recipe.names import find_nearest, write_share
 from sightx_cli.results.calibration import OUT_OF_FOLD
 from sightx_cli.results.evaluate import MeasuredDecision
 from sightx_cli.task.task import Task
@@ -122,15 +123,7 @@ def name_positives(wish: Wish, facts: BundleFacts, listener: Listener) -> tuple[
     """
     task = facts.task
     if wish.positive is not None:
-        names = tuple(name.strip() for name in wish.positive.split(",") if name.strip())
-        unknown = [name for name in names if name not in task.classes]
-        if unknown or not names or len(set(names)) == len(task.classes):
-            found = f"there is no class {unknown[0]!r}" if unknown else f"it names {len(set(names))} classes"
-            raise UsageError(
-                f"--positive {wish.positive}: {found}; allowed are some, not all, of {', '.join(task.classes)}",
-                f"--positive {quote(task.classes[-1])}",
-            )
-        return tuple(dict.fromkeys(names))
+        return _read_positives(wish.positive, task.classes, listener)
     if facts.decision is not None and not wish.rule:
         return facts.decision.positive
     if len(task.classes) == 2:
@@ -144,6 +137,27 @@ def name_positives(wish: Wish, facts: BundleFacts, listener: Listener) -> tuple[
             f"add --positive {quote(','.join(task.classes[-2:]))}",
         )
     return None
+
+
+def _read_positives(typed: str, classes: Sequence[str], listener: Listener) -> tuple[str, ...]:
+    """Read the classes of `--positive`; one that is named in a spelling of its own is said."""
+    given = list(dict.fromkeys(name.strip() for name in typed.split(",") if name.strip()))
+    matches = {name: match_class(name, classes) for name in given}
+    unknown = [name for name, found in matches.items() if found is None]
+    known = {name: found for name, found in matches.items() if found is not None}
+    names = tuple(dict.fromkeys(known.values()))
+    if unknown or not names or len(names) == len(classes):
+        found = f"there is no class {unknown[0]!r}" if unknown else f"it names {len(names)} classes"
+        nearest = {name: matches[name] or find_nearest(name, classes) for name in given}
+        meant = list(dict.fromkeys(name for name in nearest.values() if name is not None))
+        is_meant = unknown and None not in nearest.values() and len(meant) < len(classes)
+        raise UsageError(
+            f"--positive {typed}: {found}; allowed are some, not all, of {', '.join(classes)}",
+            f"--positive {quote(','.join(meant) if is_meant else classes[-1])}",
+        )
+    if (said := describe_matches("--positive: classes", known)) is not None:
+        listener.notice(said)
+    return names
 
 
 def read_kept(run: Path, facts: BundleFacts) -> KeptPredictions:

@@ -110,6 +110,11 @@ def test_a_class_that_the_model_does_not_know_is_refused_with_the_nearest(digits
     assert refused.value.hint == "--class nought"
 
 
+def test_a_class_may_be_named_in_another_spelling_that_is_its_own(digits_run: FitResult) -> None:
+    explainer = load_explainer(digits_run.run)
+    assert [explainer.check_class(name) for name in ("nought", "NOUGHT", " One\u200b ")] == ["nought", "nought", "one"]
+
+
 def test_weights_that_are_gone_or_of_another_fit_are_refused(digits_run: FitResult, tmp_path: Path) -> None:
     shutil.copytree(digits_run.run, tmp_path / "run")
     weights = tmp_path / "run" / "bundle" / "weights.safetensors"

@@ -46,6 +46,15 @@ def test_images_of_which_none_can_be_read_are_refused_and_leave_no_folder(digits
     assert not (home / "out").exists()
 
 
+def test_a_class_in_another_spelling_is_explained_and_said(digits_run: FitResult, home: Path) -> None:
+    done = run("explain", digits_run, "new", "--class", "Nought", "--out", "out", "--json")
+    answer = json.loads(done.stdout)
+    assert {entry["class"] for entry in answer["images"]} == {"nought"}
+    said = "--class: class read in the model's spelling: 'Nought' as 'nought'"
+    assert said in {notice["text"] for notice in answer["notices"]}
+    assert said in done.stderr
+
+
 def test_each_image_has_its_picture_and_its_entry_whatever_it_is_called(digits_run: FitResult, home: Path) -> None:
     (home / "new" / "bad.png").write_text("text")
     done = run("explain", digits_run, "new", "--out", "out", "--json")

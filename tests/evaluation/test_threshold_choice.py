@@ -136,3 +136,38 @@ def test_costs_that_cannot_be_are_refused(text: str) -> None:
 def test_a_wish_that_contradicts_itself_is_refused(asked: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         Wish(**asked)  # type: ignore[arg-type]
+
+
+def test_positive_classes_may_be_named_in_another_spelling_which_is_said() -> None:
+    listener, facts = Recorder(), build_facts(THREE)
+    asked = Wish(positive="MILD, severe ,Mild")
+    assert name_positives(asked, facts, listener) == ("mild", "severe")
+    assert listener.notes == [
+        "--positive: classes read in the model's spelling: 'MILD' as 'mild', 'Mild' as 'mild'",
+    ]
+
+
+def test_a_spelling_that_two_classes_share_names_neither() -> None:
+    facts = build_facts(SingleLabel(("A", "a", "B")))
+    assert name_positives(Wish(positive="a"), facts, Recorder()) == ("a",)
+    assert name_positives(Wish(positive="b"), facts, Recorder()) == ("B",)
+    facts = build_facts(SingleLabel(("Ab", "ab", "c")))
+    with pytest.raises(UsageError, match="there is no class 'AB'"):
+        name_positives(Wish(positive="AB"), facts, Recorder())
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("sevre", "--positive severe"),
+        ("mld,severe", "--positive mild,severe"),
+        ("nine,Severe", "--positive none,severe"),
+        ("mld,xyz", "--positive severe"),
+        ("none,mild,sevre", "--positive severe"),
+        ("MILD,Severe,none", "--positive severe"),
+    ],
+)
+def test_a_mistyped_positive_class_is_answered_with_the_nearest(given: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=f"--positive {given}: .*allowed are some, not all, of none, mild") as caught:
+        name_positives(Wish(positive=given), build_facts(THREE), Recorder())
+    assert caught.value.hint == hint
