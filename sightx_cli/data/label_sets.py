@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sightx_cli.data.folders import natural_key
+from sightx_cli.data.layout import AS_JUDGED, FOUND_OUT, TYPED, Layout
 from sightx_cli.data.manifest import Manifest, build_manifest
 from sightx_cli.data.spellings import unify_spellings
 from sightx_cli.data.tables import tidy
@@ -41,10 +42,10 @@ class LabelSets:
     notices: tuple[Notice, ...] = ()
 
 
-def read_label_sets(cells: Sequence[str], asked: bool | None = None, what: str = "label") -> LabelSets:
+def read_label_sets(cells: Sequence[str], asked: bool | None = None, what: str = "label", by: str = TYPED) -> LabelSets:
     """Read cells (N,) as sets of labels where they are, or where `asked` says so, each label in one spelling.
 
-    An empty cell is no label. `what` says what the cells are (see `unify_spellings`).
+    An empty cell is no label. `what` says what the cells are (see `unify_spellings`), `by` who asks (see `Layout`).
 
     Raises: `DataError` for names of which one contains `;` and another `|`.
     """
@@ -54,7 +55,7 @@ def read_label_sets(cells: Sequence[str], asked: bool | None = None, what: str =
     spelled, same = _spell(texts, cells, what)
     known = _find_sets(spelled)
     if asked:
-        found = _join([spelled.get(cell, ()) for cell in cells], "--multi-label: ")
+        found = _join([spelled.get(cell, ()) for cell in cells], by)
         return LabelSets(found.cells, found.separator, (*found.notices, *same))
     if asked is False or not _are_sets(spelled, known):
         labels, same = unify_spellings(cells, what)
@@ -66,30 +67,33 @@ def read_label_sets(cells: Sequence[str], asked: bool | None = None, what: str =
     return LabelSets(found.cells, found.separator, (*found.notices, *said, *same))
 
 
-def settle_label_sets(manifest: Manifest, asked: bool | None) -> Manifest:
+def settle_label_sets(manifest: Manifest, layout: Layout = FOUND_OUT) -> Manifest:
     """Read the labels of a manifest as sets where they are, as `read_label_sets` does for a table."""
     labels = list_texts(manifest.frame["label"])
-    found = read_label_sets(labels, asked)
+    found = read_label_sets(labels, layout.multi_label, by=layout.multi_label_by)
     if list(found.cells) == labels and not found.separator:
         return replace(manifest, notices=(*manifest.notices, *found.notices))
     frame = manifest.frame.assign(label=list(found.cells))
     return build_manifest(frame, manifest.root, manifest.kind, (*manifest.notices, *found.notices), found.separator)
 
 
-def join_class_columns(rows: Sequence[Collection[str]], asked: bool | None = None) -> LabelSets:
+def join_class_columns(rows: Sequence[Collection[str]], asked: bool | None = None, by: str = TYPED) -> LabelSets:
     """Read rows (N,) that each name the classes whose columns say yes, as sets of labels.
 
-    Raises: `DataError` where the user says that an image has one label only, and as `read_label_sets` does.
+    Raises: `DataError` where it is said that an image has one label only, and as `read_label_sets` does.
     """
     if asked is False:
         wrong = next(place for place, row in enumerate(rows) if len(row) != 1)
         said = " and ".join(sorted(rows[wrong], key=natural_key)) or "no class"
+        is_typed, count = by == TYPED, sum(len(row) != 1 for row in rows)
+        found = "--no-multi-label" if is_typed else f"one label for each image, {by}"
         raise DataError(
-            f"--no-multi-label: {sum(len(row) != 1 for row in rows):,} rows have none or several of the class columns; "
+            f"{found}: {count:,} row{'s have' if count != 1 else ' has'} none or several of the class columns; "
             f"row {wrong + 1} has {said}",
-            "leave --no-multi-label out, or give each row one class",
+            f"{'leave --no-multi-label out' if is_typed else 'name a --model of several labels'}, or give each row one "
+            "class",
         )
-    return _join([tuple(row) for row in rows], "")
+    return _join([tuple(row) for row in rows], by if asked else "")
 
 
 def _split(cell: str, marks: re.Pattern[str]) -> Names:
@@ -132,7 +136,8 @@ def _is_split(names: Names, known: Mapping[str, set[frozenset[str]]]) -> bool:
     return any(len(known[name]) > 1 for name in names)
 
 
-def _join(rows: Sequence[Names], said: str) -> LabelSets:
+def _join(rows: Sequence[Names], by: str) -> LabelSets:
+    """Join the labels of each row; `by` says who asks for that (see `Layout`), "" where the labels tell."""
     names = {name for row in rows for name in row}
     separator = choose_separator(names)
     if separator is None:
@@ -145,17 +150,20 @@ def _join(rows: Sequence[Names], said: str) -> LabelSets:
     cells = tuple(join_labels(sorted(set(row), key=order.__getitem__), separator) for row in rows)
     several, none = sum(len(set(row)) > 1 for row in rows), sum(not row for row in rows)
     example = next((cell for cell in cells if separator in cell), "")
+    done = "judged" if by == AS_JUDGED else "learned"
     text = (
-        f"{said}{several:,} of {len(cells):,} images have several labels"
+        (f"{by}: " if by else "")
+        + f"{several:,} of {len(cells):,} images have several labels"
         + (f", such as {example}" if example else "")
         + (f", and {none:,} none" if none else "")
-        + f": each of the {len(names):,} labels is learned as a question of its own"
-        + ("" if said else "; if each image has one label, add --no-multi-label")
+        + f": each of the {len(names):,} labels is {done} as a question of its own"
+        + ("" if by else "; if each image has one label, add --no-multi-label")
     )
     notices = [Notice(KIND, text, several)]
     always = [name for name in order if all(name in row for row in rows)]
     if always:
-        text = f"every image has the label {' and '.join(always)}: it tells nothing apart, and cannot be learned"
+        lost = "what tells it from others is not measured" if by == AS_JUDGED else "cannot be learned"
+        text = f"every image has the label {' and '.join(always)}: it tells nothing apart, and {lost}"
         notices.append(Notice("constant-label", text, len(always), warns=True))
     return LabelSets(cells, separator, tuple(notices))
 

@@ -11,6 +11,9 @@ from sightx_cli.errors import DataError, UsageError, quote
 
 LAYOUT_HINT = "give a folder with one subfolder of images for each class, or a CSV table with the columns image,label"
 
+TYPED, AS_JUDGED, AS_BEFORE = "--multi-label", "as in the model", "as in the run of --from"
+"""For `Layout.multi_label_by`."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -32,6 +35,8 @@ class Layout:
     judges: bool = False
     """Whether a finished model is judged on the images: rows without a label, a single class, and parts without one to
     train on are then no fault."""
+    multi_label_by: str = TYPED
+    """What says `multi_label`, as a line about it begins: the option, or the model that is judged or gone on with."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without the source."""

@@ -36,7 +36,7 @@ def load_manifest(source: str | Path, layout: Layout = FOUND_OUT) -> Manifest:
         layout.refuse_for_images(source, "a demo")
         if layout.label_by is not None:
             raise UsageError(f"--label-by {quote(layout.label_by)}: {source} has its labels", "leave --label-by out")
-        return settle_label_sets(load_demo(source.removeprefix(DEMO_PREFIX)), layout.multi_label)
+        return settle_label_sets(load_demo(source.removeprefix(DEMO_PREFIX)), layout)
     if is_remote(source):
         raise UsageError(
             f"{hide_secrets(str(source))}: labelled data is read from a disk, and only single images from elsewhere",
@@ -55,8 +55,8 @@ def load_manifest(source: str | Path, layout: Layout = FOUND_OUT) -> Manifest:
     if top is not None:
         layout.refuse_for_images(path, "a folder")
         if layout.label_by is not None:
-            return settle_label_sets(load_named_images(top, layout.label_by), layout.multi_label)
-        return settle_label_sets(load_class_folders(top, layout.judges), layout.multi_label)
+            return settle_label_sets(load_named_images(top, layout.label_by), layout)
+        return settle_label_sets(load_class_folders(top, layout.judges), layout)
     if is_table_name(path):
         read = load_labelled_table(path.absolute(), layout)
         return build_manifest(read.frame, path.absolute().parent, "table", read.notices, read.separator)
@@ -68,4 +68,4 @@ def _load_shards(shards: ShardSet, path: Path, layout: Layout) -> Manifest:
     from sightx_cli.data.packed.labelled_shards import load_labelled_shards
 
     manifest = load_labelled_shards(shards, path, layout)
-    return manifest if manifest.separator else settle_label_sets(manifest, layout.multi_label)
+    return manifest if manifest.separator else settle_label_sets(manifest, layout)

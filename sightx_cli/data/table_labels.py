@@ -71,7 +71,7 @@ def read_labels(
 
 def _settle(cells: Sequence[str], layout: Layout, what: str, column: FoundColumn | None) -> TableLabels:
     """Bring cells into one spelling, as sets of labels where they are."""
-    found = read_label_sets(cells, layout.multi_label, what)
+    found = read_label_sets(cells, layout.multi_label, what, layout.multi_label_by)
     return TableLabels(found.cells, found.separator, column, found.notices)
 
 
@@ -101,7 +101,7 @@ def _use_classes(
     said = Notice("class-columns", text, len(classes.names))
     if classes.are_single and not layout.multi_label:
         return TableLabels(classes.label_rows(), notices=(said,))
-    sets = join_class_columns(classes.rows, layout.multi_label)
+    sets = join_class_columns(classes.rows, layout.multi_label, layout.multi_label_by)
     return TableLabels(sets.cells, sets.separator, notices=(said, *sets.notices))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightx_cli.data.layout import Layout
+from sightx_cli.data.layout import AS_JUDGED, Layout
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.overview import describe_classes
 from sightx_cli.data.sources import load_manifest
@@ -55,7 +55,7 @@ def load_labelled_images(source: str | Path, layout: Layout, task: Task, listene
     Of a source with parts the test part is taken, else the valid one. Classes are those of the model in any spelling
     that differs by case, blanks or Unicode form only. Raises DataError where nothing can be judged.
     """
-    asked = replace(layout, judges=True, multi_label=isinstance(task, MultiLabel))
+    asked = replace(layout, judges=True, multi_label=isinstance(task, MultiLabel), multi_label_by=AS_JUDGED)
     try:
         manifest = load_manifest(source, asked)
     except DataError as error:  # its hints are those of a fit of the same source

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sightx_cli.data.checks import Unreadable, check_classes, check_files
 from sightx_cli.data.fingerprint import Fingerprint, build_fingerprint
+from sightx_cli.data.layout import AS_BEFORE
 from sightx_cli.data.manifest import Manifest
 from sightx_cli.data.overview import describe_classes
 from sightx_cli.data.pixel_notices import describe_pixels
@@ -99,7 +100,10 @@ def prepare(options: Options, listener: Listener) -> Preparation:
     if earlier is not None:
         options = earlier.settle_labels(options)
         resolve_recipe(options, None, None, earlier)
-    manifest, outcomes = adjust_manifest(options, load_manifest(options.source, options.layout()), listener)
+    layout = options.layout()
+    if options.multi_label != asked.multi_label:
+        layout = replace(layout, multi_label_by=AS_BEFORE)
+    manifest, outcomes = adjust_manifest(options, load_manifest(options.source, layout), listener)
     for notice in (describe_classes(manifest), *manifest.notices):
         listener.notice(notice)
     check_classes(manifest.frame, manifest.separator)  # before anything is measured, and again of the readable ones

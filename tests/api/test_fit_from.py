@@ -483,7 +483,10 @@ def test_a_run_with_several_labels_goes_on_with_new_ones(more: Path, random_weig
     pd.DataFrame(early, columns=["image", "label"]).to_csv("early.csv", index=False)
     pd.DataFrame(late, columns=["image", "label"]).to_csv("late.csv", index=False)
     first = train_first(Path("early.csv"), random_weights("test_resnet"), HEAD)
-    result = go_on(Path("late.csv"), first.run)
+    heard = Recorder()
+    result = go_on(Path("late.csv"), first.run, listener=heard)
+    said = next(one.text for one in heard.notices if one.kind == "multi-label")
+    assert said.startswith("as in the run of --from: ")
     found = result.to_json()["from"]
     assert (first.task, result.task) == ("multi-label", "multi-label")
     assert found["classes"] == {"new": ["late"], "gone": []}
