@@ -29,7 +29,7 @@ from sightx_cli.commands import (
     runs,
     serve,
 )
-from sightx_cli.commands.base import Commands
+from sightx_cli.commands.base import Commands, SuggestingGroup
 from sightx_cli.errors import RecipeError, SightXError, quote
 from sightx_cli.filesystem import ROOM_ERRNOS
 from sightx_cli.machine import build_shortage, is_thread_shortage
@@ -37,7 +37,6 @@ from sightx_cli.recipe.names import write_share
 from sightx_cli.startup.exit import leave
 from sightx_cli.startup.process import settle_process
 from sightx_cli.startup.streams import settle_streams
-from sightx_cli.startup.typer_flags import LightGroup
 from sightx_cli.version import VERSION
 
 OUR_DEFECT, WRONG_INPUT = 1, 2
@@ -47,7 +46,7 @@ SYSTEM_ERRNOS = {errno.EIO, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE, errn
 """What a disk, a network disk or the system's limits report, whatever we do."""
 
 
-class Boundary(LightGroup):
+class Boundary(SuggestingGroup):
     """The group of all commands, with the one error boundary around them."""
 
     def main(self, args: Sequence[str] | None = None, **how: Any) -> NoReturn:  # type: ignore[override]

@@ -215,6 +215,27 @@ def test_what_is_no_share_is_answered_with_what_is_allowed() -> None:
     assert done.stderr.splitlines()[0] == "error: --prevalence is 'few': allowed are numbers between 0 and 1"
 
 
+@pytest.mark.parametrize(
+    ("args", "meant", "typed"),
+    [
+        (["runs", "remove"], "delete", "runs delete"),
+        (["runs", "rm", "my run", "--yes"], "delete", "runs delete 'my run' --yes"),
+        (["runs", "LS"], "list", "runs list"),
+        (["runs", "info", "latest"], "show", "runs show latest"),
+        (["recipes", "cat", "natural-small"], "show", "recipes show natural-small"),
+        (["cache", "rm"], "clear", "cache clear"),
+        (["train", "scans", "--seed", "3"], "fit", "fit scans --seed 3"),
+        (["remove", "old"], "runs delete", "runs delete old"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_synonym_of_a_command_is_answered_with_what_to_type(args: list[str], meant: str, typed: str) -> None:
+    done = CliRunner().invoke(app, args, prog_name="sightx")
+    word = args[0] if args[0] in ("train", "remove") else args[1]
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == f"error: No such command '{word}'. Did you mean '{meant}'?\nhint:  sightx {typed}\n"
+
+
 @pytest.mark.parametrize("command", [[], ["fit"], ["lr-find"], ["predict"], ["recipes"], ["demo"], ["cache"]])
 def test_h_is_help(command: list[str]) -> None:
     short, long = (CliRunner().invoke(app, [*command, flag]) for flag in ("-h", "--help"))
