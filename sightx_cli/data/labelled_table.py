@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,9 +64,10 @@ def load_labelled_table(path: Path, layout: Layout = FOUND_OUT) -> LabelledTable
     for empty or contradictory rows.
     """
     table = _drop_blank(read_table(path))
-    rows = table.frame
     finder = ImageFinder(path.parent, layout.find_images_folder(), list_suffixes())
-    image = choose_image_column(rows, path, layout.image_column, finder)
+    image = choose_image_column(table.frame, path, layout.image_column, finder)
+    table = _drop_nameless(table, image.name, path) if layout.judges else table
+    rows = table.frame
     part, group = choose_part_column(rows, path, name_parts), choose_group_column(rows)
     names = list_texts(rows[image.name].str.strip())  # else verbatim: it names a file
     _check_filled(names, "image", table, path)
@@ -101,9 +102,35 @@ def _drop_blank(table: Table) -> Table:
     is_filled = (table.frame != "").any(axis=1)
     if is_filled.all():
         return table
-    filled = is_filled.tolist()
-    lines = [line for line, is_filled in zip(table.lines, filled, strict=True) if is_filled]
-    return Table(table.frame[filled].reset_index(drop=True), lines, table.notices)
+    return _keep_rows(table, is_filled.tolist())
+
+
+def _drop_nameless(table: Table, image: str, path: Path) -> Table:
+    """Drop rows without an image: no answer can be held against their label. A table of them alone is kept."""
+    is_named = table.frame[image].str.strip() != ""
+    if is_named.all() or not is_named.any():
+        return table
+    lines = _list_empty(table, table.frame[image].tolist())
+    text = (
+        f"{len(lines):,} row{'s' * (len(lines) != 1)} of {path.name} without an image left out "
+        f"({_name_lines(lines)}): nothing of them can be judged"
+    )
+    kept = _keep_rows(table, is_named.tolist())
+    return replace(kept, notices=(*kept.notices, Notice("without-image", text, len(lines), warns=True)))
+
+
+def _keep_rows(table: Table, is_kept: Sequence[bool]) -> Table:
+    lines = [line for line, stays in zip(table.lines, is_kept, strict=True) if stays]
+    return Table(table.frame[is_kept].reset_index(drop=True), lines, table.notices)
+
+
+def _list_empty(table: Table, values: Sequence[str]) -> list[int]:
+    """List the lines of the rows whose value is empty."""
+    return [line for line, value in zip(table.lines, values, strict=True) if not value.strip()]
+
+
+def _name_lines(lines: Sequence[int]) -> str:
+    return f"line {', '.join([*map(str, lines[:5]), *['…'] * (len(lines) > 5)])}"
 
 
 def build_labelled_frame(
@@ -136,11 +163,11 @@ def build_labelled_frame(
 
 
 def _check_filled(values: Sequence[str], what: str, table: Table, path: Path) -> None:
-    lines = [str(line) for line, value in zip(table.lines, values, strict=True) if not value.strip()]
+    lines = _list_empty(table, values)
     if lines:
         count = "1 row has" if len(lines) == 1 else f"{len(lines):,} rows have"
         raise DataError(
-            f"{path}: {count} no {what} (line {', '.join(lines[:5] + ['…'] * (len(lines) > 5))})",
+            f"{path}: {count} no {what} ({_name_lines(lines)})",
             "fill them in, or delete the rows"
             + ("; if these images have none of several labels, add --multi-label" if what == "label" else ""),
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sightx_cli.data.labelled_table import load_labelled_table
 from sightx_cli.data.layout import Layout
 from sightx_cli.errors import DataError
 from sightx_cli.evaluation.labelled_images import load_labelled_images
@@ -56,3 +57,25 @@ def test_columns_of_classes_are_judged_without_an_option_that_evaluate_lacks(wri
         "and straight"
     )
     assert caught.value.hint == "name a --model of several labels, or give each row one class"
+
+
+def test_rows_without_an_image_are_left_out_counted_and_named(write_table: Write) -> None:
+    heard = Recorder()
+    table = write_table("image,label,site", "0.png,round,a", ",round,a", "2.png,straight,b", "", "  ,straight,b")
+    found = load_labelled_images(table, Layout(), SingleLabel(("round", "straight")), heard)
+    assert found.judged["image"].tolist() == ["0.png", "2.png"]
+    (said,) = (one for one in heard.notices if one.kind == "without-image")
+    assert said.text == "2 rows of later.csv without an image left out (line 3, 6): nothing of them can be judged"
+    assert (said.count, said.warns) == (2, True)
+
+
+def test_a_table_in_which_no_row_has_an_image_is_refused(write_table: Write) -> None:
+    table = write_table("image,label", ",round", ",straight")
+    with pytest.raises(DataError, match=r"2 rows have no image \(line 2, 3\)"):
+        load_labelled_images(table, Layout(), SingleLabel(("round", "straight")), Recorder())
+
+
+def test_a_fit_of_a_table_with_a_row_without_an_image_is_refused(write_table: Write) -> None:
+    table = write_table("image,label", "0.png,round", ",straight")
+    with pytest.raises(DataError, match=r"1 row has no image \(line 3\)"):
+        load_labelled_table(table)
