@@ -209,6 +209,9 @@ class Arrivals:
             if state is None:
                 if os.path.exists(path):  # noqa: PTH110 - as above
                     self._say("no-images", f"passed over files that are no images, such as {name}")
+                elif os.path.islink(path):  # noqa: PTH114 - as above
+                    said = f"left alone links that lead nowhere, until they lead to a file, such as {name}"
+                    self._say("broken-links", said, warns=True)
                 continue
             known = self._known.pop(path, self._gone.pop(path, None))
             if known is not None and known // 1000 == state.st_mtime_ns // 1000:

@@ -14,6 +14,7 @@ import numpy as np
 
 from sightx_cli.data.column_file import release_columns
 from sightx_cli.data.readers import AS_IS, Found, Header, ImageFileError, Reading, load_bytes, measure_header
+from sightx_cli.data.readers.base import explain_refusal
 from sightx_cli.data.readers.references import is_packed, read_packed
 from sightx_cli.data.readers.remote_file import is_remote
 from sightx_cli.data.repeated_values import RepeatedValues
@@ -168,7 +169,7 @@ def digest_file(path: str | Path) -> str:
     except OSError as error:
         if is_packed(path):
             return digest_bytes(read_packed(path))
-        raise ImageFileError(path, f"cannot be read: {error.strerror or error}") from error
+        raise ImageFileError(path, *explain_refusal(path, error)) from error
 
 
 def _measure_in_threads(

@@ -173,7 +173,8 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 def list_images(top: Folder, listing: Listing) -> Iterator[Path]:
     """The image files in a folder and the folders below it; links to folders are followed, each folder is read once.
 
-    A link to a missing file is listed, so that it is reported rather than lost.
+    A link to a missing file is listed if it has an image's ending, so that it is reported by name, as other damaged
+    images are; without one it is counted.
 
     Raises: `DataError` if a folder cannot be read.
     """

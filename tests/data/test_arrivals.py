@@ -150,6 +150,18 @@ def test_what_stands_apart_and_loops_of_links_bring_nothing(tmp_path: Path) -> N
     assert wait(Arrivals(tmp_path / "in", {}, [tmp_path / "in" / "sorted"])) == []
 
 
+def test_a_link_that_leads_nowhere_is_said_once_and_taken_when_it_leads_to_an_image(tmp_path: Path) -> None:
+    heard = Recorder()
+    arrivals = Arrivals(tmp_path / "in", {}, [], heard)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").symlink_to(tmp_path / "a.png")
+    assert wait(arrivals, seconds=0.1) == []
+    assert heard.warnings == ["left alone links that lead nowhere, until they lead to a file, such as a.png"]
+    put(tmp_path / "a.png")
+    assert name(wait(arrivals, 1)) == ["a.png"]
+    assert len(heard.warnings) == 1
+
+
 def test_an_unreadable_file_gets_more_time_once(tmp_path: Path) -> None:
     arrivals = Arrivals(tmp_path, {}, [])
     wait(arrivals, seconds=0.02)

@@ -53,6 +53,16 @@ def test_bad_files_are_listed_by_name_and_the_rest_goes_on(photo_folder: Make, t
     assert (listener.total, listener.done, listener.finished) == (80, 80, True)
 
 
+def test_an_image_that_is_a_link_to_nothing_is_called_that(photo_folder: Make) -> None:
+    root = photo_folder(images=2)
+    (root / "cat" / "gone.jpg").symlink_to("nowhere.jpg")
+    (root / "dog" / "self.jpg").symlink_to("self.jpg")
+    unreadable = check_files(load_manifest(root).frame, Silent()).unreadable
+    assert [bad.image for bad in unreadable] == ["cat/gone.jpg", "dog/self.jpg"]
+    assert all(bad.error.startswith("is a link that leads nowhere: ") for bad in unreadable)
+    assert {bad.hint for bad in unreadable} == {"put there what it should point to, or remove the link"}
+
+
 def test_no_readable_file_at_all_is_an_error(photo_folder: Make) -> None:
     root = photo_folder(images=1)
     for path in root.rglob("*.jpg"):

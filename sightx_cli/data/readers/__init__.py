@@ -20,6 +20,7 @@ from sightx_cli.data.readers.base import (
     Remark,
     Values,
     check_file,
+    explain_refusal,
 )
 from sightx_cli.data.readers.dicom import DicomReader
 from sightx_cli.data.readers.gate import holding_pixels
@@ -109,7 +110,7 @@ def load_bytes(path: str | Path) -> bytes | None:
     except (OSError, ValueError) as error:  # ValueError: no file can have this name
         if is_packed(path):
             return read_packed(path)
-        raise ImageFileError(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise ImageFileError(path, *explain_refusal(path, error)) from error
 
 
 def _take(path: str | Path, data: bytes | None) -> bytes | None:

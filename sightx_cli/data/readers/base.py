@@ -127,6 +127,14 @@ def check_file(path: str | Path, data: bytes | None = None) -> None:
         raise ImageFileError(path, "is empty (0 bytes)", "copy it again from its source")
 
 
+def explain_refusal(path: str | Path, error: OSError | ValueError) -> tuple[str, str]:
+    """Say why a file cannot be opened, and what to do: that of a link which leads nowhere is not the image's fault."""
+    said = getattr(error, "strerror", None) or str(error)
+    if Path(path).is_symlink() and not Path(path).exists():
+        return f"is a link that leads nowhere: {said}", "put there what it should point to, or remove the link"
+    return f"cannot be read: {said}", ""
+
+
 class Reader(Protocol):
     """Reads one kind of file. Every method takes the path, and the file's bytes where they are in memory already.
 

@@ -23,7 +23,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from sightx_cli.data.readers.base import ImageFileError, check_file
+from sightx_cli.data.readers.base import ImageFileError, check_file, explain_refusal
 from sightx_cli.data.readers.signatures import AGAIN, AS_IMAGE, describe_file, describe_jpeg
 from sightx_cli.filesystem import check_ordinary
 
@@ -85,7 +85,7 @@ def naming_faults(path: str | Path, data: bytes | None) -> Iterator[None]:
     except MemoryError as error:
         raise ImageFileError(path, "needs more memory than is free: it may be sound") from error
     except OSError as error:
-        said = (f"cannot be read: {error.strerror}", "") if error.strerror else _explain(error, path, data)
+        said = explain_refusal(path, error) if error.strerror else _explain(error, path, data)
         raise ImageFileError(path, *said) from error
     except (SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, RuntimeError) as error:
         raise ImageFileError(path, *_explain(error, path, data)) from error
