@@ -26,10 +26,10 @@ NAMED = 3
 class KnownImages:
     """How many images a run has seen, by the digests of their bytes, and others of the same groups."""
 
-    trained: int = 0
-    """The model learned from them."""
-    validated: int = 0
-    """Its best epoch, and perhaps its threshold, were chosen on them."""
+    trained: int | None = None
+    """The model learned from them; None where the run has no list of its images to tell."""
+    validated: int | None = None
+    """Its best epoch, and perhaps its threshold, were chosen on them; None as above."""
     groups: TrainedGroups | None = None
     """Those whose group it learned from too; None where there is nothing to compare."""
 

@@ -209,8 +209,11 @@ def measure_wish(
     return MeasuredDecision(positives, value, chosen, source, threshold, figures)
 
 
-def warn_of_same_images(measured: MeasuredDecision, validated: int) -> Notice | None:
-    """Warn where a threshold is measured on images that it was chosen on: `validated` of them, of the valid part."""
+def warn_of_same_images(measured: MeasuredDecision, validated: int | None) -> Notice | None:
+    """Warn where a threshold is measured on images that it was chosen on: `validated` of them, of the valid part.
+
+    None says that it is not known.
+    """
     if not validated or measured.chosen_on != VALID_PART:
         return None
     text = (

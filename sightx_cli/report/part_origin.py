@@ -26,6 +26,11 @@ def describe_part(name: str, metrics: Content) -> str:
         return f"{describe_part(name, {**metrics, 'decided_by': None})} {describe_decider(decided)}"
     if "metrics" in metrics:
         count = metrics.get("trained_on", 0)
+        if count is None:
+            return (
+                "Whether the model was trained on some of these images, or its best epoch chosen on them, is not "
+                "known: its run has no list of its own images (split.csv). If so, the figures are flattered."
+            )
         if count:
             return f"The model was trained on {count:,} of these images, so its figures are flattered."
         if shared := (metrics.get("trained_groups") or {}).get("images"):

@@ -86,6 +86,8 @@ def describe_leaks(metrics: Mapping[str, Any]) -> str:
     leaks = metrics.get("leaks")
     if "metrics" in metrics:
         count = metrics.get("trained_on", 0)
+        if count is None:
+            return "not known: the run has no list of the images that it was trained on (split.csv)"
         said = f"{count:,} of these images were trained on" if count else "none of these images was trained on"
         return f"{said}, by their bytes{_describe_trained_groups(metrics.get('trained_groups'))}"
     if not leaks:

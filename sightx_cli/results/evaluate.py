@@ -176,8 +176,8 @@ class EvaluateResult:
     figures: PartFigures
     temperature: float
     """What the model divides its logits by; 1 where it leaves them."""
-    trained_on: int
-    """How many of the images the model was trained on."""
+    trained_on: int | None
+    """How many of the images the model was trained on; None where its run has no list of them to tell."""
     unknown: Mapping[str, int]
     """How many images have each class that the model does not know."""
     unlabelled: int

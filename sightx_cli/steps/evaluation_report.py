@@ -37,13 +37,13 @@ def report_evaluation(
     judged: pd.DataFrame,
     probabilities: NDArray[np.float32],
     facts: BundleFacts,
-    chosen_on: int,
+    chosen_on: int | None,
     command: str,
     listener: Relay,
 ) -> EvaluateResult:
     """Complete an evaluation's metrics.json and write its report and model card, where that can be done.
 
-    On `chosen_on` of the images the run's best epoch was chosen; `command` measures the same again.
+    On `chosen_on` of the images the run's best epoch was chosen (None: not known); `command` measures the same again.
 
     What goes wrong is a warning, and the figures stay: they outweigh a page about them.
     """

@@ -85,6 +85,22 @@ def test_images_that_the_model_was_trained_on_are_counted_whatever_they_are_call
     assert any("trained on 5 of these 41 images" in text for text in listener.warnings)
 
 
+def test_a_bundle_that_was_copied_alone_does_not_know_what_it_was_trained_on(
+    digits_run: FitResult, digits: Path, home: Path
+) -> None:
+    shutil.copytree(digits_run.run / "bundle", home / "alone" / "bundle")
+    result = evaluate(digits, model="alone", robustness=False)  # on the very images that it was trained on
+    assert "is not known" in next(notice.text for notice in result.notices if notice.kind == "trained-on")
+    written = json.loads((result.folder / "metrics.json").read_text())
+    assert written["trained_on"] is written["facts"]["chosen_on"] is result.trained_on is None
+    page = (result.folder / "report.html").read_text()
+    assert (
+        "Whether the model was trained on some of these images, or its best epoch chosen on them, is not known" in page
+    )
+    assert "none of these images was trained on" not in page
+    assert "that the model was not trained on" not in page
+
+
 def test_a_class_that_the_model_does_not_know_is_said_and_predicted_and_in_no_figure(
     digits_run: FitResult, later: Path
 ) -> None:

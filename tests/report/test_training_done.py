@@ -75,6 +75,9 @@ def test_the_leak_check_is_told_in_words() -> None:
 
 def test_the_leak_check_of_an_evaluation_tells_what_was_compared() -> None:
     none = {"metrics": {}, "trained_on": 0}
+    assert describe_leaks({**none, "trained_on": None}) == (
+        "not known: the run has no list of the images that it was trained on (split.csv)"
+    )
     assert describe_leaks(none) == "none of these images was trained on, by their bytes"
     shared = {"by": "patient", "images": 0, "groups": 0}
     assert describe_leaks({**none, "trained_groups": shared}) == (
