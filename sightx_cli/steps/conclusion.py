@@ -17,6 +17,7 @@ from sightx_cli.journal.journal import Journal
 from sightx_cli.progress import Listener, Relay
 from sightx_cli.results.fit import BestEpoch, FitResult, PrefixFacts
 from sightx_cli.results.leaks import CopiesAcross
+from sightx_cli.steps.kept_epoch import describe_lost_figures
 from sightx_cli.steps.preparation import Preparation
 from sightx_cli.steps.recognition import describe_missed, find_missed
 
@@ -87,6 +88,8 @@ def write_result(trained: Trained, folder: Path, destination: Path, listener: Re
     proof = prove(preparation, session, trained.validated, folder / runs.BUNDLE, listener)
     valid, test = proof.valid, proof.test
     retraining = say_kept(compare_with_earlier(preparation, folder, session.metric, listener), session, listener)
+    if cost := describe_lost_figures(session.history, session.metric, session.task.headline):
+        listener.notice(cost)
     report = [part.report.classes for part in (valid, test) if part is not None]
     if never := describe_missed(find_missed(report), preparation.recipe, preparation.fingerprint.imbalance_ratio):
         listener.notice(never)
