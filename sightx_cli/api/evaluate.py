@@ -23,7 +23,7 @@ from sightx_cli.evaluation.differences import compare_statuses, describe_differe
 from sightx_cli.evaluation.doubts import measure_doubts
 from sightx_cli.evaluation.joined_units import RULE, check_units, join_units
 from sightx_cli.evaluation.kept_predictions import write_predictions
-from sightx_cli.evaluation.known_images import count_known_images, list_memberships
+from sightx_cli.evaluation.known_images import count_known_images
 from sightx_cli.evaluation.labelled_images import check_columns, load_labelled_images
 from sightx_cli.evaluation.part_figures import list_units, measure_part
 from sightx_cli.evaluation.robustness import measure_robustness
@@ -146,7 +146,7 @@ def evaluate(
         image_column, label_column, None if images is None else Path(images), label_by, group_by=group_by, per=per
     )
     labelled = load_labelled_images(source, layout, task, heard)
-    check_columns(labelled.frame, [*(("--by", one) for one in by), ("--per", per), ("--group-by", group_by)])
+    check_columns(labelled.frame, [*(("--by", one) for one in by), ("--group-by", group_by)])
     if per is not None:
         check_units(labelled.judged, per)
     if on is None:
@@ -159,12 +159,13 @@ def evaluate(
         heard.notice(notice)
     predicted = time.perf_counter()
     frame = group_images(answered.frame, group_by, heard)
-    if per is not None and per != group_by:
-        group_images(answered.frame, per, heard, "--per")  # what it matches is said; `join_units` joins
+    of_units = frame if per in (None, group_by) else group_images(answered.frame, per, heard, "--per")
     chosen = frame["is_judged"].to_numpy(dtype=bool)
     judged, probabilities = frame[chosen].reset_index(drop=True), answered.probabilities[chosen]
     statuses = [status for status, is_chosen in zip(answered.statuses, chosen, strict=True) if is_chosen]
-    known = count_known_images(run, judged["digest"].tolist(), list_memberships(judged, group_by, per), heard)
+    units, groups = of_units["group"][chosen].tolist(), {group_by or "group": judged["group"].tolist()}
+    groups |= {} if per is None else {per: units}
+    known = count_known_images(run, judged["digest"].tolist(), groups, heard)
     headers = [header for header, is_chosen in zip(answered.headers, chosen, strict=True) if is_chosen]
     with reporting(heard, MEASURING):
         found = judged["path"].tolist(), headers, judged["label"].tolist()
@@ -189,7 +190,7 @@ def evaluate(
         subgroups = measure_subgroups(task, judged, probabilities, by, heard)
         unit = None
         if per is not None:
-            joined = join_units(judged, probabilities, per, heard)
+            joined = join_units(judged, probabilities, units, per, heard)
             unit = PerUnit(per, RULE, measure_part(task, *joined, len(joined[0])))
     measured = time.perf_counter()
     plain = probabilities if answered.plain is None else answered.plain[chosen]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,22 +20,26 @@ RULE = "mean of the probabilities of its images"
 
 
 def check_units(frame: pd.DataFrame, column: str) -> None:
-    """Raise what `join_units` raises before any image is read; what DICOM files alone can tell is not known then."""
+    """Raise what `join_units` and `assign_groups` raise before any image is read.
+
+    What DICOM files alone can tell is not known then.
+    """
     if column not in GROUP_TAGS:
-        join_units(frame, np.zeros((len(frame), 0), np.float32), column, Silent())
+        units = assign_groups(frame, column, "--per")["group"].tolist()
+        join_units(frame, np.zeros((len(frame), 0), np.float32), units, column, Silent())
 
 
 def join_units(
-    frame: pd.DataFrame, probabilities: NDArray[np.float32], column: str, listener: Listener
+    frame: pd.DataFrame, probabilities: NDArray[np.float32], names: Sequence[str], column: str, listener: Listener
 ) -> tuple[pd.DataFrame, NDArray[np.float32]]:
     """Join the images of each unit: a row each (image is the unit's name) and the mean of its probabilities, (U, C).
 
-    An image without a unit stands for itself. Units whose images have different labels are left out, which is said.
-    Raises DataError where no unit is left, and what `assign_groups` raises.
+    `names` are the units of the images by that column, or expression, "" for none. An image without a
+    unit stands for itself. Units whose images have different labels are left out, which is said. Raises DataError where
+    no unit is left.
     """
     import pandas as pd
 
-    names = assign_groups(frame, column, "--per")["group"].tolist()
     units: dict[str, list[int]] = {}
     for place, name in enumerate(names):
         units.setdefault(name or f"\0{place}", []).append(place)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightx_cli import runs
-from sightx_cli.data.splits import assign_groups
 from sightx_cli.data.tables import read_table
 from sightx_cli.errors import DataError
 from sightx_cli.progress import Listener, Notice
@@ -34,25 +33,14 @@ class KnownImages:
     """Those whose group it learned from too; None where there is nothing to compare."""
 
 
-def list_memberships(frame: pd.DataFrame, group_by: str | None, per: str | None) -> list[tuple[str, list[str]]]:
-    """List what images belong to, by each option that says it and "group" for the column: its name, and their values.
-
-    Raises what `assign_groups` raises.
-    """
-    found = [("group" if group_by is None else group_by, frame["group"].tolist())]
-    if per is not None and per != group_by:
-        found.append((per, assign_groups(frame, per, "--per")["group"].tolist()))
-    return [(by, values) for by, values in found if any(values)]
-
-
 def count_known_images(
-    run: Path, digests: Sequence[str], groups: Sequence[tuple[str, Sequence[str]]], listener: Listener
+    run: Path, digests: Sequence[str], groups: Mapping[str, Sequence[str]], listener: Listener
 ) -> KnownImages:
     """Count the images that a run has seen, and say how many its model learned from, and how many it was judged on.
 
-    Others of the same patient are as telling, so the groups of these images, as `list_memberships` gives them, are held
-    against those that the model learned from. A run without its list of images, as a copied bundle, cannot tell, which
-    is said too.
+    Others of the same patient are as telling, so the groups of these images, by each column or expression that says
+    some, are held against those that the model learned from, as they are written. A run without its list of
+    images, as a copied bundle, cannot tell, which is said too.
     """
     path = run / runs.SPLIT
     try:
@@ -92,11 +80,12 @@ def _list_trained_groups(frame: pd.DataFrame) -> set[str]:
     return set(frame.loc[frame["split"] == "train", "group"]) - {""}
 
 
-def _compare_groups(known: set[str], groups: Sequence[tuple[str, Sequence[str]]]) -> TrainedGroups | None:
+def _compare_groups(known: set[str], groups: Mapping[str, Sequence[str]]) -> TrainedGroups | None:
     """Compare what images belong to with what a model learned from: by what most images have in common with it."""
-    if not known or not groups:
+    given = {by: values for by, values in groups.items() if any(values)}
+    if not known or not given:
         return None
-    shared = [(by, [value for value in values if value in known]) for by, values in groups]
+    shared = [(by, [value for value in values if value in known]) for by, values in given.items()]
     by, found = max(shared, key=lambda one: len(one[1]))
     return TrainedGroups(by, len(found), tuple(dict.fromkeys(found)))
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from sightx_cli import evaluate, export, fit, predict
+from sightx_cli.data.name_groups import find_names
 from sightx_cli.errors import DataError, RunError, UsageError
 from sightx_cli.progress import Recorder
 from tests.conftest import DIGIT_NAMES
@@ -385,6 +386,22 @@ def test_a_column_that_bears_a_name_of_ours_is_the_users(digits_run: FitResult, 
     pd.DataFrame(rows, columns=["image", "label", "digest"]).to_csv("later.csv", index=False)
     result = evaluate("later.csv", model=digits_run.run, by=["digest"], robustness=False)
     assert [(one.value, one.figures.images) for one in result.by[0].groups] == [("new", 18), ("old", 18)]
+
+
+def test_the_units_of_an_expression_are_read_off_the_names_once_before_the_images_and_once_after(
+    digits_run: FitResult, later: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def find_and_note(expression: str, names: Any) -> Any:
+        read.append(expression)
+        return find_names(expression, names)
+
+    monkeypatch.setattr("sightx_cli.data.splits.find_names", find_and_note)
+    result = evaluate(later, model=digits_run.run, per=r"_(\w+)_", group_by=r"site\d", robustness=False)
+    assert result.per is not None
+    assert result.per.figures.images == 9
+    assert read.count(r"_(\w+)_") == 2
 
 
 def test_images_of_patients_that_the_model_was_trained_on_are_counted(
