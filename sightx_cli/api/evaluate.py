@@ -21,7 +21,7 @@ from sightx_cli.errors import UsageError
 from sightx_cli.evaluation.answered_images import Ask, answer_images, measure_rate
 from sightx_cli.evaluation.differences import compare_statuses, describe_differences, find_differences
 from sightx_cli.evaluation.doubts import measure_doubts
-from sightx_cli.evaluation.joined_units import RULE, check_units, join_units
+from sightx_cli.evaluation.joined_units import RULE, check_units, join_units, read_units
 from sightx_cli.evaluation.kept_predictions import write_predictions
 from sightx_cli.evaluation.known_images import count_known_images
 from sightx_cli.evaluation.labelled_images import check_columns, load_labelled_images
@@ -190,7 +190,7 @@ def evaluate(
         subgroups = measure_subgroups(task, judged, probabilities, by, heard)
         unit = None
         if per is not None:
-            joined = join_units(judged, probabilities, units, per, heard)
+            joined = join_units(judged, probabilities, read_units(units, per, heard), per, heard)
             unit = PerUnit(per, RULE, measure_part(task, *joined, len(joined[0])))
     measured = time.perf_counter()
     plain = probabilities if answered.plain is None else answered.plain[chosen]

@@ -20,12 +20,14 @@ LISTED = 5
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
 
 
-def unify_spellings(labels: Sequence[str], what: str) -> tuple[list[str], list[Notice]]:
+def unify_spellings(labels: Sequence[str], what: str, noun: str = "class") -> tuple[list[str], list[Notice]]:
     """Give labels that differ only by case, blanks or Unicode form one spelling, the most frequent; and say so.
 
     Blanks count as one inside a label, and as none at its ends. Case is kept where the labels are an alphabet (see
-    `ALPHABET`). `what` says what the labels are, such as "class folders" or "label". Returns the labels in their order.
+    `ALPHABET`). `what` says what the labels are, such as "class folders" or "label", and `noun` what each makes.
+    Returns the labels in their order.
     """
+    nouns = f"{noun}{'es' if noun.endswith('s') else 's'}"
     counts = Counter(labels)
     letters = {key for label in counts if len(key := fold_spelling(label)) == 1 and key.isalpha()}
     is_alphabet = len(letters) >= ALPHABET
@@ -38,9 +40,9 @@ def unify_spellings(labels: Sequence[str], what: str) -> tuple[list[str], list[N
     merged = [group for key, group in alike.items() if key and len(group) > 1]
     if merged:
         said = "; ".join(f"{_list_spellings(group)} as {_choose_spelling(group)!r}" for group in merged[:SHOWN])
-        more = f"; and {len(merged) - SHOWN:,} more classes likewise" if len(merged) > SHOWN else ""
+        more = f"; and {len(merged) - SHOWN:,} more {nouns} likewise" if len(merged) > SHOWN else ""
         text = (
-            f"{what}: names that differ only by case, blanks or Unicode form are read as one class: {said}{more}. "
+            f"{what}: names that differ only by case, blanks or Unicode form are read as one {noun}: {said}{more}. "
             "To keep two apart, rename one"
         )
         notices.append(Notice("same-names", text, len(merged), warns=True))
@@ -48,7 +50,7 @@ def unify_spellings(labels: Sequence[str], what: str) -> tuple[list[str], list[N
     if is_alphabet and pairs:
         text = (
             f"{what}: {len(letters)} single letters are taken for an alphabet, in which upper and lower case are "
-            f"two classes each ({pairs[0].upper()!r} and {pairs[0]!r}). If they are the same, spell them alike"
+            f"two {nouns} each ({pairs[0].upper()!r} and {pairs[0]!r}). If they are the same, spell them alike"
         )
         notices.append(Notice("letter-case", text, len(pairs)))
     return [chosen[label] for label in labels], notices

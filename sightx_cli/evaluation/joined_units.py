@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sightx_cli.data.spellings import unify_spellings
 from sightx_cli.data.splits import assign_groups
 from sightx_cli.dicom.identities import GROUP_TAGS
 from sightx_cli.errors import DataError, quote
@@ -25,8 +26,19 @@ def check_units(frame: pd.DataFrame, column: str) -> None:
     What DICOM files alone can tell is not known then.
     """
     if column not in GROUP_TAGS:
-        units = assign_groups(frame, column, "--per")["group"].tolist()
+        units = read_units(assign_groups(frame, column, "--per")["group"].tolist(), column, Silent())
         join_units(frame, np.zeros((len(frame), 0), np.float32), units, column, Silent())
+
+
+def read_units(written: Sequence[str], column: str, listener: Listener) -> list[str]:
+    """Return the unit of each image from what is written for it, "" for none.
+
+    Units that differ only by case, blanks or Unicode form are one, as labels are, which is said.
+    """
+    units, notices = unify_spellings(written, f"--per {quote(column)}", "unit")
+    for notice in notices:
+        listener.notice(notice)
+    return units
 
 
 def join_units(
@@ -34,7 +46,7 @@ def join_units(
 ) -> tuple[pd.DataFrame, NDArray[np.float32]]:
     """Join the images of each unit: a row each (image is the unit's name) and the mean of its probabilities, (U, C).
 
-    `names` are the units of the images by that column, or expression, "" for none. An image without a
+    `names` are the units of the images by that column, or expression, as `read_units` gives them. An image without a
     unit stands for itself. Units whose images have different labels are left out, which is said. Raises DataError where
     no unit is left.
     """

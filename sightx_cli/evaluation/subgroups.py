@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightx_cli.data.folders import natural_key
+from sightx_cli.data.spellings import unify_spellings
 from sightx_cli.data.splits import assign_groups
+from sightx_cli.errors import quote
 from sightx_cli.evaluation.part_figures import measure_part
 from sightx_cli.progress import Listener, Notice
 from sightx_cli.results.evaluate import Subgroup, Subgroups
@@ -43,7 +45,7 @@ def measure_subgroups(
 def _measure_column(
     task: Task, frame: pd.DataFrame, probabilities: NDArray[np.float32], column: str, listener: Listener
 ) -> Subgroups:
-    values = read_values(frame, column)
+    values = read_values(frame, column, listener)
     counts = Counter(values)
     if len(counts) > MOST_VALUES and len(counts) > len(values) / 2:
         text = f"{column} has {len(counts):,} values for {len(values):,} images: it tells images apart, not subgroups"
@@ -65,9 +67,16 @@ def _measure_column(
     return Subgroups(column, tuple(replace(one, is_worst=one is worst) for one in groups))
 
 
-def read_values(frame: pd.DataFrame, column: str) -> list[str]:
-    """Return the value of each image; of many numbers or dates, the quarter of the images that it lies in."""
-    values = [value or NOT_GIVEN for value in assign_groups(frame, column, "--by")["group"]]
+def read_values(frame: pd.DataFrame, column: str, listener: Listener) -> list[str]:
+    """Return the value of each image; of many numbers or dates, the quarter of the images that it lies in.
+
+    Values that differ only by case, blanks or Unicode form are one, as labels are, which is said.
+    """
+    written = assign_groups(frame, column, "--by")["group"].tolist()
+    spelled, notices = unify_spellings(written, f"--by {quote(column)}", "value")
+    for notice in notices:
+        listener.notice(notice)
+    values = [value or NOT_GIVEN for value in spelled]
     given = [value for value in values if value != NOT_GIVEN]
     numbers = _read_numbers(given)
     if numbers is None or len(set(given)) <= 2 * BANDS:

@@ -52,3 +52,12 @@ def test_a_few_letters_are_codes_written_by_hand_and_no_alphabet() -> None:
     seven, eight = (f"{string.ascii_lowercase[:count]}A" for count in (7, 8))
     assert len(set(unify_spellings(list(seven), "label")[0])) == 7
     assert len(set(unify_spellings(list(eight), "label")[0])) == 9
+
+
+def test_what_is_no_class_is_not_called_one() -> None:
+    values = [spelling for number in range(4) for spelling in (f"site {number}", f"Site {number}")]
+    text = unify_spellings(values, "--by site", "value")[1][0].text
+    assert "are read as one value: " in text
+    assert "and 1 more values likewise" in text
+    letters = [*string.ascii_uppercase, "a"]
+    assert "are two values each" in unify_spellings(letters, "--by site", "value")[1][0].text

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sightx_cli.errors import DataError
-from sightx_cli.evaluation.joined_units import join_units
+from sightx_cli.evaluation.joined_units import check_units, join_units, read_units
 from sightx_cli.progress import Recorder
 
 PROBABILITIES = np.array([[0.9, 0.1], [0.3, 0.7], [0.2, 0.8], [0.6, 0.4]], np.float32)
@@ -45,3 +45,16 @@ def test_a_patient_whose_images_have_different_labels_is_left_out_and_named() ->
 def test_nothing_is_measured_where_every_unit_has_different_labels() -> None:
     with pytest.raises(DataError, match=r"the images of all 2 units have different labels, such as p1 \(a and b\)"):
         join(build(["a", "b", "a", "b"], ["p1", "p1", "p2", "p2"]))
+
+
+def test_patients_that_differ_only_by_case_or_blanks_are_one_and_that_is_said() -> None:
+    frame, heard = build(["a", "a", "b", "b"], ["P1", "p1", "p 2", "p  2"]), Recorder()
+    units = read_units(frame["patient"].tolist(), "patient", heard)
+    assert units == ["P1", "P1", "p 2", "p 2"]
+    assert len(join_units(frame, PROBABILITIES, units, "patient", heard)[0]) == 2
+    assert heard.warnings == [
+        "--per patient: names that differ only by case, blanks or Unicode form are read as one unit: 'P1' (1) and "
+        "'p1' (1) as 'P1'; 'p 2' (1) and 'p  2' (1) as 'p 2'. To keep two apart, rename one"
+    ]
+    with pytest.raises(DataError, match="the images of the only unit have different labels"):
+        check_units(build(["a", "b"], ["P1", "p1"]), "patient")

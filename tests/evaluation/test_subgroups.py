@@ -60,18 +60,34 @@ def test_a_site_of_few_images_is_shown_but_not_ranked(images: int, small: bool) 
 
 def test_images_without_a_value_are_a_subgroup_of_their_own() -> None:
     frame, _ = build(["north", "", "south"], [True] * 3)
-    assert read_values(frame, "site") == ["north", NOT_GIVEN, "south"]
+    assert read_values(frame, "site", Silent()) == ["north", NOT_GIVEN, "south"]
+
+
+def test_values_that_differ_only_by_case_or_blanks_are_one_subgroup_and_that_is_said() -> None:
+    sides, heard = ["Left", "left", "Left", "RIGHT", "right", "right ", ""] * 2, Recorder()
+    (found,) = measure_subgroups(TASK, *build(sides, [True] * len(sides)), ["site"], heard)
+    assert [(one.value, one.figures.images) for one in found.groups] == [("Left", 6), ("right", 6), (NOT_GIVEN, 2)]
+    [said] = heard.warnings
+    assert said.startswith(
+        "--by site: names that differ only by case, blanks or Unicode form are read as one value: 'Left' (4) and "
+        "'left' (2) as 'Left'; "
+    )
 
 
 def test_ages_are_read_in_quarters_named_by_what_they_hold() -> None:
     ages = [str(age) for age in range(20, 100)]
     frame, _ = build(ages, [True] * 80)
-    assert Counter(read_values(frame, "site")) == {"20 to 39": 20, "40 to 59": 20, "60 to 79": 20, "80 to 99": 20}
+    assert Counter(read_values(frame, "site", Silent())) == {
+        "20 to 39": 20,
+        "40 to 59": 20,
+        "60 to 79": 20,
+        "80 to 99": 20,
+    }
 
 
 def test_few_numbers_are_values_and_no_bands() -> None:
     frame, _ = build(["1", "2", "2", "10"], [True] * 4)
-    assert read_values(frame, "site") == ["1", "2", "2", "10"]
+    assert read_values(frame, "site", Silent()) == ["1", "2", "2", "10"]
 
 
 def test_of_many_values_the_largest_are_measured_and_the_others_are_counted() -> None:
@@ -84,13 +100,13 @@ def test_of_many_values_the_largest_are_measured_and_the_others_are_counted() ->
 
 def test_a_column_that_is_none_is_refused_by_its_option() -> None:
     with pytest.raises(DataError, match="--by"):
-        read_values(build(["north"], [True])[0], "hospital\\d+")
+        read_values(build(["north"], [True])[0], "hospital\\d+", Silent())
 
 
 def test_dates_are_read_in_quarters_too() -> None:
     days = [f"2024-{month:02}-{day:02}" for month in range(1, 11) for day in (5, 20)]
     frame, _ = build(days, [True] * 20)
-    assert Counter(read_values(frame, "site")) == {
+    assert Counter(read_values(frame, "site", Silent())) == {
         "2024-01-05 to 2024-03-05": 5,
         "2024-03-20 to 2024-05-20": 5,
         "2024-06-05 to 2024-08-05": 5,
