@@ -53,12 +53,12 @@ print(scipy.stats.rankdata([3, 1]).tolist(), scipy.stats.__file__ is not None, s
     ("statement", "name"),
     [
         ("from sklearn.model_selection import GroupKFold", "GroupKFold"),
-        ("from sklearn.metrics import log_loss", "log_loss"),
-        ("from sklearn.linear_model import Ridge", "Ridge"),
-        ("from sklearn.utils.extmath import randomized_svd", "randomized_svd"),
+        pytest.param("from sklearn.metrics import log_loss", "log_loss", marks=pytest.mark.slow),
+        pytest.param("from sklearn.linear_model import Ridge", "Ridge", marks=pytest.mark.slow),
+        pytest.param("from sklearn.utils.extmath import randomized_svd", "randomized_svd", marks=pytest.mark.slow),
         ("from scipy.stats import binomtest", "binomtest"),
         ("import sklearn.cluster; MiniBatchKMeans = sklearn.cluster.MiniBatchKMeans", "MiniBatchKMeans"),
-        ("import scipy.stats; ks_2samp = scipy.stats.ks_2samp", "ks_2samp"),
+        pytest.param("import scipy.stats; ks_2samp = scipy.stats.ks_2samp", "ks_2samp", marks=pytest.mark.slow),
     ],
 )
 def test_who_asks_for_more_meanwhile_gets_the_real_ones(statement: str, name: str) -> None:

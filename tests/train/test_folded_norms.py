@@ -34,7 +34,9 @@ def read_gradients(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
     }
 
 
-@pytest.mark.parametrize("own_gradients", [True, False], ids=["as on CPUs", "as on GPUs"])
+@pytest.mark.parametrize(
+    "own_gradients", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["as on CPUs", "as on GPUs"]
+)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_folding_changes_neither_outputs_nor_gradients(
     name: str, own_gradients: bool, monkeypatch: pytest.MonkeyPatch
