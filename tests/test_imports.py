@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
@@ -101,14 +102,12 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def load_house() -> dict[str, list[Import]]:
-    """Every module of the package with its imports; the package's own lazy look-up of its API stands apart."""
-    house = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        name = name_of(path)
-        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        house[name] = list(find_imports(path.read_text(encoding="utf-8"), package))
-    return house
+@cache
+def load_imports(module: str) -> list[Import]:
+    """The imports of a module of the package; the package's own lazy look-up of its API stands apart."""
+    path = HOUSE[module]
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    return list(find_imports(path.read_text(encoding="utf-8"), package))
 
 
 def room_of(module: str) -> str:
@@ -137,12 +136,13 @@ def find_faults(module: str, imports: list[Import]) -> Iterator[str]:
             yield f"{where}: {room} stands alone"
 
 
-HOUSE = load_house()
+HOUSE = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+"""Every module, by its name. None is read before its test: each process of the tests loads this one."""
 
 
 @pytest.mark.parametrize("module", HOUSE)
 def test_a_module_imports_only_what_its_room_may(module: str) -> None:
-    assert list(find_faults(module, HOUSE[module])) == []
+    assert list(find_faults(module, load_imports(module))) == []
 
 
 def test_every_module_lives_in_a_known_room() -> None:
@@ -151,8 +151,9 @@ def test_every_module_lives_in_a_known_room() -> None:
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     graph: dict[str, set[str]] = defaultdict(set)
-    for module, imports in HOUSE.items():
-        graph[module] |= {one.target for one in imports if one.at_load and one.target in HOUSE} - {module, "sightx_cli"}
+    for module in HOUSE:
+        found = {one.target for one in load_imports(module) if one.at_load and one.target in HOUSE}
+        graph[module] |= found - {module, "sightx_cli"}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

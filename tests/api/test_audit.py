@@ -158,6 +158,7 @@ def test_a_run_is_audited_as_it_was_trained(digits_run: FitResult) -> None:
     assert answer["data"]["parameters_per_image"][0] == round(3843 / images, 1)
 
 
+@pytest.mark.slow
 def test_a_network_that_cannot_be_cut_is_said_to_keep_nothing_once_a_part_of_it_trains() -> None:
     answer = audit_small("natural-small", "stage.0.train=last:1", backbone="coat_tiny")
     assert (answer["can_be_cut"], answer["store"]["bytes_per_reading"]) == (False, 0)

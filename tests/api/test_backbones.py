@@ -80,6 +80,7 @@ def test_the_speed_is_measured_once_and_kept_with_processor_and_precision(
     assert "measuring speeds" in again.tasks
 
 
+@pytest.mark.slow
 def test_a_damaged_record_of_speeds_is_measured_again(
     networks_brought: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +149,7 @@ def test_networks_to_download_are_listed_by_a_part_of_their_name(networks_brough
     ]
 
 
+@pytest.mark.slow
 def test_of_many_networks_only_the_names_are_listed_and_that_is_said() -> None:
     found = backbones(online="vit_*")
     assert len(found.networks) > 100

@@ -127,6 +127,7 @@ def test_the_recipe_of_the_run_goes_on_and_the_plan_says_so(made: Path, more: Pa
     assert str(made / "tuned") in plan["sentence"]
 
 
+@pytest.mark.slow
 def test_an_option_wins_over_the_choice_of_the_run(made: Path, more: Path) -> None:
     result = go_on(more, made / "head", settings=("image.size_px=48", "stage.0.epochs=1"))
     values = read_json(result.run, "plan.json")["values"]
@@ -134,6 +135,7 @@ def test_an_option_wins_over_the_choice_of_the_run(made: Path, more: Path) -> No
     assert read_json(result.run, "bundle/bundle.json")["size_px"] == 48
 
 
+@pytest.mark.slow
 def test_runs_latest_means_the_run_that_it_was(made: Path, more: Path, home: Path) -> None:
     (home / "runs").mkdir()
     (home / "runs" / "latest").symlink_to(made / "head")

@@ -137,6 +137,7 @@ def test_groups_are_what_is_independent(many_digits: Path, how: dict[str, Any], 
     assert len(curve.points) == len(FIVE)
 
 
+@pytest.mark.slow
 def test_several_labels_have_a_curve(many_digits: Path, how: dict[str, Any], tmp_path: Path) -> None:
     names = {"nought": "round", "one": "straight", "two": "round;straight"}
     table = write_table(many_digits, tmp_path / "t.csv", "image,label", lambda file: names[file.parent.name])
@@ -145,6 +146,7 @@ def test_several_labels_have_a_curve(many_digits: Path, how: dict[str, Any], tmp
     assert len(curve.points) == len(FIVE)
 
 
+@pytest.mark.slow
 def test_grades_have_a_curve_of_what_judges_them(many_digits: Path, how: dict[str, Any], tmp_path: Path) -> None:
     grades = {"nought": "0_none", "one": "1_some", "two": "2_much"}
     table = write_table(many_digits, tmp_path / "t.csv", "image,label", lambda file: grades[file.parent.name])
@@ -152,6 +154,7 @@ def test_grades_have_a_curve_of_what_judges_them(many_digits: Path, how: dict[st
     assert measure(table, how, ordered=True, settings=settings).metric in ("quadratic_kappa", "loss")
 
 
+@pytest.mark.slow
 def test_more_images_than_are_used_are_told(
     many_digits: Path, how: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,6 +85,7 @@ def test_backbones_are_compared_for_people_and_programs() -> None:
     assert [one["name"] for one in answer["backbones"]] == ["resnet18", "tf_efficientnet_lite0"]
 
 
+@pytest.mark.slow
 def test_the_networks_that_papers_compare_have_their_multiply_adds() -> None:
     named = {"resnet50": 4.09e9, "mobilenetv1_100": 569e6, "mobilenetv2_100": 0.30e9, "vgg16": 15.5e9}
     answer = json.loads(run(app, ["audit", "--compare", f"{','.join(named)},tf_efficientnet_lite0", "--json"]).stdout)

@@ -145,6 +145,7 @@ def test_an_interrupted_prediction_goes_on_with_its_heatmaps(digits_run: FitResu
     assert len(listed) == 2
 
 
+@pytest.mark.slow
 def test_rows_that_were_predicted_without_heatmaps_are_said_to_have_none(digits_run: FitResult, home: Path) -> None:
     code = STOPPED.replace(', "--heatmaps", "maps"', "").format(run=str(digits_run.run))
     subprocess.run([sys.executable, "-c", code], check=False)

@@ -57,7 +57,7 @@ def open_prefix(recipe: Recipe, store: FeatureStore) -> FrozenPrefix:
 
 
 @pytest.mark.parametrize("stages", [HEAD, LAST], ids=["head", "last:2"])
-@pytest.mark.parametrize("taps", ["last", "last:3", "all"])
+@pytest.mark.parametrize("taps", ["last", pytest.param("last:3", marks=pytest.mark.slow), "all"])
 def test_what_was_cached_of_each_network_serves_both_and_is_what_both_give(
     digits: Path, tmp_path: Path, stages: str, taps: str
 ) -> None:

@@ -39,7 +39,7 @@ def draw(path: Path, names: list[str], counts: Any = None) -> np.ndarray[Any, An
     return pixels
 
 
-@pytest.mark.parametrize("count", [2, COUNTED_CLASSES, COUNTED_CLASSES + 1, 210])
+@pytest.mark.parametrize("count", [2, pytest.param(COUNTED_CLASSES, marks=pytest.mark.slow), COUNTED_CLASSES + 1, 210])
 def test_confusions_are_drawn_for_any_number_of_classes(tmp_path: Path, count: int) -> None:
     pixels = draw(tmp_path / "a.png", [f"class {n}" for n in range(count)])
     assert 200 < max(pixels.shape) < 2600

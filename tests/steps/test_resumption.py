@@ -304,6 +304,7 @@ def test_a_damaged_point_is_said_and_the_fit_goes_on_from_the_one_before(whole: 
     assert find_differences(whole, begun) == []
 
 
+@pytest.mark.slow
 def test_a_damaged_journal_is_said_and_the_one_before_is_used(whole: Path, begun: Path) -> None:
     (begun / "journal.json").write_text((begun / "journal.json").read_text()[:-20])
     heard = Recorder()
@@ -430,6 +431,7 @@ def test_an_unfinished_run_is_never_taken_for_a_whole_one(begun: Path, digits: P
 # --- where a run lies ---
 
 
+@pytest.mark.slow
 def test_out_goes_on_with_a_copy(whole: Path, begun: Path, home: Path) -> None:
     before = list_all(begun)
     assert fit(resume=begun, out=Path("new/copy")).run == home / "new" / "copy"

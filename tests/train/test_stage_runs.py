@@ -155,6 +155,7 @@ def test_one_rate_serves_all_groups_that_share_the_first_part_of_their_names(ope
     assert set(read_rates(learner, groups).values()) == {1e-4, 1e-3}
 
 
+@pytest.mark.slow
 def test_one_cycle_peaks_in_every_group_at_its_promised_rate(open_session: Open) -> None:
     _, session = open_session("training.batch=2")
     watch = Watch()
